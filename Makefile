@@ -1,0 +1,47 @@
+# Two commands do everything on a fresh machine: `make demo` and `make test`.
+#
+#   PYTHON      the interpreter that makes .venv (3.11 or later)
+#   TORCH_SPEC  the torch to install; pip's own variables (PIP_INDEX_URL,
+#               PIP_EXTRA_INDEX_URL, PIP_FIND_LINKS, …) choose where from
+
+PYTHON     ?= python3
+TORCH_SPEC ?= torch==2.13.0
+VENV       ?= .venv
+BIN         = $(VENV)/bin
+INSTALLED   = $(VENV)/.installed
+
+.PHONY: install demo check format test test-all bench train golden clean
+
+install: $(INSTALLED)
+
+# torch comes first and alone, so that the chosen build is the one that stays.
+$(INSTALLED): pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "hybridx needs Python 3.11 or later: make PYTHON=python3.11 ...")'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet "$(TORCH_SPEC)"
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev]"
+	touch $@
+
+demo: $(INSTALLED)
+	$(BIN)/python benchmarks/demo.py
+
+check: $(INSTALLED)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+format: $(INSTALLED)
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+test: $(INSTALLED)
+	$(BIN)/python -m pytest -n auto -m "not slow"
+
+test-all: $(INSTALLED)
+	$(BIN)/python -m pytest -n auto
+
+train: $(INSTALLED)
+	$(BIN)/hybridx train exported/iris.toml --overwrite
+
+clean:
+	rm -rf $(VENV) build .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info

@@ -1,0 +1,29 @@
+"""The file: its contract, how it is put together, read and checked."""
+
+from hybridx.artifact.contract import (
+    DOMAIN,
+    FORMAT_VERSION,
+    IR_VERSION,
+    OPSET,
+    Verification,
+    is_circuit_node,
+)
+from hybridx.artifact.functions import circuit_function
+from hybridx.artifact.read import Artifact, decode_artifact, read_artifact
+from hybridx.artifact.seal import seal
+from hybridx.artifact.selftest import SelfTest
+
+__all__ = [
+    "DOMAIN",
+    "FORMAT_VERSION",
+    "IR_VERSION",
+    "OPSET",
+    "Artifact",
+    "SelfTest",
+    "Verification",
+    "circuit_function",
+    "decode_artifact",
+    "is_circuit_node",
+    "read_artifact",
+    "seal",
+]

@@ -1,0 +1,52 @@
+"""The names and numbers of the file contract, `docs/file-format.md`."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+import onnx
+
+FORMAT_VERSION: Final = 1
+DOMAIN: Final = "hybridx"
+DOMAIN_VERSION: Final = 1
+
+# What today's ONNX Runtimes read; newer stamps are refused by those of last year.
+OPSET: Final = 20
+OPSETS: Final = (18, 19, 20, 21, 22, 23)
+IR_VERSION: Final = 10
+
+FUNCTION_PREFIX: Final = "Circuit_"
+CIRCUIT_ATTRIBUTE: Final = "circuit"
+PARAMETERS: Final = "parameters"
+RESULTS: Final = "results"
+
+# Keys of the model's metadata.
+KEY_FORMAT: Final = "hybridx.format"
+KEY_VERSION: Final = "hybridx.version"
+KEY_BODIES: Final = "hybridx.bodies"
+KEY_VERIFICATION: Final = "hybridx.verification"
+KEY_SELF_TEST: Final = "hybridx.selftest"
+KEY_COLUMNS: Final = "hybridx.columns"
+KEY_CLASSES: Final = "hybridx.classes"
+
+MAX_FILE_BYTES: Final = 1_500_000_000  # a protobuf holds less than 2 GiB
+
+
+class Verification(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What was compared with eager PyTorch before the file was written.
+
+    Attributes:
+        tolerance: largest absolute difference allowed, relative to outputs larger than one.
+        batches: batch sizes that were tried.
+        worst: largest difference seen, measured in the same way.
+    """
+
+    tolerance: float
+    batches: tuple[int, ...]
+    worst: float
+
+
+def is_circuit_node(node: onnx.NodeProto) -> bool:
+    """True if a node stands for a quantum circuit."""
+    return node.domain == DOMAIN and node.op_type.startswith(FUNCTION_PREFIX)

@@ -1,0 +1,164 @@
+"""A file read and checked against the contract before anything else looks at it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+import onnx
+from google.protobuf.message import DecodeError
+
+from hybridx.artifact.contract import (
+    CIRCUIT_ATTRIBUTE,
+    DOMAIN,
+    FORMAT_VERSION,
+    KEY_BODIES,
+    KEY_CLASSES,
+    KEY_COLUMNS,
+    KEY_FORMAT,
+    KEY_SELF_TEST,
+    KEY_VERIFICATION,
+    KEY_VERSION,
+    Verification,
+    is_circuit_node,
+)
+from hybridx.artifact.functions import body_hash
+from hybridx.artifact.selftest import SelfTest, decode_self_test
+from hybridx.circuit import Circuit, decode
+from hybridx.errors import (
+    BrokenArtifactError,
+    HybridxError,
+    NewerFormatError,
+    NotOnnxError,
+)
+from hybridx.storage import read_bytes
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, eq=False)
+class Artifact:
+    """A model file that keeps the contract.
+
+    Attributes:
+        path: where it came from, for messages.
+        content: its bytes.
+        model: its protobuf.
+        circuits: by function name.
+        version: of the hybridx that wrote it.
+        verification: what was compared at export, if anything was.
+        self_test: a small input with its output, if there is one.
+        columns: names of the input's columns in a table; may be empty.
+        classes: names of the logits in order; may be empty.
+    """
+
+    path: str
+    content: bytes
+    model: onnx.ModelProto
+    circuits: Mapping[str, Circuit]
+    version: str
+    verification: Verification | None
+    self_test: SelfTest | None
+    columns: tuple[str, ...]
+    classes: tuple[str, ...]
+
+
+def read_artifact(path: Path) -> Artifact:
+    """Read a model file.
+
+    Raises:
+        FileMissingError: it cannot be read.
+        NotOnnxError: it is not an ONNX model.
+        NewerFormatError: a later hybridx wrote it.
+        BrokenArtifactError: it breaks the contract.
+    """
+    return decode_artifact(read_bytes(path), str(path))
+
+
+def decode_artifact(content: bytes, path: str) -> Artifact:
+    """Check the bytes of a model file; `path` is for messages. Raises as `read_artifact`."""
+    model = _parse(content, path)
+    metadata = {entry.key: entry.value for entry in model.metadata_props}
+    if KEY_FORMAT not in metadata:
+        raise NotOnnxError(path, "hybridx did not write it: it has no hybridx.format")
+    found = _metadata(metadata, KEY_FORMAT, int, path)
+    if found is not None and found > FORMAT_VERSION:
+        raise NewerFormatError(path, found, FORMAT_VERSION)
+    _check_bodies(model, _metadata(metadata, KEY_BODIES, dict[str, str], path) or {}, path)
+    self_test = None
+    if KEY_SELF_TEST in metadata:
+        try:
+            self_test = decode_self_test(metadata[KEY_SELF_TEST])
+        except ValueError as error:
+            raise BrokenArtifactError(path, str(error)) from error
+    return Artifact(
+        path=path,
+        content=content,
+        model=model,
+        circuits=_circuits(model, path),
+        version=metadata.get(KEY_VERSION, "unknown"),
+        verification=_metadata(metadata, KEY_VERIFICATION, Verification, path),
+        self_test=self_test,
+        columns=_metadata(metadata, KEY_COLUMNS, tuple[str, ...], path) or (),
+        classes=_metadata(metadata, KEY_CLASSES, tuple[str, ...], path) or (),
+    )
+
+
+def _parse(content: bytes, path: str) -> onnx.ModelProto:
+    try:
+        model = onnx.load_model_from_string(content)
+    except DecodeError as error:
+        raise NotOnnxError(path, "its bytes are no ONNX protobuf") from error
+    # Empty or foreign bytes can parse as a model without anything in it.
+    if not model.opset_import or not model.graph.node:
+        raise NotOnnxError(path, "it has no graph")
+    return model
+
+
+def _check_bodies(model: onnx.ModelProto, hashes: dict[str, str], path: str) -> None:
+    for function in model.functions:
+        if function.domain != DOMAIN:
+            continue
+        if hashes.get(function.name) != body_hash(function):
+            raise BrokenArtifactError(path, f"the body of {function.name} was changed")
+
+
+def _circuits(model: onnx.ModelProto, path: str) -> dict[str, Circuit]:
+    circuits: dict[str, Circuit] = {}
+    texts: dict[str, str] = {}
+    for node in _nodes(model.graph):
+        if not is_circuit_node(node):
+            continue
+        text = next(
+            (a.s.decode(errors="replace") for a in node.attribute if a.name == CIRCUIT_ATTRIBUTE),
+            "",
+        )
+        if texts.setdefault(node.op_type, text) != text:
+            raise BrokenArtifactError(path, f"two nodes {node.op_type} carry different circuits")
+        if node.op_type in circuits:
+            continue
+        try:
+            circuits[node.op_type] = decode(text)
+        except HybridxError as error:
+            raise BrokenArtifactError(path, f"{node.op_type}: {error}") from error
+    return circuits
+
+
+def _nodes(graph: onnx.GraphProto) -> Iterator[onnx.NodeProto]:
+    for node in graph.node:
+        yield node
+        for attribute in node.attribute:
+            if attribute.type == onnx.AttributeProto.GRAPH:
+                yield from _nodes(attribute.g)
+
+
+def _metadata(metadata: Mapping[str, str], key: str, kind: type[_T], path: str) -> _T | None:
+    if key not in metadata:
+        return None
+    try:
+        return msgspec.json.decode(metadata[key], type=kind)
+    except msgspec.MsgspecError as error:
+        raise BrokenArtifactError(path, f"{key} cannot be read: {error}") from error

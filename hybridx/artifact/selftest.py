@@ -1,0 +1,85 @@
+"""A small input with its expected output, so that any file can be run and checked by itself."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+Array: TypeAlias = NDArray[Any]
+
+_DTYPES = ("float32", "float64", "int64", "int32", "bool")
+
+
+class _Tensor(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    dtype: str
+    shape: tuple[int, ...]
+    data: str  # base64 of the little-endian bytes, row-major
+
+
+class _Document(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    inputs: dict[str, _Tensor]
+    outputs: dict[str, _Tensor]
+    tolerance: float
+
+
+@dataclass(frozen=True, eq=False)
+class SelfTest:
+    """Inputs, the eager model's outputs for them, and how far an execution may be off.
+
+    Attributes:
+        inputs: arrays by input name.
+        outputs: arrays by output name.
+        tolerance: largest absolute difference, relative to outputs larger than one.
+    """
+
+    inputs: Mapping[str, Array]
+    outputs: Mapping[str, Array]
+    tolerance: float
+
+    def encode(self) -> str:
+        """Return the JSON that stands in the file's metadata."""
+        document = _Document(
+            {name: _pack(array) for name, array in self.inputs.items()},
+            {name: _pack(array) for name, array in self.outputs.items()},
+            self.tolerance,
+        )
+        return msgspec.json.encode(document).decode()
+
+
+def decode_self_test(text: str) -> SelfTest:
+    """Read a self-test back.
+
+    Raises:
+        ValueError: the text is no such JSON, or its tensors are not what they say.
+    """
+    try:
+        document = msgspec.json.decode(text, type=_Document)
+    except msgspec.MsgspecError as error:
+        raise ValueError(f"its self-test cannot be read: {error}") from error
+    return SelfTest(
+        {name: _unpack(tensor) for name, tensor in document.inputs.items()},
+        {name: _unpack(tensor) for name, tensor in document.outputs.items()},
+        document.tolerance,
+    )
+
+
+def _pack(array: Array) -> _Tensor:
+    plain = np.ascontiguousarray(array)
+    data = plain.astype(plain.dtype.newbyteorder("<")).tobytes()
+    return _Tensor(array.dtype.name, array.shape, base64.b64encode(data).decode())
+
+
+def _unpack(tensor: _Tensor) -> Array:
+    if tensor.dtype not in _DTYPES:
+        raise ValueError(f"its self-test has dtype {tensor.dtype!r}")
+    data = base64.b64decode(tensor.data, validate=True)
+    dtype = np.dtype(tensor.dtype).newbyteorder("<")
+    if len(data) != dtype.itemsize * int(np.prod(tensor.shape, dtype=object)):
+        raise ValueError("its self-test has tensors of another size than they say")
+    return np.frombuffer(data, dtype).astype(tensor.dtype).reshape(tensor.shape)

@@ -1,0 +1,16 @@
+"""From a torch module to a classical graph and circuits: nothing is simulated here."""
+
+from hybridx.capture.module import Capture, capture, dynamic_shapes, first_line, quiet
+from hybridx.capture.opaque import CIRCUIT_OP
+from hybridx.capture.precision import as_dtype, in_eval_mode
+
+__all__ = [
+    "CIRCUIT_OP",
+    "Capture",
+    "as_dtype",
+    "capture",
+    "dynamic_shapes",
+    "first_line",
+    "in_eval_mode",
+    "quiet",
+]

@@ -1,0 +1,74 @@
+"""What does not depend on the user's inputs is a number, and is written into the circuit."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, fx
+
+from hybridx.errors import TraceError
+
+_ABSENT = object()
+
+
+class Constants:
+    """The values of all nodes of a traced graph that have no user input among their ancestors."""
+
+    def __init__(self, module: fx.GraphModule) -> None:
+        self._module = module
+        self._values: dict[fx.Node, Any] = {}
+
+    def has(self, node: fx.Node) -> bool:
+        """True if the node's value is known without the user's inputs."""
+        return self._evaluate(node) is not _ABSENT
+
+    def value(self, node: fx.Node) -> Any:
+        """Return the value of a node for which `has` is true."""
+        value = self._evaluate(node)
+        assert value is not _ABSENT
+        return value
+
+    def _evaluate(self, node: fx.Node) -> Any:
+        # Iterative: chains of thousands of nodes are common in unrolled models.
+        pending = [node]
+        while pending:
+            current = pending[-1]
+            if current in self._values:
+                pending.pop()
+                continue
+            missing = [n for n in current.all_input_nodes if n not in self._values]
+            if missing:
+                pending += missing
+                continue
+            self._values[current] = self._compute(current)
+            pending.pop()
+        return self._values[node]
+
+    def _compute(self, node: fx.Node) -> Any:
+        if node.op == "get_attr":
+            return _attribute(self._module, str(node.target))
+        inputs = [self._values[n] for n in node.all_input_nodes]
+        is_operator = isinstance(node.target, torch._ops.OpOverload)
+        if (
+            node.op != "call_function"
+            or any(value is _ABSENT for value in inputs)
+            or (is_operator and node.target.namespace == "hybridx")
+        ):
+            return _ABSENT
+        if is_operator and torch.Tag.nondeterministic_seeded in node.target.tags:
+            raise TraceError(
+                f"{node.target} draws random numbers, so two predictions would differ",
+                "the call that draws them: draw once in __init__ and keep the result",
+            )
+        args, kwargs = fx.node.map_arg((node.args, node.kwargs), self._values.__getitem__)
+        with torch.no_grad():
+            return node.target(*args, **kwargs)
+
+
+def _attribute(module: fx.GraphModule, path: str) -> Tensor:
+    value: Any = module
+    for part in path.split("."):
+        value = getattr(value, part)
+    assert isinstance(value, Tensor)
+    return value.detach()

@@ -1,0 +1,241 @@
+"""Where the elements of a tensor come from, found by running its data movement on labels.
+
+PennyLane and torch move single columns about with select, permute, reshape, hstack and casts.
+Each such operator is run here on small tensors of labels instead of numbers: afterwards every
+element of the result says which element of which *source* it is, up to a scale and an offset.
+Sources are the nodes at which real arithmetic begins.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, fx
+
+from hybridx.capture.constants import Constants
+
+_aten = torch.ops.aten
+
+_MOVEMENT = frozenset({
+    _aten.select, _aten.permute, _aten.numpy_T, _aten.t, _aten.transpose, _aten.view,
+    _aten.reshape, _aten._unsafe_view, _aten.unsqueeze, _aten.squeeze, _aten.slice,
+    _aten.expand, _aten.cat, _aten.stack, _aten.hstack, _aten.vstack, _aten.unbind, _aten.flatten,
+    _aten.split, _aten.split_with_sizes, _aten.chunk, _aten.flip, _aten.mT, _aten.movedim,
+    _aten.index_select, _aten.repeat, _aten.unflatten, _aten.concat, _aten.concatenate,
+    _aten.column_stack,
+})  # fmt: skip
+
+_SAME = frozenset({
+    _aten.clone, _aten.alias, _aten.detach, _aten.contiguous, _aten.to, _aten._to_copy,
+    _aten.lift_fresh_copy, _aten.type_as, _aten.detach_,
+})  # fmt: skip
+
+_FLOATS = (torch.float32, torch.float64)
+
+
+@dataclass(frozen=True, eq=False)
+class Elements:
+    """Each element is `scale * source[label] + offset`; all three share the node's shape.
+
+    Attributes:
+        label: int64, the number of an element of a source; -1 for a constant.
+        scale: float64.
+        offset: float64.
+    """
+
+    label: Tensor
+    scale: Tensor
+    offset: Tensor
+
+    def map(self, change: Callable[[Tensor], Tensor]) -> Elements:
+        """Return the elements with one movement applied to all three."""
+        return Elements(change(self.label), change(self.scale), change(self.offset))
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """A node whose elements carry the labels from `first` to `first + count - 1`."""
+
+    node: fx.Node
+    first: int
+    count: int
+
+
+class Origins:
+    """The elements of every node of a graph, computed as they are asked for."""
+
+    def __init__(self, constants: Constants) -> None:
+        self._constants = constants
+        self._known: dict[fx.Node, Any] = {}
+        self._sources: list[Source] = []
+        self._next = 0
+
+    def of(self, node: fx.Node) -> Elements:
+        """Return the elements of a tensor node, at the sizes of the traced example."""
+        pending = [node]
+        while pending:
+            current = pending[-1]
+            if current in self._known:
+                pending.pop()
+                continue
+            missing = [
+                n for n in _tensor_inputs(current) if _is_followed(current) and n not in self._known
+            ]
+            if missing and not self._constants.has(current):
+                pending += missing
+                continue
+            self._known[current] = self._derive(current)
+            pending.pop()
+        elements = self._known[node]
+        assert isinstance(elements, Elements)
+        return elements
+
+    def source_of(self, label: int) -> Source:
+        """Return the source that a label (not -1) belongs to."""
+        return next(s for s in self._sources if s.first <= label < s.first + s.count)
+
+    def make_source(self, node: fx.Node) -> Elements:
+        """Return fresh labels for a node and stop following it further up."""
+        shape = tuple(map(size_hint, node.meta["val"].shape))
+        count = torch.Size(shape).numel()
+        self._sources.append(Source(node, self._next, count))
+        label = torch.arange(self._next, self._next + count).reshape(shape)
+        self._next += count
+        self._known[node] = Elements(
+            label, torch.ones(shape, dtype=torch.float64), torch.zeros(shape, dtype=torch.float64)
+        )
+        return self._known[node]
+
+    def _derive(self, node: fx.Node) -> Any:
+        if self._constants.has(node):
+            value = self._constants.value(node)
+            return _constant(value) if isinstance(value, Tensor) else value
+        if _is_followed(node):
+            if node.target is operator.getitem:
+                parent = self._known[node.args[0]]
+                if not isinstance(parent, Elements):
+                    return parent[node.args[1]]
+            followed = self._follow(node)
+            if followed is not None:
+                return followed
+        return self.make_source(node) if isinstance(node.meta.get("val"), Tensor) else None
+
+    def _follow(self, node: fx.Node) -> Any:
+        packet = getattr(node.target, "overloadpacket", None)
+        if packet in _SAME:
+            inner = self._known[node.args[0]]
+            is_float = node.meta["val"].dtype in _FLOATS
+            same = is_float and _first_input(node).meta["val"].dtype in _FLOATS
+            return inner if same else None
+        if packet in _MOVEMENT:
+            return self._move(node, packet)
+        return self._scale(node, packet)
+
+    def _move(self, node: fx.Node, packet: Any) -> Any:
+        # A view of a traced tensor may not be one of its label tensor: strides differ.
+        run = _aten.reshape if packet in (_aten.view, _aten._unsafe_view) else node.target
+
+        def moved(part: Callable[[Elements], Tensor]) -> Any:
+            def argument(n: fx.Node) -> Any:
+                if isinstance(n.meta.get("val"), Tensor):
+                    known = self._known[n]
+                    if isinstance(known, Elements):
+                        is_index = n.meta["val"].dtype not in _FLOATS
+                        return known.offset.long() if is_index else part(known)
+                    return None
+                return size_hint(n.meta["val"])
+
+            args, kwargs = fx.node.map_arg((node.args, node.kwargs), argument)
+            return run(*args, **kwargs)
+
+        parts = [moved(operator.attrgetter(name)) for name in ("label", "scale", "offset")]
+        if isinstance(parts[0], Tensor):
+            return Elements(*parts)
+        return [Elements(*triple) for triple in zip(*parts, strict=True)]
+
+    def _scale(self, node: fx.Node, packet: Any) -> Elements | None:
+        """Follow multiplication by, and addition of, a constant."""
+        left, right = (node.args + (None,))[:2]
+        if packet is _aten.neg:
+            return _affine(self._elements(left), torch.tensor(-1.0), torch.tensor(0.0))
+        factor = node.kwargs.get("alpha", 1)
+        number = self._number(right)
+        if number is None and packet in (_aten.mul, _aten.add):
+            left, right, number = right, left, self._number(left)
+            if factor != 1:
+                return None
+        elements = self._elements(left)
+        if number is None or elements is None:
+            return None
+        one, zero = torch.tensor(1.0).double(), torch.tensor(0.0).double()
+        match packet:
+            case _aten.mul:
+                return _affine(elements, number, zero)
+            case _aten.div if "rounding_mode" not in node.kwargs:
+                return _affine(elements, one / number, zero)
+            case _aten.add:
+                return _affine(elements, one, factor * number)
+            case _aten.sub:
+                return _affine(elements, one, -factor * number)
+            case _:
+                return None
+
+    def _elements(self, argument: Any) -> Elements | None:
+        known = self._known.get(argument) if isinstance(argument, fx.Node) else None
+        is_float = (
+            isinstance(argument, fx.Node) and argument.meta["val"].dtype in _FLOATS
+        )
+        return known if isinstance(known, Elements) and is_float else None
+
+    def _number(self, argument: Any) -> Tensor | None:
+        """Return a constant argument as float64, or None."""
+        if isinstance(argument, bool | int | float):
+            return torch.tensor(float(argument), dtype=torch.float64)
+        if isinstance(argument, fx.Node) and self._constants.has(argument):
+            value = self._constants.value(argument)
+            if isinstance(value, Tensor) and not value.is_complex():
+                return value.double()
+        return None
+
+
+def size_hint(size: Any) -> int:
+    """Return a size as a number: of a symbolic one, its value at the traced example."""
+    return int(size) if isinstance(size, int) else int(size.node.hint)
+
+
+def _affine(elements: Elements | None, scale: Tensor, offset: Tensor) -> Elements | None:
+    if elements is None:
+        return None
+    shape = torch.broadcast_shapes(elements.label.shape, scale.shape, offset.shape)
+    wide = elements.map(lambda part: part.expand(shape))
+    return Elements(wide.label, wide.scale * scale, wide.offset * scale + offset)
+
+
+def _constant(value: Tensor) -> Elements:
+    shape = value.shape
+    real = value.double() if not value.is_complex() else torch.full(shape, torch.nan).double()
+    return Elements(torch.full(shape, -1), torch.zeros(shape, dtype=torch.float64), real)
+
+
+def _is_followed(node: fx.Node) -> bool:
+    packet = getattr(node.target, "overloadpacket", None)
+    return (
+        node.target is operator.getitem
+        or packet in _MOVEMENT
+        or packet in _SAME
+        or packet in (_aten.mul, _aten.div, _aten.add, _aten.sub, _aten.neg)
+    )
+
+
+def _tensor_inputs(node: fx.Node) -> list[fx.Node]:
+    return [n for n in node.all_input_nodes if not isinstance(n.meta.get("val"), torch.SymInt | int)]
+
+
+def _first_input(node: fx.Node) -> fx.Node:
+    first = node.args[0]
+    assert isinstance(first, fx.Node)
+    return first

@@ -1,0 +1,172 @@
+"""A whole model traced: one graph with a dynamic batch, circuits as opaque nodes in it."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, fx, nn
+
+from hybridx.capture.bind import bind_circuits
+from hybridx.capture.qnode import recorded
+from hybridx.circuit import Circuit
+from hybridx.errors import (
+    CaptureError,
+    ExampleRejectedError,
+    NonFiniteWeightsError,
+    TraceError,
+)
+
+
+@dataclass(frozen=True)
+class Capture:
+    """A traced model.
+
+    Attributes:
+        module: its classical graph; `hybridx::circuit` nodes stand for the quantum layers.
+        circuits: what they stand for, by the index that a node carries.
+        layers: where each circuit stands in the model, in the user's words.
+        input_names: one for each example input.
+        is_dynamic: True if the first axis of every input may have any length.
+        notes: what the user should know.
+    """
+
+    module: fx.GraphModule
+    circuits: tuple[Circuit, ...]
+    layers: tuple[str, ...]
+    input_names: tuple[str, ...]
+    is_dynamic: bool
+    notes: tuple[str, ...]
+
+
+def capture(
+    model: nn.Module, args: Sequence[Tensor], *, dtype: torch.dtype, dynamic: bool
+) -> Capture:
+    """Trace a model in eval mode on example inputs.
+
+    Args:
+        model: any module whose quantum parts are PennyLane QNodes or TorchLayers.
+        args: example inputs; the batch is their first axis and at least 2 long.
+        dtype: float32 or float64, of the circuits in the file.
+        dynamic: leave the batch open; where the model fixes it, it is fixed, with a note.
+
+    Raises:
+        CaptureError: a leaf of it says what in the model has to change.
+    """
+    _check_weights(model)
+    _check_example(model, args)
+    notes: list[str] = []
+    with recorded(model) as recording, quiet():
+        try:
+            program = _trace(model, args, dynamic=dynamic)
+        except _FixedBatch as error:
+            recording.circuits.clear()
+            recording.layers.clear()
+            program = _trace(model, args, dynamic=False)
+            dynamic = False
+            notes.append(f"the batch is fixed at {len(args[0])}: {error}")
+        program = program.run_decompositions({})
+        module = program.module(check_guards=False)
+    assert isinstance(module, fx.GraphModule)
+    for node in [n for n in module.graph.nodes if n.target in _ASSERTIONS]:
+        module.graph.erase_node(node)
+    circuits = bind_circuits(module, recording.circuits, dtype)
+    for layer, circuit in zip(recording.layers, circuits, strict=True):
+        if circuit.shots is not None:
+            notes.append(
+                f"{layer} samples {circuit.shots} shots: the file's body gives the exact values, "
+                "a device samples"
+            )
+    return Capture(
+        module=module,
+        circuits=circuits,
+        layers=tuple(recording.layers),
+        input_names=tuple(str(n.target) for n in module.graph.nodes if n.op == "placeholder"),
+        is_dynamic=dynamic,
+        notes=tuple(notes),
+    )
+
+
+# Checks that tracing leaves behind; they hold by construction and would bar the ONNX export.
+_ASSERTIONS = frozenset({
+    torch.ops.aten._assert_tensor_metadata.default,
+    torch.ops.aten._assert_scalar.default,
+})  # fmt: skip
+
+
+class _FixedBatch(Exception):  # noqa: N818
+    """torch.export found that the model works at one batch size only."""
+
+
+def dynamic_shapes(args: Sequence[Tensor], *, dynamic: bool) -> tuple[dict[int, object], ...]:
+    """Return what torch.export calls dynamic shapes: the first axis of every input."""
+    batch = torch.export.Dim("batch")
+    return tuple({0: batch} if dynamic and arg.dim() else {} for arg in args)
+
+
+def _trace(
+    model: nn.Module, args: Sequence[Tensor], *, dynamic: bool
+) -> torch.export.ExportedProgram:
+    shapes = dynamic_shapes(args, dynamic=dynamic)
+    try:
+        return torch.export.export(model, tuple(args), dynamic_shapes=shapes, strict=False)
+    except CaptureError:
+        raise
+    except Exception as error:
+        # torch.export raises whatever the model's code raises on tracing tensors: no narrower
+        # class exists. The cause stays attached.
+        if dynamic and isinstance(error, torch._dynamo.exc.UserError):
+            raise _FixedBatch(first_line(error)) from error
+        raise TraceError(first_line(error), _place(error)) from error
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep the exporters' own warnings and log lines off the user's terminal."""
+    loggers = [logging.getLogger(name) for name in ("torch.export", "torch.onnx", "torch.fx")]
+    levels = [logger.level for logger in loggers]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for logger in loggers:
+            logger.setLevel(logging.CRITICAL)
+        try:
+            yield
+        finally:
+            for logger, level in zip(loggers, levels, strict=True):
+                logger.setLevel(level)
+
+
+def _check_weights(model: nn.Module) -> None:
+    for name, tensor in model.state_dict().items():
+        if isinstance(tensor, Tensor) and tensor.is_floating_point():
+            bad = int((~torch.isfinite(tensor)).sum())
+            if bad:
+                raise NonFiniteWeightsError(name, bad)
+
+
+def _check_example(model: nn.Module, args: Sequence[Tensor]) -> None:
+    shapes = ", ".join(str(tuple(arg.shape)) for arg in args)
+    try:
+        with torch.no_grad():
+            model(*args)
+    except Exception as error:
+        # The model is the user's own code and may raise anything.
+        raise ExampleRejectedError(shapes, f"{type(error).__name__}: {first_line(error)}") from error
+
+
+def first_line(error: BaseException) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__
+
+
+def _place(error: BaseException) -> str:
+    """Return the innermost frame of the traceback that is not torch's or PennyLane's."""
+    import traceback
+
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [f for f in frames if "site-packages" not in f.filename and "hybridx" not in f.filename]
+    return f"{own[-1].filename}:{own[-1].lineno}" if own else "a place torch does not name"

@@ -1,0 +1,40 @@
+"""A model put into the state that is exported, and put back exactly as it was."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import chain
+
+import torch
+from torch import nn
+
+
+@contextmanager
+def in_eval_mode(model: nn.Module) -> Iterator[None]:
+    """Dropout off, batch norm frozen; every submodule's own flag comes back afterwards."""
+    flags = [(module, module.training) for module in model.modules()]
+    model.eval()
+    try:
+        yield
+    finally:
+        for module, training in flags:
+            module.training = training
+
+
+@contextmanager
+def as_dtype(model: nn.Module, dtype: torch.dtype) -> Iterator[None]:
+    """The model as `model.to(dtype)`, in place, so that captured tensors keep their identity.
+
+    float32 means the model as it is: nobody's float64 parts are narrowed by an export.
+    """
+    if dtype == torch.float32:
+        yield
+        return
+    kept = [(tensor, tensor.data) for tensor in chain(model.parameters(), model.buffers())]
+    model.to(dtype)
+    try:
+        yield
+    finally:
+        for tensor, data in kept:
+            tensor.data = data

@@ -1,0 +1,122 @@
+"""A QNode call while tracing: its tape becomes a circuit, the call one opaque operator.
+
+Nothing is simulated, so neither the device nor the differentiation method matters. Arithmetic
+that the quantum function does on its arguments becomes ordinary nodes of the traced graph.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pennylane as qml
+import torch
+from torch import Tensor, nn
+
+from hybridx.capture.opaque import QNODE_OP
+from hybridx.capture.operators import to_measurement, to_operations
+from hybridx.circuit import Circuit, Parameter, result_count, result_layout
+
+
+@dataclass
+class Recording:
+    """The circuits met while tracing; parameter column i is the i-th angle of the call.
+
+    Attributes:
+        circuits: one for each call, in order.
+        layers: where each call stands, in the user's words.
+    """
+
+    circuits: list[Circuit] = field(default_factory=list)
+    layers: list[str] = field(default_factory=list)
+
+
+@contextmanager
+def recorded(model: nn.Module) -> Iterator[Recording]:
+    """While active, every QNode call in `model` is recorded instead of run."""
+    recording = Recording()
+    path: list[str] = []
+    hooks = []
+    for name, module in model.named_modules():
+
+        def enter(*_: Any, name: str = name) -> None:
+            path.append(name)
+
+        def leave(*_: Any) -> None:
+            path.pop()
+
+        hooks.append(module.register_forward_pre_hook(enter))
+        hooks.append(module.register_forward_hook(leave, always_call=True))
+
+    def call(qnode: Any, *args: Any, **kwargs: Any) -> Any:
+        return _record(qnode, args, kwargs, recording, path[-1] if path else "")
+
+    original = qml.QNode.__call__
+    qml.QNode.__call__ = call
+    try:
+        yield recording
+    finally:
+        qml.QNode.__call__ = original
+        for hook in hooks:
+            hook.remove()
+
+
+def _record(
+    qnode: Any, args: tuple[Any, ...], kwargs: dict[str, Any], recording: Recording, path: str
+) -> Any:
+    layer = _describe(qnode, path)
+    with qml.queuing.AnnotatedQueue() as queue:
+        returned = qnode.func(*args, **kwargs)
+    tape = qml.tape.QuantumScript.from_queue(queue)
+    numbers = {label: number for number, label in enumerate(_wire_labels(qnode, tape))}
+    angles: list[Tensor] = []
+
+    def slot(angle: Any) -> Parameter:
+        angles.append(torch.as_tensor(angle))
+        return Parameter(len(angles) - 1)
+
+    operations = tuple(to_operations(tape.operations, numbers, slot, layer))
+    measurements = tuple(to_measurement(mp, numbers, layer) for mp in tape.measurements)
+    circuit = Circuit(
+        wires=len(numbers),
+        parameters=len(angles),
+        operations=operations,
+        measurements=measurements,
+        shots=qnode.shots.total_shots,
+    )
+    recording.circuits.append(circuit)
+    recording.layers.append(layer)
+    results = QNODE_OP(angles, len(recording.circuits) - 1, result_count(circuit))
+    return _in_the_shape_of(returned, circuit, results)
+
+
+def _in_the_shape_of(returned: Any, circuit: Circuit, results: Tensor) -> Any:
+    """Return the results nested as the quantum function returned its measurements."""
+    batch = results.shape[:-1]
+    values = [
+        results[..., offset : offset + torch.Size(shape).numel()].reshape(batch + shape)
+        for offset, shape in result_layout(circuit)
+    ]
+    _, structure = qml.pytrees.flatten(
+        returned, is_leaf=lambda item: isinstance(item, qml.measurements.MeasurementProcess)
+    )
+    return qml.pytrees.unflatten(values, structure)
+
+
+def _wire_labels(qnode: Any, tape: Any) -> list[Any]:
+    """Return the labels in the device's order; without one, in the order of first use."""
+    used = list(tape.wires)
+    known = [] if qnode.device.wires is None else list(qnode.device.wires)
+    return [label for label in known if label in used] + [w for w in used if w not in known]
+
+
+def _describe(qnode: Any, path: str) -> str:
+    function = inspect.unwrap(qnode.func)
+    code = getattr(function, "__code__", None)
+    where = f" at {Path(code.co_filename).name}:{code.co_firstlineno}" if code else ""
+    name = getattr(function, "__name__", type(function).__name__)
+    return f"{path or 'the model itself'!r} (circuit {name!r}{where})"

@@ -1,0 +1,99 @@
+"""The gate table: one row a gate, in the form of `gate.py`, named as PennyLane names it.
+
+To add a gate: one row here, with its formula where the name does not tell it. The law tests, the
+lowering, the devices and the capture pick the row up. A gate that does not fit equation (1)
+needs no row: capture takes PennyLane's decomposition of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from hybridx.circuit.circuit import Apply
+from hybridx.circuit.gate import Gate, Matrix
+
+_I = np.eye(2, dtype=np.complex128)
+_X = np.array([[0, 1], [1, 0]], dtype=np.complex128)
+_Y = np.array([[0, -1j], [1j, 0]], dtype=np.complex128)
+_Z = np.diag([1, -1]).astype(np.complex128)
+
+PAULIS: Mapping[str, Matrix] = MappingProxyType({"I": _I, "X": _X, "Y": _Y, "Z": _Z})
+
+
+def _fixed(name: str, matrix: ArrayLike) -> Gate:
+    constant = np.array(matrix, dtype=np.complex128)
+    return Gate(name, wires=len(constant).bit_length() - 1, constant=constant)
+
+
+def _rotation(name: str, word: str) -> Gate:
+    """exp(-i theta P / 2) = cos(theta/2) I - i sin(theta/2) P, for a Pauli word P."""
+    P = np.eye(1, dtype=np.complex128)
+    for letter in word:
+        P = np.kron(P, PAULIS[letter])
+    return Gate(name, len(word), 0 * P, np.eye(len(P), dtype=np.complex128), -1j * P, rate=0.5)
+
+
+def _phase(name: str, wires: int, on: int) -> Gate:
+    """The diagonal of ones with e^{i theta} at basis state `on`."""
+    one = np.zeros((2**wires, 2**wires), dtype=np.complex128)
+    one[on, on] = 1
+    return Gate(name, wires, np.eye(2**wires) - one, one, 1j * one)
+
+
+def _controlled(name: str, gate: Gate, controls: int = 1) -> Gate:
+    return gate.controlled((True,) * controls, name)
+
+
+def _rows() -> tuple[Gate, ...]:
+    x, y, z = _fixed("PauliX", _X), _fixed("PauliY", _Y), _fixed("PauliZ", _Z)
+    hadamard = _fixed("Hadamard", (_X + _Z) / np.sqrt(2))
+    swap = _fixed("SWAP", np.eye(4)[[0, 2, 1, 3]])
+    rx, ry, rz = _rotation("RX", "X"), _rotation("RY", "Y"), _rotation("RZ", "Z")
+    return (
+        _fixed("Identity", _I),
+        x,
+        y,
+        z,
+        hadamard,
+        _fixed("S", np.diag([1, 1j])),
+        _fixed("T", np.diag([1, np.exp(0.25j * np.pi)])),
+        _fixed("SX", 0.5 * np.array([[1 + 1j, 1 - 1j], [1 - 1j, 1 + 1j]])),
+        _controlled("CNOT", x),
+        _controlled("CY", y),
+        _controlled("CZ", z),
+        _controlled("CH", hadamard),
+        swap,
+        _fixed("ISWAP", [[1, 0, 0, 0], [0, 0, 1j, 0], [0, 1j, 0, 0], [0, 0, 0, 1]]),
+        _controlled("Toffoli", x, controls=2),
+        _controlled("CCZ", z, controls=2),
+        _controlled("CSWAP", swap),
+        rx,
+        ry,
+        rz,
+        _phase("PhaseShift", wires=1, on=0b1),
+        _controlled("CRX", rx),
+        _controlled("CRY", ry),
+        _controlled("CRZ", rz),
+        _phase("ControlledPhaseShift", wires=2, on=0b11),
+        _rotation("IsingXX", "XX"),
+        _rotation("IsingYY", "YY"),
+        _rotation("IsingZZ", "ZZ"),
+    )
+
+
+GATES: Mapping[str, Gate] = MappingProxyType({gate.name: gate for gate in _rows()})
+
+
+def row_of(operation: Apply) -> Gate:
+    """Return the row of an operation: its gate, made adjoint and controlled as it says.
+
+    The wires of the row are `operation.controls + operation.wires`.
+    """
+    gate = GATES[operation.gate]
+    if operation.adjoint:
+        gate = gate.adjoint()
+    return gate.controlled(operation.control_values) if operation.controls else gate

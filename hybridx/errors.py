@@ -1,0 +1,472 @@
+"""Every error that hybridx raises on purpose: one tree, one sentence each, one remedy each.
+
+    HybridxError
+    ├── UsageError      the call or its environment has to change     HX0xx
+    ├── CaptureError    the model has to change                       HX1xx
+    ├── LoweringError   the circuit cannot become a tensor program    HX2xx
+    ├── ArtifactError   a file is wrong, missing or in the way        HX3xx
+    ├── InputError      the data given to a model do not fit it       HX4xx
+    ├── DeviceError     a quantum device is unknown or failed         HX5xx
+    └── ParityError     two executions differ                         HX6xx
+
+A leaf is one situation. Its fields are the facts, `summary` and `remedy` are the only place of
+its wording. Anything raised outside this tree is a defect of hybridx and keeps its traceback.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import ClassVar
+
+
+class HybridxError(Exception):
+    """A known situation with a code, a summary and a remedy."""
+
+    code: ClassVar[str] = "HX000"
+    summary: ClassVar[str] = "an error without a description"
+    remedy: ClassVar[str] = ""
+
+    def __str__(self) -> str:
+        """Return the summary and, on a second line, what to do."""
+        facts = self.facts()
+        text = f"{self.code} {self.summary.format(**facts)}"
+        remedy = self.remedy.format(**facts)
+        return f"{text}\n  help: {remedy}" if remedy else text
+
+    def facts(self) -> dict[str, object]:
+        """Return the typed fields of this error, by name."""
+        if not dataclasses.is_dataclass(self):
+            return {}
+        return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+
+
+class UsageError(HybridxError):
+    """The call or its environment has to change."""
+
+
+class CaptureError(HybridxError):
+    """The model has to change."""
+
+
+class LoweringError(HybridxError):
+    """The circuit cannot become a tensor program."""
+
+
+class ArtifactError(HybridxError):
+    """A file is wrong, missing or in the way."""
+
+
+class InputError(HybridxError):
+    """The data given to a model do not fit it."""
+
+
+class DeviceError(HybridxError):
+    """A quantum device is unknown or failed."""
+
+
+class ParityError(HybridxError):
+    """Two executions differ by more than their tolerance."""
+
+
+# --- usage ---------------------------------------------------------------------------------------
+
+
+@dataclass(eq=False)
+class MissingExtraError(UsageError):
+    """An optional package is needed for what was asked."""
+
+    code = "HX001"
+    summary = "{purpose} needs the package {package!r}, which is not installed"
+    remedy = "pip install 'hybridx[{extra}]'"
+    purpose: str
+    package: str
+    extra: str
+
+
+@dataclass(eq=False)
+class SourceNotFoundError(UsageError):
+    """The text before the colon of a SOURCE leads to no module or file."""
+
+    code = "HX010"
+    summary = "source {source!r} cannot be imported: {reason}"
+    remedy = "give file.py:attribute, package.module:attribute or a config.toml"
+    source: str
+    reason: str
+
+
+@dataclass(eq=False)
+class SourceAttributeError(UsageError):
+    """The module of a SOURCE has no such attribute."""
+
+    code = "HX011"
+    summary = "{module!r} has no attribute {attribute!r}; nearest names: {nearest}"
+    remedy = "name an nn.Module, a class or a factory that needs no arguments"
+    module: str
+    attribute: str
+    nearest: str
+
+
+@dataclass(eq=False)
+class NotAModuleError(UsageError):
+    """A SOURCE gives something that is no torch.nn.Module."""
+
+    code = "HX012"
+    summary = "{source} is a {found}, not a torch.nn.Module"
+    remedy = "name an nn.Module, a class or a factory that needs no arguments"
+    source: str
+    found: str
+
+
+@dataclass(eq=False)
+class FactoryFailedError(UsageError):
+    """Calling the class or factory of a SOURCE raised."""
+
+    code = "HX013"
+    summary = "calling {source} without arguments raised {reason}"
+    remedy = "name an object that is made without arguments, for example a small function"
+    source: str
+    reason: str
+
+
+@dataclass(eq=False)
+class NoExampleError(UsageError):
+    """A model comes without the shape of its input."""
+
+    code = "HX014"
+    summary = "the shape of the input of {source} is not known"
+    remedy = "give --shape N,4 (N is the batch axis) or --example inputs.npz"
+    source: str
+
+
+@dataclass(eq=False)
+class ShapeSyntaxError(UsageError):
+    """A --shape cannot be read."""
+
+    code = "HX015"
+    summary = "--shape {text!r} cannot be read"
+    remedy = "write NAME=N,4 or N,4: whole numbers, N for the batch axis"
+    text: str
+
+
+@dataclass(eq=False)
+class ConfigError(UsageError):
+    """A configuration has a wrong or missing value."""
+
+    code = "HX016"
+    summary = "{path}: {problem}"
+    remedy = "see exported/iris.toml for every key and its meaning"
+    path: str
+    problem: str
+
+
+@dataclass(eq=False)
+class OptionError(UsageError):
+    """An option has a value that is not offered."""
+
+    code = "HX017"
+    summary = "{option} cannot be {value!r}"
+    remedy = "choose one of: {choices}"
+    option: str
+    value: str
+    choices: str
+
+
+# --- capture -------------------------------------------------------------------------------------
+
+
+@dataclass(eq=False)
+class ExampleRejectedError(CaptureError):
+    """The model cannot be called on the example inputs."""
+
+    code = "HX101"
+    summary = "the model does not run on example inputs of shape {shapes}: {reason}"
+    remedy = "give the shape that the model's forward expects, with --shape or --example"
+    shapes: str
+    reason: str
+
+
+@dataclass(eq=False)
+class NonFiniteWeightsError(CaptureError):
+    """A weight is NaN or infinite."""
+
+    code = "HX102"
+    summary = "weight {name!r} holds {count} values that are NaN or infinite"
+    remedy = "train again or load another checkpoint; such a model has no meaningful output"
+    name: str
+    count: int
+
+
+@dataclass(eq=False)
+class UnsupportedOperatorError(CaptureError):
+    """A quantum layer uses an operator that has no rule."""
+
+    code = "HX103"
+    summary = "quantum layer {layer} uses {operator}, which hybridx cannot express"
+    remedy = "write it with operators from docs/support.md, or give it a decomposition"
+    layer: str
+    operator: str
+
+
+@dataclass(eq=False)
+class UnsupportedMeasurementError(CaptureError):
+    """A quantum layer returns a measurement that has no rule."""
+
+    code = "HX104"
+    summary = "quantum layer {layer} returns {measurement}, which hybridx cannot express: {reason}"
+    remedy = "return a measurement from docs/support.md"
+    layer: str
+    measurement: str
+    reason: str
+
+
+@dataclass(eq=False)
+class TraceError(CaptureError):
+    """torch.export cannot follow the model's Python."""
+
+    code = "HX105"
+    summary = "the model cannot be traced: {reason}"
+    remedy = "remove the branch or conversion that depends on data values at {place}"
+    reason: str
+    place: str
+
+
+@dataclass(eq=False)
+class CheckpointError(CaptureError):
+    """A checkpoint does not belong to the model."""
+
+    code = "HX106"
+    summary = "checkpoint {path} does not fit the model: {problem}"
+    remedy = "give the checkpoint that was saved from this model"
+    path: str
+    problem: str
+
+
+@dataclass(eq=False)
+class UntranslatableError(CaptureError):
+    """An operation of the classical part has no ONNX translation."""
+
+    code = "HX107"
+    summary = "the classical part cannot be written as ONNX: {reason}"
+    remedy = "replace the operation named above by one that torch.onnx supports"
+    reason: str
+
+
+# --- lowering ------------------------------------------------------------------------------------
+
+
+@dataclass(eq=False)
+class IllFormedCircuitError(LoweringError):
+    """A circuit breaks its invariants (docs/circuit.md)."""
+
+    code = "HX201"
+    summary = "the circuit is ill-formed: {faults}"
+    remedy = "export the model again; if the circuit came from hybridx itself, report it"
+    faults: str
+
+
+# --- artifact ------------------------------------------------------------------------------------
+
+
+@dataclass(eq=False)
+class OutputExistsError(ArtifactError):
+    """An output file exists."""
+
+    code = "HX301"
+    summary = "{path} exists"
+    remedy = "give --overwrite or another name"
+    path: str
+
+
+@dataclass(eq=False)
+class NotWritableError(ArtifactError):
+    """An output file cannot be written."""
+
+    code = "HX302"
+    summary = "{path} cannot be written: {reason}"
+    remedy = "choose a folder that exists and that you may write to"
+    path: str
+    reason: str
+
+
+@dataclass(eq=False)
+class FileMissingError(ArtifactError):
+    """An input file does not exist or cannot be read."""
+
+    code = "HX303"
+    summary = "{path} cannot be read: {reason}"
+    remedy = "check the name"
+    path: str
+    reason: str
+
+
+@dataclass(eq=False)
+class NotOnnxError(ArtifactError):
+    """A file is not an ONNX model."""
+
+    code = "HX304"
+    summary = "{path} is not an ONNX model: {reason}"
+    remedy = "give a file that hybridx export wrote"
+    path: str
+    reason: str
+
+
+@dataclass(eq=False)
+class BrokenArtifactError(ArtifactError):
+    """A file breaks the contract of docs/file-format.md."""
+
+    code = "HX305"
+    summary = "{path} breaks the file contract: {problem}"
+    remedy = "export the model again; the file was changed or damaged"
+    path: str
+    problem: str
+
+
+@dataclass(eq=False)
+class NewerFormatError(ArtifactError):
+    """A file was written by a later format version."""
+
+    code = "HX306"
+    summary = "{path} has format version {found}; this hybridx reads up to {known}"
+    remedy = "pip install --upgrade hybridx"
+    path: str
+    found: int
+    known: int
+
+
+@dataclass(eq=False)
+class NoSelfTestError(ArtifactError):
+    """A file carries no self-test."""
+
+    code = "HX307"
+    summary = "{path} carries no self-test"
+    remedy = "give --input"
+    path: str
+
+
+@dataclass(eq=False)
+class TooLargeError(ArtifactError):
+    """A file or a part of it is over a bound on what is read."""
+
+    code = "HX308"
+    summary = "{what} is {found}, over the limit of {limit}"
+    remedy = "split the model, or read docs/file-format.md on limits"
+    what: str
+    found: str
+    limit: str
+
+
+# --- input ---------------------------------------------------------------------------------------
+
+
+@dataclass(eq=False)
+class InputNamesError(InputError):
+    """The names of the arrays are not the names of the model's inputs."""
+
+    code = "HX401"
+    summary = "inputs {given} do not match the model's inputs {expected}"
+    remedy = "name the arrays as the model does"
+    given: str
+    expected: str
+
+
+@dataclass(eq=False)
+class InputShapeError(InputError):
+    """An array has a shape that the model does not take."""
+
+    code = "HX402"
+    summary = "input {name!r} has shape {found}; the model takes {expected}"
+    remedy = "reshape the data, or choose columns with --columns"
+    name: str
+    found: str
+    expected: str
+
+
+@dataclass(eq=False)
+class InputDtypeError(InputError):
+    """An array has a dtype that cannot be converted without loss of meaning."""
+
+    code = "HX403"
+    summary = "input {name!r} has dtype {found}; the model takes {expected}"
+    remedy = "convert the data first"
+    name: str
+    found: str
+    expected: str
+
+
+@dataclass(eq=False)
+class TableError(InputError):
+    """A data file cannot be read as numbers."""
+
+    code = "HX404"
+    summary = "{path}: {problem}"
+    remedy = "{advice}"
+    path: str
+    problem: str
+    advice: str
+
+
+# --- device --------------------------------------------------------------------------------------
+
+
+@dataclass(eq=False)
+class UnknownDeviceError(DeviceError):
+    """No device has that name."""
+
+    code = "HX501"
+    summary = "no device is called {name!r}; nearest names: {nearest}"
+    remedy = "use onnx or a PennyLane device name"
+    name: str
+    nearest: str
+
+
+@dataclass(eq=False)
+class MissingPluginError(DeviceError):
+    """A known device needs a plug-in that is not installed."""
+
+    code = "HX502"
+    summary = "device {name!r} needs the plug-in {plugin}, which is not installed"
+    remedy = "pip install {plugin}"
+    name: str
+    plugin: str
+
+
+@dataclass(eq=False)
+class DeviceFailedError(DeviceError):
+    """A device could not be opened or did not finish."""
+
+    code = "HX503"
+    summary = "device {name!r} failed: {reason}"
+    remedy = "check its credentials and settings, or choose another with --device"
+    name: str
+    reason: str
+
+
+# --- parity --------------------------------------------------------------------------------------
+
+
+@dataclass(eq=False)
+class MismatchError(ParityError):
+    """Two executions of the same model differ."""
+
+    code = "HX601"
+    summary = (
+        "{left} and {right} differ on output {output!r} at batch {batch}: "
+        "worst error {worst:.3g}, tolerance {tolerance:.3g}"
+    )
+    remedy = "nothing was written; report the model, or set --atol if the difference is acceptable"
+    left: str
+    right: str
+    output: str
+    batch: int
+    worst: float
+    tolerance: float
+
+
+@dataclass(eq=False)
+class NoFiniteInputError(ParityError):
+    """No drawn input gives the eager model finite outputs."""
+
+    code = "HX602"
+    summary = "the eager model gives NaN or infinite outputs on every drawn input"
+    remedy = "give --example with typical data and --embed-example"

@@ -1,0 +1,269 @@
+"""The tensor program: a straight line of steps over real tensors, each a primitive.
+
+Every target executes these few primitives alike; `run` is their meaning in NumPy. The first axis
+of a value is the batch, written `None` in a shape, or 1 where the value is the same in each row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from typing_extensions import assert_never
+
+Shape: TypeAlias = tuple[int | None, ...]
+Array: TypeAlias = NDArray[np.floating[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """The result of step `index`, with its shape; `None` is the batch."""
+
+    index: int
+    shape: Shape
+
+
+@dataclass(frozen=True, slots=True)
+class Parameters:
+    """The input: `(batch, P)`."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Constant:
+    """A tensor of numbers, kept in float64 until it is emitted."""
+
+    array: NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Unary:
+    """An elementwise function of `x`."""
+
+    kind: Literal["cos", "sin"]
+    x: Value
+
+
+@dataclass(frozen=True, slots=True)
+class Binary:
+    """An operation on two tensors with NumPy's broadcasting."""
+
+    kind: Literal["add", "multiply", "matmul"]
+    x: Value
+    y: Value
+
+
+@dataclass(frozen=True, slots=True)
+class Gather:
+    """The slices of `x` at `indices` of one axis."""
+
+    x: Value
+    axis: int
+    indices: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Reshape:
+    """`x` in another shape, in row-major order."""
+
+    x: Value
+    shape: Shape
+
+
+@dataclass(frozen=True, slots=True)
+class Transpose:
+    """`x` with its axes in another order."""
+
+    x: Value
+    order: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Concatenate:
+    """Tensors joined along one axis."""
+
+    xs: tuple[Value, ...]
+    axis: int
+
+
+@dataclass(frozen=True, slots=True)
+class Sum:
+    """The sum over one axis, which goes."""
+
+    x: Value
+    axis: int
+
+
+Step: TypeAlias = (
+    Parameters | Constant | Unary | Binary | Gather | Reshape | Transpose | Concatenate | Sum
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """Steps in order; the result is the value of the last one, shape `(batch, M)`."""
+
+    steps: tuple[Step, ...]
+    shapes: tuple[Shape, ...]
+
+
+class Builder:
+    """Appends steps and works out their shapes; the only way to make a program."""
+
+    def __init__(self, parameters: int) -> None:
+        self._steps: list[Step] = []
+        self._shapes: list[Shape] = []
+        self.parameters = self._append(Parameters(), (None, parameters))
+
+    def build(self, result: Value) -> Program:
+        """Return the program whose result is `result`, which has to be the last step.
+
+        Raises:
+            ValueError: it is not, or it is no `(batch, M)`.
+        """
+        if result.index != len(self._steps) - 1 or result.shape[:1] != (None,):
+            raise ValueError(f"{result} is not the last step with a batch axis")
+        return Program(tuple(self._steps), tuple(self._shapes))
+
+    def constant(self, array: Any) -> Value:
+        """Append a tensor of numbers."""
+        numbers = np.asarray(array, dtype=np.float64)
+        return self._append(Constant(numbers), numbers.shape)
+
+    def cos(self, x: Value) -> Value:
+        """Append cos(x), x in radians."""
+        return self._append(Unary("cos", x), x.shape)
+
+    def sin(self, x: Value) -> Value:
+        """Append sin(x), x in radians."""
+        return self._append(Unary("sin", x), x.shape)
+
+    def add(self, x: Value, y: Value) -> Value:
+        """Append x + y."""
+        return self._append(Binary("add", x, y), _broadcast(x.shape, y.shape))
+
+    def multiply(self, x: Value, y: Value) -> Value:
+        """Append x * y, element by element."""
+        return self._append(Binary("multiply", x, y), _broadcast(x.shape, y.shape))
+
+    def matmul(self, x: Value, y: Value) -> Value:
+        """Append x @ y over the last two axes."""
+        if x.shape[-1] != y.shape[-2]:
+            raise ValueError(f"shapes {x.shape} and {y.shape} cannot be multiplied")
+        leading = _broadcast(x.shape[:-2], y.shape[:-2])
+        return self._append(Binary("matmul", x, y), (*leading, x.shape[-2], y.shape[-1]))
+
+    def gather(self, x: Value, axis: int, indices: Sequence[int]) -> Value:
+        """Append the slices of x at `indices` of `axis`."""
+        length = x.shape[axis]
+        if length is None or not all(0 <= index < length for index in indices):
+            raise ValueError(f"indices {indices} do not lie in axis {axis} of {x.shape}")
+        shape = (*x.shape[:axis], len(indices), *x.shape[axis + 1 :])
+        return self._append(Gather(x, axis, tuple(indices)), shape)
+
+    def reshape(self, x: Value, shape: Shape) -> Value:
+        """Append x in another shape; the batch stays the first axis."""
+        if x.shape == shape:
+            return x
+        if x.shape[:1] != shape[:1] or _row_size(x.shape) != _row_size(shape):
+            raise ValueError(f"shape {x.shape} cannot become {shape}")
+        return self._append(Reshape(x, shape), shape)
+
+    def transpose(self, x: Value, order: Sequence[int]) -> Value:
+        """Append x with its axes in another order; the batch stays the first."""
+        if tuple(order) == tuple(range(len(x.shape))):
+            return x
+        return self._append(Transpose(x, tuple(order)), tuple(x.shape[axis] for axis in order))
+
+    def concatenate(self, xs: Sequence[Value], axis: int) -> Value:
+        """Append tensors joined along one axis that is not the batch."""
+        if len(xs) == 1:
+            return xs[0]
+        total = sum(_length(x.shape[axis]) for x in xs)
+        rows = _broadcast(*((x.shape[0],) for x in xs))
+        if any(x.shape[:1] != rows for x in xs):
+            raise ValueError(f"tensors of unequal batch cannot be joined: {[x.shape for x in xs]}")
+        shape = (*xs[0].shape[:axis], total, *xs[0].shape[axis + 1 :])
+        return self._append(Concatenate(tuple(xs), axis), shape)
+
+    def sum(self, x: Value, axis: int) -> Value:
+        """Append the sum over one axis."""
+        return self._append(Sum(x, axis), (*x.shape[:axis], *x.shape[axis + 1 :]))
+
+    def _append(self, step: Step, shape: Shape) -> Value:
+        self._steps.append(step)
+        self._shapes.append(shape)
+        return Value(len(self._steps) - 1, shape)
+
+
+def run(program: Program, parameters: Array) -> Array:
+    """Execute a program in NumPy, in the dtype of `parameters`.
+
+    Args:
+        program: what to run.
+        parameters: shape `(batch, P)`, float32 or float64.
+
+    Returns:
+        Shape `(batch, M)`, dtype of `parameters`.
+    """
+    values: list[Array] = []
+    for step in program.steps:
+        values.append(_execute(step, values, parameters))
+    return values[-1]
+
+
+def _execute(step: Step, values: list[Array], parameters: Array) -> Array:
+    match step:
+        case Parameters():
+            return parameters
+        case Constant(array):
+            return array.astype(parameters.dtype)
+        case Unary("cos", x):
+            return np.cos(values[x.index])
+        case Unary("sin", x):
+            return np.sin(values[x.index])
+        case Binary("add", x, y):
+            return values[x.index] + values[y.index]
+        case Binary("multiply", x, y):
+            return values[x.index] * values[y.index]
+        case Binary("matmul", x, y):
+            return values[x.index] @ values[y.index]
+        case Gather(x, axis, indices):
+            return values[x.index].take(indices, axis)
+        case Reshape(x, shape):
+            return values[x.index].reshape([-1 if size is None else size for size in shape])
+        case Transpose(x, order):
+            return values[x.index].transpose(order)
+        case Concatenate(xs, axis):
+            return np.concatenate([values[x.index] for x in xs], axis)
+        case Sum(x, axis):
+            return values[x.index].sum(axis)
+        case _:
+            assert_never(step)
+
+
+def _broadcast(*shapes: Shape) -> Shape:
+    rank = max(len(shape) for shape in shapes)
+    padded = [(1,) * (rank - len(shape)) + shape for shape in shapes]
+    result: list[int | None] = []
+    for lengths in zip(*padded, strict=True):
+        wide = {length for length in lengths if length != 1}
+        if len(wide) > 1:
+            raise ValueError(f"shapes {shapes} do not broadcast")
+        result.append(wide.pop() if wide else 1)
+    return tuple(result)
+
+
+def _row_size(shape: Shape) -> int:
+    size = 1
+    for length in shape[1:]:
+        size *= _length(length)
+    return size
+
+
+def _length(length: int | None) -> int:
+    if length is None:
+        raise ValueError("only the first axis may be the batch")
+    return length

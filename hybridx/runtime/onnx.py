@@ -1,0 +1,53 @@
+"""ONNX Runtime sessions, made in one place with one set of options."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import onnxruntime
+
+from hybridx.errors import BrokenArtifactError, OptionError
+
+_PROVIDERS = {
+    "cpu": "CPUExecutionProvider",
+    "cuda": "CUDAExecutionProvider",
+    "coreml": "CoreMLExecutionProvider",
+}
+PROVIDERS = ("auto", *_PROVIDERS)
+
+
+def start(content: bytes, path: str, provider: str = "auto") -> onnxruntime.InferenceSession:
+    """Return a session on the bytes of an ONNX model.
+
+    Args:
+        content: the model.
+        path: for messages.
+        provider: `auto` takes what is there, best first, or one of `PROVIDERS`.
+
+    Raises:
+        OptionError: the provider is not in this build of ONNX Runtime.
+        BrokenArtifactError: ONNX Runtime refuses the model.
+    """
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    try:
+        return onnxruntime.InferenceSession(content, options, providers=_providers(provider))
+    except _refusals() as error:
+        raise BrokenArtifactError(path, f"ONNX Runtime refuses it: {error}") from error
+
+
+def _providers(provider: str) -> list[str]:
+    available = onnxruntime.get_available_providers()
+    cpu = _PROVIDERS["cpu"]
+    if provider == "auto":
+        return [name for name in _PROVIDERS.values() if name in available and name != cpu] + [cpu]
+    name = _PROVIDERS.get(provider)
+    if name not in available:
+        there = [short for short, long in _PROVIDERS.items() if long in available]
+        raise OptionError("--provider", provider, ", ".join(["auto", *there]))
+    return [name, cpu] if name != cpu else [cpu]
+
+
+def _refusals() -> tuple[type[Exception], ...]:
+    state: Any = onnxruntime.capi.onnxruntime_pybind11_state
+    return (state.Fail, state.InvalidGraph, state.InvalidProtobuf, state.NotImplemented)

@@ -1,0 +1,86 @@
+"""Circuits executed on a PennyLane device: all rows of a batch in one submission."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pennylane as qml
+from numpy.typing import NDArray
+from typing_extensions import assert_never
+
+from hybridx.circuit import Apply, Circuit, Expectation, Measurement, Parameter, result_count
+from hybridx.circuit.reference import evaluate
+from hybridx.errors import DeviceFailedError
+
+
+def execute(
+    circuit: Circuit, parameters: NDArray[np.floating[Any]], device: Any, shots: int | None
+) -> NDArray[np.float64]:
+    """Run a circuit on a device for every row of its parameters.
+
+    Args:
+        circuit: what to run; its own shots do not count here.
+        parameters: shape `(batch, P)`.
+        device: a PennyLane device that has the circuit's wires.
+        shots: samples a row, or None for exact values.
+
+    Returns:
+        float64, shape `(batch, M)`.
+
+    Raises:
+        DeviceFailedError: the device raised.
+    """
+    rows = np.asarray(parameters, dtype=np.float64)
+    tapes = [_tape(circuit, row, shots) for row in rows]
+    if not tapes:
+        return np.zeros((0, result_count(circuit)))
+    try:
+        results = qml.execute(tapes, device, diff_method=None)
+    except Exception as error:
+        # A device is third-party code, and a remote one may raise anything.
+        raise DeviceFailedError(device.name, f"{type(error).__name__}: {error}") from error
+    return np.array([np.hstack([np.ravel(r) for r in _listed(result)]) for result in results])
+
+
+def _listed(result: Any) -> tuple[Any, ...]:
+    return result if isinstance(result, tuple) else (result,)
+
+
+def _tape(circuit: Circuit, row: NDArray[np.float64], shots: int | None) -> Any:
+    operators = [_operator(operation, row) for operation in circuit.operations]
+    measurements = [_measurement(measurement) for measurement in circuit.measurements]
+    return qml.tape.QuantumScript(operators, measurements, shots=shots)
+
+
+def _operator(operation: Apply, row: NDArray[np.float64]) -> Any:
+    # The circuit was checked: its gate is a row of the table, and rows have PennyLane's names.
+    make = getattr(qml, operation.gate)
+    match operation.angle:
+        case None:
+            operator = make(wires=operation.wires)
+        case float() | int() | Parameter() as angle:
+            operator = make(evaluate(angle, row), wires=operation.wires)
+        case _:
+            assert_never(operation.angle)
+    if operation.adjoint:
+        operator = qml.adjoint(operator)
+    if operation.controls:
+        operator = qml.ctrl(operator, operation.controls, operation.control_values)
+    return operator
+
+
+def _measurement(measurement: Measurement) -> Any:
+    match measurement:
+        case Expectation(terms):
+            words = [
+                qml.pauli.PauliWord(dict(zip(term.wires, term.letters, strict=True)))
+                for term in terms
+            ]
+            if len(terms) == 1 and terms[0].coefficient == 1.0 and terms[0].wires:
+                return qml.expval(words[0].operation())
+            coefficients = [term.coefficient for term in terms]
+            operators = [word.operation(wire_order=[0]) for word in words]
+            return qml.expval(qml.Hamiltonian(coefficients, operators))
+        case _:
+            assert_never(measurement)

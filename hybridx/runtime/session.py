@@ -1,0 +1,202 @@
+"""`Session`: a model file that runs, wherever its circuits are executed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hybridx.artifact import Artifact, read_artifact
+from hybridx.errors import InputDtypeError, InputNamesError, InputShapeError
+from hybridx.runtime import devices, onnx
+from hybridx.runtime.split import Stage, split
+
+Array: TypeAlias = NDArray[Any]
+
+_DTYPES = {
+    "tensor(float)": np.dtype(np.float32),
+    "tensor(double)": np.dtype(np.float64),
+    "tensor(int64)": np.dtype(np.int64),
+    "tensor(int32)": np.dtype(np.int32),
+    "tensor(bool)": np.dtype(np.bool_),
+}
+
+
+@dataclass(frozen=True)
+class Signature:
+    """What an input takes: its name, its dtype, and a length or a name for each axis."""
+
+    name: str
+    dtype: np.dtype[Any]
+    shape: tuple[int | str, ...]
+
+
+class _Engine(Protocol):
+    def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]: ...
+
+
+class Session:
+    """A loaded model.
+
+    Attributes:
+        artifact: the file it came from.
+        device: where circuits run: `onnx` or a PennyLane device.
+        inputs: what each input takes.
+        input_names: their names, in order.
+        output_names: names of the outputs, in order.
+    """
+
+    def __init__(self, artifact: Artifact, device: str, engine: _Engine) -> None:
+        self.artifact = artifact
+        self.device = device
+        graph = artifact.model.graph
+        self.inputs = tuple(_signature(value) for value in graph.input)
+        self.input_names = tuple(signature.name for signature in self.inputs)
+        self.output_names = tuple(value.name for value in graph.output)
+        self._engine = engine
+
+    def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        """Run the model on named arrays and return its named outputs.
+
+        Floating-point and integer arrays are converted to the model's floating-point dtype.
+
+        Raises:
+            InputNamesError: the names are not the model's.
+            InputShapeError: an array has a shape that the model does not take.
+            InputDtypeError: an array has a dtype that does not convert.
+            DeviceFailedError: the quantum device raised.
+        """
+        if set(inputs) != set(self.input_names):
+            raise InputNamesError(_listed(inputs), _listed(self.input_names))
+        ready = {s.name: _fit(np.asarray(inputs[s.name]), s) for s in self.inputs}
+        return self._engine.run(ready)
+
+
+def open_session(
+    path: Path,
+    *,
+    device: str = devices.ONNX,
+    shots: int | None = None,
+    seed: int | None = None,
+    provider: str = "auto",
+) -> Session:
+    """Load a model file.
+
+    Args:
+        path: a file that hybridx wrote.
+        device: `onnx`, or the name of a PennyLane device for the circuits.
+        shots: samples per circuit on that device; None for exact values.
+        seed: for a device that samples.
+        provider: of ONNX Runtime, for the classical parts.
+
+    Raises:
+        ArtifactError: the file cannot be read or breaks its contract.
+        DeviceError: there is no such device.
+    """
+    devices.check_device_name(device)
+    artifact = read_artifact(path)
+    return start_session(artifact, device=device, shots=shots, seed=seed, provider=provider)
+
+
+def start_session(
+    artifact: Artifact,
+    *,
+    device: str = devices.ONNX,
+    shots: int | None = None,
+    seed: int | None = None,
+    provider: str = "auto",
+) -> Session:
+    """Return a session on an artifact that was read already; arguments as `open_session`."""
+    if device == devices.ONNX:
+        engine: _Engine = _Whole(artifact, provider)
+    else:
+        engine = _Stitched(artifact, device, shots, seed, provider)
+    return Session(artifact, device, engine)
+
+
+class _Whole:
+    """Everything in one ONNX Runtime session: circuits run as their compiled bodies."""
+
+    def __init__(self, artifact: Artifact, provider: str) -> None:
+        self._session = onnx.start(artifact.content, artifact.path, provider)
+        self._outputs = [output.name for output in self._session.get_outputs()]
+
+    def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        return dict(zip(self._outputs, self._session.run(None, dict(inputs)), strict=True))
+
+
+class _Stitched:
+    """Classical segments in ONNX Runtime, circuits on a PennyLane device."""
+
+    def __init__(
+        self, artifact: Artifact, device: str, shots: int | None, seed: int | None, provider: str
+    ) -> None:
+        self._circuits = artifact.circuits
+        self._outputs = [output.name for output in artifact.model.graph.output]
+        self._shots = shots
+        wires = max((circuit.wires for circuit in self._circuits.values()), default=1)
+        self._device = devices.make_device(device, wires, seed)
+        self._weights = {w.name: w for w in artifact.model.graph.initializer}
+        self._stages = [
+            (stage, _start_segment(stage, artifact.path, provider))
+            for stage in split(artifact.model)
+        ]
+
+    def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        from hybridx.runtime.pennylane import execute
+
+        values: dict[str, Array] = dict(inputs)
+        for stage, session in self._stages:
+            if session is not None:
+                names = stage.segment.outputs
+                fed = {name: values[name] for name in stage.segment.inputs}
+                values |= dict(zip(names, session.run(list(names), fed), strict=True))
+            for call in stage.circuits:
+                parameters = values[call.parameters]
+                exact = execute(
+                    self._circuits[call.function], parameters, self._device, self._shots
+                )
+                values[call.results] = exact.astype(parameters.dtype)
+        return {name: values[name] for name in self._outputs}
+
+
+def _start_segment(stage: Stage, path: str, provider: str) -> Any:
+    content = stage.segment.content
+    return onnx.start(content, path, provider) if content else None
+
+
+def _signature(value: Any) -> Signature:
+    from onnx import helper
+
+    tensor = value.type.tensor_type
+    shape = tuple(
+        axis.dim_param or axis.dim_value if axis.HasField("dim_param") else int(axis.dim_value)
+        for axis in tensor.shape.dim
+    )
+    return Signature(value.name, helper.tensor_dtype_to_np_dtype(tensor.elem_type), shape)
+
+
+def _fit(array: Array, signature: Signature) -> Array:
+    """Return the array in the dtype of the model, or refuse it."""
+    fits = array.ndim == len(signature.shape) and all(
+        isinstance(length, str) or length == found
+        for length, found in zip(signature.shape, array.shape, strict=True)
+    )
+    if not fits:
+        expected = f"({', '.join(map(str, signature.shape))})"
+        raise InputShapeError(signature.name, str(array.shape), expected)
+    if array.dtype == signature.dtype:
+        return array
+    to_float = signature.dtype.kind == "f" and array.dtype.kind in "fiub"
+    to_int = signature.dtype.kind == "i" and array.dtype.kind in "iub"
+    if not (to_float or to_int):
+        raise InputDtypeError(signature.name, str(array.dtype), str(signature.dtype))
+    return array.astype(signature.dtype)
+
+
+def _listed(names: Mapping[str, Array] | tuple[str, ...]) -> str:
+    return ", ".join(sorted(names)) or "none"

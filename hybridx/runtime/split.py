@@ -1,0 +1,120 @@
+"""A model cut at its circuits: classical segments for ONNX Runtime, circuits in between.
+
+A node's level is the largest number of circuits on a path that leads to it. All classical nodes
+of level k are one segment; the circuits that stand between levels k and k+1 run after it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import onnx
+from onnx import helper
+
+from hybridx.artifact import DOMAIN, is_circuit_node
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A classical part of the model as a model of its own.
+
+    Attributes:
+        content: its bytes, or empty if it has no nodes.
+        inputs: values it takes from the user or from earlier parts.
+        outputs: values that later parts or the user want.
+    """
+
+    content: bytes
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class CircuitCall:
+    """One circuit node: which function, from which value, to which value."""
+
+    function: str
+    parameters: str
+    results: str
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A classical segment, then circuits that do not depend on each other."""
+
+    segment: Segment
+    circuits: tuple[CircuitCall, ...]
+
+
+def split(model: onnx.ModelProto) -> tuple[Stage, ...]:
+    """Cut a model at its circuit nodes."""
+    typed = onnx.shape_inference.infer_shapes(model)
+    graph = typed.graph
+    levels = _levels(graph)
+    types = {v.name: v for v in (*graph.input, *graph.output, *graph.value_info)}
+    stages = []
+    for level in range(max(levels, default=0) + 1):
+        here = [n for n, at in zip(graph.node, levels, strict=True) if at == level]
+        classical = [node for node in here if not is_circuit_node(node)]
+        later = [n for n, at in zip(graph.node, levels, strict=True) if at > level]
+        wanted = {name for node in later for name in _reads(node)}
+        wanted |= {name for node in here if is_circuit_node(node) for name in node.input}
+        wanted |= {value.name for value in graph.output}
+        circuits = tuple(
+            CircuitCall(node.op_type, node.input[0], node.output[0])
+            for node in here
+            if is_circuit_node(node)
+        )
+        stages.append(Stage(_segment(typed, classical, wanted, types), circuits))
+    return tuple(stages)
+
+
+def _levels(graph: onnx.GraphProto) -> list[int]:
+    """Return the level of each node; a circuit has the level of the segment it runs after."""
+    of_value: dict[str, int] = {}
+    levels = []
+    for node in graph.node:
+        level = max((of_value.get(name, 0) for name in _reads(node)), default=0)
+        levels.append(level)
+        for name in node.output:
+            of_value[name] = level + is_circuit_node(node)
+    return levels
+
+
+def _segment(
+    model: onnx.ModelProto,
+    nodes: list[onnx.NodeProto],
+    wanted: set[str],
+    types: dict[str, onnx.ValueInfoProto],
+) -> Segment:
+    if not nodes:
+        return Segment(b"", (), ())
+    made = {name for node in nodes for name in node.output}
+    read = {name for node in nodes for name in _reads(node)}
+    weights = [w for w in model.graph.initializer if w.name in read]
+    named = {weight.name for weight in weights}
+    inputs = sorted(name for name in read - made - named if name)
+    outputs = sorted(name for name in made & wanted)
+    graph = helper.make_graph(
+        nodes,
+        "segment",
+        [types[name] for name in inputs],
+        [types[name] for name in outputs],
+        weights,
+    )
+    opsets = [o for o in model.opset_import if o.domain != DOMAIN]
+    part = helper.make_model(graph, opset_imports=opsets, ir_version=model.ir_version)
+    return Segment(part.SerializeToString(), tuple(inputs), tuple(outputs))
+
+
+def _reads(node: onnx.NodeProto) -> Iterator[str]:
+    """Yield the values that a node reads, those that its inner graphs capture included."""
+    yield from node.input
+    for attribute in node.attribute:
+        if attribute.type == onnx.AttributeProto.GRAPH:
+            inner = attribute.g
+            own = {v.name for v in (*inner.input, *inner.initializer)}
+            own |= {name for n in inner.node for name in n.output}
+            for inside in inner.node:
+                yield from (name for name in _reads(inside) if name not in own)

@@ -1,0 +1,114 @@
+"""Named arrays in files: `.npz`, `.npy`, `.csv` and `.json`, chosen by the ending."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from hybridx.errors import OptionError, TableError
+from hybridx.storage.files import read_bytes, write_whole
+from hybridx.storage.table import read_table
+
+Array: TypeAlias = NDArray[Any]
+
+READABLE = (".npy", ".npz", ".csv")
+WRITABLE = (".npy", ".npz", ".csv", ".json")
+
+
+def read_arrays(path: Path, *, columns: Sequence[str] = ()) -> dict[str, Array]:
+    """Read the named arrays of a file; the only array of a `.npy` or `.csv` has the name "".
+
+    Args:
+        path: ends in `.npy`, `.npz` or `.csv`.
+        columns: the columns of a CSV file to take, in this order; all of them by default.
+
+    Raises:
+        FileMissingError: the file cannot be read.
+        OptionError: the ending is another one.
+        TableError: the content is not what the ending says, or holds Python objects.
+    """
+    match path.suffix.lower():
+        case ".csv":
+            table = read_table(path)
+            return {"": table.numbers(columns or table.columns)}
+        case ".npy" | ".npz":
+            return _read_numpy(path)
+        case _:
+            raise OptionError("the ending of an input file", path.name, ", ".join(READABLE))
+
+
+def _read_numpy(path: Path) -> dict[str, Array]:
+    content = read_bytes(path)
+    try:
+        loaded = np.load(io.BytesIO(content), allow_pickle=False)
+        if isinstance(loaded, np.ndarray):
+            return {"": loaded}
+        with loaded:
+            return {name: loaded[name] for name in loaded.files}
+    except (ValueError, OSError, EOFError, KeyError) as error:
+        raise TableError(
+            str(path), f"it is not a NumPy file ({error})", "write it with numpy.save or savez"
+        ) from error
+
+
+def write_arrays(path: Path, arrays: Mapping[str, Array], *, overwrite: bool) -> None:
+    """Write named arrays; the ending of `path` chooses the form.
+
+    A CSV file has one column per element of a row, named `output` or `output_3`; arrays are
+    laid side by side and must agree in their first axis.
+
+    Raises:
+        OptionError: the ending is unknown, or the form cannot hold these arrays.
+        OutputExistsError: `path` exists and may not be replaced.
+        NotWritableError: the file system refuses.
+    """
+    write_whole(path, encode_arrays(path, arrays), overwrite=overwrite)
+
+
+def encode_arrays(path: Path, arrays: Mapping[str, Array]) -> bytes:
+    """Return the content that `write_arrays` writes."""
+    match path.suffix.lower():
+        case ".npz":
+            buffer = io.BytesIO()
+            np.savez(buffer, **dict(arrays))
+            return buffer.getvalue()
+        case ".npy":
+            if len(arrays) != 1:
+                raise OptionError("an .npy file for several outputs", path.name, ".npz, .json")
+            buffer = io.BytesIO()
+            np.save(buffer, next(iter(arrays.values())))
+            return buffer.getvalue()
+        case ".csv":
+            return _encode_csv(arrays)
+        case ".json":
+            lists = {name: array.tolist() for name, array in arrays.items()}
+            return msgspec.json.encode(lists) + b"\n"
+        case _:
+            raise OptionError("the ending of an output file", path.name, ", ".join(WRITABLE))
+
+
+def _encode_csv(arrays: Mapping[str, Array]) -> bytes:
+    lengths = {array.shape[0] if array.ndim else 0 for array in arrays.values()}
+    if len(lengths) != 1 or 0 in lengths:
+        raise OptionError("a .csv file for outputs without a common batch axis", "", ".npz, .json")
+    (rows,) = lengths
+    header: list[str] = []
+    blocks: list[Array] = []
+    for name, array in arrays.items():
+        block = array.reshape(rows, -1)
+        header += [name] if array.ndim == 1 else [f"{name}_{i}" for i in range(block.shape[1])]
+        blocks.append(block)
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(header)
+    for index in range(rows):
+        # `str` of a NumPy scalar is the shortest text that reads back to the same number.
+        writer.writerow([str(value) for block in blocks for value in block[index]])
+    return text.getvalue().encode()
