@@ -1,0 +1,18 @@
+"""Export hybrid PyTorch + PennyLane models to one ordinary ONNX file, and run it anywhere."""
+
+from hybridx.api import evaluate, export, inspect, load, predict, verify
+from hybridx.errors import HybridxError
+from hybridx.runtime import Session
+from hybridx.version import VERSION as __version__
+
+__all__ = [
+    "HybridxError",
+    "Session",
+    "__version__",
+    "evaluate",
+    "export",
+    "inspect",
+    "load",
+    "predict",
+    "verify",
+]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import traceback
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -20,6 +21,10 @@ from hybridx.errors import (
     NonFiniteWeightsError,
     TraceError,
 )
+
+
+EXAMPLE_ROWS = 3
+"""The shortest batch that is traced: torch.export takes a length of 1 for a constant."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +49,7 @@ class Capture:
 
 
 def capture(
-    model: nn.Module, args: Sequence[Tensor], *, dtype: torch.dtype, dynamic: bool
+    model: nn.Module, args: Sequence[Tensor], *, dtype: str, dynamic: bool
 ) -> Capture:
     """Trace a model in eval mode on example inputs.
 
@@ -74,7 +79,7 @@ def capture(
     assert isinstance(module, fx.GraphModule)
     for node in [n for n in module.graph.nodes if n.target in _ASSERTIONS]:
         module.graph.erase_node(node)
-    circuits = bind_circuits(module, recording.circuits, dtype)
+    circuits = bind_circuits(module, recording.circuits, getattr(torch, dtype))
     for layer, circuit in zip(recording.layers, circuits, strict=True):
         if circuit.shots is not None:
             notes.append(
@@ -100,6 +105,28 @@ _ASSERTIONS = frozenset({
 
 class _FixedBatch(Exception):  # noqa: N818
     """torch.export found that the model works at one batch size only."""
+
+
+def prepare_examples(args: Sequence[Tensor], dtype: str, rows: int | None) -> tuple[Tensor, ...]:
+    """Return example inputs on the CPU as they are traced.
+
+    Args:
+        args: what the user gave.
+        dtype: float64 widens floating-point inputs.
+        rows: a fixed batch, or None for any number that tracing does not take for fixed.
+    """
+    wanted = rows or max(EXAMPLE_ROWS, max((len(a) for a in args if a.dim()), default=0))
+
+    def prepared(arg: Tensor) -> Tensor:
+        plain = arg.detach().cpu()
+        if dtype == "float64" and plain.is_floating_point():
+            plain = plain.double()
+        if plain.dim() and len(plain) != wanted and len(plain):
+            repeats = -(-wanted // len(plain))
+            plain = torch.cat([plain] * repeats)[:wanted]
+        return plain.contiguous()
+
+    return tuple(map(prepared, args))
 
 
 def dynamic_shapes(args: Sequence[Tensor], *, dynamic: bool) -> tuple[dict[int, object], ...]:
@@ -165,8 +192,6 @@ def first_line(error: BaseException) -> str:
 
 def _place(error: BaseException) -> str:
     """Return the innermost frame of the traceback that is not torch's or PennyLane's."""
-    import traceback
-
     frames = traceback.extract_tb(error.__traceback__)
     own = [f for f in frames if "site-packages" not in f.filename and "hybridx" not in f.filename]
     return f"{own[-1].filename}:{own[-1].lineno}" if own else "a place torch does not name"

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import chain
 
-import torch
 from torch import nn
 
 
@@ -23,16 +22,16 @@ def in_eval_mode(model: nn.Module) -> Iterator[None]:
 
 
 @contextmanager
-def as_dtype(model: nn.Module, dtype: torch.dtype) -> Iterator[None]:
-    """The model as `model.to(dtype)`, in place, so that captured tensors keep their identity.
+def as_dtype(model: nn.Module, dtype: str) -> Iterator[None]:
+    """The model as `model.double()` for float64, in place: captured tensors keep their identity.
 
     float32 means the model as it is: nobody's float64 parts are narrowed by an export.
     """
-    if dtype == torch.float32:
+    if dtype == "float32":
         yield
         return
     kept = [(tensor, tensor.data) for tensor in chain(model.parameters(), model.buffers())]
-    model.to(dtype)
+    model.double()
     try:
         yield
     finally:

@@ -1,5 +1,25 @@
 """Model files executed: on ONNX Runtime alone, or with the circuits on a PennyLane device."""
 
-from hybridx.runtime.session import Session, open_session
+from hybridx.runtime.devices import ONNX, check_device_name, device_names
+from hybridx.runtime.onnx import PROVIDERS
+from hybridx.runtime.session import (
+    Array,
+    Session,
+    Signature,
+    open_session,
+    signatures,
+    start_session,
+)
 
-__all__ = ["Session", "open_session"]
+__all__ = [
+    "ONNX",
+    "PROVIDERS",
+    "Array",
+    "Session",
+    "Signature",
+    "check_device_name",
+    "device_names",
+    "open_session",
+    "signatures",
+    "start_session",
+]

@@ -9,22 +9,14 @@ from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+from onnx import ModelProto, ValueInfoProto, helper, numpy_helper
 
-from hybridx.artifact import Artifact, read_artifact
+from hybridx.artifact import Artifact, is_circuit_node, read_artifact
 from hybridx.errors import InputDtypeError, InputNamesError, InputShapeError
 from hybridx.runtime import devices, onnx
 from hybridx.runtime.split import Stage, split
 
 Array: TypeAlias = NDArray[Any]
-
-_DTYPES = {
-    "tensor(float)": np.dtype(np.float32),
-    "tensor(double)": np.dtype(np.float64),
-    "tensor(int64)": np.dtype(np.int64),
-    "tensor(int32)": np.dtype(np.int32),
-    "tensor(bool)": np.dtype(np.bool_),
-}
-
 
 @dataclass(frozen=True)
 class Signature:
@@ -54,7 +46,7 @@ class Session:
         self.artifact = artifact
         self.device = device
         graph = artifact.model.graph
-        self.inputs = tuple(_signature(value) for value in graph.input)
+        self.inputs = signatures(artifact.model)
         self.input_names = tuple(signature.name for signature in self.inputs)
         self.output_names = tuple(value.name for value in graph.output)
         self._engine = engine
@@ -140,7 +132,12 @@ class _Stitched:
         self._shots = shots
         wires = max((circuit.wires for circuit in self._circuits.values()), default=1)
         self._device = devices.make_device(device, wires, seed)
-        self._weights = {w.name: w for w in artifact.model.graph.initializer}
+        # A circuit without data takes its (empty) parameters from the file itself.
+        self._constants = {
+            weight.name: numpy_helper.to_array(weight)
+            for weight in artifact.model.graph.initializer
+            if weight.name in self._wanted(artifact.model)
+        }
         self._stages = [
             (stage, _start_segment(stage, artifact.path, provider))
             for stage in split(artifact.model)
@@ -149,7 +146,7 @@ class _Stitched:
     def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         from hybridx.runtime.pennylane import execute
 
-        values: dict[str, Array] = dict(inputs)
+        values: dict[str, Array] = self._constants | dict(inputs)
         for stage, session in self._stages:
             if session is not None:
                 names = stage.segment.outputs
@@ -164,17 +161,25 @@ class _Stitched:
         return {name: values[name] for name in self._outputs}
 
 
+    def _wanted(self, model: ModelProto) -> set[str]:
+        parameters = {node.input[0] for node in model.graph.node if is_circuit_node(node)}
+        return parameters | set(self._outputs)
+
+
 def _start_segment(stage: Stage, path: str, provider: str) -> Any:
     content = stage.segment.content
     return onnx.start(content, path, provider) if content else None
 
 
-def _signature(value: Any) -> Signature:
-    from onnx import helper
+def signatures(model: ModelProto) -> tuple[Signature, ...]:
+    """Return what the inputs of a model take, in order."""
+    return tuple(_signature(value) for value in model.graph.input)
 
+
+def _signature(value: ValueInfoProto) -> Signature:
     tensor = value.type.tensor_type
     shape = tuple(
-        axis.dim_param or axis.dim_value if axis.HasField("dim_param") else int(axis.dim_value)
+        axis.dim_param if axis.HasField("dim_param") else int(axis.dim_value)
         for axis in tensor.shape.dim
     )
     return Signature(value.name, helper.tensor_dtype_to_np_dtype(tensor.elem_type), shape)

@@ -1,0 +1,29 @@
+"""What hybridx does, one function each; the command line only calls these.
+
+torch and PennyLane are imported inside the functions that need them, so that running and
+inspecting a file works without either.
+"""
+
+from hybridx.api.evaluating import Evaluation, evaluate
+from hybridx.api.exporting import ExportReport, export
+from hybridx.api.inspecting import CircuitSummary, InputSummary, Inspection, inspect
+from hybridx.api.loading import load
+from hybridx.api.predicting import Prediction, predict
+from hybridx.api.verifying import VerifyReport, reproduce, verify
+
+__all__ = [
+    "CircuitSummary",
+    "Evaluation",
+    "ExportReport",
+    "InputSummary",
+    "Inspection",
+    "Prediction",
+    "VerifyReport",
+    "evaluate",
+    "export",
+    "inspect",
+    "load",
+    "predict",
+    "reproduce",
+    "verify",
+]

@@ -1,0 +1,174 @@
+"""Export: capture, compile, emit, prove, write."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from onnx import NodeProto
+
+from hybridx.api.inspecting import CircuitSummary, circuit_summaries
+from hybridx.api.options import check_choice, need
+from hybridx.api.verifying import SEED, VERIFIED_BATCHES, agree, choose_distribution
+from hybridx.artifact import (
+    OPSET,
+    OPSETS,
+    PARAMETERS,
+    RESULTS,
+    SelfTest,
+    Verification,
+    decode_artifact,
+    seal,
+)
+from hybridx.circuit import Circuit, encode
+from hybridx.emit import emit_body
+from hybridx.lowering import lower
+from hybridx.parity import TOLERANCE, draw
+from hybridx.runtime import Array, start_session
+from hybridx.storage import check_writable, write_whole
+from hybridx.version import VERSION
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class ExportReport:
+    """What `export` did.
+
+    Attributes:
+        path: of the file.
+        size: in bytes.
+        dtype: of the model.
+        is_dynamic: True if the batch may have any length.
+        circuits: the quantum layers.
+        verification: what was compared with the eager model, or None if that was waived.
+        notes: what the user should know.
+        seconds: the whole export took.
+    """
+
+    path: str
+    size: int
+    dtype: str
+    is_dynamic: bool
+    circuits: tuple[CircuitSummary, ...]
+    verification: Verification | None
+    notes: tuple[str, ...]
+    seconds: float
+
+
+def export(
+    model: nn.Module,
+    args: Sequence[Tensor],
+    path: str | Path,
+    *,
+    format: Literal["onnx"] = "onnx",
+    dtype: Literal["float32", "float64"] = "float32",
+    batch: Literal["dynamic"] | int = "dynamic",
+    opset: int = OPSET,
+    atol: float | None = None,
+    verify: bool = True,
+    overwrite: bool = False,
+    embed_example: bool = False,
+    columns: Sequence[str] = (),
+    classes: Sequence[str] = (),
+) -> ExportReport:
+    """Export a hybrid model to one ONNX file and prove that it computes the same.
+
+    The model is exported in eval mode and left as it was.
+
+    Args:
+        model: any module whose quantum parts are PennyLane QNodes or TorchLayers.
+        args: example inputs, one tensor for each argument of `forward`, batch first.
+        path: of the file to write.
+        format: what to write.
+        dtype: float32 exports the model as it is; float64 exports `model.double()`.
+        batch: `dynamic`, or a fixed number of rows.
+        opset: version of the standard ONNX operators.
+        atol: tolerance of the verification; by default `TOLERANCE` of the dtype.
+        verify: compare with the eager model at `VERIFIED_BATCHES` before writing.
+        overwrite: replace an existing file.
+        embed_example: let the self-test hold the rows of `args` instead of drawn ones.
+        columns: names of the input's columns in a table, kept in the file.
+        classes: names of the logits in order, kept in the file.
+
+    Raises:
+        CaptureError: the model cannot be captured; the message says what to change.
+        ArtifactError: the file cannot be written.
+        ParityError: the file would not agree with the model; nothing is written.
+    """
+    started = time.perf_counter()
+    path = Path(path)
+    check_choice("format", format, ("onnx",))
+    check_choice("dtype", dtype, tuple(TOLERANCE))
+    check_choice("opset", opset, OPSETS)
+    check_writable(path, overwrite=overwrite)
+    need("exporting", "torch", "pennylane", "onnxscript")
+    from hybridx import capture, targets
+    from hybridx.parity.eager import run_eager
+
+    is_dynamic = batch == "dynamic"
+    tolerance = TOLERANCE[dtype] if atol is None else atol
+    examples = capture.prepare_examples(args, dtype, None if is_dynamic else int(batch))
+    with capture.in_eval_mode(model), capture.as_dtype(model, dtype):
+        captured = capture.capture(model, examples, dtype=dtype, dynamic=is_dynamic)
+        compiled = [
+            targets.Attached(encode(circuit), _body(circuit, dtype))
+            for circuit in captured.circuits
+        ]
+        proto = targets.to_onnx(captured, examples, compiled, opset=opset)
+        outputs = [output.name for output in proto.graph.output]
+        arrays = {
+            name: example.numpy()
+            for name, example in zip(captured.input_names, examples, strict=True)
+        }
+
+        def expected(inputs: Mapping[str, Array]) -> dict[str, Array]:
+            return run_eager(model, inputs, outputs)
+
+        distribution = choose_distribution(arrays, expected)
+        inputs = arrays
+        if not embed_example:
+            inputs = draw(arrays, batch=None, distribution=distribution, seed=SEED)
+        self_test = SelfTest(inputs, expected(inputs), tolerance)
+        verification = None
+        if verify:
+            content = seal(proto, version=VERSION, verification=None, self_test=None)
+            session = start_session(decode_artifact(content, str(path)))
+            batches = VERIFIED_BATCHES if captured.is_dynamic else (len(examples[0]),)
+            worst = agree(session, arrays, expected, batches, distribution, tolerance)
+            verification = Verification(tolerance, batches, worst)
+    content = seal(
+        proto,
+        version=VERSION,
+        verification=verification,
+        self_test=self_test,
+        columns=columns,
+        classes=classes,
+    )
+    artifact = decode_artifact(content, str(path))
+    write_whole(path, content, overwrite=overwrite)
+    notes = captured.notes
+    if any(array.dtype.kind != "f" for array in arrays.values()) and not embed_example:
+        notes += ("the self-test holds the example's integer inputs: their range is not known",)
+    return ExportReport(
+        path=str(path),
+        size=len(content),
+        dtype=dtype,
+        is_dynamic=captured.is_dynamic,
+        circuits=circuit_summaries(artifact),
+        verification=verification,
+        notes=notes,
+        seconds=time.perf_counter() - started,
+    )
+
+
+def _body(circuit: Circuit, dtype: str) -> list[NodeProto]:
+    """Return the compiled body of a circuit."""
+    return emit_body(
+        lower(circuit), dtype=np.dtype(dtype), parameters=PARAMETERS, results=RESULTS
+    )

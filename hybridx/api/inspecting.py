@@ -1,0 +1,123 @@
+"""What a file says of itself; needs neither torch nor PennyLane."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from hybridx.artifact import Artifact, Verification, read_artifact
+from hybridx.circuit import result_count, show
+from hybridx.runtime import signatures
+
+
+@dataclass(frozen=True)
+class CircuitSummary:
+    """One quantum layer of a file.
+
+    Attributes:
+        name: of its function.
+        wires: how many.
+        gates: how many.
+        parameters: P, the columns it takes at run time.
+        results: M, the columns it gives.
+        nodes: standard ONNX nodes in its compiled body.
+        shots: samples a device should take, or None for exact values.
+        text: the circuit in the text form of `hybridx.circuit`.
+    """
+
+    name: str
+    wires: int
+    gates: int
+    parameters: int
+    results: int
+    nodes: int
+    shots: int | None
+    text: str
+
+
+@dataclass(frozen=True)
+class InputSummary:
+    """An input of a model: its name, its dtype and the length or name of each axis."""
+
+    name: str
+    dtype: str
+    shape: tuple[int | str, ...]
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """What a file says of itself.
+
+    Attributes:
+        path: of the file.
+        size: in bytes.
+        version: of the hybridx that wrote it.
+        opset: of the standard operators.
+        inputs: what it takes.
+        outputs: names of what it gives.
+        nodes: how many nodes of each operator the graph has.
+        circuits: the quantum layers.
+        verification: what was compared at export, if anything was.
+        self_test: True if it carries one.
+        columns: names of the input's columns in a table.
+        classes: names of the logits.
+    """
+
+    path: str
+    size: int
+    version: str
+    opset: int
+    inputs: tuple[InputSummary, ...]
+    outputs: tuple[str, ...]
+    nodes: Mapping[str, int]
+    circuits: tuple[CircuitSummary, ...]
+    verification: Verification | None
+    self_test: bool
+    columns: tuple[str, ...]
+    classes: tuple[str, ...]
+
+
+def inspect(path: str | Path) -> Inspection:
+    """Return what a file says of itself; needs neither torch nor PennyLane.
+
+    Raises:
+        ArtifactError: the file cannot be read or breaks its contract.
+    """
+    artifact = read_artifact(Path(path))
+    graph = artifact.model.graph
+    return Inspection(
+        path=artifact.path,
+        size=len(artifact.content),
+        version=artifact.version,
+        opset=next(o.version for o in artifact.model.opset_import if o.domain == ""),
+        inputs=tuple(
+            InputSummary(s.name, s.dtype.name, s.shape) for s in signatures(artifact.model)
+        ),
+        outputs=tuple(output.name for output in graph.output),
+        nodes=Counter(node.op_type for node in graph.node),
+        circuits=circuit_summaries(artifact),
+        verification=artifact.verification,
+        self_test=artifact.self_test is not None,
+        columns=artifact.columns,
+        classes=artifact.classes,
+    )
+
+
+def circuit_summaries(artifact: Artifact) -> tuple[CircuitSummary, ...]:
+    """Return the quantum layers of a file, one for each distinct circuit."""
+    bodies = {function.name: function for function in artifact.model.functions}
+    return tuple(
+        CircuitSummary(
+            name=name,
+            wires=circuit.wires,
+            gates=len(circuit.operations),
+            parameters=circuit.parameters,
+            results=result_count(circuit),
+            nodes=len(bodies[name].node),
+            shots=circuit.shots,
+            text=show(circuit),
+        )
+        for name, circuit in artifact.circuits.items()
+    )

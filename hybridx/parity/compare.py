@@ -1,0 +1,76 @@
+"""The one comparison: how far are two sets of outputs apart, and is that too far?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hybridx.errors import MismatchError
+
+Array: TypeAlias = NDArray[Any]
+
+TOLERANCE: Mapping[str, float] = MappingProxyType({
+    # A float32 number has 6e-8; the longest sums of a 10-wire circuit between two linear layers
+    # were seen to lose 5e-7, and 1e-5 still shows a wrong sign in the smallest weight.
+    "float32": 1e-5,
+    # 1e-16 a number; a thousand operations in a row stay below 1e-13.
+    "float64": 1e-10,
+})  # fmt: skip
+
+
+def compare(
+    actual: Mapping[str, Array],
+    expected: Mapping[str, Array],
+    *,
+    tolerance: float,
+    left: str,
+    right: str,
+    batch: int,
+) -> float:
+    """Return the worst error between two sets of named outputs, or refuse them.
+
+    The error of an element is `|actual - expected| / max(1, |expected|)`; a NaN or an infinity
+    on one side only is an infinite error, and so is another shape.
+
+    Args:
+        actual: outputs of the execution under test.
+        expected: outputs that it should have.
+        tolerance: the largest error that passes.
+        left: what gave `actual`, for the message.
+        right: what gave `expected`.
+        batch: the batch size, for the message.
+
+    Raises:
+        MismatchError: the error of an output is above the tolerance, or an output is missing.
+    """
+    worst = 0.0
+    for name in sorted(set(actual) | set(expected)):
+        error = np.inf
+        if name in actual and name in expected:
+            error = _error(np.asarray(actual[name]), np.asarray(expected[name]))
+        if not error <= tolerance:
+            raise MismatchError(left, right, name, batch, error, tolerance)
+        worst = max(worst, error)
+    return worst
+
+
+def _error(actual: Array, expected: Array) -> float:
+    if actual.shape != expected.shape:
+        return float("inf")
+    if actual.size == 0:
+        return 0.0
+    if actual.dtype.kind != "f" or expected.dtype.kind != "f":
+        return 0.0 if np.array_equal(actual, expected) else float("inf")
+    wide, target = actual.astype(np.float64), expected.astype(np.float64)
+    finite = np.isfinite(target)
+    same = (wide == target) | (np.isnan(wide) & np.isnan(target))
+    if not np.array_equal(np.isfinite(wide), finite) or not same[~finite].all():
+        return float("inf")
+    if not finite.any():
+        return 0.0
+    difference = np.abs(wide - target)[finite] / np.maximum(1.0, np.abs(target[finite]))
+    return float(difference.max())

@@ -1,0 +1,159 @@
+"""`file.py:attribute`, `package.module:attribute` or `config.toml`: a model found and made."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import importlib.util
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from hybridx.errors import (
+    CheckpointError,
+    FactoryFailedError,
+    FileMissingError,
+    NotAModuleError,
+    SourceAttributeError,
+    SourceNotFoundError,
+)
+from hybridx.sources.example import example_from_shapes
+
+
+@dataclass(frozen=True)
+class Source:
+    """A model with what its source tells of its input.
+
+    Attributes:
+        model: ready for use.
+        example: inputs of the right shape, or empty if the source does not say.
+        columns: names of the input's columns in a table; may be empty.
+        classes: names of the logits in order; may be empty.
+    """
+
+    model: nn.Module
+    example: tuple[Tensor, ...] = ()
+    columns: tuple[str, ...] = ()
+    classes: tuple[str, ...] = ()
+
+
+def find_source(text: str, checkpoint: Path | None = None) -> Source:
+    """Return the model that a SOURCE names, with a checkpoint loaded into it.
+
+    Raises:
+        UsageError: the source leads to no module.
+        CheckpointError: the checkpoint belongs to another model.
+        FileMissingError: a file cannot be read.
+    """
+    if text.endswith(".toml"):
+        return _from_config(Path(text), checkpoint)
+    place, _, attribute = text.rpartition(":")
+    if not place or not attribute:
+        raise SourceNotFoundError(text, "it has no colon with an attribute behind it")
+    found = _attribute(_import(place, text), attribute)
+    model = _make(found, text)
+    if checkpoint is not None:
+        _load_checkpoint(model, checkpoint)
+    return Source(model)
+
+
+def _from_config(path: Path, checkpoint: Path | None) -> Source:
+    from hybridx.models import load_classifier, load_config
+
+    config = load_config(path)
+    width = config.model.classical.input_dim
+    return Source(
+        model=load_classifier(path, checkpoint),
+        example=example_from_shapes([f"N,{width}"]),
+        columns=config.data.features,
+        classes=config.data.classes,
+    )
+
+
+def _import(place: str, source: str) -> ModuleType:
+    try:
+        if place.endswith(".py"):
+            return _import_file(Path(place))
+        # As `python -m` does: the user's own modules lie where the command is given.
+        if str(Path.cwd()) not in sys.path:
+            sys.path.insert(0, str(Path.cwd()))
+        return importlib.import_module(place)
+    except OSError as error:
+        raise SourceNotFoundError(source, error.strerror or str(error)) from error
+    except Exception as error:
+        # The user's module may raise anything while it is imported.
+        raise SourceNotFoundError(source, f"{type(error).__name__}: {error}") from error
+
+
+def _import_file(path: Path) -> ModuleType:
+    if not path.is_file():
+        raise FileNotFoundError(2, "no such file")
+    specification = importlib.util.spec_from_file_location(path.stem, path)
+    assert specification is not None and specification.loader is not None
+    module = importlib.util.module_from_spec(specification)
+    # Modules beside the file can be imported from it, and pickles find their classes.
+    sys.path.insert(0, str(path.parent.resolve()))
+    sys.modules[path.stem] = module
+    specification.loader.exec_module(module)
+    return module
+
+
+def _attribute(module: ModuleType, name: str) -> Any:
+    try:
+        return getattr(module, name)
+    except AttributeError:
+        public = [other for other in vars(module) if not other.startswith("_")]
+        nearest = difflib.get_close_matches(name, public, n=3, cutoff=0.3) or public[:5]
+        raise SourceAttributeError(module.__name__, name, ", ".join(nearest) or "none") from None
+
+
+def _make(found: Any, source: str) -> nn.Module:
+    made = found
+    if callable(found) and not isinstance(found, nn.Module):
+        try:
+            made = found()
+        except Exception as error:
+            # A factory is the user's code and may raise anything.
+            raise FactoryFailedError(source, f"{type(error).__name__}: {error}") from error
+    if not isinstance(made, nn.Module):
+        raise NotAModuleError(source, type(made).__name__)
+    return made
+
+
+def _load_checkpoint(model: nn.Module, path: Path) -> None:
+    """Load a `.safetensors` file or a torch file of tensors; nothing else is unpickled."""
+    import pickle
+
+    import safetensors
+    import safetensors.torch
+
+    if not path.is_file():
+        raise FileMissingError(str(path), "no such file")
+    try:
+        if path.suffix == ".safetensors":
+            state = safetensors.torch.load_file(path)
+        else:
+            state = torch.load(path, map_location="cpu", weights_only=True)
+    except (safetensors.SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError) as error:
+        raise CheckpointError(str(path), f"it cannot be read ({error})") from error
+    if not isinstance(state, dict):
+        raise CheckpointError(str(path), f"it holds a {type(state).__name__}, not a state_dict")
+    own = model.state_dict()
+    missing, unexpected = sorted(own.keys() - state.keys()), sorted(state.keys() - own.keys())
+    if missing or unexpected:
+        problem = f"missing keys: {_names(missing)}; unexpected keys: {_names(unexpected)}"
+        raise CheckpointError(str(path), problem)
+    try:
+        model.load_state_dict(state)
+    except RuntimeError as error:
+        raise CheckpointError(str(path), str(error).splitlines()[-1].strip()) from error
+
+
+def _names(keys: list[str]) -> str:
+    shown = ", ".join(keys[:5]) or "none"
+    return shown if len(keys) <= 5 else f"{shown} and {len(keys) - 5} more"

@@ -1,0 +1,5 @@
+"""The version of this package, read from its installed metadata."""
+
+from importlib.metadata import version
+
+VERSION = version("hybridx")
