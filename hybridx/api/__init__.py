@@ -5,13 +5,14 @@ inspecting a file works without either.
 """
 
 from hybridx.api.evaluating import Evaluation, evaluate
-from hybridx.api.exporting import ExportReport, export
+from hybridx.api.exporting import ExportReport, export, export_source
 from hybridx.api.inspecting import CircuitSummary, InputSummary, Inspection, inspect
 from hybridx.api.loading import load
-from hybridx.api.predicting import Prediction, predict
-from hybridx.api.verifying import VerifyReport, reproduce, verify
+from hybridx.api.predicting import BATCH_SIZE, Prediction, predict
+from hybridx.api.verifying import VerifyReport, reproduce, self_test, verify, verify_source
 
 __all__ = [
+    "BATCH_SIZE",
     "CircuitSummary",
     "Evaluation",
     "ExportReport",
@@ -21,9 +22,12 @@ __all__ = [
     "VerifyReport",
     "evaluate",
     "export",
+    "export_source",
     "inspect",
     "load",
     "predict",
     "reproduce",
+    "self_test",
     "verify",
+    "verify_source",
 ]

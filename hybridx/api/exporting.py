@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from onnx import NodeProto
@@ -26,6 +26,7 @@ from hybridx.artifact import (
 )
 from hybridx.circuit import Circuit, encode
 from hybridx.emit import emit_body
+from hybridx.errors import NoExampleError, OptionError
 from hybridx.lowering import lower
 from hybridx.parity import TOLERANCE, draw
 from hybridx.runtime import Array, start_session
@@ -171,4 +172,56 @@ def _body(circuit: Circuit, dtype: str) -> list[NodeProto]:
     """Return the compiled body of a circuit."""
     return emit_body(
         lower(circuit), dtype=np.dtype(dtype), parameters=PARAMETERS, results=RESULTS
+    )
+
+
+def export_source(
+    source: str,
+    path: str | Path,
+    *,
+    checkpoint: str | Path | None = None,
+    example: str | Path | None = None,
+    shapes: Sequence[str] = (),
+    batch: str = "dynamic",
+    overwrite: bool = False,
+    **options: Any,
+) -> ExportReport:
+    """Export a model that is named by a text; see `export` for the further options.
+
+    Args:
+        source: file.py:attribute, package.module:attribute or a config.toml.
+        path: of the file to write.
+        checkpoint: weights to load first.
+        example: a file with example inputs.
+        shapes: shapes of example inputs, such as `N,4`; not needed for a config.toml.
+        batch: `dynamic` or a number.
+        overwrite: replace an existing file.
+        **options: passed to `export`.
+
+    Raises:
+        UsageError: the source leads to no model, or nobody says what its input looks like.
+    """
+    if batch != "dynamic" and not (batch.isdecimal() and int(batch)):
+        raise OptionError("batch", batch, "dynamic, or a whole number of rows")
+    check_writable(Path(path), overwrite=overwrite)
+    need("exporting", "torch", "pennylane", "onnxscript", "safetensors")
+    from hybridx.sources import example_from_file, example_from_shapes, find_source
+
+    found = find_source(source, None if checkpoint is None else Path(checkpoint))
+    args = found.example
+    if example is not None:
+        args = example_from_file(Path(example))
+    elif shapes:
+        args = example_from_shapes(shapes)
+    if not args:
+        raise NoExampleError(source)
+    return export(
+        found.model,
+        args,
+        path,
+        batch="dynamic" if batch == "dynamic" else int(batch),
+        overwrite=overwrite,
+        columns=found.columns,
+        classes=found.classes,
+        **options,
     )

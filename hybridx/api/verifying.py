@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 
 from hybridx.api.loading import load
+from hybridx.api.options import need
 from hybridx.artifact import SelfTest
 from hybridx.errors import NoFiniteInputError, NoSelfTestError
 from hybridx.parity import DISTRIBUTIONS, TOLERANCE, compare, draw
@@ -98,19 +99,19 @@ def verify(
     from hybridx import capture
     from hybridx.parity.eager import run_eager
 
-    self_test = _self_test(session)
+    examples = _self_test(session).inputs
     is_wide = any(signature.dtype.name == "float64" for signature in session.inputs)
     dtype = "float64" if is_wide else "float32"
     tolerance = TOLERANCE[dtype] if atol is None else atol
     is_dynamic = any(isinstance(s.shape[0], str) for s in session.inputs if s.shape)
-    batches = VERIFIED_BATCHES if is_dynamic else (_rows(self_test.inputs),)
+    batches = VERIFIED_BATCHES if is_dynamic else (_rows(examples),)
     with capture.in_eval_mode(against), capture.as_dtype(against, dtype):
 
         def expected(inputs: Mapping[str, Array]) -> dict[str, Array]:
             return run_eager(against, inputs, session.output_names)
 
-        distribution = choose_distribution(self_test.inputs, expected)
-        worst = agree(session, self_test.inputs, expected, batches, distribution, tolerance)
+        distribution = choose_distribution(examples, expected)
+        worst = agree(session, examples, expected, batches, distribution, tolerance)
     return VerifyReport(str(path), device, "the eager model", batches, worst, tolerance)
 
 
@@ -163,3 +164,41 @@ def _self_test(session: Session) -> SelfTest:
 
 def _rows(arrays: Mapping[str, Array]) -> int:
     return max((len(array) for array in arrays.values() if array.ndim), default=1)
+
+
+def self_test(
+    path: str | Path,
+    *,
+    device: str = ONNX,
+    shots: int | None = None,
+    seed: int | None = None,
+    provider: str = "auto",
+) -> VerifyReport:
+    """Load a file and run its self-test; arguments as `load`, errors as `reproduce`."""
+    return reproduce(load(path, device=device, shots=shots, seed=seed, provider=provider))
+
+
+def verify_source(
+    path: str | Path,
+    *,
+    against: str | None = None,
+    checkpoint: str | Path | None = None,
+    device: str = ONNX,
+    atol: float | None = None,
+) -> VerifyReport:
+    """Compare a file with the model that a text names; see `verify`.
+
+    Args:
+        path: of the file.
+        against: file.py:attribute, package.module:attribute or a config.toml.
+        checkpoint: weights to load into that model first.
+        device: that runs the circuits.
+        atol: tolerance.
+    """
+    if against is None:
+        return verify(path, device=device, atol=atol)
+    need("comparing with a model", "torch", "pennylane", "safetensors")
+    from hybridx.sources import find_source
+
+    model = find_source(against, None if checkpoint is None else Path(checkpoint)).model
+    return verify(path, against=model, device=device, atol=atol)

@@ -1,0 +1,182 @@
+"""The commands: each parses its arguments, makes one call of the api and prints the report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+
+from hybridx import api
+from hybridx.cli import options, output
+from hybridx.version import VERSION
+
+app = typer.Typer(
+    name="hybridx",
+    help="Export hybrid PyTorch + PennyLane models to one ONNX file, and run it anywhere.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"hybridx {VERSION}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    _version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_show_version, is_eager=True, help="Print the version and exit."
+        ),
+    ] = False,
+) -> None:
+    """Export hybrid PyTorch + PennyLane models to one ONNX file, and run it anywhere."""
+
+
+@app.command()
+def export(
+    source: options.SourceText,
+    path: Annotated[Path, typer.Option("--output", "-o", help="The file to write.")] = Path(
+        "model.onnx"
+    ),
+    checkpoint: options.Checkpoint = None,
+    example: Annotated[
+        Optional[Path],  # noqa: UP045  typer reads the annotation at run time
+        typer.Option(help="Example inputs: .npy, .npz or .csv."),
+    ] = None,
+    shape: Annotated[
+        Optional[list[str]],  # noqa: UP045
+        typer.Option(help="Shape of an input, N for the batch: N,4 or x=N,3,28,28. Repeatable."),
+    ] = None,
+    format: Annotated[str, typer.Option(help="What to write: onnx.")] = "onnx",
+    batch: Annotated[str, typer.Option(help="dynamic, or a fixed number of rows.")] = "dynamic",
+    dtype: Annotated[str, typer.Option(help="float32 or float64.")] = "float32",
+    opset: Annotated[int, typer.Option(help="Version of the standard ONNX operators.")] = 20,
+    atol: options.Tolerance = None,
+    no_verify: Annotated[
+        bool, typer.Option("--no-verify", help="Do not compare with eager PyTorch.")
+    ] = False,
+    embed_example: Annotated[
+        bool, typer.Option("--embed-example", help="Keep the example's rows as the self-test.")
+    ] = False,
+    overwrite: options.Overwrite = False,
+    json: options.Json = False,
+) -> None:
+    """Export a hybrid model to one ONNX file and prove that it computes the same."""
+    report = api.export_source(
+        source,
+        path,
+        checkpoint=checkpoint,
+        example=example,
+        shapes=shape or (),
+        format=format,
+        batch=batch,
+        dtype=dtype,
+        opset=opset,
+        atol=atol,
+        verify=not no_verify,
+        embed_example=embed_example,
+        overwrite=overwrite,
+    )
+    (output.as_json if json else output.exported)(report)
+
+
+@app.command()
+def run(
+    model: options.Model,
+    data: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option("--input", "-i", help="Data: .npy, .npz or .csv. Without it: the self-test."),
+    ] = None,
+    path: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option("--output", "-o", help="Where to write: .npy, .npz, .csv or .json."),
+    ] = None,
+    columns: options.Columns = None,
+    device: options.Device = "onnx",
+    shots: options.Shots = None,
+    seed: options.Seed = None,
+    provider: options.Provider = "auto",
+    batch_size: Annotated[int, typer.Option(min=1, help="Rows at a time.")] = api.BATCH_SIZE,
+    overwrite: options.Overwrite = False,
+    json: options.Json = False,
+) -> None:
+    """Run a model file on data or, without data, on its own self-test."""
+    if data is None:
+        checked = api.self_test(model, device=device, shots=shots, seed=seed, provider=provider)
+        (output.as_json if json else output.verified)(checked)
+        return
+    report = api.predict(
+        model,
+        data,
+        path,
+        columns=options.names(columns),
+        device=device,
+        shots=shots,
+        seed=seed,
+        provider=provider,
+        batch_size=batch_size,
+        overwrite=overwrite,
+    )
+    (output.as_json if json else output.predicted)(report)
+
+
+@app.command()
+def verify(
+    model: options.Model,
+    against: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(metavar="SOURCE", help="The model it came from. Without: its self-test."),
+    ] = None,
+    checkpoint: options.Checkpoint = None,
+    device: options.Device = "onnx",
+    atol: options.Tolerance = None,
+    json: options.Json = False,
+) -> None:
+    """Compare a model file with the eager model, or with its own self-test."""
+    report = api.verify_source(
+        model, against=against, checkpoint=checkpoint, device=device, atol=atol
+    )
+    (output.as_json if json else output.verified)(report)
+
+
+@app.command()
+def inspect(model: options.Model, json: options.Json = False) -> None:
+    """Show what a model file holds: its inputs, its circuits, what was verified."""
+    (output.as_json if json else output.inspected)(api.inspect(model))
+
+
+@app.command()
+def evaluate(
+    model: options.Model,
+    data: Annotated[Path, typer.Option(help="A CSV table.")],
+    target: Annotated[str, typer.Option(help="The column with the true class or number.")],
+    columns: options.Columns = None,
+    classes: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(help="Names of the outputs, in order: a,b,c."),
+    ] = None,
+    rows: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(help="A JSON file with held_out_rows: score only these."),
+    ] = None,
+    device: options.Device = "onnx",
+    json: options.Json = False,
+) -> None:
+    """Score a model file on a CSV table with a target column."""
+    report = api.evaluate(
+        model,
+        data,
+        target,
+        columns=options.names(columns),
+        classes=options.names(classes),
+        rows=rows,
+        device=device,
+    )
+    (output.as_json if json else output.evaluated)(report)

@@ -1,0 +1,182 @@
+"""Results for people (rich) and for programs (JSON): data on stdout, talk on stderr."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+
+import msgspec
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from hybridx.api import (
+    CircuitSummary,
+    Evaluation,
+    ExportReport,
+    Inspection,
+    Prediction,
+    VerifyReport,
+)
+from hybridx.errors import HybridxError
+
+_ROWS_SHOWN = 10
+
+
+def talk() -> Console:
+    """Return the console for people, on stderr."""
+    return Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def data() -> Console:
+    """Return the console for results, on stdout."""
+    return Console(highlight=False, soft_wrap=True)
+
+
+def fail(error: HybridxError) -> None:
+    """Print a known error: what, and what to do."""
+    summary, _, remedy = str(error).partition("\n")
+    console = talk()
+    console.print(Text.assemble(("error ", "bold red"), summary))
+    if remedy:
+        console.print(Text(remedy, style="dim"))
+
+
+def defect(error: Exception) -> None:
+    """Print a defect of hybridx with its traceback."""
+    import traceback
+
+    traceback.print_exception(error)
+    talk().print(Text("This is a defect of hybridx: report it with the lines above.", "bold red"))
+
+
+def note(text: str) -> None:
+    """Print a note for people."""
+    talk().print(Text.assemble(("note ", "yellow"), text))
+
+
+def as_json(value: object) -> None:
+    """Print a report as one JSON object."""
+    text = msgspec.json.format(msgspec.json.encode(value, enc_hook=_plain), indent=2)
+    sys.stdout.write(text.decode() + "\n")
+
+
+def exported(report: ExportReport) -> None:
+    """Print what an export did."""
+    for text in report.notes:
+        note(text)
+    console = data()
+    batch = "any batch size" if report.is_dynamic else "a fixed batch size"
+    console.print(f"[bold]{report.path}[/]  {size(report.size)}, {report.dtype}, {batch}")
+    for circuit in report.circuits:
+        console.print(f"  {_one_line(circuit)}")
+    if report.verification is None:
+        console.print("  [yellow]not verified[/] (--no-verify)")
+    else:
+        batches = ", ".join(map(str, report.verification.batches))
+        console.print(
+            f"  [green]verified[/] against eager PyTorch at batch {batches}: worst error "
+            f"{report.verification.worst:.1e}, tolerance {report.verification.tolerance:.0e}"
+        )
+    console.print(f"  {report.seconds:.1f} s")
+
+
+def verified(report: VerifyReport) -> None:
+    """Print a comparison that passed."""
+    batches = ", ".join(map(str, report.batches))
+    data().print(
+        f"[green]reproduces[/]  {report.path} on {report.device} agrees with {report.against} "
+        f"at batch {batches}: worst error {report.worst:.1e}, tolerance {report.tolerance:.0e}"
+    )
+
+
+def predicted(report: Prediction) -> None:
+    """Print the outputs of a run, or where they were written."""
+    milliseconds = 1e3 * report.seconds
+    talk().print(
+        f"{report.rows} rows of {report.path} on {report.device} in {milliseconds:.1f} ms"
+    )
+    if report.written is not None:
+        talk().print(f"written to {report.written}")
+        return
+    console = data()
+    for name, array in report.outputs.items():
+        console.print(f"[bold]{name}[/]  {array.dtype} {tuple(array.shape)}")
+        shown = array[:_ROWS_SHOWN] if array.ndim else array
+        console.print(np.array2string(shown, precision=6, suppress_small=True, threshold=200))
+        if array.ndim and len(array) > _ROWS_SHOWN:
+            console.print(f"… {len(array) - _ROWS_SHOWN} more rows; -o FILE writes all of them")
+
+
+def evaluated(report: Evaluation) -> None:
+    """Print the metrics of an evaluation, and the confusion of classes."""
+    console = data()
+    console.print(f"[bold]{report.path}[/] on {report.device}, {report.rows} rows")
+    for name, value in report.metrics.items():
+        console.print(f"  {name.replace('_', ' ')}  [bold]{value:.4f}[/]")
+    if report.confusion:
+        table = Table(title="true class by row, predicted by column", title_justify="left")
+        table.add_column("")
+        for name in report.classes:
+            table.add_column(name, justify="right")
+        for name, row in zip(report.classes, report.confusion, strict=True):
+            table.add_row(name, *map(str, row))
+        console.print(table)
+
+
+def inspected(report: Inspection) -> None:
+    """Print what a file says of itself."""
+    console = data()
+    console.print(
+        f"[bold]{report.path}[/]  {size(report.size)}, opset {report.opset}, "
+        f"written by hybridx {report.version}"
+    )
+    for summary in report.inputs:
+        shape = ", ".join(map(str, summary.shape))
+        console.print(f"  input   {summary.name}: {summary.dtype} ({shape})")
+    console.print(f"  output  {', '.join(report.outputs)}")
+    _print_names(console, "columns", report.columns)
+    _print_names(console, "classes", report.classes)
+    console.print(f"  nodes   {_counts(report.nodes)}")
+    for circuit in report.circuits:
+        console.print(f"  circuit {_one_line(circuit)}")
+        console.print(Text(f"    {circuit.text}", style="dim"))
+    if report.verification is None:
+        console.print("  [yellow]not verified at export[/]")
+    else:
+        batches = ", ".join(map(str, report.verification.batches))
+        console.print(
+            f"  verified at export at batch {batches}: worst error "
+            f"{report.verification.worst:.1e}, tolerance {report.verification.tolerance:.0e}"
+        )
+    console.print(f"  self-test {'included' if report.self_test else 'not included'}")
+
+
+def size(count: int) -> str:
+    """Return a number of bytes for people."""
+    return f"{count / 1e6:.1f} MB" if count >= 1_000_000 else f"{count / 1e3:.1f} kB"
+
+
+def _one_line(circuit: CircuitSummary) -> str:
+    shots = "" if circuit.shots is None else f", {circuit.shots} shots on devices"
+    return (
+        f"{circuit.name}: {circuit.wires} wires, {circuit.gates} gates, "
+        f"{circuit.parameters} parameters, {circuit.results} results, "
+        f"{circuit.nodes} ONNX nodes{shots}"
+    )
+
+
+def _counts(nodes: Mapping[str, int]) -> str:
+    return ", ".join(f"{name} x{count}" if count > 1 else name for name, count in nodes.items())
+
+
+def _print_names(console: Console, label: str, names: Sequence[str]) -> None:
+    if names:
+        console.print(f"  {label} {', '.join(names)}")
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    raise NotImplementedError(type(value).__name__)
