@@ -3,7 +3,9 @@
 from hybridx.api import evaluate, export, inspect, load, predict, verify
 from hybridx.errors import HybridxError
 from hybridx.runtime import Session
-from hybridx.version import VERSION as __version__
+from hybridx.version import VERSION
+
+__version__ = VERSION
 
 __all__ = [
     "HybridxError",

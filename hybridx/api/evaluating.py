@@ -78,12 +78,12 @@ def evaluate(
     output = run_in_batches(session, inputs, batch_size)[session.output_names[0]]
     scores = output.reshape(len(output), -1).astype(np.float64)
     if scores.shape[1] == 1:
-        metrics, confusion, names = _number_metrics(scores[:, 0], table, target), (), ()
-    else:
-        names = tuple(classes or session.artifact.classes or map(str, range(scores.shape[1])))
-        truth = _class_indices(table, target, names, scores.shape[1])
-        metrics, confusion = _class_metrics(scores, truth)
-    return Evaluation(str(path), device, len(scores), metrics, confusion, names)
+        metrics = _number_metrics(scores[:, 0], table, target)
+        return Evaluation(str(path), device, len(scores), metrics)
+    names = tuple(classes or session.artifact.classes or map(str, range(scores.shape[1])))
+    truth = _class_indices(table, target, names, scores.shape[1])
+    accuracy, confusion = _class_metrics(scores, truth)
+    return Evaluation(str(path), device, len(scores), {"accuracy": accuracy}, confusion, names)
 
 
 def _chosen_rows(table: Table, rows: str | Path | None) -> Table:
@@ -126,17 +126,14 @@ def _class_indices(
 
 def _class_metrics(
     scores: NDArray[np.float64], truth: NDArray[np.int64]
-) -> tuple[dict[str, float], tuple[tuple[int, ...], ...]]:
+) -> tuple[float, tuple[tuple[int, ...], ...]]:
     predicted = scores.argmax(axis=1)
     confusion = np.zeros((scores.shape[1],) * 2, dtype=np.int64)
     np.add.at(confusion, (truth, predicted), 1)
-    accuracy = float((predicted == truth).mean())
-    return {"accuracy": accuracy}, tuple(tuple(row) for row in confusion.tolist())
+    return float((predicted == truth).mean()), tuple(tuple(row) for row in confusion.tolist())
 
 
-def _number_metrics(
-    predicted: NDArray[np.float64], table: Table, target: str
-) -> dict[str, float]:
+def _number_metrics(predicted: NDArray[np.float64], table: Table, target: str) -> dict[str, float]:
     error = predicted - table.numbers([target])[:, 0]
     return {
         "mean_squared_error": float((error**2).mean()),

@@ -170,9 +170,7 @@ def export(
 
 def _body(circuit: Circuit, dtype: str) -> list[NodeProto]:
     """Return the compiled body of a circuit."""
-    return emit_body(
-        lower(circuit), dtype=np.dtype(dtype), parameters=PARAMETERS, results=RESULTS
-    )
+    return emit_body(lower(circuit), dtype=np.dtype(dtype), parameters=PARAMETERS, results=RESULTS)
 
 
 def export_source(

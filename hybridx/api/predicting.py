@@ -120,6 +120,4 @@ def run_in_batches(
     for name in session.output_names:
         if [part[name].shape[:1] for part in parts] != [(size,) for size in sizes]:
             return session.run(inputs)
-    return {
-        name: np.concatenate([part[name] for part in parts]) for name in session.output_names
-    }
+    return {name: np.concatenate([part[name] for part in parts]) for name in session.output_names}

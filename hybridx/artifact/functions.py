@@ -47,4 +47,4 @@ def body_bytes(function: onnx.FunctionProto) -> bytes:
     core.output.extend(function.output)
     core.node.extend(function.node)
     core.opset_import.extend(function.opset_import)
-    return core.SerializeToString(deterministic=True)
+    return bytes(core.SerializeToString(deterministic=True))

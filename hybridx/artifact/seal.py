@@ -57,7 +57,7 @@ def seal(
     if classes:
         entries[KEY_CLASSES] = _json(tuple(classes))
     _set_metadata(model, entries)
-    return model.SerializeToString(deterministic=True)
+    return bytes(model.SerializeToString(deterministic=True))
 
 
 def _set_metadata(model: onnx.ModelProto, entries: Mapping[str, str]) -> None:

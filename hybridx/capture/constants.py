@@ -49,21 +49,22 @@ class Constants:
         if node.op == "get_attr":
             return _attribute(self._module, str(node.target))
         inputs = [self._values[n] for n in node.all_input_nodes]
-        is_operator = isinstance(node.target, torch._ops.OpOverload)
+        target: Any = node.target
+        is_operator = isinstance(target, torch._ops.OpOverload)
         if (
             node.op != "call_function"
             or any(value is _ABSENT for value in inputs)
-            or (is_operator and node.target.namespace == "hybridx")
+            or (is_operator and target.namespace == "hybridx")
         ):
             return _ABSENT
-        if is_operator and torch.Tag.nondeterministic_seeded in node.target.tags:
+        if is_operator and torch.Tag.nondeterministic_seeded in target.tags:
             raise TraceError(
-                f"{node.target} draws random numbers, so two predictions would differ",
+                f"{target} draws random numbers, so two predictions would differ",
                 "the call that draws them: draw once in __init__ and keep the result",
             )
         args, kwargs = fx.node.map_arg((node.args, node.kwargs), self._values.__getitem__)
         with torch.no_grad():
-            return node.target(*args, **kwargs)
+            return target(*args, **kwargs)
 
 
 def _attribute(module: fx.GraphModule, path: str) -> Tensor:

@@ -105,10 +105,10 @@ class Origins:
         self._sources.append(Source(node, self._next, count))
         label = torch.arange(self._next, self._next + count).reshape(shape)
         self._next += count
-        self._known[node] = Elements(
-            label, torch.ones(shape, dtype=torch.float64), torch.zeros(shape, dtype=torch.float64)
-        )
-        return self._known[node]
+        ones = torch.ones(shape, dtype=torch.float64)
+        elements = Elements(label, ones, torch.zeros_like(ones))
+        self._known[node] = elements
+        return elements
 
     def _derive(self, node: fx.Node) -> Any:
         if self._constants.has(node):
@@ -116,7 +116,7 @@ class Origins:
             return _constant(value) if isinstance(value, Tensor) else value
         if _is_followed(node):
             if node.target is operator.getitem:
-                parent = self._known[node.args[0]]
+                parent = self._known[_first_input(node)]
                 if not isinstance(parent, Elements):
                     return parent[node.args[1]]
             followed = self._follow(node)
@@ -127,7 +127,7 @@ class Origins:
     def _follow(self, node: fx.Node) -> Any:
         packet = getattr(node.target, "overloadpacket", None)
         if packet in _SAME:
-            inner = self._known[node.args[0]]
+            inner = self._known[_first_input(node)]
             is_float = node.meta["val"].dtype in _FLOATS
             same = is_float and _first_input(node).meta["val"].dtype in _FLOATS
             return inner if same else None
@@ -137,7 +137,7 @@ class Origins:
 
     def _move(self, node: fx.Node, packet: Any) -> Any:
         # A view of a traced tensor may not be one of its label tensor: strides differ.
-        run = _aten.reshape if packet in (_aten.view, _aten._unsafe_view) else node.target
+        run: Any = _aten.reshape if packet in (_aten.view, _aten._unsafe_view) else node.target
 
         def moved(part: Callable[[Elements], Tensor]) -> Any:
             def argument(n: fx.Node) -> Any:
@@ -159,10 +159,10 @@ class Origins:
 
     def _scale(self, node: fx.Node, packet: Any) -> Elements | None:
         """Follow multiplication by, and addition of, a constant."""
-        left, right = (node.args + (None,))[:2]
+        left, right = (*node.args, None)[:2]
         if packet is _aten.neg:
             return _affine(self._elements(left), torch.tensor(-1.0), torch.tensor(0.0))
-        factor = node.kwargs.get("alpha", 1)
+        factor: Any = node.kwargs.get("alpha", 1)
         number = self._number(right)
         if number is None and packet in (_aten.mul, _aten.add):
             left, right, number = right, left, self._number(left)
@@ -186,9 +186,7 @@ class Origins:
 
     def _elements(self, argument: Any) -> Elements | None:
         known = self._known.get(argument) if isinstance(argument, fx.Node) else None
-        is_float = (
-            isinstance(argument, fx.Node) and argument.meta["val"].dtype in _FLOATS
-        )
+        is_float = isinstance(argument, fx.Node) and argument.meta["val"].dtype in _FLOATS
         return known if isinstance(known, Elements) and is_float else None
 
     def _number(self, argument: Any) -> Tensor | None:
@@ -210,7 +208,7 @@ def size_hint(size: Any) -> int:
 def _affine(elements: Elements | None, scale: Tensor, offset: Tensor) -> Elements | None:
     if elements is None:
         return None
-    shape = torch.broadcast_shapes(elements.label.shape, scale.shape, offset.shape)
+    shape: torch.Size = torch.broadcast_shapes(elements.label.shape, scale.shape, offset.shape)
     wide = elements.map(lambda part: part.expand(shape))
     return Elements(wide.label, wide.scale * scale, wide.offset * scale + offset)
 
@@ -232,7 +230,9 @@ def _is_followed(node: fx.Node) -> bool:
 
 
 def _tensor_inputs(node: fx.Node) -> list[fx.Node]:
-    return [n for n in node.all_input_nodes if not isinstance(n.meta.get("val"), torch.SymInt | int)]
+    return [
+        n for n in node.all_input_nodes if not isinstance(n.meta.get("val"), torch.SymInt | int)
+    ]
 
 
 def _first_input(node: fx.Node) -> fx.Node:

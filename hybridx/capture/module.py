@@ -22,7 +22,6 @@ from hybridx.errors import (
     TraceError,
 )
 
-
 EXAMPLE_ROWS = 3
 """The shortest batch that is traced: torch.export takes a length of 1 for a constant."""
 
@@ -48,9 +47,7 @@ class Capture:
     notes: tuple[str, ...]
 
 
-def capture(
-    model: nn.Module, args: Sequence[Tensor], *, dtype: str, dynamic: bool
-) -> Capture:
+def capture(model: nn.Module, args: Sequence[Tensor], *, dtype: str, dynamic: bool) -> Capture:
     """Trace a model in eval mode on example inputs.
 
     Args:
@@ -182,10 +179,13 @@ def _check_example(model: nn.Module, args: Sequence[Tensor]) -> None:
             model(*args)
     except Exception as error:
         # The model is the user's own code and may raise anything.
-        raise ExampleRejectedError(shapes, f"{type(error).__name__}: {first_line(error)}") from error
+        raise ExampleRejectedError(
+            shapes, f"{type(error).__name__}: {first_line(error)}"
+        ) from error
 
 
 def first_line(error: BaseException) -> str:
+    """Return the first line of an error's text, or its class."""
     lines = str(error).strip().splitlines()
     return lines[0] if lines else type(error).__name__
 

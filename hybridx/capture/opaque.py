@@ -20,7 +20,7 @@ QNODE_OP = torch.ops.hybridx.qnode.default
 CIRCUIT_OP = torch.ops.hybridx.circuit.default
 
 
-@torch.library.register_fake("hybridx::qnode", lib=_LIBRARY)
+@torch.library.register_fake("hybridx::qnode", lib=_LIBRARY)  # type: ignore[untyped-decorator]
 def _qnode_shape(angles: list[Tensor], index: int, width: int) -> Tensor:
     """float64 as PennyLane's simulators return; `(batch, width)`, or `(width,)` without a batch."""
     batch = [angle.shape[0] for angle in angles if angle.dim() == 1][:1]
@@ -28,6 +28,6 @@ def _qnode_shape(angles: list[Tensor], index: int, width: int) -> Tensor:
     return torch.empty((*batch, width), dtype=torch.float64, device=device)
 
 
-@torch.library.register_fake("hybridx::circuit", lib=_LIBRARY)
+@torch.library.register_fake("hybridx::circuit", lib=_LIBRARY)  # type: ignore[untyped-decorator]
 def _circuit_shape(parameters: Tensor, index: int, width: int) -> Tensor:
     return parameters.new_empty((parameters.shape[0], width))

@@ -7,10 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import accumulate
-from typing import TypeAlias
+from typing import TypeAlias, assert_never
 
 import msgspec
-from typing_extensions import assert_never
 
 
 class Parameter(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):

@@ -52,7 +52,8 @@ class Gate:
             return self.constant
         assert theta is not None
         turn = self.rate * theta
-        return self.constant + np.cos(turn) * self.cosine + np.sin(turn) * self.sine
+        matrix: Matrix = self.constant + np.cos(turn) * self.cosine + np.sin(turn) * self.sine
+        return matrix
 
     def terms(self) -> tuple[Matrix, ...]:
         """Return those of C, A and B that the gate has."""

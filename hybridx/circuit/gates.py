@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from hybridx.circuit.circuit import Apply
 from hybridx.circuit.gate import Gate, Matrix
@@ -24,7 +24,7 @@ _Z = np.diag([1, -1]).astype(np.complex128)
 PAULIS: Mapping[str, Matrix] = MappingProxyType({"I": _I, "X": _X, "Y": _Y, "Z": _Z})
 
 
-def _fixed(name: str, matrix: ArrayLike) -> Gate:
+def _fixed(name: str, matrix: Any) -> Gate:
     constant = np.array(matrix, dtype=np.complex128)
     return Gate(name, wires=len(constant).bit_length() - 1, constant=constant)
 
@@ -33,15 +33,17 @@ def _rotation(name: str, word: str) -> Gate:
     """exp(-i theta P / 2) = cos(theta/2) I - i sin(theta/2) P, for a Pauli word P."""
     P = np.eye(1, dtype=np.complex128)
     for letter in word:
-        P = np.kron(P, PAULIS[letter])
-    return Gate(name, len(word), 0 * P, np.eye(len(P), dtype=np.complex128), -1j * P, rate=0.5)
+        P = np.kron(P, PAULIS[letter]).astype(np.complex128)
+    I = np.eye(len(P), dtype=np.complex128)
+    return Gate(name, len(word), 0 * I, I, -1j * P, rate=0.5)
 
 
 def _phase(name: str, wires: int, on: int) -> Gate:
     """The diagonal of ones with e^{i theta} at basis state `on`."""
     one = np.zeros((2**wires, 2**wires), dtype=np.complex128)
     one[on, on] = 1
-    return Gate(name, wires, np.eye(2**wires) - one, one, 1j * one)
+    I = np.eye(2**wires, dtype=np.complex128)
+    return Gate(name, wires, I - one, one, 1j * one)
 
 
 def _controlled(name: str, gate: Gate, controls: int = 1) -> Gate:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from typing import assert_never
+
 import numpy as np
 from numpy.typing import NDArray
-from typing_extensions import assert_never
 
 from hybridx.circuit.check import check
-from hybridx.circuit.circuit import Angle, Apply, Circuit, Expectation, Measurement, Parameter
+from hybridx.circuit.circuit import Angle, Circuit, Expectation, Measurement, Parameter
 from hybridx.circuit.gate import Matrix
 from hybridx.circuit.gates import PAULIS, row_of
 
@@ -82,7 +83,7 @@ def _measure(measurement: Measurement, state: Matrix) -> NDArray[np.float64]:
                 changed = state
                 for letter, wire in zip(term.letters, term.wires, strict=True):
                     changed = _apply(PAULIS[letter], (wire,), changed)
-                total += term.coefficient * np.vdot(state, changed).real
+                total += term.coefficient * float(np.vdot(state, changed).real)
             return np.array([total])
         case _:
             assert_never(measurement)

@@ -117,8 +117,9 @@ def _show_angle(angle: Angle) -> str:
 
 def _show_measurement(measurement: Measurement) -> str:
     def shown(term: PauliTerm) -> str:
-        word = "@".join(f"{letter}{wire}" for letter, wire in zip(term.letters, term.wires))
-        return (word or "I") if term.coefficient == 1.0 else f"{term.coefficient!r}*{word or 'I'}"
+        factors = zip(term.letters, term.wires, strict=True)
+        word = "@".join(f"{letter}{wire}" for letter, wire in factors) or "I"
+        return word if term.coefficient == 1.0 else f"{term.coefficient!r}*{word}"
 
     return "expval " + " + ".join(map(shown, measurement.terms))
 

@@ -1,6 +1,6 @@
 """The entry point, and the one boundary where errors become exit codes.
 
-    0 done    1 the answer is no    2 usage    3 a known error    70 a defect of hybridx
+0 done    1 the answer is no    2 usage    3 a known error    70 a defect of hybridx
 """
 
 from __future__ import annotations

@@ -94,9 +94,7 @@ def verified(report: VerifyReport) -> None:
 def predicted(report: Prediction) -> None:
     """Print the outputs of a run, or where they were written."""
     milliseconds = 1e3 * report.seconds
-    talk().print(
-        f"{report.rows} rows of {report.path} on {report.device} in {milliseconds:.1f} ms"
-    )
+    talk().print(f"{report.rows} rows of {report.path} on {report.device} in {milliseconds:.1f} ms")
     if report.written is not None:
         talk().print(f"written to {report.written}")
         return

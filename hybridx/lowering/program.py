@@ -6,13 +6,12 @@ of a value is the batch, written `None` in a shape, or 1 where the value is the 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, assert_never
 
 import numpy as np
 from numpy.typing import NDArray
-from typing_extensions import assert_never
 
 Shape: TypeAlias = tuple[int | None, ...]
 Array: TypeAlias = NDArray[np.floating[Any]]
@@ -133,11 +132,11 @@ class Builder:
         return self._append(Constant(numbers), numbers.shape)
 
     def cos(self, x: Value) -> Value:
-        """Append cos(x), x in radians."""
+        """Append the cosine of x, in radians."""
         return self._append(Unary("cos", x), x.shape)
 
     def sin(self, x: Value) -> Value:
-        """Append sin(x), x in radians."""
+        """Append the sine of x, in radians."""
         return self._append(Unary("sin", x), x.shape)
 
     def add(self, x: Value, y: Value) -> Value:
@@ -220,18 +219,12 @@ def _execute(step: Step, values: list[Array], parameters: Array) -> Array:
             return parameters
         case Constant(array):
             return array.astype(parameters.dtype)
-        case Unary("cos", x):
-            return np.cos(values[x.index])
-        case Unary("sin", x):
-            return np.sin(values[x.index])
-        case Binary("add", x, y):
-            return values[x.index] + values[y.index]
-        case Binary("multiply", x, y):
-            return values[x.index] * values[y.index]
-        case Binary("matmul", x, y):
-            return values[x.index] @ values[y.index]
+        case Unary(kind, x):
+            return _UNARY[kind](values[x.index])
+        case Binary(kind, x, y):
+            return _BINARY[kind](values[x.index], values[y.index])
         case Gather(x, axis, indices):
-            return values[x.index].take(indices, axis)
+            return np.take(values[x.index], indices, axis)
         case Reshape(x, shape):
             return values[x.index].reshape([-1 if size is None else size for size in shape])
         case Transpose(x, order):
@@ -239,9 +232,17 @@ def _execute(step: Step, values: list[Array], parameters: Array) -> Array:
         case Concatenate(xs, axis):
             return np.concatenate([values[x.index] for x in xs], axis)
         case Sum(x, axis):
-            return values[x.index].sum(axis)
+            return np.asarray(values[x.index].sum(axis))
         case _:
             assert_never(step)
+
+
+_UNARY: dict[str, Callable[[Array], Array]] = {"cos": np.cos, "sin": np.sin}
+_BINARY: dict[str, Callable[[Array, Array], Array]] = {
+    "add": np.add,
+    "multiply": np.multiply,
+    "matmul": np.matmul,
+}
 
 
 def _broadcast(*shapes: Shape) -> Shape:

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import assert_never
 
 import numpy as np
 from numpy.typing import NDArray
-from typing_extensions import assert_never
 
 from hybridx.circuit import (
     Apply,
@@ -32,7 +32,7 @@ _COMPLEX = -1  # the label of the axis of real and imaginary parts, beside the w
 
 @dataclass(frozen=True, slots=True)
 class _State:
-    """The amplitudes: `(batch or 1, 2, ..., 2)` flattened, axis i of length 2 labelled `axes[i]`."""
+    """The amplitudes, flattened: axis i of `(batch or 1, 2, ..., 2)` is labelled `axes[i + 1]`."""
 
     value: Value
     axes: tuple[int, ...]
@@ -104,7 +104,8 @@ def _matrix(builder: Builder, row: Gate, operation: Apply, turns: _Turns) -> Val
     """
     match operation.angle:
         case Parameter() as angle:
-            assert row.cosine is not None and row.sine is not None
+            assert row.cosine is not None
+            assert row.sine is not None
             constant, *terms = (_real(term, row) for term in row.terms())
             size = len(constant)
             mixed = builder.matmul(
@@ -120,7 +121,7 @@ def _matrix(builder: Builder, row: Gate, operation: Apply, turns: _Turns) -> Val
 
 def _real(term: Matrix, row: Gate) -> NDArray[np.float64]:
     if _is_real(row):
-        return term.real
+        return np.array(term.real)
     return np.block([[term.real, -term.imag], [term.imag, term.real]])
 
 
@@ -223,15 +224,15 @@ def _mean(builder: Builder, state: _State, letters: str, wires: tuple[int, ...])
 def _parities(term: PauliTerm, wires: int) -> NDArray[np.float64]:
     """Return the eigenvalue of a word of Z for each basis state, wire 0 most significant."""
     states = np.arange(2**wires)
-    ones = sum(((states >> (wires - 1 - wire)) & 1 for wire in term.wires), np.zeros_like(states))
-    return 1.0 - 2.0 * (ones % 2)
+    signs = np.ones(2**wires)
+    for wire in term.wires:
+        signs *= 1.0 - 2.0 * ((states >> (wires - 1 - wire)) & 1)
+    return signs
 
 
 def _with_batch(builder: Builder, results: Value) -> Value:
     """Return `(batch, M)` also where no result depends on a parameter."""
     if results.shape[0] is None:
         return results
-    zeros = builder.multiply(
-        builder.sum(builder.parameters, 1), builder.constant(np.zeros(1))
-    )
+    zeros = builder.multiply(builder.sum(builder.parameters, 1), builder.constant(np.zeros(1)))
     return builder.add(builder.reshape(zeros, (None, 1)), results)

@@ -41,7 +41,7 @@ def _providers(provider: str) -> list[str]:
     cpu = _PROVIDERS["cpu"]
     if provider == "auto":
         return [name for name in _PROVIDERS.values() if name in available and name != cpu] + [cpu]
-    name = _PROVIDERS.get(provider)
+    name = _PROVIDERS.get(provider, "")
     if name not in available:
         there = [short for short, long in _PROVIDERS.items() if long in available]
         raise OptionError("--provider", provider, ", ".join(["auto", *there]))

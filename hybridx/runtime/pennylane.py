@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, assert_never
 
 import numpy as np
 import pennylane as qml
 from numpy.typing import NDArray
-from typing_extensions import assert_never
 
 from hybridx.circuit import Apply, Circuit, Expectation, Measurement, Parameter, result_count
 from hybridx.circuit.reference import evaluate

@@ -18,6 +18,7 @@ from hybridx.runtime.split import Stage, split
 
 Array: TypeAlias = NDArray[Any]
 
+
 @dataclass(frozen=True)
 class Signature:
     """What an input takes: its name, its dtype, and a length or a name for each axis."""
@@ -159,7 +160,6 @@ class _Stitched:
                 )
                 values[call.results] = exact.astype(parameters.dtype)
         return {name: values[name] for name in self._outputs}
-
 
     def _wanted(self, model: ModelProto) -> set[str]:
         parameters = {node.input[0] for node in model.graph.node if is_circuit_node(node)}

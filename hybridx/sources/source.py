@@ -94,7 +94,8 @@ def _import_file(path: Path) -> ModuleType:
     if not path.is_file():
         raise FileNotFoundError(2, "no such file")
     specification = importlib.util.spec_from_file_location(path.stem, path)
-    assert specification is not None and specification.loader is not None
+    assert specification is not None
+    assert specification.loader is not None
     module = importlib.util.module_from_spec(specification)
     # Modules beside the file can be imported from it, and pickles find their classes.
     sys.path.insert(0, str(path.parent.resolve()))

@@ -77,7 +77,7 @@ def encode_arrays(path: Path, arrays: Mapping[str, Array]) -> bytes:
     match path.suffix.lower():
         case ".npz":
             buffer = io.BytesIO()
-            np.savez(buffer, **dict(arrays))
+            np.savez(buffer, **dict(arrays))  # type: ignore[arg-type]
             return buffer.getvalue()
         case ".npy":
             if len(arrays) != 1:

@@ -1,0 +1,68 @@
+"""Every law of a circuit, each broken once."""
+
+import msgspec
+import pytest
+
+from hybridx.circuit import Circuit, check, faults, parse
+from hybridx.errors import IllFormedCircuitError
+
+GOOD = "RX 0 p[0]; ctrl[1] RY 0 0.5; expval Z0@X1"
+
+
+def test_a_good_circuit_has_no_faults():
+    assert list(faults(parse(GOOD))) == []
+    assert check(parse(GOOD)) == parse(GOOD)
+
+
+@pytest.mark.parametrize(
+    ("law", "text"),
+    [
+        ("I3", "Nonsense 0; expval Z0"),
+        ("I4", "CNOT 0; expval Z0"),
+        ("I5", "CNOT 0 0; expval Z0"),
+        ("I5", "ctrl[0] RX 0 0.1; expval Z0"),
+        ("I5", "wires 2; CNOT 0 5; expval Z0"),
+        ("I5", "expval Z0@X0"),
+        ("I7", "RX 0; expval Z0"),
+        ("I7", "PauliX 0 0.3; expval Z0"),
+        ("I7", "PauliX 0 p[0]; expval Z0"),
+        ("I7", "parameters 1; RX 0 p[3]; expval Z0"),
+        ("I8", "RX 0 0.1"),
+        ("I10", "expval Z0; shots 0"),
+    ],
+)
+def test_a_broken_law_is_named(law, text):
+    circuit = parse(text)
+    assert any(f"{law}:" in fault for fault in faults(circuit)), list(faults(circuit))
+    with pytest.raises(IllFormedCircuitError):
+        check(circuit)
+
+
+@pytest.mark.parametrize(
+    ("law", "change"),
+    [
+        ("I1", {"wires": 0}),
+        ("I2", {"parameters": -1}),
+    ],
+)
+def test_counts_are_sane(law, change):
+    broken = msgspec.structs.replace(parse("expval I"), **change)
+    assert any(f"{law}:" in fault for fault in faults(broken))
+
+
+@pytest.mark.parametrize("number", ["nan", "inf"])
+def test_numbers_are_finite(number):
+    text = f"RX 0 {number}; expval Z0"
+    assert any("I7:" in fault for fault in faults(parse(text)))
+
+
+def test_all_faults_are_collected():
+    circuit = parse("Nonsense 0; RX 0; expval Z0; shots 0")
+    assert len(list(faults(circuit))) == 3
+
+
+def test_controls_have_values():
+    circuit = parse("ctrl[1] RX 0 0.1; expval Z0")
+    unpaired = msgspec.structs.replace(circuit.operations[0], control_values=())
+    broken = Circuit(2, 0, (unpaired,), circuit.measurements)
+    assert any("I6:" in fault for fault in faults(broken))

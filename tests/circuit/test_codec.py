@@ -1,0 +1,65 @@
+"""JSON and text: both come back as they went, and nothing strange gets in."""
+
+import json
+
+import pytest
+from hypothesis import given, settings
+
+from hybridx.circuit import decode, encode, parse, show
+from hybridx.errors import IllFormedCircuitError
+from tests.circuits import circuits
+
+
+@settings(max_examples=200)
+@given(circuits())
+def test_both_forms_come_back_equal(circuit):
+    assert decode(encode(circuit)) == circuit
+    assert parse(show(circuit)) == circuit
+
+
+def document():
+    return json.loads(encode(parse("RX 0 p[0]; CNOT 0 1; expval Z0; expval X1")))
+
+
+def test_the_document_says_where_results_lie():
+    assert document()["results"] == [{"offset": 0, "shape": []}, {"offset": 1, "shape": []}]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda d: d.update(format=2),
+        lambda d: d.update(extra=1),
+        lambda d: d.pop("circuit"),
+        lambda d: d["circuit"].update(wires="two"),
+        lambda d: d["circuit"].update(note="hello"),
+        lambda d: d["circuit"]["operations"][0].update(type="exec"),
+        lambda d: d["circuit"]["operations"][0].update(gate="__import__"),
+        lambda d: d["circuit"]["operations"][0].update(angle=None),
+        lambda d: d["circuit"]["operations"][0].update(wires=[7]),
+        lambda d: d["results"].pop(),
+        lambda d: d["results"][0].update(offset=1),
+    ],
+)
+def test_a_changed_document_is_refused(change):
+    changed = document()
+    change(changed)
+    with pytest.raises(IllFormedCircuitError):
+        decode(json.dumps(changed))
+
+
+@pytest.mark.parametrize("text", ["", "[]", "null", "{", "NaN", "[" * 100_000, '{"format": 1}'])
+def test_foreign_text_is_refused(text):
+    with pytest.raises(IllFormedCircuitError):
+        decode(text)
+
+
+def test_nan_cannot_be_written():
+    with pytest.raises(IllFormedCircuitError):
+        encode(parse("RX 0 nan; expval Z0"))
+
+
+def test_text_that_is_no_statement_is_refused():
+    for text in ("RX", "RX a", "expval Q0", "RX 0 p[0"):
+        with pytest.raises(ValueError, match=r"\S"):
+            parse(text)
