@@ -356,6 +356,17 @@ class TooLargeError(ArtifactError):
     limit: str
 
 
+@dataclass(eq=False)
+class NoKernelError(ArtifactError):
+    """ONNX Runtime has no implementation of an operator of the model in its dtype."""
+
+    code = "HX309"
+    summary = "{path} cannot run on this ONNX Runtime: {reason}"
+    remedy = "export with --dtype float32, or pip install --upgrade onnxruntime"
+    path: str
+    reason: str
+
+
 # --- input ---------------------------------------------------------------------------------------
 
 

@@ -113,10 +113,10 @@ def export(
     from hybridx.parity.eager import run_eager
 
     is_dynamic = batch == "dynamic"
-    tolerance = TOLERANCE[dtype] if atol is None else atol
     examples = capture.prepare_examples(args, dtype, None if is_dynamic else int(batch))
     with capture.in_eval_mode(model), capture.as_dtype(model, dtype):
         captured = capture.capture(model, examples, dtype=dtype, dynamic=is_dynamic)
+        tolerance = TOLERANCE[captured.precision] if atol is None else atol
         compiled = [
             targets.Attached(encode(circuit), _body(circuit, dtype))
             for circuit in captured.circuits

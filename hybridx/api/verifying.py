@@ -13,7 +13,7 @@ from hybridx.api.loading import load
 from hybridx.api.options import need
 from hybridx.artifact import SelfTest
 from hybridx.errors import NoFiniteInputError, NoSelfTestError
-from hybridx.parity import DISTRIBUTIONS, TOLERANCE, compare, draw
+from hybridx.parity import DISTRIBUTIONS, compare, draw
 from hybridx.runtime import ONNX, Array, Session
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def verify(
         path: of the file.
         against: the model it was exported from.
         device: that runs the circuits.
-        atol: tolerance; by default `TOLERANCE` of the file's dtype.
+        atol: tolerance; by default the one that the file states.
 
     Raises:
         MismatchError: they differ.
@@ -101,11 +101,10 @@ def verify(
 
     examples = _self_test(session).inputs
     is_wide = any(signature.dtype.name == "float64" for signature in session.inputs)
-    dtype = "float64" if is_wide else "float32"
-    tolerance = TOLERANCE[dtype] if atol is None else atol
+    tolerance = _self_test(session).tolerance if atol is None else atol
     is_dynamic = any(isinstance(s.shape[0], str) for s in session.inputs if s.shape)
     batches = VERIFIED_BATCHES if is_dynamic else (_rows(examples),)
-    with capture.in_eval_mode(against), capture.as_dtype(against, dtype):
+    with capture.in_eval_mode(against), capture.as_dtype(against, "float64" if is_wide else "float32"):
 
         def expected(inputs: Mapping[str, Array]) -> dict[str, Array]:
             return run_eager(against, inputs, session.output_names)

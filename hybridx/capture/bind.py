@@ -39,7 +39,7 @@ def bind_circuits(
     bound: list[Circuit] = []
     constants = Constants(module)
     for node in [n for n in module.graph.nodes if n.target is QNODE_OP]:
-        angles, index, width = node.args
+        angles, index, width, _ = node.args
         columns = _Columns(module, node, angles, constants)
         circuit = bind(circuits[index], columns.count, columns.angle_of)
         with module.graph.inserting_before(node):

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, fx, nn
 
 from hybridx.capture.bind import bind_circuits
-from hybridx.capture.qnode import recorded
+from hybridx.capture.qnode import recorded, rehearsed
 from hybridx.circuit import Circuit
 from hybridx.errors import (
     CaptureError,
@@ -35,6 +35,7 @@ class Capture:
         circuits: what they stand for, by the index that a node carries.
         layers: where each circuit stands in the model, in the user's words.
         input_names: one for each example input.
+        precision: float32 if the eager model rounds the results of a circuit to it.
         is_dynamic: True if the first axis of every input may have any length.
         notes: what the user should know.
     """
@@ -43,6 +44,7 @@ class Capture:
     circuits: tuple[Circuit, ...]
     layers: tuple[str, ...]
     input_names: tuple[str, ...]
+    precision: str
     is_dynamic: bool
     notes: tuple[str, ...]
 
@@ -60,9 +62,9 @@ def capture(model: nn.Module, args: Sequence[Tensor], *, dtype: str, dynamic: bo
         CaptureError: a leaf of it says what in the model has to change.
     """
     _check_weights(model)
-    _check_example(model, args)
+    returned = _rehearse(model, args)
     notes: list[str] = []
-    with recorded(model) as recording, quiet():
+    with recorded(model, returned) as recording, quiet():
         try:
             program = _trace(model, args, dynamic=dynamic)
         except _FixedBatch as error:
@@ -83,11 +85,16 @@ def capture(model: nn.Module, args: Sequence[Tensor], *, dtype: str, dynamic: bo
                 f"{layer} samples {circuit.shots} shots: the file's body gives the exact values, "
                 "a device samples"
             )
+    rounds = torch.float32 in returned
+    if rounds and dtype == "float64":
+        notes.append("PennyLane rounds the results of a device to float32; the file does not")
+    precision = "float32" if rounds else dtype
     return Capture(
         module=module,
         circuits=circuits,
         layers=tuple(recording.layers),
         input_names=tuple(str(n.target) for n in module.graph.nodes if n.op == "placeholder"),
+        precision=precision,
         is_dynamic=dynamic,
         notes=tuple(notes),
     )
@@ -172,16 +179,18 @@ def _check_weights(model: nn.Module) -> None:
                 raise NonFiniteWeightsError(name, bad)
 
 
-def _check_example(model: nn.Module, args: Sequence[Tensor]) -> None:
+def _rehearse(model: nn.Module, args: Sequence[Tensor]) -> list[torch.dtype]:
+    """Run the eager model once on the example and return what its QNode calls return."""
     shapes = ", ".join(str(tuple(arg.shape)) for arg in args)
     try:
-        with torch.no_grad():
+        with torch.no_grad(), rehearsed() as dtypes:
             model(*args)
     except Exception as error:
         # The model is the user's own code and may raise anything.
         raise ExampleRejectedError(
             shapes, f"{type(error).__name__}: {first_line(error)}"
         ) from error
+    return dtypes
 
 
 def first_line(error: BaseException) -> str:

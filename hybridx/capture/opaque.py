@@ -1,7 +1,7 @@
 """The two opaque torch operators that stand for a circuit in a traced graph.
 
-    hybridx::qnode(angles, index, width)        while tracing: one tensor per gate angle
-    hybridx::circuit(parameters, index, width)  afterwards: `(batch, P)` to `(batch, width)`
+    hybridx::qnode(angles, index, width, dtype)  while tracing: one tensor per gate angle
+    hybridx::circuit(parameters, index, width)   afterwards: `(batch, P)` to `(batch, width)`
 
 `index` counts the circuits of one capture, `width` is the number of results M. Neither has an
 implementation: a traced graph is translated, never run.
@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 _LIBRARY = torch.library.Library("hybridx", "DEF")
-_LIBRARY.define("qnode(Tensor[] angles, int index, int width) -> Tensor")
+_LIBRARY.define("qnode(Tensor[] angles, int index, int width, ScalarType dtype) -> Tensor")
 _LIBRARY.define("circuit(Tensor parameters, int index, int width) -> Tensor")
 
 QNODE_OP = torch.ops.hybridx.qnode.default
@@ -21,11 +21,11 @@ CIRCUIT_OP = torch.ops.hybridx.circuit.default
 
 
 @torch.library.register_fake("hybridx::qnode", lib=_LIBRARY)  # type: ignore[untyped-decorator]
-def _qnode_shape(angles: list[Tensor], index: int, width: int) -> Tensor:
-    """float64 as PennyLane's simulators return; `(batch, width)`, or `(width,)` without a batch."""
+def _qnode_shape(angles: list[Tensor], index: int, width: int, dtype: torch.dtype) -> Tensor:
+    """`(batch, width)`, or `(width,)` where no angle has a batch."""
     batch = [angle.shape[0] for angle in angles if angle.dim() == 1][:1]
     device = angles[0].device if angles else torch.device("cpu")
-    return torch.empty((*batch, width), dtype=torch.float64, device=device)
+    return torch.empty((*batch, width), dtype=dtype, device=device)
 
 
 @torch.library.register_fake("hybridx::circuit", lib=_LIBRARY)  # type: ignore[untyped-decorator]

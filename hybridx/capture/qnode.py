@@ -7,7 +7,7 @@ that the quantum function does on its arguments becomes ordinary nodes of the tr
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,16 +29,47 @@ class Recording:
     Attributes:
         circuits: one for each call, in order.
         layers: where each call stands, in the user's words.
+        dtypes: what each call returns in the eager model.
     """
 
+    dtypes: Sequence[torch.dtype]
     circuits: list[Circuit] = field(default_factory=list)
     layers: list[str] = field(default_factory=list)
 
 
 @contextmanager
-def recorded(model: nn.Module) -> Iterator[Recording]:
-    """While active, every QNode call in `model` is recorded instead of run."""
-    recording = Recording()
+def rehearsed() -> Iterator[list[torch.dtype]]:
+    """While active, QNodes run as always, and the dtype of what each call returns is noted.
+
+    PennyLane's Torch interface gives float64 from default.qubit, float32 from lightning.qubit:
+    what follows a call in the model depends on it, and only running it tells.
+    """
+    dtypes: list[torch.dtype] = []
+
+    def call(qnode: Any, *args: Any, **kwargs: Any) -> Any:
+        returned = original(qnode, *args, **kwargs)
+        leaves, _ = qml.pytrees.flatten(returned)
+        found = [leaf.dtype for leaf in leaves if isinstance(leaf, Tensor)]
+        dtypes.append(found[0] if found else torch.float64)
+        return returned
+
+    original = qml.QNode.__call__
+    qml.QNode.__call__ = call
+    try:
+        yield dtypes
+    finally:
+        qml.QNode.__call__ = original
+
+
+@contextmanager
+def recorded(model: nn.Module, dtypes: Sequence[torch.dtype]) -> Iterator[Recording]:
+    """While active, every QNode call in `model` is recorded instead of run.
+
+    Args:
+        model: whose submodules are named in messages.
+        dtypes: what each call returns, in order, as `rehearsed` noted it.
+    """
+    recording = Recording(dtypes=dtypes)
     path: list[str] = []
     hooks = []
     for name, module in model.named_modules():
@@ -90,7 +121,9 @@ def _record(
     )
     recording.circuits.append(circuit)
     recording.layers.append(layer)
-    results = QNODE_OP(angles, len(recording.circuits) - 1, result_count(circuit))
+    index = len(recording.circuits) - 1
+    dtype = recording.dtypes[index] if index < len(recording.dtypes) else torch.float64
+    results = QNODE_OP(angles, index, result_count(circuit), dtype)
     return _in_the_shape_of(returned, circuit, results)
 
 

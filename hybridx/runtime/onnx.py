@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import onnxruntime
+from onnxruntime.capi import onnxruntime_pybind11_state as _state
 
-from hybridx.errors import BrokenArtifactError, OptionError
+from hybridx.errors import BrokenArtifactError, NoKernelError, OptionError
 
 _PROVIDERS = {
     "cpu": "CPUExecutionProvider",
@@ -26,13 +25,16 @@ def start(content: bytes, path: str, provider: str = "auto") -> onnxruntime.Infe
 
     Raises:
         OptionError: the provider is not in this build of ONNX Runtime.
-        BrokenArtifactError: ONNX Runtime refuses the model.
+        NoKernelError: it has no implementation of an operator.
+        BrokenArtifactError: it refuses the model for another reason.
     """
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     try:
         return onnxruntime.InferenceSession(content, options, providers=_providers(provider))
-    except _refusals() as error:
+    except _state.NotImplemented as error:
+        raise NoKernelError(path, str(error)) from error
+    except (_state.Fail, _state.InvalidGraph, _state.InvalidProtobuf) as error:
         raise BrokenArtifactError(path, f"ONNX Runtime refuses it: {error}") from error
 
 
@@ -46,8 +48,3 @@ def _providers(provider: str) -> list[str]:
         there = [short for short, long in _PROVIDERS.items() if long in available]
         raise OptionError("--provider", provider, ", ".join(["auto", *there]))
     return [name, cpu] if name != cpu else [cpu]
-
-
-def _refusals() -> tuple[type[Exception], ...]:
-    state: Any = onnxruntime.capi.onnxruntime_pybind11_state
-    return (state.Fail, state.InvalidGraph, state.InvalidProtobuf, state.NotImplemented)

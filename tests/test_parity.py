@@ -1,0 +1,90 @@
+"""Models by executions by batch sizes by dtypes: one table of agreements."""
+
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+
+import hybridx
+from hybridx.errors import NoKernelError
+from hybridx.parity.eager import exact_qnodes
+from tests import sample_models
+
+# The project's own promise for an exported file.
+TOLERANCE = {"float32": 1e-5, "float64": 1e-10}
+
+
+CASES = [
+    (name, dtype)
+    for name in sample_models.MODELS
+    for dtype in TOLERANCE
+    if (name, dtype) not in sample_models.REFUSED
+]
+
+
+@pytest.fixture(scope="module", params=CASES, ids=lambda case: "-".join(case))
+def exported(request, tmp_path_factory):
+    """An exported file with the eager model in the same dtype."""
+    name, dtype = request.param
+    model, example = sample_models.make(name)
+    path = tmp_path_factory.mktemp(name) / "model.onnx"
+    report = hybridx.export(model, (example,), path, dtype=dtype)
+    assert report.is_dynamic
+    assert report.circuits
+    # lightning.qubit's own results reach torch as float32, whatever the model's dtype.
+    tolerance = TOLERANCE["float32" if name == "lightning" else dtype]
+    assert report.verification.tolerance == tolerance
+    return path, model.to(getattr(torch, dtype)), dtype, example, tolerance
+
+
+def inputs(example, dtype, batch):
+    shape = (batch, *example.shape[1:])
+    return np.random.default_rng(batch).standard_normal(shape).astype(dtype)
+
+
+def eager(model, array):
+    with torch.no_grad(), exact_qnodes():
+        outputs = model(torch.from_numpy(array))
+    return [t.numpy() for t in (outputs if isinstance(outputs, tuple) else (outputs,))]
+
+
+@pytest.mark.parametrize("batch", [1, 3, 1000])
+def test_stock_onnx_runtime_agrees_with_eager(exported, batch):
+    path, model, dtype, example, tolerance = exported
+    array = inputs(example, dtype, batch)
+    session = onnxruntime.InferenceSession(path)
+    actual = session.run(None, {session.get_inputs()[0].name: array})
+    for got, expected in zip(actual, eager(model, array), strict=True):
+        assert got.dtype == expected.dtype == np.dtype(dtype)
+        np.testing.assert_allclose(got, expected, rtol=0, atol=tolerance)
+
+
+@pytest.mark.parametrize("device", ["default.qubit", "lightning.qubit"])
+def test_pennylane_devices_agree_with_eager(exported, device):
+    path, model, dtype, example, tolerance = exported
+    array = inputs(example, dtype, batch=2)
+    session = hybridx.load(path, device=device)
+    actual = session.run({session.input_names[0]: array})
+    for got, expected in zip(actual.values(), eager(model, array), strict=True):
+        assert got.dtype == expected.dtype
+        np.testing.assert_allclose(got, expected, rtol=0, atol=tolerance)
+
+
+def test_the_self_test_reproduces(exported):
+    path = exported[0]
+    assert hybridx.verify(path).worst <= hybridx.verify(path).tolerance
+
+
+def test_it_verifies_against_the_model(exported):
+    path, model, _, _, tolerance = exported
+    report = hybridx.verify(path, against=model)
+    assert report.tolerance == tolerance
+    assert len(report.batches) > 2
+
+
+@pytest.mark.parametrize(("name", "dtype"), sample_models.REFUSED)
+def test_what_onnx_runtime_cannot_run_is_refused(name, dtype, tmp_path):
+    model, example = sample_models.make(name)
+    with pytest.raises(NoKernelError, match="Conv"):
+        hybridx.export(model, (example,), tmp_path / "model.onnx", dtype=dtype)
+    assert list(tmp_path.iterdir()) == []
