@@ -36,6 +36,8 @@ def _observable(measurement):
     paulis = {"X": qml.PauliX, "Y": qml.PauliY, "Z": qml.PauliZ}
     words = []
     for term in measurement.terms:
-        factors = [paulis[letter](wire) for letter, wire in zip(term.letters, term.wires)]
+        factors = [
+            paulis[letter](wire) for letter, wire in zip(term.letters, term.wires, strict=True)
+        ]
         words.append(term.coefficient * qml.prod(qml.Identity(0), *factors))
     return qml.sum(qml.s_prod(0.0, qml.Identity(0)), *words)

@@ -9,6 +9,7 @@ from hybridx.api.exporting import ExportReport, export, export_source
 from hybridx.api.inspecting import CircuitSummary, InputSummary, Inspection, inspect
 from hybridx.api.loading import load
 from hybridx.api.predicting import BATCH_SIZE, Prediction, predict
+from hybridx.api.training import train
 from hybridx.api.verifying import VerifyReport, reproduce, self_test, verify, verify_source
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "predict",
     "reproduce",
     "self_test",
+    "train",
     "verify",
     "verify_source",
 ]

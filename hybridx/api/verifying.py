@@ -101,10 +101,11 @@ def verify(
 
     examples = _self_test(session).inputs
     is_wide = any(signature.dtype.name == "float64" for signature in session.inputs)
+    dtype = "float64" if is_wide else "float32"
     tolerance = _self_test(session).tolerance if atol is None else atol
     is_dynamic = any(isinstance(s.shape[0], str) for s in session.inputs if s.shape)
     batches = VERIFIED_BATCHES if is_dynamic else (_rows(examples),)
-    with capture.in_eval_mode(against), capture.as_dtype(against, "float64" if is_wide else "float32"):
+    with capture.in_eval_mode(against), capture.as_dtype(against, dtype):
 
         def expected(inputs: Mapping[str, Array]) -> dict[str, Array]:
             return run_eager(against, inputs, session.output_names)

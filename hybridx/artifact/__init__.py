@@ -1,7 +1,9 @@
 """The file: its contract, how it is put together, read and checked."""
 
 from hybridx.artifact.contract import (
+    CIRCUIT_ATTRIBUTE,
     DOMAIN,
+    DOMAIN_VERSION,
     FORMAT_VERSION,
     IR_VERSION,
     OPSET,
@@ -17,7 +19,9 @@ from hybridx.artifact.seal import seal
 from hybridx.artifact.selftest import SelfTest
 
 __all__ = [
+    "CIRCUIT_ATTRIBUTE",
     "DOMAIN",
+    "DOMAIN_VERSION",
     "FORMAT_VERSION",
     "IR_VERSION",
     "OPSET",

@@ -17,7 +17,7 @@ from hybridx.circuit.circuit import (
 from hybridx.circuit.codec import decode, encode
 from hybridx.circuit.gate import Gate, Matrix
 from hybridx.circuit.gates import GATES, row_of
-from hybridx.circuit.reference import simulate
+from hybridx.circuit.reference import evaluate, simulate
 from hybridx.circuit.text import parse, show
 
 __all__ = [
@@ -36,6 +36,7 @@ __all__ = [
     "check",
     "decode",
     "encode",
+    "evaluate",
     "faults",
     "parse",
     "result_count",

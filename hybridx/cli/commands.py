@@ -180,3 +180,15 @@ def evaluate(
         device=device,
     )
     (output.as_json if json else output.evaluated)(report)
+
+
+@app.command()
+def train(
+    config: Annotated[Path, typer.Argument(metavar="CONFIG", help="A config.toml.")],
+    overwrite: options.Overwrite = False,
+    json: options.Json = False,
+) -> None:
+    """Train the reference classifier that a config describes, on the table it names."""
+    with output.TrainingProgress() as progress:
+        report = api.train(config, overwrite=overwrite, progress=progress)
+    (output.as_json if json else output.trained)(report)

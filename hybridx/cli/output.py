@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
 from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
@@ -20,6 +22,9 @@ from hybridx.api import (
     VerifyReport,
 )
 from hybridx.errors import HybridxError
+
+if TYPE_CHECKING:
+    from hybridx.models import Epoch, TrainingReport
 
 _ROWS_SHOWN = 10
 
@@ -149,6 +154,50 @@ def inspected(report: Inspection) -> None:
             f"{report.verification.worst:.1e}, tolerance {report.verification.tolerance:.0e}"
         )
     console.print(f"  self-test {'included' if report.self_test else 'not included'}")
+
+
+class TrainingProgress:
+    """A progress bar on stderr that is told of every epoch."""
+
+    def __init__(self) -> None:
+        self._bar = Progress(
+            TextColumn("epoch {task.completed:.0f}/{task.total:.0f}"),
+            BarColumn(),
+            TextColumn("{task.description}"),
+            TimeElapsedColumn(),
+            console=talk(),
+            transient=True,
+        )
+        self._task = self._bar.add_task("starting", total=None)
+
+    def __enter__(self) -> TrainingProgress:
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+    def __call__(self, epoch: Epoch) -> None:
+        """Move the bar to an epoch."""
+        text = (
+            f"loss {epoch.train_loss:.4f}, validation loss {epoch.validation.loss:.4f}, "
+            f"accuracy {epoch.validation.accuracy:.3f}"
+        )
+        self._bar.update(self._task, completed=epoch.number, total=epoch.limit, description=text)
+
+
+def trained(report: TrainingReport) -> None:
+    """Print what a training found."""
+    table = Table(title=f"best of {report.epochs_run} epochs: {report.best_epoch}")
+    for name in ("rows", "accuracy", "loss"):
+        table.add_column(name, justify="left" if name == "rows" else "right")
+    for name, score in (
+        ("train", report.train),
+        ("validation", report.validation),
+        ("held out", report.test),
+    ):
+        table.add_row(name, f"{score.accuracy:.4f}", f"{score.loss:.4f}")
+    data().print(table)
 
 
 def size(count: int) -> str:

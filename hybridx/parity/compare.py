@@ -72,5 +72,5 @@ def _error(actual: Array, expected: Array) -> float:
         return float("inf")
     if not finite.any():
         return 0.0
-    difference = np.abs(wide - target)[finite] / np.maximum(1.0, np.abs(target[finite]))
+    difference = np.abs(wide[finite] - target[finite]) / np.maximum(1.0, np.abs(target[finite]))
     return float(difference.max())

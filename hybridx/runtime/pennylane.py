@@ -8,8 +8,15 @@ import numpy as np
 import pennylane as qml
 from numpy.typing import NDArray
 
-from hybridx.circuit import Apply, Circuit, Expectation, Measurement, Parameter, result_count
-from hybridx.circuit.reference import evaluate
+from hybridx.circuit import (
+    Apply,
+    Circuit,
+    Expectation,
+    Measurement,
+    Parameter,
+    evaluate,
+    result_count,
+)
 from hybridx.errors import DeviceFailedError
 
 
@@ -31,11 +38,12 @@ def execute(
         DeviceFailedError: the device raised.
     """
     rows = np.asarray(parameters, dtype=np.float64)
-    tapes = [_tape(circuit, row, shots) for row in rows]
-    if not tapes:
+    if not len(rows):
         return np.zeros((0, result_count(circuit)))
+    tapes = _tapes(circuit, rows, shots)
     try:
-        results = qml.execute(tapes, device, diff_method=None)
+        # Tapes differ from row to row: hashing them for a cache would cost more than it saves.
+        results = qml.execute(tapes, device, diff_method=None, cache=False)
     except Exception as error:
         # A device is third-party code, and a remote one may raise anything.
         raise DeviceFailedError(device.name, f"{type(error).__name__}: {error}") from error
@@ -46,22 +54,31 @@ def _listed(result: Any) -> tuple[Any, ...]:
     return result if isinstance(result, tuple) else (result,)
 
 
-def _tape(circuit: Circuit, row: NDArray[np.float64], shots: int | None) -> Any:
-    operators = [_operator(operation, row) for operation in circuit.operations]
+def _tapes(circuit: Circuit, rows: NDArray[np.float64], shots: int | None) -> list[Any]:
+    """Return a tape for each row; the operators without a parameter are the same in all."""
     measurements = [_measurement(measurement) for measurement in circuit.measurements]
-    return qml.tape.QuantumScript(operators, measurements, shots=shots)
+    shared = {
+        index: _operator(operation, rows[0])
+        for index, operation in enumerate(circuit.operations)
+        if not isinstance(operation.angle, Parameter)
+    }
+    tapes = []
+    for row in rows:
+        operators = [
+            shared[index] if index in shared else _operator(operation, row)
+            for index, operation in enumerate(circuit.operations)
+        ]
+        tapes.append(qml.tape.QuantumScript(operators, measurements, shots=shots))
+    return tapes
 
 
 def _operator(operation: Apply, row: NDArray[np.float64]) -> Any:
     # The circuit was checked: its gate is a row of the table, and rows have PennyLane's names.
     make = getattr(qml, operation.gate)
-    match operation.angle:
-        case None:
-            operator = make(wires=operation.wires)
-        case float() | int() | Parameter() as angle:
-            operator = make(evaluate(angle, row), wires=operation.wires)
-        case _:
-            assert_never(operation.angle)
+    if operation.angle is None:
+        operator = make(wires=operation.wires)
+    else:
+        operator = make(evaluate(operation.angle, row), wires=operation.wires)
     if operation.adjoint:
         operator = qml.adjoint(operator)
     if operation.controls:

@@ -16,8 +16,13 @@ from onnx import helper
 from onnxscript.values import Op, Opset
 from torch import Tensor
 
-from hybridx.artifact import DOMAIN, IR_VERSION, circuit_function
-from hybridx.artifact.contract import CIRCUIT_ATTRIBUTE, DOMAIN_VERSION
+from hybridx.artifact import (
+    CIRCUIT_ATTRIBUTE,
+    DOMAIN,
+    DOMAIN_VERSION,
+    IR_VERSION,
+    circuit_function,
+)
 from hybridx.capture import CIRCUIT_OP, Capture, dynamic_shapes, first_line, quiet
 from hybridx.errors import UntranslatableError
 

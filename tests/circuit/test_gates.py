@@ -45,9 +45,7 @@ def test_controlled_equals_pennylane(gate, values):
     applied = Apply(gate.name, tuple(range(gate.wires)), angle, False, controls, values)
     make = getattr(qml, gate.name)
     operator = make(angle, wires=applied.wires) if gate.takes_angle else make(wires=applied.wires)
-    expected = qml.matrix(
-        qml.ctrl(operator, controls, values), wire_order=controls + applied.wires
-    )
+    expected = qml.matrix(qml.ctrl(operator, controls, values), wire_order=controls + applied.wires)
     np.testing.assert_allclose(row_of(applied).matrix(angle), expected, atol=EXACT)
 
 

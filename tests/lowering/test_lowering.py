@@ -50,5 +50,5 @@ def test_the_result_has_to_be_the_last_step():
     ],
 )
 def test_shapes_that_do_not_fit_are_refused(misuse):
-    with pytest.raises(ValueError, match="shape|broadcast|axis|batch|indices"):
+    with pytest.raises(ValueError, match=r"shape|broadcast|axis|batch|indices"):
         misuse(Builder(2))

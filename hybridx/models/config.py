@@ -1,0 +1,180 @@
+"""An experiment as one TOML file: the model, its data and its training."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import tomli_w
+
+from hybridx.errors import ConfigError
+from hybridx.models.hybrid_model import HybridModelConfig
+from hybridx.models.limits import (
+    OPEN_UNIT,
+    UNIT,
+    check_count,
+    check_name,
+    check_names,
+    check_number,
+)
+from hybridx.storage import read_bytes, write_whole
+
+
+@dataclass(frozen=True, slots=True)
+class DataConfig:
+    """Where the samples are.
+
+    Attributes:
+        csv: path of the table, relative to the folder of the TOML file; no default.
+        features: columns of numbers that the model takes, in this order; at least one, all
+            different, no default.
+        target: column of class names, not a feature; no default.
+        classes: the class names in the order of the logits; two or more, all different, no
+            default.
+
+    Raises:
+        ValueError: a value is outside its range.
+    """
+
+    csv: str
+    features: tuple[str, ...]
+    target: str
+    classes: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        """Check every field."""
+        check_name("csv", self.csv)
+        check_names("features", self.features, minimum=1)
+        check_name("target", self.target)
+        check_names("classes", self.classes, minimum=2)
+        if self.target in self.features:
+            raise ValueError(f"target is {self.target!r}; it must not be one of the features")
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingConfig:
+    """How the weights are found.
+
+    Attributes:
+        seed: start of every random number (split, weights, order, dropout); at least 0,
+            no default.
+        epochs: most passes over the training rows; at least 1, default 100.
+        patience: epochs without a lower validation loss after which training stops; at least 1,
+            default 20.
+        batch_size: rows per step; at least 1, default 16.
+        learning_rate: step size of AdamW, in (0, 1); default 0.01.
+        weight_decay: decoupled decay of AdamW, in [0, 1); default 0.01.
+        validation_fraction: share of each class that chooses the best epoch, in (0, 1);
+            default 0.2.
+        test_fraction: share of each class held out until the end, in (0, 1); default 0.2.
+
+    Raises:
+        ValueError: a value is outside its range, or the fractions leave no training rows.
+    """
+
+    seed: int
+    epochs: int = 100
+    patience: int = 20
+    batch_size: int = 16
+    learning_rate: float = 0.01
+    weight_decay: float = 0.01
+    validation_fraction: float = 0.2
+    test_fraction: float = 0.2
+
+    def __post_init__(self) -> None:
+        """Check every field."""
+        check_count("seed", self.seed, minimum=0)
+        check_count("epochs", self.epochs)
+        check_count("patience", self.patience)
+        check_count("batch_size", self.batch_size)
+        check_number("learning_rate", self.learning_rate, OPEN_UNIT)
+        check_number("weight_decay", self.weight_decay, UNIT)
+        check_number("validation_fraction", self.validation_fraction, OPEN_UNIT)
+        check_number("test_fraction", self.test_fraction, OPEN_UNIT)
+        if self.validation_fraction + self.test_fraction >= 1:
+            raise ValueError(
+                f"validation_fraction is {self.validation_fraction} and test_fraction is "
+                f"{self.test_fraction}; their sum must be below 1"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class ExperimentConfig:
+    """Everything that a training run depends on, besides the rows of the table.
+
+    Attributes:
+        data: where the samples are.
+        model: the classifier; takes as many inputs and gives as many logits as `data` names.
+        training: how the weights are found.
+
+    Raises:
+        ValueError: model and data do not fit together.
+    """
+
+    data: DataConfig
+    model: HybridModelConfig
+    training: TrainingConfig
+
+    def __post_init__(self) -> None:
+        """Check that model and data fit together."""
+        width, columns = self.model.classical.input_dim, len(self.data.features)
+        if width != columns:
+            raise ValueError(f"model.classical.input_dim is {width}; data.features has {columns}")
+        logits, names = self.model.n_classes, len(self.data.classes)
+        if logits != names:
+            raise ValueError(f"model.n_classes is {logits}; data.classes has {names}")
+
+
+def load_config(path: Path) -> ExperimentConfig:
+    """Read an experiment from a TOML file.
+
+    A key with a default may be left out; None is said by leaving the key out.
+
+    Raises:
+        FileMissingError: the file cannot be read.
+        ConfigError: it is not TOML, or a key is unknown, missing or of the wrong type, or a value
+            is outside its range; the key is named.
+    """
+    try:
+        document = tomllib.loads(read_bytes(path).decode())
+        config = msgspec.convert(document, ExperimentConfig)
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(str(path), f"it is not TOML: {error}") from error
+    except msgspec.ValidationError as error:
+        raise ConfigError(str(path), str(error).replace("`$.", "`")) from error
+    known = set(_keys(msgspec.to_builtins(config)))
+    unknown = [key for key in _keys(document) if key not in known]
+    if unknown:
+        raise ConfigError(str(path), f"unknown key {unknown[0]!r}")
+    return config
+
+
+def save_config(config: ExperimentConfig, path: Path, *, overwrite: bool = False) -> None:
+    """Write an experiment as TOML; `load_config` gives an equal one back.
+
+    Raises:
+        OutputExistsError: `path` exists and may not be replaced.
+        NotWritableError: the file system refuses.
+    """
+    document = _without_none(msgspec.to_builtins(config))
+    write_whole(path, tomli_w.dumps(document).encode(), overwrite=overwrite)
+
+
+def _keys(table: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
+    """Yield the dotted names of all keys of a table and of the tables in it."""
+    for key, value in table.items():
+        yield prefix + key
+        if isinstance(value, dict):
+            yield from _keys(value, f"{prefix}{key}.")
+
+
+def _without_none(table: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        key: _without_none(value) if isinstance(value, dict) else value
+        for key, value in table.items()
+        if value is not None
+    }

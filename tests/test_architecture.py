@@ -1,0 +1,188 @@
+"""The house: who may import whom, and what the public surface is."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import hybridx
+
+ROOT = Path(hybridx.__file__).parent
+
+# From the ground up; rooms on one floor do not see each other.
+FLOORS = (
+    ("errors", "version"),
+    ("circuit", "storage"),
+    ("passes", "lowering"),
+    ("capture", "emit"),
+    ("artifact",),
+    ("runtime", "targets"),
+    ("parity", "sources"),
+    ("api",),
+    ("cli",),
+)
+WING = "models"  # beside the house: sees the ground floors, is seen from `sources` and `api`
+WING_SEES = {"errors", "version", "storage"}
+SEES_WING = {"sources", "api"}
+
+# Which packages a room may import when it is loaded. Imports inside functions are free: they are
+# how the base install works without torch.
+HEAVY = {
+    "torch": {"capture", "targets", "sources", "models", "parity.eager"},
+    "pennylane": {"capture", "models", "parity.eager", "runtime.pennylane"},
+    "onnx": {"emit", "artifact", "targets", "runtime", "api"},
+    "onnxruntime": {"runtime"},
+    "onnxscript": {"targets"},
+    "rich": {"cli"},
+    "typer": {"cli"},
+    "safetensors": {"models"},
+}
+
+
+def modules():
+    for path in sorted(ROOT.rglob("*.py")):
+        name = ".".join(path.relative_to(ROOT).with_suffix("").parts)
+        yield name.removesuffix("__init__").removesuffix("."), path
+
+
+def imports(tree, *, top_only):
+    """Yield (line, imported module) of a file; `if TYPE_CHECKING` does not count as loading."""
+    inside = set()
+    for node in ast.walk(tree):
+        hidden = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) or (
+            isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+        )
+        if hidden:
+            inside.update(id(child) for child in ast.walk(node))
+    for node in ast.walk(tree):
+        if top_only and id(node) in inside:
+            continue
+        if isinstance(node, ast.Import):
+            yield from ((node.lineno, alias.name) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "imports are absolute"
+            yield node.lineno, node.module
+            if node.module == "hybridx":
+                yield from ((node.lineno, f"hybridx.{alias.name}") for alias in node.names)
+
+
+def floor_of(room):
+    return next(level for level, rooms in enumerate(FLOORS) if room in rooms)
+
+
+def broken_floors(name, tree):
+    room = name.split(".")[0]
+    for line, imported in imports(tree, top_only=False):
+        parts = imported.split(".")
+        if parts[0] != "hybridx" or len(parts) == 1 or parts[1] == room:
+            continue
+        other = parts[1]
+        if room == WING:
+            allowed = other in WING_SEES
+        elif other == WING:
+            allowed = room in SEES_WING
+        else:
+            allowed = floor_of(other) < floor_of(room)
+        if not allowed:
+            yield f"{name}:{line}: {room} may not import {other}"
+        # A room is entered by its door; `eager` is a door of its own, kept shut for speed.
+        if len(parts) > 2 and imported not in DOORS:
+            yield f"{name}:{line}: import {'.'.join(parts[:2])}, not its file {imported}"
+
+
+DOORS = {"hybridx.parity.eager"}
+IN_THE_HOUSE = [(name, path) for name, path in modules() if name not in ("", "__main__")]
+
+
+@pytest.mark.parametrize(("name", "path"), IN_THE_HOUSE, ids=lambda value: str(value)[-40:])
+def test_floors_hold(name, path):
+    assert list(broken_floors(name, ast.parse(path.read_text()))) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "source"),
+    [
+        ("circuit.gate", "from hybridx.lowering import lower"),
+        ("capture.module", "from hybridx.emit import emit_body"),
+        ("api.export", "from hybridx.circuit.gates import GATES"),
+        ("models.training", "from hybridx.capture import capture"),
+        ("artifact.read", "def late():\n    from hybridx import runtime"),
+    ],
+)
+def test_the_floor_test_sees_what_is_wrong(name, source):
+    assert list(broken_floors(name, ast.parse(source)))
+
+
+@pytest.mark.parametrize(("name", "path"), IN_THE_HOUSE, ids=lambda value: str(value)[-40:])
+def test_heavy_packages_stay_in_their_rooms(name, path):
+    for line, imported in imports(ast.parse(path.read_text()), top_only=True):
+        rooms = HEAVY.get(imported.split(".")[0])
+        allowed = rooms is None or name in rooms or name.split(".")[0] in rooms
+        assert allowed, f"{name}:{line}: {imported} is not for this room"
+
+
+@pytest.mark.parametrize(
+    "name", [n for n, p in modules() if p.name == "__init__.py"], ids=lambda n: n or "hybridx"
+)
+def test_public_names_exist(name):
+    module = importlib.import_module(f"hybridx.{name}" if name else "hybridx")
+    assert module.__all__, "ruff (RUF022) keeps it sorted"
+    assert all(hasattr(module, item) for item in module.__all__)
+    assert module.__doc__
+
+
+def test_no_public_function_has_the_name_of_a_room():
+    rooms = {room for floor in FLOORS for room in floor} | {WING}
+    assert rooms.isdisjoint(hybridx.__all__)
+
+
+LIGHT = """
+import sys
+class Shut:
+    def find_spec(self, name, path=None, target=None):
+        if name.split('.')[0] in ('torch', 'pennylane', 'onnxscript'):
+            raise ImportError(f'{name} is shut out')
+sys.meta_path.insert(0, Shut())
+"""
+
+
+def run_light(code, *arguments):
+    """Run Python in a process where torch and PennyLane cannot be imported."""
+    return subprocess.run(
+        [sys.executable, "-c", LIGHT + code, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory):
+    from tests import sample_models
+
+    model, example = sample_models.make("sandwich")
+    path = tmp_path_factory.mktemp("light") / "model.onnx"
+    hybridx.export(model, (example,), path)
+    return path
+
+
+def test_import_needs_neither_torch_nor_pennylane():
+    finished = run_light("import hybridx, sys; assert 'torch' not in sys.modules; print('in')")
+    assert finished.stdout == "in\n", finished.stderr
+
+
+@pytest.mark.parametrize("command", ["run", "inspect"])
+def test_commands_need_neither_torch_nor_pennylane(command, exported):
+    code = f"from hybridx.cli import main; sys.argv = ['hybridx', {command!r}, sys.argv[1]]; main()"
+    finished = run_light(code, exported)
+    assert finished.returncode == 0, finished.stderr
+    assert "model.onnx" in finished.stdout
+
+
+def test_the_shut_door_is_shut():
+    assert "torch is shut out" in run_light("import torch").stderr
