@@ -23,6 +23,9 @@ from hybridx.models.limits import (
 )
 from hybridx.storage import read_bytes, write_whole
 
+# Whole numbers of TOML have 64 bits, one of them the sign.
+SEED_LIMIT = 2**63
+
 
 @dataclass(frozen=True, slots=True)
 class DataConfig:
@@ -60,8 +63,8 @@ class TrainingConfig:
     """How the weights are found.
 
     Attributes:
-        seed: start of every random number (split, weights, order, dropout); at least 0,
-            no default.
+        seed: start of every random number (split, weights, order, dropout); from 0 to
+            2**63 - 1, no default.
         epochs: most passes over the training rows; at least 1, default 100.
         patience: epochs without a lower validation loss after which training stops; at least 1,
             default 20.
@@ -88,6 +91,8 @@ class TrainingConfig:
     def __post_init__(self) -> None:
         """Check every field."""
         check_count("seed", self.seed, minimum=0)
+        if self.seed >= SEED_LIMIT:
+            raise ValueError(f"seed is {self.seed}; it must be below 2**63")
         check_count("epochs", self.epochs)
         check_count("patience", self.patience)
         check_count("batch_size", self.batch_size)

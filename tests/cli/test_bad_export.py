@@ -1,0 +1,219 @@
+"""Bad input to `hybridx export`: code 3, the fact and a way out on stderr, nothing written."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import safetensors.torch
+import torch
+
+from tests.cli import user_model
+from tests.cli.shell import listing
+
+SHAPE = ("--shape", "N,4")
+MODEL = ("user_model.py:model", *SHAPE)
+
+
+def nothing(folder):
+    """The user's file is all there is."""
+
+
+def write(name, content):
+    def prepare(folder):
+        (folder / name).write_bytes(content)
+
+    return prepare
+
+
+def make_folder(folder):
+    (folder / "model.onnx").mkdir()
+
+
+def renamed_checkpoint(folder):
+    state = user_model.Small().state_dict()
+    state["tail.bias"] = state.pop("head.bias")
+    safetensors.torch.save_file(state, folder / "weights.safetensors")
+
+
+def wide_checkpoint(folder):
+    torch.save(user_model.Small(outputs=5).state_dict(), folder / "weights.pt")
+
+
+def whole_model_checkpoint(folder):
+    """A pickle of a class: loading it would run code."""
+    torch.save({"model": np.dtype}, folder / "weights.pt")
+
+
+def list_checkpoint(folder):
+    torch.save([1, 2], folder / "weights.pt")
+
+
+def object_example(folder):
+    np.save(folder / "example.npy", np.array([{}], dtype=object), allow_pickle=True)
+
+
+TORCH_CHECKPOINT = (*MODEL, "--checkpoint", "weights.pt")
+SAFE_CHECKPOINT = (*MODEL, "--checkpoint", "weights.safetensors")
+
+# name: (what lies in the folder, arguments, code of the error, words that stderr must show)
+CASES = {
+    "missing file": (nothing, ("nosuch.py:model", *SHAPE), "HX010", ["nosuch.py", "no such file"]),
+    "syntax error": (
+        write("broken.py", b"def model(:\n"),
+        ("broken.py:model", *SHAPE),
+        "HX010",
+        ["broken.py", "SyntaxError"],
+    ),
+    "module not found": (
+        nothing,
+        ("no.such.module:model", *SHAPE),
+        "HX010",
+        ["no.such.module", "No module named 'no'"],
+    ),
+    "no colon": (nothing, ("user_model.py", *SHAPE), "HX010", ["user_model.py", "colon"]),
+    "no such attribute": (
+        nothing,
+        ("user_model.py:modle", *SHAPE),
+        "HX011",
+        ["'modle'", "nearest names: model"],
+    ),
+    "a number": (nothing, ("user_model.py:answer", *SHAPE), "HX012", ["answer", "int"]),
+    "a factory of lists": (
+        nothing,
+        ("user_model.py:gives_a_list", *SHAPE),
+        "HX012",
+        ["gives_a_list", "list"],
+    ),
+    "a factory that raises": (
+        nothing,
+        ("user_model.py:fails", *SHAPE),
+        "HX013",
+        ["fails", "OSError: no weights here"],
+    ),
+    "no example": (nothing, ("user_model.py:model",), "HX014", ["user_model.py:model", "--shape"]),
+    "shape in words": (
+        nothing,
+        ("user_model.py:model", "--shape", "N,four"),
+        "HX015",
+        ["'N,four'", "N,4"],
+    ),
+    "shape without a batch": (
+        nothing,
+        ("user_model.py:model", "--shape", ",4"),
+        "HX015",
+        ["',4'"],
+    ),
+    "another width": (
+        nothing,
+        ("user_model.py:model", "--shape", "N,5"),
+        "HX101",
+        ["(3, 5)", "3x5 and 4x2"],
+    ),
+    "missing example": (
+        nothing,
+        ("user_model.py:model", "--example", "nosuch.npy"),
+        "HX303",
+        ["nosuch.npy", "No such file"],
+    ),
+    "example of objects": (
+        object_example,
+        ("user_model.py:model", "--example", "example.npy"),
+        "HX404",
+        ["example.npy", "allow_pickle=False"],
+    ),
+    "NaN weights": (nothing, ("user_model.py:not_finite", *SHAPE), "HX102", ["'head.bias'", "1"]),
+    "a measurement": (
+        nothing,
+        ("user_model.py:sampled", *SHAPE),
+        "HX104",
+        ["'quantum'", "circuit", "Counts"],
+    ),
+    "a gate": (
+        nothing,
+        ("user_model.py:own_gate", *SHAPE),
+        "HX103",
+        ["'quantum'", "circuit", "OwnGate"],
+    ),
+    "output exists": (
+        write("model.onnx", b"precious"),
+        MODEL,
+        "HX301",
+        ["model.onnx exists", "--overwrite"],
+    ),
+    "output is a folder": (make_folder, MODEL, "HX302", ["model.onnx", "folder"]),
+    "output folder missing": (
+        nothing,
+        (*MODEL, "-o", "nosuch/model.onnx"),
+        "HX302",
+        ["nosuch/model.onnx", "does not exist"],
+    ),
+    "checkpoint missing": (nothing, TORCH_CHECKPOINT, "HX303", ["weights.pt", "no such file"]),
+    "checkpoint of other names": (
+        renamed_checkpoint,
+        SAFE_CHECKPOINT,
+        "HX106",
+        ["missing keys: head.bias", "unexpected keys: tail.bias"],
+    ),
+    "checkpoint of other shapes": (
+        wide_checkpoint,
+        TORCH_CHECKPOINT,
+        "HX106",
+        ["head.", "[5", "[3"],
+    ),
+    "checkpoint of text": (
+        write("weights.pt", b"no weights\n"),
+        TORCH_CHECKPOINT,
+        "HX106",
+        ["weights.pt", "cannot be read"],
+    ),
+    "safetensors of text": (
+        write("weights.safetensors", b"no weights\n"),
+        SAFE_CHECKPOINT,
+        "HX106",
+        ["weights.safetensors", "cannot be read"],
+    ),
+    "checkpoint of classes": (
+        whole_model_checkpoint,
+        TORCH_CHECKPOINT,
+        "HX106",
+        ["weights.pt", "cannot be read"],
+    ),
+    "checkpoint of a list": (list_checkpoint, TORCH_CHECKPOINT, "HX106", ["weights.pt", "list"]),
+    "unknown dtype": (nothing, (*MODEL, "--dtype", "float16"), "HX017", ["'float16'", "float64"]),
+    "unknown format": (nothing, (*MODEL, "--format", "qasm"), "HX017", ["'qasm'", "onnx"]),
+    "unknown opset": (nothing, (*MODEL, "--opset", "9"), "HX017", ["'9'", "20"]),
+    "batch of zero": (nothing, (*MODEL, "--batch", "0"), "HX017", ["'0'", "dynamic"]),
+    "batch in words": (nothing, (*MODEL, "--batch", "many"), "HX017", ["'many'", "dynamic"]),
+}
+
+
+@pytest.mark.parametrize(("prepare", "arguments", "code", "facts"), CASES.values(), ids=CASES)
+def test_bad_input_is_refused_in_the_users_words(prepare, arguments, code, facts, warm, folder):
+    prepare(folder)
+    before = listing(folder)
+    finished = warm("export", *arguments, folder=folder)
+    assert finished.code == 3, finished.talk
+    assert finished.out == ""
+    assert f"error {code} " in finished.talk
+    assert "help: " in finished.talk
+    assert "Traceback" not in finished.talk
+    assert [fact for fact in facts if fact not in finished.talk] == [], finished.talk
+    assert listing(folder) == before
+
+
+def test_a_defect_keeps_its_traceback_and_has_a_code_of_its_own(warm, folder, monkeypatch):
+    """The boundary itself: an error from outside the tree is code 70."""
+    (folder / "defect.py").write_text(
+        "from hybridx.api import exporting\n"
+        "def broken(*_):\n"
+        "    raise ZeroDivisionError('ours')\n"
+        "exporting.lower = broken\n"
+        "from user_model import model\n"
+    )
+    before = listing(folder)
+    finished = warm("export", "defect.py:model", *SHAPE, folder=folder)
+    assert finished.code == 70
+    assert "ZeroDivisionError: ours" in finished.talk
+    assert "Traceback" in finished.talk
+    assert "defect of hybridx" in finished.talk
+    assert listing(folder) == before

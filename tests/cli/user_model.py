@@ -1,0 +1,84 @@
+"""A user's file: a small hybrid model in every form that a SOURCE may name, and wrong ones."""
+
+import pennylane as qml
+import torch
+from torch import nn
+
+
+def layer(returned, extra=None):
+    """A TorchLayer on two wires with the measurement `returned()`."""
+
+    @qml.qnode(qml.device("default.qubit", wires=2))
+    def circuit(inputs, weights):
+        qml.AngleEmbedding(inputs, wires=range(2))
+        if extra is not None:
+            extra()
+        qml.BasicEntanglerLayers(weights, wires=range(2))
+        return returned()
+
+    return qml.qnn.TorchLayer(circuit, {"weights": (1, 2)})
+
+
+def expectations():
+    return [qml.expval(qml.PauliZ(wire)) for wire in range(2)]
+
+
+class Small(nn.Module):
+    def __init__(self, returned=expectations, extra=None, outputs=3, seed=1):
+        super().__init__()
+        torch.manual_seed(seed)
+        self.inner = nn.Linear(4, 2)
+        self.quantum = layer(returned, extra)
+        self.head = nn.Linear(2, outputs)
+
+    def forward(self, x):
+        return self.head(self.quantum(self.inner(x)))
+
+
+class OwnGate(qml.operation.Operation):
+    num_wires = 1
+
+    @staticmethod
+    def compute_matrix():
+        return qml.math.eye(2)
+
+
+def make_small():
+    return Small()
+
+
+model = Small()
+
+
+def other_weights():
+    return Small(seed=2)
+
+
+def regressor():
+    return Small(outputs=1)
+
+
+def not_finite():
+    model = Small()
+    with torch.no_grad():
+        model.head.bias[1] = torch.nan
+    return model
+
+
+def sampled():
+    return Small(lambda: qml.counts(wires=0))
+
+
+def own_gate():
+    return Small(extra=lambda: OwnGate(wires=1))
+
+
+def fails():
+    raise OSError("no weights here")
+
+
+def gives_a_list():
+    return [1, 2]
+
+
+answer = 42
