@@ -68,6 +68,7 @@ class Warm:
         self._process.wait()
         self._log.close()
 
+
 DATA = np.random.default_rng(4).standard_normal((7, 4)).astype(np.float32)
 
 
