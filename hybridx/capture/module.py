@@ -14,6 +14,7 @@ from torch import Tensor, fx, nn
 
 from hybridx.capture.bind import bind_circuits
 from hybridx.capture.qnode import recorded, rehearsed
+from hybridx.capture.wide import DECOMPOSITIONS, lift_numbers
 from hybridx.circuit import Circuit
 from hybridx.errors import (
     CaptureError,
@@ -73,12 +74,13 @@ def capture(model: nn.Module, args: Sequence[Tensor], *, dtype: str, dynamic: bo
             program = _trace(model, args, dynamic=False)
             dynamic = False
             notes.append(f"the batch is fixed at {len(args[0])}: {error}")
-        program = program.run_decompositions({})
+        program = program.run_decompositions(DECOMPOSITIONS)
         module = program.module(check_guards=False)
     assert isinstance(module, fx.GraphModule)
     for node in [n for n in module.graph.nodes if n.target in _ASSERTIONS]:
         module.graph.erase_node(node)
     circuits = bind_circuits(module, recording.circuits, getattr(torch, dtype))
+    lift_numbers(module)
     for layer, circuit in zip(recording.layers, circuits, strict=True):
         if circuit.shots is not None:
             notes.append(
