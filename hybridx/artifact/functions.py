@@ -30,9 +30,14 @@ def circuit_function(
         [helper.make_opsetid("", opset)],
         ["circuit"],
     )
-    digest = hashlib.sha256(circuit_json.encode() + b"\n" + body_bytes(function)).hexdigest()
-    function.name = FUNCTION_PREFIX + digest[:16]
+    function.name = function_name(circuit_json, function)
     return function
+
+
+def function_name(circuit_json: str, function: onnx.FunctionProto) -> str:
+    """Return the name that belongs to a circuit and its body."""
+    digest = hashlib.sha256(circuit_json.encode() + b"\n" + body_bytes(function)).hexdigest()
+    return FUNCTION_PREFIX + digest[:16]
 
 
 def body_hash(function: onnx.FunctionProto) -> str:

@@ -25,12 +25,12 @@ from hybridx.artifact.contract import (
     Verification,
     is_circuit_node,
 )
-from hybridx.artifact.functions import body_hash
+from hybridx.artifact.functions import body_hash, function_name
 from hybridx.artifact.selftest import SelfTest, decode_self_test
 from hybridx.circuit import Circuit, decode
 from hybridx.errors import (
     BrokenArtifactError,
-    HybridxError,
+    IllFormedCircuitError,
     NewerFormatError,
     NotOnnxError,
 )
@@ -127,24 +127,26 @@ def _check_bodies(model: onnx.ModelProto, hashes: dict[str, str], path: str) -> 
 
 
 def _circuits(model: onnx.ModelProto, path: str) -> dict[str, Circuit]:
+    functions = {f.name: f for f in model.functions if f.domain == DOMAIN}
     circuits: dict[str, Circuit] = {}
-    texts: dict[str, str] = {}
     for node in _nodes(model.graph):
         if not is_circuit_node(node):
             continue
-        text = next(
-            (a.s.decode(errors="replace") for a in node.attribute if a.name == CIRCUIT_ATTRIBUTE),
-            "",
-        )
-        if texts.setdefault(node.op_type, text) != text:
-            raise BrokenArtifactError(path, f"two nodes {node.op_type} carry different circuits")
-        if node.op_type in circuits:
-            continue
+        name, text = node.op_type, _circuit_text(node)
+        if name not in functions:
+            raise BrokenArtifactError(path, f"{name} has no body")
         try:
-            circuits[node.op_type] = decode(text)
-        except HybridxError as error:
-            raise BrokenArtifactError(path, f"{node.op_type}: {error}") from error
+            circuits[name] = decode(text)
+        except IllFormedCircuitError as error:
+            raise BrokenArtifactError(path, f"{name}: {error.faults}") from error
+        if function_name(text, functions[name]) != name:
+            raise BrokenArtifactError(path, f"the circuit of {name} is not the compiled one")
     return circuits
+
+
+def _circuit_text(node: onnx.NodeProto) -> str:
+    texts = [a.s for a in node.attribute if a.name == CIRCUIT_ATTRIBUTE]
+    return texts[0].decode(errors="replace") if texts else ""
 
 
 def _nodes(graph: onnx.GraphProto) -> Iterator[onnx.NodeProto]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import binascii
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -78,8 +80,12 @@ def _pack(array: Array) -> _Tensor:
 def _unpack(tensor: _Tensor) -> Array:
     if tensor.dtype not in _DTYPES:
         raise ValueError(f"its self-test has dtype {tensor.dtype!r}")
-    data = base64.b64decode(tensor.data, validate=True)
+    try:
+        data = base64.b64decode(tensor.data, validate=True)
+    except binascii.Error as error:
+        raise ValueError("its self-test has tensors that are not base64") from error
     dtype = np.dtype(tensor.dtype).newbyteorder("<")
-    if len(data) != dtype.itemsize * int(np.prod(tensor.shape, dtype=object)):
+    is_sane = all(length >= 0 for length in tensor.shape)
+    if not is_sane or len(data) != dtype.itemsize * math.prod(tensor.shape):
         raise ValueError("its self-test has tensors of another size than they say")
     return np.frombuffer(data, dtype).astype(tensor.dtype).reshape(tensor.shape)

@@ -185,8 +185,10 @@ def _rehearse(model: nn.Module, args: Sequence[Tensor]) -> list[torch.dtype]:
     """Run the eager model once on the example and return what its QNode calls return."""
     shapes = ", ".join(str(tuple(arg.shape)) for arg in args)
     try:
-        with torch.no_grad(), rehearsed() as dtypes:
+        with torch.no_grad(), rehearsed(model) as dtypes:
             model(*args)
+    except CaptureError:
+        raise
     except Exception as error:
         # The model is the user's own code and may raise anything.
         raise ExampleRejectedError(

@@ -7,7 +7,7 @@ that the quantum function does on its arguments becomes ordinary nodes of the tr
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -38,27 +38,27 @@ class Recording:
 
 
 @contextmanager
-def rehearsed() -> Iterator[list[torch.dtype]]:
+def rehearsed(model: nn.Module) -> Iterator[list[torch.dtype]]:
     """While active, QNodes run as always, and the dtype of what each call returns is noted.
 
     PennyLane's Torch interface gives float64 from default.qubit, float32 from lightning.qubit:
-    what follows a call in the model depends on it, and only running it tells.
+    what follows a call in the model depends on it, and only running it tells. Measurements
+    without a rule are refused here, before the model stumbles over what they return.
     """
     dtypes: list[torch.dtype] = []
 
-    def call(qnode: Any, *args: Any, **kwargs: Any) -> Any:
-        returned = original(qnode, *args, **kwargs)
+    def call(qnode: Any, args: tuple[Any, ...], kwargs: dict[str, Any], layer: str) -> Any:
+        _, tape, numbers = _queue(qnode, args, kwargs)
+        for measured in tape.measurements:
+            to_measurement(measured, numbers, layer)
+        returned = _ORIGINAL(qnode, *args, **kwargs)
         leaves, _ = qml.pytrees.flatten(returned)
         found = [leaf.dtype for leaf in leaves if isinstance(leaf, Tensor)]
         dtypes.append(found[0] if found else torch.float64)
         return returned
 
-    original = qml.QNode.__call__
-    qml.QNode.__call__ = call
-    try:
+    with _every_call(model, call):
         yield dtypes
-    finally:
-        qml.QNode.__call__ = original
 
 
 @contextmanager
@@ -70,6 +70,20 @@ def recorded(model: nn.Module, dtypes: Sequence[torch.dtype]) -> Iterator[Record
         dtypes: what each call returns, in order, as `rehearsed` noted it.
     """
     recording = Recording(dtypes=dtypes)
+
+    def call(qnode: Any, args: tuple[Any, ...], kwargs: dict[str, Any], layer: str) -> Any:
+        return _record(qnode, args, kwargs, recording, layer)
+
+    with _every_call(model, call):
+        yield recording
+
+
+_ORIGINAL = qml.QNode.__call__
+
+
+@contextmanager
+def _every_call(model: nn.Module, handle: Callable[..., Any]) -> Iterator[None]:
+    """Let `handle(qnode, args, kwargs, layer)` answer every QNode call, then undo it."""
     path: list[str] = []
     hooks = []
     for name, module in model.named_modules():
@@ -84,44 +98,47 @@ def recorded(model: nn.Module, dtypes: Sequence[torch.dtype]) -> Iterator[Record
         hooks.append(module.register_forward_hook(leave, always_call=True))
 
     def call(qnode: Any, *args: Any, **kwargs: Any) -> Any:
-        return _record(qnode, args, kwargs, recording, path[-1] if path else "")
+        return handle(qnode, args, kwargs, _describe(qnode, path[-1] if path else ""))
 
-    original = qml.QNode.__call__
     qml.QNode.__call__ = call
     try:
-        yield recording
+        yield
     finally:
-        qml.QNode.__call__ = original
+        qml.QNode.__call__ = _ORIGINAL
         for hook in hooks:
             hook.remove()
 
 
-def _record(
-    qnode: Any, args: tuple[Any, ...], kwargs: dict[str, Any], recording: Recording, path: str
-) -> Any:
-    layer = _describe(qnode, path)
+def _queue(
+    qnode: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> tuple[Any, Any, dict[Any, int]]:
+    """Return what the quantum function returns, its tape, and its wires numbered."""
     with qml.queuing.AnnotatedQueue() as queue:
         returned = qnode.func(*args, **kwargs)
     tape = qml.tape.QuantumScript.from_queue(queue)
-    numbers = {label: number for number, label in enumerate(_wire_labels(qnode, tape))}
+    return returned, tape, {label: i for i, label in enumerate(_wire_labels(qnode, tape))}
+
+
+def _record(
+    qnode: Any, args: tuple[Any, ...], kwargs: dict[str, Any], recording: Recording, layer: str
+) -> Any:
+    returned, tape, numbers = _queue(qnode, args, kwargs)
     angles: list[Tensor] = []
 
     def slot(angle: Any) -> Parameter:
         angles.append(torch.as_tensor(angle))
         return Parameter(len(angles) - 1)
 
-    operations = tuple(to_operations(tape.operations, numbers, slot, layer))
-    measurements = tuple(to_measurement(mp, numbers, layer) for mp in tape.measurements)
     circuit = Circuit(
         wires=len(numbers),
+        operations=tuple(to_operations(tape.operations, numbers, slot, layer)),
         parameters=len(angles),
-        operations=operations,
-        measurements=measurements,
+        measurements=tuple(to_measurement(mp, numbers, layer) for mp in tape.measurements),
         shots=qnode.shots.total_shots,
     )
+    index = len(recording.circuits)
     recording.circuits.append(circuit)
     recording.layers.append(layer)
-    index = len(recording.circuits) - 1
     dtype = recording.dtypes[index] if index < len(recording.dtypes) else torch.float64
     results = QNODE_OP(angles, index, result_count(circuit), dtype)
     return _in_the_shape_of(returned, circuit, results)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 import onnxruntime
 from onnxruntime.capi import onnxruntime_pybind11_state as _state
 
-from hybridx.errors import BrokenArtifactError, NoKernelError, OptionError
+from hybridx.errors import BrokenArtifactError, DeviceFailedError, NoKernelError, OptionError
 
 _PROVIDERS = {
     "cpu": "CPUExecutionProvider",
@@ -48,3 +51,17 @@ def _providers(provider: str) -> list[str]:
         there = [short for short, long in _PROVIDERS.items() if long in available]
         raise OptionError("--provider", provider, ", ".join(["auto", *there]))
     return [name, cpu] if name != cpu else [cpu]
+
+
+def run(
+    session: onnxruntime.InferenceSession, outputs: Sequence[str], inputs: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return the named outputs of a session.
+
+    Raises:
+        DeviceFailedError: ONNX Runtime stopped; the reason is its own.
+    """
+    try:
+        return dict(zip(outputs, session.run(list(outputs), dict(inputs)), strict=True))
+    except (_state.Fail, _state.RuntimeException, _state.InvalidArgument) as error:
+        raise DeviceFailedError("onnx", str(error)) from error

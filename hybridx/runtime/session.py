@@ -119,7 +119,12 @@ class _Whole:
         self._outputs = [output.name for output in self._session.get_outputs()]
 
     def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
-        return dict(zip(self._outputs, self._session.run(None, dict(inputs)), strict=True))
+        if all(len(array) for array in inputs.values() if array.ndim):
+            return onnx.run(self._session, self._outputs, inputs)
+        # ONNX Runtime's MatMul does not broadcast against an empty batch: run one row, keep none.
+        row = {n: np.zeros((1, *array.shape[1:]), array.dtype) for n, array in inputs.items()}
+        outputs = onnx.run(self._session, self._outputs, row)
+        return {name: output[:0] for name, output in outputs.items()}
 
 
 class _Stitched:
@@ -150,9 +155,8 @@ class _Stitched:
         values: dict[str, Array] = self._constants | dict(inputs)
         for stage, session in self._stages:
             if session is not None:
-                names = stage.segment.outputs
                 fed = {name: values[name] for name in stage.segment.inputs}
-                values |= dict(zip(names, session.run(list(names), fed), strict=True))
+                values |= onnx.run(session, stage.segment.outputs, fed)
             for call in stage.circuits:
                 parameters = values[call.parameters]
                 exact = execute(

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import csv
 import io
+import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
+from zipfile import BadZipFile
 
 import msgspec
 import numpy as np
@@ -52,7 +54,7 @@ def _read_numpy(path: Path) -> dict[str, Array]:
             return {"": loaded}
         with loaded:
             return {name: loaded[name] for name in loaded.files}
-    except (ValueError, OSError, EOFError, KeyError) as error:
+    except (ValueError, OSError, EOFError, KeyError, BadZipFile, zlib.error) as error:
         raise TableError(
             str(path), f"it is not a NumPy file ({error})", "write it with numpy.save or savez"
         ) from error

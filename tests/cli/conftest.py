@@ -5,14 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tests.cli.shell import DATA, USER_MODEL, Warm
-
-
-@pytest.fixture(scope="session")
-def warm(tmp_path_factory):
-    runner = Warm(tmp_path_factory.mktemp("warm"))
-    yield runner
-    runner.close()
+from tests.cli.shell import DATA, USER_MODEL, command
 
 
 @pytest.fixture
@@ -23,13 +16,22 @@ def folder(tmp_path):
 
 
 @pytest.fixture(scope="session")
-def exported(warm, tmp_path_factory):
-    """The bytes of the user's model, exported."""
+def export(tmp_path_factory):
+    """The folder with the user's model exported, and what the command reported."""
     folder = tmp_path_factory.mktemp("exported")
-    command = ("export", f"{USER_MODEL}:model", "--shape", "N,4", "-o", "model.onnx")
-    finished = warm(*command, folder=folder)
-    assert finished.code == 0, finished.talk
-    return (folder / "model.onnx").read_bytes()
+    words = ("export", f"{USER_MODEL}:model", "--shape", "N,4", "--json")
+    return folder, command(*words, folder=folder).json()
+
+
+@pytest.fixture(scope="session")
+def exported(export):
+    """The bytes of the exported model."""
+    return (export[0] / "model.onnx").read_bytes()
+
+
+@pytest.fixture(scope="session")
+def export_report(export):
+    return export[1]
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Two ways to give a command, and what to look at afterwards."""
+"""A command given as a user gives it, and what to look at afterwards."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Finished:
         return json.loads(self.out)
 
 
-def cold(*arguments, folder):
+def command(*arguments, folder):
     """Run `python -m hybridx` as a user does."""
     finished = subprocess.run(
         [sys.executable, "-m", "hybridx", *map(str, arguments)],
@@ -38,35 +38,6 @@ def cold(*arguments, folder):
         check=False,
     )
     return Finished(finished.returncode, finished.stdout, finished.stderr)
-
-
-class Warm:
-    """Runs `python -m hybridx` in forks of one process that has torch in it; see `warm.py`."""
-
-    def __init__(self, folder):
-        self._streams = {"stdout": folder / "stdout", "stderr": folder / "stderr"}
-        self._log = (folder / "log").open("w")
-        self._process = subprocess.Popen(
-            [sys.executable, HERE / "warm.py"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._log,
-            text=True,
-        )
-
-    def __call__(self, *arguments, folder):
-        request = {"arguments": [str(a) for a in arguments], "folder": str(folder)}
-        request |= {name: str(path) for name, path in self._streams.items()}
-        self._process.stdin.write(json.dumps(request) + "\n")
-        self._process.stdin.flush()
-        code = int(self._process.stdout.readline())
-        return Finished(code, *(path.read_text() for path in self._streams.values()))
-
-    def close(self):
-        self._process.stdin.close()
-        self._process.stdout.close()
-        self._process.wait()
-        self._log.close()
 
 
 DATA = np.random.default_rng(4).standard_normal((7, 4)).astype(np.float32)

@@ -8,7 +8,7 @@ import safetensors.torch
 import torch
 
 from tests.cli import user_model
-from tests.cli.shell import listing
+from tests.cli.shell import command, listing
 
 SHAPE = ("--shape", "N,4")
 MODEL = ("user_model.py:model", *SHAPE)
@@ -122,9 +122,15 @@ CASES = {
         ["example.npy", "allow_pickle=False"],
     ),
     "NaN weights": (nothing, ("user_model.py:not_finite", *SHAPE), "HX102", ["'head.bias'", "1"]),
-    "a measurement": (
+    "samples": (
         nothing,
         ("user_model.py:sampled", *SHAPE),
+        "HX104",
+        ["'quantum'", "circuit", "Sample"],
+    ),
+    "counts": (
+        nothing,
+        ("user_model.py:counted", *SHAPE),
         "HX104",
         ["'quantum'", "circuit", "Counts"],
     ),
@@ -188,10 +194,10 @@ CASES = {
 
 
 @pytest.mark.parametrize(("prepare", "arguments", "code", "facts"), CASES.values(), ids=CASES)
-def test_bad_input_is_refused_in_the_users_words(prepare, arguments, code, facts, warm, folder):
+def test_bad_input_is_refused_in_the_users_words(prepare, arguments, code, facts, folder):
     prepare(folder)
     before = listing(folder)
-    finished = warm("export", *arguments, folder=folder)
+    finished = command("export", *arguments, folder=folder)
     assert finished.code == 3, finished.talk
     assert finished.out == ""
     assert f"error {code} " in finished.talk
@@ -201,7 +207,7 @@ def test_bad_input_is_refused_in_the_users_words(prepare, arguments, code, facts
     assert listing(folder) == before
 
 
-def test_a_defect_keeps_its_traceback_and_has_a_code_of_its_own(warm, folder, monkeypatch):
+def test_a_defect_keeps_its_traceback_and_has_a_code_of_its_own(folder, monkeypatch):
     """The boundary itself: an error from outside the tree is code 70."""
     (folder / "defect.py").write_text(
         "from hybridx.api import exporting\n"
@@ -211,7 +217,7 @@ def test_a_defect_keeps_its_traceback_and_has_a_code_of_its_own(warm, folder, mo
         "from user_model import model\n"
     )
     before = listing(folder)
-    finished = warm("export", "defect.py:model", *SHAPE, folder=folder)
+    finished = command("export", "defect.py:model", *SHAPE, folder=folder)
     assert finished.code == 70
     assert "ZeroDivisionError: ours" in finished.talk
     assert "Traceback" in finished.talk

@@ -65,8 +65,18 @@ def not_finite():
     return model
 
 
+def with_shots(returned):
+    model = Small(returned)
+    model.quantum.qnode = qml.set_shots(model.quantum.qnode, 10)
+    return model
+
+
 def sampled():
-    return Small(lambda: qml.counts(wires=0))
+    return with_shots(lambda: qml.sample(wires=[0, 1]))
+
+
+def counted():
+    return with_shots(lambda: qml.counts(wires=0))
 
 
 def own_gate():

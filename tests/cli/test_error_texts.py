@@ -1,0 +1,55 @@
+"""The wording of every error, fixed in one file, so that a change of words shows in a diff.
+
+After a change that is meant: `python -m tests.cli.test_error_texts`, then read the diff.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+from hybridx import errors
+from hybridx.errors import HybridxError
+
+GOLDEN = Path(__file__).parents[1] / "fixtures" / "errors.txt"
+SAMPLES = {"int": 3, "float": 0.0012345}
+
+
+def leaves(group=HybridxError):
+    below = [leaf for child in group.__subclasses__() for leaf in leaves(child)]
+    return below or [group]
+
+
+def sample(leaf):
+    """The error with a placeholder in every field, by the field's type."""
+    fields = dataclasses.fields(leaf) if dataclasses.is_dataclass(leaf) else ()
+    return leaf(**{field.name: SAMPLES.get(field.type, f"<{field.name}>") for field in fields})
+
+
+def render():
+    texts = [f"{leaf.__mro__[1].__name__}.{leaf.__name__}\n{sample(leaf)}\n" for leaf in leaves()]
+    return "\n".join(texts)
+
+
+def test_the_words_are_the_agreed_ones():
+    assert render() == GOLDEN.read_text()
+
+
+def test_every_leaf_has_a_code_of_its_own_in_its_groups_hundred():
+    codes = [leaf.code for leaf in leaves()]
+    assert len(set(codes)) == len(codes)
+    for group in HybridxError.__subclasses__():
+        assert len({leaf.code[:3] for leaf in leaves(group)}) == 1, group.__name__
+
+
+def test_every_leaf_is_public_typed_and_helps():
+    for leaf in leaves():
+        assert getattr(errors, leaf.__name__) is leaf
+        assert leaf.__doc__
+        assert leaf.remedy
+        assert set(sample(leaf).facts()) == set(leaf.__annotations__)
+
+
+if __name__ == "__main__":
+    GOLDEN.parent.mkdir(exist_ok=True)
+    GOLDEN.write_text(render())

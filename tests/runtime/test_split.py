@@ -1,0 +1,85 @@
+"""A model cut at its circuits gives what the whole gives, whatever its graph looks like."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from hybridx.circuit import parse, simulate
+from hybridx.runtime import start_session
+from hybridx.runtime.split import split
+from tests.runtime.models import FIXED, GRAPHS, MIX, TURN
+
+# One side computes circuits in float32, the other in complex128: up to three circuits of a dozen
+# operations on two wires lose a few 1e-7 each.
+STITCHED = 2e-6
+
+LEVELS = {
+    "a circuit and no more": [1],
+    "between classical nodes": [1, 0],
+    "one behind another": [1, 1, 1],
+    "side by side, unlike depths": [2, 1, 0],
+    "one result read at two levels": [1, 1, 0],
+    "without data": [1, 1],
+    "classical only beside it": [1],
+}
+
+
+@pytest.fixture(params=GRAPHS)
+def graph(request):
+    return request.param, GRAPHS[request.param]()
+
+
+def inputs(batch, seed=0):
+    return {"x": np.random.default_rng(seed).uniform(-3, 3, (batch, 2)).astype(np.float32)}
+
+
+@pytest.mark.parametrize("device", ["default.qubit", "lightning.qubit"])
+@pytest.mark.parametrize("batch", [1, 4])
+def test_stitched_equals_whole(graph, device, batch):
+    _, artifact = graph
+    whole = start_session(artifact).run(inputs(batch))
+    stitched = start_session(artifact, device=device).run(inputs(batch))
+    assert list(stitched) == list(whole)
+    for name, expected in whole.items():
+        assert stitched[name].dtype == expected.dtype
+        assert stitched[name].shape == expected.shape
+        np.testing.assert_allclose(stitched[name], expected, rtol=0, atol=STITCHED)
+
+
+def test_circuits_run_as_late_as_their_parameters_and_no_later(graph):
+    name, artifact = graph
+    stages = split(artifact.model)
+    circuits = [len(stage.circuits) for stage in stages]
+    while circuits and circuits[-1] == 0 and not stages[len(circuits) - 1].segment.content:
+        circuits.pop()
+    assert circuits == LEVELS[name]
+
+
+def test_each_part_reads_only_what_is_there(graph):
+    _, artifact = graph
+    there = {"x"} | {weight.name for weight in artifact.model.graph.initializer}
+    for stage in split(artifact.model):
+        assert set(stage.segment.inputs) <= there
+        there |= set(stage.segment.outputs)
+        assert {call.parameters for call in stage.circuits} <= there
+        there |= {call.results for call in stage.circuits}
+    assert {output.name for output in artifact.model.graph.output} <= there
+
+
+def test_both_agree_with_the_circuits_on_paper():
+    """A third source: the graph `side by side` written out with the reference simulator."""
+    x = inputs(4)["x"].astype(np.float64)
+    a = np.tanh(x)
+    behind = simulate(parse(MIX), simulate(parse(TURN), a))
+    expected = (behind + simulate(parse(MIX), x)) * a
+    artifact = GRAPHS["side by side, unlike depths"]()
+    for device in ("onnx", "default.qubit"):
+        actual = start_session(artifact, device=device).run(inputs(4))["y"]
+        np.testing.assert_allclose(actual, expected, rtol=0, atol=STITCHED)
+
+
+def test_a_circuit_without_data_has_one_row():
+    artifact = GRAPHS["without data"]()
+    (call,) = split(artifact.model)[0].circuits
+    assert artifact.circuits[call.function] == parse(FIXED)
