@@ -179,7 +179,8 @@ class TrainingProgress:
     def __call__(self, epoch: Epoch) -> None:
         """Move the bar to an epoch."""
         text = (
-            f"epoch {epoch.number} of {epoch.limit}: loss {epoch.train_loss:.4f}, validation loss {epoch.validation.loss:.4f}, "
+            f"epoch {epoch.number} of {epoch.limit}: loss {epoch.train_loss:.4f}, "
+            f"validation loss {epoch.validation.loss:.4f}, "
             f"accuracy {epoch.validation.accuracy:.3f}"
         )
         self._bar.update(self._task, completed=epoch.number, total=epoch.limit, description=text)

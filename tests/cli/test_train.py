@@ -41,7 +41,7 @@ def test_training_repeats_and_does_not_overwrite(short):
         (("epochs = 2 ", "epochs = 0 "), "epochs"),
         (("n_qubits = 6 ", "n_qubits = 5 "), "5"),
         (('target = "species"', 'target = "genus"'), "genus"),
-        (("seed = 1936 ", "seeds = 1936 "), "seeds"),
+        (("seed = 1936 ", "seeds = 1936 "), "`seed`"),
     ],
 )
 def test_a_wrong_config_is_refused(short, change, fact):
