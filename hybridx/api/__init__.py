@@ -7,10 +7,10 @@ inspecting a file works without either.
 from hybridx.api.evaluating import Evaluation, evaluate
 from hybridx.api.exporting import ExportReport, export, export_source
 from hybridx.api.inspecting import CircuitSummary, InputSummary, Inspection, inspect
-from hybridx.api.loading import load
 from hybridx.api.predicting import BATCH_SIZE, Prediction, predict
 from hybridx.api.training import train
 from hybridx.api.verifying import VerifyReport, reproduce, self_test, verify, verify_source
+from hybridx.runtime import load
 
 __all__ = [
     "BATCH_SIZE",

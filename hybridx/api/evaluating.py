@@ -10,10 +10,9 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from hybridx.api.loading import load
 from hybridx.api.predicting import BATCH_SIZE, run_in_batches
 from hybridx.errors import InputNamesError, TableError
-from hybridx.runtime import ONNX
+from hybridx.runtime import ONNX, load
 from hybridx.storage import Table, read_bytes, read_table
 
 

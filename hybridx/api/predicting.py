@@ -9,9 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from hybridx.api.loading import load
 from hybridx.errors import InputNamesError
-from hybridx.runtime import ONNX, Array, Session
+from hybridx.runtime import ONNX, Array, Session, load
 from hybridx.storage import check_writable, read_arrays, write_arrays
 
 BATCH_SIZE = 4096

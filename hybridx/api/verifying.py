@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
-from hybridx.api.loading import load
 from hybridx.api.options import need
 from hybridx.artifact import SelfTest
 from hybridx.errors import NoFiniteInputError, NoSelfTestError
 from hybridx.parity import DISTRIBUTIONS, compare, draw
-from hybridx.runtime import ONNX, Array, Session
+from hybridx.runtime import ONNX, Array, Session, load
 
 if TYPE_CHECKING:
     from torch import nn

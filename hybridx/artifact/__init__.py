@@ -12,6 +12,7 @@ from hybridx.artifact.contract import (
     RESULTS,
     Verification,
     is_circuit_node,
+    walk_nodes,
 )
 from hybridx.artifact.functions import circuit_function
 from hybridx.artifact.read import Artifact, decode_artifact, read_artifact
@@ -36,4 +37,5 @@ __all__ = [
     "is_circuit_node",
     "read_artifact",
     "seal",
+    "walk_nodes",
 ]

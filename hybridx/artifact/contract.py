@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Final
 
 import msgspec
@@ -45,6 +46,15 @@ class Verification(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     tolerance: float
     batches: tuple[int, ...]
     worst: float
+
+
+def walk_nodes(graph: onnx.GraphProto) -> Iterator[onnx.NodeProto]:
+    """Yield the nodes of a graph and of the graphs inside them."""
+    for node in graph.node:
+        yield node
+        for attribute in node.attribute:
+            if attribute.type == onnx.AttributeProto.GRAPH:
+                yield from walk_nodes(attribute.g)
 
 
 def is_circuit_node(node: onnx.NodeProto) -> bool:

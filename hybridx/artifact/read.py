@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -24,6 +24,7 @@ from hybridx.artifact.contract import (
     KEY_VERSION,
     Verification,
     is_circuit_node,
+    walk_nodes,
 )
 from hybridx.artifact.functions import body_hash, function_name
 from hybridx.artifact.selftest import SelfTest, decode_self_test
@@ -129,7 +130,7 @@ def _check_bodies(model: onnx.ModelProto, hashes: dict[str, str], path: str) -> 
 def _circuits(model: onnx.ModelProto, path: str) -> dict[str, Circuit]:
     functions = {f.name: f for f in model.functions if f.domain == DOMAIN}
     circuits: dict[str, Circuit] = {}
-    for node in _nodes(model.graph):
+    for node in walk_nodes(model.graph):
         if not is_circuit_node(node):
             continue
         name, text = node.op_type, _circuit_text(node)
@@ -147,14 +148,6 @@ def _circuits(model: onnx.ModelProto, path: str) -> dict[str, Circuit]:
 def _circuit_text(node: onnx.NodeProto) -> str:
     texts = [a.s for a in node.attribute if a.name == CIRCUIT_ATTRIBUTE]
     return texts[0].decode(errors="replace") if texts else ""
-
-
-def _nodes(graph: onnx.GraphProto) -> Iterator[onnx.NodeProto]:
-    for node in graph.node:
-        yield node
-        for attribute in node.attribute:
-            if attribute.type == onnx.AttributeProto.GRAPH:
-                yield from _nodes(attribute.g)
 
 
 def _metadata(metadata: Mapping[str, str], key: str, kind: type[_T], path: str) -> _T | None:

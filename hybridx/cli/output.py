@@ -21,6 +21,7 @@ from hybridx.api import (
     Prediction,
     VerifyReport,
 )
+from hybridx.artifact import Verification
 from hybridx.errors import HybridxError
 
 if TYPE_CHECKING:
@@ -76,14 +77,7 @@ def exported(report: ExportReport) -> None:
     console.print(f"[bold]{report.path}[/]  {size(report.size)}, {report.dtype}, {batch}")
     for circuit in report.circuits:
         console.print(f"  {_one_line(circuit)}")
-    if report.verification is None:
-        console.print("  [yellow]not verified[/] (--no-verify)")
-    else:
-        batches = ", ".join(map(str, report.verification.batches))
-        console.print(
-            f"  [green]verified[/] against eager PyTorch at batch {batches}: worst error "
-            f"{report.verification.worst:.1e}, tolerance {report.verification.tolerance:.0e}"
-        )
+    console.print(f"  {_proof(report.verification)}")
     console.print(f"  {report.seconds:.1f} s")
 
 
@@ -145,14 +139,7 @@ def inspected(report: Inspection) -> None:
     for circuit in report.circuits:
         console.print(f"  circuit {_one_line(circuit)}")
         console.print(Text(f"    {circuit.text}", style="dim"))
-    if report.verification is None:
-        console.print("  [yellow]not verified at export[/]")
-    else:
-        batches = ", ".join(map(str, report.verification.batches))
-        console.print(
-            f"  verified at export at batch {batches}: worst error "
-            f"{report.verification.worst:.1e}, tolerance {report.verification.tolerance:.0e}"
-        )
+    console.print(f"  {_proof(report.verification)}")
     console.print(f"  self-test {'included' if report.self_test else 'not included'}")
 
 
@@ -211,6 +198,16 @@ def _one_line(circuit: CircuitSummary) -> str:
         f"{circuit.name}: {circuit.wires} wires, {circuit.gates} gates, "
         f"{circuit.parameters} parameters, {circuit.results} results, "
         f"{circuit.nodes} ONNX nodes{shots}"
+    )
+
+
+def _proof(verification: Verification | None) -> str:
+    if verification is None:
+        return "[yellow]not verified[/] against the eager model"
+    batches = ", ".join(map(str, verification.batches))
+    return (
+        f"[green]verified[/] against eager PyTorch at batch {batches}: worst error "
+        f"{verification.worst:.1e}, tolerance {verification.tolerance:.0e}"
     )
 
 

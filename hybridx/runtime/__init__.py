@@ -6,7 +6,7 @@ from hybridx.runtime.session import (
     Array,
     Session,
     Signature,
-    open_session,
+    load,
     signatures,
     start_session,
 )
@@ -19,7 +19,7 @@ __all__ = [
     "Signature",
     "check_device_name",
     "device_names",
-    "open_session",
+    "load",
     "signatures",
     "start_session",
 ]

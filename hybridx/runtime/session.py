@@ -69,15 +69,15 @@ class Session:
         return self._engine.run(ready)
 
 
-def open_session(
-    path: Path,
+def load(
+    path: str | Path,
     *,
     device: str = devices.ONNX,
     shots: int | None = None,
     seed: int | None = None,
     provider: str = "auto",
 ) -> Session:
-    """Load a model file.
+    """Load a model file; `session.run({name: array})` gives `{name: array}`.
 
     Args:
         path: a file that hybridx wrote.
@@ -91,7 +91,7 @@ def open_session(
         DeviceError: there is no such device.
     """
     devices.check_device_name(device)
-    artifact = read_artifact(path)
+    artifact = read_artifact(Path(path))
     return start_session(artifact, device=device, shots=shots, seed=seed, provider=provider)
 
 
@@ -103,7 +103,7 @@ def start_session(
     seed: int | None = None,
     provider: str = "auto",
 ) -> Session:
-    """Return a session on an artifact that was read already; arguments as `open_session`."""
+    """Return a session on an artifact that was read already; arguments as `load`."""
     if device == devices.ONNX:
         engine: _Engine = _Whole(artifact, provider)
     else:

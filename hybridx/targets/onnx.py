@@ -6,7 +6,7 @@ the circuit's function, and everything that would differ between two runs is str
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +22,7 @@ from hybridx.artifact import (
     DOMAIN_VERSION,
     IR_VERSION,
     circuit_function,
+    walk_nodes,
 )
 from hybridx.capture import CIRCUIT_OP, Capture, dynamic_shapes, first_line, quiet
 from hybridx.errors import UntranslatableError
@@ -58,7 +59,7 @@ def to_onnx(
     """
     model = _translate(captured, args, opset)
     functions = [circuit_function(item.circuit, item.body, opset) for item in compiled]
-    for node in _nodes(model.graph):
+    for node in walk_nodes(model.graph):
         if node.domain == DOMAIN and node.op_type == _PLACEHOLDER:
             index = next(a.i for a in node.attribute if a.name == "index")
             node.op_type = functions[index].name
@@ -161,11 +162,3 @@ def _rename(graph: onnx.GraphProto, names: Mapping[str, str]) -> None:
     for node in graph.node:
         node.input[:] = [names.get(name, name) for name in node.input]
         node.output[:] = [names.get(name, name) for name in node.output]
-
-
-def _nodes(graph: onnx.GraphProto) -> Iterator[onnx.NodeProto]:
-    for node in graph.node:
-        yield node
-        for attribute in node.attribute:
-            if attribute.type == onnx.AttributeProto.GRAPH:
-                yield from _nodes(attribute.g)
