@@ -265,6 +265,28 @@ class IllFormedCircuitError(LoweringError):
     faults: str
 
 
+@dataclass(eq=False)
+class CircuitTooLargeError(LoweringError):
+    """Simulating a circuit would need more memory than anyone wants to give it."""
+
+    code = "HX202"
+    summary = "a circuit of {wires} wires needs {needed} to simulate, over the limit of {limit}"
+    remedy = "give --no-body: the file then runs on devices only"
+    wires: int
+    needed: str
+    limit: str
+
+
+@dataclass(eq=False)
+class NoQasmError(LoweringError):
+    """An operation has no form in OpenQASM 3."""
+
+    code = "HX220"
+    summary = "{operation} has no form in OpenQASM 3"
+    remedy = "take the circuit as text or JSON, from hybridx inspect --json"
+    operation: str
+
+
 # --- artifact ------------------------------------------------------------------------------------
 
 
@@ -365,6 +387,17 @@ class NoKernelError(ArtifactError):
     remedy = "export with --dtype float32, or pip install --upgrade onnxruntime"
     path: str
     reason: str
+
+
+@dataclass(eq=False)
+class NoBodyError(ArtifactError):
+    """A file was exported for devices only."""
+
+    code = "HX310"
+    summary = "{path} holds circuits without a compiled body: {names}"
+    remedy = "run it on a PennyLane device with --device"
+    path: str
+    names: str
 
 
 # --- input ---------------------------------------------------------------------------------------

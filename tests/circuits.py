@@ -5,7 +5,21 @@ from __future__ import annotations
 import numpy as np
 from hypothesis import strategies as st
 
-from hybridx.circuit import GATES, Apply, Circuit, Expectation, Parameter, PauliTerm
+from hybridx.circuit import (
+    GATES,
+    Apply,
+    Circuit,
+    DensityMatrix,
+    Expectation,
+    Parameter,
+    PauliTerm,
+    Prepare,
+    Probabilities,
+    Purity,
+    State,
+    Unitary,
+    Variance,
+)
 
 ANGLES = (0.0, np.pi, -np.pi, 4 * np.pi, 1e-8, 0.3, -2.4)
 
@@ -45,19 +59,68 @@ def terms(draw, wires):
 
 
 @st.composite
-def circuits(draw, max_wires=4, max_gates=12, max_parameters=3):
+def unitaries(draw, wires):
+    """A constant matrix: a random unitary of the QR decomposition, real or complex."""
+    order = draw(st.permutations(range(wires)))
+    count = draw(st.integers(1, min(2, wires)))
+    rng = np.random.default_rng(draw(st.integers(0, 99)))
+    matrix = rng.standard_normal((2, 2**count, 2**count))
+    is_complex = draw(st.booleans())
+    unitary, _ = np.linalg.qr(matrix[0] + 1j * matrix[1] if is_complex else matrix[0])
+    flat = unitary.reshape(-1)
+    imaginary = tuple(flat.imag.tolist()) if is_complex else ()
+    return Unitary(tuple(order[:count]), tuple(flat.real.tolist()), imaginary)
+
+
+@st.composite
+def preparations(draw, wires):
+    """Amplitudes of some wires, normalised, real or complex."""
+    order = draw(st.permutations(range(wires)))
+    count = draw(st.integers(1, wires))
+    rng = np.random.default_rng(draw(st.integers(0, 99)))
+    amplitudes = rng.standard_normal(2**count) + 0j
+    if draw(st.booleans()):
+        amplitudes += 1j * rng.standard_normal(2**count)
+    amplitudes /= np.linalg.norm(amplitudes)
+    imaginary = tuple(amplitudes.imag.tolist()) if amplitudes.imag.any() else ()
+    return Prepare(tuple(order[:count]), tuple(amplitudes.real.tolist()), imaginary)
+
+
+@st.composite
+def measurements(draw, wires):
+    chosen = tuple(draw(st.permutations(range(wires)))[: draw(st.integers(1, wires))])
+    sums = st.lists(terms(wires), min_size=1, max_size=3).map(tuple)
+    return draw(
+        st.one_of(
+            st.builds(Expectation, sums),
+            st.builds(Variance, sums),
+            st.sampled_from(
+                (Probabilities(chosen), State(), DensityMatrix(chosen[:2]), Purity(chosen))
+            ),
+        )
+    )
+
+
+@st.composite
+def circuits(draw, max_wires=4, max_gates=12, max_parameters=3, measured=measurements):
     wires = draw(st.integers(1, max_wires))
     parameters = draw(st.integers(0, max_parameters))
-    measurements = draw(
-        st.lists(st.lists(terms(wires), min_size=1, max_size=3), min_size=1, max_size=3)
+    prepared = draw(st.lists(preparations(wires), max_size=1))
+    gates = st.one_of(
+        operations(wires, parameters), operations(wires, parameters), unitaries(wires)
     )
     return Circuit(
         wires=wires,
         parameters=parameters,
-        operations=tuple(draw(st.lists(operations(wires, parameters), max_size=max_gates))),
-        measurements=tuple(Expectation(tuple(sum_)) for sum_ in measurements),
+        operations=(*prepared, *draw(st.lists(gates, max_size=max_gates))),
+        measurements=tuple(draw(st.lists(measured(wires), min_size=1, max_size=3))),
         shots=draw(st.none() | st.integers(1, 1000)),
     )
+
+
+def expectations(wires):
+    """Expectation values only."""
+    return st.builds(Expectation, st.lists(terms(wires), min_size=1, max_size=3).map(tuple))
 
 
 def inputs(circuit, batch, seed=0):

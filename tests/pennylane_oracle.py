@@ -3,39 +3,88 @@
 import numpy as np
 import pennylane as qml
 
-from hybridx.circuit import Parameter
+from hybridx.circuit import (
+    Apply,
+    DensityMatrix,
+    Expectation,
+    Parameter,
+    Prepare,
+    Probabilities,
+    Purity,
+    State,
+    Unitary,
+    Variance,
+)
 
 
 def simulate(circuit, parameters):
     """Return float64 `(batch, M)`."""
-    return np.array([_run(circuit, row) for row in parameters]).reshape(
-        len(parameters), len(circuit.measurements)
-    )
+    return np.array([_run(circuit, row) for row in parameters]).reshape(len(parameters), -1)
 
 
 def _run(circuit, row):
     @qml.qnode(qml.device("default.qubit", wires=circuit.wires))
     def quantum():
-        for applied in circuit.operations:
-            angle = applied.angle
-            if isinstance(angle, Parameter):
-                angle = angle.scale * row[angle.column] + angle.offset
-            arguments = [] if angle is None else [angle]
-            make = getattr(qml, applied.gate)
-            if applied.adjoint:
+        for operation in circuit.operations:
+            _apply(operation, row)
+        return [_measure(measurement) for measurement in circuit.measurements]
+
+    columns = []
+    for value in quantum():
+        flat = np.ravel(value)
+        columns += [flat.real, flat.imag] if np.iscomplexobj(flat) else [flat]
+    return np.concatenate(columns)
+
+
+def _number(angle, row):
+    if isinstance(angle, Parameter):
+        return angle.scale * row[angle.column] + angle.offset
+    return angle
+
+
+def _complex(operation, row):
+    real = np.array([_number(entry, row) for entry in operation.real], dtype=complex)
+    imaginary = [_number(entry, row) for entry in operation.imaginary]
+    return real + 1j * np.array(imaginary) if imaginary else real
+
+
+def _apply(operation, row):
+    match operation:
+        case Apply():
+            arguments = [] if operation.angle is None else [_number(operation.angle, row)]
+            make = getattr(qml, operation.gate)
+            if operation.adjoint:
                 make = qml.adjoint(make)
-            if applied.controls:
-                make = qml.ctrl(make, applied.controls, applied.control_values)
-            make(*arguments, wires=applied.wires)
-        return [qml.expval(_observable(measurement)) for measurement in circuit.measurements]
+            if operation.controls:
+                make = qml.ctrl(make, operation.controls, operation.control_values)
+            make(*arguments, wires=operation.wires)
+        case Unitary():
+            size = 2 ** len(operation.wires)
+            qml.QubitUnitary(_complex(operation, row).reshape(size, size), wires=operation.wires)
+        case Prepare():
+            qml.StatePrep(_complex(operation, row), wires=operation.wires)
 
-    return np.array([float(value) for value in quantum()])
+
+def _measure(measurement):
+    match measurement:
+        case Expectation():
+            return qml.expval(_observable(measurement.terms))
+        case Variance():
+            return qml.var(_observable(measurement.terms))
+        case Probabilities():
+            return qml.probs(wires=measurement.wires)
+        case State():
+            return qml.state()
+        case DensityMatrix():
+            return qml.density_matrix(wires=measurement.wires)
+        case Purity():
+            return qml.purity(wires=measurement.wires)
 
 
-def _observable(measurement):
+def _observable(terms):
     paulis = {"X": qml.PauliX, "Y": qml.PauliY, "Z": qml.PauliZ}
     words = []
-    for term in measurement.terms:
+    for term in terms:
         factors = [
             paulis[letter](wire) for letter, wire in zip(term.letters, term.wires, strict=True)
         ]

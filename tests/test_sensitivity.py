@@ -93,11 +93,6 @@ def test_large_outputs_are_compared_relatively():
     assert compare(actual, expected, tolerance=1e-5, left="a", right="b", batch=1) > 1e-6
 
 
-def miscompile(circuit):
-    """A compiler with one sign wrong."""
-    return lower(changed_signs(circuit))
-
-
 def changed_signs(circuit):
     operations = tuple(
         msgspec.structs.replace(op, adjoint=not op.adjoint) if op.gate == "RZ" else op
@@ -107,7 +102,8 @@ def changed_signs(circuit):
 
 
 def test_export_refuses_a_wrong_compiler_and_writes_nothing(tmp_path, monkeypatch):
-    monkeypatch.setattr("hybridx.api.exporting.lower", miscompile)
+    # A compiler that gets the sign of some angles wrong.
+    monkeypatch.setattr("hybridx.api.exporting.run_passes", changed_signs)
     model, example = sample_models.make("sandwich")
     with pytest.raises(MismatchError):
         hybridx.export(model, (example,), tmp_path / "model.onnx")

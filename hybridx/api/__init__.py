@@ -10,6 +10,7 @@ from hybridx.api.inspecting import CircuitSummary, InputSummary, Inspection, ins
 from hybridx.api.predicting import BATCH_SIZE, Prediction, predict
 from hybridx.api.training import train
 from hybridx.api.verifying import VerifyReport, reproduce, self_test, verify, verify_source
+from hybridx.api.viewing import draw, qasm
 from hybridx.runtime import load
 
 __all__ = [
@@ -21,12 +22,14 @@ __all__ = [
     "Inspection",
     "Prediction",
     "VerifyReport",
+    "draw",
     "evaluate",
     "export",
     "export_source",
     "inspect",
     "load",
     "predict",
+    "qasm",
     "reproduce",
     "self_test",
     "train",

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from onnx import NodeProto
 
 from hybridx.api.inspecting import CircuitSummary, circuit_summaries
 from hybridx.api.options import check_choice, need
@@ -19,6 +18,7 @@ from hybridx.artifact import (
     OPSETS,
     PARAMETERS,
     RESULTS,
+    Compiled,
     SelfTest,
     Verification,
     decode_artifact,
@@ -27,8 +27,9 @@ from hybridx.artifact import (
 from hybridx.circuit import Circuit, encode
 from hybridx.emit import emit_body
 from hybridx.errors import NoExampleError, OptionError
-from hybridx.lowering import lower
+from hybridx.lowering import choose
 from hybridx.parity import TOLERANCE, draw
+from hybridx.passes import run_passes
 from hybridx.runtime import Array, start_session
 from hybridx.storage import check_writable, write_whole
 from hybridx.version import VERSION
@@ -72,6 +73,8 @@ def export(
     batch: Literal["dynamic"] | int = "dynamic",
     opset: int = OPSET,
     atol: float | None = None,
+    strategy: str | None = None,
+    body: bool = True,
     verify: bool = True,
     overwrite: bool = False,
     embed_example: bool = False,
@@ -91,6 +94,10 @@ def export(
         batch: `dynamic`, or a fixed number of rows.
         opset: version of the standard ONNX operators.
         atol: tolerance of the verification; by default `TOLERANCE` of the dtype.
+        strategy: how circuits are computed, a name in `hybridx.lowering.STRATEGIES`; by default
+            the one that costs least.
+        body: compile the circuits. Without bodies the file runs on devices only, holds no
+            self-test and is compared with nothing: that is for circuits too large to simulate.
         verify: compare with the eager model at `VERIFIED_BATCHES` before writing.
         overwrite: replace an existing file.
         embed_example: let the self-test hold the rows of `args` instead of drawn ones.
@@ -114,11 +121,11 @@ def export(
 
     is_dynamic = batch == "dynamic"
     examples = capture.prepare_examples(args, dtype, None if is_dynamic else int(batch))
+    verification, self_test = None, None
     with capture.in_eval_mode(model), capture.as_dtype(model, dtype):
-        captured = capture.capture(model, examples, dtype=dtype, dynamic=is_dynamic)
-        tolerance = TOLERANCE[captured.precision] if atol is None else atol
+        captured = capture.capture(model, examples, dtype=dtype, dynamic=is_dynamic, rehearse=body)
         compiled = [
-            targets.Attached(encode(circuit), _body(circuit, dtype))
+            _compile(circuit, dtype, strategy) if body else Compiled(encode(circuit), None)
             for circuit in captured.circuits
         ]
         proto = targets.to_onnx(captured, examples, compiled, opset=opset)
@@ -131,13 +138,14 @@ def export(
         def expected(inputs: Mapping[str, Array]) -> dict[str, Array]:
             return run_eager(model, inputs, outputs)
 
-        distribution = choose_distribution(arrays, expected)
-        inputs = arrays
-        if not embed_example:
-            inputs = draw(arrays, batch=None, distribution=distribution, seed=SEED)
-        self_test = SelfTest(inputs, expected(inputs), tolerance)
-        verification = None
-        if verify:
+        tolerance = TOLERANCE[captured.precision] if atol is None else atol
+        if body:
+            distribution = choose_distribution(arrays, expected)
+            inputs = arrays
+            if not embed_example:
+                inputs = draw(arrays, batch=None, distribution=distribution, seed=SEED)
+            self_test = SelfTest(inputs, expected(inputs), tolerance)
+        if body and verify:
             content = seal(proto, version=VERSION, verification=None, self_test=None)
             session = start_session(decode_artifact(content, str(path)))
             batches = VERIFIED_BATCHES if captured.is_dynamic else (len(examples[0]),)
@@ -154,6 +162,8 @@ def export(
     artifact = decode_artifact(content, str(path))
     write_whole(path, content, overwrite=overwrite)
     notes = captured.notes
+    if not body:
+        notes += ("the circuits have no body: the file runs on devices only",)
     if any(array.dtype.kind != "f" for array in arrays.values()) and not embed_example:
         notes += ("the self-test holds the example's integer inputs: their range is not known",)
     return ExportReport(
@@ -168,9 +178,11 @@ def export(
     )
 
 
-def _body(circuit: Circuit, dtype: str) -> list[NodeProto]:
-    """Return the compiled body of a circuit."""
-    return emit_body(lower(circuit), dtype=np.dtype(dtype), parameters=PARAMETERS, results=RESULTS)
+def _compile(circuit: Circuit, dtype: str, strategy: str | None) -> Compiled:
+    """Return a circuit with its compiled body."""
+    choice = choose(run_passes(circuit), strategy)
+    body = emit_body(choice.program, dtype=np.dtype(dtype), parameters=PARAMETERS, results=RESULTS)
+    return Compiled(encode(circuit), body, choice.strategy)
 
 
 def export_source(

@@ -7,9 +7,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from hybridx.artifact import Artifact, Verification, read_artifact
+from onnx import FunctionProto
+
+from hybridx.artifact import KEY_STRATEGY, Artifact, Verification, read_artifact
 from hybridx.circuit import result_count, show
+from hybridx.drawing import draw_text
+from hybridx.lowering import Candidate, consider
+from hybridx.passes import run_passes
 from hybridx.runtime import signatures
+
+_MOST_DRAWN = 120  # gates; more fill screens that nobody reads
 
 
 @dataclass(frozen=True)
@@ -22,9 +29,12 @@ class CircuitSummary:
         gates: how many.
         parameters: P, the columns it takes at run time.
         results: M, the columns it gives.
-        nodes: standard ONNX nodes in its compiled body.
+        nodes: standard ONNX nodes in its compiled body; 0 without one.
+        strategy: the lowering that made the body; empty without one.
+        candidates: what every strategy costs for it.
         shots: samples a device should take, or None for exact values.
         text: the circuit in the text form of `hybridx.circuit`.
+        picture: the same drawn with wires as lines; empty for a large circuit.
     """
 
     name: str
@@ -33,8 +43,11 @@ class CircuitSummary:
     parameters: int
     results: int
     nodes: int
+    strategy: str
+    candidates: tuple[Candidate, ...]
     shots: int | None
     text: str
+    picture: str
 
 
 @dataclass(frozen=True)
@@ -115,9 +128,17 @@ def circuit_summaries(artifact: Artifact) -> tuple[CircuitSummary, ...]:
             gates=len(circuit.operations),
             parameters=circuit.parameters,
             results=result_count(circuit),
-            nodes=len(bodies[name].node),
+            nodes=len(bodies[name].node) if name in bodies else 0,
+            strategy=_strategy(bodies[name]) if name in bodies else "",
+            candidates=consider(run_passes(circuit)),
             shots=circuit.shots,
             text=show(circuit),
+            picture=draw_text(circuit) if len(circuit.operations) <= _MOST_DRAWN else "",
         )
         for name, circuit in artifact.circuits.items()
     )
+
+
+def _strategy(function: FunctionProto) -> str:
+    entries = {entry.key: entry.value for entry in function.metadata_props}
+    return str(entries.get(KEY_STRATEGY, "unknown"))

@@ -31,6 +31,9 @@ KEY_SELF_TEST: Final = "hybridx.selftest"
 KEY_COLUMNS: Final = "hybridx.columns"
 KEY_CLASSES: Final = "hybridx.classes"
 
+# Key of a function's metadata.
+KEY_STRATEGY: Final = "hybridx.strategy"
+
 MAX_FILE_BYTES: Final = 1_500_000_000  # a protobuf holds less than 2 GiB
 
 

@@ -4,39 +4,62 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import onnx
 from onnx import helper
 
-from hybridx.artifact.contract import DOMAIN, FUNCTION_PREFIX, PARAMETERS, RESULTS
+from hybridx.artifact.contract import (
+    DOMAIN,
+    FUNCTION_PREFIX,
+    KEY_STRATEGY,
+    PARAMETERS,
+    RESULTS,
+)
 
 
-def circuit_function(
-    circuit_json: str, body: Sequence[onnx.NodeProto], opset: int
-) -> onnx.FunctionProto:
-    """Return the function for a circuit.
+@dataclass(frozen=True)
+class Compiled:
+    """A circuit ready to be put into a file.
+
+    Attributes:
+        circuit: its canonical JSON.
+        body: nodes from the input `parameters` to the output `results`, or None without a body.
+        strategy: name of the lowering that made the body, kept for people.
+    """
+
+    circuit: str
+    body: Sequence[onnx.NodeProto] | None
+    strategy: str = ""
+
+
+def circuit_function(compiled: Compiled, opset: int) -> onnx.FunctionProto | None:
+    """Return the function of a circuit, or None if it has no body.
 
     Args:
-        circuit_json: the canonical JSON of the circuit.
-        body: nodes from the input `parameters` to the output `results`.
+        compiled: the circuit.
         opset: version of the standard operators in the body.
     """
+    if compiled.body is None:
+        return None
     function = helper.make_function(
         DOMAIN,
         FUNCTION_PREFIX,
         [PARAMETERS],
         [RESULTS],
-        list(body),
+        list(compiled.body),
         [helper.make_opsetid("", opset)],
         ["circuit"],
     )
-    function.name = function_name(circuit_json, function)
+    function.name = function_name(compiled.circuit, function)
+    function.metadata_props.add(key=KEY_STRATEGY, value=compiled.strategy)
     return function
 
 
-def function_name(circuit_json: str, function: onnx.FunctionProto) -> str:
-    """Return the name that belongs to a circuit and its body."""
-    digest = hashlib.sha256(circuit_json.encode() + b"\n" + body_bytes(function)).hexdigest()
+def function_name(circuit_json: str, function: onnx.FunctionProto | None) -> str:
+    """Return the name that belongs to a circuit and its body, if it has one."""
+    body = b"" if function is None else body_bytes(function)
+    digest = hashlib.sha256(circuit_json.encode() + b"\n" + body).hexdigest()
     return FUNCTION_PREFIX + digest[:16]
 
 

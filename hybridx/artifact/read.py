@@ -27,6 +27,7 @@ from hybridx.artifact.contract import (
     walk_nodes,
 )
 from hybridx.artifact.functions import body_hash, function_name
+from hybridx.artifact.limits import check_file_size, check_model
 from hybridx.artifact.selftest import SelfTest, decode_self_test
 from hybridx.circuit import Circuit, decode
 from hybridx.errors import (
@@ -75,13 +76,18 @@ def read_artifact(path: Path) -> Artifact:
         NotOnnxError: it is not an ONNX model.
         NewerFormatError: a later hybridx wrote it.
         BrokenArtifactError: it breaks the contract.
+        TooLargeError: it is over a bound of docs/file-format.md.
     """
+    if path.is_file():
+        check_file_size(path.stat().st_size)
     return decode_artifact(read_bytes(path), str(path))
 
 
 def decode_artifact(content: bytes, path: str) -> Artifact:
     """Check the bytes of a model file; `path` is for messages. Raises as `read_artifact`."""
+    check_file_size(len(content))
     model = _parse(content, path)
+    check_model(model, path)
     metadata = {entry.key: entry.value for entry in model.metadata_props}
     if KEY_FORMAT not in metadata:
         raise NotOnnxError(path, "hybridx did not write it: it has no hybridx.format")
@@ -134,13 +140,11 @@ def _circuits(model: onnx.ModelProto, path: str) -> dict[str, Circuit]:
         if not is_circuit_node(node):
             continue
         name, text = node.op_type, _circuit_text(node)
-        if name not in functions:
-            raise BrokenArtifactError(path, f"{name} has no body")
         try:
             circuits[name] = decode(text)
         except IllFormedCircuitError as error:
             raise BrokenArtifactError(path, f"{name}: {error.faults}") from error
-        if function_name(text, functions[name]) != name:
+        if function_name(text, functions.get(name)) != name:
             raise BrokenArtifactError(path, f"the circuit of {name} is not the compiled one")
     return circuits
 

@@ -19,6 +19,7 @@ from hybridx.circuit import Circuit
 from hybridx.errors import (
     CaptureError,
     ExampleRejectedError,
+    LoweringError,
     NonFiniteWeightsError,
     TraceError,
 )
@@ -50,7 +51,14 @@ class Capture:
     notes: tuple[str, ...]
 
 
-def capture(model: nn.Module, args: Sequence[Tensor], *, dtype: str, dynamic: bool) -> Capture:
+def capture(
+    model: nn.Module,
+    args: Sequence[Tensor],
+    *,
+    dtype: str,
+    dynamic: bool,
+    rehearse: bool = True,
+) -> Capture:
     """Trace a model in eval mode on example inputs.
 
     Args:
@@ -58,12 +66,13 @@ def capture(model: nn.Module, args: Sequence[Tensor], *, dtype: str, dynamic: bo
         args: example inputs; the batch is their first axis and at least 2 long.
         dtype: float32 or float64, of the circuits in the file.
         dynamic: leave the batch open; where the model fixes it, it is fixed, with a note.
+        rehearse: run the eager model first; without it, circuits are taken to return float64.
 
     Raises:
         CaptureError: a leaf of it says what in the model has to change.
     """
     _check_weights(model)
-    returned = _rehearse(model, args)
+    returned = _rehearse(model, args) if rehearse else []
     notes: list[str] = []
     with recorded(model, returned) as recording, quiet():
         try:
@@ -187,7 +196,7 @@ def _rehearse(model: nn.Module, args: Sequence[Tensor]) -> list[torch.dtype]:
     try:
         with torch.no_grad(), rehearsed(model) as dtypes:
             model(*args)
-    except CaptureError:
+    except (CaptureError, LoweringError):
         raise
     except Exception as error:
         # The model is the user's own code and may raise anything.

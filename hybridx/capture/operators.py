@@ -1,99 +1,184 @@
-"""PennyLane's operators and measurements as rows, words and slots of the circuit language."""
+"""PennyLane's operators and measurements in the circuit language, their angles as slots."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import pennylane as qml
+import torch
+from torch import Tensor
 
-from hybridx.circuit import GATES, Apply, Expectation, Measurement, Parameter, PauliTerm
+from hybridx.circuit import (
+    GATES,
+    Apply,
+    DensityMatrix,
+    Expectation,
+    Measurement,
+    Operation,
+    Parameter,
+    PauliTerm,
+    Prepare,
+    Probabilities,
+    Purity,
+    State,
+    Unitary,
+    Variance,
+)
 from hybridx.errors import UnsupportedMeasurementError, UnsupportedOperatorError
 
-Slot = Callable[[Any], Parameter]
-"""Takes the angle of a gate, as PennyLane holds it, and says which parameter stands for it."""
-
 _MAX_DEPTH = 40  # decompositions nest a few levels; more is a cycle
+_MAX_MATRIX_WIRES = 6  # an observable without Pauli form is decomposed into up to 4^6 words
 
 
-def to_operations(
-    operators: Sequence[Any], wires: dict[Any, int], slot: Slot, layer: str
-) -> Iterator[Apply]:
-    """Yield the gates of a tape, decomposed by PennyLane's own rules down to the gate table.
+@dataclass(frozen=True)
+class Translator:
+    """Turns what stands on a PennyLane tape into the circuit language.
 
-    Args:
-        operators: the operators of a tape, in order.
+    Attributes:
         wires: PennyLane's wire labels, numbered.
-        slot: called once for each gate angle.
+        slot: takes a real angle as PennyLane holds it, says which parameter stands for it.
         layer: where the tape comes from, for messages.
-
-    Raises:
-        UnsupportedOperatorError: an operator is no gate and has no decomposition.
     """
-    for operator in operators:
-        yield from _to_gates(operator, wires, slot, layer, depth=0)
 
+    wires: dict[Any, int]
+    slot: Callable[[Any], Parameter]
+    layer: str
 
-def to_measurement(measured: Any, wires: dict[Any, int], layer: str) -> Measurement:
-    """Return a PennyLane measurement in the circuit language.
+    def operations(self, operators: Sequence[Any]) -> tuple[Operation, ...]:
+        """Return the operators of a tape, decomposed by PennyLane's rules where need be.
 
-    Raises:
-        UnsupportedMeasurementError: it is of another kind, or its observable is.
-    """
-    if not isinstance(measured, qml.measurements.ExpectationMP):
-        kind = type(measured).__name__.removesuffix("MP")
-        raise UnsupportedMeasurementError(layer, kind, "only expectation values are, so far")
-    observable = measured.obs
-    if observable is None or observable.pauli_rep is None:
-        raise UnsupportedMeasurementError(
-            layer, f"expval({observable})", "its observable is no sum of Pauli words"
-        )
-    return Expectation(
-        tuple(
-            PauliTerm(
-                coefficient=float(coefficient),
-                letters="".join(word.values()),
-                wires=tuple(wires[wire] for wire in word),
+        Raises:
+            UnsupportedOperatorError: an operator has neither a rule nor a decomposition.
+        """
+        done: list[Operation] = []
+        touched: set[Any] = set()
+        for operator in operators:
+            done += self._translate(operator, touched, depth=0)
+            touched.update(operator.wires)
+        return tuple(done)
+
+    def measurement(self, measured: Any) -> Measurement:
+        """Return a measurement.
+
+        Raises:
+            UnsupportedMeasurementError: its kind or its observable has no rule.
+        """
+        wires = tuple(self.wires[wire] for wire in measured.wires) or tuple(self.wires.values())
+        match measured:
+            case qml.measurements.ExpectationMP():
+                return Expectation(self._terms(measured))
+            case qml.measurements.VarianceMP():
+                return Variance(self._terms(measured))
+            case qml.measurements.ProbabilityMP():
+                return Probabilities(wires)
+            case qml.measurements.DensityMatrixMP():
+                return DensityMatrix(wires)
+            case qml.measurements.StateMP():
+                return State()
+            case qml.measurements.PurityMP():
+                return Purity(wires)
+            case _:
+                kind = type(measured).__name__.removesuffix("MP")
+                raise UnsupportedMeasurementError(
+                    self.layer, kind, "it is no fixed number of real or complex values"
+                )
+
+    def _terms(self, measured: Any) -> tuple[PauliTerm, ...]:
+        observable = measured.obs
+        words = None if observable is None else observable.pauli_rep
+        if words is None:
+            words = self._decomposed(measured)
+        try:
+            return tuple(
+                PauliTerm(
+                    coefficient=float(coefficient),
+                    letters="".join(word.values()),
+                    wires=tuple(self.wires[wire] for wire in word),
+                )
+                for word, coefficient in words.items()
             )
-            for word, coefficient in observable.pauli_rep.items()
-        )
-    )
+        except (RuntimeError, TypeError) as error:
+            # torch refuses to name the number behind a traced tensor.
+            raise UnsupportedMeasurementError(
+                self.layer, str(measured), "its coefficients are not plain numbers"
+            ) from error
 
+    def _decomposed(self, measured: Any) -> Any:
+        observable = measured.obs
+        if observable is None:
+            raise UnsupportedMeasurementError(
+                self.layer, str(measured), "it measures no observable"
+            )
+        if len(observable.wires) > _MAX_MATRIX_WIRES:
+            reason = f"its observable is a matrix on more than {_MAX_MATRIX_WIRES} wires"
+            raise UnsupportedMeasurementError(self.layer, str(measured), reason)
+        matrix = qml.math.toarray(qml.matrix(observable, wire_order=observable.wires))
+        return qml.pauli_decompose(matrix, wire_order=observable.wires, pauli=True)
 
-def _to_gates(
-    operator: Any, wires: dict[Any, int], slot: Slot, layer: str, depth: int
-) -> Iterator[Apply]:
-    if isinstance(operator, qml.Barrier | qml.Snapshot):
-        return
-    gate = _as_gate(operator, wires, slot)
-    if gate is not None:
-        yield gate
-        return
-    if depth >= _MAX_DEPTH or not operator.has_decomposition:
-        raise UnsupportedOperatorError(layer, operator.name)
-    for part in operator.decomposition():
-        yield from _to_gates(part, wires, slot, layer, depth + 1)
-
-
-def _as_gate(operator: Any, wires: dict[Any, int], slot: Slot) -> Apply | None:
-    """Return the operator as one row of the table, adjoint and controlled, or None."""
-    base, adjoint = operator, False
-    controls: list[Any] = []
-    values: list[bool] = []
-    while base.name not in GATES:
-        if isinstance(base, qml.ops.op_math.Adjoint):
-            adjoint = not adjoint
-        elif isinstance(base, qml.ops.op_math.Controlled):
-            controls += base.control_wires
-            values += map(bool, base.control_values)
+    def _translate(self, operator: Any, touched: set[Any], depth: int) -> Iterator[Operation]:
+        if isinstance(operator, qml.Barrier | qml.Snapshot | qml.WireCut):
+            return
+        gate = self._gate(operator)
+        if gate is not None:
+            yield gate
+        elif isinstance(operator, qml.QubitUnitary):
+            yield Unitary(self._numbers(operator.wires), *self._entries(operator.data[0], 2))
+        elif isinstance(operator, qml.StatePrep) and not touched & set(operator.wires):
+            yield Prepare(self._numbers(operator.wires), *self._entries(operator.data[0], 1))
+        elif operator.has_decomposition and depth < _MAX_DEPTH:
+            inside = set(touched)
+            for part in operator.decomposition():
+                yield from self._translate(part, inside, depth + 1)
+                inside.update(part.wires)
+        elif operator.has_matrix and len(operator.wires) <= _MAX_MATRIX_WIRES:
+            matrix = torch.as_tensor(operator.matrix())
+            yield Unitary(self._numbers(operator.wires), *self._entries(matrix, 2))
         else:
-            return None
-        base = base.base
-    return Apply(
-        gate=base.name,
-        wires=tuple(wires[wire] for wire in base.wires),
-        angle=slot(base.data[0]) if GATES[base.name].takes_angle else None,
-        adjoint=adjoint,
-        controls=tuple(wires[wire] for wire in controls),
-        control_values=tuple(values),
-    )
+            raise UnsupportedOperatorError(self.layer, operator.name)
+
+    def _gate(self, operator: Any) -> Apply | None:
+        """Return the operator as one row of the table, adjoint and controlled, or None."""
+        base, adjoint = operator, False
+        controls: list[Any] = []
+        values: list[bool] = []
+        while base.name not in GATES:
+            if isinstance(base, qml.ops.op_math.Adjoint):
+                adjoint = not adjoint
+            elif isinstance(base, qml.ops.op_math.Controlled):
+                controls += base.control_wires
+                values += map(bool, base.control_values)
+            else:
+                return None
+            base = base.base
+        wires = self._numbers(base.wires)
+        if base.name == "GlobalPhase":
+            # It acts on every wire alike; its row needs one that does not control it.
+            wires = tuple(n for label, n in self.wires.items() if label not in controls)[:1]
+        if len(wires) != GATES[base.name].wires:
+            return None  # an Identity on several wires, for one
+        return Apply(
+            gate=base.name,
+            wires=wires,
+            angle=self.slot(base.data[0]) if GATES[base.name].takes_angle else None,
+            adjoint=adjoint,
+            controls=self._numbers(controls),
+            control_values=tuple(values),
+        )
+
+    def _numbers(self, labels: Sequence[Any]) -> tuple[int, ...]:
+        return tuple(self.wires[label] for label in labels)
+
+    def _entries(
+        self, values: Any, dimensions: int
+    ) -> tuple[tuple[Parameter, ...], tuple[Parameter, ...]]:
+        """Return slots for all entries of a vector or a matrix: real parts, imaginary parts."""
+        tensor = torch.as_tensor(values)
+        flat = tensor.reshape(*tensor.shape[: tensor.dim() - dimensions], -1)
+        if not flat.is_complex():
+            return self._slots(flat), ()
+        return self._slots(flat.real), self._slots(flat.imag)
+
+    def _slots(self, flat: Tensor) -> tuple[Parameter, ...]:
+        return tuple(self.slot(flat[..., index]) for index in range(flat.shape[-1]))

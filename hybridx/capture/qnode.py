@@ -18,8 +18,13 @@ import torch
 from torch import Tensor, nn
 
 from hybridx.capture.opaque import QNODE_OP
-from hybridx.capture.operators import to_measurement, to_operations
+from hybridx.capture.operators import Translator
 from hybridx.circuit import Circuit, Parameter, result_count, result_layout
+from hybridx.errors import (
+    CircuitTooLargeError,
+    UnsupportedMeasurementError,
+    UnsupportedOperatorError,
+)
 
 
 @dataclass
@@ -48,13 +53,15 @@ def rehearsed(model: nn.Module) -> Iterator[list[torch.dtype]]:
     dtypes: list[torch.dtype] = []
 
     def call(qnode: Any, args: tuple[Any, ...], kwargs: dict[str, Any], layer: str) -> Any:
-        _, tape, numbers = _queue(qnode, args, kwargs)
+        _, tape = _queue(qnode, args, kwargs, layer)
+        translator = Translator(_wires(qnode, tape), Parameter, layer)
         for measured in tape.measurements:
-            to_measurement(measured, numbers, layer)
+            translator.measurement(measured)
+        _check_size(len(translator.wires), tape.batch_size or 1)
         returned = _ORIGINAL(qnode, *args, **kwargs)
         leaves, _ = qml.pytrees.flatten(returned)
         found = [leaf.dtype for leaf in leaves if isinstance(leaf, Tensor)]
-        dtypes.append(found[0] if found else torch.float64)
+        dtypes.append(found[0].to_real() if found else torch.float64)
         return returned
 
     with _every_call(model, call):
@@ -74,11 +81,50 @@ def recorded(model: nn.Module, dtypes: Sequence[torch.dtype]) -> Iterator[Record
     def call(qnode: Any, args: tuple[Any, ...], kwargs: dict[str, Any], layer: str) -> Any:
         return _record(qnode, args, kwargs, recording, layer)
 
-    with _every_call(model, call):
+    with _every_call(model, call), _amplitudes_by_torch():
         yield recording
 
 
+EAGER_BYTES = 4 * 2**30
+"""The most that the eager model's own simulation may take for the example."""
+
+
+def _check_size(wires: int, rows: int) -> None:
+    """Refuse a simulation before PennyLane allocates anything for it."""
+    needed = 16 * 2**wires * rows  # complex128
+    if needed > EAGER_BYTES:
+        raise CircuitTooLargeError(wires, f"{needed / 2**30:.0f} GiB", f"{EAGER_BYTES >> 30} GiB")
+
+
 _ORIGINAL = qml.QNode.__call__
+
+
+@contextmanager
+def _amplitudes_by_torch() -> Iterator[None]:
+    """While active, amplitudes are padded and normalised by torch operations.
+
+    PennyLane's own preparation looks at the numbers and fixes the batch size.
+    """
+    original = qml.StatePrep.__dict__["_preprocess"]
+
+    def preprocess(
+        state: Any, wires: Any, pad_with: Any, normalize: bool, validate_norm: bool
+    ) -> Tensor:
+        amplitudes = torch.as_tensor(state)
+        if not (amplitudes.is_floating_point() or amplitudes.is_complex()):
+            amplitudes = amplitudes.to(torch.get_default_dtype())
+        if pad_with is not None:
+            missing = 2 ** len(qml.wires.Wires(wires)) - amplitudes.shape[-1]
+            amplitudes = torch.nn.functional.pad(amplitudes, (0, missing), value=pad_with)
+        if normalize or pad_with is not None:
+            amplitudes = amplitudes / torch.linalg.vector_norm(amplitudes, dim=-1, keepdim=True)
+        return amplitudes
+
+    qml.StatePrep._preprocess = staticmethod(preprocess)
+    try:
+        yield
+    finally:
+        qml.StatePrep._preprocess = original
 
 
 @contextmanager
@@ -109,31 +155,69 @@ def _every_call(model: nn.Module, handle: Callable[..., Any]) -> Iterator[None]:
             hook.remove()
 
 
+# Transforms that change how a device works, not what comes out.
+_NEUTRAL = frozenset({
+    "broadcast_expand", "cancel_inverses", "combine_global_phases", "commute_controlled",
+    "compile", "decompose", "defer_measurements", "diagonalize_measurements",
+    "merge_amplitude_embedding", "merge_rotations", "remove_barrier", "single_qubit_fusion",
+    "split_non_commuting", "split_to_single_terms", "undo_swaps", "unitary_to_rot",
+})  # fmt: skip
+
+
 def _queue(
-    qnode: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> tuple[Any, Any, dict[Any, int]]:
-    """Return what the quantum function returns, its tape, and its wires numbered."""
+    qnode: Any, args: tuple[Any, ...], kwargs: dict[str, Any], layer: str
+) -> tuple[Any, Any]:
+    """Return what the quantum function returns, and its tape after the QNode's transforms."""
     with qml.queuing.AnnotatedQueue() as queue:
         returned = qnode.func(*args, **kwargs)
     tape = qml.tape.QuantumScript.from_queue(queue)
-    return returned, tape, {label: i for i, label in enumerate(_wire_labels(qnode, tape))}
+    for transform in qnode.compile_pipeline:
+        name = transform.tape_transform.__name__
+        if name not in _NEUTRAL:
+            tape = _only(transform(tape), f"the transform {name}", layer)
+    if any(isinstance(o, qml.measurements.MidMeasureMP | qml.ops.Conditional) for o in tape):
+        tape = _only(qml.defer_measurements(tape), "its mid-circuit measurements", layer)
+    if any(isinstance(mp, qml.measurements.ProbabilityMP) and mp.obs for mp in tape.measurements):
+        tape = _diagonalized(tape, layer)
+    return returned, tape
+
+
+def _only(transformed: Any, what: str, layer: str) -> Any:
+    tapes, _ = transformed
+    if len(tapes) != 1:
+        raise UnsupportedOperatorError(layer, f"{what} (it makes {len(tapes)} circuits of one)")
+    return tapes[0]
+
+
+def _diagonalized(tape: Any, layer: str) -> Any:
+    """Return the tape with the probabilities of an observable as those of its wires."""
+    if len(tape.measurements) != 1:
+        raise UnsupportedMeasurementError(
+            layer, str(tape.measurements), "probabilities of an observable have to stand alone"
+        )
+    (measured,) = tape.measurements
+    return qml.tape.QuantumScript(
+        [*tape.operations, *measured.diagonalizing_gates()], [qml.probs(wires=measured.wires)]
+    )
 
 
 def _record(
     qnode: Any, args: tuple[Any, ...], kwargs: dict[str, Any], recording: Recording, layer: str
 ) -> Any:
-    returned, tape, numbers = _queue(qnode, args, kwargs)
+    returned, tape = _queue(qnode, args, kwargs, layer)
     angles: list[Tensor] = []
 
     def slot(angle: Any) -> Parameter:
         angles.append(torch.as_tensor(angle))
         return Parameter(len(angles) - 1)
 
+    translator = Translator(_wires(qnode, tape), slot, layer)
+    operations = translator.operations(tape.operations)
     circuit = Circuit(
-        wires=len(numbers),
-        operations=tuple(to_operations(tape.operations, numbers, slot, layer)),
+        wires=len(translator.wires),
         parameters=len(angles),
-        measurements=tuple(to_measurement(mp, numbers, layer) for mp in tape.measurements),
+        operations=operations,
+        measurements=tuple(map(translator.measurement, tape.measurements)),
         shots=qnode.shots.total_shots,
     )
     index = len(recording.circuits)
@@ -147,21 +231,32 @@ def _record(
 def _in_the_shape_of(returned: Any, circuit: Circuit, results: Tensor) -> Any:
     """Return the results nested as the quantum function returned its measurements."""
     batch = results.shape[:-1]
-    values = [
-        results[..., offset : offset + torch.Size(shape).numel()].reshape(batch + shape)
-        for offset, shape in result_layout(circuit)
-    ]
+    values = []
+    for place in result_layout(circuit):
+        size = torch.Size(place.shape).numel()
+        value = results[..., place.offset : place.offset + size].reshape(batch + place.shape)
+        if place.is_complex:
+            start = place.offset + size
+            imaginary = results[..., start : start + size].reshape(batch + place.shape)
+            value = torch.complex(value, imaginary)
+        values.append(value)
     _, structure = qml.pytrees.flatten(
         returned, is_leaf=lambda item: isinstance(item, qml.measurements.MeasurementProcess)
     )
     return qml.pytrees.unflatten(values, structure)
 
 
-def _wire_labels(qnode: Any, tape: Any) -> list[Any]:
-    """Return the labels in the device's order; without one, in the order of first use."""
+def _wires(qnode: Any, tape: Any) -> dict[Any, int]:
+    """Number the wires in the device's order; without one, in the order of first use.
+
+    Wires of the device that nothing touches count only where everything is measured.
+    """
     used = list(tape.wires)
     known = [] if qnode.device.wires is None else list(qnode.device.wires)
-    return [label for label in known if label in used] + [w for w in used if w not in known]
+    measures_all = any(not mp.wires and mp.obs is None for mp in tape.measurements)
+    kept = [label for label in known if measures_all or label in used]
+    labels = kept + [label for label in used if label not in known]
+    return {label: number for number, label in enumerate(labels or [0])}
 
 
 def _describe(qnode: Any, path: str) -> str:

@@ -5,18 +5,30 @@ from hybridx.circuit.circuit import (
     Angle,
     Apply,
     Circuit,
+    DensityMatrix,
     Expectation,
     Measurement,
     Operation,
     Parameter,
     PauliTerm,
+    Prepare,
+    Probabilities,
+    Purity,
+    Result,
+    State,
+    Unitary,
+    Variance,
+    angles_of,
     bind,
     result_count,
     result_layout,
+    wires_of,
 )
 from hybridx.circuit.codec import decode, encode
+from hybridx.circuit.cone import cone_of, measured_wires, restrict
 from hybridx.circuit.gate import Gate, Matrix
 from hybridx.circuit.gates import GATES, row_of
+from hybridx.circuit.qasm import to_qasm
 from hybridx.circuit.reference import evaluate, simulate
 from hybridx.circuit.text import parse, show
 
@@ -25,6 +37,7 @@ __all__ = [
     "Angle",
     "Apply",
     "Circuit",
+    "DensityMatrix",
     "Expectation",
     "Gate",
     "Matrix",
@@ -32,16 +45,29 @@ __all__ = [
     "Operation",
     "Parameter",
     "PauliTerm",
+    "Prepare",
+    "Probabilities",
+    "Purity",
+    "Result",
+    "State",
+    "Unitary",
+    "Variance",
+    "angles_of",
     "bind",
     "check",
+    "cone_of",
     "decode",
     "encode",
     "evaluate",
     "faults",
+    "measured_wires",
     "parse",
+    "restrict",
     "result_count",
     "result_layout",
     "row_of",
     "show",
     "simulate",
+    "to_qasm",
+    "wires_of",
 ]

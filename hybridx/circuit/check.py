@@ -4,8 +4,27 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from typing import assert_never
 
-from hybridx.circuit.circuit import Apply, Circuit, Expectation, Parameter
+from hybridx.circuit.circuit import (
+    Angle,
+    Apply,
+    Circuit,
+    DensityMatrix,
+    Expectation,
+    Measurement,
+    Operation,
+    Parameter,
+    PauliTerm,
+    Prepare,
+    Probabilities,
+    Purity,
+    State,
+    Unitary,
+    Variance,
+    angles_of,
+    wires_of,
+)
 from hybridx.circuit.gates import GATES
 from hybridx.errors import IllFormedCircuitError
 
@@ -28,53 +47,88 @@ def faults(circuit: Circuit) -> Iterator[str]:
         yield f"I1: a circuit has at least one wire, not {circuit.wires}"
     if circuit.parameters < 0:
         yield f"I2: it has no fewer than zero parameters, not {circuit.parameters}"
+    touched: set[int] = set()
     for index, operation in enumerate(circuit.operations):
         for fault in _operation_faults(operation, circuit):
             yield f"operation {index}: {fault}"
+        if isinstance(operation, Prepare) and touched & set(operation.wires):
+            yield f"operation {index}: I12: prepared wires {operation.wires} are untouched before"
+        touched.update(wires_of(operation))
     if not circuit.measurements:
         yield "I8: a circuit measures something"
     for index, measurement in enumerate(circuit.measurements):
-        for fault in _expectation_faults(measurement, circuit):
+        for fault in _measurement_faults(measurement, circuit):
             yield f"measurement {index}: {fault}"
     if circuit.shots is not None and circuit.shots < 1:
         yield f"I10: shots are at least one, not {circuit.shots}"
 
 
-def _operation_faults(operation: Apply, circuit: Circuit) -> Iterator[str]:
+def _operation_faults(operation: Operation, circuit: Circuit) -> Iterator[str]:
+    match operation:
+        case Apply():
+            yield from _gate_faults(operation)
+        case Unitary(wires, real, imaginary):
+            yield from _size_faults(4 ** len(wires), real, imaginary)
+        case Prepare(wires, real, imaginary):
+            yield from _size_faults(2 ** len(wires), real, imaginary)
+        case _:
+            assert_never(operation)
+    yield from _wire_faults(wires_of(operation), circuit.wires)
+    for angle in angles_of(operation):
+        yield from _angle_faults(angle, circuit.parameters)
+
+
+def _gate_faults(operation: Apply) -> Iterator[str]:
     gate = GATES.get(operation.gate)
     if gate is None:
         yield f"I3: {operation.gate!r} is not in the gate table"
         return
     if len(operation.wires) != gate.wires:
         yield f"I4: {gate.name} acts on {gate.wires} wires, not {len(operation.wires)}"
-    yield from _wire_faults(operation.controls + operation.wires, circuit.wires)
     if len(operation.controls) != len(operation.control_values):
         yield "I6: every control has one value"
-    match operation.angle:
-        case None:
-            if gate.takes_angle:
-                yield f"I7: {gate.name} takes an angle"
+    if gate.takes_angle != (operation.angle is not None):
+        yield f"I7: {gate.name} takes {'an' if gate.takes_angle else 'no'} angle"
+
+
+def _angle_faults(angle: Angle, parameters: int) -> Iterator[str]:
+    match angle:
         case Parameter(column, scale, offset):
-            if not gate.takes_angle:
-                yield f"I7: {gate.name} takes no angle"
-            if not 0 <= column < circuit.parameters:
-                yield f"I7: column {column} is not among {circuit.parameters} parameters"
-            if not (math.isfinite(scale) and math.isfinite(offset)):
-                yield "I7: an angle is finite"
-        case angle:
-            if not gate.takes_angle:
-                yield f"I7: {gate.name} takes no angle"
-            if not math.isfinite(angle):
-                yield "I7: an angle is finite"
+            if not 0 <= column < parameters:
+                yield f"I7: column {column} is not among {parameters} parameters"
+            is_finite = math.isfinite(scale) and math.isfinite(offset)
+        case number:
+            is_finite = math.isfinite(number)
+    if not is_finite:
+        yield "I7: an angle is finite"
 
 
-def _expectation_faults(measurement: Expectation, circuit: Circuit) -> Iterator[str]:
-    for term in measurement.terms:
-        if len(term.letters) != len(term.wires) or set(term.letters) - set("XYZ"):
-            yield f"I9: {term.letters!r} has one of X, Y, Z for each of {len(term.wires)} wires"
-        if not math.isfinite(term.coefficient):
-            yield "I9: a coefficient is finite"
-        yield from _wire_faults(term.wires, circuit.wires)
+def _size_faults(size: int, real: tuple[Angle, ...], imaginary: tuple[Angle, ...]) -> Iterator[str]:
+    if len(real) != size or len(imaginary) not in (0, size):
+        yield f"I11: it has {size} entries, not {len(real)} real and {len(imaginary)} imaginary"
+
+
+def _measurement_faults(measurement: Measurement, circuit: Circuit) -> Iterator[str]:
+    match measurement:
+        case Expectation(terms) | Variance(terms):
+            for term in terms:
+                yield from _term_faults(term, circuit)
+        case Probabilities(wires) | DensityMatrix(wires) | Purity(wires):
+            if not wires:
+                yield "I9: it measures at least one wire"
+            yield from _wire_faults(wires, circuit.wires)
+        case State():
+            return
+        case _:
+            assert_never(measurement)
+
+
+def _term_faults(term: PauliTerm, circuit: Circuit) -> Iterator[str]:
+    if len(term.letters) != len(term.wires) or set(term.letters) - set("XYZ"):
+        yield f"I9: {term.letters!r} has one of X, Y, Z for each of {len(term.wires)} wires"
+    if not math.isfinite(term.coefficient):
+        yield "I9: a coefficient is finite"
+    yield from _wire_faults(term.wires, circuit.wires)
 
 
 def _wire_faults(wires: tuple[int, ...], count: int) -> Iterator[str]:

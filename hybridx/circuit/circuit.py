@@ -6,7 +6,7 @@ The classes are `msgspec.Struct`s, so that one definition is both the IR and its
 from __future__ import annotations
 
 from collections.abc import Callable
-from itertools import accumulate
+from math import prod
 from typing import TypeAlias, assert_never
 
 import msgspec
@@ -51,7 +51,39 @@ class Apply(
     control_values: tuple[bool, ...] = ()
 
 
-Operation: TypeAlias = Apply
+class Unitary(
+    msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, tag="unitary"
+):
+    """A matrix given by its entries, numbers or parameters, on some wires.
+
+    Attributes:
+        wires: the first is the most significant of the matrix.
+        real: real parts of the entries, row by row.
+        imaginary: imaginary parts, or empty where all are zero.
+    """
+
+    wires: tuple[int, ...]
+    real: tuple[Angle, ...]
+    imaginary: tuple[Angle, ...] = ()
+
+
+class Prepare(
+    msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, tag="prepare"
+):
+    """Wires that are still in |0> put into a state given by its amplitudes.
+
+    Attributes:
+        wires: untouched so far; the first is the most significant.
+        real: real parts of the amplitudes.
+        imaginary: imaginary parts, or empty where all are zero.
+    """
+
+    wires: tuple[int, ...]
+    real: tuple[Angle, ...]
+    imaginary: tuple[Angle, ...] = ()
+
+
+Operation: TypeAlias = Apply | Unitary | Prepare
 
 
 class PauliTerm(msgspec.Struct, frozen=True, forbid_unknown_fields=True, array_like=True):
@@ -71,7 +103,54 @@ class Expectation(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="
     terms: tuple[PauliTerm, ...]
 
 
-Measurement: TypeAlias = Expectation
+class Variance(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="variance"):
+    """<O^2> - <O>^2 of a sum of Pauli words: one real number."""
+
+    terms: tuple[PauliTerm, ...]
+
+
+class Probabilities(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="probabilities"):
+    """The probability of each basis state of some wires, the first most significant."""
+
+    wires: tuple[int, ...]
+
+
+class State(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="state"):
+    """The amplitudes of all wires: complex."""
+
+
+class DensityMatrix(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="density"):
+    """The reduced density matrix of some wires, the first most significant: complex."""
+
+    wires: tuple[int, ...]
+
+
+class Purity(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="purity"):
+    """Tr(rho^2) of the reduced density matrix of some wires: one real number."""
+
+    wires: tuple[int, ...]
+
+
+Measurement: TypeAlias = Expectation | Variance | Probabilities | State | DensityMatrix | Purity
+
+
+class Result(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Where the result of a measurement stands among the M columns.
+
+    Attributes:
+        offset: its first column.
+        shape: of the result in one row.
+        is_complex: all real parts stand first, then as many imaginary parts.
+    """
+
+    offset: int
+    shape: tuple[int, ...]
+    is_complex: bool = False
+
+    @property
+    def width(self) -> int:
+        """How many columns it takes."""
+        return prod(self.shape) * (2 if self.is_complex else 1)
 
 
 class Circuit(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -93,16 +172,35 @@ class Circuit(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defa
     shots: int | None = None
 
 
-def result_layout(circuit: Circuit) -> tuple[tuple[int, tuple[int, ...]], ...]:
-    """Return the offset and the shape of each measurement's result among the M columns."""
-    shapes = [_result_shape(measurement) for measurement in circuit.measurements]
-    offsets = accumulate((_size(shape) for shape in shapes), initial=0)
-    return tuple(zip(offsets, shapes, strict=False))
+def result_layout(circuit: Circuit) -> tuple[Result, ...]:
+    """Return where the result of each measurement stands among the M columns."""
+    results: list[Result] = []
+    for measurement in circuit.measurements:
+        offset = results[-1].offset + results[-1].width if results else 0
+        shape, is_complex = _result_form(measurement, circuit.wires)
+        results.append(Result(offset, shape, is_complex))
+    return tuple(results)
 
 
 def result_count(circuit: Circuit) -> int:
     """Return M, the number of columns of `results`."""
-    return sum(_size(_result_shape(measurement)) for measurement in circuit.measurements)
+    return sum(result.width for result in result_layout(circuit))
+
+
+def angles_of(operation: Operation) -> tuple[Angle, ...]:
+    """Return every number or parameter that an operation takes."""
+    match operation:
+        case Apply(angle=angle):
+            return () if angle is None else (angle,)
+        case Unitary(_, real, imaginary) | Prepare(_, real, imaginary):
+            return real + imaginary
+        case _:
+            assert_never(operation)
+
+
+def wires_of(operation: Operation) -> tuple[int, ...]:
+    """Return every wire that an operation touches, controls first."""
+    return operation.controls + operation.wires if isinstance(operation, Apply) else operation.wires
 
 
 def bind(circuit: Circuit, parameters: int, angle_of: Callable[[Parameter], Angle]) -> Circuit:
@@ -114,28 +212,39 @@ def bind(circuit: Circuit, parameters: int, angle_of: Callable[[Parameter], Angl
         angle_of: gives a number or a parameter of the new circuit.
     """
 
+    def bound(angle: Angle) -> Angle:
+        return angle_of(angle) if isinstance(angle, Parameter) else angle
+
     def rebound(operation: Operation) -> Operation:
-        match operation.angle:
-            case Parameter() as parameter:
-                return msgspec.structs.replace(operation, angle=angle_of(parameter))
+        match operation:
+            case Apply(angle=angle):
+                return msgspec.structs.replace(
+                    operation, angle=None if angle is None else bound(angle)
+                )
+            case Unitary(_, real, imaginary) | Prepare(_, real, imaginary):
+                return msgspec.structs.replace(
+                    operation,
+                    real=tuple(map(bound, real)),
+                    imaginary=tuple(map(bound, imaginary)),
+                )
             case _:
-                return operation
+                assert_never(operation)
 
     return msgspec.structs.replace(
         circuit, parameters=parameters, operations=tuple(map(rebound, circuit.operations))
     )
 
 
-def _result_shape(measurement: Measurement) -> tuple[int, ...]:
+def _result_form(measurement: Measurement, wires: int) -> tuple[tuple[int, ...], bool]:
+    """Return the shape of a result and whether it is complex."""
     match measurement:
-        case Expectation():
-            return ()
+        case Expectation() | Variance() | Purity():
+            return (), False
+        case Probabilities(chosen):
+            return (2 ** len(chosen),), False
+        case State():
+            return (2**wires,), True
+        case DensityMatrix(chosen):
+            return (2 ** len(chosen), 2 ** len(chosen)), True
         case _:
             assert_never(measurement)
-
-
-def _size(shape: tuple[int, ...]) -> int:
-    size = 1
-    for length in shape:
-        size *= length
-    return size

@@ -5,17 +5,11 @@ from __future__ import annotations
 import msgspec
 
 from hybridx.circuit.check import check
-from hybridx.circuit.circuit import Circuit, result_layout
+from hybridx.circuit.circuit import Circuit, Result, result_layout
+from hybridx.circuit.limits import check_size, check_text
 from hybridx.errors import IllFormedCircuitError
 
 FORMAT = 1
-
-
-class _Result(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Where the result of one measurement stands among the M columns."""
-
-    offset: int
-    shape: tuple[int, ...]
 
 
 class _Document(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -23,7 +17,7 @@ class _Document(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     format: int
     circuit: Circuit
-    results: tuple[_Result, ...]
+    results: tuple[Result, ...]
 
 
 def encode(circuit: Circuit) -> str:
@@ -31,8 +25,10 @@ def encode(circuit: Circuit) -> str:
 
     Raises:
         IllFormedCircuitError: the circuit breaks a law (JSON has no NaN, for one).
+        TooLargeError: no reader would take it back.
     """
-    document = _Document(FORMAT, check(circuit), _results(circuit))
+    check_size(circuit)
+    document = _Document(FORMAT, check(circuit), result_layout(circuit))
     return msgspec.json.encode(document).decode()
 
 
@@ -41,18 +37,17 @@ def decode(text: str) -> Circuit:
 
     Raises:
         IllFormedCircuitError: the text is no such JSON, or the circuit breaks a law.
+        TooLargeError: it is over a bound of `limits.py`.
     """
+    check_text(text)
     try:
         document = msgspec.json.decode(text, type=_Document)
     except (msgspec.MsgspecError, RecursionError) as error:
         raise IllFormedCircuitError(f"its JSON is not a circuit: {error}") from error
     if document.format != FORMAT:
         raise IllFormedCircuitError(f"its JSON has format {document.format}, not {FORMAT}")
+    check_size(document.circuit)
     circuit = check(document.circuit)
-    if document.results != _results(circuit):
+    if document.results != result_layout(circuit):
         raise IllFormedCircuitError("its results do not lie where its measurements put them")
     return circuit
-
-
-def _results(circuit: Circuit) -> tuple[_Result, ...]:
-    return tuple(_Result(offset, shape) for offset, shape in result_layout(circuit))

@@ -46,8 +46,53 @@ def _phase(name: str, wires: int, on: int) -> Gate:
     return Gate(name, wires, I - one, one, 1j * one)
 
 
+def _inside(
+    name: str, wires: int, block: Mapping[tuple[int, int], complex], ends: complex = 0
+) -> Gate:
+    """A turn by theta / 2 of two basis states into each other: cos on their diagonal.
+
+    `block` holds B of equation (1) there; on all other states it has `ends` on the diagonal,
+    and A is the identity, or they stay as they are where `ends` is 0.
+    """
+    states = sorted({row for row, _ in block})
+    A = np.zeros((2**wires, 2**wires), dtype=np.complex128)
+    A[states, states] = 1
+    rest = np.eye(2**wires, dtype=np.complex128) - A
+    B = ends * rest
+    for entry, value in block.items():
+        B[entry] = value
+    return (
+        Gate(name, wires, 0 * rest, A + rest, B, 0.5)
+        if ends
+        else Gate(name, wires, rest, A, B, 0.5)
+    )
+
+
 def _controlled(name: str, gate: Gate, controls: int = 1) -> Gate:
     return gate.controlled((True,) * controls, name)
+
+
+def _global_phase() -> Gate:
+    """exp(-i theta), kept on some wire because a gate acts on one."""
+    return Gate("GlobalPhase", 1, 0 * _I, _I, -1j * _I)
+
+
+def _phased_swap() -> Gate:
+    """SWAP with e^{i theta} on the two states that change places."""
+    swapped = np.zeros((4, 4), dtype=np.complex128)
+    swapped[1, 2] = swapped[2, 1] = 1
+    ends = np.diag([1, 0, 0, 1]).astype(np.complex128)
+    return Gate("PSWAP", 2, ends, swapped, 1j * swapped)
+
+
+def _fermionic_swap() -> Gate:
+    """(1 + e^{i theta}) / 2 stays, (1 - e^{i theta}) / 2 changes places; e^{i theta} on |11>."""
+    stays = np.diag([0, 1, 1, 0]).astype(np.complex128)
+    changes = np.zeros((4, 4), dtype=np.complex128)
+    changes[1, 2] = changes[2, 1] = 1
+    turning = (stays - changes) / 2 + np.diag([0, 0, 0, 1])
+    constant = (stays + changes) / 2 + np.diag([1, 0, 0, 0])
+    return Gate("FermionicSWAP", 2, constant, turning, 1j * turning)
 
 
 def _rows() -> tuple[Gate, ...]:
@@ -77,13 +122,27 @@ def _rows() -> tuple[Gate, ...]:
         ry,
         rz,
         _phase("PhaseShift", wires=1, on=0b1),
+        _phase("U1", wires=1, on=0b1),
+        _global_phase(),
         _controlled("CRX", rx),
         _controlled("CRY", ry),
         _controlled("CRZ", rz),
         _phase("ControlledPhaseShift", wires=2, on=0b11),
+        _phase("CPhaseShift00", wires=2, on=0b00),
+        _phase("CPhaseShift01", wires=2, on=0b01),
+        _phase("CPhaseShift10", wires=2, on=0b10),
         _rotation("IsingXX", "XX"),
         _rotation("IsingYY", "YY"),
         _rotation("IsingZZ", "ZZ"),
+        _inside("IsingXY", 2, {(1, 2): 1j, (2, 1): 1j}),
+        _phased_swap(),
+        _fermionic_swap(),
+        _inside("SingleExcitation", 2, {(1, 2): -1, (2, 1): 1}),
+        _inside("SingleExcitationPlus", 2, {(1, 2): -1, (2, 1): 1}, ends=1j),
+        _inside("SingleExcitationMinus", 2, {(1, 2): -1, (2, 1): 1}, ends=-1j),
+        _inside("DoubleExcitation", 4, {(3, 12): -1, (12, 3): 1}),
+        _inside("DoubleExcitationPlus", 4, {(3, 12): -1, (12, 3): 1}, ends=1j),
+        _inside("DoubleExcitationMinus", 4, {(3, 12): -1, (12, 3): 1}, ends=-1j),
     )
 
 

@@ -6,8 +6,12 @@
     RY 1 (2.0*p[1] + 0.5)            scale and offset
     adj S 0                          adjoint
     ctrl[0, !2] RZ 1 0.25            controls; ! for a control that acts on 0
+    unitary 0 [0, 1, 1, 0]           a matrix by its entries; + i[...] for imaginary parts
+    prepare 0 1 [p[0], p[1], 0, 0]   amplitudes of wires in |0>
     expval Z0                        expectation values
     expval 0.5*X0@Y1 + -1.0*Z2       terms with their coefficients; I is the identity
+    var Z0@Z1                        variance
+    probs 0 1; state; density 0; purity 0
     shots 1000
 
 Statements stand on lines of their own or behind a semicolon. Wire 0 is the most significant.
@@ -16,21 +20,33 @@ Statements stand on lines of their own or behind a semicolon. Wire 0 is the most
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import assert_never
 
 from hybridx.circuit.circuit import (
     Angle,
     Apply,
     Circuit,
+    DensityMatrix,
     Expectation,
     Measurement,
     Operation,
     Parameter,
     PauliTerm,
+    Prepare,
+    Probabilities,
+    Purity,
+    State,
+    Unitary,
+    Variance,
+    angles_of,
+    wires_of,
 )
 
 _NUMBER = r"[-+]?(?:\d+\.?\d*(?:e[-+]?\d+)?|\.\d+(?:e[-+]?\d+)?)"
 _PARAMETER = re.compile(rf"\(?(?:({_NUMBER})\*)?p\[(\d+)\](?: \+ ({_NUMBER})\))?\)?")
 _APPLY = re.compile(r"(?:ctrl\[([^\]]*)\] )?(adj )?([A-Za-z]\w*)((?: \d+)+)(?: (\S.*))?")
+_ENTRIES = re.compile(r"(unitary|prepare)((?: \d+)+) \[((?:p\[\d+\]|[^\]])*)\](?: \+ i\[(.*)\])?")
 _TERM = re.compile(rf"(?:({_NUMBER})\*)?(I|[XYZ]\d+(?:@[XYZ]\d+)*)")
 
 
@@ -68,11 +84,11 @@ def parse(text: str) -> Circuit:
         keyword, _, rest = statement.partition(" ")
         if keyword in ("wires", "parameters", "shots"):
             said[keyword] = int(rest)
-        elif keyword == "expval":
-            measurements.append(_parse_expectation(rest))
+        elif keyword in _MEASUREMENTS:
+            measurements.append(_MEASUREMENTS[keyword](rest))
         else:
             operations.append(_parse_operation(statement))
-    wires, parameters = _extent(tuple(operations), tuple(measurements))
+    wires, parameters = _extent(operations, measurements)
     return Circuit(
         wires=said.get("wires", wires),
         parameters=said.get("parameters", parameters),
@@ -83,16 +99,41 @@ def parse(text: str) -> Circuit:
 
 
 def _extent(
-    operations: tuple[Operation, ...], measurements: tuple[Measurement, ...]
+    operations: Iterable[Operation], measurements: Iterable[Measurement]
 ) -> tuple[int, int]:
     """Return how many wires and columns are named."""
-    wires = [wire for op in operations for wire in op.controls + op.wires]
-    wires += [wire for m in measurements for term in m.terms for wire in term.wires]
-    columns = [op.angle.column for op in operations if isinstance(op.angle, Parameter)]
+    wires = [wire for operation in operations for wire in wires_of(operation)]
+    wires += [wire for measurement in measurements for wire in _measured(measurement)]
+    angles = [angle for operation in operations for angle in angles_of(operation)]
+    columns = [angle.column for angle in angles if isinstance(angle, Parameter)]
     return max(wires, default=0) + 1, max(columns, default=-1) + 1
 
 
+def _measured(measurement: Measurement) -> tuple[int, ...]:
+    match measurement:
+        case Expectation(terms) | Variance(terms):
+            return tuple(wire for term in terms for wire in term.wires)
+        case Probabilities(wires) | DensityMatrix(wires) | Purity(wires):
+            return wires
+        case State():
+            return ()
+        case _:
+            assert_never(measurement)
+
+
 def _show_operation(operation: Operation) -> str:
+    match operation:
+        case Apply():
+            return _show_gate(operation)
+        case Unitary(wires, real, imaginary):
+            return f"unitary {_spaced(wires)} {_show_entries(real, imaginary)}"
+        case Prepare(wires, real, imaginary):
+            return f"prepare {_spaced(wires)} {_show_entries(real, imaginary)}"
+        case _:
+            assert_never(operation)
+
+
+def _show_gate(operation: Apply) -> str:
     words = []
     if operation.controls:
         controls = zip(operation.controls, operation.control_values, strict=True)
@@ -106,6 +147,15 @@ def _show_operation(operation: Operation) -> str:
     return " ".join(words)
 
 
+def _show_entries(real: tuple[Angle, ...], imaginary: tuple[Angle, ...]) -> str:
+    shown = f"[{', '.join(map(_show_angle, real))}]"
+    return f"{shown} + i[{', '.join(map(_show_angle, imaginary))}]" if imaginary else shown
+
+
+def _spaced(wires: tuple[int, ...]) -> str:
+    return " ".join(map(str, wires))
+
+
 def _show_angle(angle: Angle) -> str:
     match angle:
         case Parameter(column, scale, offset):
@@ -116,15 +166,38 @@ def _show_angle(angle: Angle) -> str:
 
 
 def _show_measurement(measurement: Measurement) -> str:
+    match measurement:
+        case Expectation(terms):
+            return f"expval {_show_terms(terms)}"
+        case Variance(terms):
+            return f"var {_show_terms(terms)}"
+        case Probabilities(wires):
+            return f"probs {_spaced(wires)}"
+        case State():
+            return "state"
+        case DensityMatrix(wires):
+            return f"density {_spaced(wires)}"
+        case Purity(wires):
+            return f"purity {_spaced(wires)}"
+        case _:
+            assert_never(measurement)
+
+
+def _show_terms(terms: tuple[PauliTerm, ...]) -> str:
     def shown(term: PauliTerm) -> str:
         factors = zip(term.letters, term.wires, strict=True)
         word = "@".join(f"{letter}{wire}" for letter, wire in factors) or "I"
         return word if term.coefficient == 1.0 else f"{term.coefficient!r}*{word}"
 
-    return "expval " + " + ".join(map(shown, measurement.terms))
+    return " + ".join(map(shown, terms))
 
 
-def _parse_operation(statement: str) -> Apply:
+def _parse_operation(statement: str) -> Operation:
+    entries = _ENTRIES.fullmatch(statement)
+    if entries is not None:
+        kind, wires, real, imaginary = entries.groups()
+        make = Unitary if kind == "unitary" else Prepare
+        return make(_parse_wires(wires), _parse_entries(real), _parse_entries(imaginary or ""))
     matched = _APPLY.fullmatch(statement)
     if matched is None:
         raise ValueError(f"{statement!r} is not `gate wires angle`")
@@ -132,7 +205,7 @@ def _parse_operation(statement: str) -> Apply:
     marks = [mark.strip() for mark in controls.split(",")] if controls else []
     return Apply(
         gate=gate,
-        wires=tuple(map(int, wires.split())),
+        wires=_parse_wires(wires),
         angle=None if angle is None else _parse_angle(angle),
         adjoint=adjoint is not None,
         controls=tuple(int(mark.removeprefix("!")) for mark in marks),
@@ -148,7 +221,15 @@ def _parse_angle(text: str) -> Angle:
     return Parameter(int(column), float(scale or 1.0), float(offset or 0.0))
 
 
-def _parse_expectation(text: str) -> Expectation:
+def _parse_wires(text: str) -> tuple[int, ...]:
+    return tuple(map(int, text.split()))
+
+
+def _parse_entries(text: str) -> tuple[Angle, ...]:
+    return tuple(_parse_angle(part) for part in text.split(", ")) if text else ()
+
+
+def _parse_terms(text: str) -> tuple[PauliTerm, ...]:
     terms = []
     for part in text.split(" + "):
         matched = _TERM.fullmatch(part)
@@ -163,4 +244,14 @@ def _parse_expectation(text: str) -> Expectation:
                 wires=tuple(int(factor[1:]) for factor in factors),
             )
         )
-    return Expectation(tuple(terms))
+    return tuple(terms)
+
+
+_MEASUREMENTS: Mapping[str, Callable[[str], Measurement]] = {
+    "expval": lambda text: Expectation(_parse_terms(text)),
+    "var": lambda text: Variance(_parse_terms(text)),
+    "probs": lambda text: Probabilities(_parse_wires(text)),
+    "state": lambda text: State(),
+    "density": lambda text: DensityMatrix(_parse_wires(text)),
+    "purity": lambda text: Purity(_parse_wires(text)),
+}

@@ -59,6 +59,13 @@ def export(
     dtype: Annotated[str, typer.Option(help="float32 or float64.")] = "float32",
     opset: Annotated[int, typer.Option(help="Version of the standard ONNX operators.")] = 20,
     atol: options.Tolerance = None,
+    strategy: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(help="How circuits are computed; inspect lists the candidates."),
+    ] = None,
+    no_body: Annotated[
+        bool, typer.Option("--no-body", help="Do not compile circuits: for devices only.")
+    ] = False,
     no_verify: Annotated[
         bool, typer.Option("--no-verify", help="Do not compare with eager PyTorch.")
     ] = False,
@@ -80,6 +87,8 @@ def export(
         dtype=dtype,
         opset=opset,
         atol=atol,
+        strategy=strategy,
+        body=not no_body,
         verify=not no_verify,
         embed_example=embed_example,
         overwrite=overwrite,
@@ -147,8 +156,23 @@ def verify(
 
 
 @app.command()
-def inspect(model: options.Model, json: options.Json = False) -> None:
+def inspect(
+    model: options.Model,
+    draw: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(help="Draw the circuits as SVG into this file."),
+    ] = None,
+    qasm: Annotated[bool, typer.Option("--qasm", help="Print the circuits as OpenQASM 3.")] = False,
+    overwrite: options.Overwrite = False,
+    json: options.Json = False,
+) -> None:
     """Show what a model file holds: its inputs, its circuits, what was verified."""
+    if draw is not None:
+        output.drawn(api.draw(model, draw, overwrite=overwrite))
+        return
+    if qasm:
+        (output.as_json if json else output.written_as_qasm)(api.qasm(model))
+        return
     (output.as_json if json else output.inspected)(api.inspect(model))
 
 

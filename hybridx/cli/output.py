@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
+from textwrap import indent
 from typing import TYPE_CHECKING, Self
 
 import msgspec
@@ -106,6 +107,17 @@ def predicted(report: Prediction) -> None:
             console.print(f"… {len(array) - _ROWS_SHOWN} more rows; -o FILE writes all of them")
 
 
+def drawn(pictures: Sequence[str]) -> None:
+    """Print where pictures were written."""
+    for picture in pictures:
+        talk().print(f"written to {picture}")
+
+
+def written_as_qasm(programs: Mapping[str, str]) -> None:
+    """Print OpenQASM 3 programs, each under the name of its circuit."""
+    sys.stdout.write("\n".join(f"// {name}\n{text}" for name, text in programs.items()))
+
+
 def evaluated(report: Evaluation) -> None:
     """Print the metrics of an evaluation, and the confusion of classes."""
     console = data()
@@ -138,7 +150,10 @@ def inspected(report: Inspection) -> None:
     console.print(f"  nodes   {_counts(report.nodes)}")
     for circuit in report.circuits:
         console.print(f"  circuit {_one_line(circuit)}")
-        console.print(Text(f"    {circuit.text}", style="dim"))
+        console.print(Text(indent(circuit.picture or circuit.text, "    "), style="dim"))
+        for candidate in circuit.candidates:
+            mark = "*" if candidate.strategy == circuit.strategy else " "
+            console.print(Text(f"    {mark} {candidate.strategy}: {candidate.reason}", style="dim"))
     console.print(f"  {_proof(report.verification)}")
     console.print(f"  self-test {'included' if report.self_test else 'not included'}")
 
@@ -194,10 +209,11 @@ def size(count: int) -> str:
 
 def _one_line(circuit: CircuitSummary) -> str:
     shots = "" if circuit.shots is None else f", {circuit.shots} shots on devices"
+    body = f"{circuit.nodes} ONNX nodes ({circuit.strategy})" if circuit.nodes else "no body"
     return (
         f"{circuit.name}: {circuit.wires} wires, {circuit.gates} gates, "
         f"{circuit.parameters} parameters, {circuit.results} results, "
-        f"{circuit.nodes} ONNX nodes{shots}"
+        f"{body}{shots}"
     )
 
 

@@ -7,7 +7,7 @@ of a value is the batch, written `None` in a shape, or 1 where the value is the 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias, assert_never
 
 import numpy as np
@@ -191,6 +191,19 @@ class Builder:
         """Append the sum over one axis."""
         return self._append(Sum(x, axis), (*x.shape[:axis], *x.shape[axis + 1 :]))
 
+    def include(self, program: Program) -> Value:
+        """Append the steps of another program on the same parameters, and return its result."""
+        if program.shapes[0] != self.parameters.shape:
+            raise ValueError(f"parameters have shapes {program.shapes[0]}, {self.parameters.shape}")
+        values: list[Value] = []
+        for step, shape in zip(program.steps, program.shapes, strict=True):
+            values.append(
+                self.parameters
+                if isinstance(step, Parameters)
+                else self._append(_on(values, step), shape)
+            )
+        return values[-1]
+
     def _append(self, step: Step, shape: Shape) -> Value:
         self._steps.append(step)
         self._shapes.append(shape)
@@ -243,6 +256,21 @@ _BINARY: dict[str, Callable[[Array, Array], Array]] = {
     "multiply": np.multiply,
     "matmul": np.matmul,
 }
+
+
+def _on(values: Sequence[Value], step: Step) -> Step:
+    """Return a step on `values` in place of those of its own program."""
+    match step:
+        case Parameters() | Constant():
+            return step
+        case Unary() | Gather() | Reshape() | Transpose() | Sum():
+            return replace(step, x=values[step.x.index])
+        case Binary():
+            return replace(step, x=values[step.x.index], y=values[step.y.index])
+        case Concatenate():
+            return replace(step, xs=tuple(values[x.index] for x in step.xs))
+        case _:
+            assert_never(step)
 
 
 def _broadcast(*shapes: Shape) -> Shape:

@@ -34,7 +34,9 @@ def run_eager(
     with torch.no_grad(), exact_qnodes():
         returned = model(*(arg.to(device) for arg in args))
     outputs = [leaf for leaf in pytree.tree_leaves(returned) if isinstance(leaf, Tensor)]
-    arrays = [output.detach().cpu().numpy() for output in outputs]
+    # ONNX has no complex tensors: they leave as real ones with a last axis of 2.
+    real = [torch.view_as_real(o.resolve_conj()) if o.is_complex() else o for o in outputs]
+    arrays = [output.detach().cpu().numpy() for output in real]
     return dict(zip(output_names, arrays, strict=True))
 
 

@@ -9,13 +9,25 @@ import pennylane as qml
 from numpy.typing import NDArray
 
 from hybridx.circuit import (
+    Angle,
     Apply,
     Circuit,
+    DensityMatrix,
     Expectation,
     Measurement,
+    Operation,
     Parameter,
+    PauliTerm,
+    Prepare,
+    Probabilities,
+    Purity,
+    State,
+    Unitary,
+    Variance,
+    angles_of,
     evaluate,
     result_count,
+    result_layout,
 )
 from hybridx.errors import DeviceFailedError
 
@@ -47,11 +59,17 @@ def execute(
     except Exception as error:
         # A device is third-party code, and a remote one may raise anything.
         raise DeviceFailedError(device.name, f"{type(error).__name__}: {error}") from error
-    return np.array([np.hstack([np.ravel(r) for r in _listed(result)]) for result in results])
+    return np.array([_columns(result, circuit) for result in results], dtype=np.float64)
 
 
-def _listed(result: Any) -> tuple[Any, ...]:
-    return result if isinstance(result, tuple) else (result,)
+def _columns(result: Any, circuit: Circuit) -> NDArray[np.float64]:
+    """Return the results of one row side by side, complex ones as the contract lays them out."""
+    values = result if isinstance(result, tuple) else (result,)
+    columns: list[Any] = []
+    for value, place in zip(values, result_layout(circuit), strict=True):
+        flat = np.ravel(value)
+        columns += [flat.real, flat.imag] if place.is_complex else [flat.real]
+    return np.concatenate(columns)
 
 
 def _tapes(circuit: Circuit, rows: NDArray[np.float64], shots: int | None) -> list[Any]:
@@ -60,7 +78,7 @@ def _tapes(circuit: Circuit, rows: NDArray[np.float64], shots: int | None) -> li
     shared = {
         index: _operator(operation, rows[0])
         for index, operation in enumerate(circuit.operations)
-        if not isinstance(operation.angle, Parameter)
+        if not any(isinstance(angle, Parameter) for angle in angles_of(operation))
     }
     tapes = []
     for row in rows:
@@ -72,7 +90,22 @@ def _tapes(circuit: Circuit, rows: NDArray[np.float64], shots: int | None) -> li
     return tapes
 
 
-def _operator(operation: Apply, row: NDArray[np.float64]) -> Any:
+def _operator(operation: Operation, row: NDArray[np.float64]) -> Any:
+    match operation:
+        case Apply():
+            return _gate(operation, row)
+        case Unitary(wires, real, imaginary):
+            matrix = _complex(real, imaginary, row).reshape(2 ** len(wires), -1)
+            return qml.QubitUnitary(matrix, wires=wires, unitary_check=False)
+        case Prepare(wires, real, imaginary):
+            amplitudes = _complex(real, imaginary, row)
+            # A float32 graph normalises to 1e-7 only, which a device would refuse.
+            return qml.StatePrep(amplitudes / np.linalg.norm(amplitudes), wires=wires)
+        case _:
+            assert_never(operation)
+
+
+def _gate(operation: Apply, row: NDArray[np.float64]) -> Any:
     # The circuit was checked: its gate is a row of the table, and rows have PennyLane's names.
     make = getattr(qml, operation.gate)
     if operation.angle is None:
@@ -86,17 +119,38 @@ def _operator(operation: Apply, row: NDArray[np.float64]) -> Any:
     return operator
 
 
+def _complex(
+    real: tuple[Angle, ...], imaginary: tuple[Angle, ...], row: NDArray[np.float64]
+) -> NDArray[np.complex128]:
+    numbers = np.array([evaluate(entry, row) for entry in real], dtype=np.complex128)
+    if imaginary:
+        numbers += 1j * np.array([evaluate(entry, row) for entry in imaginary])
+    return numbers
+
+
 def _measurement(measurement: Measurement) -> Any:
     match measurement:
         case Expectation(terms):
-            words = [
-                qml.pauli.PauliWord(dict(zip(term.wires, term.letters, strict=True)))
-                for term in terms
-            ]
-            if len(terms) == 1 and terms[0].coefficient == 1.0 and terms[0].wires:
-                return qml.expval(words[0].operation())
-            coefficients = [term.coefficient for term in terms]
-            operators = [word.operation(wire_order=[0]) for word in words]
-            return qml.expval(qml.Hamiltonian(coefficients, operators))
+            return qml.expval(_observable(terms))
+        case Variance(terms):
+            return qml.var(_observable(terms))
+        case Probabilities(wires):
+            return qml.probs(wires=wires)
+        case State():
+            return qml.state()
+        case DensityMatrix(wires):
+            return qml.density_matrix(wires=wires)
+        case Purity(wires):
+            return qml.purity(wires=wires)
         case _:
             assert_never(measurement)
+
+
+def _observable(terms: tuple[PauliTerm, ...]) -> Any:
+    words = [
+        qml.pauli.PauliWord(dict(zip(term.wires, term.letters, strict=True))) for term in terms
+    ]
+    if len(terms) == 1 and terms[0].coefficient == 1.0 and terms[0].wires:
+        return words[0].operation()
+    coefficients = [term.coefficient for term in terms]
+    return qml.Hamiltonian(coefficients, [word.operation(wire_order=[0]) for word in words])

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from onnx import ModelProto, ValueInfoProto, helper, numpy_helper
 
 from hybridx.artifact import Artifact, is_circuit_node, read_artifact
-from hybridx.errors import InputDtypeError, InputNamesError, InputShapeError
+from hybridx.errors import InputDtypeError, InputNamesError, InputShapeError, NoBodyError
 from hybridx.runtime import devices, onnx
 from hybridx.runtime.split import Stage, split
 
@@ -88,6 +88,7 @@ def load(
 
     Raises:
         ArtifactError: the file cannot be read or breaks its contract.
+        NoBodyError: the file is for devices only, and `device` is `onnx`.
         DeviceError: there is no such device.
     """
     devices.check_device_name(device)
@@ -105,10 +106,18 @@ def start_session(
 ) -> Session:
     """Return a session on an artifact that was read already; arguments as `load`."""
     if device == devices.ONNX:
+        _check_bodies(artifact)
         engine: _Engine = _Whole(artifact, provider)
     else:
         engine = _Stitched(artifact, device, shots, seed, provider)
     return Session(artifact, device, engine)
+
+
+def _check_bodies(artifact: Artifact) -> None:
+    bodies = {function.name for function in artifact.model.functions}
+    missing = sorted(artifact.circuits.keys() - bodies)
+    if missing:
+        raise NoBodyError(artifact.path, ", ".join(missing))
 
 
 class _Whole:

@@ -1,5 +1,5 @@
 """A captured graph and its compiled circuits joined into a file format."""
 
-from hybridx.targets.onnx import Attached, to_onnx
+from hybridx.targets.onnx import to_onnx
 
-__all__ = ["Attached", "to_onnx"]
+__all__ = ["to_onnx"]

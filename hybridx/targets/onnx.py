@@ -7,7 +7,6 @@ the circuit's function, and everything that would differ between two runs is str
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import onnx
@@ -21,7 +20,9 @@ from hybridx.artifact import (
     DOMAIN,
     DOMAIN_VERSION,
     IR_VERSION,
+    Compiled,
     circuit_function,
+    function_name,
     walk_nodes,
 )
 from hybridx.capture import CIRCUIT_OP, Capture, dynamic_shapes, first_line, quiet
@@ -31,18 +32,10 @@ _PLACEHOLDER = "CapturedCircuit"
 _FLOATS = ["tensor(float)", "tensor(double)"]
 
 
-@dataclass(frozen=True)
-class Attached:
-    """A compiled circuit, ready to be attached: its JSON and the nodes of its body."""
-
-    circuit: str
-    body: Sequence[onnx.NodeProto]
-
-
 def to_onnx(
     captured: Capture,
     args: Sequence[Tensor],
-    compiled: Sequence[Attached],
+    compiled: Sequence[Compiled],
     *,
     opset: int,
 ) -> onnx.ModelProto:
@@ -58,21 +51,21 @@ def to_onnx(
         UntranslatableError: torch has no ONNX translation of a classical operation.
     """
     model = _translate(captured, args, opset)
-    functions = [circuit_function(item.circuit, item.body, opset) for item in compiled]
+    functions = [circuit_function(one, opset) for one in compiled]
     for node in walk_nodes(model.graph):
         if node.domain == DOMAIN and node.op_type == _PLACEHOLDER:
             index = next(a.i for a in node.attribute if a.name == "index")
-            node.op_type = functions[index].name
+            node.op_type = function_name(compiled[index].circuit, functions[index])
             del node.attribute[:]
             node.attribute.append(helper.make_attribute(CIRCUIT_ATTRIBUTE, compiled[index].circuit))
     _strip(model)
     _name_outputs(model)
     # A circuit used twice is one function; sorted, so that the order of calls does not matter.
-    distinct = {function.name: function for function in functions}
+    distinct = {function.name: function for function in functions if function is not None}
     model.functions.extend(distinct[name] for name in sorted(distinct))
     del model.opset_import[:]
     model.opset_import.append(helper.make_opsetid("", opset))
-    if distinct:
+    if compiled:
         model.opset_import.append(helper.make_opsetid(DOMAIN, DOMAIN_VERSION))
     return model
 

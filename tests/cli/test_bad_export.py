@@ -213,7 +213,7 @@ def test_a_defect_keeps_its_traceback_and_has_a_code_of_its_own(folder, monkeypa
         "from hybridx.api import exporting\n"
         "def broken(*_):\n"
         "    raise ZeroDivisionError('ours')\n"
-        "exporting.lower = broken\n"
+        "exporting.choose = broken\n"
         "from user_model import model\n"
     )
     before = listing(folder)

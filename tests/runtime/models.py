@@ -14,6 +14,7 @@ from hybridx.artifact import (
     OPSET,
     PARAMETERS,
     RESULTS,
+    Compiled,
     circuit_function,
     decode_artifact,
     seal,
@@ -46,7 +47,7 @@ def build(nodes, outputs, weights=()):
         body = emit_body(
             lower(circuit), dtype=np.dtype("float32"), parameters=PARAMETERS, results=RESULTS
         )
-        function = circuit_function(encode(circuit), body, OPSET)
+        function = circuit_function(Compiled(encode(circuit), body), OPSET)
         functions[function.name] = function
         call = helper.make_node(function.name, list(inputs), [output], domain=DOMAIN)
         call.attribute.append(helper.make_attribute(CIRCUIT_ATTRIBUTE, encode(circuit)))

@@ -1,0 +1,199 @@
+"""Bounds on an ONNX file, computed on its protobuf before an engine sees it.
+
+Functions of a model that call each other twice make a file of 1 KB that no engine finishes
+loading, and no checker refuses it. So the expanded size is counted here, with each function
+evaluated once and Python's unbounded integers.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from graphlib import CycleError, TopologicalSorter
+from typing import Final, TypeAlias
+
+import onnx
+
+from hybridx.artifact.contract import DOMAIN, MAX_FILE_BYTES
+from hybridx.errors import BrokenArtifactError, TooLargeError
+
+FILE_BYTES: Final = MAX_FILE_BYTES  # below the 2 GiB of a protobuf, with room for its copies
+FUNCTIONS: Final = 10_000  # exported networks have some hundred
+EXPANDED_NODES: Final = 1_000_000  # ONNX Runtime loads about 100,000 nodes in a second
+EXPANDED_BYTES: Final = 4_000_000_000  # the constants of a body are copied at every call of it
+
+# The domain, the name and the overload of a function, and of the nodes that call it.
+_Key: TypeAlias = tuple[str, str, str]
+
+_GRAPHS = (onnx.AttributeProto.GRAPH, onnx.AttributeProto.GRAPHS)
+
+
+def check_file_size(size: int) -> None:
+    """Refuse a file by its length in bytes.
+
+    Raises:
+        TooLargeError: it is over the bound.
+    """
+    if size > FILE_BYTES:
+        raise TooLargeError("the file", f"{size} bytes", f"{FILE_BYTES} bytes")
+
+
+def check_model(model: onnx.ModelProto, path: str) -> None:
+    """Refuse a model that an engine should not be given; `path` is for messages.
+
+    Raises:
+        BrokenArtifactError: it refers to other files, a function calls itself, two have one
+            name, or a circuit's body is not flat.
+        TooLargeError: its functions or what they expand to is over a bound.
+    """
+    if len(model.functions) > FUNCTIONS:
+        raise TooLargeError("the number of functions", str(len(model.functions)), str(FUNCTIONS))
+    _refuse_external_data(model, path)
+    functions = _functions_by_key(model, path)
+    _refuse_deep_bodies(functions, path)
+    nodes, size = expanded_size(model, path)
+    if nodes > EXPANDED_NODES:
+        raise TooLargeError(
+            "the model with its functions expanded",
+            _shown(nodes, "nodes"),
+            _shown(EXPANDED_NODES, "nodes"),
+        )
+    if size > EXPANDED_BYTES:
+        raise TooLargeError(
+            "the model with its functions expanded",
+            _shown(size, "bytes"),
+            _shown(EXPANDED_BYTES, "bytes"),
+        )
+
+
+def expanded_size(model: onnx.ModelProto, path: str) -> tuple[int, int]:
+    """Return the nodes and the bytes of a model once every function call is replaced by its body.
+
+    Nodes of inner graphs count; the body of a loop counts once.
+
+    Raises:
+        BrokenArtifactError: a function calls itself, directly or through others.
+    """
+    functions = _functions_by_key(model, path)
+    calls = {key: _calls(f.node, functions) for key, f in functions.items()}
+    sizes: dict[_Key, tuple[int, int]] = {}
+    try:
+        for key in TopologicalSorter(calls).static_order():
+            function = functions[key]
+            own = sum(1 for _ in _walk(function.node)), function.ByteSize()
+            sizes[key] = _with_calls(own, calls[key], sizes)
+    except CycleError as error:
+        circle = " calls ".join(name for _, name, _ in reversed(error.args[1]))
+        raise BrokenArtifactError(path, f"its functions call themselves: {circle}") from error
+    own = sum(1 for _ in _walk(model.graph.node)), model.ByteSize()
+    return _with_calls(own, _calls(model.graph.node, functions), sizes)
+
+
+def _with_calls(
+    own: tuple[int, int], calls: Mapping[_Key, int], sizes: Mapping[_Key, tuple[int, int]]
+) -> tuple[int, int]:
+    nodes, size = own
+    for key, count in calls.items():
+        nodes += count * sizes[key][0]
+        size += count * sizes[key][1]
+    return nodes, size
+
+
+def _functions_by_key(model: onnx.ModelProto, path: str) -> dict[_Key, onnx.FunctionProto]:
+    functions: dict[_Key, onnx.FunctionProto] = {}
+    for function in model.functions:
+        key = (_domain(function.domain), function.name, function.overload)
+        if key in functions:
+            raise BrokenArtifactError(path, f"two functions are called {function.name}")
+        functions[key] = function
+    return functions
+
+
+def _calls(
+    nodes: Iterable[onnx.NodeProto], functions: Mapping[_Key, onnx.FunctionProto]
+) -> Counter[_Key]:
+    """Return how often each function is called by nodes and the graphs inside them."""
+    keys = ((_domain(node.domain), node.op_type, node.overload) for node in _walk(nodes))
+    return Counter(key for key in keys if key in functions)
+
+
+def _refuse_deep_bodies(functions: Mapping[_Key, onnx.FunctionProto], path: str) -> None:
+    for (domain, name, _), function in functions.items():
+        for node in _walk(function.node):
+            is_foreign = (_domain(node.domain), node.op_type, node.overload) in functions or (
+                _domain(node.domain) != ""
+            )
+            if domain == DOMAIN and is_foreign:
+                raise BrokenArtifactError(path, f"the body of {name} calls {node.op_type}")
+            # A graph handed on by reference could be copied without a call that counts it.
+            for attribute in node.attribute:
+                if attribute.ref_attr_name and attribute.type in _GRAPHS:
+                    raise BrokenArtifactError(path, f"the body of {name} takes a graph")
+
+
+def _refuse_external_data(model: onnx.ModelProto, path: str) -> None:
+    for tensor in _tensors(model):
+        if tensor.data_location == onnx.TensorProto.EXTERNAL or tensor.external_data:
+            raise BrokenArtifactError(path, f"tensor {tensor.name!r} lies in another file")
+
+
+def _tensors(model: onnx.ModelProto) -> Iterator[onnx.TensorProto]:
+    """Yield every tensor of a model: weights and constants, in functions and inner graphs too."""
+    training = [g for info in model.training_info for g in (info.initialization, info.algorithm)]
+    for graph in (model.graph, *training):
+        yield from _initializers(graph)
+        yield from _constants(graph.node)
+    for function in model.functions:
+        yield from _constants(function.node)
+        for attribute in function.attribute_proto:
+            yield from _attribute_tensors(attribute)
+
+
+def _constants(nodes: Iterable[onnx.NodeProto]) -> Iterator[onnx.TensorProto]:
+    for node in nodes:
+        for attribute in node.attribute:
+            yield from _attribute_tensors(attribute)
+
+
+def _attribute_tensors(attribute: onnx.AttributeProto) -> Iterator[onnx.TensorProto]:
+    yield from (attribute.t, *attribute.tensors)
+    for sparse in (attribute.sparse_tensor, *attribute.sparse_tensors):
+        yield from (sparse.values, sparse.indices)
+    for graph in _graphs(attribute):
+        yield from _initializers(graph)
+        yield from _constants(graph.node)
+
+
+def _initializers(graph: onnx.GraphProto) -> Iterator[onnx.TensorProto]:
+    yield from graph.initializer
+    for sparse in graph.sparse_initializer:
+        yield from (sparse.values, sparse.indices)
+
+
+def _walk(nodes: Iterable[onnx.NodeProto]) -> Iterator[onnx.NodeProto]:
+    """Yield nodes and those of the graphs inside them; protobuf bounds that nesting to 100."""
+    for node in nodes:
+        yield node
+        for attribute in node.attribute:
+            for graph in _graphs(attribute):
+                yield from _walk(graph.node)
+
+
+def _graphs(attribute: onnx.AttributeProto) -> Iterator[onnx.GraphProto]:
+    """Yield the graphs of an attribute, whatever type it claims."""
+    if attribute.HasField("g"):
+        yield attribute.g
+    yield from attribute.graphs
+
+
+def _domain(name: str) -> str:
+    """Return the one spelling of a domain: the standard operators have two."""
+    return "" if name == "ai.onnx" else name
+
+
+def _shown(count: int, unit: str) -> str:
+    """Return a number for people; one of thousands of digits by its order of magnitude."""
+    if count < 10**15:
+        return f"{count} {unit}"
+    return f"over 1e{int((count.bit_length() - 1) * math.log10(2))} {unit}"

@@ -1,0 +1,65 @@
+"""A state as one real tensor whose axes are labelled, so that they need not be moved back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from hybridx.lowering.program import Builder, Value
+
+COMPLEX = -1
+"""The label of the axis of real and imaginary parts, beside the wires'."""
+
+
+@dataclass(frozen=True, slots=True)
+class Amplitudes:
+    """The amplitudes, flattened: axis i of `(batch or 1, 2, ..., 2)` is labelled `axes[i - 1]`."""
+
+    value: Value
+    axes: tuple[int, ...]
+
+
+def apply_matrix(
+    builder: Builder, state: Amplitudes, matrix: Value, wires: Sequence[int], is_real: bool
+) -> Amplitudes:
+    """Return the state after a matrix on the axes of `wires`, and on the complex one.
+
+    Args:
+        builder: takes the steps.
+        state: the amplitudes.
+        matrix: transposed, shape `(batch or 1, D, D)`; the real embedding if not `is_real`.
+        wires: the first is the most significant of the matrix.
+        is_real: the matrix leaves real and imaginary parts apart.
+    """
+    acted = tuple(wires) if is_real else (COMPLEX, *wires)
+    moved = bring_last(builder, state, acted)
+    size = 2 ** len(acted)
+    rest = 2 ** (len(state.axes) - len(acted))
+    rows = moved.value.shape[0]
+    product = builder.matmul(builder.reshape(moved.value, (rows, rest, size)), matrix)
+    return Amplitudes(builder.reshape(product, (product.shape[0], rest * size)), moved.axes)
+
+
+def bring_last(builder: Builder, state: Amplitudes, last: tuple[int, ...]) -> Amplitudes:
+    """Return the state with some axes moved to the end, in the order given."""
+    axes = tuple(axis for axis in state.axes if axis not in last) + last
+    if axes == state.axes:
+        return state
+    # Axes that travel together count as one: transposing three blocks is cheaper than ten axes.
+    runs = _runs(state.axes, axes)
+    starts = sorted(runs, key=lambda run: state.axes.index(run[0]))
+    rows = state.value.shape[0]
+    split = builder.reshape(state.value, (rows, *(2 ** len(run) for run in starts)))
+    turned = builder.transpose(split, (0, *(1 + starts.index(run) for run in runs)))
+    return Amplitudes(builder.reshape(turned, (rows, 2 ** len(axes))), axes)
+
+
+def _runs(before: tuple[int, ...], after: tuple[int, ...]) -> list[tuple[int, ...]]:
+    """Cut `after` into the longest pieces that also stand together in `before`."""
+    runs = [[after[0]]]
+    for axis in after[1:]:
+        if before.index(axis) == before.index(runs[-1][-1]) + 1:
+            runs[-1].append(axis)
+        else:
+            runs.append([axis])
+    return [tuple(run) for run in runs]

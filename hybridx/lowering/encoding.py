@@ -1,0 +1,131 @@
+"""Circuits that take their parameters first: a product state, then constant gates alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import reduce
+
+import numpy as np
+
+from hybridx.circuit import Apply, Circuit, Matrix, Operation, wires_of
+from hybridx.lowering.spectrum import (
+    Axes,
+    Spectrum,
+    constant_matrix,
+    has_parameter,
+    multiply,
+    spectrum_of,
+)
+
+_BLOCK = 5  # wires; gates are joined into blocks of 32 x 32 before they meet the large matrix
+
+
+@dataclass(frozen=True, slots=True)
+class Encoding:
+    """A circuit as V |psi_0(x)> ... |psi_n(x)>.
+
+    Attributes:
+        axes: of the frequencies.
+        amplitudes: for each wire the spectrum of psi, matrices `(2, 1)`.
+        tail: the operations of V, none with a parameter.
+    """
+
+    axes: Axes
+    amplitudes: tuple[Spectrum, ...]
+    tail: tuple[Operation, ...]
+
+    @property
+    def moving(self) -> int:
+        """How many wires start in a state that depends on the parameters."""
+        return sum(not is_still(spectrum) for spectrum in self.amplitudes)
+
+
+def is_still(spectrum: Spectrum) -> bool:
+    """Return whether a spectrum does not depend on the parameters."""
+    return not any(any(frequency) for frequency in spectrum)
+
+
+def encoding_of(circuit: Circuit) -> Encoding | str:
+    """Return the encoding of a circuit, or why it has none.
+
+    The gates of a wire before its first gate on several wires commute with all other wires, so
+    they are taken first.
+    """
+    first: list[list[Operation]] = [[] for _ in range(circuit.wires)]
+    joined: set[int] = set()
+    tail: list[Operation] = []
+    for operation in circuit.operations:
+        wires = wires_of(operation)
+        if len(wires) == 1 and joined.isdisjoint(wires):
+            first[wires[0]].append(operation)
+            continue
+        joined.update(wires)
+        if has_parameter(operation):
+            return "a parameter enters after wires have met"
+        tail.append(operation)
+    if any(has_parameter(op) and not isinstance(op, Apply) for own in first for op in own):
+        return "a state or a matrix holds a parameter"
+    axes = Axes.of(circuit)
+    zero: Spectrum = {(0,) * len(axes.pairs): np.array([[1], [0]], dtype=np.complex128)}
+
+    def after(spectrum: Spectrum, operation: Operation) -> Spectrum:
+        return multiply(spectrum_of(operation, axes), spectrum)
+
+    return Encoding(axes, tuple(reduce(after, own, zero) for own in first), tuple(tail))
+
+
+def fold(encoding: Encoding) -> Matrix:
+    """Return V as a matrix from the moving wires to all wires, shape `(2**wires, 2**moving)`.
+
+    A wire that is still enters in its state, so it has no column.
+    """
+    wires = len(encoding.amplitudes)
+    start: Matrix = np.ones((1, 1), dtype=np.complex128)
+    for spectrum in encoding.amplitudes:
+        own = sum(spectrum.values()) if is_still(spectrum) else np.eye(2)
+        start = np.kron(start, own).astype(np.complex128)
+    columns = start.shape[1]
+    state = start.reshape((2,) * wires + (columns,))
+    for on, matrix in _blocks(encoding.tail):
+        state = _apply(matrix, on, state)
+    return state.reshape(2**wires, columns)
+
+
+def contract(tensor: Matrix, maps: list[Matrix]) -> Matrix:
+    """Replace axis i of `tensor`, of length a_i, by `maps[i]`, shape `(a_i, b_i)`.
+
+    Further axes stay behind as one: the result has shape `(rest, b_0, ..., b_n)`.
+    """
+    for one in maps:
+        tensor = tensor.reshape(len(one), -1).T @ one
+    return tensor.reshape(-1, *(one.shape[1] for one in maps))
+
+
+def _blocks(operations: tuple[Operation, ...]) -> list[tuple[tuple[int, ...], Matrix]]:
+    """Join neighbouring operations into matrices on few wires."""
+    groups: list[tuple[set[int], list[Operation]]] = []
+    for operation in operations:
+        wires = set(wires_of(operation))
+        if groups and len(groups[-1][0] | wires) <= _BLOCK:
+            groups[-1][0].update(wires)
+            groups[-1][1].append(operation)
+        else:
+            groups.append((wires, [operation]))
+    return [(tuple(sorted(wires)), _block(tuple(sorted(wires)), own)) for wires, own in groups]
+
+
+def _block(wires: tuple[int, ...], operations: list[Operation]) -> Matrix:
+    size = 2 ** len(wires)
+    block = np.eye(size, dtype=np.complex128).reshape((2,) * len(wires) + (size,))
+    for operation in operations:
+        on = tuple(wires.index(wire) for wire in wires_of(operation))
+        block = _apply(constant_matrix(operation), on, block)
+    return block.reshape(size, size)
+
+
+def _apply(matrix: Matrix, wires: tuple[int, ...], state: Matrix) -> Matrix:
+    """Return `(2, ..., 2, columns)` after a matrix on some of its axes."""
+    count = len(wires)
+    tensor = matrix.reshape((2,) * (2 * count))
+    moved = np.tensordot(tensor, state, axes=(range(count, 2 * count), wires))
+    return np.moveaxis(moved, range(count), wires)

@@ -1,0 +1,201 @@
+"""Trigonometric polynomials: how a circuit depends on its parameters, as a sum of waves.
+
+Every gate of the table is one: with theta = scale x + offset and equation (1) of `docs/circuit.md`
+
+    U = C + e^{i k theta} (A - iB)/2 + e^{-i k theta} (A + iB)/2.
+
+So is every product of gates. A frequency counts, for each distinct (column, |scale|), in halves of
+`|scale|` radians per unit of the parameter: whole numbers, so that equal frequencies are equal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property, reduce
+from typing import Any, TypeAlias, assert_never
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hybridx.circuit import (
+    Apply,
+    Circuit,
+    Matrix,
+    Operation,
+    Parameter,
+    Prepare,
+    Unitary,
+    angles_of,
+    row_of,
+)
+from hybridx.lowering.program import Builder, Value
+
+Frequency: TypeAlias = tuple[int, ...]
+Spectrum: TypeAlias = Mapping[Frequency, Matrix]  # sum of e^{i frequency . x} matrix
+
+_ZERO = 1e-15  # below this a coefficient is a rounding of zero
+
+
+@dataclass(frozen=True, slots=True)
+class Axes:
+    """The distinct pairs of a column and the size of its scale; one entry of a frequency each."""
+
+    pairs: tuple[tuple[int, float], ...]
+
+    @classmethod
+    def of(cls, circuit: Circuit) -> Axes:
+        """Return the axes of all parameters of a circuit's gates, in the order of columns."""
+        found = {
+            (angle.column, abs(angle.scale))
+            for operation in circuit.operations
+            for angle in angles_of(operation)
+            if isinstance(angle, Parameter)
+        }
+        return cls(tuple(sorted(found)))
+
+    def radians(self, parameters: int) -> NDArray[np.float64]:
+        """Return what a frequency of one is for each column, shape `(axes, parameters)`."""
+        matrix = np.zeros((len(self.pairs), parameters))
+        for place, (column, scale) in enumerate(self.pairs):
+            matrix[place, column] = scale / 2
+        return matrix
+
+
+def constant_matrix(operation: Operation) -> Matrix:
+    """Return the matrix of an operation without parameters, on its controls and wires.
+
+    A preparation of |psi> is |psi><0|, which is the same on wires that are still in |0>.
+    """
+    match operation:
+        case Apply(angle=angle):
+            assert not isinstance(angle, Parameter)
+            return row_of(operation).matrix(angle)
+        case Unitary(wires, real, imaginary):
+            return _entries(real, imaginary).reshape(2 ** len(wires), -1)
+        case Prepare(wires, real, imaginary):
+            matrix = np.zeros((2 ** len(wires), 2 ** len(wires)), dtype=np.complex128)
+            matrix[:, 0] = _entries(real, imaginary)
+            return matrix
+        case _:
+            assert_never(operation)
+
+
+def _entries(real: tuple[Any, ...], imaginary: tuple[Any, ...]) -> Matrix:
+    entries = np.array(real, dtype=np.complex128)
+    return entries + 1j * np.array(imaginary, dtype=np.float64) if imaginary else entries
+
+
+def has_parameter(operation: Operation) -> bool:
+    """Return whether an operation takes a parameter."""
+    return any(isinstance(angle, Parameter) for angle in angles_of(operation))
+
+
+def spectrum_of(operation: Operation, axes: Axes) -> Spectrum:
+    """Return the spectrum of a gate, or of an operation without parameters."""
+    nothing = (0,) * len(axes.pairs)
+    match operation:
+        case Apply(angle=Parameter(column, scale, offset)):
+            row = row_of(operation)
+            assert row.cosine is not None
+            assert row.sine is not None
+            place = axes.pairs.index((column, abs(scale)))
+            step = round(2 * row.rate) * (1 if scale >= 0 else -1)
+            wave = (*nothing[:place], step, *nothing[place + 1 :])
+            mirrored = (*nothing[:place], -step, *nothing[place + 1 :])
+            turn = np.exp(1j * row.rate * offset)
+            return _without_zeros(
+                {
+                    nothing: row.constant,
+                    wave: turn * (row.cosine - 1j * row.sine) / 2,
+                    mirrored: np.conj(turn) * (row.cosine + 1j * row.sine) / 2,
+                }
+            )
+        case _:
+            return {nothing: constant_matrix(operation)}
+
+
+def multiply(left: Spectrum, right: Spectrum) -> Spectrum:
+    """Return the spectrum of the matrix product."""
+    product: dict[Frequency, Matrix] = {}
+    for one, matrix in left.items():
+        for other, factor in right.items():
+            frequency = tuple(a + b for a, b in zip(one, other, strict=True))
+            product[frequency] = product.get(frequency, 0) + matrix @ factor
+    return _without_zeros(product)
+
+
+def adjoint(spectrum: Spectrum) -> Spectrum:
+    """Return the spectrum of the conjugate transpose."""
+    return {tuple(-n for n in frequency): m.conj().T for frequency, m in spectrum.items()}
+
+
+def _without_zeros(spectrum: Spectrum) -> Spectrum:
+    return {frequency: m for frequency, m in spectrum.items() if np.abs(m).max() > _ZERO}
+
+
+@dataclass(frozen=True, eq=False)
+class Basis:
+    """The real waves behind the products of some spectra.
+
+    The wave of `frequencies[j]` is e^{i f.x} = cos(c.x) + i s sin(c.x), where c = s f is the
+    canonical one of f and -f. The features are the cosines of all distinct c, then the sines of
+    all but c = 0.
+    """
+
+    frequencies: NDArray[np.int64]  # (waves, axes)
+
+    @classmethod
+    def of(cls, spectra: Sequence[Spectrum], axes: Axes) -> Basis:
+        """Return the basis of a product of spectra, the last varying fastest."""
+        start = np.zeros((1, len(axes.pairs)), dtype=np.int64)
+
+        def extend(total: NDArray[np.int64], spectrum: Spectrum) -> NDArray[np.int64]:
+            own = np.array(list(spectrum), dtype=np.int64)
+            summed: NDArray[np.int64] = total[:, None] + own.reshape(len(spectrum), -1)
+            return summed.reshape(len(total) * len(spectrum), -1)
+
+        return cls(reduce(extend, spectra, start))
+
+    @cached_property
+    def signs(self) -> NDArray[np.int64]:
+        """The s of each wave, shape `(waves,)`."""
+        if not self.frequencies.shape[1]:
+            return np.ones(len(self.frequencies), dtype=np.int64)
+        first = (self.frequencies != 0).argmax(1)
+        leading = np.take_along_axis(self.frequencies, first[:, None], 1)[:, 0]
+        return np.where(leading < 0, -1, 1)
+
+    @cached_property
+    def _distinct(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        rows, place = np.unique(self.frequencies * self.signs[:, None], axis=0, return_inverse=True)
+        return rows, place.reshape(-1)
+
+    @property
+    def size(self) -> int:
+        """The number of features."""
+        rows, _ = self._distinct
+        return len(rows) + int(rows.any(1).sum())
+
+    def features(self, builder: Builder, axes: Axes) -> Value:
+        """Append the features, shape `(batch, size)`; sin t is written cos(t - pi/2)."""
+        rows, _ = self._distinct
+        moving = rows[rows.any(1)]
+        if not len(moving):
+            zero = builder.reshape(builder.sum(builder.parameters, 1), (None, 1))
+            return builder.cos(builder.multiply(zero, builder.constant(np.zeros((1, 1)))))
+        turns = np.concatenate([rows, moving]) @ axes.radians(builder.parameters.shape[1] or 0)
+        phases = np.repeat([0, -np.pi / 2], [len(rows), len(moving)])[None]
+        theta = builder.matmul(builder.parameters, builder.constant(turns.T))
+        return builder.cos(builder.add(theta, builder.constant(phases)))
+
+    def on_features(self, coefficients: Matrix) -> Matrix:
+        """Return the coefficients of the features for those of the waves, along the first axis."""
+        rows, place = self._distinct
+        moves = rows.any(1)
+        cosines = np.zeros((len(rows), *coefficients.shape[1:]), dtype=np.complex128)
+        sines = np.zeros_like(cosines)
+        np.add.at(cosines, place, coefficients)
+        signs = self.signs.reshape(-1, *(1,) * (coefficients.ndim - 1))
+        np.add.at(sines, place, 1j * signs * coefficients)
+        return np.concatenate([cosines, sines[moves]])

@@ -1,0 +1,38 @@
+"""The passes in their order, run until nothing changes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from hybridx.circuit import Circuit, check
+from hybridx.passes.light_cone import light_cone
+from hybridx.passes.merge_rotations import merge_rotations
+
+# The cone first: it may drop the gate that keeps two rotations apart, and never the reverse.
+PASSES: tuple[Callable[[Circuit], Circuit], ...] = (light_cone, merge_rotations)
+
+LIMIT = 10  # rounds; two suffice today, one to work and one to see that nothing is left
+
+
+def run_passes(circuit: Circuit) -> Circuit:
+    """Run all passes in order, again and again until the circuit stays as it is.
+
+    Promise: equal on measured outputs.
+
+    Raises:
+        IllFormedCircuitError: the circuit breaks a law.
+        RuntimeError: it still changes after `LIMIT` rounds, which is a fault of a pass.
+
+    Example:
+        >>> from hybridx.circuit import parse, show
+        >>> show(run_passes(parse("RX 0 p[0]; CNOT 1 2; RX 0 0.5; RX 0 -0.25; expval Z0")))
+        'RX 0 (p[0] + 0.25); expval Z0'
+    """
+    check(circuit)
+    for _ in range(LIMIT):
+        before = circuit
+        for one in PASSES:
+            circuit = one(circuit)
+        if circuit == before:
+            return check(circuit)
+    raise RuntimeError(f"the passes still change the circuit after {LIMIT} rounds")

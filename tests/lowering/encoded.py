@@ -1,0 +1,59 @@
+"""Circuits for the strategies: parameters first, and shallow ones with small light cones."""
+
+import msgspec
+import numpy as np
+from hypothesis import strategies as st
+
+from hybridx.circuit import Apply, Circuit, Expectation, Parameter, PauliTerm
+from tests.circuits import measurements, operations, unitaries
+
+
+@st.composite
+def encoded(draw, max_wires=4, measured=measurements):
+    """Gates with parameters on single wires, then constant gates on any."""
+    wires = draw(st.integers(1, max_wires))
+    parameters = draw(st.integers(0, 3))
+    first = [
+        msgspec.structs.replace(operation, wires=(wire,))
+        for wire in range(wires)
+        for operation in draw(st.lists(operations(1, parameters), max_size=3))
+    ]
+    then = draw(st.lists(st.one_of(operations(wires, 0), unitaries(wires)), max_size=8))
+    return Circuit(
+        wires=wires,
+        parameters=parameters,
+        operations=(*draw(st.permutations(first)), *then),
+        measurements=tuple(draw(st.lists(measured(wires), min_size=1, max_size=3))),
+    )
+
+
+def strongly_entangling(wires, layers=3, rotation="RY"):
+    """AngleEmbedding, StronglyEntanglingLayers and <Z> on every wire."""
+    rng = np.random.default_rng(wires)
+    gates = [Apply(rotation, (wire,), Parameter(wire)) for wire in range(wires)]
+    for layer in range(layers):
+        for wire in range(wires):
+            angles = rng.uniform(0, 2 * np.pi, 3).tolist()
+            gates += [
+                Apply(name, (wire,), angle)
+                for name, angle in zip(("RZ", "RY", "RZ"), angles, strict=True)
+            ]
+        reach = layer % (wires - 1) + 1
+        gates += [Apply("CNOT", (wire, (wire + reach) % wires)) for wire in range(wires)]
+    return Circuit(wires, wires, tuple(gates), _means(wires))
+
+
+def brickwork(wires, layers=2):
+    """Nearest neighbours meet in layers; <Z> on every wire."""
+    rng = np.random.default_rng(wires)
+    gates = [Apply("RY", (wire,), Parameter(wire)) for wire in range(wires)]
+    for layer in range(layers):
+        angles = rng.uniform(0, 2 * np.pi, wires).tolist()
+        gates += [Apply("RX", (wire,), angle) for wire, angle in enumerate(angles)]
+        gates += [Apply("CZ", (wire, wire + 1)) for wire in range(layer % 2, wires - 1, 2)]
+    gates += [Apply("RX", (wire,), 0.7) for wire in range(wires)]
+    return Circuit(wires, wires, tuple(gates), _means(wires))
+
+
+def _means(wires):
+    return tuple(Expectation((PauliTerm(1.0, "Z", (wire,)),)) for wire in range(wires))

@@ -1,0 +1,166 @@
+"""Every strategy computes what the reference computes, and is chosen where it is cheap."""
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from hypothesis import given, settings
+from onnx import TensorProto, helper
+
+from hybridx.circuit import parse, result_count, simulate
+from hybridx.emit import emit_body
+from hybridx.errors import CircuitTooLargeError, IllFormedCircuitError, OptionError
+from hybridx.lowering import STRATEGIES, Constant, choose, run
+from tests.circuits import circuits, expectations, inputs
+from tests.lowering.encoded import brickwork, encoded, strongly_entangling
+from tests.tolerances import EXACT, FLOAT32
+
+NAMES = [strategy.name for strategy in STRATEGIES]
+
+
+def applicable(circuit):
+    return [one.strategy for one in choose(circuit).candidates if one.cost is not None]
+
+
+def assert_agrees(circuit, name):
+    parameters = inputs(circuit, batch=3)
+    expected = simulate(circuit, parameters)
+    program = choose(circuit, name).program
+    scale = np.abs(expected).max(initial=1.0)
+    np.testing.assert_allclose(run(program, parameters), expected, atol=EXACT * scale)
+    narrow = run(program, parameters.astype(np.float32))
+    assert narrow.dtype == np.float32
+    np.testing.assert_allclose(narrow, expected, atol=FLOAT32 * scale)
+
+
+@settings(max_examples=100, deadline=None)
+@given(encoded())
+def test_every_strategy_agrees_where_parameters_come_first(circuit):
+    for name in applicable(circuit):
+        assert_agrees(circuit, name)
+
+
+@settings(max_examples=50, deadline=None)
+@given(encoded(measured=expectations))
+def test_means_of_encoded_circuits_are_multilinear(circuit):
+    assert "multilinear" in applicable(circuit)
+    assert_agrees(circuit, "multilinear")
+
+
+@settings(max_examples=100, deadline=None)
+@given(circuits())
+def test_every_strategy_that_says_it_applies_agrees(circuit):
+    for name in applicable(circuit):
+        assert_agrees(circuit, name)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "RX 0 p[0]; CNOT 0 1; RZ 1 0.3; H 2; RY 2 p[1]; expval 0.5*X0@Y1 + Z1; expval Z2 + 3.0*I",
+        "RY 0 (2.0*p[0] + 0.5); adj RX 0 p[0]; RY 1 -1.0*p[1]; CZ 0 1; expval Y0; expval X0@Z1",
+        "parameters 1; RX 0 0.4; CNOT 0 1; expval Z1",
+        "RX 0 0.4; CNOT 0 1; expval Z1; expval Z0",
+    ],
+)
+@pytest.mark.parametrize("name", NAMES)
+def test_bodies_agree_in_onnx_runtime(text, name):
+    circuit = parse(text.replace("H ", "Hadamard "))
+    if name not in applicable(circuit):
+        pytest.skip("does not apply")
+    program = choose(circuit, name).program
+    nodes = emit_body(program, dtype=np.dtype("float32"), parameters="x", results="y")
+    graph = helper.make_graph(
+        nodes,
+        "body",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["batch", circuit.parameters])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["batch", result_count(circuit)])],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
+    onnx.checker.check_model(model)
+    session = onnxruntime.InferenceSession(model.SerializeToString())
+    # ONNX Runtime refuses to broadcast a constant state to no rows.
+    for batch in (1, 5) if name == "statevector" else (0, 1, 5):
+        parameters = inputs(circuit, batch)
+        (results,) = session.run(None, {"x": parameters.astype(np.float32)})
+        expected = simulate(circuit, parameters)
+        np.testing.assert_allclose(results, expected, atol=4 * FLOAT32)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("batch", [0, 1])
+def test_few_rows_give_few_rows(name, batch):
+    circuit = brickwork(6)
+    assert run(choose(circuit, name).program, inputs(circuit, batch)).shape == (batch, 6)
+
+
+@pytest.mark.parametrize("wires", [4, 5, 6, 8, 10])
+def test_embedding_and_entangling_layers_are_a_handful_of_steps(wires):
+    choice = choose(strongly_entangling(wires))
+    assert choice.strategy in ("multilinear", "unitary")
+    assert len(choice.program.steps) <= 20
+
+
+def test_counted_constants_are_those_of_the_program():
+    circuit = strongly_entangling(7)
+    for name in ("multilinear", "unitary"):
+        choice = choose(circuit, name)
+        counted = next(one.cost for one in choice.candidates if one.strategy == name)
+        assert constant_bytes(choice.program) == pytest.approx(counted.constant_bytes, rel=0.05)
+
+
+def test_a_wide_shallow_circuit_is_small():
+    choice = choose(brickwork(24))
+    assert choice.strategy == "cones"
+    assert constant_bytes(choice.program) < 200_000
+    assert len(choice.program.steps) < 150
+
+
+def test_cones_agree_where_they_overlap():
+    assert_agrees(brickwork(8), "cones")
+
+
+def test_words_of_one_mean_may_lie_in_different_cones():
+    circuit = parse("RX 0 p[0]; RX 1 p[1]; CNOT 1 2; expval 2.0*Z0 + 0.5*Z2 + 3.0*I; expval X1")
+    assert_agrees(circuit, "cones")
+
+
+def test_every_strategy_says_why_it_does_not_apply():
+    choice = choose(parse("CNOT 0 1; RX 1 p[0]; expval Z1"))
+    assert choice.strategy == "statevector"
+    reasons = {one.strategy: one.reason for one in choice.candidates}
+    assert reasons["multilinear"] == "a parameter enters after wires have met"
+    assert reasons["cones"] == "all results need the same light cone"
+
+
+def test_a_strategy_can_be_forced_only_where_it_applies():
+    circuit = parse("CNOT 0 1; RX 1 p[0]; expval Z1")
+    assert choose(circuit, "statevector").strategy == "statevector"
+    with pytest.raises(OptionError) as raised:
+        choose(circuit, "multilinear")
+    assert raised.value.choices == "statevector"
+
+
+def test_a_thousand_wires_are_counted_without_overflow():
+    text = "; ".join(f"RX {wire} p[{wire}]; RY {wire} p[{wire}]" for wire in range(1000))
+    links = "; ".join(f"CNOT {wire} {wire + 1}" for wire in range(999))
+    with pytest.raises(CircuitTooLargeError):
+        choose(parse(f"{text}; {links}; expval Z999; expval Z0"))
+    choice = choose(parse(f"{text}; expval Z999; expval Z0"))
+    assert choice.strategy == "cones"
+
+
+def test_a_circuit_that_is_too_large_is_refused():
+    ring = "; ".join(f"CNOT {wire} {(wire + 1) % 30}" for wire in range(30))
+    circuit = parse(f"{ring}; RX 0 p[0]; {ring}; expval Z0; expval Z1")
+    with pytest.raises(CircuitTooLargeError):
+        choose(circuit)
+
+
+def test_an_ill_formed_circuit_is_refused():
+    with pytest.raises(IllFormedCircuitError):
+        choose(parse("RX 0 p[0]; expval Z0; parameters 0"))
+
+
+def constant_bytes(program):
+    return sum(4 * step.array.size for step in program.steps if isinstance(step, Constant))

@@ -1,0 +1,31 @@
+"""Many random circuits over the whole language, three sources each. Minutes of work."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+
+from hybridx.circuit import simulate
+from hybridx.lowering import STRATEGIES, choose, run
+from hybridx.passes import run_passes
+from tests import pennylane_oracle
+from tests.circuits import circuits, inputs
+
+# Forty gates on eight wires in complex128.
+EXACT = 1e-11
+
+
+@pytest.mark.slow
+@settings(max_examples=2000)
+@given(circuits(max_wires=8, max_gates=40, max_parameters=6))
+def test_every_source_agrees(circuit):
+    parameters = inputs(circuit, batch=2)
+    expected = simulate(circuit, parameters)
+    np.testing.assert_allclose(pennylane_oracle.simulate(circuit, parameters), expected, atol=EXACT)
+    simple = run_passes(circuit)
+    names = [one.strategy for one in choose(simple).candidates if one.cost is not None]
+    assert set(names) <= {strategy.name for strategy in STRATEGIES}
+    for name in names:
+        actual = run(choose(simple, name).program, parameters)
+        np.testing.assert_allclose(actual, expected, atol=EXACT, err_msg=name)
