@@ -50,7 +50,7 @@ def model(tmp_path):
     """A file with two circuits."""
     nodes = [(TURN, ("x",), "turned"), (MIX, ("turned",), "y")]
     path = tmp_path / "model.onnx"
-    path.write_bytes(build(nodes, ["y"]).content)
+    path.write_bytes(build(nodes, [("y", ["batch", 2])]).content)
     return path
 
 
