@@ -54,20 +54,24 @@ def test_every_strategy_that_says_it_applies_agrees(circuit):
         assert_agrees(circuit, name)
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "RX 0 p[0]; CNOT 0 1; RZ 1 0.3; H 2; RY 2 p[1]; expval 0.5*X0@Y1 + Z1; expval Z2 + 3.0*I",
+BODIES = [
+    parse(text)
+    for text in (
+        "RX 0 p[0]; CNOT 0 1; RZ 1 0.3; Hadamard 2; RY 2 p[1];"
+        "expval 0.5*X0@Y1 + Z1; expval Z2 + 3.0*I",
         "RY 0 (2.0*p[0] + 0.5); adj RX 0 p[0]; RY 1 -1.0*p[1]; CZ 0 1; expval Y0; expval X0@Z1",
         "parameters 1; RX 0 0.4; CNOT 0 1; expval Z1",
         "RX 0 0.4; CNOT 0 1; expval Z1; expval Z0",
-    ],
+    )
+]
+
+
+@pytest.mark.parametrize(
+    ("circuit", "name"),
+    [(circuit, name) for circuit in BODIES for name in applicable(circuit)],
+    ids=lambda value: value if isinstance(value, str) else f"{value.wires} wires",
 )
-@pytest.mark.parametrize("name", NAMES)
-def test_bodies_agree_in_onnx_runtime(text, name):
-    circuit = parse(text.replace("H ", "Hadamard "))
-    if name not in applicable(circuit):
-        pytest.skip("does not apply")
+def test_bodies_agree_in_onnx_runtime(circuit, name):
     program = choose(circuit, name).program
     nodes = emit_body(program, dtype=np.dtype("float32"), parameters="x", results="y")
     graph = helper.make_graph(
