@@ -133,7 +133,10 @@ def test_inspect_shows_the_circuit(model, folder):
     shown = command("inspect", model, folder=folder)
     assert shown.code == 0
     assert circuit["name"] in shown.out
-    assert circuit["text"] in shown.out
+    picture = circuit["picture"].splitlines()
+    assert len(picture) >= circuit["wires"]
+    assert all(line in shown.out for line in picture)
+    assert f"* {circuit['strategy']}:" in shown.out
 
 
 def labelled(expected):
