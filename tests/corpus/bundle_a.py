@@ -1,6 +1,6 @@
 """A: a TorchLayer on a batch, with the templates and gates that most people use."""
 
-# ruff: noqa: UP008 - many authors write so, and so the corpus does
+# ruff: noqa: N812, UP008 - many authors write so, and so the corpus does
 
 import math
 

@@ -229,7 +229,7 @@ def main() -> None:
     parser.add_argument("--timeout", type=float, default=TIMEOUT, help="seconds for one case")
     options = parser.parse_args()
     chosen = [c for c in CASES if not options.names or {c.name, c.bundle} & {*options.names}]
-    import hybridx.parity.eager  # noqa: F401  (before the fork, so that workers start quickly)
+    import hybridx.parity.eager  # before the fork, so that workers start quickly
 
     if not options.eager:
         import hybridx.capture
