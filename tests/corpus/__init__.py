@@ -1,6 +1,16 @@
 """Small hybrid models as many people write them: what hybridx should export, or refuse by name."""
 
-from tests.corpus import bundle_a, bundle_b, bundle_c, bundle_d, bundle_e
+from tests.corpus import (
+    bundle_a,
+    bundle_b,
+    bundle_c,
+    bundle_d,
+    bundle_e,
+    bundle_f,
+    bundle_g,
+    refusals,
+    signatures,
+)
 from tests.corpus.case import Case
 
 CASES: tuple[Case, ...] = (
@@ -9,4 +19,8 @@ CASES: tuple[Case, ...] = (
     *bundle_c.CASES,
     *bundle_d.CASES,
     *bundle_e.CASES,
+    *bundle_f.CASES,
+    *bundle_g.CASES,
+    *signatures.CASES,
+    *refusals.CASES,
 )
