@@ -1,0 +1,163 @@
+"""`docs/support.md`, made from the tables, so that it says what the tests have seen."""
+
+from __future__ import annotations
+
+import textwrap
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+import pennylane as qml
+
+from hybridx.circuit import GATES
+from hybridx.circuit.gate import Gate, Matrix
+from hybridx.circuit.gates import PAULIS
+from tests.support.agreement import DATA
+from tests.support.examples import EXAMPLES
+from tests.support.names import MEASUREMENTS, NAMES, OPERATORS, TEMPLATES
+from tests.support.reasons import PENDING, REASONS
+
+PATH = Path(__file__).parents[2] / "docs" / "support.md"
+
+MEASURED = {
+    "ExpectationMP": ("`qml.expval`", "a mean value", "one real number"),
+    "VarianceMP": ("`qml.var`", "a variance", "one real number"),
+    "ProbabilityMP": ("`qml.probs`", "of wires, or of an observable", "2^wires real numbers"),
+    "StateMP": ("`qml.state`", "all amplitudes", "2^wires complex numbers"),
+    "DensityMatrixMP": ("`qml.density_matrix`", "of some wires", "2^wires × 2^wires complex"),
+    "PurityMP": ("`qml.purity`", "Tr(ρ²) of some wires", "one real number"),
+    "VnEntropyMP": ("`qml.vn_entropy`", "−Tr(ρ log ρ) of some wires", "one real number"),
+    "MutualInfoMP": ("`qml.mutual_info`", "between two sets of wires", "one real number"),
+}
+"""How users write a measurement, what it is, what it gives."""
+
+
+def title() -> str:
+    """Return the heading and how to read the rest."""
+    return """\
+# What hybridx supports
+
+Everything in PennyLane's own lists of operators, templates and measurements stands here, either
+as supported or with the reason why not. Each supported name is captured, lowered and compared with
+PennyLane by the tests, and this page is generated from them.
+"""
+
+
+def measurements() -> str:
+    """Return the table of what a circuit may return."""
+    rows = [row for name, row in MEASURED.items() if name not in PENDING]
+    return f"## Measurements\n\n{_table(('PennyLane', 'what', 'result'), rows)}"
+
+
+def gates() -> str:
+    """Return the rows of the gate table."""
+    rows = [
+        (f"`{gate.name}`{_aliases(gate.name)}", str(gate.wires), _formula(gate))
+        for gate in GATES.values()
+    ]
+    return f"""\
+## Gates
+
+Each is one row of the gate table; its adjoint and every controlled version are rows too. A, B and
+C are constant matrices, θ is the angle: a number, a weight or data.
+
+{_table(("gate", "wires", "matrix"), rows)}"""
+
+
+def others() -> str:
+    """Return the operators without a row, and the observables."""
+    supported = [n for n in OPERATORS if n in EXAMPLES and n not in PENDING and n not in TEMPLATES]
+    observables = [name for name in supported if _is_observable(name)]
+    rest = [name for name in supported if name not in GATES and name not in observables]
+    return f"""\
+## Operators that decompose
+
+PennyLane's own rules write them in the gates above, or they are taken as matrices.
+
+{_listed(rest)}
+
+## Observables
+
+Products, sums and multiples of Pauli operators, and
+
+{_listed(observables)}
+"""
+
+
+def templates() -> str:
+    """Return the templates."""
+    return (
+        f"## Templates\n\n{_listed(n for n in TEMPLATES if n in EXAMPLES and n not in PENDING)}\n"
+    )
+
+
+def refused() -> str:
+    """Return what is not supported, by reason."""
+    by_reason: dict[str, list[str]] = defaultdict(list)
+    for name in PENDING:
+        by_reason["not yet"].append(name)
+    for name, reason in REASONS.items():
+        by_reason[reason].append(name)
+    rows = [(reason, _names(names)) for reason, names in by_reason.items()]
+    return f"## Not supported\n\n{_table(('reason', 'names'), rows)}"
+
+
+# The second part, which models are supported, comes behind these.
+SECTIONS: tuple[Callable[[], str], ...] = (
+    title, measurements, gates, others, templates, refused
+)  # fmt: skip
+
+
+def document() -> str:
+    """Return the whole page."""
+    return "\n".join(section() for section in SECTIONS)
+
+
+def _is_observable(name: str) -> bool:
+    with qml.queuing.AnnotatedQueue():
+        done = EXAMPLES[name].apply(DATA)
+    return isinstance(done, qml.measurements.MeasurementProcess)
+
+
+def _formula(gate: Gate) -> str:
+    """Return equation (1) of `docs/circuit.md` as it reads for a row."""
+    if gate.cosine is None or gate.sine is None:
+        return "constant"
+    turn = {0.5: "θ/2", 1.0: "θ"}[gate.rate]
+    word = _pauli_word(1j * gate.sine)
+    if word is not None and np.array_equal(gate.cosine, np.eye(len(gate.cosine))):
+        return f"cos({turn}) I − i sin({turn}) {word}"
+    constant = "C + " if gate.constant.any() else ""
+    return f"{constant}cos({turn}) A + sin({turn}) B"
+
+
+def _pauli_word(matrix: Matrix) -> str | None:
+    wires = len(matrix).bit_length() - 1
+    for letters in product(PAULIS, repeat=wires):
+        word = np.eye(1)
+        for letter in letters:
+            word = np.kron(word, PAULIS[letter])
+        if np.array_equal(word, matrix):
+            return "".join(letters)
+    return None
+
+
+def _aliases(name: str) -> str:
+    aliases = ", ".join(f"`{alias}`" for alias in sorted(NAMES[name]))
+    return f" ({aliases})" if aliases else ""
+
+
+def _names(names: Iterable[str]) -> str:
+    shown = {name: name.removesuffix("MP") if name in MEASUREMENTS else name for name in names}
+    return ", ".join(f"`{shown[name]}`{_aliases(name)}" for name in sorted(shown))
+
+
+def _listed(names: Iterable[str]) -> str:
+    return textwrap.fill(_names(names), 100, break_long_words=False)
+
+
+def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
+    lines = [head, tuple("---" for _ in head), *rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)

@@ -1,0 +1,75 @@
+"""Everything in PennyLane's lists works as `docs/support.md` says, or is named with a reason."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import hybridx
+from tests.support import document
+from tests.support.agreement import DATA, Circuit, compiled, eager
+from tests.support.examples import EXAMPLES, UNSEEN, nothing, on
+from tests.support.names import MEASUREMENTS, NAMES, OPERATORS, TEMPLATES
+from tests.support.reasons import PENDING, REASONS
+
+# PennyLane 0.45 multiplies tensors by NumPy's numbers the old way.
+pytestmark = pytest.mark.filterwarnings("ignore:__array_wrap__:DeprecationWarning")
+
+SUPPORTED = [name for name in EXAMPLES if name not in PENDING]
+
+# A Python number among the angles is rounded to float32 while tracing, 3e-8 of each: measured
+# 7e-8 for the worst example (SISWAP), 1e-15 for those without such numbers.
+ROUNDED = 5e-7
+
+# Another operator in the same place changes some probability by more.
+SEEN = 1e-3
+
+
+def test_every_name_is_in_exactly_one_table():
+    assert set(EXAMPLES) | set(REASONS) == set(NAMES)
+    assert set(EXAMPLES).isdisjoint(REASONS)
+    assert set(EXAMPLES) >= PENDING
+
+
+def test_the_lists_are_pennylanes():
+    # PennyLane 0.45 has 200 operators under 209 names, and more that only its modules name.
+    assert len(OPERATORS) > 200
+    assert set(OPERATORS) >= TEMPLATES
+    assert len(TEMPLATES) > 50
+    assert NAMES["Hadamard"] == {"H"}
+    assert set(MEASUREMENTS) == set(document.MEASURED) | (set(REASONS) & set(MEASUREMENTS))
+
+
+@pytest.mark.parametrize("name", SUPPORTED)
+def test_an_example_agrees_with_pennylane(name):
+    expected, actual = eager(EXAMPLES[name]), compiled(EXAMPLES[name])
+    assert actual.dtype == expected.dtype
+    np.testing.assert_allclose(actual, expected, rtol=0, atol=ROUNDED)
+
+
+@pytest.mark.parametrize("name", [n for n in SUPPORTED if n in OPERATORS])
+def test_the_probe_sees_the_operator(name):
+    example = EXAMPLES[name]
+    without = eager(on(example.wires, nothing, example.probed))
+    expected = eager(example)
+    unseen = expected.shape == without.shape and abs(expected - without).max() < SEEN
+    assert unseen == (name in UNSEEN)
+
+
+@pytest.mark.parametrize("name", sorted(PENDING))
+def test_what_is_pending_is_refused(name):
+    """If it is not, it works now: take its name out of `PENDING` and write the page anew."""
+    assert eager(EXAMPLES[name]).isfinite().all()
+    with pytest.raises(hybridx.HybridxError):
+        compiled(EXAMPLES[name])
+
+
+@pytest.mark.parametrize("name", ["DensityMatrixMP", "MidMeasure", "Select", "StatePrep"])
+def test_a_whole_file_agrees_too(name, tmp_path):
+    report = hybridx.export(Circuit(EXAMPLES[name]), (DATA.float(),), tmp_path / "m.onnx")
+    assert report.verification.worst <= report.verification.tolerance
+
+
+def test_the_page_is_what_the_tables_say():
+    written = document.PATH.read_text(encoding="utf-8")
+    assert written == document.document(), "python -m tests.support writes it"
