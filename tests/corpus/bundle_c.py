@@ -864,6 +864,41 @@ class TokensByLoop(nn.Module):
         return self.fc(torch.stack(out).float())
 
 
+class ThreeRowsByName(nn.Module):
+    """A triplet: the batch is unpacked into anchor, positive and negative."""
+
+    def __init__(self):
+        super().__init__()
+        self.w = Parameter(torch.randn(2))
+        self.circuit = ry_circuit(2)
+
+    def embed(self, row):
+        return torch.stack(self.circuit(row, self.w))
+
+    def forward(self, triplet):
+        anchor, positive, negative = triplet
+        near = (self.embed(anchor) - self.embed(positive)).pow(2).sum()
+        far = (self.embed(anchor) - self.embed(negative)).pow(2).sum()
+        return F.relu(near - far + 0.5)
+
+
+class BatchSizeOfConfig(nn.Module):
+    """The batch size is a constant of the training script."""
+
+    BATCH_SIZE = 3
+
+    def __init__(self):
+        super().__init__()
+        self.q = angle_layer(2)
+        self.hidden = torch.zeros(self.BATCH_SIZE, 2)
+
+    def forward(self, x):
+        h = self.hidden
+        for t in range(x.shape[1]):
+            h = self.q(x[:, t].reshape(self.BATCH_SIZE, 2) + h)
+        return h
+
+
 CASES = (
     Case("layer_in_comprehension", "C", LayerInComprehension, (normal(3, 4),)),
     Case("layer_in_loop", "C", LayerInLoop, (normal(3, 2),)),
@@ -904,5 +939,7 @@ CASES = (
     Case("siamese", "C", Siamese, (normal(3, 3), uniform(3, 3))),
     Case("autoencoder", "C", Autoencoder, (normal(3, 6),)),
     Case("gated_mixture", "C", GatedMixture, (normal(3, 2),)),
+    Case("three_rows_by_name", "C", ThreeRowsByName, (normal(3, 2),), batch="fixed"),
+    Case("batch_size_of_config", "C", BatchSizeOfConfig, (normal(3, 2, 2),), batch="fixed"),
     Case("tokens_by_loop", "C", TokensByLoop, (integers(7, 3, 3),)),
 )
