@@ -486,6 +486,17 @@ class DeviceFailedError(DeviceError):
     reason: str
 
 
+@dataclass(eq=False)
+class NoNoiseError(DeviceError):
+    """A circuit has a channel and the device none."""
+
+    code = "HX504"
+    summary = "device {name!r} cannot run a circuit with a noise channel: {reason}"
+    remedy = "choose --device default.mixed, or onnx"
+    name: str
+    reason: str
+
+
 # --- parity --------------------------------------------------------------------------------------
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import msgspec
 import numpy as np
 from hypothesis import strategies as st
 
 from hybridx.circuit import (
     GATES,
     Apply,
+    Channel,
     Circuit,
     DensityMatrix,
     Expectation,
@@ -87,6 +89,21 @@ def preparations(draw, wires):
 
 
 @st.composite
+def channels(draw, wires):
+    """Random constant Kraus operators: blocks of a random isometry."""
+    order = draw(st.permutations(range(wires)))
+    count = draw(st.integers(1, min(2, wires)))
+    kraus = draw(st.integers(1, 4))
+    rng = np.random.default_rng(draw(st.integers(0, 99)))
+    tall = rng.standard_normal((2, kraus * 2**count, 2**count))
+    is_complex = draw(st.booleans())
+    isometry, _ = np.linalg.qr(tall[0] + 1j * tall[1] if is_complex else tall[0])
+    flat = isometry.reshape(-1)
+    imaginary = tuple(flat.imag.tolist()) if is_complex else ()
+    return Channel(tuple(order[:count]), tuple(flat.real.tolist()), imaginary)
+
+
+@st.composite
 def measurements(draw, wires):
     chosen = tuple(draw(st.permutations(range(wires)))[: draw(st.integers(1, wires))])
     sums = st.lists(terms(wires), min_size=1, max_size=3).map(tuple)
@@ -116,6 +133,22 @@ def circuits(draw, max_wires=4, max_gates=12, max_parameters=3, measured=measure
         measurements=tuple(draw(st.lists(measured(wires), min_size=1, max_size=3))),
         shots=draw(st.none() | st.integers(1, 1000)),
     )
+
+
+@st.composite
+def noisy(draw, max_wires=3, max_gates=10, max_parameters=3):
+    """Circuits with at least one channel, anywhere behind what is prepared."""
+    plain = draw(circuits(max_wires, max_gates, max_parameters, measured=mixed_measurements))
+    operations = list(plain.operations)
+    first = sum(isinstance(operation, Prepare) for operation in operations)
+    for channel in draw(st.lists(channels(plain.wires), min_size=1, max_size=4)):
+        operations.insert(draw(st.integers(first, len(operations))), channel)
+    return msgspec.structs.replace(plain, operations=tuple(operations))
+
+
+def mixed_measurements(wires):
+    """What a density matrix has: everything but amplitudes."""
+    return measurements(wires).filter(lambda measurement: not isinstance(measurement, State))
 
 
 def expectations(wires):

@@ -1,10 +1,11 @@
-"""A circuit run by PennyLane's default.qubit, built here without the project's own bridge."""
+"""A circuit run by PennyLane's own simulators, built here without the project's own bridge."""
 
 import numpy as np
 import pennylane as qml
 
 from hybridx.circuit import (
     Apply,
+    Channel,
     DensityMatrix,
     Expectation,
     Parameter,
@@ -14,6 +15,7 @@ from hybridx.circuit import (
     State,
     Unitary,
     Variance,
+    has_channel,
 )
 
 
@@ -23,7 +25,9 @@ def simulate(circuit, parameters):
 
 
 def _run(circuit, row):
-    @qml.qnode(qml.device("default.qubit", wires=circuit.wires))
+    name = "default.mixed" if has_channel(circuit) else "default.qubit"
+
+    @qml.qnode(qml.device(name, wires=circuit.wires))
     def quantum():
         for operation in circuit.operations:
             _apply(operation, row)
@@ -61,6 +65,10 @@ def _apply(operation, row):
         case Unitary():
             size = 2 ** len(operation.wires)
             qml.QubitUnitary(_complex(operation, row).reshape(size, size), wires=operation.wires)
+        case Channel():
+            size = 2 ** len(operation.wires)
+            matrices = _complex(operation, row).reshape(-1, size, size)
+            qml.QubitChannel(list(matrices), wires=operation.wires)
         case Prepare():
             qml.StatePrep(_complex(operation, row), wires=operation.wires)
 

@@ -6,13 +6,17 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pennylane as qml
 import torch
 from torch import Tensor
 
 from hybridx.circuit import (
+    CHANNEL_WIRES,
     GATES,
+    KRAUS,
     Apply,
+    Channel,
     DensityMatrix,
     Expectation,
     Measurement,
@@ -40,11 +44,13 @@ class Translator:
         wires: PennyLane's wire labels, numbered.
         slot: takes a real angle as PennyLane holds it, says which parameter stands for it.
         layer: where the tape comes from, for messages.
+        is_mixed: what the device calls a state is a density matrix.
     """
 
     wires: dict[Any, int]
     slot: Callable[[Any], Parameter]
     layer: str
+    is_mixed: bool = False
 
     def operations(self, operators: Sequence[Any]) -> tuple[Operation, ...]:
         """Return the operators of a tape, decomposed by PennyLane's rules where need be.
@@ -76,7 +82,7 @@ class Translator:
             case qml.measurements.DensityMatrixMP():
                 return DensityMatrix(wires)
             case qml.measurements.StateMP():
-                return State()
+                return DensityMatrix(wires) if self.is_mixed else State()
             case qml.measurements.PurityMP():
                 return Purity(wires)
             case _:
@@ -125,6 +131,8 @@ class Translator:
             yield gate
         elif isinstance(operator, qml.QubitUnitary):
             yield Unitary(self._numbers(operator.wires), *self._entries(operator.data[0], 2))
+        elif isinstance(operator, qml.operation.Channel):
+            yield self._channel(operator)
         elif isinstance(operator, qml.StatePrep) and not touched & set(operator.wires):
             yield Prepare(self._numbers(operator.wires), *self._entries(operator.data[0], 1))
         elif operator.has_decomposition and depth < _MAX_DEPTH:
@@ -137,6 +145,28 @@ class Translator:
             yield Unitary(self._numbers(operator.wires), *self._entries(matrix, 2))
         else:
             raise UnsupportedOperatorError(self.layer, operator.name)
+
+    def _channel(self, operator: Any) -> Channel:
+        """Return noise by its Kraus operators; where they are numbers they need no slots."""
+        try:
+            kraus = _kraus(operator)
+        except (RuntimeError, TypeError) as error:
+            # ThermalRelaxationError, for one, decides by its times which operators it has.
+            strengths = f"{operator.name} with strengths that are computed"
+            raise UnsupportedOperatorError(self.layer, strengths) from error
+        if len(operator.wires) > CHANNEL_WIRES or len(kraus) > KRAUS:
+            size = f"{len(kraus)} Kraus operators on {len(operator.wires)} wires"
+            raise UnsupportedOperatorError(self.layer, f"{operator.name} of {size}")
+        wires = self._numbers(operator.wires)
+        if not any(isinstance(matrix, Tensor) for matrix in kraus):
+            flat = np.asarray(kraus, dtype=np.complex128).reshape(-1)
+            imaginary = tuple(flat.imag.tolist()) if flat.imag.any() else ()
+            return Channel(wires, tuple(flat.real.tolist()), imaginary)
+        tensors = [torch.as_tensor(matrix) for matrix in kraus]
+        # Matrices of one channel differ in their dtypes (PennyLane 0.45).
+        if any(tensor.is_complex() for tensor in tensors):
+            tensors = [tensor.to(torch.complex128) for tensor in tensors]
+        return Channel(wires, *self._entries(torch.stack(tensors), 3))
 
     def _gate(self, operator: Any) -> Apply | None:
         """Return the operator as one row of the table, adjoint and controlled, or None."""
@@ -173,7 +203,7 @@ class Translator:
     def _entries(
         self, values: Any, dimensions: int
     ) -> tuple[tuple[Parameter, ...], tuple[Parameter, ...]]:
-        """Return slots for all entries of a vector or a matrix: real parts, imaginary parts."""
+        """Return slots for all entries of a vector or matrices: real parts, imaginary parts."""
         tensor = torch.as_tensor(values)
         flat = tensor.reshape(*tensor.shape[: tensor.dim() - dimensions], -1)
         if not flat.is_complex():
@@ -182,3 +212,14 @@ class Translator:
 
     def _slots(self, flat: Tensor) -> tuple[Parameter, ...]:
         return tuple(self.slot(flat[..., index]) for index in range(flat.shape[-1]))
+
+
+def _kraus(channel: Any) -> Sequence[Any]:
+    """Return the Kraus operators of a channel: arrays, or tensors where a strength is one."""
+    strength = channel.data[0]
+    if not (isinstance(channel, qml.PauliError) and isinstance(strength, Tensor)):
+        return list(channel.kraus_matrices())
+    # PennyLane 0.45 takes the root of a complex number here, for which ONNX has no operator.
+    _, word = channel.compute_kraus_matrices(1.0, **channel.hyperparameters)
+    kept, flipped = torch.sqrt(1 - strength), torch.sqrt(strength)
+    return [kept * torch.eye(len(word), dtype=kept.dtype), flipped * torch.as_tensor(word)]

@@ -54,10 +54,12 @@ def rehearsed(model: nn.Module) -> Iterator[list[torch.dtype]]:
 
     def call(qnode: Any, args: tuple[Any, ...], kwargs: dict[str, Any], layer: str) -> Any:
         _, tape = _queue(qnode, args, kwargs, layer)
-        translator = Translator(_wires(qnode, tape), Parameter, layer)
+        is_mixed = _is_mixed(qnode, layer)
+        translator = Translator(_wires(qnode, tape), Parameter, layer, is_mixed)
         for measured in tape.measurements:
             translator.measurement(measured)
-        _check_size(len(translator.wires), tape.batch_size or 1)
+        amplitudes = (4 if is_mixed else 2) ** len(translator.wires)
+        _check_size(len(translator.wires), amplitudes * (tape.batch_size or 1))
         returned = _ORIGINAL(qnode, *args, **kwargs)
         leaves, _ = qml.pytrees.flatten(returned)
         found = [leaf.dtype for leaf in leaves if isinstance(leaf, Tensor)]
@@ -81,7 +83,7 @@ def recorded(model: nn.Module, dtypes: Sequence[torch.dtype]) -> Iterator[Record
     def call(qnode: Any, args: tuple[Any, ...], kwargs: dict[str, Any], layer: str) -> Any:
         return _record(qnode, args, kwargs, recording, layer)
 
-    with _every_call(model, call), _amplitudes_by_torch():
+    with _every_call(model, call), _amplitudes_by_torch(), _strengths_unseen():
         yield recording
 
 
@@ -89,9 +91,9 @@ EAGER_BYTES = 4 * 2**30
 """The most that the eager model's own simulation may take for the example."""
 
 
-def _check_size(wires: int, rows: int) -> None:
+def _check_size(wires: int, amplitudes: int) -> None:
     """Refuse a simulation before PennyLane allocates anything for it."""
-    needed = 16 * 2**wires * rows  # complex128
+    needed = 16 * amplitudes  # complex128
     if needed > EAGER_BYTES:
         raise CircuitTooLargeError(wires, f"{needed / 2**30:.0f} GiB", f"{EAGER_BYTES >> 30} GiB")
 
@@ -125,6 +127,27 @@ def _amplitudes_by_torch() -> Iterator[None]:
         yield
     finally:
         qml.StatePrep._preprocess = original
+
+
+class _Math:
+    """PennyLane's `math` for which tensors are abstract: they have no values while tracing."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(qml.math, name)
+
+    def is_abstract(self, value: Any) -> bool:
+        return isinstance(value, Tensor) or bool(qml.math.is_abstract(value))
+
+
+@contextmanager
+def _strengths_unseen() -> Iterator[None]:
+    """While active, channels do not compare strengths that are tensors with 0 and 1."""
+    original = qml.ops.channel.np
+    qml.ops.channel.np = _Math()
+    try:
+        yield
+    finally:
+        qml.ops.channel.np = original
 
 
 @contextmanager
@@ -211,7 +234,7 @@ def _record(
         angles.append(torch.as_tensor(angle))
         return Parameter(len(angles) - 1)
 
-    translator = Translator(_wires(qnode, tape), slot, layer)
+    translator = Translator(_wires(qnode, tape), slot, layer, _is_mixed(qnode, layer))
     operations = translator.operations(tape.operations)
     circuit = Circuit(
         wires=len(translator.wires),
@@ -257,6 +280,17 @@ def _wires(qnode: Any, tape: Any) -> dict[Any, int]:
     kept = [label for label in known if measures_all or label in used]
     labels = kept + [label for label in used if label not in known]
     return {label: number for number, label in enumerate(labels or [0])}
+
+
+def _is_mixed(qnode: Any, layer: str) -> bool:
+    """Return whether the device's states are density matrices.
+
+    Raises:
+        UnsupportedOperatorError: it adds errors of its own to what is measured.
+    """
+    if getattr(qnode.device, "readout_err", None):
+        raise UnsupportedOperatorError(layer, "a device with readout errors")
+    return bool(qnode.device.name == "default.mixed")
 
 
 def _describe(qnode: Any, path: str) -> str:

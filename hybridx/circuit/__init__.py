@@ -4,6 +4,7 @@ from hybridx.circuit.check import check, faults
 from hybridx.circuit.circuit import (
     Angle,
     Apply,
+    Channel,
     Circuit,
     DensityMatrix,
     Expectation,
@@ -13,6 +14,7 @@ from hybridx.circuit.circuit import (
     PauliTerm,
     Prepare,
     Probabilities,
+    PureOperation,
     Purity,
     Result,
     State,
@@ -20,6 +22,7 @@ from hybridx.circuit.circuit import (
     Variance,
     angles_of,
     bind,
+    has_channel,
     result_count,
     result_layout,
     wires_of,
@@ -28,14 +31,18 @@ from hybridx.circuit.codec import decode, encode
 from hybridx.circuit.cone import cone_of, measured_wires, restrict
 from hybridx.circuit.gate import Gate, Matrix
 from hybridx.circuit.gates import GATES, row_of
+from hybridx.circuit.limits import CHANNEL_WIRES, KRAUS
 from hybridx.circuit.qasm import to_qasm
 from hybridx.circuit.reference import evaluate, simulate
 from hybridx.circuit.text import parse, show
 
 __all__ = [
+    "CHANNEL_WIRES",
     "GATES",
+    "KRAUS",
     "Angle",
     "Apply",
+    "Channel",
     "Circuit",
     "DensityMatrix",
     "Expectation",
@@ -47,6 +54,7 @@ __all__ = [
     "PauliTerm",
     "Prepare",
     "Probabilities",
+    "PureOperation",
     "Purity",
     "Result",
     "State",
@@ -60,6 +68,7 @@ __all__ = [
     "encode",
     "evaluate",
     "faults",
+    "has_channel",
     "measured_wires",
     "parse",
     "restrict",

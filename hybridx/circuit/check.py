@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import assert_never
+from typing import Final, assert_never
+
+import numpy as np
 
 from hybridx.circuit.circuit import (
     Angle,
     Apply,
+    Channel,
     Circuit,
     DensityMatrix,
     Expectation,
@@ -23,10 +26,15 @@ from hybridx.circuit.circuit import (
     Unitary,
     Variance,
     angles_of,
+    has_channel,
     wires_of,
 )
 from hybridx.circuit.gates import GATES
+from hybridx.circuit.limits import CHANNEL_WIRES, KRAUS
 from hybridx.errors import IllFormedCircuitError
+
+# Kraus operators may come from float32 weights: a sum of squares of numbers good to 6e-8.
+_COMPLETE: Final = 1e-5
 
 
 def check(circuit: Circuit) -> Circuit:
@@ -71,6 +79,8 @@ def _operation_faults(operation: Operation, circuit: Circuit) -> Iterator[str]:
             yield from _size_faults(4 ** len(wires), real, imaginary)
         case Prepare(wires, real, imaginary):
             yield from _size_faults(2 ** len(wires), real, imaginary)
+        case Channel():
+            yield from _channel_faults(operation)
         case _:
             assert_never(operation)
     yield from _wire_faults(wires_of(operation), circuit.wires)
@@ -108,6 +118,27 @@ def _size_faults(size: int, real: tuple[Angle, ...], imaginary: tuple[Angle, ...
         yield f"I11: it has {size} entries, not {len(real)} real and {len(imaginary)} imaginary"
 
 
+def _channel_faults(channel: Channel) -> Iterator[str]:
+    size, found = 4 ** len(channel.wires), len(channel.real)
+    if len(channel.wires) > CHANNEL_WIRES or found > KRAUS * size:
+        yield f"I13: a channel has at most {CHANNEL_WIRES} wires and {KRAUS} Kraus operators"
+        return
+    if found == 0 or found % size or len(channel.imaginary) not in (0, found):
+        entries = f"{found} real and {len(channel.imaginary)} imaginary"
+        yield f"I11: every Kraus operator has {size} entries, not {entries} together"
+        return
+    if any(isinstance(angle, Parameter) for angle in angles_of(channel)):
+        return
+    kraus = np.array(channel.real, dtype=np.complex128)
+    if channel.imaginary:
+        kraus = kraus + 1j * np.array(channel.imaginary, dtype=np.float64)
+    # One matrix above the other, so that one product sums them all.
+    tall = kraus.reshape(-1, 2 ** len(channel.wires))
+    error = np.abs(tall.conj().T @ tall - np.eye(tall.shape[1])).max()
+    if not error <= _COMPLETE:
+        yield f"I13: the squares of Kraus operators sum to the identity, not {error:.3g} beside it"
+
+
 def _measurement_faults(measurement: Measurement, circuit: Circuit) -> Iterator[str]:
     match measurement:
         case Expectation(terms) | Variance(terms):
@@ -118,7 +149,8 @@ def _measurement_faults(measurement: Measurement, circuit: Circuit) -> Iterator[
                 yield "I9: it measures at least one wire"
             yield from _wire_faults(wires, circuit.wires)
         case State():
-            return
+            if has_channel(circuit):
+                yield "I14: after a channel there is a density matrix, no state"
         case _:
             assert_never(measurement)
 

@@ -83,7 +83,27 @@ class Prepare(
     imaginary: tuple[Angle, ...] = ()
 
 
-Operation: TypeAlias = Apply | Unitary | Prepare
+PureOperation: TypeAlias = Apply | Unitary | Prepare
+"""What leaves a state vector a state vector."""
+
+
+class Channel(
+    msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, tag="channel"
+):
+    """Noise: rho becomes the sum of K rho K^dagger over some Kraus operators K.
+
+    Attributes:
+        wires: the first is the most significant of the matrices.
+        real: real parts of the entries, matrix after matrix, each row by row.
+        imaginary: imaginary parts, or empty where all are zero.
+    """
+
+    wires: tuple[int, ...]
+    real: tuple[Angle, ...]
+    imaginary: tuple[Angle, ...] = ()
+
+
+Operation: TypeAlias = PureOperation | Channel
 
 
 class PauliTerm(msgspec.Struct, frozen=True, forbid_unknown_fields=True, array_like=True):
@@ -116,7 +136,7 @@ class Probabilities(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag
 
 
 class State(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="state"):
-    """The amplitudes of all wires: complex."""
+    """The amplitudes of all wires: complex. Only without channels."""
 
 
 class DensityMatrix(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="density"):
@@ -192,8 +212,8 @@ def angles_of(operation: Operation) -> tuple[Angle, ...]:
     match operation:
         case Apply(angle=angle):
             return () if angle is None else (angle,)
-        case Unitary(_, real, imaginary) | Prepare(_, real, imaginary):
-            return real + imaginary
+        case Unitary() | Prepare() | Channel():
+            return operation.real + operation.imaginary
         case _:
             assert_never(operation)
 
@@ -201,6 +221,11 @@ def angles_of(operation: Operation) -> tuple[Angle, ...]:
 def wires_of(operation: Operation) -> tuple[int, ...]:
     """Return every wire that an operation touches, controls first."""
     return operation.controls + operation.wires if isinstance(operation, Apply) else operation.wires
+
+
+def has_channel(circuit: Circuit) -> bool:
+    """Return whether noise makes the state of a circuit a density matrix."""
+    return any(isinstance(operation, Channel) for operation in circuit.operations)
 
 
 def bind(circuit: Circuit, parameters: int, angle_of: Callable[[Parameter], Angle]) -> Circuit:
@@ -221,11 +246,11 @@ def bind(circuit: Circuit, parameters: int, angle_of: Callable[[Parameter], Angl
                 return msgspec.structs.replace(
                     operation, angle=None if angle is None else bound(angle)
                 )
-            case Unitary(_, real, imaginary) | Prepare(_, real, imaginary):
+            case Unitary() | Prepare() | Channel():
                 return msgspec.structs.replace(
                     operation,
-                    real=tuple(map(bound, real)),
-                    imaginary=tuple(map(bound, imaginary)),
+                    real=tuple(map(bound, operation.real)),
+                    imaginary=tuple(map(bound, operation.imaginary)),
                 )
             case _:
                 assert_never(operation)

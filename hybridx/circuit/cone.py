@@ -10,6 +10,7 @@ import numpy as np
 
 from hybridx.circuit.circuit import (
     Apply,
+    Channel,
     Circuit,
     DensityMatrix,
     Expectation,
@@ -83,7 +84,10 @@ def restrict(circuit: Circuit, measurements: Sequence[Measurement]) -> Circuit:
 
 
 def _preserves_norm(operation: Operation) -> bool:
-    """Return whether an operation surely cancels where nothing looks at its wires."""
+    """Return whether an operation surely cancels where nothing looks at its wires.
+
+    The Kraus operators of a channel, one above the other, are such an isometry too.
+    """
     if isinstance(operation, Apply):
         return True
     if any(isinstance(angle, Parameter) for angle in angles_of(operation)):
@@ -91,7 +95,7 @@ def _preserves_norm(operation: Operation) -> bool:
     entries = np.array(operation.real, dtype=np.complex128)
     if operation.imaginary:
         entries = entries + 1j * np.array(operation.imaginary, dtype=np.float64)
-    matrix = entries.reshape(-1, 2 ** len(operation.wires)).T
+    matrix = entries.reshape(-1, 2 ** len(operation.wires))
     if isinstance(operation, Prepare):
         matrix = entries.reshape(-1, 1)
     square = matrix.conj().T @ matrix
@@ -104,7 +108,7 @@ def _move_operation(operation: Operation, places: dict[int, int]) -> Operation:
         case Apply(controls=controls):
             moved = tuple(places[wire] for wire in controls)
             return msgspec.structs.replace(operation, wires=wires, controls=moved)
-        case Unitary() | Prepare():
+        case Unitary() | Prepare() | Channel():
             return msgspec.structs.replace(operation, wires=wires)
         case _:
             assert_never(operation)

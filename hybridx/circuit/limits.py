@@ -14,6 +14,8 @@ JSON_DEPTH: Final = 16  # ours is 7: the wires of a term
 WIRES: Final = 1_000  # far above what is compiled or run today, and 2**wires stays a small integer
 GATES: Final = 100_000  # one visit each by a dozen passes is seconds, not minutes
 PARAMETERS: Final = 100_000  # columns of the table that a circuit takes at run time
+CHANNEL_WIRES: Final = 4  # a map of density matrices on them has 65,536 numbers
+KRAUS: Final = 256  # as many as any channel on that many wires needs
 TERMS: Final = 100_000  # Pauli words over all measurements; molecules of 20 wires have about 10,000
 
 # A string, closed or not, so that brackets inside of it do not count; else one bracket.

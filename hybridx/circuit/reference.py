@@ -11,6 +11,7 @@ from hybridx.circuit.check import check
 from hybridx.circuit.circuit import (
     Angle,
     Apply,
+    Channel,
     Circuit,
     DensityMatrix,
     Expectation,
@@ -20,10 +21,13 @@ from hybridx.circuit.circuit import (
     PauliTerm,
     Prepare,
     Probabilities,
+    PureOperation,
     Purity,
     State,
     Unitary,
     Variance,
+    has_channel,
+    result_count,
     wires_of,
 )
 from hybridx.circuit.gate import Matrix
@@ -32,6 +36,8 @@ from hybridx.circuit.gates import PAULIS, row_of
 
 def simulate(circuit: Circuit, parameters: NDArray[np.floating]) -> NDArray[np.float64]:
     """Run a circuit on a batch of parameters, without any approximation but rounding.
+
+    A circuit with a channel is run on its density matrix, any other on its state.
 
     Args:
         circuit: a well-formed circuit.
@@ -49,9 +55,9 @@ def simulate(circuit: Circuit, parameters: NDArray[np.floating]) -> NDArray[np.f
         raise ValueError(
             f"parameters have shape {parameters.shape}, not (batch, {circuit.parameters})"
         )
-    rows = [_run(circuit, row) for row in np.asarray(parameters, dtype=np.float64)]
-    width = len(_measure_all(circuit, _zero_state(circuit.wires)))
-    return np.array(rows, dtype=np.float64).reshape(len(parameters), width)
+    run = _run_mixed if has_channel(circuit) else _run
+    rows = [run(circuit, row) for row in np.asarray(parameters, dtype=np.float64)]
+    return np.array(rows, dtype=np.float64).reshape(len(parameters), result_count(circuit))
 
 
 def evaluate(angle: Angle, row: NDArray[np.float64]) -> float:
@@ -68,11 +74,36 @@ def evaluate(angle: Angle, row: NDArray[np.float64]) -> float:
 def _run(circuit: Circuit, row: NDArray[np.float64]) -> NDArray[np.float64]:
     state = _zero_state(circuit.wires)
     for operation in circuit.operations:
+        assert not isinstance(operation, Channel)
         state = _apply(_matrix(operation, row), wires_of(operation), state)
-    return _measure_all(circuit, state)
+    return np.concatenate([_measure(measurement, state) for measurement in circuit.measurements])
 
 
-def _matrix(operation: Operation, row: NDArray[np.float64]) -> Matrix:
+def _run_mixed(circuit: Circuit, row: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the results by way of rho, `(2, ..., 2)`: an axis a wire for rows, then for columns.
+
+    Every operation is rho -> sum of K rho K^dagger; a pure one has a single K.
+    """
+    rho = _zero_state(2 * circuit.wires)
+    for operation in circuit.operations:
+        wires = wires_of(operation)
+        columns = tuple(circuit.wires + wire for wire in wires)
+        rho = np.sum(
+            [_apply(K.conj(), columns, _apply(K, wires, rho)) for K in _kraus(operation, row)],
+            axis=0,
+        )
+    return np.concatenate([_measure_mixed(m, rho) for m in circuit.measurements])
+
+
+def _kraus(operation: Operation, row: NDArray[np.float64]) -> Matrix:
+    """Return the Kraus operators of an operation, shape `(K, 2**wires, 2**wires)`."""
+    if isinstance(operation, Channel):
+        size = 2 ** len(operation.wires)
+        return _complex(operation.real, operation.imaginary, row).reshape(-1, size, size)
+    return _matrix(operation, row)[None]
+
+
+def _matrix(operation: PureOperation, row: NDArray[np.float64]) -> Matrix:
     match operation:
         case Apply(angle=angle):
             return row_of(operation).matrix(None if angle is None else evaluate(angle, row))
@@ -110,10 +141,6 @@ def _apply(matrix: Matrix, wires: tuple[int, ...], state: Matrix) -> Matrix:
     return np.moveaxis(moved, range(count), wires)
 
 
-def _measure_all(circuit: Circuit, state: Matrix) -> NDArray[np.float64]:
-    return np.concatenate([_measure(measurement, state) for measurement in circuit.measurements])
-
-
 def _measure(measurement: Measurement, state: Matrix) -> NDArray[np.float64]:
     match measurement:
         case Expectation(terms):
@@ -138,8 +165,41 @@ def _measure(measurement: Measurement, state: Matrix) -> NDArray[np.float64]:
             assert_never(measurement)
 
 
+def _measure_mixed(measurement: Measurement, rho: Matrix) -> NDArray[np.float64]:
+    match measurement:
+        case Expectation(terms):
+            return np.array([_trace(_observe(terms, rho))])
+        case Variance(terms):
+            observed = _observe(terms, rho)
+            return np.array([_trace(_observe(terms, observed)) - _trace(observed) ** 2])
+        case Probabilities(wires):
+            return np.array(np.diag(_traced_out(rho, wires)).real)
+        case State():
+            raise AssertionError("law I14: a density matrix is no state")
+        case DensityMatrix(wires):
+            return _real_then_imaginary(_traced_out(rho, wires))
+        case Purity(wires):
+            reduced = _traced_out(rho, wires)
+            return np.array([np.trace(reduced @ reduced).real])
+        case _:
+            assert_never(measurement)
+
+
+def _trace(rho: Matrix) -> float:
+    return float(np.trace(rho.reshape(2 ** (rho.ndim // 2), -1)).real)
+
+
+def _traced_out(rho: Matrix, wires: tuple[int, ...]) -> Matrix:
+    """Return the density matrix of some wires of rho, all others traced out."""
+    count, size = rho.ndim // 2, 2 ** len(wires)
+    order = (*wires, *(wire for wire in range(count) if wire not in wires))
+    ordered = rho.transpose(*order, *(count + wire for wire in order))
+    reduced: Matrix = np.trace(ordered.reshape(size, 2**count // size, size, -1), axis1=1, axis2=3)
+    return reduced
+
+
 def _observe(terms: tuple[PauliTerm, ...], state: Matrix) -> Matrix:
-    """Return O |psi> for a sum of Pauli words."""
+    """Return O |psi> for a sum of Pauli words, or O rho."""
     total = np.zeros_like(state)
     for term in terms:
         changed = state

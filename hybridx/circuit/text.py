@@ -8,6 +8,7 @@
     ctrl[0, !2] RZ 1 0.25            controls; ! for a control that acts on 0
     unitary 0 [0, 1, 1, 0]           a matrix by its entries; + i[...] for imaginary parts
     prepare 0 1 [p[0], p[1], 0, 0]   amplitudes of wires in |0>
+    channel 0 [1, 0, 0, 0, 0, 1, 0, 0]   noise by its Kraus operators, one after another
     expval Z0                        expectation values
     expval 0.5*X0@Y1 + -1.0*Z2       terms with their coefficients; I is the identity
     var Z0@Z1                        variance
@@ -26,6 +27,7 @@ from typing import assert_never
 from hybridx.circuit.circuit import (
     Angle,
     Apply,
+    Channel,
     Circuit,
     DensityMatrix,
     Expectation,
@@ -46,7 +48,9 @@ from hybridx.circuit.circuit import (
 _NUMBER = r"[-+]?(?:\d+\.?\d*(?:e[-+]?\d+)?|\.\d+(?:e[-+]?\d+)?)"
 _PARAMETER = re.compile(rf"\(?(?:({_NUMBER})\*)?p\[(\d+)\](?: \+ ({_NUMBER})\))?\)?")
 _APPLY = re.compile(r"(?:ctrl\[([^\]]*)\] )?(adj )?([A-Za-z]\w*)((?: \d+)+)(?: (\S.*))?")
-_ENTRIES = re.compile(r"(unitary|prepare)((?: \d+)+) \[((?:p\[\d+\]|[^\]])*)\](?: \+ i\[(.*)\])?")
+_ENTRIES = re.compile(
+    r"(unitary|prepare|channel)((?: \d+)+) \[((?:p\[\d+\]|[^\]])*)\](?: \+ i\[(.*)\])?"
+)
 _TERM = re.compile(rf"(?:({_NUMBER})\*)?(I|[XYZ]\d+(?:@[XYZ]\d+)*)")
 
 
@@ -129,6 +133,8 @@ def _show_operation(operation: Operation) -> str:
             return f"unitary {_spaced(wires)} {_show_entries(real, imaginary)}"
         case Prepare(wires, real, imaginary):
             return f"prepare {_spaced(wires)} {_show_entries(real, imaginary)}"
+        case Channel(wires, real, imaginary):
+            return f"channel {_spaced(wires)} {_show_entries(real, imaginary)}"
         case _:
             assert_never(operation)
 
@@ -196,8 +202,9 @@ def _parse_operation(statement: str) -> Operation:
     entries = _ENTRIES.fullmatch(statement)
     if entries is not None:
         kind, wires, real, imaginary = entries.groups()
-        make = Unitary if kind == "unitary" else Prepare
-        return make(_parse_wires(wires), _parse_entries(real), _parse_entries(imaginary or ""))
+        return _BY_ENTRIES[kind](
+            _parse_wires(wires), _parse_entries(real), _parse_entries(imaginary or "")
+        )
     matched = _APPLY.fullmatch(statement)
     if matched is None:
         raise ValueError(f"{statement!r} is not `gate wires angle`")
@@ -247,6 +254,11 @@ def _parse_terms(text: str) -> tuple[PauliTerm, ...]:
     return tuple(terms)
 
 
+_BY_ENTRIES: Mapping[str, type[Unitary | Prepare | Channel]] = {
+    "unitary": Unitary,
+    "prepare": Prepare,
+    "channel": Channel,
+}
 _MEASUREMENTS: Mapping[str, Callable[[str], Measurement]] = {
     "expval": lambda text: Expectation(_parse_terms(text)),
     "var": lambda text: Variance(_parse_terms(text)),

@@ -45,6 +45,7 @@ SHORT: Mapping[str, str] = MappingProxyType(
         "ISWAP": "iSWAP",
         "Prepare": "|ψ⟩",
         "Unitary": "U",
+        "Channel": "ℰ",
     }
 )
 # Gates that do not care which of their wires is the first.

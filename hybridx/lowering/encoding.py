@@ -7,7 +7,8 @@ from functools import reduce
 
 import numpy as np
 
-from hybridx.circuit import Apply, Circuit, Matrix, Operation, wires_of
+from hybridx.circuit import Apply, Channel, Circuit, Matrix, PureOperation, wires_of
+from hybridx.lowering.amplitudes import MIXED
 from hybridx.lowering.spectrum import (
     Axes,
     Spectrum,
@@ -32,7 +33,7 @@ class Encoding:
 
     axes: Axes
     amplitudes: tuple[Spectrum, ...]
-    tail: tuple[Operation, ...]
+    tail: tuple[PureOperation, ...]
 
     @property
     def moving(self) -> int:
@@ -51,10 +52,12 @@ def encoding_of(circuit: Circuit) -> Encoding | str:
     The gates of a wire before its first gate on several wires commute with all other wires, so
     they are taken first.
     """
-    first: list[list[Operation]] = [[] for _ in range(circuit.wires)]
+    first: list[list[PureOperation]] = [[] for _ in range(circuit.wires)]
     joined: set[int] = set()
-    tail: list[Operation] = []
+    tail: list[PureOperation] = []
     for operation in circuit.operations:
+        if isinstance(operation, Channel):
+            return MIXED
         wires = wires_of(operation)
         if len(wires) == 1 and joined.isdisjoint(wires):
             first[wires[0]].append(operation)
@@ -68,7 +71,7 @@ def encoding_of(circuit: Circuit) -> Encoding | str:
     axes = Axes.of(circuit)
     zero: Spectrum = {(0,) * len(axes.pairs): np.array([[1], [0]], dtype=np.complex128)}
 
-    def after(spectrum: Spectrum, operation: Operation) -> Spectrum:
+    def after(spectrum: Spectrum, operation: PureOperation) -> Spectrum:
         return multiply(spectrum_of(operation, axes), spectrum)
 
     return Encoding(axes, tuple(reduce(after, own, zero) for own in first), tuple(tail))
@@ -101,9 +104,9 @@ def contract(tensor: Matrix, maps: list[Matrix]) -> Matrix:
     return tensor.reshape(-1, *(one.shape[1] for one in maps))
 
 
-def _blocks(operations: tuple[Operation, ...]) -> list[tuple[tuple[int, ...], Matrix]]:
+def _blocks(operations: tuple[PureOperation, ...]) -> list[tuple[tuple[int, ...], Matrix]]:
     """Join neighbouring operations into matrices on few wires."""
-    groups: list[tuple[set[int], list[Operation]]] = []
+    groups: list[tuple[set[int], list[PureOperation]]] = []
     for operation in operations:
         wires = set(wires_of(operation))
         if groups and len(groups[-1][0] | wires) <= _BLOCK:
@@ -114,7 +117,7 @@ def _blocks(operations: tuple[Operation, ...]) -> list[tuple[tuple[int, ...], Ma
     return [(tuple(sorted(wires)), _block(tuple(sorted(wires)), own)) for wires, own in groups]
 
 
-def _block(wires: tuple[int, ...], operations: list[Operation]) -> Matrix:
+def _block(wires: tuple[int, ...], operations: list[PureOperation]) -> Matrix:
     size = 2 ** len(wires)
     block = np.eye(size, dtype=np.complex128).reshape((2,) * len(wires) + (size,))
     for operation in operations:

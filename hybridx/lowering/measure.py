@@ -47,9 +47,9 @@ def measure(builder: Builder, state: Amplitudes, circuit: Circuit) -> Value:
     # Two rounds, so that the means of all measurements are computed together.
     columns = [_add_means(means, measurement) for measurement in circuit.measurements]
     if all(isinstance(m, Expectation | Probabilities) for m in circuit.measurements):
-        return _with_batch(builder, means.value())
+        return with_batch(builder, means.value())
     results = [
-        _with_batch(builder, _result(builder, ordered, means, chosen, measurement))
+        with_batch(builder, _result(builder, ordered, means, chosen, measurement))
         for chosen, measurement in zip(columns, circuit.measurements, strict=True)
     ]
     return builder.concatenate(results, 1)
@@ -241,7 +241,7 @@ def _parities(term: PauliTerm, wires: int) -> Columns:
     return signs
 
 
-def _with_batch(builder: Builder, results: Value) -> Value:
+def with_batch(builder: Builder, results: Value) -> Value:
     """Return `(batch, k)` also where no result depends on a parameter."""
     if results.shape[0] is None:
         return results

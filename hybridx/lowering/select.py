@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from hybridx.circuit import Circuit, check
+from hybridx.circuit import Circuit, check, has_channel, wires_of
 from hybridx.errors import CircuitTooLargeError, OptionError
-from hybridx.lowering import cones, multilinear, statevector, unitary
+from hybridx.lowering import cones, density, multilinear, statevector, unitary
 from hybridx.lowering.cost import Cost
 from hybridx.lowering.program import Program
 from hybridx.lowering.statevector import MOST_BYTES
@@ -74,8 +74,7 @@ def choose(circuit: Circuit, strategy: str | None = None) -> Choice:
     candidates = consider(circuit)
     costs = _costs(candidates)
     if not costs:
-        needed = f"{2 ** (circuit.wires + 3) / 2**30:.3g} GiB a row"
-        raise CircuitTooLargeError(circuit.wires, needed, f"{MOST_BYTES / 1e9} GB for a body")
+        raise _too_large(circuit)
     name = strategy or _cheapest(costs)
     if name not in costs:
         raise OptionError("strategy", name, ", ".join(costs))
@@ -93,6 +92,20 @@ def consider(circuit: Circuit) -> tuple[Candidate, ...]:
         else:
             candidates.append(Candidate(strategy.name, cost, cost.describe()))
     return tuple(candidates)
+
+
+def _too_large(circuit: Circuit) -> CircuitTooLargeError:
+    if not has_channel(circuit):
+        needed = f"{2 ** (circuit.wires + 3) / 2**30:.3g} GiB a row"
+        return CircuitTooLargeError(circuit.wires, needed, f"{MOST_BYTES / 1e9} GB for a body")
+    if circuit.wires > density.MOST_WIRES:
+        needed = f"{4 ** (circuit.wires + 1) / 2**20:.3g} MiB a row"
+        limit = f"{4 ** (density.MOST_WIRES + 1) / 2**20:.3g} MiB with noise"
+        return CircuitTooLargeError(circuit.wires, needed, limit)
+    widest = max(len(wires_of(operation)) for operation in circuit.operations)
+    needed = f"a matrix of {16**widest * 4 / 1e6:.3g} MB for an operation on {widest} wires"
+    limit = f"{density.MOST_BYTES / 1e6:.0f} MB with noise"
+    return CircuitTooLargeError(circuit.wires, needed, limit)
 
 
 def _costs(candidates: tuple[Candidate, ...]) -> dict[str, Cost]:
@@ -129,5 +142,6 @@ STRATEGIES: tuple[Strategy, ...] = (
     Strategy("cones", _count_cones, _lower_cones),
     Strategy("multilinear", multilinear.count, multilinear.lower),
     Strategy("unitary", unitary.count, unitary.lower),
+    Strategy("density", density.count, density.lower),
     Strategy("statevector", statevector.count, statevector.lower),
 )

@@ -25,6 +25,7 @@ from hybridx.circuit import (
     Operation,
     Parameter,
     Prepare,
+    PureOperation,
     Unitary,
     angles_of,
     row_of,
@@ -62,7 +63,7 @@ class Axes:
         return matrix
 
 
-def constant_matrix(operation: Operation) -> Matrix:
+def constant_matrix(operation: PureOperation) -> Matrix:
     """Return the matrix of an operation without parameters, on its controls and wires.
 
     A preparation of |psi> is |psi><0|, which is the same on wires that are still in |0>.
@@ -91,7 +92,7 @@ def has_parameter(operation: Operation) -> bool:
     return any(isinstance(angle, Parameter) for angle in angles_of(operation))
 
 
-def spectrum_of(operation: Operation, axes: Axes) -> Spectrum:
+def spectrum_of(operation: PureOperation, axes: Axes) -> Spectrum:
     """Return the spectrum of a gate, or of an operation without parameters."""
     nothing = (0,) * len(axes.pairs)
     match operation:

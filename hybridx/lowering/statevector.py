@@ -7,7 +7,6 @@ a gate; where each wire's axis stands is known here and needs no step.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import assert_never
 
 import numpy as np
@@ -16,29 +15,34 @@ from numpy.typing import NDArray
 from hybridx.circuit import (
     Angle,
     Apply,
+    Channel,
     Circuit,
     Gate,
     Matrix,
-    Operation,
     Parameter,
     Prepare,
+    PureOperation,
     Unitary,
     check,
+    has_channel,
     result_count,
     row_of,
     wires_of,
 )
-from hybridx.lowering.amplitudes import COMPLEX, Amplitudes, apply_matrix, bring_last
+from hybridx.lowering.amplitudes import COMPLEX, MIXED, Amplitudes, apply_matrix, bring_last
 from hybridx.lowering.cost import Cost
 from hybridx.lowering.measure import measure
 from hybridx.lowering.program import Builder, Program, Value
 from hybridx.lowering.spectrum import has_parameter
+from hybridx.lowering.turns import Turns, combine, multiple, negative
 
 MOST_BYTES = 1.5e9  # of constants in one file without external data
 
 
 def count(circuit: Circuit) -> Cost | str:
     """Return the cost: a transpose and a small matrix product for each gate."""
+    if has_channel(circuit):
+        return MIXED
     size = 2 ** (circuit.wires + 1)  # whole numbers do not overflow
     measuring = size * result_count(circuit)
     gates = [(2 ** (len(wires_of(op)) + 1), has_parameter(op)) for op in circuit.operations]
@@ -63,14 +67,24 @@ def lower(circuit: Circuit) -> Program:
     """
     check(circuit)
     builder = Builder(circuit.parameters)
-    turns = _Turns(builder, circuit)
+    turns = Turns(
+        builder,
+        [
+            multiple(operation.angle, row_of(operation).rate)
+            for operation in circuit.operations
+            if isinstance(operation, Apply) and isinstance(operation.angle, Parameter)
+        ],
+    )
     state = _zero_state(builder, circuit.wires)
     for operation in circuit.operations:
+        assert not isinstance(operation, Channel), MIXED
         state = _apply(builder, state, operation, turns)
     return builder.build(measure(builder, state, circuit))
 
 
-def _apply(builder: Builder, state: Amplitudes, operation: Operation, turns: _Turns) -> Amplitudes:
+def _apply(
+    builder: Builder, state: Amplitudes, operation: PureOperation, turns: Turns
+) -> Amplitudes:
     match operation:
         case Apply():
             row = row_of(operation)
@@ -85,56 +99,7 @@ def _apply(builder: Builder, state: Amplitudes, operation: Operation, turns: _Tu
             assert_never(operation)
 
 
-class _Turns:
-    """cos(k theta) and sin(k theta) of all gates with a parameter, in one step each."""
-
-    def __init__(self, builder: Builder, circuit: Circuit) -> None:
-        self._builder = builder
-        turns: dict[Parameter, None] = {}
-        for operation in circuit.operations:
-            if isinstance(operation, Apply) and isinstance(operation.angle, Parameter):
-                turns[_turn(operation.angle, row_of(operation))] = None
-        self._positions = {turn: position for position, turn in enumerate(turns)}
-        if turns:
-            theta = combine(builder, tuple(turns))
-            cosines, sines = builder.cos(theta), builder.sin(theta)
-            self._trigonometric = builder.concatenate([cosines, sines], 1)
-
-    def pair(self, angle: Parameter, row: Gate) -> Value:
-        """Return cos(k theta) and sin(k theta) of one gate, shape `(batch, 2)`."""
-        position = self._positions[_turn(angle, row)]
-        return self._builder.gather(
-            self._trigonometric, 1, (position, position + len(self._positions))
-        )
-
-
-def _turn(angle: Parameter, row: Gate) -> Parameter:
-    return Parameter(angle.column, row.rate * angle.scale, row.rate * angle.offset)
-
-
-def combine(builder: Builder, angles: Sequence[Angle]) -> Value:
-    """Return numbers and parameters side by side, shape `(batch or 1, len(angles))`."""
-    if not any(isinstance(angle, Parameter) for angle in angles):
-        return builder.constant(np.array([angles], dtype=np.float64))
-    # A number is a parameter with scale zero: some column is read and nothing of it kept.
-    terms = [
-        angle if isinstance(angle, Parameter) else Parameter(0, 0.0, float(angle))
-        for angle in angles
-    ]
-    columns = [term.column for term in terms]
-    scales = np.array([[term.scale for term in terms]])
-    offsets = np.array([[term.offset for term in terms]])
-    value = builder.parameters
-    if columns != list(range(value.shape[1] or 0)):
-        value = builder.gather(value, 1, columns)
-    if (scales != 1).any():
-        value = builder.multiply(value, builder.constant(scales))
-    if (offsets != 0).any():
-        value = builder.add(value, builder.constant(offsets))
-    return value
-
-
-def _gate_matrix(builder: Builder, row: Gate, operation: Apply, turns: _Turns) -> Value:
+def _gate_matrix(builder: Builder, row: Gate, operation: Apply, turns: Turns) -> Value:
     """Return the transposed real matrix of a gate, shape `(batch or 1, D, D)`.
 
     D is the dimension of the gate, doubled if the gate is not real.
@@ -144,7 +109,7 @@ def _gate_matrix(builder: Builder, row: Gate, operation: Apply, turns: _Turns) -
             constant, *terms = (_real(term, row) for term in row.terms())
             size = len(constant)
             mixed = builder.matmul(
-                turns.pair(angle, row),
+                turns.waves([multiple(angle, row.rate)]),
                 builder.constant(np.stack([term.T.reshape(-1) for term in terms])),
             )
             if constant.any():
@@ -176,18 +141,10 @@ def _entry_matrix(builder: Builder, operation: Unitary) -> Value:
         for column in order:
             first, second = operation.real, operation.imaginary
             if half:
-                first, second = tuple(map(_negative, operation.imaginary)), operation.real
+                first, second = tuple(map(negative, operation.imaginary)), operation.real
             entries += [first[index] for index in column] + [second[index] for index in column]
     value = combine(builder, entries)
     return builder.reshape(value, (value.shape[0], 2 * size, 2 * size))
-
-
-def _negative(angle: Angle) -> Angle:
-    match angle:
-        case Parameter(column, scale, offset):
-            return Parameter(column, -scale, -offset)
-        case number:
-            return -number
 
 
 def _zero_state(builder: Builder, wires: int) -> Amplitudes:
@@ -205,7 +162,7 @@ def _prepare(builder: Builder, state: Amplitudes, operation: Prepare) -> Amplitu
     if operation.imaginary:
         kept: tuple[int, ...] = (0, size)
         width = 2
-        negated = tuple(map(_negative, operation.imaginary))
+        negated = tuple(map(negative, operation.imaginary))
         entries = operation.real + operation.imaginary + negated + operation.real
     else:
         kept, width, entries = (0,), 1, operation.real

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from hybridx.circuit import (
     Angle,
     Apply,
+    Channel,
     Circuit,
     DensityMatrix,
     Expectation,
@@ -26,10 +27,11 @@ from hybridx.circuit import (
     Variance,
     angles_of,
     evaluate,
+    has_channel,
     result_count,
     result_layout,
 )
-from hybridx.errors import DeviceFailedError
+from hybridx.errors import DeviceFailedError, NoNoiseError
 
 
 def execute(
@@ -47,6 +49,7 @@ def execute(
         float64, shape `(batch, M)`.
 
     Raises:
+        NoNoiseError: the circuit has a channel and the device none.
         DeviceFailedError: the device raised.
     """
     rows = np.asarray(parameters, dtype=np.float64)
@@ -57,6 +60,8 @@ def execute(
         # Tapes differ from row to row: hashing them for a cache would cost more than it saves.
         results = qml.execute(tapes, device, diff_method=None, cache=False)
     except Exception as error:
+        if has_channel(circuit) and isinstance(error, qml.exceptions.DeviceError):
+            raise NoNoiseError(device.name, str(error)) from error
         # A device is third-party code, and a remote one may raise anything.
         raise DeviceFailedError(device.name, f"{type(error).__name__}: {error}") from error
     return np.array([_columns(result, circuit) for result in results], dtype=np.float64)
@@ -101,8 +106,19 @@ def _operator(operation: Operation, row: NDArray[np.float64]) -> Any:
             amplitudes = _complex(real, imaginary, row)
             # A float32 graph normalises to 1e-7 only, which a device would refuse.
             return qml.StatePrep(amplitudes / np.linalg.norm(amplitudes), wires=wires)
+        case Channel(wires, real, imaginary):
+            size = 2 ** len(wires)
+            kraus = _complex(real, imaginary, row).reshape(-1, size, size)
+            return qml.QubitChannel(_completed(kraus), wires=wires)
         case _:
             assert_never(operation)
+
+
+def _completed(kraus: NDArray[np.complex128]) -> NDArray[np.complex128]:
+    """Return K S^(-1/2) with S the sum of K^dagger K: to float32 it is 1, a device wants 1e-8."""
+    total = np.einsum("kij,kil->jl", kraus.conj(), kraus)
+    values, vectors = np.linalg.eigh(total)
+    return np.asarray(kraus @ ((vectors / np.sqrt(values)) @ vectors.conj().T))
 
 
 def _gate(operation: Apply, row: NDArray[np.float64]) -> Any:

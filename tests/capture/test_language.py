@@ -196,14 +196,3 @@ def test_measurements_without_a_rule_are_named(kind, tmp_path):
     with pytest.raises(hybridx.HybridxError, match=r"VnEntropy|ClassicalShadow"):
         hybridx.export(qml.qnn.TorchLayer(node, {}), (torch.rand(3, 3),), tmp_path / "m.onnx")
     assert list(tmp_path.iterdir()) == []
-
-
-def test_noise_is_named(tmp_path):
-    def function(inputs):
-        embed(inputs)
-        qml.DepolarizingChannel(0.1, wires=0)
-        return qml.expval(qml.PauliZ(0))
-
-    node = qml.QNode(function, qml.device("default.mixed", wires=3))
-    with pytest.raises(hybridx.HybridxError, match="DepolarizingChannel"):
-        hybridx.export(qml.qnn.TorchLayer(node, {}), (torch.rand(3, 3),), tmp_path / "m.onnx")

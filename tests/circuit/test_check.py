@@ -1,6 +1,7 @@
 """Every law of a circuit, each broken once."""
 
 import msgspec
+import numpy as np
 import pytest
 
 from hybridx.circuit import Circuit, check, faults, parse
@@ -29,6 +30,13 @@ def test_a_good_circuit_has_no_faults():
         ("I7", "parameters 1; RX 0 p[3]; expval Z0"),
         ("I8", "RX 0 0.1"),
         ("I10", "expval Z0; shots 0"),
+        ("I11", "channel 0 [1, 0, 0]; expval Z0"),
+        ("I11", "channel 0 [1, 0, 0, 1] + i[0, 0]; expval Z0"),
+        ("I12", "channel 0 [1, 0, 0, 1]; prepare 0 [1, 0]; expval Z0"),
+        ("I13", "channel 0 [1, 0, 0, 1, 0, 0.1, 0, 0]; expval Z0"),
+        ("I13", f"channel 0 1 2 3 4 [{', '.join(['1'] * 1024)}]; expval Z0"),
+        ("I13", f"channel 0 [{', '.join(['0'] * 4 * 257)}]; expval Z0"),
+        ("I14", "channel 0 [1, 0, 0, 1]; state"),
     ],
 )
 def test_a_broken_law_is_named(law, text):
@@ -54,6 +62,12 @@ def test_counts_are_sane(law, change):
 def test_numbers_are_finite(number):
     text = f"RX 0 {number}; expval Z0"
     assert any("I7:" in fault for fault in faults(parse(text)))
+
+
+def test_kraus_operators_from_float32_are_complete():
+    kept, lost = np.sqrt(np.float32([0.9, 0.1])).tolist()
+    text = f"channel 0 [{kept}, 0, 0, {kept}, 0, {lost}, {lost}, 0]; expval Z0"
+    assert list(faults(parse(text))) == []
 
 
 def test_all_faults_are_collected():

@@ -30,6 +30,12 @@ def test_agrees_with_pennylane_on_random_circuits(circuit):
         ("Hadamard 0; CNOT 0 1; expval X0@X1; expval Y0@Y1; expval Z0", [1.0, -1.0, 0.0]),
         ("PauliX 1; expval Z0; expval Z1", [1.0, -1.0]),
         ("expval 0.25*I + -2.0*Z0", [-1.75]),
+        # A bit flip of probability 0.36, and damping by 0.36 of what it flipped.
+        ("channel 0 [0.8, 0, 0, 0.8, 0, 0.6, 0.6, 0]; expval Z0; purity 0", [0.28, 0.5392]),
+        (
+            "PauliX 0; channel 0 [1, 0, 0, 0.8, 0, 0.6, 0, 0]; probs 0; var Z0",
+            [0.36, 0.64, 1 - 0.28**2],
+        ),
     ],
 )
 def test_gives_what_one_can_work_out_by_hand(text, expected):

@@ -11,7 +11,7 @@ from hybridx import api
 from hybridx.circuit import Apply, parse
 from hybridx.drawing import draw_svg, draw_text
 from hybridx.errors import OutputExistsError
-from tests.circuits import circuits
+from tests.circuits import circuits, noisy
 from tests.runtime.models import MIX, TURN, build
 
 BELL = parse("Hadamard 0; ctrl[0] RX 1 p[0]; CNOT 0 2; expval Z0; probs 1")
@@ -28,8 +28,16 @@ def test_the_text_shows_every_wire_and_gate():
     assert "⟨Z⟩" in wires[0]
 
 
+def test_noise_is_drawn():
+    circuit = parse(
+        "RY 0 p[0]; channel 1 0 [1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1]; purity 0"
+    )
+    assert "ℰ:0" in draw_text(circuit)
+    assert draw_svg(circuit)
+
+
 @settings(max_examples=50)
-@given(circuits())
+@given(circuits() | noisy())
 def test_any_circuit_has_a_text_with_lines_of_one_picture(circuit):
     text = draw_text(circuit)
     assert text.count("0: ") >= 1
