@@ -864,6 +864,99 @@ class TokensByLoop(nn.Module):
         return self.fc(torch.stack(out).float())
 
 
+# --- Habits --------------------------------------------------------------------------------
+
+
+class NotebookPrints(nn.Module):
+    """Shapes are printed, the torch device is asked for, everything has its `assert`."""
+
+    def __init__(self):
+        super().__init__()
+        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.verbose = True
+        self.q = angle_layer(2).to(self.device)
+        self.history = []
+
+    def forward(self, X):
+        assert X.dim() == 2
+        assert X.size(1) == 2, f"wrong shape {tuple(X.shape)}"
+        X = X.to(self.device)
+        if self.verbose:
+            print("in:", X.shape, "rows:", len(X), f"batch={X.size(0)}")
+        out = self.q(X).cpu()
+        self.history.append(out.shape)
+        return out.detach()
+
+
+class RowsBySplit(nn.Module):
+    """Rows as batches of one: `split(1)`, `squeeze(0)`, `view(1, -1)`."""
+
+    def __init__(self):
+        super().__init__()
+        self.w = Parameter(torch.randn(2))
+        self.circuit = ry_circuit(2)
+
+    def forward(self, x):
+        pieces = []
+        for piece in x.split(1):
+            z = self.circuit(piece.squeeze(0), self.w)
+            pieces.append(torch.cat([v.view(1) for v in z]).view(1, -1))
+        return torch.cat(pieces, 0).to(torch.float)
+
+
+class CountedWhile(nn.Module):
+    """A `while` over the row number, a list of the batch's length filled in."""
+
+    def __init__(self):
+        super().__init__()
+        self.w = Parameter(torch.randn(2))
+        self.circuit = ry_circuit(2)
+
+    def forward(self, x):
+        N = x.shape[0]
+        rows = [None] * N
+        n = 0
+        while n < N:
+            z0, z1 = self.circuit(x[n, :], self.w)
+            rows[n] = (z0 + z1) / 2
+            n += 1
+        return torch.stack(rows).view(N, 1)
+
+
+class EmptyBatchGuard(nn.Module):
+    """One row is special-cased by the shape, an empty batch by `if not len(x)`."""
+
+    def __init__(self):
+        super().__init__()
+        self.w = Parameter(torch.randn(2))
+        self.circuit = ry_circuit(2)
+
+    def forward(self, x):
+        if x.ndim == 1:
+            x = x[None]
+        if not len(x):
+            return x.new_zeros(0, 2)
+        z = [torch.tensor([float(v) for v in self.circuit(row, self.w)]) for row in x]
+        return torch.stack(z) if len(z) > 1 else z[0].unsqueeze(0)
+
+
+class SumOverRows(nn.Module):
+    """The loop adds up rows: one vector for the whole batch, and the rows less their mean."""
+
+    def __init__(self):
+        super().__init__()
+        self.w = Parameter(torch.randn(2))
+        self.circuit = ry_circuit(2)
+
+    def forward(self, x):
+        total, rows = 0.0, []
+        for row in x:
+            z = torch.stack(self.circuit(row, self.w))
+            total = total + z
+            rows.append(z)
+        return torch.stack(rows), total / len(x)
+
+
 class ThreeRowsByName(nn.Module):
     """A triplet: the batch is unpacked into anchor, positive and negative."""
 
@@ -939,6 +1032,11 @@ CASES = (
     Case("siamese", "C", Siamese, (normal(3, 3), uniform(3, 3))),
     Case("autoencoder", "C", Autoencoder, (normal(3, 6),)),
     Case("gated_mixture", "C", GatedMixture, (normal(3, 2),)),
+    Case("notebook_prints", "C", NotebookPrints, (normal(3, 2),)),
+    Case("rows_by_split", "C", RowsBySplit, (normal(3, 2),)),
+    Case("counted_while", "C", CountedWhile, (normal(3, 2),)),
+    Case("empty_batch_guard", "C", EmptyBatchGuard, (normal(3, 2),)),
+    Case("sum_over_rows", "C", SumOverRows, (normal(3, 2),), note="one output is of all rows"),
     Case("three_rows_by_name", "C", ThreeRowsByName, (normal(3, 2),), batch="fixed"),
     Case("batch_size_of_config", "C", BatchSizeOfConfig, (normal(3, 2, 2),), batch="fixed"),
     Case("tokens_by_loop", "C", TokensByLoop, (integers(7, 3, 3),)),
