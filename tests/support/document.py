@@ -136,9 +136,9 @@ def _formula(gate: Gate) -> str:
 def _pauli_word(matrix: Matrix) -> str | None:
     wires = len(matrix).bit_length() - 1
     for letters in product(PAULIS, repeat=wires):
-        word = np.eye(1)
+        word: Matrix = np.eye(1, dtype=np.complex128)
         for letter in letters:
-            word = np.kron(word, PAULIS[letter])
+            word = np.kron(word, PAULIS[letter]).astype(np.complex128)
         if np.array_equal(word, matrix):
             return "".join(letters)
     return None

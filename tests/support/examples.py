@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 import pennylane as qml
-from scipy.sparse import csr_matrix
 
 from hybridx.circuit import GATES
 
@@ -156,7 +155,7 @@ _OPERATORS = {name: _native(name) for name in GATES} | {
     "Projector": on(2, lambda x: qml.expval(qml.Projector(STATE, [0, 1]))),
     "SProd": on(1, lambda x: qml.expval(0.7 * Y(0))),
     "SparseHamiltonian": on(
-        2, lambda x: qml.expval(qml.SparseHamiltonian(csr_matrix(HERMITIAN), [0, 1]))
+        2, lambda x: qml.expval(qml.SparseHamiltonian(_ising().sparse_matrix(), [0, 1]))
     ),
     "StateVectorProjector": on(2, lambda x: qml.expval(qml.Projector(COMPLEX_STATE, [0, 1]))),
     "Sum": on(2, lambda x: qml.var(qml.sum(X(0), Y(1) @ Z(0)))),
