@@ -182,6 +182,11 @@ def forms(gate):
     return [Circuit(gate.wires + 2, 1, (operation,), MEASURED) for operation in operations]
 
 
+def crowd(circuit):
+    """How many wires the widest operation acts on."""
+    return max(len(op.controls + op.wires) for op in circuit.operations)
+
+
 every_gate = pytest.mark.parametrize("gate", GATES.values(), ids=lambda gate: gate.name)
 
 
@@ -200,7 +205,10 @@ def test_every_gate_means_the_same_to_qiskit(gate):
     qasm3 = pytest.importorskip("qiskit.qasm3")
     from qiskit.quantum_info import Operator
 
-    for circuit in forms(gate):
+    # Qiskit takes ten seconds for two controls on four wires; those the other reader reads.
+    readable = [circuit for circuit in forms(gate) if crowd(circuit) < 6]
+    assert len(readable) >= 3
+    for circuit in readable:
         loaded = qasm3.loads(to_qasm(circuit))
         if loaded.parameters:
             loaded = loaded.assign_parameters([1.3])
