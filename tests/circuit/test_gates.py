@@ -4,9 +4,27 @@ import numpy as np
 import pennylane as qml
 import pytest
 
-from hybridx.circuit import GATES, Apply, decode, encode, parse, row_of, show
-from tests.circuits import ANGLES
+from hybridx.circuit import (
+    GATES,
+    Apply,
+    Circuit,
+    Expectation,
+    Parameter,
+    PauliTerm,
+    decode,
+    encode,
+    parse,
+    row_of,
+    show,
+    simulate,
+)
+from hybridx.lowering import choose, consider, run
+from tests import pennylane_oracle
+from tests.circuits import ANGLES as CHOSEN
+from tests.circuits import inputs
 from tests.tolerances import EXACT
+
+ANGLES = (*CHOSEN, *np.random.default_rng(7).uniform(-13, 13, 5).tolist())
 
 every_gate = pytest.mark.parametrize("gate", GATES.values(), ids=lambda gate: gate.name)
 
@@ -29,6 +47,8 @@ def test_equals_pennylane(gate):
         operator = make(wires=wires) if angle is None else make(angle, wires=wires)
         expected = qml.matrix(operator, wire_order=wires)
         np.testing.assert_allclose(gate.matrix(angle), expected, atol=EXACT)
+        expected = qml.matrix(qml.adjoint(operator), wire_order=wires)
+        np.testing.assert_allclose(gate.adjoint().matrix(angle), expected, atol=EXACT)
 
 
 @every_gate
@@ -38,29 +58,37 @@ def test_adjoint_is_the_inverse(gate):
 
 
 @every_gate
+@pytest.mark.parametrize("adjoint", [False, True], ids=["plain", "adjoint"])
 @pytest.mark.parametrize("values", [(True,), (False,), (True, False)], ids=str)
-def test_controlled_equals_pennylane(gate, values):
+def test_controlled_equals_pennylane(gate, values, adjoint):
     controls = tuple(range(gate.wires, gate.wires + len(values)))
     angle = 0.7 if gate.takes_angle else None
-    applied = Apply(gate.name, tuple(range(gate.wires)), angle, False, controls, values)
+    applied = Apply(gate.name, tuple(range(gate.wires)), angle, adjoint, controls, values)
     make = getattr(qml, gate.name)
     operator = make(angle, wires=applied.wires) if gate.takes_angle else make(wires=applied.wires)
+    if adjoint:
+        operator = qml.adjoint(operator)
     expected = qml.matrix(qml.ctrl(operator, controls, values), wire_order=controls + applied.wires)
     np.testing.assert_allclose(row_of(applied).matrix(angle), expected, atol=EXACT)
 
 
+def is_close(left, right):
+    return bool(np.abs(left - right).max() < EXACT)
+
+
 @every_gate
-def test_flags_are_true(gate):
-    for matrix in matrices(gate):
-        is_diagonal = np.allclose(matrix, np.diag(np.diag(matrix)), rtol=0, atol=EXACT)
-        assert is_diagonal or not gate.is_diagonal
-        if gate.is_self_inverse:
-            np.testing.assert_allclose(matrix @ matrix, np.eye(len(matrix)), atol=EXACT)
+def test_flags_say_what_the_matrices_say(gate):
+    samples = matrices(gate)
+    one = np.eye(2**gate.wires)
+    assert gate.is_diagonal == all(is_close(m, np.diag(np.diag(m))) for m in samples)
+    assert gate.is_self_inverse == all(is_close(m @ m, one) for m in samples)
+    adds = gate.takes_angle and all(
+        is_close(gate.matrix(a) @ gate.matrix(b), gate.matrix(a + b))
+        for a, b in zip(ANGLES, reversed(ANGLES), strict=True)
+    )
+    assert gate.adds_angles == adds
     if gate.adds_angles:
-        np.testing.assert_allclose(
-            gate.matrix(0.4) @ gate.matrix(-1.9), gate.matrix(-1.5), atol=EXACT
-        )
-        np.testing.assert_allclose(gate.matrix(0.0), np.eye(2**gate.wires), atol=EXACT)
+        assert is_close(gate.matrix(0.0), one)
 
 
 @every_gate
@@ -86,3 +114,52 @@ def test_survives_text_and_json(gate):
 
 def test_table_is_keyed_by_name():
     assert all(name == gate.name for name, gate in GATES.items())
+
+
+def probed(wires, *operations):
+    """A circuit whose operations meet an entangled state of the data, seen by every Pauli."""
+    before = [
+        operation
+        for wire in range(wires)
+        for operation in (Apply("RY", (wire,), Parameter(wire)), Apply("T", (wire,)))
+    ]
+    for wire in range(wires - 1):
+        before += [Apply("CNOT", (wire, wire + 1)), Apply("SX", (wire,))]
+    words = [(letter, (wire,)) for wire in range(wires) for letter in "XYZ"]
+    words.append(("".join("XYZ"[wire % 3] for wire in range(wires)), tuple(range(wires))))
+    seen = tuple(Expectation((PauliTerm(1.0, letters, on),)) for letters, on in words)
+    return Circuit(wires, wires, (*before, *operations), seen)
+
+
+FORMS = {
+    "plain": (False, ()),
+    "adjoint": (True, ()),
+    "controlled": (False, (True,)),
+    "adjoint on zero": (True, (False,)),
+}
+
+
+@every_gate
+@pytest.mark.parametrize(("adjoint", "values"), FORMS.values(), ids=FORMS)
+def test_every_execution_agrees(gate, adjoint, values):
+    """The reference, PennyLane and each strategy in NumPy, for a number and for data as angle."""
+    order = tuple(range(gate.wires + len(values)))[::-1]
+    wires, controls = order[: gate.wires], order[gate.wires :]
+    angles = (-1.1, Parameter(0, 0.7, 0.2)) if gate.takes_angle else (None,)
+    without = probed(len(order))
+    for angle in angles:
+        applied = Apply(gate.name, wires, angle, adjoint, controls, values)
+        circuit = probed(len(order), applied)
+        parameters = inputs(circuit, batch=2)
+        expected = pennylane_oracle.simulate(circuit, parameters)
+        is_seen = np.abs(expected - simulate(without, parameters)).max() > 1e-3
+        # A phase of everything cannot be seen.
+        assert is_seen == (gate.name != "Identity" and (gate.name, values) != ("GlobalPhase", ()))
+        np.testing.assert_allclose(simulate(circuit, parameters), expected, atol=EXACT)
+        names = [one.strategy for one in consider(circuit) if one.cost is not None]
+        if angle is None or isinstance(angle, float):
+            assert set(names) >= {"multilinear", "statevector", "unitary"}
+        assert "statevector" in names
+        for name in names:
+            actual = run(choose(circuit, name).program, parameters)
+            np.testing.assert_allclose(actual, expected, atol=EXACT, err_msg=name)
