@@ -16,7 +16,7 @@ from hybridx.circuit.gate import Gate, Matrix
 from hybridx.circuit.gates import PAULIS
 from tests.support.agreement import DATA
 from tests.support.examples import EXAMPLES
-from tests.support.names import MEASUREMENTS, NAMES, OPERATORS, TEMPLATES
+from tests.support.names import CHANNELS, MEASUREMENTS, NAMES, OPERATORS, TEMPLATES
 from tests.support.reasons import PENDING, REASONS
 
 PATH = Path(__file__).parents[2] / "docs" / "support.md"
@@ -67,10 +67,12 @@ C are constant matrices, θ is the angle: a number, a weight or data.
 
 
 def others() -> str:
-    """Return the operators without a row, and the observables."""
+    """Return the operators without a row, the observables, and the channels."""
     supported = [n for n in OPERATORS if n in EXAMPLES and n not in PENDING and n not in TEMPLATES]
     observables = [name for name in supported if _is_observable(name)]
-    rest = [name for name in supported if name not in GATES and name not in observables]
+    noise = [name for name in supported if name in CHANNELS]
+    listed = {*GATES, *observables, *noise}
+    rest = [name for name in supported if name not in listed]
     return f"""\
 ## Operators that decompose
 
@@ -83,6 +85,12 @@ PennyLane's own rules write them in the gates above, or they are taken as matric
 Products, sums and multiples of Pauli operators, and
 
 {_listed(observables)}
+
+## Noise
+
+The Kraus operators of a channel; the circuit is then computed with density matrices.
+
+{_listed(noise)}
 """
 
 

@@ -16,6 +16,7 @@ def _classes(parent: type, *rooms: object) -> dict[str, set[str]]:
     return {name: names - {name} for name, names in sorted(found.items())}
 
 
+CHANNELS = frozenset(_classes(qml.operation.Channel, qml))
 TEMPLATES = frozenset(_classes(qml.operation.Operator, qml.templates))
 OPERATORS = _classes(qml.operation.Operator, qml, qml.ops, qml.ops.qubit, qml.templates, qml.pulse)
 MEASUREMENTS = _classes(qml.measurements.MeasurementProcess, qml.measurements)

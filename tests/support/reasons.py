@@ -34,9 +34,6 @@ REASONS: Mapping[str, str] = MappingProxyType(
 )
 
 PENDING: frozenset[str] = frozenset({
-    "AmplitudeDamping", "BitFlip", "DepolarizingChannel", "GeneralizedAmplitudeDamping",
-    "MutualInfoMP", "PauliError", "PhaseDamping", "PhaseFlip", "PrepSelPrep",
-    "QubitChannel", "QubitDensityMatrix", "Qubitization", "ResetError", "ThermalRelaxationError",
-    "VnEntropyMP",
+    "MutualInfoMP", "PrepSelPrep", "QubitDensityMatrix", "Qubitization", "VnEntropyMP",
 })  # fmt: skip
 """Names with an example that hybridx does not support yet."""
