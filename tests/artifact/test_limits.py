@@ -1,101 +1,326 @@
-"""Bounds on what is read: each broken once, by a small file."""
+"""Every bound on what is read, each broken by the smallest file that breaks it."""
 
 from __future__ import annotations
 
-import json
+from pathlib import Path
 
-import numpy as np
+import msgspec
 import onnx
 import pytest
-from onnx import helper, numpy_helper
+from onnx import TensorProto, helper
 
-from hybridx.artifact import DOMAIN, decode_artifact, limits
+import hybridx
+from hybridx.artifact import (
+    check_file_size,
+    check_model,
+    decode_artifact,
+    expanded_size,
+    read_artifact,
+)
+from hybridx.artifact import limits as bounds
 from hybridx.circuit import decode, encode, parse
-from hybridx.errors import BrokenArtifactError, NotOnnxError, TooLargeError
+from hybridx.circuit import limits as circuit_bounds
+from hybridx.errors import (
+    BrokenArtifactError,
+    IllFormedCircuitError,
+    NotOnnxError,
+    TooLargeError,
+)
+from tests import sample_models
 
-OPSETS = [helper.make_opsetid("", 20), helper.make_opsetid("made", 1)]
-
-
-def function(name, calls, domain="made"):
-    """A function that hands its input through some calls."""
-    nodes, value = [], "x"
-    for index, called in enumerate(calls):
-        nodes.append(helper.make_node(called, [value], [f"v{index}"], domain="made"))
-        value = f"v{index}"
-    nodes.append(helper.make_node("Identity", [value], ["y"]))
-    return helper.make_function(domain, name, ["x"], ["y"], nodes, OPSETS, [])
+BOUND = parse("RX 0 p[0]; CNOT 0 1; expval Z1")
 
 
-def model(functions, call):
-    graph = helper.make_graph(
-        [helper.make_node(call, ["x"], ["y"], domain="made")],
-        "g",
-        [helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, [1])],
-        [helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, [1])],
+def call(name, domain="d", **attributes):
+    return helper.make_node(name, ["x"], ["y"], domain=domain, **attributes)
+
+
+def function(name, *nodes, domain="d", overload=""):
+    opsets = [helper.make_opsetid(each, 1) for each in ("d", "e", "hybridx")]
+    made = helper.make_function(
+        domain, name, ["x"], ["y"], nodes, [helper.make_opsetid("", 20), *opsets]
     )
-    return helper.make_model(graph, functions=functions, opset_imports=OPSETS, ir_version=10)
+    made.overload = overload
+    return made
 
 
-def chain(depth):
-    """Functions that each call the next one twice."""
-    inner = [function(f"f{level}", [f"f{level + 1}"] * 2) for level in range(depth)]
-    return model([*inner, function(f"f{depth}", [])], "f0")
+def graph(*nodes):
+    return helper.make_graph(nodes, "g", [], [])
 
 
-def test_an_exponential_chain_is_counted_and_refused():
+def model(nodes, functions=()):
+    return helper.make_model(graph(*nodes), functions=list(functions))
+
+
+IDENTITY = helper.make_node("Identity", ["x"], ["y"])
+
+
+def chain(depth, wrap=lambda node: node, domains=("d",)):
+    """Functions that each call the one before twice, innermost first; and a call of the last."""
+    domain = [domains[level % len(domains)] for level in range(depth + 1)]
+    functions = [function("F0", IDENTITY, domain=domain[0])]
+    for level in range(1, depth + 1):
+        inner = call(f"F{level - 1}", domain[level - 1])
+        functions.append(function(f"F{level}", wrap(inner), wrap(inner), domain=domain[level]))
+    return model([call(f"F{depth}", domain[depth])], functions)
+
+
+def inside(operator, *names):
+    """A node as it stands in inner graphs of another operator."""
+    return lambda node: helper.make_node(
+        operator, ["x"], ["y"], **{name: graph(node) for name in names}
+    )
+
+
+EXPLOSIONS = {
+    "calls": chain(40),
+    "calls across domains": chain(40, domains=("d", "e")),
+    "If": chain(40, inside("If", "then_branch", "else_branch")),
+    "Loop": chain(40, inside("Loop", "body")),
+    "Scan": chain(40, inside("Scan", "body")),
+    "If in Loop": chain(40, lambda node: inside("Loop", "body")(inside("If", "then_branch")(node))),
+    "deeper than digits are printed": chain(9_000),
+}
+
+
+@pytest.mark.parametrize("model", EXPLOSIONS.values(), ids=EXPLOSIONS)
+def test_an_exploding_model_is_refused(model):
     # If anything expanded it, this test would never end.
-    proto = chain(60)
-    assert len(proto.SerializeToString()) < 20_000
-    with pytest.raises(TooLargeError, match="expanded"):
-        decode_artifact(proto.SerializeToString(), "m.onnx")
+    content = model.SerializeToString()
+    assert len(content) < 1_500_000
+    with pytest.raises(TooLargeError) as caught:
+        decode_artifact(content, "a.onnx")
+    assert caught.value.what == "the model with its functions expanded"
+    assert caught.value.limit == f"{bounds.EXPANDED_NODES} nodes"
+
+
+def test_the_expanded_nodes_are_the_counted_ones():
+    # Level n has two calls and twice what level n - 1 has: 3 * 2**n - 2, and one call on top.
+    for depth in (0, 1, 5):
+        assert expanded_size(chain(depth), "a.onnx")[0] == 3 * 2**depth - 2 + 1
+    assert "1e15" not in bounds._shown(10**14, "nodes")
+    assert bounds._shown(2**100, "nodes") == "over 1e30 nodes"
+
+
+def test_calls_in_the_main_graph_and_its_inner_graphs_count():
+    both = model([inside("If", "then_branch", "else_branch")(call("F"))], [function("F", IDENTITY)])
+    assert expanded_size(both, "a.onnx")[0] == 1 + 2 * (1 + 1)
+
+
+def test_bytes_of_constants_count_at_every_call():
+    big = helper.make_node(
+        "Constant",
+        [],
+        ["y"],
+        value=helper.make_tensor("t", TensorProto.UINT8, [50_000], bytes(50_000), raw=True),
+    )
+    copied = model([call("F")] * 90_000, [function("F", big)])
+    with pytest.raises(TooLargeError) as caught:
+        check_model(copied, "a.onnx")
+    assert caught.value.limit == f"{bounds.EXPANDED_BYTES} bytes"
+
+
+def test_overloads_are_functions_of_their_own():
+    inner, outer = call("F"), call("F")
+    inner.overload, outer.overload = "one", "two"
+    functions = [function("F", IDENTITY, overload="one"), function("F", inner, overload="two")]
+    assert expanded_size(model([outer], functions), "a.onnx")[0] == 3
+
+
+def takes_a_graph():
+    node = helper.make_node("If", ["x"], ["y"])
+    node.attribute.add(name="then_branch", ref_attr_name="body", type=onnx.AttributeProto.GRAPH)
+    return node
+
+
+def external(name="w"):
+    tensor = helper.make_tensor(name, TensorProto.FLOAT, [1], [1.0])
+    tensor.data_location = TensorProto.EXTERNAL
+    tensor.external_data.add(key="location", value="w.bin")
+    return tensor
+
+
+def with_weight():
+    made = model([IDENTITY])
+    made.graph.initializer.append(external())
+    return made
+
+
+def with_weight_inside():
+    inner = graph(IDENTITY)
+    inner.initializer.append(external())
+    return model([helper.make_node("Loop", ["x"], ["y"], body=inner)])
+
+
+CONSTANT = helper.make_node("Constant", [], ["y"], value=external())
+STANDARD = function("Relu", IDENTITY, domain="ai.onnx")
+
+BROKEN = {
+    "itself": (model([IDENTITY], [function("F", call("F"))]), "F calls F"),
+    "each other": (
+        model([IDENTITY], [function("F", call("G")), function("G", call("F"))]),
+        "themselves",
+    ),
+    "itself in a loop": (
+        model([IDENTITY], [function("F", inside("Loop", "body")(call("F")))]),
+        "F calls",
+    ),
+    "by the other name of a domain": (
+        model(
+            [IDENTITY],
+            [function("F", helper.make_node("F", [], ["y"], domain="ai.onnx"), domain="")],
+        ),
+        "F calls F",
+    ),
+    "one name twice": (
+        model([IDENTITY], [function("F", IDENTITY)] * 2),
+        "two functions are called F",
+    ),
+    "a graph by reference": (model([IDENTITY], [function("F", takes_a_graph())]), "takes a graph"),
+    "body with a call": (
+        model([IDENTITY], [function("G", IDENTITY), function("F", call("G"), domain="hybridx")]),
+        "the body of F calls G",
+    ),
+    "body with an operator made local": (
+        model(
+            [IDENTITY],
+            [STANDARD, function("F", helper.make_node("Relu", [], []), domain="hybridx")],
+        ),
+        "the body of F calls Relu",
+    ),
+    "weight elsewhere": (with_weight(), "'w' lies in another file"),
+    "weight of an inner graph": (with_weight_inside(), "'w' lies in another file"),
+    "constant": (model([CONSTANT]), "'w' lies in another file"),
+    "constant of a function": (
+        model([IDENTITY], [function("F", CONSTANT)]),
+        "'w' lies in another file",
+    ),
+}
+
+
+@pytest.mark.parametrize(("model", "fact"), BROKEN.values(), ids=BROKEN)
+def test_a_broken_model_is_refused(model, fact):
+    with pytest.raises(BrokenArtifactError) as caught:
+        decode_artifact(model.SerializeToString(), "a.onnx")
+    assert caught.value.path == "a.onnx"
+    assert fact in caught.value.problem
+
+
+def test_many_functions_are_refused(monkeypatch):
+    monkeypatch.setattr(bounds, "FUNCTIONS", 2)
+    with pytest.raises(TooLargeError, match="number of functions is 3"):
+        check_model(chain(2), "a.onnx")
+
+
+def test_a_long_file_is_refused():
+    check_file_size(bounds.FILE_BYTES)
+    with pytest.raises(TooLargeError, match="the file is 1500000001 bytes"):
+        check_file_size(bounds.FILE_BYTES + 1)
 
 
 def test_a_short_chain_is_only_foreign():
-    nodes, _ = limits.expanded_size(chain(3), "m.onnx")
-    assert nodes >= 2**3
     with pytest.raises(NotOnnxError, match=r"hybridx\.format"):
-        decode_artifact(chain(3).SerializeToString(), "m.onnx")
+        decode_artifact(chain(3).SerializeToString(), "a.onnx")
 
 
-@pytest.mark.parametrize("calls", [["f0"], ["f1"]])
-def test_functions_that_call_themselves_are_refused(calls):
-    functions = [function("f0", calls), function("f1", ["f0"])]
-    with pytest.raises(BrokenArtifactError, match="call themselves"):
-        decode_artifact(model(functions, "f0").SerializeToString(), "m.onnx")
+@pytest.mark.parametrize("bound", ["FILE_BYTES", "EXPANDED_NODES", "EXPANDED_BYTES", "FUNCTIONS"])
+def test_reading_asks_for_every_bound(bound, monkeypatch):
+    content = chain(3).SerializeToString()
+    monkeypatch.setattr(bounds, bound, 1)
+    with pytest.raises(TooLargeError):
+        decode_artifact(content, "a.onnx")
 
 
-def test_a_body_of_ours_calls_no_function():
-    functions = [function("inner", []), function("Circuit_0", ["inner"], domain=DOMAIN)]
-    with pytest.raises(BrokenArtifactError):
-        decode_artifact(model(functions, "inner").SerializeToString(), "m.onnx")
+def test_a_file_is_refused_before_it_is_read(tmp_path, monkeypatch):
+    path = tmp_path / "a.onnx"
+    path.write_bytes(bytes(100))
+    monkeypatch.setattr(bounds, "FILE_BYTES", 99)
+    monkeypatch.setattr(Path, "read_bytes", None)
+    with pytest.raises(TooLargeError, match="the file is 100 bytes"):
+        read_artifact(path)
 
 
-def test_external_data_are_refused():
-    proto = model([function("f0", [])], "f0")
-    weight = numpy_helper.from_array(np.zeros(3, dtype=np.float32), "w")
-    weight.data_location = onnx.TensorProto.EXTERNAL
-    weight.external_data.add(key="location", value="/etc/passwd")
-    proto.graph.initializer.append(weight)
-    with pytest.raises(BrokenArtifactError):
-        decode_artifact(proto.SerializeToString(), "m.onnx")
+def test_an_exported_model_is_within_them(tmp_path):
+    made, example = sample_models.make("sandwich")
+    hybridx.export(made, (example,), tmp_path / "m.onnx")
+    read = onnx.load(tmp_path / "m.onnx")
+    check_model(read, "m.onnx")
+    (body,) = (f.node for f in read.functions)
+    assert expanded_size(read, "m.onnx")[0] == len(read.graph.node) + len(body)
 
 
-def test_a_large_file_is_refused_by_its_length():
-    with pytest.raises(TooLargeError, match="the file"):
-        limits.check_file_size(limits.FILE_BYTES + 1)
-    limits.check_file_size(limits.FILE_BYTES)
+LARGE = {
+    "JSON_BYTES": (40, "the JSON of a circuit"),
+    "JSON_DEPTH": (6, "the nesting"),
+    "WIRES": (1, "the number of wires of a circuit"),
+    "GATES": (1, "the number of gates"),
+    "PARAMETERS": (0, "the number of parameters"),
+    "TERMS": (0, "the number of terms"),
+}
+
+
+@pytest.mark.parametrize("name", LARGE)
+def test_a_large_circuit_is_refused(name, monkeypatch):
+    limit, what = LARGE[name]
+    text = encode(BOUND)
+    monkeypatch.setattr(circuit_bounds, name, limit)
+    with pytest.raises(TooLargeError) as caught:
+        decode(text)
+    assert caught.value.what.startswith(what)
 
 
 @pytest.mark.parametrize(
-    ("change", "what"),
+    ("field", "value", "what"),
     [
-        (lambda d: d["circuit"].update(wires=10**6), "wires"),
-        (lambda d: d["circuit"].update(parameters=10**9), "parameters"),
-        (lambda d: d["circuit"].update(operations=d["circuit"]["operations"] * 100_001), "gates"),
+        ("wires", 10**6, "wires"),
+        ("parameters", 10**9, "parameters"),
+        ("operations", [{"type": "apply", "gate": "S", "wires": [0]}] * 100_001, "gates"),
+        (
+            "measurements",
+            [{"type": "expectation", "terms": [[1.0, "", []]] * 100_001}],
+            "number of terms",
+        ),
+        (
+            "measurements",
+            [{"type": "probabilities", "wires": [0] * 1_001}],
+            "number of wires of a measurement",
+        ),
     ],
+    ids=["wires", "parameters", "gates", "terms", "measured wires"],
 )
-def test_circuits_are_bounded(change, what):
-    document = json.loads(encode(parse("RX 0 p[0]; expval Z0")))
-    change(document)
+def test_the_bounds_of_a_circuit_are_these(field, value, what):
+    document = msgspec.json.decode(encode(BOUND))
+    document["circuit"][field] = value
     with pytest.raises(TooLargeError, match=what):
-        decode(json.dumps(document))
+        decode(msgspec.json.encode(document).decode())
+
+
+def test_what_could_not_be_read_is_not_written(monkeypatch):
+    monkeypatch.setattr(circuit_bounds, "GATES", 1)
+    with pytest.raises(TooLargeError, match="the number of gates"):
+        encode(BOUND)
+
+
+def test_a_matrix_of_a_million_wires_is_refused_before_its_size_is_worked_out():
+    operation = {"type": "unitary", "wires": [0] * 1_000_000, "real": []}
+    document = msgspec.json.decode(encode(BOUND))
+    document["circuit"]["operations"] = [operation]
+    with pytest.raises(TooLargeError, match="number of wires of an operation"):
+        decode(msgspec.json.encode(document).decode())
+
+
+@pytest.mark.parametrize(
+    ("text", "depth"),
+    [("[[]]", 2), ('["[[["]', 1), (r'["\"[[["]', 1), (r'["\\",[]]', 2), ('"[[', 0), ("]]]]", -1),
+     ("[" * 1_000_000, 1_000_000), ('"' + r"\"" * 1_000_000, 0), ("", 0)],
+    ids=range(9),
+)  # fmt: skip
+def test_nesting_is_counted_outside_of_strings(text, depth):
+    assert circuit_bounds.nesting(text) == depth
+
+
+def test_deep_json_is_refused():
+    with pytest.raises(TooLargeError, match="nesting"):
+        decode('{"format":' + "[" * 1_000_000)
+    with pytest.raises(IllFormedCircuitError):
+        decode('{"format":')
