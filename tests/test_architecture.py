@@ -185,5 +185,34 @@ def test_commands_need_neither_torch_nor_pennylane(command, exported):
     assert "model.onnx" in finished.stdout
 
 
+INSPECTED = """
+import sys
+from hybridx.cli import main
+sys.argv[0] = 'hybridx'
+try:
+    main()
+except SystemExit as end:
+    assert not end.code, end.code
+loaded = {name.split('.')[0] for name in sys.modules}
+print('loaded', *sorted(loaded & {'matplotlib', 'pennylane', 'torch'}))
+"""
+
+
+@pytest.mark.parametrize(
+    ("options", "loaded"), [((), "loaded"), (("--draw", "a.svg"), "loaded matplotlib")]
+)
+def test_inspect_loads_only_what_it_draws_with(options, loaded, exported, tmp_path):
+    pytest.importorskip("matplotlib")
+    finished = subprocess.run(
+        [sys.executable, "-c", INSPECTED, "inspect", str(exported), *options],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
+    )
+    assert finished.returncode == 0, finished.stderr
+    assert finished.stdout.splitlines()[-1] == loaded
+
+
 def test_the_shut_door_is_shut():
     assert "torch is shut out" in run_light("import torch").stderr
