@@ -12,7 +12,9 @@ from hybridx.circuit import (
     Channel,
     Circuit,
     DensityMatrix,
+    Entropy,
     Expectation,
+    MutualInformation,
     Parameter,
     PauliTerm,
     Prepare,
@@ -149,6 +151,16 @@ def noisy(draw, max_wires=3, max_gates=10, max_parameters=3):
 def mixed_measurements(wires):
     """What a density matrix has: everything but amplitudes."""
     return measurements(wires).filter(lambda measurement: not isinstance(measurement, State))
+
+
+@st.composite
+def entropies(draw, wires):
+    """Entropies of up to three wires, and mutual information where there are two."""
+    chosen = draw(st.permutations(range(wires)))[: draw(st.integers(1, min(3, wires)))]
+    base = draw(st.sampled_from((None, 2.0, 10.0)))
+    if len(chosen) == 1 or draw(st.booleans()):
+        return Entropy(tuple(chosen), base)
+    return MutualInformation(tuple(chosen[:1]), tuple(chosen[1:]), base)
 
 
 def expectations(wires):

@@ -7,7 +7,9 @@ from hybridx.circuit import (
     Apply,
     Channel,
     DensityMatrix,
+    Entropy,
     Expectation,
+    MutualInformation,
     Parameter,
     Prepare,
     Probabilities,
@@ -87,6 +89,10 @@ def _measure(measurement):
             return qml.density_matrix(wires=measurement.wires)
         case Purity():
             return qml.purity(wires=measurement.wires)
+        case Entropy():
+            return qml.vn_entropy(wires=measurement.wires, log_base=measurement.base)
+        case MutualInformation(first, second, base):
+            return qml.mutual_info(wires0=first, wires1=second, log_base=base)
 
 
 def _observable(terms):

@@ -13,13 +13,16 @@ from torch import Tensor
 
 from hybridx.circuit import (
     CHANNEL_WIRES,
+    ENTROPY_WIRES,
     GATES,
     KRAUS,
     Apply,
     Channel,
     DensityMatrix,
+    Entropy,
     Expectation,
     Measurement,
+    MutualInformation,
     Operation,
     Parameter,
     PauliTerm,
@@ -29,6 +32,7 @@ from hybridx.circuit import (
     State,
     Unitary,
     Variance,
+    entropies_of,
 )
 from hybridx.errors import UnsupportedMeasurementError, UnsupportedOperatorError
 
@@ -85,11 +89,26 @@ class Translator:
                 return DensityMatrix(wires) if self.is_mixed else State()
             case qml.measurements.PurityMP():
                 return Purity(wires)
+            case qml.measurements.VnEntropyMP():
+                return self._small(Entropy(wires, _base(measured)))
+            case qml.measurements.MutualInfoMP():
+                first, second = map(self._numbers, measured.raw_wires)
+                return self._small(MutualInformation(first, second, _base(measured)))
             case _:
                 kind = type(measured).__name__.removesuffix("MP")
                 raise UnsupportedMeasurementError(
                     self.layer, kind, "it is no fixed number of real or complex values"
                 )
+
+    def _small(self, measurement: Measurement) -> Measurement:
+        """Return a measurement of entropies, or refuse it for the wires that they are of."""
+        for wires in entropies_of(measurement):
+            # Of a state vector, the wires that are left have the same entropy.
+            others = len(self.wires) if self.is_mixed else len(self.wires) - len(wires)
+            if min(len(wires), others) > ENTROPY_WIRES:
+                reason = f"{len(wires)} wires are over the limit of {ENTROPY_WIRES} for an entropy"
+                raise UnsupportedMeasurementError(self.layer, type(measurement).__name__, reason)
+        return measurement
 
     def _terms(self, measured: Any) -> tuple[PauliTerm, ...]:
         observable = measured.obs
@@ -223,3 +242,8 @@ def _kraus(channel: Any) -> Sequence[Any]:
     _, word = channel.compute_kraus_matrices(1.0, **channel.hyperparameters)
     kept, flipped = torch.sqrt(1 - strength), torch.sqrt(strength)
     return [kept * torch.eye(len(word), dtype=kept.dtype), flipped * torch.as_tensor(word)]
+
+
+def _base(measured: Any) -> float | None:
+    """Return the base of a logarithm, None for the natural one."""
+    return float(measured.log_base) if measured.log_base else None

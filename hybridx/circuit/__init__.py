@@ -7,8 +7,10 @@ from hybridx.circuit.circuit import (
     Channel,
     Circuit,
     DensityMatrix,
+    Entropy,
     Expectation,
     Measurement,
+    MutualInformation,
     Operation,
     Parameter,
     PauliTerm,
@@ -22,6 +24,7 @@ from hybridx.circuit.circuit import (
     Variance,
     angles_of,
     bind,
+    entropies_of,
     has_channel,
     result_count,
     result_layout,
@@ -31,13 +34,14 @@ from hybridx.circuit.codec import decode, encode
 from hybridx.circuit.cone import cone_of, measured_wires, restrict
 from hybridx.circuit.gate import Gate, Matrix
 from hybridx.circuit.gates import GATES, row_of
-from hybridx.circuit.limits import CHANNEL_WIRES, KRAUS
+from hybridx.circuit.limits import CHANNEL_WIRES, ENTROPY_WIRES, KRAUS
 from hybridx.circuit.qasm import to_qasm
 from hybridx.circuit.reference import evaluate, simulate
 from hybridx.circuit.text import parse, show
 
 __all__ = [
     "CHANNEL_WIRES",
+    "ENTROPY_WIRES",
     "GATES",
     "KRAUS",
     "Angle",
@@ -45,10 +49,12 @@ __all__ = [
     "Channel",
     "Circuit",
     "DensityMatrix",
+    "Entropy",
     "Expectation",
     "Gate",
     "Matrix",
     "Measurement",
+    "MutualInformation",
     "Operation",
     "Parameter",
     "PauliTerm",
@@ -66,6 +72,7 @@ __all__ = [
     "cone_of",
     "decode",
     "encode",
+    "entropies_of",
     "evaluate",
     "faults",
     "has_channel",

@@ -14,8 +14,10 @@ from hybridx.circuit.circuit import (
     Channel,
     Circuit,
     DensityMatrix,
+    Entropy,
     Expectation,
     Measurement,
+    MutualInformation,
     Operation,
     Parameter,
     PauliTerm,
@@ -26,11 +28,12 @@ from hybridx.circuit.circuit import (
     Unitary,
     Variance,
     angles_of,
+    entropies_of,
     has_channel,
     wires_of,
 )
 from hybridx.circuit.gates import GATES
-from hybridx.circuit.limits import CHANNEL_WIRES, KRAUS
+from hybridx.circuit.limits import CHANNEL_WIRES, ENTROPY_WIRES, KRAUS
 from hybridx.errors import IllFormedCircuitError
 
 # Kraus operators may come from float32 weights: a sum of squares of numbers good to 6e-8.
@@ -148,11 +151,26 @@ def _measurement_faults(measurement: Measurement, circuit: Circuit) -> Iterator[
             if not wires:
                 yield "I9: it measures at least one wire"
             yield from _wire_faults(wires, circuit.wires)
+        case Entropy(base=base) | MutualInformation(base=base):
+            for wires in entropies_of(measurement):
+                yield from _entropy_faults(wires, circuit)
+            if base is not None and not (math.isfinite(base) and base > 0 and base != 1):
+                yield f"I15: the base of a logarithm is positive and not 1, unlike {base}"
         case State():
             if has_channel(circuit):
                 yield "I14: after a channel there is a density matrix, no state"
         case _:
             assert_never(measurement)
+
+
+def _entropy_faults(wires: tuple[int, ...], circuit: Circuit) -> Iterator[str]:
+    if not wires:
+        yield "I9: it measures at least one wire"
+    yield from _wire_faults(wires, circuit.wires)
+    # Of a state vector, what is left of it has the same entropy.
+    others = circuit.wires if has_channel(circuit) else circuit.wires - len(wires)
+    if min(len(wires), others) > ENTROPY_WIRES:
+        yield f"I15: the entropy of {len(wires)} wires is over the limit of {ENTROPY_WIRES}"
 
 
 def _term_faults(term: PauliTerm, circuit: Circuit) -> Iterator[str]:

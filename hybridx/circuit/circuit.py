@@ -151,7 +151,46 @@ class Purity(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="purit
     wires: tuple[int, ...]
 
 
-Measurement: TypeAlias = Expectation | Variance | Probabilities | State | DensityMatrix | Purity
+class Entropy(
+    msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, tag="entropy"
+):
+    """-Tr(rho log rho) of the reduced density matrix of some wires: one real number.
+
+    Attributes:
+        wires: in any order.
+        base: of the logarithm, or None for the natural one.
+    """
+
+    wires: tuple[int, ...]
+    base: float | None = None
+
+
+class MutualInformation(
+    msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, tag="mutual"
+):
+    """The entropy of some wires, plus that of others, less that of both: one real number.
+
+    Attributes:
+        first: some wires.
+        second: others.
+        base: of the logarithm, or None for the natural one.
+    """
+
+    first: tuple[int, ...]
+    second: tuple[int, ...]
+    base: float | None = None
+
+
+Measurement: TypeAlias = (
+    Expectation
+    | Variance
+    | Probabilities
+    | State
+    | DensityMatrix
+    | Purity
+    | Entropy
+    | MutualInformation
+)
 
 
 class Result(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -228,6 +267,17 @@ def has_channel(circuit: Circuit) -> bool:
     return any(isinstance(operation, Channel) for operation in circuit.operations)
 
 
+def entropies_of(measurement: Measurement) -> tuple[tuple[int, ...], ...]:
+    """Return the sets of wires whose entropies a measurement is made of."""
+    match measurement:
+        case Entropy(wires):
+            return (wires,)
+        case MutualInformation(first, second):
+            return (first, second, first + second)
+        case _:
+            return ()
+
+
 def bind(circuit: Circuit, parameters: int, angle_of: Callable[[Parameter], Angle]) -> Circuit:
     """Return the circuit with every parameter replaced by `angle_of(parameter)`.
 
@@ -263,7 +313,7 @@ def bind(circuit: Circuit, parameters: int, angle_of: Callable[[Parameter], Angl
 def _result_form(measurement: Measurement, wires: int) -> tuple[tuple[int, ...], bool]:
     """Return the shape of a result and whether it is complex."""
     match measurement:
-        case Expectation() | Variance() | Purity():
+        case Expectation() | Variance() | Purity() | Entropy() | MutualInformation():
             return (), False
         case Probabilities(chosen):
             return (2 ** len(chosen),), False

@@ -13,8 +13,10 @@ from hybridx.circuit.circuit import (
     Channel,
     Circuit,
     DensityMatrix,
+    Entropy,
     Expectation,
     Measurement,
+    MutualInformation,
     Operation,
     Parameter,
     PauliTerm,
@@ -36,8 +38,10 @@ def measured_wires(measurement: Measurement, wires: int) -> frozenset[int]:
     match measurement:
         case Expectation(terms) | Variance(terms):
             return frozenset(wire for term in terms for wire in term.wires)
-        case Probabilities(on) | DensityMatrix(on) | Purity(on):
+        case Probabilities(on) | DensityMatrix(on) | Purity(on) | Entropy(on):
             return frozenset(on)
+        case MutualInformation(first, second):
+            return frozenset(first + second)
         case State():
             return frozenset(range(wires))
         case _:
@@ -122,8 +126,14 @@ def _move_measurement(measurement: Measurement, places: dict[int, int]) -> Measu
                 for term in terms
             )
             return msgspec.structs.replace(measurement, terms=moved)
-        case Probabilities(on) | DensityMatrix(on) | Purity(on):
+        case Probabilities(on) | DensityMatrix(on) | Purity(on) | Entropy(on):
             return msgspec.structs.replace(measurement, wires=tuple(places[wire] for wire in on))
+        case MutualInformation(first, second):
+            return msgspec.structs.replace(
+                measurement,
+                first=tuple(places[wire] for wire in first),
+                second=tuple(places[wire] for wire in second),
+            )
         case State():
             return measurement
         case _:

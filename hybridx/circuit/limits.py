@@ -16,6 +16,7 @@ GATES: Final = 100_000  # one visit each by a dozen passes is seconds, not minut
 PARAMETERS: Final = 100_000  # columns of the table that a circuit takes at run time
 CHANNEL_WIRES: Final = 4  # a map of density matrices on them has 65,536 numbers
 KRAUS: Final = 256  # as many as any channel on that many wires needs
+ENTROPY_WIRES: Final = 3  # eigenvalues of 8 x 8 are 49 rounds of rotations in a body
 TERMS: Final = 100_000  # Pauli words over all measurements; molecules of 20 wires have about 10,000
 
 # A string, closed or not, so that brackets inside of it do not count; else one bracket.
@@ -47,7 +48,10 @@ def check_size(circuit: Circuit) -> None:
     # The laws compare a matrix with 4**len(wires), so that length is bounded before they do.
     widest = max((len(wires_of(operation)) for operation in circuit.operations), default=0)
     _refuse_above("the number of wires of an operation", widest, WIRES)
-    measured = (len(getattr(measurement, "wires", ())) for measurement in circuit.measurements)
+    measured = (
+        sum(len(getattr(measurement, name, ())) for name in ("wires", "first", "second"))
+        for measurement in circuit.measurements
+    )
     _refuse_above("the number of wires of a measurement", max(measured, default=0), WIRES)
 
 

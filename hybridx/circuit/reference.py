@@ -14,8 +14,10 @@ from hybridx.circuit.circuit import (
     Channel,
     Circuit,
     DensityMatrix,
+    Entropy,
     Expectation,
     Measurement,
+    MutualInformation,
     Operation,
     Parameter,
     PauliTerm,
@@ -26,6 +28,7 @@ from hybridx.circuit.circuit import (
     State,
     Unitary,
     Variance,
+    entropies_of,
     has_channel,
     result_count,
     wires_of,
@@ -161,6 +164,9 @@ def _measure(measurement: Measurement, state: Matrix) -> NDArray[np.float64]:
         case Purity(wires):
             rho = _reduced(state, wires)
             return np.array([np.trace(rho @ rho).real])
+        case Entropy(base=base) | MutualInformation(base=base):
+            parts = [_entropy(_reduced(state, on)) for on in entropies_of(measurement)]
+            return _information(parts, base)
         case _:
             assert_never(measurement)
 
@@ -181,8 +187,24 @@ def _measure_mixed(measurement: Measurement, rho: Matrix) -> NDArray[np.float64]
         case Purity(wires):
             reduced = _traced_out(rho, wires)
             return np.array([np.trace(reduced @ reduced).real])
+        case Entropy(base=base) | MutualInformation(base=base):
+            parts = [_entropy(_traced_out(rho, on)) for on in entropies_of(measurement)]
+            return _information(parts, base)
         case _:
             assert_never(measurement)
+
+
+def _entropy(rho: Matrix) -> float:
+    """Return -Tr(rho log rho) in nats; a rounding of zero counts as zero."""
+    values = np.linalg.eigvalsh(rho)
+    values = values[values > 0]
+    return float(-(values * np.log(values)).sum())
+
+
+def _information(entropies: list[float], base: float | None) -> NDArray[np.float64]:
+    """Return one entropy, or that of two parts less that of both, in units of the base."""
+    nats = entropies[0] if len(entropies) == 1 else entropies[0] + entropies[1] - entropies[2]
+    return np.array([nats / (1.0 if base is None else np.log(base))])
 
 
 def _trace(rho: Matrix) -> float:

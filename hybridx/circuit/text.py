@@ -13,6 +13,7 @@
     expval 0.5*X0@Y1 + -1.0*Z2       terms with their coefficients; I is the identity
     var Z0@Z1                        variance
     probs 0 1; state; density 0; purity 0
+    entropy 0 1; mutual 0 | 1 2 base 2.0   natural logarithms without a base
     shots 1000
 
 Statements stand on lines of their own or behind a semicolon. Wire 0 is the most significant.
@@ -30,8 +31,10 @@ from hybridx.circuit.circuit import (
     Channel,
     Circuit,
     DensityMatrix,
+    Entropy,
     Expectation,
     Measurement,
+    MutualInformation,
     Operation,
     Parameter,
     PauliTerm,
@@ -117,8 +120,10 @@ def _measured(measurement: Measurement) -> tuple[int, ...]:
     match measurement:
         case Expectation(terms) | Variance(terms):
             return tuple(wire for term in terms for wire in term.wires)
-        case Probabilities(wires) | DensityMatrix(wires) | Purity(wires):
+        case Probabilities(wires) | DensityMatrix(wires) | Purity(wires) | Entropy(wires):
             return wires
+        case MutualInformation(first, second):
+            return first + second
         case State():
             return ()
         case _:
@@ -185,8 +190,16 @@ def _show_measurement(measurement: Measurement) -> str:
             return f"density {_spaced(wires)}"
         case Purity(wires):
             return f"purity {_spaced(wires)}"
+        case Entropy(wires, base):
+            return f"entropy {_spaced(wires)}{_show_base(base)}"
+        case MutualInformation(first, second, base):
+            return f"mutual {_spaced(first)} | {_spaced(second)}{_show_base(base)}"
         case _:
             assert_never(measurement)
+
+
+def _show_base(base: float | None) -> str:
+    return "" if base is None else f" base {float(base)!r}"
 
 
 def _show_terms(terms: tuple[PauliTerm, ...]) -> str:
@@ -236,6 +249,17 @@ def _parse_entries(text: str) -> tuple[Angle, ...]:
     return tuple(_parse_angle(part) for part in text.split(", ")) if text else ()
 
 
+def _parse_entropy(text: str) -> tuple[tuple[int, ...], float | None]:
+    wires, _, base = text.partition(" base ")
+    return _parse_wires(wires), float(base) if base else None
+
+
+def _parse_mutual(text: str) -> MutualInformation:
+    first, _, rest = text.partition("|")
+    second, base = _parse_entropy(rest)
+    return MutualInformation(_parse_wires(first), second, base)
+
+
 def _parse_terms(text: str) -> tuple[PauliTerm, ...]:
     terms = []
     for part in text.split(" + "):
@@ -266,4 +290,6 @@ _MEASUREMENTS: Mapping[str, Callable[[str], Measurement]] = {
     "state": lambda text: State(),
     "density": lambda text: DensityMatrix(_parse_wires(text)),
     "purity": lambda text: Purity(_parse_wires(text)),
+    "entropy": lambda text: Entropy(*_parse_entropy(text)),
+    "mutual": _parse_mutual,
 }

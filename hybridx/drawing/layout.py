@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from types import MappingProxyType
@@ -11,7 +11,17 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
-from hybridx.circuit import Angle, Apply, Circuit, Expectation, Operation, Parameter, show, wires_of
+from hybridx.circuit import (
+    Angle,
+    Apply,
+    Circuit,
+    Expectation,
+    Operation,
+    Parameter,
+    measured_wires,
+    show,
+    wires_of,
+)
 
 Kind: TypeAlias = Literal["box", "control", "anticontrol", "not", "swap"]
 
@@ -167,21 +177,13 @@ def measured(circuit: Circuit) -> tuple[tuple[str, ...], tuple[str, ...]]:
             case Expectation((term,)) if term.coefficient == 1.0 and len(term.letters) == 1:
                 ends[term.wires[0]].append(f"⟨{term.letters}⟩")
             case _:
-                wires = _measured_wires(measurement, circuit.wires)
-                for wire in wires:
+                for wire in sorted(measured_wires(measurement, circuit.wires)):
                     ends[wire].append(f"M{index}")
                 bare = msgspec.structs.replace(
                     circuit, parameters=0, operations=(), measurements=(measurement,), shots=None
                 )
                 legend.append(f"M{index} = {show(bare).split('; ')[-1]}")
     return tuple(", ".join(end) for end in ends), tuple(legend)
-
-
-def _measured_wires(measurement: object, count: int) -> Iterable[int]:
-    """Return the wires of any measurement: its own, those of its terms, else all of them."""
-    if hasattr(measurement, "terms"):
-        return sorted({wire for term in measurement.terms for wire in term.wires})
-    return sorted(getattr(measurement, "wires", range(count)))
 
 
 def wrap(widths: Sequence[float], limit: float) -> Iterator[range]:

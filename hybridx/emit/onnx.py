@@ -25,8 +25,14 @@ from hybridx.lowering import (
     Value,
 )
 
-_UNARY = {"cos": "Cos", "sin": "Sin"}
-_BINARY = {"add": "Add", "multiply": "Mul", "matmul": "MatMul"}
+_UNARY = {"cos": "Cos", "sin": "Sin", "sqrt": "Sqrt", "log": "Log", "sign": "Sign"}
+_BINARY = {
+    "add": "Add",
+    "multiply": "Mul",
+    "divide": "Div",
+    "maximum": "Max",
+    "matmul": "MatMul",
+}
 
 
 def emit_body(

@@ -18,8 +18,10 @@ from hybridx.circuit import (
     Apply,
     Circuit,
     DensityMatrix,
+    Entropy,
     Expectation,
     Measurement,
+    MutualInformation,
     Operation,
     Parameter,
     Prepare,
@@ -32,6 +34,7 @@ from hybridx.circuit import (
     row_of,
     wires_of,
 )
+from hybridx.lowering import entropy
 from hybridx.lowering.amplitudes import Amplitudes, apply_matrix, bring_last
 from hybridx.lowering.cost import Cost
 from hybridx.lowering.pauli_measure import measure_words
@@ -217,6 +220,8 @@ def _measuring_cost(measurement: Measurement, size: int) -> Cost:
             return Cost(8 * elements * len(on), 2 * elements * len(on), 5 + 5 * len(on), 0.0)
         case Purity(on):
             return Cost(0.0, 2 * 4.0 ** len(on), 5, 0.0)
+        case Entropy() | MutualInformation():
+            return entropy.count(measurement)
         case State():
             raise AssertionError("law I14: a density matrix is no state")
         case _:

@@ -15,15 +15,19 @@ from numpy.typing import NDArray
 from hybridx.circuit import (
     Circuit,
     DensityMatrix,
+    Entropy,
     Expectation,
     Measurement,
+    MutualInformation,
     PauliTerm,
     Probabilities,
     Purity,
     State,
     Variance,
+    entropies_of,
 )
 from hybridx.lowering.amplitudes import COMPLEX, Amplitudes, apply_matrix, bring_last
+from hybridx.lowering.entropy import entropy, information
 from hybridx.lowering.program import Builder, Value
 
 Columns = NDArray[np.float64]
@@ -161,7 +165,7 @@ def _add_means(means: _Means, measurement: Measurement) -> list[int]:
             return means.add_sum(terms) + means.add_sum(square(terms))
         case Probabilities(wires):
             return means.add_probabilities(wires)
-        case State() | DensityMatrix() | Purity():
+        case State() | DensityMatrix() | Purity() | Entropy() | MutualInformation():
             return []
         case _:
             assert_never(measurement)
@@ -192,6 +196,9 @@ def _result(
             parts = builder.concatenate(list(_density(builder, state, wires)), 1)
             total = builder.sum(builder.multiply(parts, parts), 1)
             return builder.reshape(total, (total.shape[0], 1))
+        case Entropy(base=base) | MutualInformation(base=base):
+            entropies = [_entropy(builder, state, on) for on in entropies_of(measurement)]
+            return information(builder, entropies, base)
         case _:
             assert_never(measurement)
 
@@ -220,6 +227,15 @@ def _density(builder: Builder, state: Amplitudes, wires: tuple[int, ...]) -> tup
         builder.reshape(real, (rows, size * size)),
         builder.reshape(imaginary, (rows, size * size)),
     )
+
+
+def _entropy(builder: Builder, state: Amplitudes, wires: tuple[int, ...]) -> Value:
+    """Return the entropy of some wires in nats: that of all others, if those are fewer."""
+    others = tuple(axis for axis in state.axes if axis != COMPLEX and axis not in wires)
+    fewer = min(wires, others, key=len)
+    if not fewer:
+        return builder.constant([[0.0]])
+    return entropy(builder, builder.concatenate(_density(builder, state, fewer), 1), len(fewer))
 
 
 def _mean(builder: Builder, state: Amplitudes, letters: str, wires: tuple[int, ...]) -> Value:

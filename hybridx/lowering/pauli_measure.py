@@ -11,15 +11,19 @@ import numpy as np
 from hybridx.circuit import (
     Circuit,
     DensityMatrix,
+    Entropy,
     Expectation,
     Measurement,
+    MutualInformation,
     PauliTerm,
     Probabilities,
     Purity,
     State,
     Variance,
+    entropies_of,
 )
 from hybridx.lowering.amplitudes import COMPLEX, Amplitudes, apply_matrix, bring_last
+from hybridx.lowering.entropy import entropy, information
 from hybridx.lowering.measure import square, with_batch
 from hybridx.lowering.program import Builder, Value
 from hybridx.lowering.transfer import PAULIS
@@ -63,7 +67,7 @@ def _columns(measurement: Measurement, wires: int) -> list[Column]:
             return [_mean(terms, wires), _mean(square(terms), wires)]
         case Probabilities(on):
             return _probabilities(on, wires)
-        case DensityMatrix() | Purity():
+        case DensityMatrix() | Purity() | Entropy() | MutualInformation():
             return []
         case State():
             raise AssertionError("law I14: a density matrix is no state")
@@ -89,12 +93,18 @@ def _result(
             squared = builder.multiply(builder.multiply(mean, mean), minus)
             return builder.add(builder.gather(sums, 1, place[1:]), squared)
         case DensityMatrix(on):
-            return density_matrix(builder, builder.gather(words, 1, words_on(on, wires)), len(on))
+            return _density(builder, words, on, wires)
         case Purity(on):
             chosen = builder.gather(words, 1, words_on(on, wires))
             total = builder.sum(builder.multiply(chosen, chosen), 1)
             share = builder.constant(np.array([[0.5 ** len(on)]]))
             return builder.multiply(builder.reshape(total, (total.shape[0], 1)), share)
+        case Entropy(base=base) | MutualInformation(base=base):
+            parts = [
+                entropy(builder, _density(builder, words, on, wires), len(on))
+                for on in entropies_of(measurement)
+            ]
+            return information(builder, parts, base)
         case State():
             raise AssertionError("law I14: a density matrix is no state")
         case _:
@@ -137,20 +147,21 @@ def _sums(builder: Builder, words: Value, columns: Sequence[Column]) -> Value:
     return builder.matmul(builder.gather(words, 1, used), builder.constant(matrix))
 
 
-def density_matrix(builder: Builder, words: Value, wires: int) -> Value:
-    """Return rho of its components, shape `(batch or 1, 2 * 4**wires)`: real, then imaginary.
+def _density(builder: Builder, words: Value, on: Sequence[int], wires: int) -> Value:
+    """Return rho of some of all wires, shape `(batch or 1, 2 * 4**k)`: real, then imaginary.
 
-    rho_xy = sum of P_xy r_P / 2^wires, wire by wire.
+    rho_xy = sum of P_xy r_P / 2^k, wire by wire.
     """
-    rows = words.shape[0]
-    zeros = builder.multiply(words, builder.constant(np.zeros((1, 1))))
-    axes = (COMPLEX, *range(2 * wires))
-    tensor = Amplitudes(builder.concatenate([words, zeros], 1), axes)
+    rows, count = words.shape[0], len(on)
+    real = builder.gather(words, 1, words_on(on, wires))
+    zeros = builder.multiply(real, builder.constant(np.zeros((1, 1))))
+    axes = (COMPLEX, *range(2 * count))
+    tensor = Amplitudes(builder.concatenate([real, zeros], 1), axes)
     letters = PAULIS.transpose(1, 2, 0).reshape(4, 4) / 2
     embedded = np.block([[letters.real, -letters.imag], [letters.imag, letters.real]])
     matrix = builder.constant(embedded.T[None])
-    for wire in range(wires):
+    for wire in range(count):
         tensor = apply_matrix(builder, tensor, matrix, (2 * wire, 2 * wire + 1), is_real=False)
-    order = (COMPLEX, *range(0, 2 * wires, 2), *range(1, 2 * wires, 2))
+    order = (COMPLEX, *range(0, 2 * count, 2), *range(1, 2 * count, 2))
     value = bring_last(builder, tensor, order).value
-    return builder.reshape(value, (rows, 2 * 4**wires))
+    return builder.reshape(value, (rows, 2 * 4**count))

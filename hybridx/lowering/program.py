@@ -39,9 +39,9 @@ class Constant:
 
 @dataclass(frozen=True, slots=True)
 class Unary:
-    """An elementwise function of `x`."""
+    """An elementwise function of `x`; the sign of zero is zero."""
 
-    kind: Literal["cos", "sin"]
+    kind: Literal["cos", "sin", "sqrt", "log", "sign"]
     x: Value
 
 
@@ -49,7 +49,7 @@ class Unary:
 class Binary:
     """An operation on two tensors with NumPy's broadcasting."""
 
-    kind: Literal["add", "multiply", "matmul"]
+    kind: Literal["add", "multiply", "divide", "maximum", "matmul"]
     x: Value
     y: Value
 
@@ -139,6 +139,18 @@ class Builder:
         """Append the sine of x, in radians."""
         return self._append(Unary("sin", x), x.shape)
 
+    def sqrt(self, x: Value) -> Value:
+        """Append the root of x."""
+        return self._append(Unary("sqrt", x), x.shape)
+
+    def log(self, x: Value) -> Value:
+        """Append the natural logarithm of x."""
+        return self._append(Unary("log", x), x.shape)
+
+    def sign(self, x: Value) -> Value:
+        """Append 1, 0 or -1."""
+        return self._append(Unary("sign", x), x.shape)
+
     def add(self, x: Value, y: Value) -> Value:
         """Append x + y."""
         return self._append(Binary("add", x, y), _broadcast(x.shape, y.shape))
@@ -146,6 +158,14 @@ class Builder:
     def multiply(self, x: Value, y: Value) -> Value:
         """Append x * y, element by element."""
         return self._append(Binary("multiply", x, y), _broadcast(x.shape, y.shape))
+
+    def divide(self, x: Value, y: Value) -> Value:
+        """Append x / y, element by element."""
+        return self._append(Binary("divide", x, y), _broadcast(x.shape, y.shape))
+
+    def maximum(self, x: Value, y: Value) -> Value:
+        """Append the larger of x and y, element by element."""
+        return self._append(Binary("maximum", x, y), _broadcast(x.shape, y.shape))
 
     def matmul(self, x: Value, y: Value) -> Value:
         """Append x @ y over the last two axes."""
@@ -250,10 +270,18 @@ def _execute(step: Step, values: list[Array], parameters: Array) -> Array:
             assert_never(step)
 
 
-_UNARY: dict[str, Callable[[Array], Array]] = {"cos": np.cos, "sin": np.sin}
+_UNARY: dict[str, Callable[[Array], Array]] = {
+    "cos": np.cos,
+    "sin": np.sin,
+    "sqrt": np.sqrt,
+    "log": np.log,
+    "sign": np.sign,
+}
 _BINARY: dict[str, Callable[[Array, Array], Array]] = {
     "add": np.add,
     "multiply": np.multiply,
+    "divide": np.divide,
+    "maximum": np.maximum,
     "matmul": np.matmul,
 }
 

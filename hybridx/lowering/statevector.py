@@ -29,6 +29,7 @@ from hybridx.circuit import (
     row_of,
     wires_of,
 )
+from hybridx.lowering import entropy
 from hybridx.lowering.amplitudes import COMPLEX, MIXED, Amplitudes, apply_matrix, bring_last
 from hybridx.lowering.cost import Cost
 from hybridx.lowering.measure import measure
@@ -49,12 +50,13 @@ def count(circuit: Circuit) -> Cost | str:
     constant_bytes = 4 * (sum(dimension**2 for dimension, _ in gates) + measuring + size)
     if constant_bytes > MOST_BYTES:
         return f"its constants would take more than {MOST_BYTES / 1e9} GB"
-    return Cost(
+    own = Cost(
         multiply_adds=sum(size * dimension for dimension, _ in gates) + measuring,
         elements=size * (2 * len(gates) + 1),
         steps=sum(9 if moves else 5 for _, moves in gates) + 6,
         constant_bytes=constant_bytes,
     )
+    return sum(map(entropy.count, circuit.measurements), own)
 
 
 def lower(circuit: Circuit) -> Program:

@@ -15,6 +15,7 @@ from math import prod
 import numpy as np
 
 from hybridx.circuit import Circuit, result_count
+from hybridx.lowering import entropy
 from hybridx.lowering.amplitudes import COMPLEX, Amplitudes
 from hybridx.lowering.cost import Cost
 from hybridx.lowering.encoding import Encoding, contract, encoding_of, fold, is_still
@@ -37,12 +38,13 @@ def count(circuit: Circuit) -> Cost | str:
     size = 4 * (weights + measuring)
     if size > _MOST_BYTES:
         return f"its constants would take more than {_MOST_BYTES / 1e6:.0f} MB"
-    return Cost(
+    own = Cost(
         multiply_adds=weights + features * circuit.parameters + measuring,
         elements=features + 2 ** (circuit.wires + 1),
         steps=6,
         constant_bytes=size,
     )
+    return sum(map(entropy.count, circuit.measurements), own)
 
 
 def lower(circuit: Circuit) -> Program:

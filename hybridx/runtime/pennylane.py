@@ -14,8 +14,10 @@ from hybridx.circuit import (
     Channel,
     Circuit,
     DensityMatrix,
+    Entropy,
     Expectation,
     Measurement,
+    MutualInformation,
     Operation,
     Parameter,
     PauliTerm,
@@ -158,6 +160,10 @@ def _measurement(measurement: Measurement) -> Any:
             return qml.density_matrix(wires=wires)
         case Purity(wires):
             return qml.purity(wires=wires)
+        case Entropy(wires, base):
+            return qml.vn_entropy(wires=wires, log_base=base)
+        case MutualInformation(first, second, base):
+            return qml.mutual_info(wires0=first, wires1=second, log_base=base)
         case _:
             assert_never(measurement)
 

@@ -36,6 +36,12 @@ def test_a_good_circuit_has_no_faults():
         ("I13", "channel 0 [1, 0, 0, 1, 0, 0.1, 0, 0]; expval Z0"),
         ("I13", f"channel 0 1 2 3 4 [{', '.join(['1'] * 1024)}]; expval Z0"),
         ("I13", f"channel 0 [{', '.join(['0'] * 4 * 257)}]; expval Z0"),
+        ("I5", "mutual 0 1 | 1; expval Z0"),
+        ("I9", "mutual 0 | ; expval Z0"),
+        ("I15", "entropy 0 base 1.0"),
+        ("I15", "entropy 0 base 0.0"),
+        ("I15", "wires 8; entropy 0 1 2 3"),
+        ("I15", "wires 4; channel 0 [1, 0, 0, 1]; entropy 0 1 2 3"),
         ("I14", "channel 0 [1, 0, 0, 1]; state"),
     ],
 )
@@ -62,6 +68,10 @@ def test_counts_are_sane(law, change):
 def test_numbers_are_finite(number):
     text = f"RX 0 {number}; expval Z0"
     assert any("I7:" in fault for fault in faults(parse(text)))
+
+
+def test_all_wires_of_a_state_have_an_entropy():
+    assert list(faults(parse("wires 7; entropy 0 1 2 3; mutual 0 1 2 3 | 4 5 6"))) == []
 
 
 def test_kraus_operators_from_float32_are_complete():

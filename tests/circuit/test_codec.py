@@ -7,11 +7,11 @@ from hypothesis import given, settings
 
 from hybridx.circuit import decode, encode, parse, show
 from hybridx.errors import IllFormedCircuitError, TooLargeError
-from tests.circuits import circuits, noisy
+from tests.circuits import circuits, entropies, noisy
 
 
 @settings(max_examples=200)
-@given(circuits() | noisy())
+@given(circuits() | noisy() | circuits(measured=entropies))
 def test_both_forms_come_back_equal(circuit):
     assert decode(encode(circuit)) == circuit
     assert parse(show(circuit)) == circuit

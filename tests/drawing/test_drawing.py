@@ -11,7 +11,7 @@ from hybridx import api
 from hybridx.circuit import Apply, parse
 from hybridx.drawing import draw_svg, draw_text
 from hybridx.errors import OutputExistsError
-from tests.circuits import circuits, noisy
+from tests.circuits import circuits, entropies, noisy
 from tests.runtime.models import MIX, TURN, build
 
 BELL = parse("Hadamard 0; ctrl[0] RX 1 p[0]; CNOT 0 2; expval Z0; probs 1")
@@ -37,7 +37,7 @@ def test_noise_is_drawn():
 
 
 @settings(max_examples=50)
-@given(circuits() | noisy())
+@given(circuits() | noisy() | circuits(measured=entropies))
 def test_any_circuit_has_a_text_with_lines_of_one_picture(circuit):
     text = draw_text(circuit)
     assert text.count("0: ") >= 1

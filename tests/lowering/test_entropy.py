@@ -1,0 +1,122 @@
+"""Entropies: states whose entropy is known, and random ones against both sources."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from hypothesis import given, settings
+from onnx import TensorProto, helper
+
+from hybridx.circuit import parse, simulate
+from hybridx.emit import emit_body
+from hybridx.lowering import Builder, choose, entropy, run
+from tests import pennylane_oracle
+from tests.circuits import circuits, entropies, inputs
+from tests.lowering.test_strategies import applicable, assert_agrees
+
+# Rounding of 1e-16 in an eigenvalue near zero is 4e-15 in x log x.
+EXACT = 1e-12
+NARROW = 1e-5  # measured 1.4e-6 on 8 x 8 in float32
+
+DAMPED = "channel 0 [1, 0, 0, 0.8, 0, 0.6, 0, 0]"
+BELL = "Hadamard 0; CNOT 0 1"
+
+
+@settings(max_examples=60, deadline=None)
+@given(circuits(measured=entropies))
+def test_entropies_agree_with_both_sources(circuit):
+    parameters = inputs(circuit, batch=2)
+    expected = simulate(circuit, parameters)
+    # PennyLane counts eigenvalues of -1e-16 otherwise than we do.
+    np.testing.assert_allclose(pennylane_oracle.simulate(circuit, parameters), expected, atol=EXACT)
+    for name in applicable(circuit):
+        assert_agrees(circuit, name)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("RX 0 0.3; RY 1 0.4; entropy 0; entropy 0 1; mutual 0 | 1", [0, 0, 0]),
+        (f"{BELL}; entropy 0; entropy 1 base 2.0; entropy 0 1", [np.log(2), 1, 0]),
+        (f"{BELL}; mutual 0 | 1; mutual 1 | 0 base 2.0", [2 * np.log(2), 2]),
+        (f"{BELL}; CNOT 1 2; mutual 0 | 1 base 2.0; mutual 0 | 1 2 base 2.0", [1, 2]),
+        (f"{BELL}; Hadamard 2; CNOT 2 3; entropy 0 2 base 2.0; entropy 0 1 2 base 2.0", [2, 1]),
+        (f"{BELL}; channel 0 [0.5, 0, 0, 0.5, 0, 0.5, 0.5, 0, 0.5, 0, 0, -0.5, 0, 0.5, -0.5, 0];"
+         "entropy 0 1 base 2.0; mutual 0 | 1", [2, 0]),
+        (f"RX 1 0.2; {DAMPED}; entropy 0; entropy 0 1; mutual 0 | 1", [0, 0, 0]),
+    ],
+)  # fmt: skip
+def test_known_states_have_known_entropies(text, expected):
+    circuit = parse(text)
+    parameters = np.zeros((1, 0))
+    np.testing.assert_allclose(simulate(circuit, parameters), [expected], atol=EXACT)
+    for name in applicable(circuit):
+        program = choose(circuit, name).program
+        np.testing.assert_allclose(run(program, parameters), [expected], atol=EXACT)
+        narrow = run(program, parameters.astype(np.float32))
+        np.testing.assert_allclose(narrow, [expected], atol=NARROW)
+
+
+def matrices(size, count):
+    """Density matrices in random, real and trivial bases: mixed, degenerate, singular, pure."""
+    rng = np.random.default_rng(size)
+    spectra = (
+        lambda: rng.dirichlet(np.ones(size)),
+        lambda: np.ones(size),
+        lambda: np.eye(size)[0],
+        lambda: 10.0 ** -rng.uniform(0, 14, size),
+        lambda: np.repeat(rng.dirichlet(np.ones(size // 2)), 2),
+        lambda: 1 + 1e-7 * rng.standard_normal(size),
+        lambda: np.r_[1 - 1e-5, 1e-5, np.zeros(size - 2)],
+    )
+    for index in range(count):
+        values = spectra[index % len(spectra)]()
+        basis = rng.standard_normal((2, size, size))
+        basis[1] *= index % 3 > 0
+        Q = np.eye(size) if index % 5 == 0 else np.linalg.qr(basis[0] + 1j * basis[1])[0]
+        yield (Q * (values / values.sum())) @ Q.conj().T
+
+
+@pytest.mark.parametrize("wires", [1, 2, 3])
+def test_fixed_rotations_find_every_spectrum(wires):
+    builder = Builder(2 * 4**wires)
+    program = builder.build(entropy.entropy(builder, builder.parameters, wires))
+    rho = np.array(list(matrices(2**wires, 300)))
+    values = np.linalg.eigvalsh(rho)
+    values = np.where(values > 0, values, 1)
+    expected = -(values * np.log(values)).sum(axis=1, keepdims=True)
+    flat = rho.reshape(len(rho), -1)
+    parameters = np.concatenate([flat.real, flat.imag], axis=1)
+    np.testing.assert_allclose(run(program, parameters), expected, atol=EXACT)
+    np.testing.assert_allclose(run(program, parameters.astype(np.float32)), expected, atol=NARROW)
+
+
+@pytest.mark.parametrize("size", [2, 4, 8])
+def test_rounds_visit_every_pair_once(size):
+    pairs = [pair for one in entropy.rounds(size) for pair in one]
+    assert sorted(pairs) == [(p, q) for p in range(size) for q in range(p + 1, size)]
+    assert all(len({*sum(one, ())}) == size for one in entropy.rounds(size))
+
+
+@pytest.mark.parametrize("noise", ["", f"{DAMPED}; "])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_bodies_agree_in_onnx_runtime(noise, dtype):
+    text = f"RX 0 p[0]; RY 2 p[1]; CNOT 0 1; {noise}CNOT 1 2; RX 1 p[1]; mutual 0 | 1 base 2.0; "
+    circuit = parse(f"{text}entropy 0 1 2; entropy 1")
+    nodes = emit_body(choose(circuit).program, dtype=np.dtype(dtype), parameters="x", results="y")
+    kind = TensorProto.FLOAT if dtype == "float32" else TensorProto.DOUBLE
+    graph = helper.make_graph(
+        nodes,
+        "body",
+        [helper.make_tensor_value_info("x", kind, ["batch", 2])],
+        [helper.make_tensor_value_info("y", kind, ["batch", 3])],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
+    onnx.checker.check_model(model)
+    session = onnxruntime.InferenceSession(model.SerializeToString())
+    parameters = np.concatenate([inputs(circuit, 5), np.zeros((1, 2)), np.full((1, 2), np.pi)])
+    (results,) = session.run(None, {"x": parameters.astype(dtype)})
+    atol = NARROW if dtype == "float32" else EXACT
+    np.testing.assert_allclose(results, simulate(circuit, parameters), atol=atol)
