@@ -123,7 +123,7 @@ def export(
     examples = capture.prepare_examples(args, dtype, None if is_dynamic else int(batch))
     verification, self_test = None, None
     with capture.in_eval_mode(model), capture.as_dtype(model, dtype):
-        captured = capture.capture(model, examples, dtype=dtype, dynamic=is_dynamic, rehearse=body)
+        captured = capture.capture(model, examples, dtype=dtype, dynamic=is_dynamic, rehearses=body)
         compiled = [
             _compile(circuit, dtype, strategy) if body else Compiled(encode(circuit), None)
             for circuit in captured.circuits

@@ -4,13 +4,11 @@ from hybridx.capture.module import (
     EXAMPLE_ROWS,
     Capture,
     capture,
-    dynamic_shapes,
-    first_line,
     prepare_examples,
-    quiet,
 )
 from hybridx.capture.opaque import CIRCUIT_OP
 from hybridx.capture.precision import as_dtype, in_eval_mode
+from hybridx.capture.trace import dynamic_shapes, first_line, quiet
 
 __all__ = [
     "CIRCUIT_OP",

@@ -26,7 +26,7 @@ _MOVEMENT = frozenset({
     _aten.expand, _aten.cat, _aten.stack, _aten.hstack, _aten.vstack, _aten.unbind, _aten.flatten,
     _aten.split, _aten.split_with_sizes, _aten.chunk, _aten.flip, _aten.mT, _aten.movedim,
     _aten.index_select, _aten.repeat, _aten.unflatten, _aten.concat, _aten.concatenate,
-    _aten.column_stack,
+    _aten.column_stack, _aten.select_scatter, _aten.slice_scatter,
 })  # fmt: skip
 
 _SAME = frozenset({
@@ -128,9 +128,12 @@ class Origins:
         packet = getattr(node.target, "overloadpacket", None)
         if packet in _SAME:
             inner = self._known[_first_input(node)]
-            is_float = node.meta["val"].dtype in _FLOATS
-            same = is_float and _first_input(node).meta["val"].dtype in _FLOATS
-            return inner if same else None
+            return inner if _is_float(node) and _is_float(_first_input(node)) else None
+        if packet is _aten.copy:
+            source = self._known[node.args[1]]  # type: ignore[index]
+            shape = tuple(map(size_hint, node.meta["val"].shape))
+            is_float = _is_float(node) and _is_float(node.args[1])  # type: ignore[arg-type]
+            return source.map(lambda part: part.expand(shape)) if is_float else None
         if packet in _MOVEMENT:
             return self._move(node, packet)
         return self._scale(node, packet)
@@ -186,7 +189,7 @@ class Origins:
 
     def _elements(self, argument: Any) -> Elements | None:
         known = self._known.get(argument) if isinstance(argument, fx.Node) else None
-        is_float = isinstance(argument, fx.Node) and argument.meta["val"].dtype in _FLOATS
+        is_float = isinstance(argument, fx.Node) and _is_float(argument)
         return known if isinstance(known, Elements) and is_float else None
 
     def _number(self, argument: Any) -> Tensor | None:
@@ -225,7 +228,7 @@ def _is_followed(node: fx.Node) -> bool:
         node.target is operator.getitem
         or packet in _MOVEMENT
         or packet in _SAME
-        or packet in (_aten.mul, _aten.div, _aten.add, _aten.sub, _aten.neg)
+        or packet in (_aten.mul, _aten.div, _aten.add, _aten.sub, _aten.neg, _aten.copy)
     )
 
 
@@ -233,6 +236,10 @@ def _tensor_inputs(node: fx.Node) -> list[fx.Node]:
     return [
         n for n in node.all_input_nodes if not isinstance(n.meta.get("val"), torch.SymInt | int)
     ]
+
+
+def _is_float(node: fx.Node) -> bool:
+    return node.meta["val"].dtype in _FLOATS
 
 
 def _first_input(node: fx.Node) -> fx.Node:

@@ -1,33 +1,114 @@
-"""The two opaque torch operators that stand for a circuit in a traced graph.
+"""The opaque torch operators that stand for a circuit in a traced graph.
 
-    hybridx::qnode(angles, index, width, dtype)  while tracing: one tensor per gate angle
-    hybridx::circuit(parameters, index, width)   afterwards: `(batch, P)` to `(batch, width)`
+    hybridx::qnode(angles, leaves, index, width, dtype)   one tensor per gate angle
+    hybridx::again(leaves, batch, index, width, dtype)    a call like the one of that index
+    hybridx::circuit(parameters, index, width)            `(batch, P)` to `(batch, width)`
 
-`index` counts the circuits of one capture, `width` is the number of results M. Neither has an
-implementation: a traced graph is translated, never run.
+The first two appear while tracing, the third replaces them. `leaves` are the tensors that the QNode
+was called with, `index` counts the circuits of one capture, `width` is the number of results M.
+None has an implementation: a traced graph is translated, never run.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
 
 _LIBRARY = torch.library.Library("hybridx", "DEF")
-_LIBRARY.define("qnode(Tensor[] angles, int index, int width, ScalarType dtype) -> Tensor")
+_LIBRARY.define(
+    "qnode(Tensor[] angles, Tensor[] leaves, int index, int width, ScalarType dtype) -> Tensor"
+)
+_LIBRARY.define(
+    "again(Tensor[] leaves, int[] batch, int index, int width, ScalarType dtype) -> Tensor"
+)
 _LIBRARY.define("circuit(Tensor parameters, int index, int width) -> Tensor")
 
 QNODE_OP = torch.ops.hybridx.qnode.default
+AGAIN_OP = torch.ops.hybridx.again.default
 CIRCUIT_OP = torch.ops.hybridx.circuit.default
 
 
+def batch_of(angles: Sequence[Tensor]) -> tuple[Any, ...]:
+    """Return `(batch,)`, or `()` where no angle of a call has a batch."""
+    return tuple([angle.shape[0] for angle in angles if angle.dim() == 1][:1])
+
+
 @torch.library.register_fake("hybridx::qnode", lib=_LIBRARY)  # type: ignore[untyped-decorator]
-def _qnode_shape(angles: list[Tensor], index: int, width: int, dtype: torch.dtype) -> Tensor:
-    """`(batch, width)`, or `(width,)` where no angle has a batch."""
-    batch = [angle.shape[0] for angle in angles if angle.dim() == 1][:1]
-    device = angles[0].device if angles else torch.device("cpu")
-    return torch.empty((*batch, width), dtype=dtype, device=device)
+def _qnode_shape(
+    angles: list[Tensor], leaves: list[Tensor], index: int, width: int, dtype: torch.dtype
+) -> Tensor:
+    return torch.empty((*batch_of(angles), width), dtype=dtype, device=_device(angles))
+
+
+@torch.library.register_fake("hybridx::again", lib=_LIBRARY)  # type: ignore[untyped-decorator]
+def _again_shape(
+    leaves: list[Tensor], batch: list[int], index: int, width: int, dtype: torch.dtype
+) -> Tensor:
+    return torch.empty((*batch, width), dtype=dtype, device=_device(leaves))
 
 
 @torch.library.register_fake("hybridx::circuit", lib=_LIBRARY)  # type: ignore[untyped-decorator]
 def _circuit_shape(parameters: Tensor, index: int, width: int) -> Tensor:
     return parameters.new_empty((parameters.shape[0], width))
+
+
+def _device(tensors: Sequence[Tensor]) -> torch.device:
+    return tensors[0].device if tensors else torch.device("cpu")
+
+
+def call_on_rows(
+    angles: Sequence[Tensor],
+    has_rows: Sequence[bool],
+    index: int,
+    width: int,
+    dtype: torch.dtype,
+) -> Tensor:
+    """Call `hybridx::qnode` once for many calls that differ only in their angles.
+
+    Args:
+        angles: as one call takes them; those of `has_rows` with a leading row axis.
+        has_rows: whether an angle differs between the calls.
+        index: of the circuit.
+        width: M.
+        dtype: of the results.
+
+    Returns:
+        shape `(rows, batch, width)`, or `(rows, width)` where one call has no batch.
+    """
+    rows = next(a.shape[0] for a, has in zip(angles, has_rows, strict=True) if has)
+    inner = [a.shape[1:] if has else a.shape for a, has in zip(angles, has_rows, strict=True)]
+    batch = next((shape[0] for shape in inner if shape), None)
+    results: Tensor
+    if batch is None:
+        results = QNODE_OP(list(angles), [], index, width, dtype)
+        return results
+    spread = []
+    for angle, has, shape in zip(angles, has_rows, inner, strict=True):
+        wide = angle
+        if has or shape:
+            wide = angle if has else angle.unsqueeze(0)
+            wide = wide if shape else wide.unsqueeze(1)
+            wide = wide.expand(rows, batch).reshape(-1)
+        spread.append(wide)
+    results = QNODE_OP(spread, [], index, width, dtype)
+    return results.reshape(rows, batch, width)
+
+
+@torch.library.register_vmap("hybridx::qnode", lib=_LIBRARY)  # type: ignore[untyped-decorator]
+def _qnode_under_vmap(
+    info: Any,
+    in_dims: Any,
+    angles: list[Tensor],
+    leaves: list[Tensor],
+    index: int,
+    width: int,
+    dtype: torch.dtype,
+) -> tuple[Tensor, int]:
+    rows = [
+        angle if axis is None else angle.movedim(axis, 0)
+        for angle, axis in zip(angles, in_dims[0], strict=True)
+    ]
+    return call_on_rows(rows, [axis is not None for axis in in_dims[0]], index, width, dtype), 0

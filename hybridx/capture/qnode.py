@@ -7,7 +7,7 @@ that the quantum function does on its arguments becomes ordinary nodes of the tr
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +17,8 @@ import pennylane as qml
 import torch
 from torch import Tensor, nn
 
-from hybridx.capture.opaque import QNODE_OP
+from hybridx.capture.alike import likeness, tensors_of
+from hybridx.capture.opaque import AGAIN_OP, QNODE_OP, batch_of
 from hybridx.capture.operators import Translator
 from hybridx.circuit import Circuit, Parameter, result_count, result_layout
 from hybridx.errors import (
@@ -27,30 +28,55 @@ from hybridx.errors import (
 )
 
 
-@dataclass
-class Recording:
-    """The circuits met while tracing; parameter column i is the i-th angle of the call.
+@dataclass(frozen=True)
+class Call:
+    """The inside of a QNode call, once traced.
 
     Attributes:
-        circuits: one for each call, in order.
-        layers: where each call stands, in the user's words.
-        dtypes: what each call returns in the eager model.
+        index: of its circuit.
+        circuit: parameter column i is the i-th angle of the call.
+        structure: how the quantum function nests its measurements.
+        batch: `(batch,)`, or `()` where no angle has one.
+        dtype: of what the call returns in the eager model.
+    """
+
+    index: int
+    circuit: Circuit
+    structure: Any
+    batch: tuple[Any, ...]
+    dtype: torch.dtype
+
+
+@dataclass
+class Recording:
+    """The circuits met while tracing.
+
+    Attributes:
+        dtypes: what each call returns in the eager model, in the order of the calls.
+        joins: trace the inside of calls that are alike once only.
+        circuits: one for each call whose inside was traced, in order.
+        layers: where each of these stands, in the user's words.
+        known: the calls whose inside was traced, by what makes others like them.
     """
 
     dtypes: Sequence[torch.dtype]
+    joins: bool = False
     circuits: list[Circuit] = field(default_factory=list)
     layers: list[str] = field(default_factory=list)
+    known: dict[Hashable, Call] = field(default_factory=dict)
+    calls: int = 0
 
 
 @contextmanager
-def rehearsed(model: nn.Module) -> Iterator[list[torch.dtype]]:
-    """While active, QNodes run as always, and the dtype of what each call returns is noted.
+def rehearsed(model: nn.Module) -> Iterator[tuple[list[torch.dtype], list[str]]]:
+    """While active, QNodes run as always; what dtype each call returns, and where, is noted.
 
     PennyLane's Torch interface gives float64 from default.qubit, float32 from lightning.qubit:
     what follows a call in the model depends on it, and only running it tells. Measurements
     without a rule are refused here, before the model stumbles over what they return.
     """
     dtypes: list[torch.dtype] = []
+    layers: list[str] = []
 
     def call(qnode: Any, args: tuple[Any, ...], kwargs: dict[str, Any], layer: str) -> Any:
         _, tape = _queue(qnode, args, kwargs, layer)
@@ -64,21 +90,25 @@ def rehearsed(model: nn.Module) -> Iterator[list[torch.dtype]]:
         leaves, _ = qml.pytrees.flatten(returned)
         found = [leaf.dtype for leaf in leaves if isinstance(leaf, Tensor)]
         dtypes.append(found[0].to_real() if found else torch.float64)
+        layers.append(layer)
         return returned
 
     with _every_call(model, call):
-        yield dtypes
+        yield dtypes, layers
 
 
 @contextmanager
-def recorded(model: nn.Module, dtypes: Sequence[torch.dtype]) -> Iterator[Recording]:
+def recorded(
+    model: nn.Module, dtypes: Sequence[torch.dtype], *, joins: bool
+) -> Iterator[Recording]:
     """While active, every QNode call in `model` is recorded instead of run.
 
     Args:
         model: whose submodules are named in messages.
         dtypes: what each call returns, in order, as `rehearsed` noted it.
+        joins: calls like an earlier one become `hybridx::again`, to be joined afterwards.
     """
-    recording = Recording(dtypes=dtypes)
+    recording = Recording(dtypes, joins)
 
     def call(qnode: Any, args: tuple[Any, ...], kwargs: dict[str, Any], layer: str) -> Any:
         return _record(qnode, args, kwargs, recording, layer)
@@ -227,6 +257,15 @@ def _diagonalized(tape: Any, layer: str) -> Any:
 def _record(
     qnode: Any, args: tuple[Any, ...], kwargs: dict[str, Any], recording: Recording, layer: str
 ) -> Any:
+    position = recording.calls
+    recording.calls += 1
+    leaves = tensors_of(args, kwargs)
+    key = likeness(qnode, args, kwargs, layer) if recording.joins else position
+    known = recording.known.get(key)
+    if known is not None:
+        width = result_count(known.circuit)
+        results = AGAIN_OP(leaves, known.batch, known.index, width, known.dtype)
+        return _nested(known, results)
     returned, tape = _queue(qnode, args, kwargs, layer)
     angles: list[Tensor] = []
 
@@ -243,19 +282,26 @@ def _record(
         measurements=tuple(map(translator.measurement, tape.measurements)),
         shots=qnode.shots.total_shots,
     )
-    index = len(recording.circuits)
+    _, structure = qml.pytrees.flatten(
+        returned, is_leaf=lambda item: isinstance(item, qml.measurements.MeasurementProcess)
+    )
+    dtype = recording.dtypes[position] if position < len(recording.dtypes) else torch.float64
+    call = Call(len(recording.circuits), circuit, structure, batch_of(angles), dtype)
     recording.circuits.append(circuit)
     recording.layers.append(layer)
-    dtype = recording.dtypes[index] if index < len(recording.dtypes) else torch.float64
-    results = QNODE_OP(angles, index, result_count(circuit), dtype)
-    return _in_the_shape_of(returned, circuit, results)
+    recording.known[key] = call
+    inputs = leaves if recording.joins else []
+    return _nested(call, QNODE_OP(angles, inputs, call.index, result_count(circuit), dtype))
 
 
-def _in_the_shape_of(returned: Any, circuit: Circuit, results: Tensor) -> Any:
+def _nested(call: Call, results: Tensor) -> Any:
     """Return the results nested as the quantum function returned its measurements."""
     batch = results.shape[:-1]
+    layout = result_layout(call.circuit)
+    if all(place.shape == () for place in layout):
+        return qml.pytrees.unflatten(list(results.unbind(-1)), call.structure)
     values = []
-    for place in result_layout(circuit):
+    for place in layout:
         size = torch.Size(place.shape).numel()
         value = results[..., place.offset : place.offset + size].reshape(batch + place.shape)
         if place.is_complex:
@@ -263,10 +309,7 @@ def _in_the_shape_of(returned: Any, circuit: Circuit, results: Tensor) -> Any:
             imaginary = results[..., start : start + size].reshape(batch + place.shape)
             value = torch.complex(value, imaginary)
         values.append(value)
-    _, structure = qml.pytrees.flatten(
-        returned, is_leaf=lambda item: isinstance(item, qml.measurements.MeasurementProcess)
-    )
-    return qml.pytrees.unflatten(values, structure)
+    return qml.pytrees.unflatten(values, call.structure)
 
 
 def _wires(qnode: Any, tape: Any) -> dict[Any, int]:

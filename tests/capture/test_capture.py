@@ -54,8 +54,9 @@ class TestGlue:
     def test_leading_dimensions_cost_two_reshapes(self):
         layer = sample_models.strongly_entangling()
         assert operators(captured(layer, torch.randn(4, 5, 3))) == {
-            "sym_size": 1, "reshape": 1, "circuit": 1, "view": 1
-        }  # fmt: skip
+            "reshape": 2,
+            "circuit": 1,
+        }
 
     def test_chained_layers_touch(self):
         model, example = sample_models.make("stacked")
@@ -154,7 +155,7 @@ class TestBatch:
         (signature,) = hybridx.inspect(tmp_path / "model.onnx").inputs
         assert signature.shape == (4, 4)
 
-    def test_a_loop_over_the_batch_is_fixed_with_a_note(self):
+    def test_a_loop_over_the_batch_stays_open(self):
         layer = sample_models.strongly_entangling()
 
         class Looping(nn.Module):
@@ -162,19 +163,31 @@ class TestBatch:
                 return torch.stack([layer(row) for row in x])
 
         found = captured(Looping(), torch.randn(3, 3))
+        assert found.is_dynamic
+        assert len(found.circuits) == 1
+
+    def test_rows_that_depend_on_each_other_fix_the_batch_with_a_note(self):
+        layer = sample_models.strongly_entangling()
+
+        class Centred(nn.Module):
+            def forward(self, x):
+                return torch.stack([layer(row) for row in x - x.mean(0)])
+
+        found = captured(Centred(), torch.randn(3, 3))
         assert not found.is_dynamic
-        assert any("batch is fixed at 3" in note for note in found.notes)
+        (note,) = found.notes
+        assert "batch is fixed at 3: the rows of the batch depend on each other" in note
 
-    def test_circuits_are_counted_once_after_a_second_trace(self):
+    def test_calls_that_are_alike_are_one_node_at_a_fixed_batch_too(self):
         layer = sample_models.strongly_entangling()
 
-        class Looping(nn.Module):
+        class Centred(nn.Module):
             def forward(self, x):
-                return torch.stack([layer(row) for row in x])
+                return torch.stack([layer(row) for row in x - x.mean(0)])
 
-        found = captured(Looping(), torch.randn(3, 3))
+        found = captured(Centred(), torch.randn(3, 3))
         calls = [n for n in found.module.graph.nodes if n.target is CIRCUIT_OP]
-        assert len(found.circuits) == len(found.layers) == len(calls) == 3
+        assert len(found.circuits) == len(found.layers) == len(calls) == 1
 
 
 class TestRefusals:

@@ -1,0 +1,230 @@
+"""Calls of the same circuit joined: one node on a larger batch instead of one node a call.
+
+A loop over patches, heads or time steps leaves many calls in the graph that differ only in their
+inputs. Those that do not depend on each other become one call. What a quantum function does with
+its inputs was traced at the first call alone, so here it is also written out for the others.
+"""
+
+from __future__ import annotations
+
+import heapq
+import operator
+from collections.abc import Hashable, Iterable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, fx
+from torch.fx.experimental.proxy_tensor import make_fx
+
+from hybridx.capture.constants import Constants
+from hybridx.capture.nodes import call_node
+from hybridx.capture.opaque import AGAIN_OP, QNODE_OP
+from hybridx.capture.rows import RowInterpreter, Rows
+
+_aten = torch.ops.aten
+
+
+class UnlikeCalls(Exception):  # noqa: N818
+    """A quantum function takes data from elsewhere than its arguments: trace every call."""
+
+
+def join_calls(module: fx.GraphModule) -> None:
+    """Replace calls of `module` that differ in their inputs only by one `hybridx::qnode`, in place.
+
+    Args:
+        module: a graph in core operators, every size a number.
+
+    Raises:
+        UnlikeCalls: calls that looked alike may not be.
+    """
+    repeated = {node.args[2] for node in module.graph.nodes if node.target is AGAIN_OP}
+    constants = Constants(module)
+    groups: dict[Hashable, list[fx.Node]] = {}
+    first: dict[int, fx.Node] = {}
+    for node in module.graph.nodes:
+        if node.target is QNODE_OP and node.args[2] in repeated:
+            first[node.args[2]] = node
+        if _index(node) in repeated:
+            groups.setdefault(_key(node, constants), []).append(node)
+    # All bodies come first: joining one group takes the inside of the next away.
+    bodies = [_body(first[_index(calls[0])], calls[0], constants) for calls in groups.values()]
+    for calls, body in zip(groups.values(), bodies, strict=True):
+        for independent in _levels(module, calls):
+            _join(module, independent, body, constants)
+        _order(module.graph)
+    for node in module.graph.nodes:
+        if node.target is QNODE_OP:
+            node.args = (node.args[0], [], *node.args[2:])
+    module.graph.eliminate_dead_code()
+    module.recompile()
+
+
+def _index(node: fx.Node) -> Any:
+    """Return which circuit a node calls, or None."""
+    return node.args[2] if node.target in (QNODE_OP, AGAIN_OP) else None
+
+
+def _inputs(call: fx.Node) -> list[fx.Node]:
+    """Return the tensors that the QNode was called with."""
+    return call.args[1] if call.target is QNODE_OP else call.args[0]  # type: ignore[return-value]
+
+
+def _key(call: fx.Node, constants: Constants) -> Hashable:
+    """Return what calls have in common that can be joined: the circuit and all constants."""
+    fixed = [
+        (constants.value(leaf).dtype, constants.value(leaf).numpy().tobytes())
+        if constants.has(leaf)
+        else None
+        for leaf in _inputs(call)
+    ]
+    return _index(call), tuple(fixed)
+
+
+def _body(first: fx.Node, call: fx.Node, constants: Constants) -> fx.GraphModule:
+    """Return one call as a graph of its own, from its inputs without the constants to its results.
+
+    Args:
+        first: the call whose inside was traced.
+        call: one like it, whose constants are written into the body.
+        constants: of the whole graph.
+    """
+    given = dict(zip(_inputs(first), _inputs(call), strict=False))
+    known: dict[fx.Node, Any] = {
+        leaf: constants.value(other) for leaf, other in given.items() if constants.has(other)
+    }
+    graph = fx.Graph()
+    copied = {leaf: graph.placeholder(leaf.name) for leaf in given if leaf not in known}
+    for leaf, copy in copied.items():
+        copy.meta = dict(leaf.meta)
+    root = torch.nn.Module()
+
+    def lookup(node: fx.Node) -> fx.Node:
+        if node not in copied:
+            name = f"constant_{len(copied)}"
+            root.register_buffer(name, known[node], persistent=False)
+            copied[node] = graph.get_attr(name)
+            copied[node].meta = dict(node.meta)
+        return copied[node]
+
+    for node in _ancestors(first.args[0], stop=given):
+        if node in given:
+            continue
+        if not node.all_input_nodes and constants.has(node):
+            known[node] = constants.value(node)
+        elif node.op == "placeholder":
+            raise UnlikeCalls
+        elif all(parent in known for parent in node.all_input_nodes):
+            args, kwargs = fx.node.map_arg((node.args, node.kwargs), known.__getitem__)
+            with torch.no_grad():
+                known[node] = node.target(*args, **kwargs)  # type: ignore[operator]
+        else:
+            copied[node] = graph.node_copy(node, lookup)
+    angles = [lookup(angle) for angle in first.args[0]]  # type: ignore[union-attr, arg-type]
+    result = graph.call_function(QNODE_OP, (angles, [], *first.args[2:]))
+    result.meta = dict(first.meta)
+    graph.output(result)
+    return fx.GraphModule(root, graph)
+
+
+def _ancestors(nodes: Any, stop: Mapping[fx.Node, Any]) -> list[fx.Node]:
+    """Return nodes and everything they come from, causes first, not looking beyond `stop`."""
+    ordered: dict[fx.Node, None] = {}
+    pending = [(node, False) for node in reversed(nodes)]
+    while pending:
+        node, is_done = pending.pop()
+        if is_done:
+            ordered[node] = None
+        elif node not in ordered:
+            pending.append((node, True))
+            if node not in stop:
+                pending += [(parent, False) for parent in node.all_input_nodes]
+    return list(ordered)
+
+
+def _levels(module: fx.GraphModule, calls: list[fx.Node]) -> Iterable[list[fx.Node]]:
+    """Return the calls in groups that do not depend on each other, causes first."""
+    members = set(calls)
+    depth: dict[fx.Node, int] = {}
+    levels: dict[int, list[fx.Node]] = {}
+    for node in module.graph.nodes:
+        above = max((depth[parent] for parent in node.all_input_nodes), default=0)
+        if node in members:
+            levels.setdefault(above, []).append(node)
+            above += 1
+        depth[node] = above
+    return [levels[level] for level in sorted(levels)]
+
+
+def _join(
+    module: fx.GraphModule, calls: list[fx.Node], body: fx.GraphModule, constants: Constants
+) -> None:
+    """Replace independent calls by one. The order of the graph is mended by the caller."""
+    inputs = [
+        list(dict.fromkeys(leaf for leaf in _inputs(call) if not constants.has(leaf)))
+        for call in calls
+    ]
+    with module.graph.inserting_after(calls[-1]):
+        anchor = module.graph.call_function(operator.not_, (False,))
+    with module.graph.inserting_before(anchor):
+        columns = [
+            call_node(module, _aten.stack.default, list(c)) for c in zip(*inputs, strict=True)
+        ]
+        traced = _on_rows(body, len(calls), [column.meta["val"] for column in columns])
+        results = _inline(module, traced, columns)
+        pieces = call_node(module, _aten.unbind.int, results)
+        for position, call in enumerate(calls):
+            piece = call_node(module, operator.getitem, pieces, position)
+            call.replace_all_uses_with(piece)
+    for node in (anchor, *calls):
+        module.graph.erase_node(node)
+
+
+def _order(graph: fx.Graph) -> None:
+    """Put every node behind its inputs again, otherwise keeping the order."""
+    number = {node: position for position, node in enumerate(graph.nodes)}
+    waiting = {node: len(node.all_input_nodes) for node in number}
+    ready = [position for position, node in enumerate(number) if not waiting[node]]
+    nodes = list(number)
+    end = graph.output_node()
+    while ready:
+        node = nodes[heapq.heappop(ready)]
+        if node is not end:
+            end.prepend(node)
+        for user in node.users:
+            waiting[user] -= 1
+            if not waiting[user]:
+                heapq.heappush(ready, number[user])
+
+
+def _on_rows(body: fx.GraphModule, count: int, examples: list[Tensor]) -> fx.GraphModule:
+    """Return the graph of `count` calls at once, each input with a leading axis for them."""
+
+    def together(*columns: Tensor) -> Tensor:
+        result = RowInterpreter(body, count).run(*map(Rows, columns))
+        # Without inputs from the data all calls are the same.
+        value = result.value if isinstance(result, Rows) else result.expand(count, *result.shape)
+        return value
+
+    traced = make_fx(together, _allow_non_fake_inputs=True)(*examples)
+    assert isinstance(traced, fx.GraphModule)
+    return traced
+
+
+def _inline(module: fx.GraphModule, inner: fx.GraphModule, inputs: list[fx.Node]) -> fx.Node:
+    """Copy a graph into another one at the present place of insertion; return its output."""
+    given = iter(inputs)
+    copied: dict[fx.Node, Any] = {}
+    for node in inner.graph.nodes:
+        if node.op == "placeholder":
+            copied[node] = next(given)
+        elif node.op == "get_attr":
+            name = f"joined_{len(module.graph.nodes)}"
+            module.register_buffer(name, getattr(inner, node.target), persistent=False)
+            copied[node] = module.graph.get_attr(name)
+            copied[node].meta["val"] = getattr(inner, node.target)
+        elif node.op == "output":
+            return copied[node.args[0]]  # type: ignore[no-any-return]
+        else:
+            args, kwargs = fx.node.map_arg((node.args, node.kwargs), copied.__getitem__)
+            copied[node] = call_node(module, node.target, *args, **kwargs)
+    raise AssertionError
