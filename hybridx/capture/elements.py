@@ -116,9 +116,9 @@ class Origins:
             return _constant(value) if isinstance(value, Tensor) else value
         if _is_followed(node):
             if node.target is operator.getitem:
-                parent = self._known[_first_input(node)]
-                if not isinstance(parent, Elements):
-                    return parent[node.args[1]]
+                pieces = self._known[_first_input(node)]
+                # Operations with several results that are more than movement have no pieces.
+                return self.make_source(node) if pieces is None else pieces[node.args[1]]
             followed = self._follow(node)
             if followed is not None:
                 return followed
