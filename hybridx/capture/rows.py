@@ -224,7 +224,10 @@ def _axis_at(position: int, default: Any = 0) -> Callable[[_Call], Any]:
             shifted: Any = [d % max(rank, 1) + 1 for d in axis]
         else:
             shifted = axis % max(rank, 1) + 1
-        args[position : position + 1] = [shifted]
+        if position < len(args):
+            args[position] = shifted
+        else:
+            kwargs[call.target._schema.arguments[position].name] = shifted
         result = call.target(*args, **kwargs)
         if rank == 0:
             return pytree.tree_map(lambda leaf: leaf.reshape(call.rows), result)

@@ -296,10 +296,11 @@ def _module(program: Any, decompositions: Any) -> fx.GraphModule:
     return fx.GraphModule(module, module.graph)
 
 
-# Checks that tracing leaves behind; they hold by construction and would bar the ONNX export.
+# Checks that tracing leaves behind: ONNX has none, and for eager inputs they hold.
 _ASSERTIONS = frozenset({
     torch.ops.aten._assert_tensor_metadata.default,
     torch.ops.aten._assert_scalar.default,
+    torch.ops.aten._assert_async.msg,
 })  # fmt: skip
 
 
