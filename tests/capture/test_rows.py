@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 import torch
-import torch.nn.functional as F
 from torch import fx, nn
+from torch.nn import functional
 
 from hybridx.capture import quiet
 from hybridx.capture.rows import NoRowRule, RowInterpreter, Rows
@@ -56,7 +56,7 @@ CASES = {
     "positions": lambda x: x.argmax(1) + x.argmin(),
     "variance": lambda x: x.var(1) + x.std(),
     "norm": lambda x: x / torch.linalg.vector_norm(x, dim=-1, keepdim=True) + x.norm(),
-    "normalize": lambda x: F.normalize(x, dim=0),
+    "normalize": lambda x: functional.normalize(x, dim=0),
     "softmax": lambda x: x.softmax(-1) + x.log_softmax(0),
     "softmax of a vector": lambda x: torch.softmax(x[0], dim=0),
     "cumulative sums": lambda x: x.cumsum(0) + x.cumprod(1),
@@ -67,25 +67,34 @@ CASES = {
     "dot": lambda x: torch.dot(x[0], x[1]) + torch.dot(x[0], VECTOR),
     "batch of matrices": lambda x: torch.bmm(x[None], MATRIX.T[None]),
     "einsum": lambda x: torch.einsum("ij,kj->ik", x, MATRIX),
-    "linear": lambda x: F.linear(x, MATRIX, VECTOR[:3]),
-    "linear of a vector": lambda x: F.linear(x[0], MATRIX),
-    "two dimensions of convolution": lambda x: F.conv2d(x[None, None], MATRIX[:2, :2][None, None]),
-    "convolution without a batch": lambda x: F.conv1d(x, MATRIX.reshape(2, 3, 2)),
-    "pooling": lambda x: F.max_pool2d(x[None, None], 2) + F.avg_pool2d(x[None, None], 2),
-    "adaptive pooling": lambda x: F.adaptive_avg_pool2d(x[None], 1),
-    "padding": lambda x: F.pad(x, (1, 2), value=0.5),
-    "layer norm": lambda x: F.layer_norm(x, (4,), VECTOR, VECTOR),
-    "activations": lambda x: F.gelu(x) + F.softplus(x) + F.leaky_relu(x - 0.5) + F.elu(x - 0.5),
-    "embedding": lambda x: F.embedding((x[0] * 3).long(), MATRIX),
+    "linear": lambda x: functional.linear(x, MATRIX, VECTOR[:3]),
+    "linear of a vector": lambda x: functional.linear(x[0], MATRIX),
+    "two dimensions of convolution": lambda x: functional.conv2d(
+        x[None, None], MATRIX[:2, :2][None, None]
+    ),
+    "convolution without a batch": lambda x: functional.conv1d(x, MATRIX.reshape(2, 3, 2)),
+    "pooling": lambda x: (
+        functional.max_pool2d(x[None, None], 2) + functional.avg_pool2d(x[None, None], 2)
+    ),
+    "adaptive pooling": lambda x: functional.adaptive_avg_pool2d(x[None], 1),
+    "padding": lambda x: functional.pad(x, (1, 2), value=0.5),
+    "layer norm": lambda x: functional.layer_norm(x, (4,), VECTOR, VECTOR),
+    "activations": lambda x: (
+        functional.gelu(x)
+        + functional.softplus(x)
+        + functional.leaky_relu(x - 0.5)
+        + functional.elu(x - 0.5)
+    ),
+    "embedding": lambda x: functional.embedding((x[0] * 3).long(), MATRIX),
     "index by a constant": lambda x: x[INDEX] + x[:, INDEX].sum(),
     "index by data": lambda x: x[(x[:, 0] * 3).long()] + MATRIX[(x[:, 0] * 3).long()],
     "gather": lambda x: x.gather(1, (x[:, :2] * 3).long()),
     "index select": lambda x: torch.index_select(x, 1, INDEX),
     "write into a buffer": in_place,
-    "one-hot": lambda x: F.one_hot((x[0] * 3).long(), 3) + x[0, 0],
+    "one-hot": lambda x: functional.one_hot((x[0] * 3).long(), 3) + x[0, 0],
     "triangles": lambda x: x.triu() + x.tril(-1),
     "zeros like": lambda x: torch.zeros_like(x) + torch.ones_like(x) * x,
-    "attention": lambda x: F.scaled_dot_product_attention(x[None], x[None], MATRIX[None]),
+    "attention": lambda x: functional.scaled_dot_product_attention(x[None], x[None], MATRIX[None]),
     "constants alone": lambda x: MATRIX.sum() + 0 * x[0, 0],
 }
 
@@ -122,6 +131,6 @@ def test_a_batch_is_a_loop_over_its_rows(name):
 
 def test_an_operation_without_a_rule_is_named():
     rows = torch.rand(ROWS, 3, 4)
-    module = traced(lambda x: F.conv1d(MATRIX[None, :2], x[None, :2, :2]), rows[0])
+    module = traced(lambda x: functional.conv1d(MATRIX[None, :2], x[None, :2, :2]), rows[0])
     with pytest.raises(NoRowRule, match="convolution"):
         RowInterpreter(module, ROWS).run(Rows(rows))
