@@ -77,7 +77,7 @@ def compiled(example: Example) -> Tensor:
     Raises:
         HybridxError: hybridx does not support the example.
     """
-    captured = capture(Circuit(example), (DATA,), dtype="float64", dynamic=True, rehearse=False)
+    captured = capture(Circuit(example), (DATA,), dtype="float64", dynamic=True, rehearses=False)
     assert captured.is_dynamic, captured.notes
     programs = [choose(run_passes(circuit)).program for circuit in captured.circuits]
 
