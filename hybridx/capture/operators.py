@@ -16,6 +16,7 @@ from hybridx.circuit import (
     ENTROPY_WIRES,
     GATES,
     KRAUS,
+    Angle,
     Apply,
     Channel,
     DensityMatrix,
@@ -24,7 +25,6 @@ from hybridx.circuit import (
     Measurement,
     MutualInformation,
     Operation,
-    Parameter,
     PauliTerm,
     Prepare,
     Probabilities,
@@ -46,13 +46,13 @@ class Translator:
 
     Attributes:
         wires: PennyLane's wire labels, numbered.
-        slot: takes a real angle as PennyLane holds it, says which parameter stands for it.
+        slot: takes a real angle as PennyLane holds it, says which number or parameter it is.
         layer: where the tape comes from, for messages.
         is_mixed: what the device calls a state is a density matrix.
     """
 
     wires: dict[Any, int]
-    slot: Callable[[Any], Parameter]
+    slot: Callable[[Any], Angle]
     layer: str
     is_mixed: bool = False
 
@@ -160,8 +160,7 @@ class Translator:
                 yield from self._translate(part, inside, depth + 1)
                 inside.update(part.wires)
         elif operator.has_matrix and len(operator.wires) <= _MAX_MATRIX_WIRES:
-            matrix = torch.as_tensor(operator.matrix())
-            yield Unitary(self._numbers(operator.wires), *self._entries(matrix, 2))
+            yield Unitary(self._numbers(operator.wires), *self._entries(operator.matrix(), 2))
         else:
             raise UnsupportedOperatorError(self.layer, operator.name)
 
@@ -178,9 +177,7 @@ class Translator:
             raise UnsupportedOperatorError(self.layer, f"{operator.name} of {size}")
         wires = self._numbers(operator.wires)
         if not any(isinstance(matrix, Tensor) for matrix in kraus):
-            flat = np.asarray(kraus, dtype=np.complex128).reshape(-1)
-            imaginary = tuple(flat.imag.tolist()) if flat.imag.any() else ()
-            return Channel(wires, tuple(flat.real.tolist()), imaginary)
+            return Channel(wires, *self._entries(np.asarray(kraus), 3))
         tensors = [torch.as_tensor(matrix) for matrix in kraus]
         # Matrices of one channel differ in their dtypes (PennyLane 0.45).
         if any(tensor.is_complex() for tensor in tensors):
@@ -219,17 +216,16 @@ class Translator:
     def _numbers(self, labels: Sequence[Any]) -> tuple[int, ...]:
         return tuple(self.wires[label] for label in labels)
 
-    def _entries(
-        self, values: Any, dimensions: int
-    ) -> tuple[tuple[Parameter, ...], tuple[Parameter, ...]]:
+    def _entries(self, values: Any, dimensions: int) -> tuple[tuple[Angle, ...], tuple[Angle, ...]]:
         """Return slots for all entries of a vector or matrices: real parts, imaginary parts."""
-        tensor = torch.as_tensor(values)
-        flat = tensor.reshape(*tensor.shape[: tensor.dim() - dimensions], -1)
-        if not flat.is_complex():
+        array = values if isinstance(values, Tensor) else np.asarray(values)
+        flat = array.reshape(*array.shape[: array.ndim - dimensions], -1)
+        is_complex = flat.is_complex() if isinstance(flat, Tensor) else flat.imag.any()
+        if not is_complex:
             return self._slots(flat), ()
         return self._slots(flat.real), self._slots(flat.imag)
 
-    def _slots(self, flat: Tensor) -> tuple[Parameter, ...]:
+    def _slots(self, flat: Any) -> tuple[Angle, ...]:
         return tuple(self.slot(flat[..., index]) for index in range(flat.shape[-1]))
 
 

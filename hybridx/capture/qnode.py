@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pennylane as qml
 import torch
 from torch import Tensor, nn
@@ -20,7 +21,7 @@ from torch import Tensor, nn
 from hybridx.capture.alike import likeness, tensors_of
 from hybridx.capture.opaque import AGAIN_OP, QNODE_OP, batch_of
 from hybridx.capture.operators import Translator
-from hybridx.circuit import Circuit, Parameter, result_count, result_layout
+from hybridx.circuit import Angle, Circuit, Parameter, result_count, result_layout
 from hybridx.errors import (
     CircuitTooLargeError,
     UnsupportedMeasurementError,
@@ -141,8 +142,10 @@ def _amplitudes_by_torch() -> Iterator[None]:
 
     def preprocess(
         state: Any, wires: Any, pad_with: Any, normalize: bool, validate_norm: bool
-    ) -> Tensor:
-        amplitudes = torch.as_tensor(state)
+    ) -> Any:
+        if not isinstance(state, Tensor):
+            return original.__func__(state, wires, pad_with, normalize, validate_norm)
+        amplitudes = state
         if not (amplitudes.is_floating_point() or amplitudes.is_complex()):
             amplitudes = amplitudes.to(torch.get_default_dtype())
         if pad_with is not None:
@@ -269,8 +272,13 @@ def _record(
     returned, tape = _queue(qnode, args, kwargs, layer)
     angles: list[Tensor] = []
 
-    def slot(angle: Any) -> Parameter:
-        angles.append(torch.as_tensor(angle))
+    def slot(angle: Any) -> Angle:
+        if not isinstance(angle, Tensor):
+            number = np.asarray(angle, dtype=np.float64)
+            if not number.ndim:
+                return float(number)
+            angle = torch.from_numpy(number)
+        angles.append(angle)
         return Parameter(len(angles) - 1)
 
     translator = Translator(_wires(qnode, tape), slot, layer, _is_mixed(qnode, layer))
