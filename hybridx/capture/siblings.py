@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import heapq
 import operator
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Container, Hashable, Iterable
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -39,18 +40,16 @@ def join_calls(module: fx.GraphModule) -> None:
     """
     repeated = {node.args[2] for node in module.graph.nodes if node.target is AGAIN_OP}
     constants = Constants(module)
-    groups: dict[Hashable, list[fx.Node]] = {}
-    first: dict[int, fx.Node] = {}
+    alike: dict[int, list[fx.Node]] = {}
     for node in module.graph.nodes:
-        if node.target is QNODE_OP and node.args[2] in repeated:
-            first[node.args[2]] = node
-        if _index(node) in repeated:
-            groups.setdefault(_key(node, constants), []).append(node)
+        if node.target in (QNODE_OP, AGAIN_OP) and node.args[2] in repeated:
+            alike.setdefault(node.args[2], []).append(node)
+    groups = [group for calls in alike.values() for group in _groups(calls, constants)]
     # All bodies come first: joining one group takes the inside of the next away.
-    bodies = [_body(first[_index(calls[0])], calls[0], constants) for calls in groups.values()]
-    for calls, body in zip(groups.values(), bodies, strict=True):
-        for independent in _levels(module, calls):
-            _join(module, independent, body, constants)
+    bodies = [_body(group, constants) for group in groups]
+    for group, body in zip(groups, bodies, strict=True):
+        for independent in _levels(module, group.calls):
+            _join(module, independent, group.free, body)
         _order(module.graph)
     for node in module.graph.nodes:
         if node.target is QNODE_OP:
@@ -59,9 +58,51 @@ def join_calls(module: fx.GraphModule) -> None:
     module.recompile()
 
 
-def _index(node: fx.Node) -> Any:
-    """Return which circuit a node calls, or None."""
-    return node.args[2] if node.target in (QNODE_OP, AGAIN_OP) else None
+MOST_VARIANTS = 8
+"""How many circuits with numbers of their own may come of one; with more, numbers are inputs."""
+
+
+@dataclass(frozen=True)
+class _Group:
+    """Calls that become one wherever they do not depend on each other.
+
+    Attributes:
+        first: the call whose inside was traced.
+        calls: like it.
+        fixed: the inputs, by position, that are the same constant in all calls.
+        free: the other inputs, without those that repeat an earlier one.
+    """
+
+    first: fx.Node
+    calls: list[fx.Node]
+    fixed: dict[int, Tensor]
+    free: list[int]
+
+
+def _groups(calls: list[fx.Node], constants: Constants) -> list[_Group]:
+    """Return calls of one circuit by the constants that go into it."""
+    first = calls[0]
+    variants: dict[Hashable, list[fx.Node]] = {}
+    for call in calls:
+        key = tuple(_fingerprint(leaf, constants) for leaf in _inputs(call))
+        variants.setdefault(key, []).append(call)
+    if len(variants) > MOST_VARIANTS:
+        return [_group(first, calls, list(variants), constants)]
+    return [_group(first, some, [key], constants) for key, some in variants.items()]
+
+
+def _group(first: fx.Node, calls: list[fx.Node], keys: list[Any], constants: Constants) -> _Group:
+    leaves, example = _inputs(first), _inputs(calls[0])
+    distinct = [position for position, leaf in enumerate(leaves) if leaf not in leaves[:position]]
+    same = [
+        keys[0][p] is not None and len({key[p] for key in keys}) == 1 for p in range(len(leaves))
+    ]
+    return _Group(
+        first=first,
+        calls=calls,
+        fixed={p: constants.value(example[p]) for p in distinct if same[p]},
+        free=[p for p in distinct if not same[p]],
+    )
 
 
 def _inputs(call: fx.Node) -> list[fx.Node]:
@@ -69,31 +110,21 @@ def _inputs(call: fx.Node) -> list[fx.Node]:
     return call.args[1] if call.target is QNODE_OP else call.args[0]  # type: ignore[return-value]
 
 
-def _key(call: fx.Node, constants: Constants) -> Hashable:
-    """Return what calls have in common that can be joined: the circuit and all constants."""
-    fixed = [
-        (constants.value(leaf).dtype, constants.value(leaf).numpy().tobytes())
-        if constants.has(leaf)
-        else None
-        for leaf in _inputs(call)
-    ]
-    return _index(call), tuple(fixed)
+def _fingerprint(leaf: fx.Node, constants: Constants) -> Hashable:
+    """Return the numbers of a constant, or None for what depends on the data."""
+    if not constants.has(leaf):
+        return None
+    value = constants.value(leaf)
+    return value.dtype, value.numpy().tobytes()
 
 
-def _body(first: fx.Node, call: fx.Node, constants: Constants) -> fx.GraphModule:
-    """Return one call as a graph of its own, from its inputs without the constants to its results.
-
-    Args:
-        first: the call whose inside was traced.
-        call: one like it, whose constants are written into the body.
-        constants: of the whole graph.
-    """
-    given = dict(zip(_inputs(first), _inputs(call), strict=False))
-    known: dict[fx.Node, Any] = {
-        leaf: constants.value(other) for leaf, other in given.items() if constants.has(other)
-    }
+def _body(group: _Group, constants: Constants) -> fx.GraphModule:
+    """Return one call as a graph of its own, from its free inputs to its results."""
+    leaves = _inputs(group.first)
+    given = set(leaves)
+    known: dict[fx.Node, Any] = {leaves[p]: value for p, value in group.fixed.items()}
     graph = fx.Graph()
-    copied = {leaf: graph.placeholder(leaf.name) for leaf in given if leaf not in known}
+    copied = {leaves[p]: graph.placeholder(leaves[p].name) for p in group.free}
     for leaf, copy in copied.items():
         copy.meta = dict(leaf.meta)
     root = torch.nn.Module()
@@ -106,7 +137,7 @@ def _body(first: fx.Node, call: fx.Node, constants: Constants) -> fx.GraphModule
             copied[node].meta = dict(node.meta)
         return copied[node]
 
-    for node in _ancestors(first.args[0], stop=given):
+    for node in _ancestors(group.first.args[0], stop=given):
         if node in given:
             continue
         if not node.all_input_nodes and constants.has(node):
@@ -119,14 +150,14 @@ def _body(first: fx.Node, call: fx.Node, constants: Constants) -> fx.GraphModule
                 known[node] = node.target(*args, **kwargs)  # type: ignore[operator]
         else:
             copied[node] = graph.node_copy(node, lookup)
-    angles = [lookup(angle) for angle in first.args[0]]  # type: ignore[union-attr, arg-type]
-    result = graph.call_function(QNODE_OP, (angles, [], *first.args[2:]))
-    result.meta = dict(first.meta)
+    angles = [lookup(angle) for angle in group.first.args[0]]  # type: ignore[union-attr, arg-type]
+    result = graph.call_function(QNODE_OP, (angles, [], *group.first.args[2:]))
+    result.meta = dict(group.first.meta)
     graph.output(result)
     return fx.GraphModule(root, graph)
 
 
-def _ancestors(nodes: Any, stop: Mapping[fx.Node, Any]) -> list[fx.Node]:
+def _ancestors(nodes: Any, stop: Container[fx.Node]) -> list[fx.Node]:
     """Return nodes and everything they come from, causes first, not looking beyond `stop`."""
     ordered: dict[fx.Node, None] = {}
     pending = [(node, False) for node in reversed(nodes)]
@@ -156,19 +187,14 @@ def _levels(module: fx.GraphModule, calls: list[fx.Node]) -> Iterable[list[fx.No
 
 
 def _join(
-    module: fx.GraphModule, calls: list[fx.Node], body: fx.GraphModule, constants: Constants
+    module: fx.GraphModule, calls: list[fx.Node], free: list[int], body: fx.GraphModule
 ) -> None:
     """Replace independent calls by one. The order of the graph is mended by the caller."""
-    inputs = [
-        list(dict.fromkeys(leaf for leaf in _inputs(call) if not constants.has(leaf)))
-        for call in calls
-    ]
+    inputs = [[_inputs(call)[position] for call in calls] for position in free]
     with module.graph.inserting_after(calls[-1]):
         anchor = module.graph.call_function(operator.not_, (False,))
     with module.graph.inserting_before(anchor):
-        columns = [
-            call_node(module, _aten.stack.default, list(c)) for c in zip(*inputs, strict=True)
-        ]
+        columns = [call_node(module, _aten.stack.default, list(c)) for c in inputs]
         traced = _on_rows(body, len(calls), [column.meta["val"] for column in columns])
         results = _inline(module, traced, columns)
         pieces = call_node(module, _aten.unbind.int, results)
