@@ -20,6 +20,8 @@ from torch import Tensor, fx, nn
 from torch.utils import _pytree as pytree
 
 from hybridx.capture.bind import bind_circuits
+from hybridx.capture.complexes import InPairs, has_complex
+from hybridx.capture.matrices import MATRIX_DECOMPOSITIONS
 from hybridx.capture.qnode import Recording, recorded, rehearsed
 from hybridx.capture.rows import NoRowRule, RowInterpreter, Rows
 from hybridx.capture.siblings import UnlikeCalls, join_calls
@@ -130,23 +132,20 @@ class Tracer:
         with recorded(self.model, dtypes, joins=False) as recording:
             try:
                 program = _export(self.model, self.args, dynamic=True)
+                module = _in_real_numbers(program, _TABLE, self.args, dynamic=True)
             except torch._dynamo.exc.UserError as error:
                 raise _FixedBatch from error  # torch does not say where
             except (CaptureError, LoweringError):
                 raise
             except Exception as error:
                 raise TraceError(first_line(error), _place(error)) from error
-            module = _module(program, DECOMPOSITIONS)
         return self._bound(module, recording, None)
 
     def _at_one_size(
         self, args: Sequence[Tensor], dtypes: Sequence[torch.dtype], reason: str
     ) -> Trace:
         """Trace at the batch size of `args`; calls that are alike become one."""
-        table = torch.export.default_decompositions()
-        for kept in _KEPT:
-            table.pop(kept, None)
-        table.update(DECOMPOSITIONS)
+        table = _core_table()
         for joins in (True, False):
             with recorded(self.model, dtypes, joins=joins) as recording:
                 try:
@@ -156,7 +155,7 @@ class Tracer:
                 except Exception as error:
                     # torch.export raises whatever the model's code raises on tracing tensors.
                     raise TraceError(first_line(error), _place(error)) from error
-                module = _module(program, table)
+                module = _in_real_numbers(program, table, args, dynamic=False)
             try:
                 join_calls(module)
                 break
@@ -180,7 +179,7 @@ class Tracer:
             raise _FixedBatch(f"{first_line(error)} has no rule for a batch") from error
         except (TraceError, ExampleRejectedError, torch._dynamo.exc.UserError) as error:
             raise _FixedBatch(first_line(error)) from error
-        return replace(row, module=_module(program, DECOMPOSITIONS), fixed=None)
+        return replace(row, module=_module(program, _TABLE), fixed=None)
 
     def _bound(self, module: fx.GraphModule, recording: Recording, fixed: str | None) -> Trace:
         bound = bind_circuits(module, recording.circuits, self.dtype)
@@ -280,7 +279,7 @@ def _batch_axis(together: Tensor, single: Tensor, count: int) -> int | None:
 
 def _export(model: nn.Module, args: Sequence[Tensor], *, dynamic: bool) -> Any:
     shapes = dynamic_shapes(args, dynamic=dynamic)
-    if isinstance(model, _OnRows):
+    if isinstance(model, _OnRows | InPairs):
         shapes = (shapes,)  # its forward takes any number of inputs
     return torch.export.export(model, tuple(args), dynamic_shapes=shapes, strict=False)
 
@@ -294,6 +293,38 @@ def _module(program: Any, decompositions: Any) -> fx.GraphModule:
     module.graph.set_codegen(fx.graph.CodeGen())
     # A fresh module, without the checks that torch.export hangs on its inputs.
     return fx.GraphModule(module, module.graph)
+
+
+_TABLE = {**DECOMPOSITIONS, **MATRIX_DECOMPOSITIONS}
+
+
+def _core_table() -> Any:
+    """Return the decompositions to torch's core operators."""
+    table = torch.export.default_decompositions()
+    for kept in _KEPT:
+        table.pop(kept, None)
+    table.update(_TABLE)
+    return table
+
+
+def _in_real_numbers(
+    program: Any, decompositions: Any, args: Sequence[Tensor], *, dynamic: bool
+) -> fx.GraphModule:
+    """Return the graph of a program, complex tensors as pairs of real ones."""
+    module = _module(program, decompositions)
+    if not has_complex(module):
+        return module
+    core = _module(program, _core_table())
+    result = _module(_export(InPairs(core), args, dynamic=dynamic), decompositions)
+    # Inputs are named after the arguments of the model's forward.
+    inputs = [
+        [node for node in graph.nodes if node.op == "placeholder"]
+        for graph in (module.graph, result.graph)
+    ]
+    for named, node in zip(*inputs, strict=True):
+        node.target = named.target
+    result.recompile()
+    return result
 
 
 # Checks that tracing leaves behind: ONNX has none, and for eager inputs they hold.
