@@ -11,6 +11,7 @@ import pennylane as qml
 import torch
 from torch import Tensor
 
+from hybridx.capture.preparation import prepare
 from hybridx.circuit import (
     CHANNEL_WIRES,
     ENTROPY_WIRES,
@@ -150,19 +151,39 @@ class Translator:
             yield gate
         elif isinstance(operator, qml.QubitUnitary):
             yield Unitary(self._numbers(operator.wires), *self._entries(operator.data[0], 2))
+        elif isinstance(operator, qml.ControlledQubitUnitary) and _is_computed(operator):
+            yield self._controlled_matrix(operator)
         elif isinstance(operator, qml.operation.Channel):
             yield self._channel(operator)
-        elif isinstance(operator, qml.StatePrep) and not touched & set(operator.wires):
+        elif _is_preparation(operator) and not touched & set(operator.wires):
             yield Prepare(self._numbers(operator.wires), *self._entries(operator.data[0], 1))
-        elif operator.has_decomposition and depth < _MAX_DEPTH:
+        elif depth < _MAX_DEPTH and (parts := _parts(operator)) is not None:
             inside = set(touched)
-            for part in operator.decomposition():
+            for part in parts:
                 yield from self._translate(part, inside, depth + 1)
                 inside.update(part.wires)
         elif operator.has_matrix and len(operator.wires) <= _MAX_MATRIX_WIRES:
             yield Unitary(self._numbers(operator.wires), *self._entries(operator.matrix(), 2))
         else:
             raise UnsupportedOperatorError(self.layer, operator.name)
+
+    def _controlled_matrix(self, operator: Any) -> Unitary:
+        """Return the matrix with its controls: the identity but for one block."""
+        size = 2 ** len(operator.wires)
+        block = 2 ** len(operator.base.wires)
+        first = block * sum(
+            value << place for place, value in enumerate(reversed(operator.control_values))
+        )
+        entries = self._entries(operator.data[0], 2)
+        around: tuple[list[Angle], list[Angle]] = np.eye(size).ravel().tolist(), [0.0] * size**2
+        for place in range(block * block):
+            row, column = divmod(place, block)
+            for part, whole in zip(entries, around, strict=True):
+                if part:
+                    whole[(first + row) * size + first + column] = part[place]
+        real, imaginary = map(tuple, around)
+        wires = self._numbers(operator.control_wires + operator.base.wires)
+        return Unitary(wires, real, imaginary if entries[1] else ())
 
     def _channel(self, operator: Any) -> Channel:
         """Return noise by its Kraus operators; where they are numbers they need no slots."""
@@ -227,6 +248,33 @@ class Translator:
 
     def _slots(self, flat: Any) -> tuple[Angle, ...]:
         return tuple(self.slot(flat[..., index]) for index in range(flat.shape[-1]))
+
+
+def _is_preparation(operator: Any) -> bool:
+    return isinstance(operator, qml.StatePrep | qml.MottonenStatePreparation)
+
+
+def _is_computed(operator: Any) -> bool:
+    """Return whether the numbers of an operator are those of a tensor."""
+    return isinstance(operator.data[0], Tensor)
+
+
+def _parts(operator: Any) -> Sequence[Any] | None:
+    """Return operators that make up one, or None if it is to be taken as a matrix.
+
+    They are PennyLane's, but for those of tensors, at whose numbers PennyLane 0.45 looks: the
+    amplitudes of a state, and whether the determinant of a controlled gate is one.
+    """
+    if _is_preparation(operator) and _is_computed(operator):
+        return prepare(operator.data[0], operator.wires)
+    if isinstance(operator, qml.ops.op_math.Adjoint) and not operator.base.has_adjoint:
+        parts = _parts(operator.base)
+        return None if parts is None else [qml.adjoint(part) for part in reversed(parts)]
+    if type(operator) in (qml.ops.op_math.Controlled, qml.ops.op_math.ControlledOp):
+        parts = _parts(operator.base)
+        control, values = operator.control_wires, operator.control_values
+        return None if parts is None else [qml.ctrl(part, control, values) for part in parts]
+    return list(operator.decomposition()) if operator.has_decomposition else None
 
 
 def _kraus(channel: Any) -> Sequence[Any]:

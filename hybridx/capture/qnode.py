@@ -114,7 +114,7 @@ def recorded(
     def call(qnode: Any, args: tuple[Any, ...], kwargs: dict[str, Any], layer: str) -> Any:
         return _record(qnode, args, kwargs, recording, layer)
 
-    with _every_call(model, call), _amplitudes_by_torch(), _strengths_unseen():
+    with _every_call(model, call), _amplitudes_by_torch(), _numbers_unseen():
         yield recording
 
 
@@ -172,15 +172,32 @@ class _Math:
         return isinstance(value, Tensor) or bool(qml.math.is_abstract(value))
 
 
+class _PennyLane:
+    """PennyLane with this `math`."""
+
+    math = _Math()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(qml, name)
+
+
 @contextmanager
-def _strengths_unseen() -> Iterator[None]:
-    """While active, channels do not compare strengths that are tensors with 0 and 1."""
-    original = qml.ops.channel.np
-    qml.ops.channel.np = _Math()
+def _numbers_unseen() -> Iterator[None]:
+    """While active, tensors are not looked at: strengths of channels, norms of states."""
+    kept = [(room, name, getattr(room, name)) for room, name, _ in _UNSEEN]
+    for room, name, value in _UNSEEN:
+        setattr(room, name, value)
     try:
         yield
     finally:
-        qml.ops.channel.np = original
+        for room, name, value in kept:
+            setattr(room, name, value)
+
+
+_UNSEEN = (
+    (qml.ops.channel, "np", _Math()),
+    (qml.templates.state_preparations.mottonen, "qp", _PennyLane()),
+)
 
 
 @contextmanager

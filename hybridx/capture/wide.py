@@ -63,6 +63,14 @@ def asin(x: Tensor) -> Tensor:
     return atan(x / torch.sqrt((1 - x) * (1 + x)))
 
 
+def atan2(y: Tensor, x: Tensor) -> Tensor:
+    """Return the angle of the point (x, y) in radians, in [-pi, pi]; 0 at the origin."""
+    zero = torch.zeros_like(x)
+    slope = y / torch.where(x == 0, zero, x)  # -0 would turn the sign
+    turned = torch.where(x < 0, torch.where(y < 0, zero - math.pi, zero + math.pi), zero)
+    return torch.where((x == 0) & (y == 0), zero, atan(slope) + turned)
+
+
 def gelu(x: Tensor, approximate: str = "none") -> Tensor:
     """Return x times the normal distribution function of x, or its approximation by tanh."""
     if approximate == "tanh":
@@ -114,6 +122,7 @@ _FORMULAS: Mapping[Any, Callable[..., Tensor]] = {
     _aten.tan.default: lambda x: torch.sin(x) / torch.cos(x),
     _aten.atan.default: atan,
     _aten.arctan.default: atan,
+    _aten.atan2.default: atan2,
     _aten.asin.default: asin,
     _aten.arcsin.default: asin,
     _aten.acos.default: lambda x: math.pi / 2 - asin(x),

@@ -33,5 +33,5 @@ REASONS: Mapping[str, str] = MappingProxyType(
     {name: reason for reason, names in _OF_NAMES.items() for name in names.split()}
 )
 
-PENDING: frozenset[str] = frozenset({"PrepSelPrep", "QubitDensityMatrix", "Qubitization"})
+PENDING: frozenset[str] = frozenset({"QubitDensityMatrix"})
 """Names with an example that hybridx does not support yet."""
