@@ -33,15 +33,23 @@ class Rows:
     """The values of a traced tensor in all rows.
 
     Attributes:
-        value: shape `(rows, *shape)`, where `shape` is that of the tensor in one row.
+        stored: shape `(rows, *shape)`, where `shape` is that of the tensor in one row.
+        is_batch: the first axis of `shape` has length 1 and is left out of `stored`: it is the
+            batch axis of the traced model, and `stored` is what the model itself would hold.
     """
 
-    value: Tensor
+    stored: Tensor
+    is_batch: bool = False
+
+    @property
+    def value(self) -> Tensor:
+        """Shape `(rows, *shape)`."""
+        return self.stored.unsqueeze(1) if self.is_batch else self.stored
 
     @property
     def rank(self) -> int:
         """The number of axes in one row."""
-        return self.value.dim() - 1
+        return self.stored.dim() if self.is_batch else self.stored.dim() - 1
 
 
 class RowInterpreter(fx.Interpreter):
@@ -71,7 +79,9 @@ class RowInterpreter(fx.Interpreter):
             raise NoRowRule(str(target))
         call = _Call(target, args, kwargs, self._node, self._rows)
         try:
-            return pytree.tree_map(_wrapped, rule(call))
+            if _is_along_batch(call):
+                return _along_batch(call)
+            return pytree.tree_map(_wrapped, rule(call), is_leaf=_is_rows)
         except (NoRowRule, CaptureError):
             raise
         except Exception as error:
@@ -90,8 +100,12 @@ def _wrapped(leaf: Any) -> Any:
     return Rows(leaf) if isinstance(leaf, Tensor) else leaf
 
 
+def _is_rows(leaf: Any) -> bool:
+    return isinstance(leaf, Rows)
+
+
 def _leaves(tree: Any) -> list[Any]:
-    return pytree.tree_leaves(tree, is_leaf=lambda leaf: isinstance(leaf, Rows))
+    return pytree.tree_leaves(tree, is_leaf=_is_rows)
 
 
 @dataclass(frozen=True)
@@ -127,6 +141,56 @@ class _Call:
                 raise NoRowRule(f"{self.target} with argument {index} from the data")
 
 
+def _is_along_batch(call: _Call) -> bool:
+    """True if an operation can be left as it is: the row axis takes the place of the batch axis."""
+    packet = getattr(call.target, "overloadpacket", call.target)
+    is_pointwise = torch.Tag.pointwise in getattr(call.target, "tags", ())
+    if packet not in _ALONG_BATCH and not is_pointwise:
+        return False
+    leaves = _leaves((call.args, call.kwargs))
+    if not all(leaf.is_batch for leaf in leaves if isinstance(leaf, Rows)):
+        return False
+    ranks = {leaf.rank for leaf in leaves if isinstance(leaf, Rows)}
+    rank = max(ranks)
+    others = [leaf for leaf in leaves if isinstance(leaf, Tensor)]
+    if is_pointwise:
+        fits = all(other.dim() < rank or other.shape[0] == 1 for other in others)
+        return len(ranks) == 1 and rank > 0 and fits
+    return _ALONG_BATCH[packet](call, rank)
+
+
+def _along_batch(call: _Call) -> Any:
+    def plain(leaf: Any) -> Any:
+        return leaf.stored if isinstance(leaf, Rows) else leaf
+
+    args, kwargs = pytree.tree_map(plain, (call.args, call.kwargs), is_leaf=_is_rows)
+    result = call.target(*args, **kwargs)
+    return pytree.tree_map(
+        lambda leaf: Rows(leaf, is_batch=True) if isinstance(leaf, Tensor) else leaf, result
+    )
+
+
+def _off_axis(position: int) -> Callable[[_Call, int], bool]:
+    """Return whether the axes at an argument's position spare the first; none means all."""
+
+    def spares(call: _Call, rank: int) -> bool:
+        axes = call.kwargs.get("dim", call.arg(position))
+        several = axes if isinstance(axes, list | tuple) else [axes]
+        return bool(several) and all(axis is not None and axis % rank for axis in several)
+
+    return spares
+
+
+def _data_first(call: _Call, rank: int) -> bool:
+    """Return whether only the first argument comes from the data."""
+    return not any(isinstance(leaf, Rows) for leaf in _leaves((call.args[1:], call.kwargs)))
+
+
+def _with_batch(core: int) -> Callable[[_Call, int], bool]:
+    """Return whether a tensor has a batch axis before `core` others, as the operation wants it."""
+    return lambda call, rank: rank == core + 1 and _data_first(call, rank)
+
+
 def _pad_rank(rows: Rows, rank: int) -> Tensor:
     """Return the rows with axes of length 1 behind the row axis, up to a rank in each row."""
     value = rows.value
@@ -146,9 +210,7 @@ def _pointwise(call: _Call) -> Any:
     def aligned(leaf: Any) -> Any:
         return _pad_rank(leaf, rank) if isinstance(leaf, Rows) else leaf
 
-    args, kwargs = pytree.tree_map(
-        aligned, (call.args, call.kwargs), is_leaf=lambda leaf: isinstance(leaf, Rows)
-    )
+    args, kwargs = pytree.tree_map(aligned, (call.args, call.kwargs), is_leaf=_is_rows)
     result = call.target(*args, **kwargs)
     # A tensor without axes does not widen a dtype; with a row axis it would.
     traced = call.node.meta["val"]
@@ -165,10 +227,35 @@ def _same(call: _Call) -> Any:
     return call.target(call.args[0].value, *call.args[1:], **call.kwargs)
 
 
-def _reshape(call: _Call) -> Tensor:
+def _reshape(call: _Call) -> Rows:
     """For everything that keeps the order of the elements."""
-    value: Tensor = call.args[0].value
-    return value.reshape(call.rows, *call.shape)
+    stored, shape = call.args[0].stored, call.shape
+    is_batch = shape[:1] == (1,)
+    kept = shape[1:] if is_batch else shape
+    # Without a change there is no node.
+    same = tuple(stored.shape[1:]) == kept
+    return Rows(stored if same else stored.reshape(call.rows, *kept), is_batch)
+
+
+def _select(call: _Call) -> Any:
+    source, axis = call.args[:2]
+    if isinstance(source, Rows) and source.is_batch and axis % source.rank == 0:
+        return Rows(source.stored)
+    return _axis_at(1)(call)
+
+
+def _slice(call: _Call) -> Any:
+    source, axis = call.args[0], call.arg(1, 0)
+    if source.is_batch and axis % source.rank == 0 and call.shape[0] == 1:
+        return source
+    return _axis_at(1)(call)
+
+
+def _unbind(call: _Call) -> Any:
+    source, axis = call.args[0], call.arg(1, 0)
+    if source.is_batch and axis % source.rank == 0:
+        return [Rows(source.stored)]
+    return _axis_at(1)(call)
 
 
 def _expand(call: _Call) -> Tensor:
@@ -258,16 +345,20 @@ def _reduction(over_all: Any, position: int = 1, default: Any = None) -> Callabl
     return rule
 
 
-def _cat(call: _Call) -> Tensor:
+def _cat(call: _Call) -> Any:
     tensors = [t for t in call.args[0] if isinstance(t, Rows) or t.shape != (0,)]
+    if len(tensors) == 1:
+        return tensors[0]
     rank = len(call.shape)
     dim = call.kwargs.get("dim", call.arg(1, 0)) % rank + 1
     dtype = call.node.meta["val"].dtype
     return torch.cat([_as(call.spread(t), dtype) for t in tensors], dim)
 
 
-def _stack(call: _Call) -> Tensor:
+def _stack(call: _Call) -> Any:
     dim = call.kwargs.get("dim", call.arg(1, 0)) % len(call.shape) + 1
+    if dim == 1 and len(call.args[0]) == 1:
+        return Rows(call.spread(call.args[0][0]), is_batch=True)
     return torch.stack([call.spread(t) for t in call.args[0]], dim)
 
 
@@ -446,9 +537,7 @@ def _qnode(call: _Call) -> Tensor:
 
 def _by_vmap(call: _Call) -> Any:
     """Ask torch itself for a rule."""
-    leaves, structure = pytree.tree_flatten(
-        (call.args, call.kwargs), is_leaf=lambda leaf: isinstance(leaf, Rows)
-    )
+    leaves, structure = pytree.tree_flatten((call.args, call.kwargs), is_leaf=_is_rows)
     places = [index for index, leaf in enumerate(leaves) if isinstance(leaf, Rows)]
 
     def one(*values: Tensor) -> Any:
@@ -466,6 +555,31 @@ def _table(*groups: tuple[Callable[[_Call], Any], str]) -> dict[Any, Callable[[_
     return {getattr(_aten, name): rule for rule, names in groups for name in names.split()}
 
 
+_ALONG_BATCH: dict[Any, Callable[[_Call, int], bool]] = {
+    CIRCUIT_OP.overloadpacket: lambda call, rank: rank == 2,
+    **_table(
+        (_off_axis(1), "select slice unbind cumsum _softmax _log_softmax softmax "
+                       "log_softmax flip sum mean amax amin argmax argmin logsumexp"),
+        (_off_axis(2), "split split_with_sizes linalg_vector_norm"),
+        (lambda call, rank: True, "_to_copy clone alias detach"),
+        (lambda call, rank: len(call.args[1]) < 2 * rank, "constant_pad_nd"),
+        (lambda call, rank: len(call.args[1]) < rank and _data_first(call, rank),
+         "native_layer_norm layer_norm"),
+        (lambda call, rank: call.args[1][0] == 0, "permute"),
+        (lambda call, rank: rank == 2 and not isinstance(call.args[1], Rows), "mm"),
+        (lambda call, rank: not isinstance(call.args[0], Rows)
+         and not isinstance(call.args[2], Rows) and call.args[0].dim() == 1, "addmm"),
+        (lambda call, rank: rank > 1 and _data_first(call, rank), "linear"),
+        (_data_first, "_native_batch_norm_legit_no_training"),
+        (lambda call, rank: _with_batch(1 + len(call.args[3]))(call, rank), "convolution"),
+        (_with_batch(3), "max_pool2d_with_indices avg_pool2d _adaptive_avg_pool2d "
+                         "adaptive_max_pool2d upsample_nearest2d upsample_bilinear2d"),
+        (lambda call, rank: not isinstance(call.args[0], Rows), "embedding"),
+    ),
+}  # fmt: skip
+"""When an operation on tensors with the batch axis of the trace may stay as it is: tests that get
+the call and the greatest rank."""
+
 _RULES: dict[Any, Callable[[_Call], Any]] = {
     QNODE_OP.overloadpacket: _qnode,
     CIRCUIT_OP.overloadpacket: _circuit,
@@ -479,6 +593,9 @@ _RULES: dict[Any, Callable[[_Call], Any]] = {
             "ones_like full_like empty_like view_as_real view_as_complex real imag tril triu "
             "linalg_matrix_exp linalg_inv_ex linalg_eigh",
         ),
+        (_select, "select"),
+        (_slice, "slice"),
+        (_unbind, "unbind"),
         (_expand, "expand"),
         (_repeat, "repeat"),
         (_copy, "copy"),
@@ -486,8 +603,7 @@ _RULES: dict[Any, Callable[[_Call], Any]] = {
         (_transpose, "transpose t"),
         (
             _axis_at(1),
-            "select slice unbind cumsum cumprod _softmax _log_softmax softmax "
-            "log_softmax logsumexp flip",
+            "cumsum cumprod _softmax _log_softmax softmax log_softmax logsumexp flip",
         ),
         (_axis_at(2), "split split_with_sizes chunk roll"),
         (_axis_at(2, -1), "topk"),

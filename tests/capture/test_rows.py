@@ -129,6 +129,44 @@ def test_a_batch_is_a_loop_over_its_rows(name):
     torch.testing.assert_close(found, expected, rtol=ROUNDED, atol=ROUNDED)
 
 
+@pytest.mark.parametrize("name", CASES)
+def test_the_batch_axis_of_the_trace_becomes_the_rows(name):
+    function = CASES[name]
+    rows = torch.rand(ROWS, 3, 4, generator=torch.Generator().manual_seed(5))
+
+    def model(x):
+        return torch.stack([function(row) for row in x * 0.9])
+
+    module = traced(model, rows[:1])
+    found = RowInterpreter(module, ROWS).run(Rows(rows, is_batch=True))
+    torch.testing.assert_close(found.value.flatten(0, 1), model(rows), rtol=ROUNDED, atol=ROUNDED)
+
+
+BATCHED = {
+    "linear": lambda x: functional.linear(torch.tanh(x), MATRIX, VECTOR[:3]).softmax(-1),
+    "batch norm": lambda x: functional.batch_norm(x, MATRIX[:, 0], MATRIX[:, 1]),
+    "convolution": lambda x: functional.conv1d(x, MATRIX.reshape(2, 3, 2)).relu().mean(-1),
+    "two dimensions": lambda x: functional.max_pool2d(
+        functional.conv2d(x[:, None], MATRIX[:2, :2][None, None]), 2
+    ),
+    "layer norm": lambda x: functional.layer_norm(x, (3, 4)),
+    "flattened": lambda x: x.flatten(1)[:, 2:5].unsqueeze(1).transpose(1, 2),
+    "shared by all rows": lambda x: x + MATRIX[None, 0] - MATRIX,
+    "more of the batch axis": lambda x: (x + torch.stack([MATRIX, -MATRIX])).sum(0)[None],
+    "reduced": lambda x: x.sum((1, 2)) + x.amax(-1).mean(1),
+}
+
+
+@pytest.mark.parametrize("name", BATCHED)
+def test_an_operation_on_a_batch_stays_one(name):
+    function = BATCHED[name]
+    rows = torch.rand(ROWS, 3, 4, generator=torch.Generator().manual_seed(6))
+    expected = torch.cat([function(row[None]) for row in rows])
+    module = traced(function, rows[:1])
+    found = RowInterpreter(module, ROWS).run(Rows(rows, is_batch=True))
+    torch.testing.assert_close(found.value.flatten(0, 1), expected, rtol=ROUNDED, atol=ROUNDED)
+
+
 def test_an_operation_without_a_rule_is_named():
     rows = torch.rand(ROWS, 3, 4)
     module = traced(lambda x: functional.conv1d(MATRIX[None, :2], x[None, :2, :2]), rows[0])

@@ -9,7 +9,7 @@ import pennylane as qml
 import torch
 from torch import Tensor, fx, nn
 
-from hybridx.capture import CIRCUIT_OP, capture
+from hybridx.capture import CIRCUIT_OP, Flat, capture, describe_call, prepare_example
 from hybridx.lowering import choose, run
 from hybridx.passes import run_passes
 from tests.support.examples import Example
@@ -77,7 +77,10 @@ def compiled(example: Example) -> Tensor:
     Raises:
         HybridxError: hybridx does not support the example.
     """
-    captured = capture(Circuit(example), (DATA,), dtype="float64", dynamic=True, rehearses=False)
+    call, tensors = describe_call(Circuit(example), (DATA,), {})
+    flat = Flat(Circuit(example), call)
+    ready = prepare_example(flat, tensors, dtype="float64", rehearses=False)
+    captured = capture(flat, ready, dtype="float64")
     assert captured.is_dynamic, captured.notes
     programs = [choose(run_passes(circuit)).program for circuit in captured.circuits]
 
@@ -89,5 +92,6 @@ def compiled(example: Example) -> Tensor:
             return super().call_function(target, args, kwargs)
 
     with torch.no_grad():
-        result: Tensor = Runner(captured.module).run(DATA)
+        result: Tensor
+        (result,) = Runner(captured.module).run(DATA)
     return result
