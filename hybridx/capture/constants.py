@@ -19,6 +19,10 @@ class Constants:
         self._module = module
         self._values: dict[fx.Node, Any] = {}
 
+    def give(self, node: fx.Node, value: Tensor) -> None:
+        """Say what a node is that the graph takes from outside."""
+        self._values[node] = value
+
     def has(self, node: fx.Node) -> bool:
         """True if the node's value is known without the user's inputs."""
         return self._evaluate(node) is not _ABSENT

@@ -19,8 +19,11 @@ import torch
 from torch import Tensor, nn
 
 from hybridx.capture.alike import likeness, tensors_of
+from hybridx.capture.host import followed
+from hybridx.capture.known import Known
 from hybridx.capture.opaque import AGAIN_OP, QNODE_OP, batch_of
 from hybridx.capture.operators import Translator
+from hybridx.capture.standins import array_of, as_tensors
 from hybridx.circuit import Angle, Circuit, Parameter, result_count, result_layout
 from hybridx.errors import (
     CircuitTooLargeError,
@@ -39,6 +42,7 @@ class Call:
         structure: how the quantum function nests its measurements.
         batch: `(batch,)`, or `()` where no angle has one.
         dtype: of what the call returns in the eager model.
+        is_numpy: it returns NumPy's own arrays and numbers, not tensors.
     """
 
     index: int
@@ -46,6 +50,7 @@ class Call:
     structure: Any
     batch: tuple[Any, ...]
     dtype: torch.dtype
+    is_numpy: bool
 
 
 @dataclass
@@ -53,14 +58,17 @@ class Recording:
     """The circuits met while tracing.
 
     Attributes:
-        dtypes: what each call returns in the eager model, in the order of the calls.
+        dtypes: what each call returns in the eager model, in the order of the calls; None for
+            NumPy's own arrays and numbers.
+        values: the weights, and what else has a value while tracing.
         joins: trace the inside of calls that are alike once only.
         circuits: one for each call whose inside was traced, in order.
         layers: where each of these stands, in the user's words.
         known: the calls whose inside was traced, by what makes others like them.
     """
 
-    dtypes: Sequence[torch.dtype]
+    dtypes: Sequence[torch.dtype | None]
+    values: Known
     joins: bool = False
     circuits: list[Circuit] = field(default_factory=list)
     layers: list[str] = field(default_factory=list)
@@ -69,14 +77,14 @@ class Recording:
 
 
 @contextmanager
-def rehearsed(model: nn.Module) -> Iterator[tuple[list[torch.dtype], list[str]]]:
+def rehearsed(model: nn.Module) -> Iterator[tuple[list[torch.dtype | None], list[str]]]:
     """While active, QNodes run as always; what dtype each call returns, and where, is noted.
 
     PennyLane's Torch interface gives float64 from default.qubit, float32 from lightning.qubit:
     what follows a call in the model depends on it, and only running it tells. Measurements
     without a rule are refused here, before the model stumbles over what they return.
     """
-    dtypes: list[torch.dtype] = []
+    dtypes: list[torch.dtype | None] = []
     layers: list[str] = []
 
     def call(qnode: Any, args: tuple[Any, ...], kwargs: dict[str, Any], layer: str) -> Any:
@@ -90,7 +98,7 @@ def rehearsed(model: nn.Module) -> Iterator[tuple[list[torch.dtype], list[str]]]
         returned = _ORIGINAL(qnode, *args, **kwargs)
         leaves, _ = qml.pytrees.flatten(returned)
         found = [leaf.dtype for leaf in leaves if isinstance(leaf, Tensor)]
-        dtypes.append(found[0].to_real() if found else torch.float64)
+        dtypes.append(found[0].to_real() if found else None)
         layers.append(layer)
         return returned
 
@@ -100,7 +108,7 @@ def rehearsed(model: nn.Module) -> Iterator[tuple[list[torch.dtype], list[str]]]
 
 @contextmanager
 def recorded(
-    model: nn.Module, dtypes: Sequence[torch.dtype], *, joins: bool
+    model: nn.Module, dtypes: Sequence[torch.dtype | None], *, joins: bool
 ) -> Iterator[Recording]:
     """While active, every QNode call in `model` is recorded instead of run.
 
@@ -109,12 +117,13 @@ def recorded(
         dtypes: what each call returns, in order, as `rehearsed` noted it.
         joins: calls like an earlier one become `hybridx::again`, to be joined afterwards.
     """
-    recording = Recording(dtypes, joins)
+    recording = Recording(dtypes, Known(model), joins)
 
     def call(qnode: Any, args: tuple[Any, ...], kwargs: dict[str, Any], layer: str) -> Any:
         return _record(qnode, args, kwargs, recording, layer)
 
-    with _every_call(model, call), _amplitudes_by_torch(), _numbers_unseen():
+    following = followed(model, recording.values)
+    with _every_call(model, call), _amplitudes_by_torch(), _numbers_unseen(), following:
         yield recording
 
 
@@ -277,6 +286,7 @@ def _diagonalized(tape: Any, layer: str) -> Any:
 def _record(
     qnode: Any, args: tuple[Any, ...], kwargs: dict[str, Any], recording: Recording, layer: str
 ) -> Any:
+    args, kwargs = as_tensors((args, kwargs))
     position = recording.calls
     recording.calls += 1
     leaves = tensors_of(args, kwargs)
@@ -286,6 +296,7 @@ def _record(
         width = result_count(known.circuit)
         results = AGAIN_OP(leaves, known.batch, known.index, width, known.dtype)
         return _nested(known, results)
+    reads = recording.values.reads
     returned, tape = _queue(qnode, args, kwargs, layer)
     angles: list[Tensor] = []
 
@@ -311,10 +322,13 @@ def _record(
         returned, is_leaf=lambda item: isinstance(item, qml.measurements.MeasurementProcess)
     )
     dtype = recording.dtypes[position] if position < len(recording.dtypes) else torch.float64
-    call = Call(len(recording.circuits), circuit, structure, batch_of(angles), dtype)
+    is_numpy = dtype is None
+    dtype = dtype or torch.float64
+    call = Call(len(recording.circuits), circuit, structure, batch_of(angles), dtype, is_numpy)
     recording.circuits.append(circuit)
     recording.layers.append(layer)
-    recording.known[key] = call
+    if recording.values.reads == reads:  # else another call may see other values
+        recording.known[key] = call
     inputs = leaves if recording.joins else []
     return _nested(call, QNODE_OP(angles, inputs, call.index, result_count(circuit), dtype))
 
@@ -324,7 +338,7 @@ def _nested(call: Call, results: Tensor) -> Any:
     batch = results.shape[:-1]
     layout = result_layout(call.circuit)
     if all(place.shape == () for place in layout):
-        return qml.pytrees.unflatten(list(results.unbind(-1)), call.structure)
+        return _as_returned(call, list(results.unbind(-1)))
     values = []
     for place in layout:
         size = torch.Size(place.shape).numel()
@@ -334,7 +348,12 @@ def _nested(call: Call, results: Tensor) -> Any:
             imaginary = results[..., start : start + size].reshape(batch + place.shape)
             value = torch.complex(value, imaginary)
         values.append(value)
-    return qml.pytrees.unflatten(values, call.structure)
+    return _as_returned(call, values)
+
+
+def _as_returned(call: Call, values: list[Tensor]) -> Any:
+    leaves = [array_of(value) for value in values] if call.is_numpy else values
+    return qml.pytrees.unflatten(leaves, call.structure)
 
 
 def _wires(qnode: Any, tape: Any) -> dict[Any, int]:
