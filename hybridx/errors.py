@@ -145,7 +145,7 @@ class ShapeSyntaxError(UsageError):
 
     code = "HX015"
     summary = "--shape {text!r} cannot be read"
-    remedy = "write NAME=N,4 or N,4: whole numbers, N for the batch axis"
+    remedy = "write NAME=N,4 or N,T,4: whole numbers, N for the batch, a capital for any length"
     text: str
 
 
@@ -170,6 +170,20 @@ class OptionError(UsageError):
     option: str
     value: str
     choices: str
+
+
+@dataclass(eq=False)
+class ArgumentError(UsageError):
+    """An argument of forward is neither a tensor nor a constant."""
+
+    code = "HX018"
+    summary = "argument {name!r} of the model is a {found}"
+    remedy = (
+        "give tensors, None, booleans, numbers and texts, in lists, tuples and dicts; they are "
+        "what a file can keep"
+    )
+    name: str
+    found: str
 
 
 # --- capture -------------------------------------------------------------------------------------
@@ -250,6 +264,16 @@ class UntranslatableError(CaptureError):
     summary = "the classical part cannot be written as ONNX: {reason}"
     remedy = "replace the operation named above by one that torch.onnx supports"
     reason: str
+
+
+@dataclass(eq=False)
+class NoOutputError(CaptureError):
+    """The model returns no tensor."""
+
+    code = "HX108"
+    summary = "the model returns no tensor: {returned}"
+    remedy = "return tensors, alone or in dicts, named tuples, dataclasses, lists and tuples"
+    returned: str
 
 
 # --- lowering ------------------------------------------------------------------------------------

@@ -6,13 +6,21 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+from onnx import ModelProto
 
 from hybridx.api.inspecting import CircuitSummary, circuit_summaries
-from hybridx.api.options import check_choice, need
-from hybridx.api.verifying import SEED, VERIFIED_BATCHES, agree, choose_distribution
+from hybridx.api.options import check_batch, check_choice, need, read_batch
+from hybridx.api.verifying import (
+    SEED,
+    VERIFIED_BATCHES,
+    agree,
+    choose_distribution,
+    choose_trials,
+)
 from hybridx.artifact import (
     OPSET,
     OPSETS,
@@ -26,7 +34,7 @@ from hybridx.artifact import (
 )
 from hybridx.circuit import Circuit, encode
 from hybridx.emit import emit_body
-from hybridx.errors import NoExampleError, OptionError
+from hybridx.errors import NoExampleError
 from hybridx.lowering import choose
 from hybridx.parity import TOLERANCE, draw
 from hybridx.passes import run_passes
@@ -35,7 +43,9 @@ from hybridx.storage import check_writable, write_whole
 from hybridx.version import VERSION
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import nn
+
+    from hybridx.capture import Capture, Example, Flat
 
 
 @dataclass(frozen=True)
@@ -65,12 +75,14 @@ class ExportReport:
 
 def export(
     model: nn.Module,
-    args: Sequence[Tensor],
+    args: Sequence[Any],
     path: str | Path,
     *,
+    kwargs: Mapping[str, Any] = MappingProxyType({}),
     format: Literal["onnx"] = "onnx",
-    dtype: Literal["float32", "float64"] = "float32",
-    batch: Literal["dynamic"] | int = "dynamic",
+    dtype: Literal["float32", "float64"] | None = None,
+    batch: Literal["dynamic", "none"] | int = "dynamic",
+    dynamic: Mapping[str, Mapping[int, str]] | None = None,
     opset: int = OPSET,
     atol: float | None = None,
     strategy: str | None = None,
@@ -83,15 +95,22 @@ def export(
 ) -> ExportReport:
     """Export a hybrid model to one ONNX file and prove that it computes the same.
 
-    The model is exported in eval mode and left as it was.
+    The model is exported in eval mode and left as it was. Inputs have the names of the arguments
+    of `forward`, outputs those of the keys and fields in what it returns.
 
     Args:
         model: any module whose quantum parts are PennyLane QNodes or TorchLayers.
-        args: example inputs, one tensor for each argument of `forward`, batch first.
+        args: example arguments of `forward`. Tensors are inputs of the file, also those in lists,
+            tuples and dicts; None, booleans, numbers and texts are constants.
         path: of the file to write.
+        kwargs: example arguments by keyword, likewise.
         format: what to write.
-        dtype: float32 exports the model as it is; float64 exports `model.double()`.
-        batch: `dynamic`, or a fixed number of rows.
+        dtype: float32 exports the model as it is, float64 `model.double()`. By default float64 if
+            all its parameters and floating-point inputs are that, else float32.
+        batch: `dynamic`, a fixed number of rows, or `none` for inputs without a batch.
+        dynamic: by input, the name of each axis that may have any length, for example
+            `{"x": {0: "batch", 1: "length"}}`; all others are fixed. By default the batch is found
+            by running the model at two lengths, and nothing else is dynamic.
         opset: version of the standard ONNX operators.
         atol: tolerance of the verification; by default `TOLERANCE` of the dtype.
         strategy: how circuits are computed, a name in `hybridx.lowering.STRATEGIES`; by default
@@ -105,6 +124,7 @@ def export(
         classes: names of the logits in order, kept in the file.
 
     Raises:
+        UsageError: an option or an argument is not one that a file can have.
         CaptureError: the model cannot be captured; the message says what to change.
         ArtifactError: the file cannot be written.
         ParityError: the file would not agree with the model; nothing is written.
@@ -112,70 +132,104 @@ def export(
     started = time.perf_counter()
     path = Path(path)
     check_choice("format", format, ("onnx",))
-    check_choice("dtype", dtype, tuple(TOLERANCE))
+    check_choice("dtype", dtype, (*TOLERANCE, None))
     check_choice("opset", opset, OPSETS)
+    check_batch(batch)
     check_writable(path, overwrite=overwrite)
     need("exporting", "torch", "pennylane", "onnxscript")
     from hybridx import capture, targets
-    from hybridx.parity.eager import run_eager
 
-    is_dynamic = batch == "dynamic"
-    examples = capture.prepare_examples(args, dtype, None if is_dynamic else int(batch))
-    verification, self_test = None, None
-    with capture.in_eval_mode(model), capture.as_dtype(model, dtype):
-        captured = capture.capture(model, examples, dtype=dtype, dynamic=is_dynamic, rehearses=body)
+    call, tensors = capture.describe_call(model, args, kwargs)
+    chosen = dtype or capture.choose_dtype(model, tensors.values())
+    flat = capture.Flat(model, call)
+    with capture.in_eval_mode(model), capture.as_dtype(model, chosen):
+        example = capture.prepare_example(
+            flat, tensors, dtype=chosen, batch=batch, dynamic=dynamic, rehearses=body
+        )
+        captured = capture.capture(flat, example, dtype=chosen)
         compiled = [
-            _compile(circuit, dtype, strategy) if body else Compiled(encode(circuit), None)
+            _compile(circuit, chosen, strategy) if body else Compiled(encode(circuit), None)
             for circuit in captured.circuits
         ]
-        proto = targets.to_onnx(captured, examples, compiled, opset=opset)
-        outputs = [output.name for output in proto.graph.output]
-        arrays = {
-            name: example.numpy()
-            for name, example in zip(captured.input_names, examples, strict=True)
-        }
-
-        def expected(inputs: Mapping[str, Array]) -> dict[str, Array]:
-            return run_eager(model, inputs, outputs)
-
-        tolerance = TOLERANCE[captured.precision] if atol is None else atol
+        proto = targets.to_onnx(captured, list(example.tensors.values()), compiled, opset=opset)
+        proof = _Proof(None, None)
         if body:
-            distribution = choose_distribution(arrays, expected)
-            inputs = arrays
-            if not embed_example:
-                inputs = draw(arrays, batch=None, distribution=distribution, seed=SEED)
-            self_test = SelfTest(inputs, expected(inputs), tolerance)
-        if body and verify:
-            content = seal(proto, version=VERSION, verification=None, self_test=None)
-            session = start_session(decode_artifact(content, str(path)))
-            batches = VERIFIED_BATCHES if captured.is_dynamic else (len(examples[0]),)
-            worst = agree(session, arrays, expected, batches, distribution, tolerance)
-            verification = Verification(tolerance, batches, worst)
+            tolerance = TOLERANCE[captured.precision] if atol is None else atol
+            proof = _prove(
+                proto, flat, example, captured, tolerance, verify=verify, embed=embed_example
+            )
     content = seal(
         proto,
         version=VERSION,
-        verification=verification,
-        self_test=self_test,
+        verification=proof.verification,
+        self_test=proof.self_test,
         columns=columns,
         classes=classes,
+        call=None if call.is_plain else call.encode(),
     )
     artifact = decode_artifact(content, str(path))
     write_whole(path, content, overwrite=overwrite)
     notes = captured.notes
+    if dtype is None and chosen == "float64":
+        notes += ("the file is float64, as the model and its example are",)
     if not body:
         notes += ("the circuits have no body: the file runs on devices only",)
-    if any(array.dtype.kind != "f" for array in arrays.values()) and not embed_example:
+    if any(not tensor.is_floating_point() for tensor in tensors.values()) and not embed_example:
         notes += ("the self-test holds the example's integer inputs: their range is not known",)
     return ExportReport(
         path=str(path),
         size=len(content),
-        dtype=dtype,
+        dtype=chosen,
         is_dynamic=captured.is_dynamic,
         circuits=circuit_summaries(artifact),
-        verification=verification,
+        verification=proof.verification,
         notes=notes,
         seconds=time.perf_counter() - started,
     )
+
+
+@dataclass(frozen=True, eq=False)
+class _Proof:
+    """What a file says of its agreement with the model."""
+
+    verification: Verification | None
+    self_test: SelfTest | None
+
+
+def _prove(
+    proto: ModelProto,
+    flat: Flat,
+    example: Example,
+    captured: Capture,
+    tolerance: float,
+    *,
+    verify: bool,
+    embed: bool,
+) -> _Proof:
+    """Return a self-test of the file and, if asked for, the result of comparing it.
+
+    Raises:
+        ParityError: the file does not agree with the model.
+    """
+    from hybridx.parity.eager import run_eager
+
+    def expected(inputs: Mapping[str, Array]) -> dict[str, Array]:
+        return run_eager(flat, inputs)
+
+    arrays = {name: tensor.numpy() for name, tensor in example.tensors.items()}
+    distribution = choose_distribution(arrays, expected)
+    inputs = arrays
+    if not embed:
+        inputs = draw(arrays, {}, lengths={}, distribution=distribution, seed=SEED)
+    self_test = SelfTest(inputs, expected(inputs), tolerance)
+    if not verify:
+        return _Proof(None, self_test)
+    content = seal(proto, version=VERSION, verification=None, self_test=None)
+    session = start_session(decode_artifact(content, "the new file"))
+    batches = VERIFIED_BATCHES if captured.is_dynamic else example.batches
+    trials = choose_trials(arrays, captured.axes, batches)
+    worst, compared = agree(session, arrays, expected, trials, distribution, tolerance)
+    return _Proof(Verification(tolerance, compared if batches else (), worst), self_test)
 
 
 def _compile(circuit: Circuit, dtype: str, strategy: str | None) -> Compiled:
@@ -202,34 +256,47 @@ def export_source(
         source: file.py:attribute, package.module:attribute or a config.toml.
         path: of the file to write.
         checkpoint: weights to load first.
-        example: a file with example inputs.
-        shapes: shapes of example inputs, such as `N,4`; not needed for a config.toml.
-        batch: `dynamic` or a number.
+        example: a file with example inputs; arrays with the name of an argument are that argument.
+        shapes: shapes of example inputs, such as `N,4` or `x=N,T,4`; not needed for a config.toml.
+        batch: `dynamic`, `none` or a number.
         overwrite: replace an existing file.
         **options: passed to `export`.
 
     Raises:
         UsageError: the source leads to no model, or nobody says what its input looks like.
     """
-    if batch != "dynamic" and not (batch.isdecimal() and int(batch)):
-        raise OptionError("batch", batch, "dynamic, or a whole number of rows")
+    rows = read_batch(batch)
     check_writable(Path(path), overwrite=overwrite)
     need("exporting", "torch", "pennylane", "onnxscript", "safetensors")
-    from hybridx.sources import example_from_file, example_from_shapes, find_source
+    from hybridx.capture import choose_dtype
+    from hybridx.sources import (
+        arguments,
+        example_from_file,
+        example_from_shapes,
+        find_source,
+        open_axes,
+    )
 
     found = find_source(source, None if checkpoint is None else Path(checkpoint))
-    args = found.example
+    args: Sequence[Any] = found.example
+    kwargs: Mapping[str, Any] = {}
+    dynamic = None
+    example_dtype = choose_dtype(found.model, ())
     if example is not None:
-        args = example_from_file(Path(example))
+        args, kwargs = arguments(found.model, example_from_file(Path(example), example_dtype))
     elif shapes:
-        args = example_from_shapes(shapes)
-    if not args:
+        shaped = example_from_shapes(shapes, example_dtype)
+        args, kwargs = arguments(found.model, [(one.name, one.tensor) for one in shaped])
+        dynamic = open_axes(found.model, args, kwargs, shaped)
+    if not args and not kwargs:
         raise NoExampleError(source)
     return export(
         found.model,
         args,
         path,
-        batch="dynamic" if batch == "dynamic" else int(batch),
+        kwargs=kwargs,
+        batch=rows,
+        dynamic=dynamic,
         overwrite=overwrite,
         columns=found.columns,
         classes=found.classes,

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from hybridx.artifact import BATCH
 from hybridx.errors import InputNamesError
 from hybridx.runtime import ONNX, Array, Session, load
 from hybridx.storage import check_writable, read_arrays, write_arrays
@@ -106,13 +107,18 @@ def run_in_batches(
     A model with a fixed batch, or with outputs that are not one row for each row of input, is run
     in one piece.
     """
-    rows = {len(array) for array in inputs.values() if array.ndim}
-    is_dynamic = all(s.shape and isinstance(s.shape[0], str) for s in session.inputs)
-    if not is_dynamic or len(rows) != 1 or max(rows) <= batch_size:
+    sliced = {s.name for s in session.inputs if s.shape[:1] == (BATCH,)}
+    rows = {len(inputs[name]) for name in sliced & inputs.keys()}
+    if len(rows) != 1 or max(rows) <= batch_size:
         return session.run(inputs)
     (total,) = rows
     parts = [
-        session.run({name: array[start : start + batch_size] for name, array in inputs.items()})
+        session.run(
+            {
+                name: array[start : start + batch_size] if name in sliced else array
+                for name, array in inputs.items()
+            }
+        )
         for start in range(0, total, batch_size)
     ]
     sizes = [min(batch_size, total - start) for start in range(0, total, batch_size)]

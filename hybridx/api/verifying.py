@@ -10,18 +10,23 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 
 from hybridx.api.options import need
-from hybridx.artifact import SelfTest
-from hybridx.errors import NoFiniteInputError, NoSelfTestError
+from hybridx.artifact import BATCH, SelfTest
+from hybridx.errors import BrokenArtifactError, NoFiniteInputError, NoSelfTestError
 from hybridx.parity import DISTRIBUTIONS, compare, draw
 from hybridx.runtime import ONNX, Array, Session, load
 
 if TYPE_CHECKING:
     from torch import nn
 
+    from hybridx.capture import Axes, Call
+
 Expected: TypeAlias = Callable[[Mapping[str, Array]], dict[str, Array]]
 
 VERIFIED_BATCHES = (1, 2, 5, 16)
 """Batch sizes that are tried; none of them is the one that an export traces."""
+
+VERIFIED_STEPS = (1, -1, 2, 5)
+"""What is added to the traced length of other open axes, one for each batch size."""
 
 SEED = 2026
 """Of every drawn input, so that exports repeat byte for byte."""
@@ -99,47 +104,87 @@ def verify(
     from hybridx.parity.eager import run_eager
 
     examples = _self_test(session).inputs
+    flat = capture.Flat(against, _call(session))
     is_wide = any(signature.dtype.name == "float64" for signature in session.inputs)
     dtype = "float64" if is_wide else "float32"
     tolerance = _self_test(session).tolerance if atol is None else atol
-    is_dynamic = any(isinstance(s.shape[0], str) for s in session.inputs if s.shape)
-    batches = VERIFIED_BATCHES if is_dynamic else (_rows(examples),)
+    axes = open_axes(session)
+    batches = _batches(session, examples)
     with capture.in_eval_mode(against), capture.as_dtype(against, dtype):
 
         def expected(inputs: Mapping[str, Array]) -> dict[str, Array]:
-            return run_eager(against, inputs, session.output_names)
+            return run_eager(flat, inputs)
 
         distribution = choose_distribution(examples, expected)
-        worst = agree(session, examples, expected, batches, distribution, tolerance)
-    return VerifyReport(str(path), device, "the eager model", batches, worst, tolerance)
+        trials = choose_trials(examples, axes, batches)
+        worst, compared = agree(session, examples, expected, trials, distribution, tolerance)
+    tried = compared if batches else ()
+    return VerifyReport(str(path), device, "the eager model", tried, worst, tolerance)
+
+
+def choose_trials(
+    examples: Mapping[str, Array], axes: Axes, batches: Sequence[int]
+) -> list[dict[str, int]]:
+    """Return lengths of the open axes to compare at, none of them but a batch a traced one."""
+    others = {
+        called: examples[name].shape[axis]
+        for name, named in axes.items()
+        for axis, called in named.items()
+        if called != BATCH
+    }
+    steps = VERIFIED_STEPS if others else VERIFIED_STEPS[:1]
+    trials = [{called: length + step for called, length in others.items()} for step in steps]
+    if not batches:
+        return trials
+    return [{BATCH: batch} | trials[index % len(trials)] for index, batch in enumerate(batches)]
 
 
 def agree(
     session: Session,
     examples: Mapping[str, Array],
     expected: Expected,
-    batches: Sequence[int],
+    trials: Sequence[Mapping[str, int]],
     distribution: str,
     tolerance: float,
-) -> float:
-    """Return the worst error of a session over drawn inputs of several batch sizes.
+) -> tuple[float, tuple[int, ...]]:
+    """Compare a session with the eager model at several lengths of the open axes.
+
+    What the eager model itself refuses is left out: it may take lengths up to a limit, or hold
+    numbers of rows in an integer input.
+
+    Returns:
+        The worst error, and the batch sizes that were compared.
 
     Raises:
         MismatchError: an error is above the tolerance.
     """
+    axes = open_axes(session)
     worst = 0.0
-    for batch in batches:
-        inputs = draw(examples, batch=batch, distribution=distribution, seed=SEED + batch)
-        error = compare(
-            session.run(inputs),
-            expected(inputs),
-            tolerance=tolerance,
-            left=f"the file on {session.device}",
-            right="the eager model",
-            batch=batch,
-        )
-        worst = max(worst, error)
-    return worst
+    compared: list[int] = []
+    for lengths in trials:
+        batch = lengths.get(BATCH, 1)
+        # Rather than nothing, the example's own lengths of the other axes.
+        for tried in (lengths, {BATCH: batch}):
+            inputs = draw(
+                examples, axes, lengths=tried, distribution=distribution, seed=SEED + batch
+            )
+            try:
+                outputs = expected(inputs)
+            except Exception:
+                # The model is the user's own code and may raise anything.
+                continue
+            error = compare(
+                session.run(inputs),
+                outputs,
+                tolerance=tolerance,
+                left=f"the file on {session.device}",
+                right="the eager model",
+                batch=batch,
+            )
+            worst = max(worst, error)
+            compared.append(batch)
+            break
+    return worst, tuple(compared)
 
 
 def choose_distribution(examples: Mapping[str, Array], expected: Expected) -> str:
@@ -149,10 +194,47 @@ def choose_distribution(examples: Mapping[str, Array], expected: Expected) -> st
         NoFiniteInputError: there is none.
     """
     for distribution in DISTRIBUTIONS:
-        inputs = draw(examples, batch=None, distribution=distribution, seed=SEED)
+        inputs = draw(examples, {}, lengths={}, distribution=distribution, seed=SEED)
         if all(np.isfinite(output).all() for output in expected(inputs).values()):
             return distribution
     raise NoFiniteInputError
+
+
+def open_axes(session: Session) -> dict[str, dict[int, str]]:
+    """Return, by input, the names of the axes that may have any length."""
+    return {
+        signature.name: {
+            axis: called for axis, called in enumerate(signature.shape) if isinstance(called, str)
+        }
+        for signature in session.inputs
+    }
+
+
+def _batches(session: Session, examples: Mapping[str, Array]) -> tuple[int, ...]:
+    """Return the batch sizes that a file can be compared at; none if it has no batch."""
+    axes = open_axes(session)
+    if any(BATCH in named.values() for named in axes.values()):
+        return VERIFIED_BATCHES
+    if session.artifact.verification is not None:
+        return session.artifact.verification.batches
+    return (_rows(examples),)
+
+
+def _call(session: Session) -> Call:
+    """Return how the inputs of a file are arguments of its model's forward.
+
+    Raises:
+        BrokenArtifactError: the file does not say it in a form that can be read.
+    """
+    from hybridx.capture import decode_call, plain_call
+
+    if session.artifact.call is None:
+        return plain_call(session.input_names)
+    try:
+        return decode_call(session.artifact.call, session.input_names)
+    except ValueError as error:
+        problem = f"hybridx.call cannot be read: {error}"
+        raise BrokenArtifactError(session.artifact.path, problem) from error
 
 
 def _self_test(session: Session) -> SelfTest:

@@ -1,6 +1,7 @@
 """The file: its contract, how it is put together, read and checked."""
 
 from hybridx.artifact.contract import (
+    BATCH,
     CIRCUIT_ATTRIBUTE,
     DOMAIN,
     DOMAIN_VERSION,
@@ -22,6 +23,7 @@ from hybridx.artifact.seal import seal
 from hybridx.artifact.selftest import SelfTest
 
 __all__ = [
+    "BATCH",
     "CIRCUIT_ATTRIBUTE",
     "DOMAIN",
     "DOMAIN_VERSION",

@@ -22,6 +22,9 @@ CIRCUIT_ATTRIBUTE: Final = "circuit"
 PARAMETERS: Final = "parameters"
 RESULTS: Final = "results"
 
+# The name of the axis along which rows are independent; hybridx.capture has the same.
+BATCH: Final = "batch"
+
 # Keys of the model's metadata.
 KEY_FORMAT: Final = "hybridx.format"
 KEY_VERSION: Final = "hybridx.version"
@@ -30,6 +33,7 @@ KEY_VERIFICATION: Final = "hybridx.verification"
 KEY_SELF_TEST: Final = "hybridx.selftest"
 KEY_COLUMNS: Final = "hybridx.columns"
 KEY_CLASSES: Final = "hybridx.classes"
+KEY_CALL: Final = "hybridx.call"
 
 # Key of a function's metadata.
 KEY_STRATEGY: Final = "hybridx.strategy"
@@ -42,7 +46,7 @@ class Verification(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     Attributes:
         tolerance: largest absolute difference allowed, relative to outputs larger than one.
-        batches: batch sizes that were tried.
+        batches: batch sizes that were tried; none if the inputs have no batch.
         worst: largest difference seen, measured in the same way.
     """
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 import onnx
@@ -16,6 +16,7 @@ from hybridx.artifact.contract import (
     DOMAIN,
     FORMAT_VERSION,
     KEY_BODIES,
+    KEY_CALL,
     KEY_CLASSES,
     KEY_COLUMNS,
     KEY_FORMAT,
@@ -55,6 +56,7 @@ class Artifact:
         self_test: a small input with its output, if there is one.
         columns: names of the input's columns in a table; may be empty.
         classes: names of the logits in order; may be empty.
+        call: how the inputs are arguments of `forward`; None if each is one, by position.
     """
 
     path: str
@@ -66,6 +68,7 @@ class Artifact:
     self_test: SelfTest | None
     columns: tuple[str, ...]
     classes: tuple[str, ...]
+    call: Mapping[str, Any] | None
 
 
 def read_artifact(path: Path) -> Artifact:
@@ -111,6 +114,7 @@ def decode_artifact(content: bytes, path: str) -> Artifact:
         self_test=self_test,
         columns=_metadata(metadata, KEY_COLUMNS, tuple[str, ...], path) or (),
         classes=_metadata(metadata, KEY_CLASSES, tuple[str, ...], path) or (),
+        call=_metadata(metadata, KEY_CALL, dict[str, Any], path),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import msgspec
 import onnx
@@ -11,6 +12,7 @@ from hybridx.artifact.contract import (
     DOMAIN,
     FORMAT_VERSION,
     KEY_BODIES,
+    KEY_CALL,
     KEY_CLASSES,
     KEY_COLUMNS,
     KEY_FORMAT,
@@ -31,6 +33,7 @@ def seal(
     self_test: SelfTest | None,
     columns: Sequence[str] = (),
     classes: Sequence[str] = (),
+    call: Mapping[str, Any] | None = None,
 ) -> bytes:
     """Write the metadata into `model` and return the bytes of the file.
 
@@ -41,6 +44,7 @@ def seal(
         self_test: what `hybridx run FILE` repeats.
         columns: names of the input's columns in a table.
         classes: names of the logits, in their order.
+        call: how the inputs are arguments of `forward`; None if each is one, by position.
     """
     bodies = {f.name: body_hash(f) for f in model.functions if f.domain == DOMAIN}
     entries: dict[str, str] = {
@@ -56,6 +60,8 @@ def seal(
         entries[KEY_COLUMNS] = _json(tuple(columns))
     if classes:
         entries[KEY_CLASSES] = _json(tuple(classes))
+    if call is not None:
+        entries[KEY_CALL] = _json(call)
     _set_metadata(model, entries)
     return bytes(model.SerializeToString(deterministic=True))
 

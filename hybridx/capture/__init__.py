@@ -1,24 +1,29 @@
 """From a torch module to a classical graph and circuits: nothing is simulated here."""
 
-from hybridx.capture.module import (
-    EXAMPLE_ROWS,
-    Capture,
-    capture,
-    prepare_examples,
-)
+from hybridx.capture.call import Call, Flat, decode_call, describe_call, plain_call
+from hybridx.capture.example import EXAMPLE_ROWS, Axes, Example, prepare_example
+from hybridx.capture.module import Capture, capture
 from hybridx.capture.opaque import CIRCUIT_OP
-from hybridx.capture.precision import as_dtype, in_eval_mode
-from hybridx.capture.trace import dynamic_shapes, first_line, quiet
+from hybridx.capture.precision import as_dtype, choose_dtype, in_eval_mode
+from hybridx.capture.trace import BATCH, first_line, quiet
 
 __all__ = [
+    "BATCH",
     "CIRCUIT_OP",
     "EXAMPLE_ROWS",
+    "Axes",
+    "Call",
     "Capture",
+    "Example",
+    "Flat",
     "as_dtype",
     "capture",
-    "dynamic_shapes",
+    "choose_dtype",
+    "decode_call",
+    "describe_call",
     "first_line",
     "in_eval_mode",
-    "prepare_examples",
+    "plain_call",
+    "prepare_example",
     "quiet",
 ]

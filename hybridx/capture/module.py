@@ -1,20 +1,19 @@
-"""A whole model traced: one graph with a dynamic batch, circuits as opaque nodes in it."""
+"""A whole model traced: one graph with open axes, circuits as opaque nodes in it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, fx, nn
 
-from hybridx.capture.trace import Tracer, quiet, rehearse
+from hybridx.capture.call import Flat
+from hybridx.capture.example import Axes, Example
+from hybridx.capture.trace import BATCH, Shapes, Trace, Tracer, quiet
 from hybridx.capture.wide import lift_numbers
 from hybridx.circuit import Circuit
 from hybridx.errors import NonFiniteWeightsError
-
-EXAMPLE_ROWS = 3
-"""The shortest batch that is traced: torch.export takes a length of 1 for a constant."""
 
 
 @dataclass(frozen=True)
@@ -26,8 +25,10 @@ class Capture:
         circuits: what they stand for, by the index that a node carries.
         layers: where each circuit stands in the model, in the user's words.
         input_names: one for each example input.
+        output_names: one for each output.
+        axes: by input, the names of the axes that may have any length.
+        shapes: the same as torch.export's dynamic shapes, with bounds.
         precision: float32 if the eager model rounds the results of a circuit to it.
-        is_dynamic: True if the first axis of every input may have any length.
         notes: what the user should know.
     """
 
@@ -35,81 +36,80 @@ class Capture:
     circuits: tuple[Circuit, ...]
     layers: tuple[str, ...]
     input_names: tuple[str, ...]
+    output_names: tuple[str, ...]
+    axes: Axes
+    shapes: Shapes
     precision: str
-    is_dynamic: bool
     notes: tuple[str, ...]
 
+    @property
+    def is_dynamic(self) -> bool:
+        """True if the batch may have any length."""
+        return any(BATCH in axes.values() for axes in self.axes.values())
 
-def capture(
-    model: nn.Module,
-    args: Sequence[Tensor],
-    *,
-    dtype: str,
-    dynamic: bool,
-    rehearses: bool = True,
-) -> Capture:
+
+def capture(flat: Flat, example: Example, *, dtype: str) -> Capture:
     """Trace a model in eval mode on example inputs.
 
     Args:
-        model: any module whose quantum parts are PennyLane QNodes or TorchLayers.
-        args: example inputs; the batch is their first axis and at least 2 long.
+        flat: any module whose quantum parts are PennyLane QNodes or TorchLayers.
+        example: inputs; where the model itself fixes an open axis, it is fixed, with a note.
         dtype: float32 or float64, of the circuits in the file.
-        dynamic: leave the batch open; where the model fixes it, it is fixed, with a note.
-        rehearses: run the eager model first; without it, circuits are taken to return float64.
 
     Raises:
         CaptureError: a leaf of it says what in the model has to change.
     """
-    _check_weights(model)
-    rehearsal = rehearse(model, args) if rehearses else None
+    _check_weights(flat.model)
+    rehearsal, tensors = example.rehearsal, tuple(example.tensors.values())
+    wanted = [example.axes.get(name, {}) for name in example.tensors]
     with quiet():
-        tracer = Tracer(model, args, getattr(torch, dtype), rehearsal)
-        traced = tracer.trace(dynamic=dynamic)
+        traced = Tracer(flat, tensors, wanted, getattr(torch, dtype), rehearsal).trace()
         lift_numbers(traced.module)
-    notes = []
-    if dynamic and traced.fixed is not None:
-        notes.append(f"the batch is fixed at {len(args[0])}: {traced.fixed}")
-    pairs = zip(traced.layers, traced.circuits, strict=True)
-    for layer, shots in dict.fromkeys((layer, circuit.shots) for layer, circuit in pairs):
-        if shots is not None:
-            notes.append(
-                f"{layer} samples {shots} shots: the file's body gives the exact values, "
-                "a device samples"
-            )
+    axes = {
+        name: {axis: called[axis] for axis in shape}
+        for name, called, shape in zip(example.tensors, wanted, traced.shapes, strict=True)
+    }
     rounds = rehearsal is not None and torch.float32 in rehearsal.dtypes
-    if rounds and dtype == "float64":
-        notes.append("PennyLane rounds the results of a device to float32; the file does not")
+    rounding = "PennyLane rounds the results of a device to float32; the file does not"
     return Capture(
         module=traced.module,
         circuits=traced.circuits,
         layers=traced.layers,
-        input_names=traced.input_names,
+        input_names=tuple(example.tensors),
+        output_names=flat.output_names,
+        axes=axes,
+        shapes=traced.shapes,
         precision="float32" if rounds else dtype,
-        is_dynamic=traced.fixed is None,
-        notes=tuple(notes),
+        notes=(
+            *example.notes,
+            *(flat.left_out if rehearsal is None else rehearsal.left_out),
+            *_fixed(example, axes, traced.reason),
+            *_shots(traced),
+            *([rounding] if rounds and dtype == "float64" else []),
+        ),
     )
 
 
-def prepare_examples(args: Sequence[Tensor], dtype: str, rows: int | None) -> tuple[Tensor, ...]:
-    """Return example inputs on the CPU as they are traced.
+def _fixed(example: Example, axes: Axes, reason: str) -> Iterator[str]:
+    """Yield a sentence for each axis that was to be open and is not."""
+    kept = {called for open_axes in axes.values() for called in open_axes.values()}
+    wanted: dict[str, int] = {}
+    for name, open_axes in example.axes.items():
+        wanted |= {called: example.tensors[name].shape[axis] for axis, called in open_axes.items()}
+    for called, length in wanted.items():
+        why = (reason if called == BATCH else "") or "the model's code does not follow it"
+        if called not in kept:
+            yield f"the {called} is fixed at {length}: {why}"
 
-    Args:
-        args: what the user gave.
-        dtype: float64 widens floating-point inputs.
-        rows: a fixed batch, or None for any number that tracing does not take for fixed.
-    """
-    wanted = rows or max(EXAMPLE_ROWS, max((len(a) for a in args if a.dim()), default=0))
 
-    def prepared(arg: Tensor) -> Tensor:
-        plain = arg.detach().cpu()
-        if dtype == "float64" and plain.is_floating_point():
-            plain = plain.double()
-        if plain.dim() and len(plain) != wanted and len(plain):
-            repeats = -(-wanted // len(plain))
-            plain = torch.cat([plain] * repeats)[:wanted]
-        return plain.contiguous()
-
-    return tuple(map(prepared, args))
+def _shots(traced: Trace) -> Iterator[str]:
+    pairs = zip(traced.layers, traced.circuits, strict=True)
+    for layer, shots in dict.fromkeys((layer, circuit.shots) for layer, circuit in pairs):
+        if shots is not None:
+            yield (
+                f"{layer} samples {shots} shots: the file's body gives the exact values, "
+                "a device samples"
+            )
 
 
 def _check_weights(model: nn.Module) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from itertools import chain
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 
 @contextmanager
@@ -37,3 +38,11 @@ def as_dtype(model: nn.Module, dtype: str) -> Iterator[None]:
     finally:
         for tensor, data in kept:
             tensor.data = data
+
+
+def choose_dtype(model: nn.Module, tensors: Iterable[Tensor]) -> str:
+    """Return float64 if every floating-point input and parameter is that, else float32."""
+    dtypes = {
+        tensor.dtype for tensor in chain(model.parameters(), tensors) if tensor.is_floating_point()
+    }
+    return "float64" if dtypes == {torch.float64} else "float32"

@@ -8,18 +8,20 @@ run on all rows (`rows.py`, `siblings.py`). What works at one batch size only is
 from __future__ import annotations
 
 import logging
+import re
 import traceback
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any
+from functools import partial
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor, fx, nn
-from torch.utils import _pytree as pytree
 
 from hybridx.capture.bind import bind_circuits
+from hybridx.capture.call import Flat
 from hybridx.capture.complexes import InPairs, has_complex
 from hybridx.capture.matrices import MATRIX_DECOMPOSITIONS
 from hybridx.capture.qnode import Recording, recorded, rehearsed
@@ -28,6 +30,11 @@ from hybridx.capture.siblings import UnlikeCalls, join_calls
 from hybridx.capture.wide import DECOMPOSITIONS
 from hybridx.circuit import Circuit
 from hybridx.errors import CaptureError, ExampleRejectedError, LoweringError, TraceError
+
+BATCH = "batch"
+"""The name of the axis along which rows are independent."""
+
+Shapes: TypeAlias = tuple[dict[int, Any], ...]
 
 
 @dataclass(frozen=True)
@@ -38,15 +45,15 @@ class Trace:
         module: the graph; `hybridx::circuit` nodes stand for circuits.
         circuits: what they stand for, by the index that a node carries.
         layers: where each circuit stands in the model, in the user's words.
-        input_names: one for each example input.
-        fixed: why the batch is fixed, or None if it is open.
+        shapes: which axes of each input are open, as torch.export's dynamic shapes.
+        reason: why the batch is fixed, if it is.
     """
 
     module: fx.GraphModule
     circuits: tuple[Circuit, ...]
     layers: tuple[str, ...]
-    input_names: tuple[str, ...]
-    fixed: str | None
+    shapes: Shapes
+    reason: str
 
 
 @dataclass(frozen=True)
@@ -57,26 +64,35 @@ class Rehearsal:
         dtypes: what each QNode call returned, in order.
         repeats: a QNode was called more than once.
         outputs: the tensors among what the model returned.
+        output_names: their names.
+        left_out: sentences on what else it returned.
     """
 
-    dtypes: tuple[torch.dtype, ...]
+    dtypes: tuple[torch.dtype | None, ...]
     repeats: bool
     outputs: tuple[Tensor, ...]
+    output_names: tuple[str, ...]
+    left_out: tuple[str, ...]
+
+    @property
+    def shapes(self) -> list[torch.Size]:
+        """Of the outputs."""
+        return [output.shape for output in self.outputs]
 
 
 class _FixedBatch(Exception):  # noqa: N818
     """The model works at one batch size only, as far as this way of tracing can tell."""
 
 
-def rehearse(model: nn.Module, args: Sequence[Tensor]) -> Rehearsal:
+def rehearse(flat: Flat, args: Sequence[Tensor]) -> Rehearsal:
     """Run the eager model once.
 
     Raises:
         ExampleRejectedError: it raises.
     """
     try:
-        with torch.no_grad(), rehearsed(model) as (dtypes, layers):
-            returned = model(*args)
+        with torch.no_grad(), rehearsed(flat.model) as (dtypes, layers):
+            outputs = flat(*args)
     except (CaptureError, LoweringError):
         raise
     except Exception as error:
@@ -84,8 +100,8 @@ def rehearse(model: nn.Module, args: Sequence[Tensor]) -> Rehearsal:
         shapes = ", ".join(str(tuple(arg.shape)) for arg in args)
         reason = f"{type(error).__name__}: {first_line(error)}"
         raise ExampleRejectedError(shapes, reason) from error
-    outputs = [leaf for leaf in pytree.tree_leaves(returned) if isinstance(leaf, Tensor)]
-    return Rehearsal(tuple(dtypes), len(set(layers)) < len(layers), tuple(outputs))
+    repeats = len(set(layers)) < len(layers)
+    return Rehearsal(tuple(dtypes), repeats, outputs, flat.output_names, flat.left_out)
 
 
 @dataclass(frozen=True)
@@ -93,75 +109,93 @@ class Tracer:
     """Traces one model.
 
     Attributes:
-        model: in the mode in which it is to be traced.
-        args: example inputs; the batch is their first axis and at least 2 long.
+        flat: the model, in the mode in which it is to be traced.
+        args: example inputs; their open axes are at least 2 long.
+        axes: of each input, the names of the axes that are to be open.
         dtype: of the circuits in the file.
         rehearsal: of the same inputs, or None if the model cannot be run.
     """
 
-    model: nn.Module
+    flat: Flat
     args: Sequence[Tensor]
+    axes: Sequence[Mapping[int, str]]
     dtype: torch.dtype
     rehearsal: Rehearsal | None
 
-    def trace(self, *, dynamic: bool) -> Trace:
-        """Return the model as a graph, with an open batch if that is asked for and possible.
+    def trace(self) -> Trace:
+        """Return the model as a graph, with those open axes for which that is possible.
 
         Raises:
             TraceError: the model cannot be traced at all.
         """
         reason = ""
-        for way in self._ways() if dynamic else ():
+        for way in self._ways():
             try:
-                return way()
+                return replace(way(), reason=reason)
             except _FixedBatch as error:
                 reason = reason or str(error)
         dtypes = () if self.rehearsal is None else self.rehearsal.dtypes
-        return self._at_one_size(self.args, dtypes, reason or "its code does not follow it")
+        return replace(self._at_one_size(self.args, dtypes), reason=reason)
 
-    def _ways(self) -> tuple[Callable[[], Trace], ...]:
-        if self.rehearsal is None:
-            return (self._whole,)
-        if self.rehearsal.repeats:
-            return self._by_rows, self._whole
-        return self._whole, self._by_rows
+    def _ways(self) -> Iterator[Callable[[], Trace]]:
+        """Yield the ways to keep axes open, the best one first."""
+        names = {name for axes in self.axes for name in axes.values()}
+        others = sorted(names - {BATCH})
+        if others:
+            yield partial(self._whole, [BATCH, *others] if BATCH in names else others)
+        if BATCH in names:
+            ways: list[Callable[[], Trace]] = [partial(self._whole, [BATCH])]
+            if self.rehearsal is not None and self._has_rows():
+                ways.insert(0 if self.rehearsal.repeats else 1, self._by_rows)
+            yield from ways
+        if others and BATCH in names:
+            yield partial(self._whole, others)
 
-    def _whole(self) -> Trace:
-        """Trace the whole batch at once."""
+    def _has_rows(self) -> bool:
+        """Return True if the batch is the first axis wherever there is one."""
+        return all(axis == 0 for axes in self.axes for axis, name in axes.items() if name == BATCH)
+
+    def _whole(self, names: Sequence[str]) -> Trace:
+        """Trace with the whole example at once; some axes of these names stay open."""
         dtypes = () if self.rehearsal is None else self.rehearsal.dtypes
-        with recorded(self.model, dtypes, joins=False) as recording:
-            try:
-                program = _export(self.model, self.args, dynamic=True)
-                module = _in_real_numbers(program, _TABLE, self.args, dynamic=True)
-            except torch._dynamo.exc.UserError as error:
-                raise _FixedBatch from error  # torch does not say where
-            except (CaptureError, LoweringError):
-                raise
-            except Exception as error:
-                raise TraceError(first_line(error), _place(error)) from error
-        return self._bound(module, recording, None)
-
-    def _at_one_size(
-        self, args: Sequence[Tensor], dtypes: Sequence[torch.dtype], reason: str
-    ) -> Trace:
-        """Trace at the batch size of `args`; calls that are alike become one."""
-        table = _core_table()
-        for joins in (True, False):
-            with recorded(self.model, dtypes, joins=joins) as recording:
+        dims = {name: torch.export.Dim(name) for name in names}
+        # Each time round, torch fixes or bounds one axis or more.
+        for _ in range(2 * len(names)):
+            shapes = dynamic_shapes(self.axes, dims)
+            with recorded(self.flat.model, dtypes, joins=False) as recording:
                 try:
-                    program = _export(self.model, args, dynamic=False)
+                    program = _export(self.flat.module, self.args, shapes)
+                    module = _in_real_numbers(program, _TABLE, self.args, shapes)
+                except torch._dynamo.exc.UserError as error:
+                    dims = _refined(dims, str(error))
+                    continue
+                except (CaptureError, LoweringError):
+                    raise
+                except Exception as error:
+                    raise TraceError(first_line(error), _place(error)) from error
+            return self._bound(module, recording, shapes)
+        raise _FixedBatch
+
+    def _at_one_size(self, args: Sequence[Tensor], dtypes: Sequence[torch.dtype | None]) -> Trace:
+        """Trace at the shapes of `args`; calls that are alike become one."""
+        table = _core_table()
+        shapes = dynamic_shapes(self.axes, {})
+        for joins in (True, False):
+            with recorded(self.flat.model, dtypes, joins=joins) as recording:
+                try:
+                    program = _export(self.flat.module, args, shapes)
+                    module = _in_real_numbers(program, table, args, shapes)
                 except (CaptureError, LoweringError):
                     raise
                 except Exception as error:
                     # torch.export raises whatever the model's code raises on tracing tensors.
                     raise TraceError(first_line(error), _place(error)) from error
-                module = _in_real_numbers(program, table, args, dynamic=False)
             try:
                 join_calls(module)
                 break
             except UnlikeCalls:
                 continue
-        return self._bound(module, recording, reason)
+        return self._bound(module, recording, shapes)
 
     def _by_rows(self) -> Trace:
         """Trace at one row and run the graph on all rows.
@@ -170,27 +204,26 @@ class Tracer:
             _FixedBatch: the rows of an output are not functions of the rows of the inputs.
         """
         assert self.rehearsal is not None
-        first = [arg[:1] if arg.dim() else arg for arg in self.args]
+        batched = [BATCH in axes.values() for axes in self.axes]
+        shapes = dynamic_shapes(self.axes, {BATCH: torch.export.Dim(BATCH)})
         try:
-            axes, dtypes = _row_axes(self.model, self.args, self.rehearsal)
-            row = self._at_one_size(first, dtypes, "")
-            program = _export(_OnRows(row.module, axes), self.args, dynamic=True)
+            axes, dtypes = _row_axes(self.flat, self.args, batched, self.rehearsal)
+            row = self._at_one_size(_row(self.args, batched, 0), dtypes)
+            program = _export(_OnRows(row.module, batched, axes), self.args, shapes)
         except NoRowRule as error:
             raise _FixedBatch(f"{first_line(error)} has no rule for a batch") from error
         except (TraceError, ExampleRejectedError, torch._dynamo.exc.UserError) as error:
             raise _FixedBatch(first_line(error)) from error
-        return replace(row, module=_module(program, _TABLE), fixed=None)
+        return replace(row, module=_module(program, DECOMPOSITIONS), shapes=shapes)
 
-    def _bound(self, module: fx.GraphModule, recording: Recording, fixed: str | None) -> Trace:
+    def _bound(self, module: fx.GraphModule, recording: Recording, shapes: Shapes) -> Trace:
         bound = bind_circuits(module, recording.circuits, self.dtype)
         return Trace(
             module=module,
             circuits=tuple(circuit for _, circuit in bound),
             layers=tuple(recording.layers[index] for index, _ in bound),
-            input_names=tuple(
-                str(node.target) for node in module.graph.nodes if node.op == "placeholder"
-            ),
-            fixed=fixed,
+            shapes=shapes,
+            reason="",
         )
 
 
@@ -203,18 +236,23 @@ class _OnRows(nn.Module):
 
     Args:
         graph: takes tensors and returns a flat tuple of tensors.
+        batched: which inputs have the batch as their first axis.
         axes: where each output has its batch.
     """
 
-    def __init__(self, graph: fx.GraphModule, axes: Sequence[int | None]) -> None:
+    def __init__(
+        self, graph: fx.GraphModule, batched: Sequence[bool], axes: Sequence[int | None]
+    ) -> None:
         super().__init__()
         self.traced = graph
+        self._batched = batched
         self._axes = axes
 
     def forward(self, *args: Tensor) -> Any:
-        rows = next(arg.shape[0] for arg in args if arg.dim())
+        pairs = list(zip(args, self._batched, strict=True))
+        rows = next(arg.shape[0] for arg, has_rows in pairs if has_rows)
         # Each row keeps the batch axis of length 1 that it was traced with.
-        given = [Rows(arg.unsqueeze(1)) if arg.dim() else arg for arg in args]
+        given = [Rows(arg, is_batch=True) if has_rows else arg for arg, has_rows in pairs]
         returned = RowInterpreter(self.traced, rows).run(*given)
         return tuple(
             _as_batch(leaf, axis, rows) for leaf, axis in zip(returned, self._axes, strict=True)
@@ -227,6 +265,8 @@ def _as_batch(leaf: Any, axis: int | None, rows: Any) -> Any:
         if isinstance(leaf, Rows):
             raise NoRowRule("an output that mixes the rows")
         return leaf
+    if isinstance(leaf, Rows) and leaf.is_batch and axis == 0:
+        return leaf.stored
     value = leaf.value if isinstance(leaf, Rows) else leaf.unsqueeze(0).expand(rows, *leaf.shape)
     if axis < 0:
         return value  # the model itself dropped the axis of length 1
@@ -234,9 +274,15 @@ def _as_batch(leaf: Any, axis: int | None, rows: Any) -> Any:
     return value.movedim(0, axis).reshape(*shape[:axis], rows, *shape[axis + 1 :])
 
 
+def _row(args: Sequence[Tensor], batched: Sequence[bool], row: int) -> list[Tensor]:
+    """Return the inputs of one row, as a batch of one."""
+    pairs = zip(args, batched, strict=True)
+    return [arg[row : row + 1] if has_rows else arg for arg, has_rows in pairs]
+
+
 def _row_axes(
-    model: nn.Module, args: Sequence[Tensor], rehearsal: Rehearsal
-) -> tuple[list[int | None], tuple[torch.dtype, ...]]:
+    flat: Flat, args: Sequence[Tensor], batched: Sequence[bool], rehearsal: Rehearsal
+) -> tuple[list[int | None], tuple[torch.dtype | None, ...]]:
     """Return where each output has its batch, and what QNode calls return, from single rows.
 
     The axis is None for an output that does not depend on the batch and -1 for one that has no
@@ -245,11 +291,10 @@ def _row_axes(
     Raises:
         _FixedBatch: the model does not treat rows one by one.
     """
-    count = next((len(arg) for arg in args if arg.dim()), 0)
-    alone = [
-        rehearse(model, [arg[row : row + 1] if arg.dim() else arg for arg in args])
-        for row in range(count)
-    ]
+    count = next(len(arg) for arg, has_rows in zip(args, batched, strict=True) if has_rows)
+    alone = [rehearse(flat, _row(args, batched, row)) for row in range(count)]
+    if any(one.output_names != rehearsal.output_names for one in alone):
+        raise _FixedBatch("the number of outputs depends on the batch")
     axes: list[int | None] = []
     for together, *singles in zip(rehearsal.outputs, *(one.outputs for one in alone), strict=True):
         axis = _batch_axis(together, singles[0], count)
@@ -277,11 +322,29 @@ def _batch_axis(together: Tensor, single: Tensor, count: int) -> int | None:
     raise _FixedBatch("an output has no axis that follows the batch")
 
 
-def _export(model: nn.Module, args: Sequence[Tensor], *, dynamic: bool) -> Any:
-    shapes = dynamic_shapes(args, dynamic=dynamic)
-    if isinstance(model, _OnRows | InPairs):
-        shapes = (shapes,)  # its forward takes any number of inputs
-    return torch.export.export(model, tuple(args), dynamic_shapes=shapes, strict=False)
+def _export(module: nn.Module, args: Sequence[Tensor], shapes: Shapes) -> Any:
+    # The forward of all that is exported takes any number of inputs: one argument, for torch.
+    return torch.export.export(module, tuple(args), dynamic_shapes=(shapes,), strict=False)
+
+
+def _refined(dims: Mapping[str, Any], message: str) -> dict[str, Any]:
+    """Return the axes that torch leaves open after all, with the bounds that it found.
+
+    Raises:
+        _FixedBatch: it leaves none open, or not the batch, or does not say what it wants.
+    """
+    refined = dict(dims)
+    for name in dims:
+        if re.search(rf"^  {name} = \d+$", message, re.MULTILINE):
+            del refined[name]
+        bounded = re.search(rf"^  {name} = Dim\('{name}'(.*)\)$", message, re.MULTILINE)
+        bounds = dict(re.findall(r"(min|max)=(\d+)", bounded.group(1))) if bounded else {}
+        if bounds:
+            numbers = {bound: int(number) for bound, number in bounds.items()}
+            refined[name] = torch.export.Dim(name, **numbers)
+    if not refined or refined == dims or refined.get(BATCH) is not dims.get(BATCH):
+        raise _FixedBatch  # torch does not say where
+    return refined
 
 
 def _module(program: Any, decompositions: Any) -> fx.GraphModule:
@@ -308,23 +371,14 @@ def _core_table() -> Any:
 
 
 def _in_real_numbers(
-    program: Any, decompositions: Any, args: Sequence[Tensor], *, dynamic: bool
+    program: Any, decompositions: Any, args: Sequence[Tensor], shapes: Shapes
 ) -> fx.GraphModule:
     """Return the graph of a program, complex tensors as pairs of real ones."""
     module = _module(program, decompositions)
     if not has_complex(module):
         return module
-    core = _module(program, _core_table())
-    result = _module(_export(InPairs(core), args, dynamic=dynamic), decompositions)
-    # Inputs are named after the arguments of the model's forward.
-    inputs = [
-        [node for node in graph.nodes if node.op == "placeholder"]
-        for graph in (module.graph, result.graph)
-    ]
-    for named, node in zip(*inputs, strict=True):
-        node.target = named.target
-    result.recompile()
-    return result
+    core = InPairs(_module(program, _core_table()))
+    return _module(_export(core, args, shapes), decompositions)
 
 
 # Checks that tracing leaves behind: ONNX has none, and for eager inputs they hold.
@@ -335,16 +389,20 @@ _ASSERTIONS = frozenset({
 })  # fmt: skip
 
 
-def dynamic_shapes(args: Sequence[Tensor], *, dynamic: bool) -> Any:
-    """Return what torch.export calls dynamic shapes: the first axis of every input."""
-    batch = torch.export.Dim("batch")
-    return tuple({0: batch} if dynamic and arg.dim() else {} for arg in args)
+def dynamic_shapes(axes: Sequence[Mapping[int, str]], dims: Mapping[str, Any]) -> Shapes:
+    """Return what torch.export calls dynamic shapes: the axes whose names are among `dims`."""
+    return tuple(
+        {axis: dims[name] for axis, name in named.items() if name in dims} for named in axes
+    )
+
+
+_NOISY = ("torch.export", "torch.onnx", "torch.fx", "onnxscript")
 
 
 @contextmanager
 def quiet() -> Iterator[None]:
     """Keep the exporters' own warnings and log lines off the user's terminal."""
-    loggers = [logging.getLogger(name) for name in ("torch.export", "torch.onnx", "torch.fx")]
+    loggers = [logging.getLogger(name) for name in _NOISY]
     levels = [logger.level for logger in loggers]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -48,15 +48,21 @@ def export(
     checkpoint: options.Checkpoint = None,
     example: Annotated[
         Optional[Path],  # noqa: UP045  typer reads the annotation at run time
-        typer.Option(help="Example inputs: .npy, .npz or .csv."),
+        typer.Option(help="Example inputs: .npy, .npz (arrays named as arguments) or .csv."),
     ] = None,
     shape: Annotated[
         Optional[list[str]],  # noqa: UP045
-        typer.Option(help="Shape of an input, N for the batch: N,4 or x=N,3,28,28. Repeatable."),
+        typer.Option(
+            help="Shape of an input: N,4 or x=N,T,4. N is the batch, other capitals are further "
+            "axes of any length. Repeatable."
+        ),
     ] = None,
     format: Annotated[str, typer.Option(help="What to write: onnx.")] = "onnx",
-    batch: Annotated[str, typer.Option(help="dynamic, or a fixed number of rows.")] = "dynamic",
-    dtype: Annotated[str, typer.Option(help="float32 or float64.")] = "float32",
+    batch: Annotated[str, typer.Option(help="dynamic, none, or a number of rows.")] = "dynamic",
+    dtype: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(help="float32 or float64. By default the model's own."),
+    ] = None,
     opset: Annotated[int, typer.Option(help="Version of the standard ONNX operators.")] = 20,
     atol: options.Tolerance = None,
     strategy: Annotated[

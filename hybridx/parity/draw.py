@@ -21,26 +21,41 @@ DISTRIBUTIONS: Mapping[str, _Draw] = MappingProxyType({
 
 
 def draw(
-    examples: Mapping[str, Array], *, batch: int | None, distribution: str, seed: int
+    examples: Mapping[str, Array],
+    axes: Mapping[str, Mapping[int, str]],
+    *,
+    lengths: Mapping[str, int],
+    distribution: str,
+    seed: int,
 ) -> dict[str, Array]:
-    """Return inputs like the examples, with another batch size.
+    """Return inputs like the examples, with other lengths of their open axes.
 
-    Floating-point inputs are drawn; of integer and boolean ones, whose range nobody knows, the
-    rows of the example are used again.
+    Floating-point inputs are drawn; of integer and boolean ones, whose range nobody knows, what
+    the example holds is used again.
 
     Args:
-        examples: arrays by name, with the batch as their first axis.
-        batch: rows wanted, or None for as many as each example has.
+        examples: arrays by name.
+        axes: by input, the names of the axes that may have any length.
+        lengths: of the axes of these names; others are as long as in the example.
         distribution: a key of `DISTRIBUTIONS`.
         seed: of the generator.
     """
     rng = np.random.default_rng(seed)
     drawn: dict[str, Array] = {}
     for name, example in examples.items():
-        rows = (batch if example.ndim and batch is not None else None) or len(example)
-        shape = (rows, *example.shape[1:])
+        shape = list(example.shape)
+        for axis, called in axes.get(name, {}).items():
+            shape[axis] = lengths.get(called, shape[axis])
         if example.dtype.kind == "f":
-            drawn[name] = DISTRIBUTIONS[distribution](rng, shape).astype(example.dtype)
+            drawn[name] = np.asarray(DISTRIBUTIONS[distribution](rng, shape), example.dtype)
         else:
-            drawn[name] = example[np.arange(rows) % len(example)]
+            drawn[name] = _repeated(example, shape)
     return drawn
+
+
+def _repeated(example: Array, shape: Sequence[int]) -> Array:
+    """Return an array of another shape, in which each axis begins again at its end."""
+    repeated = example
+    for axis, length in enumerate(shape):
+        repeated = repeated.take(np.arange(length) % example.shape[axis], axis)
+    return repeated

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, TypeAlias
 
@@ -10,34 +10,30 @@ import numpy as np
 import pennylane as qml
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
-from torch.utils import _pytree as pytree
+
+from hybridx.capture import Flat
 
 Array: TypeAlias = NDArray[Any]
 
 
-def run_eager(
-    model: nn.Module, inputs: Mapping[str, Array], output_names: Sequence[str]
-) -> dict[str, Array]:
+def run_eager(flat: Flat, inputs: Mapping[str, Array]) -> dict[str, Array]:
     """Run a model in its present mode on named arrays, QNodes with shots exactly.
 
     Args:
-        model: the module; it is called with the arrays in order.
-        inputs: arrays by input name, in the order of the forward's arguments.
-        output_names: names for its outputs, flattened.
+        flat: the model, and how it is called.
+        inputs: arrays by input name.
 
     Returns:
         The outputs by name.
     """
-    args = [torch.from_numpy(np.array(array)) for array in inputs.values()]
-    device = next((p.device for p in model.parameters()), torch.device("cpu"))
+    device = next((p.device for p in flat.model.parameters()), torch.device("cpu"))
+    args = [torch.from_numpy(np.array(inputs[name])).to(device) for name in flat.call.names]
     with torch.no_grad(), exact_qnodes():
-        returned = model(*(arg.to(device) for arg in args))
-    outputs = [leaf for leaf in pytree.tree_leaves(returned) if isinstance(leaf, Tensor)]
+        outputs = flat(*args)
     # ONNX has no complex tensors: they leave as real ones with a last axis of 2.
     real = [torch.view_as_real(o.resolve_conj()) if o.is_complex() else o for o in outputs]
     arrays = [output.detach().cpu().numpy() for output in real]
-    return dict(zip(output_names, arrays, strict=True))
+    return dict(zip(flat.output_names, arrays, strict=True))
 
 
 @contextmanager

@@ -1,6 +1,18 @@
 """What a SOURCE on the command line names: a model, and what is known of its input."""
 
-from hybridx.sources.example import example_from_file, example_from_shapes
+from hybridx.sources.example import (
+    arguments,
+    example_from_file,
+    example_from_shapes,
+    open_axes,
+)
 from hybridx.sources.source import Source, find_source
 
-__all__ = ["Source", "example_from_file", "example_from_shapes", "find_source"]
+__all__ = [
+    "Source",
+    "arguments",
+    "example_from_file",
+    "example_from_shapes",
+    "find_source",
+    "open_axes",
+]

@@ -6,7 +6,8 @@ the circuit's function, and everything that would differ between two runs is str
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import count
 from typing import Any
 
 import onnx
@@ -25,7 +26,7 @@ from hybridx.artifact import (
     function_name,
     walk_nodes,
 )
-from hybridx.capture import CIRCUIT_OP, Capture, dynamic_shapes, first_line, quiet
+from hybridx.capture import CIRCUIT_OP, Capture, first_line, quiet
 from hybridx.errors import UntranslatableError
 
 _PLACEHOLDER = "CapturedCircuit"
@@ -59,7 +60,7 @@ def to_onnx(
             del node.attribute[:]
             node.attribute.append(helper.make_attribute(CIRCUIT_ATTRIBUTE, compiled[index].circuit))
     _strip(model)
-    _name_outputs(model)
+    _name_values(model.graph, captured)
     # A circuit used twice is one function; sorted, so that the order of calls does not matter.
     distinct = {function.name: function for function in functions if function is not None}
     model.functions.extend(distinct[name] for name in sorted(distinct))
@@ -79,8 +80,7 @@ def _translate(captured: Capture, args: Sequence[Tensor], opset: int) -> onnx.Mo
                 tuple(args),
                 dynamo=True,
                 opset_version=opset,
-                dynamic_shapes=dynamic_shapes(args, dynamic=captured.is_dynamic),
-                input_names=list(captured.input_names),
+                dynamic_shapes=captured.shapes,
                 custom_translation_table={CIRCUIT_OP: _circuit_node},
                 external_data=False,
                 verbose=False,
@@ -137,21 +137,58 @@ def _clear(graph: onnx.GraphProto) -> None:
     for node in graph.node:
         node.doc_string = ""
         del node.metadata_props[:]
-        for attribute in node.attribute:
-            if attribute.type == onnx.AttributeProto.GRAPH:
-                _clear(attribute.g)
+        for inner in _inner_graphs(node):
+            _clear(inner)
 
 
-def _name_outputs(model: onnx.ModelProto) -> None:
-    """Call the outputs `output`, or `output_0`, `output_1`, … where there are several."""
-    outputs = [value.name for value in model.graph.output]
-    names = ["output"] if len(outputs) == 1 else [f"output_{i}" for i in range(len(outputs))]
-    _rename(model.graph, dict(zip(outputs, names, strict=True)))
+def _name_values(graph: onnx.GraphProto, captured: Capture) -> None:
+    """Give inputs and outputs the names of the model's arguments and of what it returns."""
+    _part_outputs(graph)
+    ends = [value.name for value in (*graph.input, *graph.output)]
+    names = dict(zip(ends, (*captured.input_names, *captured.output_names), strict=True))
+    # What torch called so by chance makes room.
+    used = {value for value in _values(graph) if value not in names}
+    for value in sorted(used & set(names.values())):
+        names[value] = next(
+            free
+            for number in count()
+            if (free := f"{value}_{number}") not in used and free not in names.values()
+        )
+    _rename(graph, names)
+
+
+def _part_outputs(graph: onnx.GraphProto) -> None:
+    """Make every output the result of a node, and no two of them the same."""
+    taken = {value.name for value in (*graph.input, *graph.initializer)}
+    for index, output in enumerate(graph.output):
+        if output.name in taken:
+            copy = f"{output.name}/output_{index}"
+            graph.node.append(helper.make_node("Identity", [output.name], [copy]))
+            output.name = copy
+        taken.add(output.name)
+
+
+def _values(graph: onnx.GraphProto) -> Iterator[str]:
+    """Yield the names of all values in a graph and in the graphs inside it."""
+    for value in (*graph.input, *graph.output, *graph.initializer):
+        yield value.name
+    for node in walk_nodes(graph):
+        yield from (*node.input, *node.output)
+        for inner in _inner_graphs(node):
+            yield from (value.name for value in (*inner.input, *inner.output, *inner.initializer))
+
+
+def _inner_graphs(node: onnx.NodeProto) -> Iterator[onnx.GraphProto]:
+    for attribute in node.attribute:
+        if attribute.type == onnx.AttributeProto.GRAPH:
+            yield attribute.g
 
 
 def _rename(graph: onnx.GraphProto, names: Mapping[str, str]) -> None:
-    for value in (*graph.output, *graph.value_info):
+    for value in (*graph.input, *graph.output, *graph.value_info, *graph.initializer):
         value.name = names.get(value.name, value.name)
     for node in graph.node:
         node.input[:] = [names.get(name, name) for name in node.input]
         node.output[:] = [names.get(name, name) for name in node.output]
+        for inner in _inner_graphs(node):
+            _rename(inner, names)

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 import hybridx
-from hybridx.capture import CIRCUIT_OP, capture
+from hybridx.capture import CIRCUIT_OP, Flat, capture, describe_call, prepare_example
 from hybridx.circuit import Parameter, show
 from hybridx.errors import (
     ExampleRejectedError,
@@ -23,8 +23,10 @@ from hybridx.errors import (
 from tests import sample_models
 
 
-def captured(model, *args, dynamic=True):
-    return capture(model.eval(), args, dtype="float32", dynamic=dynamic)
+def captured(model, *args):
+    call, tensors = describe_call(model.eval(), args, {})
+    flat = Flat(model, call)
+    return capture(flat, prepare_example(flat, tensors, dtype="float32"), dtype="float32")
 
 
 def operators(found):

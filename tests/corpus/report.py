@@ -78,8 +78,8 @@ def run_file(content: bytes, case: Case, count: int) -> list[np.ndarray]:
     options.log_severity_level = 3
     session = onnxruntime.InferenceSession(content, options)
     args, kwargs = case.rows(count)
-    tensors = [*args, *kwargs.values()]
     names = [node.name for node in session.get_inputs()]
+    tensors = [*args, *(kwargs[name] for name in names if name in kwargs)]
     feed = {name: t.numpy() for name, t in zip(names, tensors, strict=True)}
     return session.run(None, feed)
 
@@ -115,13 +115,11 @@ def export(case: Case) -> Outcome:
     import hybridx
     from hybridx.errors import HybridxError
 
-    if case.kwargs:
-        return Outcome(case.name, case.bundle, "FAILED: no kwargs")
     started = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.onnx"
         try:
-            report = hybridx.export(case.build(), case.args, path)
+            report = hybridx.export(case.build(), case.args, path, kwargs=case.kwargs)
         except HybridxError as error:
             kind = "refused" if case.refused else "FAILED"
             text = f"{kind}: {_first_line(error)}"
