@@ -91,6 +91,7 @@ class _PairInterpreter(fx.Interpreter):
 
     def call_function(self, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Run an operation, by its rule if a complex number has to do with it."""
+        target = _RESHAPES.get(target, target)
         leaves = _leaves((args, kwargs))
         made = _is_complex(self._node.meta.get("val"))
         if not made and not any(isinstance(leaf, Complex | complex) for leaf in leaves):
@@ -123,6 +124,13 @@ class _PairInterpreter(fx.Interpreter):
         if not isinstance(inner, Complex) or dim not in (-1, inner.some_part.dim()):
             return None
         return inner.filled()[index]  # type: ignore[index]
+
+
+# Where a tensor lies in memory is another matter than it was in the trace.
+_RESHAPES = {
+    _aten.view.default: _aten.reshape.default,
+    _aten._unsafe_view.default: _aten.reshape.default,
+}
 
 
 def _no_rule(target: Any) -> UntranslatableError:
@@ -166,8 +174,8 @@ def _in_dtype(value: Any, traced: Any) -> Any:
     return _as(value, dtype)
 
 
-def _as(part: Tensor | None, dtype: torch.dtype) -> Tensor | None:
-    return part if part is None or part.dtype == dtype else part.to(dtype)
+def _as(part: Any, dtype: torch.dtype) -> Any:
+    return part.to(dtype) if isinstance(part, Tensor) and part.dtype != dtype else part
 
 
 @dataclass(frozen=True)
@@ -215,7 +223,7 @@ def _one_part(call: _Call, positions: tuple[int, ...], values: list[Any], which:
     def chosen(value: Any) -> Any:
         part = parts(value)[which]
         if part is not None:
-            return _as(part, dtype) if isinstance(part, Tensor) else part
+            return _as(part, dtype)
         whole = value.some_part if isinstance(value, Complex) else value
         return torch.zeros_like(whole, dtype=dtype) if isinstance(whole, Tensor) else 0.0
 
@@ -317,6 +325,14 @@ def _to_copy(call: _Call) -> Any:
     if dtype == torch.bool:
         return pairs.modulus(call.args[0]) != 0
     return _as(call.args[0].filled()[0], dtype)
+
+
+def _copy(call: _Call) -> Any:
+    """The second argument in the shape of the first; in ONNX it would keep its own."""
+    target, source = call.args[:2]
+    shape = (target.some_part if isinstance(target, Complex) else target).shape
+    wide = Complex(*(None if part is None else part.expand(shape) for part in parts(source)))
+    return wide if call.node.meta["val"].is_complex() else wide.filled()[0]
 
 
 def _create(fill: int | None = None) -> _Rule:
@@ -425,12 +441,13 @@ def _table(*groups: tuple[_Rule, str]) -> dict[Any, _Rule]:
 _RULES: dict[Any, _Rule] = _table(
     (
         _linear(0),
-        "view reshape _unsafe_view squeeze unsqueeze flatten unflatten expand repeat permute "
+        "reshape squeeze unsqueeze flatten unflatten expand repeat permute "
         "transpose t select slice unbind split split_with_sizes chunk flip roll clone alias "
         "detach contiguous lift_fresh_copy lift_fresh diagonal diagonal_copy diag_embed unfold "
         "index index_select gather sum mean cumsum neg positive tril triu trace movedim",
     ),
-    (_linear(0, 1), "copy select_scatter slice_scatter diagonal_scatter"),
+    (_copy, "copy"),
+    (_linear(0, 1), "select_scatter slice_scatter diagonal_scatter"),
     (_linear(0, 2), "masked_fill index_put constant_pad_nd"),
     (_linear(0, 3), "scatter scatter_add index_add"),
     (_linear(1, 2), "where"),
