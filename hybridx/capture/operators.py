@@ -1,4 +1,4 @@
-"""PennyLane's operators and measurements in the circuit language, their angles as slots."""
+"""PennyLane's operators in the circuit language, their angles as slots."""
 
 from __future__ import annotations
 
@@ -14,31 +14,19 @@ from torch import Tensor
 from hybridx.capture.preparation import prepare
 from hybridx.circuit import (
     CHANNEL_WIRES,
-    ENTROPY_WIRES,
     GATES,
     KRAUS,
     Angle,
     Apply,
     Channel,
-    DensityMatrix,
-    Entropy,
-    Expectation,
-    Measurement,
-    MutualInformation,
     Operation,
-    PauliTerm,
     Prepare,
-    Probabilities,
-    Purity,
-    State,
     Unitary,
-    Variance,
-    entropies_of,
 )
-from hybridx.errors import UnsupportedMeasurementError, UnsupportedOperatorError
+from hybridx.errors import UnsupportedOperatorError
 
 _MAX_DEPTH = 40  # decompositions nest a few levels; more is a cycle
-_MAX_MATRIX_WIRES = 6  # an observable without Pauli form is decomposed into up to 4^6 words
+_MAX_MATRIX_WIRES = 6  # an operator without a decomposition is up to 4^6 numbers
 
 
 @dataclass(frozen=True)
@@ -49,13 +37,11 @@ class Translator:
         wires: PennyLane's wire labels, numbered.
         slot: takes a real angle as PennyLane holds it, says which number or parameter it is.
         layer: where the tape comes from, for messages.
-        is_mixed: what the device calls a state is a density matrix.
     """
 
     wires: dict[Any, int]
     slot: Callable[[Any], Angle]
     layer: str
-    is_mixed: bool = False
 
     def operations(self, operators: Sequence[Any]) -> tuple[Operation, ...]:
         """Return the operators of a tape, decomposed by PennyLane's rules where need be.
@@ -69,79 +55,6 @@ class Translator:
             done += self._translate(operator, touched, depth=0)
             touched.update(operator.wires)
         return tuple(done)
-
-    def measurement(self, measured: Any) -> Measurement:
-        """Return a measurement.
-
-        Raises:
-            UnsupportedMeasurementError: its kind or its observable has no rule.
-        """
-        wires = tuple(self.wires[wire] for wire in measured.wires) or tuple(self.wires.values())
-        match measured:
-            case qml.measurements.ExpectationMP():
-                return Expectation(self._terms(measured))
-            case qml.measurements.VarianceMP():
-                return Variance(self._terms(measured))
-            case qml.measurements.ProbabilityMP():
-                return Probabilities(wires)
-            case qml.measurements.DensityMatrixMP():
-                return DensityMatrix(wires)
-            case qml.measurements.StateMP():
-                return DensityMatrix(wires) if self.is_mixed else State()
-            case qml.measurements.PurityMP():
-                return Purity(wires)
-            case qml.measurements.VnEntropyMP():
-                return self._small(Entropy(wires, _base(measured)))
-            case qml.measurements.MutualInfoMP():
-                first, second = map(self._numbers, measured.raw_wires)
-                return self._small(MutualInformation(first, second, _base(measured)))
-            case _:
-                kind = type(measured).__name__.removesuffix("MP")
-                raise UnsupportedMeasurementError(
-                    self.layer, kind, "it is no fixed number of real or complex values"
-                )
-
-    def _small(self, measurement: Measurement) -> Measurement:
-        """Return a measurement of entropies, or refuse it for the wires that they are of."""
-        for wires in entropies_of(measurement):
-            # Of a state vector, the wires that are left have the same entropy.
-            others = len(self.wires) if self.is_mixed else len(self.wires) - len(wires)
-            if min(len(wires), others) > ENTROPY_WIRES:
-                reason = f"{len(wires)} wires are over the limit of {ENTROPY_WIRES} for an entropy"
-                raise UnsupportedMeasurementError(self.layer, type(measurement).__name__, reason)
-        return measurement
-
-    def _terms(self, measured: Any) -> tuple[PauliTerm, ...]:
-        observable = measured.obs
-        words = None if observable is None else observable.pauli_rep
-        if words is None:
-            words = self._decomposed(measured)
-        try:
-            return tuple(
-                PauliTerm(
-                    coefficient=float(coefficient),
-                    letters="".join(word.values()),
-                    wires=tuple(self.wires[wire] for wire in word),
-                )
-                for word, coefficient in words.items()
-            )
-        except (RuntimeError, TypeError) as error:
-            # torch refuses to name the number behind a traced tensor.
-            raise UnsupportedMeasurementError(
-                self.layer, str(measured), "its coefficients are not plain numbers"
-            ) from error
-
-    def _decomposed(self, measured: Any) -> Any:
-        observable = measured.obs
-        if observable is None:
-            raise UnsupportedMeasurementError(
-                self.layer, str(measured), "it measures no observable"
-            )
-        if len(observable.wires) > _MAX_MATRIX_WIRES:
-            reason = f"its observable is a matrix on more than {_MAX_MATRIX_WIRES} wires"
-            raise UnsupportedMeasurementError(self.layer, str(measured), reason)
-        matrix = qml.math.toarray(qml.matrix(observable, wire_order=observable.wires))
-        return qml.pauli_decompose(matrix, wire_order=observable.wires, pauli=True)
 
     def _translate(self, operator: Any, touched: set[Any], depth: int) -> Iterator[Operation]:
         if isinstance(operator, qml.Barrier | qml.Snapshot | qml.WireCut):
@@ -175,15 +88,15 @@ class Translator:
             value << place for place, value in enumerate(reversed(operator.control_values))
         )
         entries = self._entries(operator.data[0], 2)
-        around: tuple[list[Angle], list[Angle]] = np.eye(size).ravel().tolist(), [0.0] * size**2
+        real: list[Angle] = [*np.eye(size).ravel().tolist()]
+        imaginary: list[Angle] = [0.0] * size**2
         for place in range(block * block):
             row, column = divmod(place, block)
-            for part, whole in zip(entries, around, strict=True):
+            for part, whole in zip(entries, (real, imaginary), strict=True):
                 if part:
                     whole[(first + row) * size + first + column] = part[place]
-        real, imaginary = map(tuple, around)
         wires = self._numbers(operator.control_wires + operator.base.wires)
-        return Unitary(wires, real, imaginary if entries[1] else ())
+        return Unitary(wires, tuple(real), tuple(imaginary) if entries[1] else ())
 
     def _channel(self, operator: Any) -> Channel:
         """Return noise by its Kraus operators; where they are numbers they need no slots."""
@@ -286,8 +199,3 @@ def _kraus(channel: Any) -> Sequence[Any]:
     _, word = channel.compute_kraus_matrices(1.0, **channel.hyperparameters)
     kept, flipped = torch.sqrt(1 - strength), torch.sqrt(strength)
     return [kept * torch.eye(len(word), dtype=kept.dtype), flipped * torch.as_tensor(word)]
-
-
-def _base(measured: Any) -> float | None:
-    """Return the base of a logarithm, None for the natural one."""
-    return float(measured.log_base) if measured.log_base else None

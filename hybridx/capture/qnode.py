@@ -21,10 +21,11 @@ from torch import Tensor, nn
 from hybridx.capture.alike import likeness, tensors_of
 from hybridx.capture.host import followed
 from hybridx.capture.known import Known
+from hybridx.capture.measurements import Reader, Reading
 from hybridx.capture.opaque import AGAIN_OP, QNODE_OP, batch_of
 from hybridx.capture.operators import Translator
 from hybridx.capture.standins import array_of, as_tensors
-from hybridx.circuit import Angle, Circuit, Parameter, result_count, result_layout
+from hybridx.circuit import Angle, Circuit, Parameter, Result, result_count, result_layout
 from hybridx.errors import (
     CircuitTooLargeError,
     UnsupportedMeasurementError,
@@ -39,6 +40,7 @@ class Call:
     Attributes:
         index: of its circuit.
         circuit: parameter column i is the i-th angle of the call.
+        readings: what the quantum function returns, each from measurements of the circuit.
         structure: how the quantum function nests its measurements.
         batch: `(batch,)`, or `()` where no angle has one.
         dtype: of what the call returns in the eager model.
@@ -47,6 +49,7 @@ class Call:
 
     index: int
     circuit: Circuit
+    readings: tuple[Reading, ...]
     structure: Any
     batch: tuple[Any, ...]
     dtype: torch.dtype
@@ -88,13 +91,13 @@ def rehearsed(model: nn.Module) -> Iterator[tuple[list[torch.dtype | None], list
     layers: list[str] = []
 
     def call(qnode: Any, args: tuple[Any, ...], kwargs: dict[str, Any], layer: str) -> Any:
-        _, tape = _queue(qnode, args, kwargs, layer)
+        _, tape, kept = _queue(qnode, args, kwargs, layer)
         is_mixed = _is_mixed(qnode, layer)
-        translator = Translator(_wires(qnode, tape), Parameter, layer, is_mixed)
+        reader = Reader(_wires(qnode, tape), layer, is_mixed, kept)
         for measured in tape.measurements:
-            translator.measurement(measured)
-        amplitudes = (4 if is_mixed else 2) ** len(translator.wires)
-        _check_size(len(translator.wires), amplitudes * (tape.batch_size or 1))
+            reader.reading(measured)
+        amplitudes = (4 if is_mixed else 2) ** len(reader.wires)
+        _check_size(len(reader.wires), amplitudes * (tape.batch_size or 1))
         returned = _ORIGINAL(qnode, *args, **kwargs)
         leaves, _ = qml.pytrees.flatten(returned)
         found = [leaf.dtype for leaf in leaves if isinstance(leaf, Tensor)]
@@ -171,42 +174,22 @@ def _amplitudes_by_torch() -> Iterator[None]:
         qml.StatePrep._preprocess = original
 
 
-class _Math:
-    """PennyLane's `math` for which tensors are abstract: they have no values while tracing."""
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(qml.math, name)
-
-    def is_abstract(self, value: Any) -> bool:
-        return isinstance(value, Tensor) or bool(qml.math.is_abstract(value))
-
-
-class _PennyLane:
-    """PennyLane with this `math`."""
-
-    math = _Math()
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(qml, name)
-
-
 @contextmanager
 def _numbers_unseen() -> Iterator[None]:
-    """While active, tensors are not looked at: strengths of channels, norms of states."""
-    kept = [(room, name, getattr(room, name)) for room, name, _ in _UNSEEN]
-    for room, name, value in _UNSEEN:
-        setattr(room, name, value)
+    """While active, PennyLane takes tensors for abstract: they have no values while tracing.
+
+    Otherwise it looks whether strengths of channels, norms of states and coefficients are right.
+    """
+    original = qml.math.is_abstract
+
+    def is_abstract(value: Any, **kwargs: Any) -> bool:
+        return isinstance(value, Tensor) or bool(original(value, **kwargs))
+
+    qml.math.is_abstract = is_abstract
     try:
         yield
     finally:
-        for room, name, value in kept:
-            setattr(room, name, value)
-
-
-_UNSEEN = (
-    (qml.ops.channel, "np", _Math()),
-    (qml.templates.state_preparations.mottonen, "qp", _PennyLane()),
-)
+        qml.math.is_abstract = original
 
 
 @contextmanager
@@ -248,8 +231,12 @@ _NEUTRAL = frozenset({
 
 def _queue(
     qnode: Any, args: tuple[Any, ...], kwargs: dict[str, Any], layer: str
-) -> tuple[Any, Any]:
-    """Return what the quantum function returns, and its tape after the QNode's transforms."""
+) -> tuple[Any, Any, tuple[tuple[Any, int], ...]]:
+    """Return what the quantum function returns, its tape after the QNode's transforms, and wires.
+
+    Nothing is measured on the way in that tape: other wires keep the outcomes. The wires returned
+    are those whose outcome is postselected, each with the outcome.
+    """
     with qml.queuing.AnnotatedQueue() as queue:
         returned = qnode.func(*args, **kwargs)
     tape = qml.tape.QuantumScript.from_queue(queue)
@@ -257,11 +244,30 @@ def _queue(
         name = transform.tape_transform.__name__
         if name not in _NEUTRAL:
             tape = _only(transform(tape), f"the transform {name}", layer)
+    kept: tuple[tuple[Any, int], ...] = ()
     if any(isinstance(o, qml.measurements.MidMeasureMP | qml.ops.Conditional) for o in tape):
+        tape, kept = _unselected(tape)
         tape = _only(qml.defer_measurements(tape), "its mid-circuit measurements", layer)
     if any(isinstance(mp, qml.measurements.ProbabilityMP) and mp.obs for mp in tape.measurements):
         tape = _diagonalized(tape, layer)
-    return returned, tape
+    return returned, tape, kept
+
+
+def _unselected(tape: Any) -> tuple[Any, tuple[tuple[Any, int], ...]]:
+    """Return the tape without postselection, and new wires that keep what would be selected."""
+    operations: list[Any] = []
+    kept: list[tuple[Any, int]] = []
+    for operation in tape.operations:
+        value = getattr(operation, "postselect", None)
+        if value is not None:
+            label = f"postselected {len(kept)}"
+            kept.append((label, int(value)))
+            operations.append(qml.CNOT([*operation.wires, label]))
+            operation = type(operation)(
+                operation.wires, reset=operation.reset, meas_uid=operation.meas_uid
+            )
+        operations.append(operation)
+    return qml.tape.QuantumScript(operations, tape.measurements), tuple(kept)
 
 
 def _only(transformed: Any, what: str, layer: str) -> Any:
@@ -297,7 +303,7 @@ def _record(
         results = AGAIN_OP(leaves, known.batch, known.index, width, known.dtype)
         return _nested(known, results)
     reads = recording.values.reads
-    returned, tape = _queue(qnode, args, kwargs, layer)
+    returned, tape, kept = _queue(qnode, args, kwargs, layer)
     angles: list[Tensor] = []
 
     def slot(angle: Any) -> Angle:
@@ -309,13 +315,15 @@ def _record(
         angles.append(angle)
         return Parameter(len(angles) - 1)
 
-    translator = Translator(_wires(qnode, tape), slot, layer, _is_mixed(qnode, layer))
-    operations = translator.operations(tape.operations)
+    wires = _wires(qnode, tape)
+    operations = Translator(wires, slot, layer).operations(tape.operations)
+    reader = Reader(wires, layer, _is_mixed(qnode, layer), kept)
+    readings = tuple(map(reader.reading, tape.measurements))
     circuit = Circuit(
-        wires=len(translator.wires),
+        wires=len(wires),
         parameters=len(angles),
         operations=operations,
-        measurements=tuple(map(translator.measurement, tape.measurements)),
+        measurements=tuple(one for reading in readings for one in reading.measurements),
         shots=qnode.shots.total_shots,
     )
     _, structure = qml.pytrees.flatten(
@@ -323,14 +331,22 @@ def _record(
     )
     dtype = recording.dtypes[position] if position < len(recording.dtypes) else torch.float64
     is_numpy = dtype is None
-    dtype = dtype or torch.float64
-    call = Call(len(recording.circuits), circuit, structure, batch_of(angles), dtype, is_numpy)
+    call = Call(
+        len(recording.circuits),
+        circuit,
+        readings,
+        structure,
+        batch_of(angles),
+        dtype or torch.float64,
+        is_numpy,
+    )
     recording.circuits.append(circuit)
     recording.layers.append(layer)
-    if recording.values.reads == reads:  # else another call may see other values
+    is_own = any(reading.is_own for reading in readings)
+    if recording.values.reads == reads and not is_own:  # else another call may see other values
         recording.known[key] = call
     inputs = leaves if recording.joins else []
-    return _nested(call, QNODE_OP(angles, inputs, call.index, result_count(circuit), dtype))
+    return _nested(call, QNODE_OP(angles, inputs, call.index, result_count(circuit), call.dtype))
 
 
 def _nested(call: Call, results: Tensor) -> Any:
@@ -338,22 +354,28 @@ def _nested(call: Call, results: Tensor) -> Any:
     batch = results.shape[:-1]
     layout = result_layout(call.circuit)
     if all(place.shape == () for place in layout):
-        return _as_returned(call, list(results.unbind(-1)))
-    values = []
-    for place in layout:
-        size = torch.Size(place.shape).numel()
-        value = results[..., place.offset : place.offset + size].reshape(batch + place.shape)
-        if place.is_complex:
-            start = place.offset + size
-            imaginary = results[..., start : start + size].reshape(batch + place.shape)
-            value = torch.complex(value, imaginary)
-        values.append(value)
-    return _as_returned(call, values)
+        values = list(results.unbind(-1))
+    else:
+        values = [_result(results, place, batch) for place in layout]
+    read: list[Any] = []
+    for reading in call.readings:
+        count = len(reading.measurements)
+        read.append(reading.read(values[:count]))
+        values = values[count:]
+    if call.is_numpy:
+        read = list(map(array_of, read))
+    return qml.pytrees.unflatten(read, call.structure)
 
 
-def _as_returned(call: Call, values: list[Tensor]) -> Any:
-    leaves = [array_of(value) for value in values] if call.is_numpy else values
-    return qml.pytrees.unflatten(leaves, call.structure)
+def _result(results: Tensor, place: Result, batch: Sequence[Any]) -> Tensor:
+    """Return the result of one measurement of the circuit."""
+    size = torch.Size(place.shape).numel()
+    value = results[..., place.offset : place.offset + size].reshape(*batch, *place.shape)
+    if not place.is_complex:
+        return value
+    start = place.offset + size
+    imaginary = results[..., start : start + size].reshape(*batch, *place.shape)
+    return torch.complex(value, imaginary)
 
 
 def _wires(qnode: Any, tape: Any) -> dict[Any, int]:
