@@ -36,8 +36,11 @@ def read_batch(text: str) -> Literal["dynamic", "none"] | int:
     Raises:
         OptionError: it names none.
     """
-    if text == "dynamic" or text == "none":
-        return text
+    match text:
+        case "dynamic":
+            return "dynamic"
+        case "none":
+            return "none"
     check_batch(int(text) if text.isdecimal() else text)
     return int(text)
 

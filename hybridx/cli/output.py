@@ -74,7 +74,7 @@ def exported(report: ExportReport) -> None:
     for text in report.notes:
         note(text)
     console = data()
-    batch = "any batch size" if report.is_dynamic else "a fixed batch size"
+    batch = "any batch size" if report.is_dynamic else "fixed shapes"
     console.print(f"[bold]{report.path}[/]  {size(report.size)}, {report.dtype}, {batch}")
     for circuit in report.circuits:
         console.print(f"  {_one_line(circuit)}")
@@ -84,10 +84,9 @@ def exported(report: ExportReport) -> None:
 
 def verified(report: VerifyReport) -> None:
     """Print a comparison that passed."""
-    batches = ", ".join(map(str, report.batches))
     data().print(
         f"[green]reproduces[/]  {report.path} on {report.device} agrees with {report.against} "
-        f"at batch {batches}: worst error {report.worst:.1e}, tolerance {report.tolerance:.0e}"
+        f"{_at(report.batches)}: worst error {report.worst:.1e}, tolerance {report.tolerance:.0e}"
     )
 
 
@@ -220,11 +219,14 @@ def _one_line(circuit: CircuitSummary) -> str:
 def _proof(verification: Verification | None) -> str:
     if verification is None:
         return "[yellow]not verified[/] against the eager model"
-    batches = ", ".join(map(str, verification.batches))
     return (
-        f"[green]verified[/] against eager PyTorch at batch {batches}: worst error "
+        f"[green]verified[/] against eager PyTorch {_at(verification.batches)}: worst error "
         f"{verification.worst:.1e}, tolerance {verification.tolerance:.0e}"
     )
+
+
+def _at(batches: Sequence[int]) -> str:
+    return f"at batch {', '.join(map(str, batches))}" if batches else "without a batch"
 
 
 def _counts(nodes: Mapping[str, int]) -> str:

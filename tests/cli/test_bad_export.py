@@ -103,6 +103,12 @@ CASES = {
         "HX015",
         ["',4'"],
     ),
+    "shape in small letters": (
+        nothing,
+        ("user_model.py:model", "--shape", "n,4"),
+        "HX015",
+        ["'n,4'", "capital"],
+    ),
     "another width": (
         nothing,
         ("user_model.py:model", "--shape", "N,5"),

@@ -114,6 +114,45 @@ def test_a_fixed_batch_stands_in_the_file(folder):
     assert [axis.dim_value for axis in value.type.tensor_type.shape.dim] == [4, 4]
 
 
+def inputs_and_outputs(folder):
+    inspection = hybridx.inspect(folder / "model.onnx")
+    return {one.name: one.shape for one in inspection.inputs}, inspection.outputs
+
+
+def test_capitals_are_open_axes_and_names_are_arguments(folder):
+    words = ("--shape", "mask=N,T,1", "--shape", "x=N,T,2")
+    finished = command("export", "user_model.py:Masked", *words, folder=folder)
+    assert finished.code == 0, finished.talk
+    assert inputs_and_outputs(folder) == (
+        {"x": ("batch", "T", 2), "mask": ("batch", "T", 1)},
+        ("pooled", "hidden"),
+    )
+    against = ("--against", "user_model.py:Masked")
+    finished = command("verify", "model.onnx", *against, folder=folder)
+    assert finished.code == 0, finished.talk
+
+
+def test_arrays_with_the_name_of_an_argument_are_that_argument(folder):
+    mask = np.ones((4, 3, 1), np.float32)
+    np.savez(folder / "example.npz", mask=mask, x=np.zeros((4, 3, 2)))
+    words = ("export", "user_model.py:Masked", "--example", "example.npz")
+    finished = command(*words, folder=folder)
+    assert finished.code == 0, finished.talk
+    assert inputs_and_outputs(folder)[0] == {"x": ("batch", 3, 2), "mask": ("batch", 3, 1)}
+
+
+@pytest.mark.parametrize(
+    ("options", "shape"),
+    [(("--shape", "4"), (4,)), (("--shape", "N,4", "--batch", "none"), (3, 4))],
+    ids=["no N", "batch none"],
+)
+def test_a_file_can_have_no_batch(options, shape, folder):
+    finished = command("export", "user_model.py:model", *options, folder=folder)
+    assert finished.code == 0, finished.talk
+    assert "fixed shapes" in finished.out
+    assert inputs_and_outputs(folder)[0] == {"x": shape}
+
+
 def test_a_tolerance_that_cannot_be_kept_is_answered_with_no(folder):
     before = listing(folder)
     words = ("export", "user_model.py:model", *SHAPE, "--dtype", "float32", "--atol", "1e-12")

@@ -35,6 +35,19 @@ class Small(nn.Module):
         return self.head(self.quantum(self.inner(x)))
 
 
+class Masked(nn.Module):
+    """Works on sequences of any length; the mask is given by keyword only."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(3)
+        self.quantum = layer(expectations)
+
+    def forward(self, x, *, mask):
+        hidden = self.quantum(x) * mask
+        return {"pooled": hidden.mean(1), "hidden": hidden}
+
+
 class OwnGate(qml.operation.Operation):
     """Neither a matrix nor a decomposition."""
 
