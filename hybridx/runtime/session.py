@@ -125,15 +125,23 @@ class _Whole:
 
     def __init__(self, artifact: Artifact, provider: str) -> None:
         self._session = onnx.start(artifact.content, artifact.path, provider)
-        self._outputs = [output.name for output in self._session.get_outputs()]
+        outputs = self._session.get_outputs()
+        self._outputs = [output.name for output in outputs]
+        # Outputs that do not depend on the batch.
+        self._whole = {o.name for o in outputs if not o.shape or isinstance(o.shape[0], int)}
 
     def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         if all(len(array) for array in inputs.values() if array.ndim):
             return onnx.run(self._session, self._outputs, inputs)
         # ONNX Runtime's MatMul does not broadcast against an empty batch: run one row, keep none.
-        row = {n: np.zeros((1, *array.shape[1:]), array.dtype) for n, array in inputs.items()}
+        row = {
+            name: np.zeros((1, *array.shape[1:]), array.dtype) if array.shape[:1] == (0,) else array
+            for name, array in inputs.items()
+        }
         outputs = onnx.run(self._session, self._outputs, row)
-        return {name: output[:0] for name, output in outputs.items()}
+        return {
+            name: output if name in self._whole else output[:0] for name, output in outputs.items()
+        }
 
 
 class _Stitched:
