@@ -276,6 +276,53 @@ class NoOutputError(CaptureError):
     returned: str
 
 
+@dataclass(eq=False)
+class RandomnessError(CaptureError):
+    """Random numbers decide what the model returns."""
+
+    code = "HX110"
+    summary = "the model draws numbers from {source}, so two predictions differ: {place}"
+    remedy = "draw once in __init__ and keep the result, set a seed, or take it as an input"
+    source: str
+    place: str
+
+
+@dataclass(eq=False)
+class DataBranchError(CaptureError):
+    """A Python branch or the length of a loop depends on a data value."""
+
+    code = "HX111"
+    summary = "Python takes a decision by a value that depends on the inputs: {place}"
+    remedy = (
+        "decide with torch.where and give loops a fixed length: a file runs the same operations "
+        "for every input"
+    )
+    place: str
+
+
+@dataclass(eq=False)
+class FreshModuleError(CaptureError):
+    """A module with random weights is created in forward."""
+
+    code = "HX112"
+    summary = "forward creates {module} with new random weights in each call: {place}"
+    remedy = "create it in __init__, so that its weights can be trained and saved"
+    module: str
+    place: str
+
+
+@dataclass(eq=False)
+class NoQubitsError(CaptureError):
+    """A quantum layer runs on a device whose wires are no qubits."""
+
+    code = "HX113"
+    summary = "quantum layer {layer} runs on {device}, whose wires are {kind}"
+    remedy = "use a device of qubits, for example default.qubit"
+    layer: str
+    device: str
+    kind: str
+
+
 # --- lowering ------------------------------------------------------------------------------------
 
 

@@ -211,7 +211,9 @@ def _function(original: Callable[..., Any], is_creator: bool) -> Callable[..., A
 
     @functools.wraps(original)
     def function(*args: Any, **kwargs: Any) -> Any:
-        if not is_users(sys._getframe(1).f_code.co_filename):
+        code = sys._getframe(1).f_code
+        # A compiled library that calls it has no frame of its own.
+        if not is_users(code.co_filename) or original.__name__ not in code.co_names:
             return original(*args, **kwargs)
         has_symbol = any(isinstance(a, torch.SymInt) for a in pytree.tree_leaves((args, kwargs)))
         if holds_traced((args, kwargs)) or (is_creator and has_symbol):

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import sysconfig
 import traceback
-from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 from types import FrameType
-from typing import Any
 
 from torch import nn
 
@@ -21,39 +19,31 @@ _LIBRARIES = tuple(
 @cache
 def is_users(filename: str) -> bool:
     """Return whether code of that file is the user's: no library's, and not hybridx's own."""
-    if filename.startswith(("<frozen", "<__array_function__")):
-        return False
+    if filename.startswith(("<frozen", "<string>", "<__array_function__")):
+        return False  # the last two are code that libraries generate
     path = Path(filename)
     if _HYBRIDX in path.parents:
         return _HYBRIDX / "models" in path.parents
     return "site-packages" not in path.parts and not any(l in path.parents for l in _LIBRARIES)
 
 
-def place(model: nn.Module, frames: Iterable[FrameType]) -> str:
-    """Return file and line of the innermost frame of the user, and the submodule it is in.
-
-    Args:
-        model: whose submodules are named.
-        frames: innermost first.
-    """
+def place(model: nn.Module, line: tuple[FrameType, int]) -> str:
+    """Return file and line, and in which submodule of the model that is."""
     names = {id(module): name for name, module in model.named_modules()}
-    line = ""
-    for frame in frames:
-        if not line and is_users(frame.f_code.co_filename):
-            line = f"{frame.f_code.co_filename}:{frame.f_lineno}"
-        name = names.get(id(frame.f_locals.get("self")))
-        if line and name is not None:
-            return f"{line} (in {name or 'the model itself'!r})"
-    return line or "a place torch does not name"
+    frame, number = line
+    where = f"{frame.f_code.co_filename}:{number}"
+    for caller, _ in traceback.walk_stack(frame):
+        name = names.get(id(caller.f_locals.get("self")))
+        if name is not None:
+            return f"{where}, in {name or 'the model itself'!r}"
+    return where
 
 
-def frames_above(frame: FrameType | None) -> Iterable[FrameType]:
-    """Return a frame and its callers."""
-    while frame is not None:
-        yield frame
-        frame = frame.f_back
-
-
-def frames_of(error: BaseException) -> list[Any]:
-    """Return the frames of a traceback, innermost first."""
-    return [frame for frame, _ in traceback.walk_tb(error.__traceback__)][::-1]
+def place_of(model: nn.Module, error: BaseException) -> str:
+    """Return the innermost line of the user's code in the traceback of an error."""
+    lines = [
+        line
+        for line in traceback.walk_tb(error.__traceback__)
+        if is_users(line[0].f_code.co_filename)
+    ]
+    return place(model, lines[-1]) if lines else "a place torch does not name"

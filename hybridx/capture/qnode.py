@@ -24,6 +24,7 @@ from hybridx.capture.known import Known
 from hybridx.capture.measurements import Reader, Reading
 from hybridx.capture.opaque import AGAIN_OP, QNODE_OP, batch_of
 from hybridx.capture.operators import Translator
+from hybridx.capture.refuse import refuse_device, refuse_unseeded
 from hybridx.capture.standins import array_of, as_tensors
 from hybridx.circuit import Angle, Circuit, Parameter, Result, result_count, result_layout
 from hybridx.errors import (
@@ -91,7 +92,9 @@ def rehearsed(model: nn.Module) -> Iterator[tuple[list[torch.dtype | None], list
     layers: list[str] = []
 
     def call(qnode: Any, args: tuple[Any, ...], kwargs: dict[str, Any], layer: str) -> Any:
+        refuse_device(qnode.device, layer)
         _, tape, kept = _queue(qnode, args, kwargs, layer)
+        refuse_unseeded(tape, layer)
         is_mixed = _is_mixed(qnode, layer)
         reader = Reader(_wires(qnode, tape), layer, is_mixed, kept)
         for measured in tape.measurements:

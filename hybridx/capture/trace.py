@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import logging
 import re
-import traceback
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr
 from dataclasses import dataclass, replace
 from functools import partial
+from io import StringIO
 from typing import Any, TypeAlias
 
 import torch
@@ -22,9 +22,11 @@ from torch import Tensor, fx, nn
 
 from hybridx.capture.bind import bind_circuits
 from hybridx.capture.call import Flat
+from hybridx.capture.chance import draws_noted, refuse_draws
 from hybridx.capture.complexes import InPairs, has_complex
 from hybridx.capture.matrices import MATRIX_DECOMPOSITIONS
 from hybridx.capture.qnode import Recording, recorded, rehearsed
+from hybridx.capture.refuse import untraceable
 from hybridx.capture.rows import NoRowRule, RowInterpreter, Rows
 from hybridx.capture.siblings import UnlikeCalls, join_calls
 from hybridx.capture.wide import DECOMPOSITIONS
@@ -91,8 +93,10 @@ def rehearse(flat: Flat, args: Sequence[Tensor]) -> Rehearsal:
         ExampleRejectedError: it raises.
     """
     try:
-        with torch.no_grad(), rehearsed(flat.model) as (dtypes, layers):
+        with torch.no_grad(), draws_noted() as draws, rehearsed(flat.model) as (dtypes, layers):
             outputs = flat(*args)
+        if draws:
+            refuse_draws(flat.model, lambda: flat(*args), outputs)
     except (CaptureError, LoweringError):
         raise
     except Exception as error:
@@ -172,7 +176,7 @@ class Tracer:
                 except (CaptureError, LoweringError):
                     raise
                 except Exception as error:
-                    raise TraceError(first_line(error), _place(error)) from error
+                    raise untraceable(self.flat.model, error) from error
             return self._bound(module, recording, shapes)
         raise _FixedBatch
 
@@ -189,7 +193,7 @@ class Tracer:
                     raise
                 except Exception as error:
                     # torch.export raises whatever the model's code raises on tracing tensors.
-                    raise TraceError(first_line(error), _place(error)) from error
+                    raise untraceable(self.flat.model, error) from error
             try:
                 join_calls(module)
                 break
@@ -324,7 +328,9 @@ def _batch_axis(together: Tensor, single: Tensor, count: int) -> int | None:
 
 def _export(module: nn.Module, args: Sequence[Tensor], shapes: Shapes) -> Any:
     # The forward of all that is exported takes any number of inputs: one argument, for torch.
-    return torch.export.export(module, tuple(args), dynamic_shapes=(shapes,), strict=False)
+    # When it fails, torch prints the graph so far.
+    with redirect_stderr(StringIO()):
+        return torch.export.export(module, tuple(args), dynamic_shapes=(shapes,), strict=False)
 
 
 def _refined(dims: Mapping[str, Any], message: str) -> dict[str, Any]:
@@ -419,10 +425,3 @@ def first_line(error: BaseException) -> str:
     """Return the first line of an error's text, or its class."""
     lines = str(error).strip().splitlines()
     return lines[0] if lines else type(error).__name__
-
-
-def _place(error: BaseException) -> str:
-    """Return the innermost frame of the traceback that is not torch's or PennyLane's."""
-    frames = traceback.extract_tb(error.__traceback__)
-    own = [f for f in frames if "site-packages" not in f.filename and "hybridx" not in f.filename]
-    return f"{own[-1].filename}:{own[-1].lineno}" if own else "a place torch does not name"

@@ -29,6 +29,17 @@ from tests.corpus.case import Case
 BATCHES = (1, 2, 5)
 TIMEOUT = 120.0
 TOLERANCE = {"float32": 1e-5, "float64": 1e-10}
+REASONS = {
+    "randomness": "RandomnessError",
+    "branch": "DataBranchError",
+    "data dependent loop": "DataBranchError",
+    "module in forward": "FreshModuleError",
+    "sample": "UnsupportedMeasurementError",
+    "counts": "UnsupportedMeasurementError",
+    "continuous variable": "NoQubitsError",
+    "qutrit": "NoQubitsError",
+}
+"""The error that each reason of `Case.refused` ends in."""
 
 
 @dataclass(frozen=True)
@@ -121,7 +132,8 @@ def export(case: Case) -> Outcome:
         try:
             report = hybridx.export(case.build(), case.args, path, kwargs=case.kwargs)
         except HybridxError as error:
-            kind = "refused" if case.refused else "FAILED"
+            is_right = type(error).__name__ == REASONS.get(case.refused or "")
+            kind = "refused" if is_right else "FAILED"
             text = f"{kind}: {_first_line(error)}"
             return Outcome(case.name, case.bundle, text, time.perf_counter() - started)
         seconds = time.perf_counter() - started

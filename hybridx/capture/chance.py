@@ -1,0 +1,171 @@
+"""Models whose numbers are drawn anew in each call: found by running them, refused by name."""
+
+from __future__ import annotations
+
+import random
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from hybridx.capture.places import is_users, place
+from hybridx.errors import FreshModuleError, RandomnessError
+
+_RUNS = 8
+"""How often a model that draws is run again; each time, a choice of two has to come out alike."""
+
+
+@contextmanager
+def draws_noted() -> Iterator[list[str]]:
+    """Note which of the global generators moved, and generators that nobody seeded."""
+    sources: list[str] = []
+    with _numpy_watched(lambda _: sources.append(_UNSEEDED)):
+        before = _state()
+        yield sources
+        sources += _moved(before, _state())
+
+
+def refuse_draws(
+    model: nn.Module, run: Callable[[], Sequence[Tensor]], outputs: Sequence[Tensor]
+) -> None:
+    """Run a model that draws again, and refuse it if what it draws matters.
+
+    Args:
+        model: whose submodules are named.
+        run: calls it on the example.
+        outputs: what came of the first call.
+
+    Raises:
+        RandomnessError: the numbers come from a generator.
+        FreshModuleError: they are the weights of a module that was made in forward.
+    """
+    with torch.no_grad():
+        if all(_same(outputs, run()) for _ in range(_RUNS)):
+            return
+        finder = _Finder(model)
+        with finder.watching():
+            run()
+    if finder.module is not None:
+        raise FreshModuleError(finder.module, finder.place)
+    raise RandomnessError(finder.source, finder.place)
+
+
+def _same(left: Sequence[Tensor], right: Sequence[Tensor]) -> bool:
+    return all(torch.equal(a, b) for a, b in zip(left, right, strict=True))
+
+
+_UNSEEDED = "an unseeded NumPy generator"
+
+
+def _state() -> dict[str, Any]:
+    """Return the state of each global generator, to be compared."""
+    numpys: Any = np.random.get_state()  # noqa: NPY002 - models use it
+    return {
+        "torch": torch.get_rng_state().numpy().tobytes(),
+        "NumPy": (numpys[1].tobytes(), *numpys[2:]),
+        "Python": random.getstate(),
+    }
+
+
+def _moved(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
+    return [f"{name}'s global generator" for name in before if before[name] != after[name]]
+
+
+@contextmanager
+def _numpy_watched(note: Callable[[FrameType], None]) -> Iterator[None]:
+    """Tell of unseeded generators; let libraries draw integers without moving the global state.
+
+    A PennyLane device draws a seed for its shots when it is made, in forward perhaps.
+    """
+    make, draw = np.random.default_rng, np.random.randint
+
+    def default_rng(seed: Any = None) -> Any:
+        caller = sys._getframe(1)
+        if seed is None and is_users(caller.f_code.co_filename):
+            note(caller)
+        return make(seed)
+
+    def randint(*args: Any, **kwargs: Any) -> Any:
+        if is_users(sys._getframe(1).f_code.co_filename):
+            return draw(*args, **kwargs)
+        state = np.random.get_state()  # noqa: NPY002
+        try:
+            return draw(*args, **kwargs)
+        finally:
+            np.random.set_state(state)  # noqa: NPY002
+
+    np.random.default_rng, np.random.randint = default_rng, randint
+    try:
+        yield
+    finally:
+        np.random.default_rng, np.random.randint = make, draw
+
+
+class _Finder:
+    """Finds the line of the user's code in which a generator moves first.
+
+    Attributes:
+        source: which generator.
+        place: the line.
+        module: the class of the module that was made there, if any.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        self.source = "a generator"
+        self.place = "a place that cannot be told"
+        self.module: str | None = None
+        self._model = model
+        self._found = False
+        self._before = _state()
+        self._line: tuple[FrameType, int] | None = None
+        self._made: list[str] = []
+
+    @contextmanager
+    def watching(self) -> Iterator[None]:
+        """Look at the generators after each line of the user's code."""
+        tracer, init = sys.gettrace(), nn.Module.__init__
+
+        def noted(module: nn.Module, *args: Any, **kwargs: Any) -> None:
+            self._made.append(type(module).__name__)
+            init(module, *args, **kwargs)
+
+        modules: Any = nn.Module
+        modules.__init__ = noted
+        sys.settrace(self._called)
+        try:
+            with _numpy_watched(lambda frame: self._find(_UNSEEDED, (frame, frame.f_lineno))):
+                yield
+        finally:
+            sys.settrace(tracer)
+            modules.__init__ = init
+
+    def _called(self, frame: FrameType, event: str, argument: Any) -> Any:
+        return self._step if is_users(frame.f_code.co_filename) and not self._found else None
+
+    def _step(self, frame: FrameType, event: str, argument: Any) -> Any:
+        if self._found:
+            return None
+        moved = _moved(self._before, _state())
+        if moved:
+            self._find(moved[0], self._line or (frame, frame.f_lineno))
+        # After a return, the line that made the call goes on.
+        current = frame.f_back if event == "return" else frame
+        while current is not None and not is_users(current.f_code.co_filename):
+            current = current.f_back
+        if current is not None:
+            self._line = current, current.f_lineno
+        self._made.clear()
+        return self._step
+
+    def _find(self, source: str, line: tuple[FrameType, int]) -> None:
+        if self._found:
+            return
+        self._found = True
+        self.source = source
+        self.module = self._made[-1] if self._made else None
+        self.place = place(self._model, line)
