@@ -117,7 +117,8 @@ def export(
             the one that costs least.
         body: compile the circuits. Without bodies the file runs on devices only, holds no
             self-test and is compared with nothing: that is for circuits too large to simulate.
-        verify: compare with the eager model at `VERIFIED_BATCHES` before writing.
+        verify: compare with the eager model at `VERIFIED_BATCHES` before writing, at fewer of them
+            where a model calls circuits hundreds of times.
         overwrite: replace an existing file.
         embed_example: let the self-test hold the rows of `args` instead of drawn ones.
         columns: names of the input's columns in a table, kept in the file.
@@ -226,10 +227,24 @@ def _prove(
         return _Proof(None, self_test)
     content = seal(proto, version=VERSION, verification=None, self_test=None)
     session = start_session(decode_artifact(content, "the new file"))
-    batches = VERIFIED_BATCHES if captured.is_dynamic else example.batches
+    batches = _batches(example) if captured.is_dynamic else example.batches
     trials = choose_trials(arrays, captured.axes, batches)
     worst, compared = agree(session, arrays, expected, trials, distribution, tolerance)
     return _Proof(Verification(tolerance, compared if batches else (), worst), self_test)
+
+
+MOST_CALLS = 2000
+"""How many circuits the eager model may simulate for a comparison: about ten seconds."""
+
+
+def _batches(example: Example) -> tuple[int, ...]:
+    """Return the batch sizes to compare at, without the largest where eager would take minutes."""
+    calls = 0 if example.rehearsal is None else len(example.rehearsal.dtypes)
+    rows = example.rows or 1
+    batches = VERIFIED_BATCHES
+    while len(batches) > 2 and calls * sum(batches) > MOST_CALLS * rows:
+        batches = batches[:-1]
+    return batches
 
 
 def _compile(circuit: Circuit, dtype: str, strategy: str | None) -> Compiled:
