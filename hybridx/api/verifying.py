@@ -65,7 +65,7 @@ def reproduce(session: Session, *, atol: float | None = None) -> VerifyReport:
         MismatchError: the outputs are not the recorded ones.
     """
     test = _self_test(session)
-    path, rows = session.artifact.path, _rows(test.inputs)
+    path, rows = session.artifact.path, _rows(session, test.inputs)
     tolerance = test.tolerance if atol is None else atol
     worst = compare(
         session.run(test.inputs),
@@ -75,7 +75,9 @@ def reproduce(session: Session, *, atol: float | None = None) -> VerifyReport:
         right="its self-test",
         batch=rows,
     )
-    return VerifyReport(path, session.device, "its self-test", (rows,), worst, tolerance)
+    proof = session.artifact.verification
+    batches = () if proof is not None and not proof.batches else (rows,)
+    return VerifyReport(path, session.device, "its self-test", batches, worst, tolerance)
 
 
 def verify(
@@ -217,7 +219,7 @@ def _batches(session: Session, examples: Mapping[str, Array]) -> tuple[int, ...]
         return VERIFIED_BATCHES
     if session.artifact.verification is not None:
         return session.artifact.verification.batches
-    return (_rows(examples),)
+    return (_rows(session, examples),)
 
 
 def _call(session: Session) -> Call:
@@ -243,8 +245,15 @@ def _self_test(session: Session) -> SelfTest:
     return session.artifact.self_test
 
 
-def _rows(arrays: Mapping[str, Array]) -> int:
-    return max((len(array) for array in arrays.values() if array.ndim), default=1)
+def _rows(session: Session, arrays: Mapping[str, Array]) -> int:
+    """Return the length of the batch; where no axis is called so, that of the first axis."""
+    named = [
+        arrays[name].shape[axis]
+        for name, axes in open_axes(session).items()
+        for axis, called in axes.items()
+        if called == BATCH
+    ]
+    return next(iter(named or [len(array) for array in arrays.values() if array.ndim]), 1)
 
 
 def self_test(

@@ -238,6 +238,20 @@ class TestAxes:
         assert report.verification.batches == ()
         assert len(report.notes) == (0 if options else 1)
 
+    def test_an_output_without_the_batch_is_whole_when_there_are_no_rows(self, tmp_path):
+        class Table(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.q = sample_models.strongly_entangling()
+                self.table = nn.Parameter(torch.randn(2, 3))
+
+            def forward(self, x):
+                return self.q(x), 2 * self.table
+
+        session, _ = export(tmp_path, Table(), X)
+        outputs = session.run({"x": np.zeros((0, 3))})
+        assert [output.shape for output in outputs.values()] == [(0, 3), (2, 3)]
+
     def test_a_fixed_batch_concerns_only_what_has_the_batch(self, tmp_path):
         session, _ = export(tmp_path, Keyword(), X, kwargs={"scale": torch.ones(1, 3)}, batch=5)
         assert shapes(session) == {"x": (5, 3), "scale": (1, 3)}
