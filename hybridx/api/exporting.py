@@ -241,7 +241,7 @@ def _batches(example: Example) -> tuple[int, ...]:
     """Return the batch sizes to compare at, without the largest where eager would take minutes."""
     calls = 0 if example.rehearsal is None else len(example.rehearsal.dtypes)
     rows = example.rows or 1
-    batches = VERIFIED_BATCHES
+    batches: tuple[int, ...] = VERIFIED_BATCHES
     while len(batches) > 2 and calls * sum(batches) > MOST_CALLS * rows:
         batches = batches[:-1]
     return batches

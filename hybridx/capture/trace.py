@@ -2,7 +2,7 @@
 
 Three ways are tried. The whole batch at once is the plainest graph. A model that loops over its
 batch, or calls a circuit many times, is traced at one row, its calls are joined, and the graph is
-run on all rows (`rows.py`, `siblings.py`). What works at one batch size only is traced at that.
+run on all rows (`rows/`, `siblings.py`). What works at one batch size only is traced at that.
 """
 
 from __future__ import annotations

@@ -1,0 +1,66 @@
+"""A graph traced for one row, run on a batch: each operation learns to carry a leading axis.
+
+A model that loops over its batch in Python cannot be traced with an open batch, but it can at one
+row, where the loop runs once. Run on tensors that hold one value of the traced graph for each
+row, that graph is the whole model again, at any batch size. `torch.vmap` does the same in
+principle; under `torch.export` several of its rules fix the batch size (seen in 2.13).
+"""
+
+from __future__ import annotations
+
+import operator
+from typing import Any
+
+import torch
+from torch import Tensor, fx
+from torch.utils import _pytree as pytree
+
+from hybridx.capture.rows.arithmetic import ARITHMETIC, by_vmap, pointwise
+from hybridx.capture.rows.movement import MOVEMENT
+from hybridx.capture.rows.rule import Call
+from hybridx.capture.rows.unchanged import may_stay, stay
+from hybridx.capture.rows.value import NoRowRule, Rows, is_rows, leaves_of
+from hybridx.errors import CaptureError
+
+_RULES = MOVEMENT | ARITHMETIC
+
+
+class RowInterpreter(fx.Interpreter):
+    """Runs a graph whose inputs may be `Rows`; what depends on them is `Rows` as well."""
+
+    def __init__(self, module: fx.GraphModule, rows: int | torch.SymInt) -> None:
+        super().__init__(module)
+        self._rows = rows
+        self._node: fx.Node
+
+    def run_node(self, n: fx.Node) -> Any:
+        """Remember which node is run: rules look up the shapes of the trace."""
+        self._node = n
+        return super().run_node(n)
+
+    def call_function(self, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Run an operation, by its rule if an argument is `Rows`."""
+        if not any(isinstance(leaf, Rows) for leaf in leaves_of((args, kwargs))):
+            return super().call_function(target, args, kwargs)
+        if target is operator.getitem:
+            return args[0][args[1]]
+        packet = getattr(target, "overloadpacket", target)
+        rule = _RULES.get(packet)
+        if rule is None and isinstance(target, torch._ops.OpOverload):
+            rule = pointwise if torch.Tag.pointwise in target.tags else by_vmap
+        if rule is None:
+            raise NoRowRule(str(target))
+        call = Call(target, args, kwargs, self._node, self._rows)
+        try:
+            if may_stay(call):
+                return stay(call)
+            return pytree.tree_map(_wrapped, rule(call), is_leaf=is_rows)
+        except (NoRowRule, CaptureError):
+            raise
+        except Exception as error:
+            # A rule that meets a form it does not know fails inside torch, in any way.
+            raise NoRowRule(f"{target} ({error})") from error
+
+
+def _wrapped(leaf: Any) -> Any:
+    return Rows(leaf) if isinstance(leaf, Tensor) else leaf

@@ -1,0 +1,91 @@
+"""What rules are made of: an operation with the arguments of all rows, and what is common."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeAlias, TypeVar
+
+import torch
+from torch import Tensor, fx
+from torch.utils import _pytree as pytree
+
+from hybridx.capture.rows.value import NoRowRule, Rows, leaves_of, spread
+
+_aten = torch.ops.aten
+_Kind = TypeVar("_Kind")
+
+
+@dataclass(frozen=True)
+class Call:
+    """One operation of the traced graph with the arguments of all rows."""
+
+    target: Any
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    node: fx.Node
+    rows: int | torch.SymInt
+
+    def arg(self, index: int, default: Any = None) -> Any:
+        """Return an argument, or what it is by default."""
+        return self.args[index] if index < len(self.args) else default
+
+    def rank(self, index: int) -> int:
+        """Return the number of axes of an argument in one row."""
+        argument = self.args[index]
+        return argument.rank if isinstance(argument, Rows) else argument.dim()
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of the result in one row."""
+        return tuple(self.node.meta["val"].shape)
+
+    def spread(self, argument: Any) -> Tensor:
+        """Return an argument with a row axis, also where all rows share it."""
+        return spread(argument, self.rows)
+
+    def alone(self, *indices: int) -> None:
+        """Demand that these arguments are shared by all rows."""
+        for index in indices:
+            if any(isinstance(leaf, Rows) for leaf in leaves_of(self.arg(index))):
+                raise NoRowRule(f"{self.target} with argument {index} from the data")
+
+
+Rule: TypeAlias = Callable[[Call], Any]
+
+
+def axis_at(position: int, default: Any = 0) -> Rule:
+    """Return the rule of an operation whose axis, or axes, are the argument at `position`."""
+
+    def rule(call: Call) -> Any:
+        call.alone(*range(1, len(call.args)))
+        rank = call.rank(0)
+        args = list(call.args)
+        args[0] = args[0].value
+        kwargs = dict(call.kwargs)
+        axis = kwargs.pop("dim", args[position] if position < len(args) else default)
+        if rank == 0:
+            # A number counts as a vector of one element, wherever torch wants an axis.
+            args[0] = args[0].unsqueeze(1)
+        every = list(range(max(rank, 1)))
+        if axis is None or axis == []:
+            axis = every
+        if isinstance(axis, list | tuple):
+            shifted: Any = [d % max(rank, 1) + 1 for d in axis]
+        else:
+            shifted = axis % max(rank, 1) + 1
+        if position < len(args):
+            args[position] = shifted
+        else:
+            kwargs[call.target._schema.arguments[position].name] = shifted
+        result = call.target(*args, **kwargs)
+        if rank == 0:
+            return pytree.tree_map(lambda leaf: leaf.reshape(call.rows), result)
+        return result
+
+    return rule
+
+
+def table(*groups: tuple[_Kind, str]) -> dict[Any, _Kind]:
+    """Return what belongs to each operator, for names of aten operators separated by blanks."""
+    return {getattr(_aten, name): kind for kind, names in groups for name in names.split()}
