@@ -6,8 +6,8 @@ import pytest
 import torch
 
 import hybridx
+from hybridx.capture import eagerly
 from hybridx.errors import NoKernelError
-from hybridx.parity.eager import exact_qnodes
 from tests import sample_models
 
 # The project's own promise for an exported file.
@@ -43,7 +43,7 @@ def inputs(example, dtype, batch):
 
 
 def eager(model, array):
-    with torch.no_grad(), exact_qnodes():
+    with eagerly():
         outputs = model(torch.from_numpy(array))
     return [t.numpy() for t in (outputs if isinstance(outputs, tuple) else (outputs,))]
 

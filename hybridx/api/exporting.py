@@ -233,7 +233,7 @@ def _prove(
     return _Proof(Verification(tolerance, compared if batches else (), worst), self_test)
 
 
-MOST_CALLS = 2000
+MOST_CALLS = 1000
 """How many circuits the eager model may simulate for a comparison: about ten seconds."""
 
 

@@ -1,6 +1,7 @@
 """From a torch module to a classical graph and circuits: nothing is simulated here."""
 
 from hybridx.capture.call import Call, Flat, decode_call, describe_call, plain_call
+from hybridx.capture.eager import eagerly
 from hybridx.capture.example import EXAMPLE_ROWS, Axes, Example, prepare_example
 from hybridx.capture.module import Capture, capture
 from hybridx.capture.opaque import CIRCUIT_OP
@@ -21,6 +22,7 @@ __all__ = [
     "choose_dtype",
     "decode_call",
     "describe_call",
+    "eagerly",
     "first_line",
     "in_eval_mode",
     "plain_call",

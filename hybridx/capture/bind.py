@@ -134,7 +134,10 @@ class _Columns:
         """Insert the nodes that lay the columns side by side, shape `(batch, P)`."""
         parts = [self._write_block(block, dtype) for block in self._blocks]
         if not parts:
-            return call_node(self._module, _aten.zeros.default, [1, 0], dtype=dtype, device="cpu")
+            empty = call_node(self._module, _aten.zeros.default, [1, 0], dtype=dtype, device="cpu")
+            # Like all values of the trace: a circuit has no implementation for real tensors.
+            empty.meta["val"] = self._call.meta["val"].new_empty((1, 0), dtype=dtype)
+            return empty
         return parts[0] if len(parts) == 1 else call_node(self._module, _aten.cat.default, parts, 1)
 
     def _write_block(self, block: list[_Column], dtype: torch.dtype) -> fx.Node:

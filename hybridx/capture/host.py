@@ -9,9 +9,11 @@ What depends on weights and constants alone has a value, and gets it.
 
 from __future__ import annotations
 
+import ast
 import builtins
 import functools
 import importlib
+import inspect
 import math
 import sys
 from collections.abc import Callable, Iterator
@@ -278,5 +280,27 @@ def _names(model: nn.Module) -> Iterator[_Patch]:
     for name, room in list(sys.modules.items()):
         if name.split(".")[0] in roots and isinstance(room, ModuleType):
             filename = getattr(room, "__file__", None)
-            if filename is None or is_users(filename):
+            if (filename is None or is_users(filename)) and not _is_dtype(room):
                 yield room, "float", vars(room).get("float", _Float)
+
+
+@functools.cache
+def _is_dtype(room: ModuleType) -> bool:
+    """True if a module hands `float` on, as in `dtype=float`: torch takes no other class for it."""
+    try:
+        tree = ast.parse(inspect.getsource(room))
+    except (OSError, TypeError, SyntaxError):
+        return False
+    harmless: set[ast.AST] = set()
+    for node in ast.walk(tree):
+        match node:
+            case ast.Call(func=ast.Name("float") as name):
+                harmless.add(name)
+            case ast.Call(func=ast.Name("map" | "isinstance"), args=args):
+                harmless.update(part for arg in args for part in ast.walk(arg))
+            case ast.arg(annotation=hint) | ast.AnnAssign(annotation=hint) if hint is not None:
+                harmless.update(ast.walk(hint))
+            case ast.FunctionDef(returns=hint) if hint is not None:
+                harmless.update(ast.walk(hint))
+    names = [node for node in ast.walk(tree) if isinstance(node, ast.Name) and node.id == "float"]
+    return any(name not in harmless for name in names)

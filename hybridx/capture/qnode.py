@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from hybridx.capture.alike import likeness, tensors_of
+from hybridx.capture.eager import exact
 from hybridx.capture.host import followed
 from hybridx.capture.known import Known
 from hybridx.capture.measurements import Reader, Reading
@@ -82,7 +83,7 @@ class Recording:
 
 @contextmanager
 def rehearsed(model: nn.Module) -> Iterator[tuple[list[torch.dtype | None], list[str]]]:
-    """While active, QNodes run as always; what dtype each call returns, and where, is noted.
+    """While active, QNodes run exactly; what dtype each call returns, and where, is noted.
 
     PennyLane's Torch interface gives float64 from default.qubit, float32 from lightning.qubit:
     what follows a call in the model depends on it, and only running it tells. Measurements
@@ -101,7 +102,7 @@ def rehearsed(model: nn.Module) -> Iterator[tuple[list[torch.dtype | None], list
             reader.reading(measured)
         amplitudes = (4 if is_mixed else 2) ** len(reader.wires)
         _check_size(len(reader.wires), amplitudes * (tape.batch_size or 1))
-        returned = _ORIGINAL(qnode, *args, **kwargs)
+        returned = _ORIGINAL(exact(qnode), *args, **kwargs)
         leaves, _ = qml.pytrees.flatten(returned)
         found = [leaf.dtype for leaf in leaves if isinstance(leaf, Tensor)]
         dtypes.append(found[0].to_real() if found else None)
@@ -214,18 +215,18 @@ def _every_call(model: nn.Module, handle: Callable[..., Any]) -> Iterator[None]:
     def call(qnode: Any, *args: Any, **kwargs: Any) -> Any:
         return handle(qnode, args, kwargs, _describe(qnode, path[-1] if path else ""))
 
-    qml.QNode.__call__ = call
+    original, qml.QNode.__call__ = qml.QNode.__call__, call
     try:
         yield
     finally:
-        qml.QNode.__call__ = _ORIGINAL
+        qml.QNode.__call__ = original
         for hook in hooks:
             hook.remove()
 
 
 # Transforms that change how a device works, not what comes out.
 _NEUTRAL = frozenset({
-    "broadcast_expand", "cancel_inverses", "combine_global_phases", "commute_controlled",
+    "batch_input", "batch_params", "broadcast_expand", "cancel_inverses", "combine_global_phases", "commute_controlled",
     "compile", "decompose", "defer_measurements", "diagonalize_measurements",
     "merge_amplitude_embedding", "merge_rotations", "remove_barrier", "single_qubit_fusion",
     "split_non_commuting", "split_to_single_terms", "undo_swaps", "unitary_to_rot",

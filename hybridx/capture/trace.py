@@ -24,6 +24,7 @@ from hybridx.capture.bind import bind_circuits
 from hybridx.capture.call import Flat
 from hybridx.capture.chance import draws_noted, refuse_draws
 from hybridx.capture.complexes import InPairs, has_complex
+from hybridx.capture.eager import eagerly
 from hybridx.capture.matrices import MATRIX_DECOMPOSITIONS
 from hybridx.capture.qnode import Recording, recorded, rehearsed
 from hybridx.capture.refuse import untraceable
@@ -93,10 +94,11 @@ def rehearse(flat: Flat, args: Sequence[Tensor]) -> Rehearsal:
         ExampleRejectedError: it raises.
     """
     try:
-        with torch.no_grad(), draws_noted() as draws, rehearsed(flat.model) as (dtypes, layers):
-            outputs = flat(*args)
-        if draws:
-            refuse_draws(flat.model, lambda: flat(*args), outputs)
+        with eagerly():
+            with draws_noted() as draws, rehearsed(flat.model) as (dtypes, layers):
+                outputs = flat(*args)
+            if draws:
+                refuse_draws(flat.model, lambda: flat(*args), outputs)
     except (CaptureError, LoweringError):
         raise
     except Exception as error:
@@ -296,13 +298,14 @@ def _row_axes(
         _FixedBatch: the model does not treat rows one by one.
     """
     count = next(len(arg) for arg, has_rows in zip(args, batched, strict=True) if has_rows)
-    alone = [rehearse(flat, _row(args, batched, row)) for row in range(count)]
+    rows = sorted({0, count - 1})
+    alone = [rehearse(flat, _row(args, batched, row)) for row in rows]
     if any(one.output_names != rehearsal.output_names for one in alone):
         raise _FixedBatch("the number of outputs depends on the batch")
     axes: list[int | None] = []
     for together, *singles in zip(rehearsal.outputs, *(one.outputs for one in alone), strict=True):
         axis = _batch_axis(together, singles[0], count)
-        for row, single in enumerate(singles):
+        for row, single in zip(rows, singles, strict=True):
             piece = together
             if axis is not None:
                 piece = together.select(max(axis, 0), row)
@@ -311,7 +314,7 @@ def _row_axes(
             if not torch.allclose(piece, single, rtol=1e-3, atol=1e-4, equal_nan=True):
                 raise _FixedBatch("the rows of the batch depend on each other")
         axes.append(axis)
-    return axes, alone[0].dtypes if alone else ()
+    return axes, alone[0].dtypes
 
 
 def _batch_axis(together: Tensor, single: Tensor, count: int) -> int | None:

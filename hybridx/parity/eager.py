@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import Any, TypeAlias
 
 import numpy as np
-import pennylane as qml
 import torch
 from numpy.typing import NDArray
 
-from hybridx.capture import Flat
+from hybridx.capture import Flat, eagerly
 
 Array: TypeAlias = NDArray[Any]
 
@@ -28,25 +26,9 @@ def run_eager(flat: Flat, inputs: Mapping[str, Array]) -> dict[str, Array]:
     """
     device = next((p.device for p in flat.model.parameters()), torch.device("cpu"))
     args = [torch.from_numpy(np.array(inputs[name])).to(device) for name in flat.call.names]
-    with torch.no_grad(), exact_qnodes():
+    with eagerly():
         outputs = flat(*args)
     # ONNX has no complex tensors: they leave as real ones with a last axis of 2.
     real = [torch.view_as_real(o.resolve_conj()) if o.is_complex() else o for o in outputs]
     arrays = [output.detach().cpu().numpy() for output in real]
     return dict(zip(flat.output_names, arrays, strict=True))
-
-
-@contextmanager
-def exact_qnodes() -> Iterator[None]:
-    """While active, every QNode gives its exact values, whatever shots it was made with."""
-    original = qml.QNode.__call__
-
-    def call(qnode: Any, *args: Any, **kwargs: Any) -> Any:
-        exact = qml.set_shots(qnode, shots=None) if qnode.shots.total_shots else qnode
-        return original(exact, *args, **kwargs)
-
-    qml.QNode.__call__ = call
-    try:
-        yield
-    finally:
-        qml.QNode.__call__ = original

@@ -74,10 +74,10 @@ def flatten(value: Any) -> list[np.ndarray]:
 
 def run_eager(case: Case, count: int) -> list[np.ndarray]:
     """Return the outputs of a fresh eager model, without shots unless shots are the output."""
-    from hybridx.parity.eager import exact_qnodes
+    from hybridx.capture import eagerly
 
     args, kwargs = case.rows(count)
-    with torch.no_grad(), nullcontext() if case.refused else exact_qnodes():
+    with torch.no_grad(), nullcontext() if case.refused else eagerly():
         return flatten(case.build()(*(a.clone() for a in args), **kwargs))
 
 
