@@ -226,7 +226,8 @@ def _every_call(model: nn.Module, handle: Callable[..., Any]) -> Iterator[None]:
 
 # Transforms that change how a device works, not what comes out.
 _NEUTRAL = frozenset({
-    "batch_input", "batch_params", "broadcast_expand", "cancel_inverses", "combine_global_phases", "commute_controlled",
+    "batch_input", "batch_params", "broadcast_expand", "cancel_inverses",
+    "combine_global_phases", "commute_controlled",
     "compile", "decompose", "defer_measurements", "diagonalize_measurements",
     "merge_amplitude_embedding", "merge_rotations", "remove_barrier", "single_qubit_fusion",
     "split_non_commuting", "split_to_single_terms", "undo_swaps", "unitary_to_rot",
