@@ -50,13 +50,31 @@ def measure(builder: Builder, state: Amplitudes, circuit: Circuit) -> Value:
     means = _Means(builder, ordered, circuit.wires)
     # Two rounds, so that the means of all measurements are computed together.
     columns = [_add_means(means, measurement) for measurement in circuit.measurements]
-    if all(isinstance(m, Expectation | Probabilities) for m in circuit.measurements):
+    together = all(isinstance(m, Expectation | Probabilities) for m in circuit.measurements)
+    if together and all(columns):
         return with_batch(builder, means.value())
     results = [
         with_batch(builder, _result(builder, ordered, means, chosen, measurement))
         for chosen, measurement in zip(columns, circuit.measurements, strict=True)
     ]
     return builder.concatenate(results, 1)
+
+
+MOST_TOGETHER = 64
+"""Probabilities that are columns of the matrix product; more are summed where they stand."""
+
+
+def product_columns(measurement: Measurement) -> int:
+    """Return how many columns of the matrix product a measurement takes."""
+    match measurement:
+        case Expectation():
+            return 1
+        case Variance():
+            return 2
+        case Probabilities(wires) if 2 ** len(wires) <= MOST_TOGETHER:
+            return int(2 ** len(wires))
+        case _:
+            return 0
 
 
 def square(terms: Sequence[PauliTerm]) -> tuple[PauliTerm, ...]:
@@ -164,7 +182,7 @@ def _add_means(means: _Means, measurement: Measurement) -> list[int]:
         case Variance(terms):
             return means.add_sum(terms) + means.add_sum(square(terms))
         case Probabilities(wires):
-            return means.add_probabilities(wires)
+            return means.add_probabilities(wires) if product_columns(measurement) else []
         case State() | DensityMatrix() | Purity() | Entropy() | MutualInformation():
             return []
         case _:
@@ -180,6 +198,8 @@ def _result(
 ) -> Value:
     """Return the columns of one measurement, shape `(batch or 1, width)`."""
     match measurement:
+        case Probabilities(wires) if not columns:
+            return _probabilities(builder, state, wires)
         case Expectation() | Probabilities():
             return builder.gather(means.value(), 1, columns)
         case Variance():
@@ -201,6 +221,15 @@ def _result(
             return information(builder, entropies, base)
         case _:
             assert_never(measurement)
+
+
+def _probabilities(builder: Builder, state: Amplitudes, wires: tuple[int, ...]) -> Value:
+    """Return the probabilities of all basis states of some wires, `(batch or 1, 2**k)`."""
+    others = tuple(axis for axis in state.axes if axis != COMPLEX and axis not in wires)
+    moved = bring_last(builder, state, (COMPLEX, *others, *wires))
+    squared = builder.multiply(moved.value, moved.value)
+    rows, rest = squared.shape[0], 2 ** (len(others) + 1)
+    return builder.sum(builder.reshape(squared, (rows, rest, 2 ** len(wires))), 1)
 
 
 def _density(builder: Builder, state: Amplitudes, wires: tuple[int, ...]) -> tuple[Value, Value]:

@@ -96,7 +96,7 @@ def consider(circuit: Circuit) -> tuple[Candidate, ...]:
 
 def _too_large(circuit: Circuit) -> CircuitTooLargeError:
     if not has_channel(circuit):
-        needed = f"{2 ** (circuit.wires + 3) / 2**30:.3g} GiB a row"
+        needed = f"{statevector.constant_bytes(circuit) / 1e9:.3g} GB of constants"
         return CircuitTooLargeError(circuit.wires, needed, f"{MOST_BYTES / 1e9} GB for a body")
     if circuit.wires > density.MOST_WIRES:
         needed = f"{4 ** (circuit.wires + 1) / 2**20:.3g} MiB a row"

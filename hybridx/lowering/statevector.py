@@ -25,14 +25,13 @@ from hybridx.circuit import (
     Unitary,
     check,
     has_channel,
-    result_count,
     row_of,
     wires_of,
 )
 from hybridx.lowering import entropy
 from hybridx.lowering.amplitudes import COMPLEX, MIXED, Amplitudes, apply_matrix, bring_last
 from hybridx.lowering.cost import Cost
-from hybridx.lowering.measure import measure
+from hybridx.lowering.measure import measure, product_columns
 from hybridx.lowering.program import Builder, Program, Value
 from hybridx.lowering.spectrum import has_parameter
 from hybridx.lowering.turns import Turns, combine, multiple, negative
@@ -44,19 +43,31 @@ def count(circuit: Circuit) -> Cost | str:
     """Return the cost: a transpose and a small matrix product for each gate."""
     if has_channel(circuit):
         return MIXED
-    size = 2 ** (circuit.wires + 1)  # whole numbers do not overflow
-    measuring = size * result_count(circuit)
-    gates = [(2 ** (len(wires_of(op)) + 1), has_parameter(op)) for op in circuit.operations]
-    constant_bytes = 4 * (sum(dimension**2 for dimension, _ in gates) + measuring + size)
-    if constant_bytes > MOST_BYTES:
+    needed = constant_bytes(circuit)
+    if needed > MOST_BYTES:
         return f"its constants would take more than {MOST_BYTES / 1e9} GB"
+    size = 2 ** (circuit.wires + 1)
+    gates = [(2 ** (len(wires_of(op)) + 1), has_parameter(op)) for op in circuit.operations]
     own = Cost(
-        multiply_adds=sum(size * dimension for dimension, _ in gates) + measuring,
+        multiply_adds=sum(size * dimension for dimension, _ in gates) + _measuring(circuit),
         elements=size * (2 * len(gates) + 1),
         steps=sum(9 if moves else 5 for _, moves in gates) + 6,
-        constant_bytes=constant_bytes,
+        constant_bytes=needed,
     )
     return sum(map(entropy.count, circuit.measurements), own)
+
+
+def constant_bytes(circuit: Circuit) -> int:
+    """Return what the gates, the first state and the measurements take as float32."""
+    gates = sum(4 ** (len(wires_of(op)) + 1) for op in circuit.operations)
+    state = 2 ** (circuit.wires + 1)
+    return int(4 * (gates + _measuring(circuit) + state))
+
+
+def _measuring(circuit: Circuit) -> int:
+    """Return the size of the matrix that turns squared amplitudes into results."""
+    columns = sum(map(product_columns, circuit.measurements))
+    return int(2 ** (circuit.wires + 1)) * columns  # whole numbers do not overflow
 
 
 def lower(circuit: Circuit) -> Program:

@@ -172,3 +172,10 @@ def test_an_ill_formed_circuit_is_refused():
 
 def constant_bytes(program):
     return sum(4 * step.array.size for step in program.steps if isinstance(step, Constant))
+
+
+def test_probabilities_of_many_wires_take_no_matrix():
+    layer = "; ".join(f"RX {wire} p[{wire}]; CNOT {wire} {(wire + 1) % 14}" for wire in range(14))
+    choice = choose(parse(f"{layer}; probs {' '.join(map(str, range(14)))}"), "statevector")
+    (cost,) = [c.cost for c in choice.candidates if c.strategy == "statevector"]
+    assert cost.constant_bytes < 1e6
