@@ -180,20 +180,24 @@ def _amplitudes_by_torch() -> Iterator[None]:
 
 @contextmanager
 def _numbers_unseen() -> Iterator[None]:
-    """While active, PennyLane takes tensors for abstract: they have no values while tracing.
+    """While active, PennyLane's `math` takes tensors for abstract: they have no values.
 
-    Otherwise it looks whether strengths of channels, norms of states and coefficients are right.
+    Otherwise it looks whether strengths of channels, norms of states and coefficients are right,
+    and whether the angle of an exponential is real, which autoray cannot ask torch at all.
     """
-    original = qml.math.is_abstract
-
-    def is_abstract(value: Any, **kwargs: Any) -> bool:
-        return isinstance(value, Tensor) or bool(original(value, **kwargs))
-
-    qml.math.is_abstract = is_abstract
+    room = qml.math
+    is_abstract, real_if_close = room.is_abstract, room.real_if_close
+    room.is_abstract = lambda value, like=None: (
+        isinstance(value, Tensor) or bool(is_abstract(value, like))
+    )
+    room.real_if_close = lambda value: (
+        value.real if isinstance(value, Tensor) else real_if_close(value)
+    )
     try:
         yield
     finally:
-        qml.math.is_abstract = original
+        room.is_abstract = is_abstract
+        room.real_if_close = real_if_close
 
 
 @contextmanager
@@ -226,9 +230,8 @@ def _every_call(model: nn.Module, handle: Callable[..., Any]) -> Iterator[None]:
 
 # Transforms that change how a device works, not what comes out.
 _NEUTRAL = frozenset({
-    "batch_input", "batch_params", "broadcast_expand", "cancel_inverses",
-    "combine_global_phases", "commute_controlled",
-    "compile", "decompose", "defer_measurements", "diagonalize_measurements",
+    "batch_input", "batch_params", "broadcast_expand", "cancel_inverses", "combine_global_phases",
+    "commute_controlled", "compile", "decompose", "defer_measurements", "diagonalize_measurements",
     "merge_amplitude_embedding", "merge_rotations", "remove_barrier", "single_qubit_fusion",
     "split_non_commuting", "split_to_single_terms", "undo_swaps", "unitary_to_rot",
 })  # fmt: skip
