@@ -1,4 +1,4 @@
-"""Operators of data whose PennyLane rules look at the numbers: states, controlled rotations."""
+"""Operators of data whose PennyLane rules look at the numbers: states, exponentials, controls."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from tests.support.examples import on
 # Measured 2e-15 for the worst of them.
 ROUNDED = 1e-14
 
+X, Y, Z = qml.PauliX, qml.PauliY, qml.PauliZ
+ISING = 0.5 * (X(0) @ X(1)) + 0.25 * Z(0)
 WEIGHTS = torch.tensor([0.3, -1.2, 0.4, 2.0], dtype=torch.float64)
 
 
@@ -50,6 +52,10 @@ USES = {
         2, lambda x: qml.MottonenStatePreparation(WEIGHTS / WEIGHTS.norm(), [0, 1]), 0
     ),
     "Möttönen": on(2, lambda x: qml.MottonenStatePreparation(WEIGHTS / WEIGHTS.norm(), [0, 1])),
+    "a word in time": on(2, lambda x: qml.evolve(X(0) @ Y(1), x[:, 0])),
+    "a word in a weight's time": on(2, lambda x: qml.evolve(X(0) @ Y(1), WEIGHTS[0])),
+    "an exponential": on(2, lambda x: qml.exp(X(0) @ Z(1), -1j * x[:, 0])),
+    "a controlled exponential": on(3, lambda x: qml.ctrl(qml.evolve(X(0) @ Z(2), x[:, 0]), 1)),
     "controlled U2": on(2, lambda x: qml.ctrl(qml.U2(x[:, 0], x[:, 1], 0), 1)),
     "controlled U3": on(3, lambda x: qml.ctrl(qml.U3(*x.T, 0), [1, 2], [0, 1])),
     "controlled Rot": on(2, lambda x: qml.ctrl(qml.Rot(*x.T, 0), 1)),
@@ -72,6 +78,12 @@ def _turn(x):
 @pytest.mark.parametrize("name", USES)
 def test_a_use_agrees_with_pennylane(name):
     np.testing.assert_allclose(compiled(USES[name]), eager(USES[name]), rtol=0, atol=ROUNDED)
+
+
+def test_trotter_steps_agree_with_pennylane():
+    steps = on(2, lambda x: qml.TrotterProduct(ISING, x[:, 0], n=2, order=2))
+    # PennyLane multiplies by torch.linalg.matrix_exp, which is off by 1e-10 (torch 2.13).
+    np.testing.assert_allclose(compiled(steps), eager(steps), rtol=0, atol=1e-9)
 
 
 @pytest.mark.parametrize("name", ["data after gates", "controlled U3"])
