@@ -47,6 +47,7 @@ class Call:
         batch: `(batch,)`, or `()` where no angle has one.
         dtype: of what the call returns in the eager model.
         is_numpy: it returns NumPy's own arrays and numbers, not tensors.
+        is_list: it returns a list of real tensors, the columns of its results.
     """
 
     index: int
@@ -56,6 +57,7 @@ class Call:
     batch: tuple[Any, ...]
     dtype: torch.dtype
     is_numpy: bool
+    is_list: bool
 
 
 @dataclass
@@ -70,6 +72,8 @@ class Recording:
         circuits: one for each call whose inside was traced, in order.
         layers: where each of these stands, in the user's words.
         known: the calls whose inside was traced, by what makes others like them.
+        calls: how many there were.
+        layer_axes: while a TorchLayer calls, the number of batch axes of its input.
     """
 
     dtypes: Sequence[torch.dtype | None]
@@ -79,6 +83,7 @@ class Recording:
     layers: list[str] = field(default_factory=list)
     known: dict[Hashable, Call] = field(default_factory=dict)
     calls: int = 0
+    layer_axes: int | None = None
 
 
 @contextmanager
@@ -130,7 +135,8 @@ def recorded(
         return _record(qnode, args, kwargs, recording, layer)
 
     following = followed(model, recording.values)
-    with _every_call(model, call), _amplitudes_by_torch(), _numbers_unseen(), following:
+    preparing = _amplitudes_by_torch()
+    with _every_call(model, call), _layers_told(recording), preparing, _numbers_unseen(), following:
         yield recording
 
 
@@ -198,6 +204,25 @@ def _numbers_unseen() -> Iterator[None]:
     finally:
         room.is_abstract = is_abstract
         room.real_if_close = real_if_close
+
+
+@contextmanager
+def _layers_told(recording: Recording) -> Iterator[None]:
+    """While active, a recording knows of each call of a TorchLayer how many batch axes it has."""
+    original = qml.qnn.TorchLayer._evaluate_qnode
+
+    def evaluate(layer: Any, x: Tensor) -> Any:
+        recording.layer_axes = x.dim() - 1
+        try:
+            return original(layer, x)
+        finally:
+            recording.layer_axes = None
+
+    qml.qnn.TorchLayer._evaluate_qnode = evaluate
+    try:
+        yield
+    finally:
+        qml.qnn.TorchLayer._evaluate_qnode = original
 
 
 @contextmanager
@@ -309,7 +334,7 @@ def _record(
     if known is not None:
         width = result_count(known.circuit)
         results = AGAIN_OP(leaves, known.batch, known.index, width, known.dtype)
-        return _nested(known, results)
+        return _returned(known, results, recording)
     reads = recording.values.reads
     returned, tape, kept = _queue(qnode, args, kwargs, layer)
     angles: list[Tensor] = []
@@ -347,6 +372,10 @@ def _record(
         batch_of(angles),
         dtype or torch.float64,
         is_numpy,
+        is_list=isinstance(returned, list)
+        and not is_numpy
+        and all(reading.value is None for reading in readings)
+        and not any(place.is_complex for place in result_layout(circuit)),
     )
     recording.circuits.append(circuit)
     recording.layers.append(layer)
@@ -354,7 +383,15 @@ def _record(
     if recording.values.reads == reads and not is_own:  # else another call may see other values
         recording.known[key] = call
     inputs = leaves if recording.joins else []
-    return _nested(call, QNODE_OP(angles, inputs, call.index, result_count(circuit), call.dtype))
+    results = QNODE_OP(angles, inputs, call.index, result_count(circuit), call.dtype)
+    return _returned(call, results, recording)
+
+
+def _returned(call: Call, results: Tensor, recording: Recording) -> Any:
+    """Return the results in the form that the caller takes."""
+    if call.is_list and recording.layer_axes == results.dim() - 1:
+        return results  # a TorchLayer would stack the list to just that
+    return _nested(call, results)
 
 
 def _nested(call: Call, results: Tensor) -> Any:

@@ -14,9 +14,10 @@ import hybridx
 from hybridx.capture import CIRCUIT_OP, Flat, capture, describe_call, prepare_example
 from hybridx.circuit import Parameter, show
 from hybridx.errors import (
+    DataBranchError,
     ExampleRejectedError,
     NonFiniteWeightsError,
-    TraceError,
+    RandomnessError,
     UnsupportedMeasurementError,
     UnsupportedOperatorError,
 )
@@ -252,7 +253,7 @@ class TestRefusals:
             qml.RX(torch.rand(()), wires=0)
             return qml.expval(qml.PauliZ(0))
 
-        with pytest.raises(TraceError, match="random"):
+        with pytest.raises(RandomnessError, match="torch's global generator"):
             captured(quantum(function), torch.randn(3, 2))
 
     def test_a_branch_on_data_is_refused(self):
@@ -260,5 +261,5 @@ class TestRefusals:
             def forward(self, x):
                 return x if x.sum().item() > 0 else -x
 
-        with pytest.raises(TraceError):
+        with pytest.raises(DataBranchError):
             captured(Branching(), torch.randn(3, 2))
