@@ -9,6 +9,7 @@ from torch.nn import functional
 
 from hybridx.capture import quiet
 from hybridx.capture.rows import NoRowRule, RowInterpreter, Rows
+from tests.sampling import some
 
 # The same arithmetic in another order, in float32.
 ROUNDED = 2e-5
@@ -118,7 +119,7 @@ def traced(function, example) -> fx.GraphModule:
     return module
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", some(CASES, every=3))
 def test_a_batch_is_a_loop_over_its_rows(name):
     function = CASES[name]
     rows = torch.rand(ROWS, 3, 4, generator=torch.Generator().manual_seed(3))
@@ -129,7 +130,7 @@ def test_a_batch_is_a_loop_over_its_rows(name):
     torch.testing.assert_close(found, expected, rtol=ROUNDED, atol=ROUNDED)
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", some(CASES, every=4, first=1))
 def test_the_batch_axis_of_the_trace_becomes_the_rows(name):
     function = CASES[name]
     rows = torch.rand(ROWS, 3, 4, generator=torch.Generator().manual_seed(5))

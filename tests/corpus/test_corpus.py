@@ -7,6 +7,7 @@ import pytest
 from tests.corpus import CASES
 from tests.corpus.case import Case
 from tests.corpus.report import export
+from tests.sampling import some
 
 EVERY = 8
 """Of so many models one is exported in the quick suite: a few seconds each."""
@@ -26,13 +27,8 @@ def test_names_are_unique_and_bundles_are_filled():
 
 
 @pytest.mark.filterwarnings("ignore")  # models may use what torch or PennyLane deprecates
-@pytest.mark.parametrize(
-    "case",
-    [
-        pytest.param(case, id=case.name, marks=() if index % EVERY == 0 else pytest.mark.slow)
-        for index, case in enumerate(CASES)
-    ],
-)
-def test_a_model_comes_out_as_it_should(case):
+@pytest.mark.parametrize("name", some([case.name for case in CASES], every=EVERY))
+def test_a_model_comes_out_as_it_should(name):
+    case = next(case for case in CASES if case.name == name)
     outcome = export(case)
     assert outcome.result.split(":")[0] == expected(case), outcome.result

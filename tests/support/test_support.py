@@ -7,6 +7,7 @@ import pytest
 import torch
 
 import hybridx
+from tests.sampling import some
 from tests.support import document
 from tests.support.agreement import DATA, Circuit, compiled, eager
 from tests.support.examples import EXAMPLES, UNSEEN, nothing, on
@@ -40,7 +41,7 @@ def test_the_lists_are_pennylanes():
     assert set(MEASUREMENTS) == set(document.MEASURED) | (set(REASONS) & set(MEASUREMENTS))
 
 
-@pytest.mark.parametrize("name", SUPPORTED)
+@pytest.mark.parametrize("name", some(SUPPORTED, every=4))
 def test_an_example_agrees_with_pennylane(name):
     expected, actual = eager(EXAMPLES[name]), compiled(EXAMPLES[name])
     if expected.is_complex():
@@ -49,7 +50,7 @@ def test_an_example_agrees_with_pennylane(name):
     np.testing.assert_allclose(actual, expected, rtol=0, atol=ROUNDED)
 
 
-@pytest.mark.parametrize("name", [n for n in SUPPORTED if n in OPERATORS])
+@pytest.mark.parametrize("name", some([n for n in SUPPORTED if n in OPERATORS], every=4))
 def test_the_probe_sees_the_operator(name):
     example = EXAMPLES[name]
     without = eager(on(example.wires, nothing, example.probed))
