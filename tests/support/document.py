@@ -14,6 +14,7 @@ import pennylane as qml
 from hybridx.circuit import GATES
 from hybridx.circuit.gate import Gate, Matrix
 from hybridx.circuit.gates import PAULIS
+from tests.corpus.document import models
 from tests.support.agreement import DATA
 from tests.support.examples import EXAMPLES
 from tests.support.names import CHANNELS, MEASUREMENTS, NAMES, OPERATORS, TEMPLATES
@@ -114,7 +115,7 @@ def refused() -> str:
 
 # The second part, which models are supported, comes behind these.
 SECTIONS: tuple[Callable[[], str], ...] = (
-    title, measurements, gates, others, templates, refused
+    title, measurements, gates, others, templates, refused, models
 )  # fmt: skip
 
 

@@ -1,0 +1,48 @@
+"""The models of the corpus as a section of `docs/support.md`."""
+
+from __future__ import annotations
+
+from tests.corpus import CASES
+from tests.corpus.case import Case
+
+BUNDLES = {
+    "A": "TorchLayers on a batch",
+    "B": "Encodings and arithmetic by hand",
+    "C": "Python around the circuits: loops over rows, patches, time steps and heads",
+    "D": "Amplitudes, probabilities, controlled rotations",
+    "E": "Observables, templates, further gates",
+    "F": "NumPy, Python numbers, buffers, vmap, autograd functions, complex tensors",
+    "G": "Noise, density matrices, measurements on the way, shots, devices",
+    "signatures": "Arguments and outputs",
+    "refusals": "What has no file, refused by name",
+}
+
+
+def models() -> str:
+    """Return a table of models for each kind."""
+    parts = [
+        """\
+## Models
+
+Small models as people write them. The tests export each one, run the file in a process that has
+ONNX Runtime and neither torch nor PennyLane at several batch sizes, and compare with eager.
+"""
+    ]
+    for bundle, title in BUNDLES.items():
+        cases = [case for case in CASES if case.bundle == bundle]
+        rows = [f"| `{case.name}` | {_what(case)} | {_result(case)} |" for case in cases]
+        parts.append(
+            f"### {title}\n\n| model | what | result |\n|---|---|---|\n" + "\n".join(rows) + "\n"
+        )
+    return "\n".join(parts)
+
+
+def _what(case: Case) -> str:
+    lines = (case.make.__doc__ or "").strip().splitlines() or [""]
+    return case.note or lines[0]
+
+
+def _result(case: Case) -> str:
+    if case.refused:
+        return f"refused: {case.refused}"
+    return {"dynamic": "dynamic batch", "fixed": "fixed batch", "none": "no batch"}[case.batch]
