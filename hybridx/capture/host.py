@@ -298,6 +298,8 @@ def _is_dtype(room: ModuleType) -> bool:
                 harmless.add(name)
             case ast.Call(func=ast.Name("map" | "isinstance"), args=args):
                 harmless.update(part for arg in args for part in ast.walk(arg))
+            case ast.Compare():
+                harmless.update(ast.walk(node))
             case ast.arg(annotation=hint) | ast.AnnAssign(annotation=hint) if hint is not None:
                 harmless.update(ast.walk(hint))
             case ast.FunctionDef(returns=hint) if hint is not None:

@@ -1,7 +1,9 @@
 """Numbers and arrays on the way between torch and a QNode."""
 
 import builtins
+import importlib.util
 import math
+import sys
 
 import numpy as np
 import onnxruntime
@@ -156,4 +158,24 @@ def test_matrices_that_are_read_as_numbers_keep_calls_apart(tmp_path):
 
     x = torch.tensor([[0.2], [1.0], [2.0]])
     report = hybridx.export(Observables().eval(), (x,), tmp_path / "model.onnx")
+    assert report.is_dynamic
+
+
+def test_float_as_a_dtype_is_still_pythons(tmp_path):
+    source = tmp_path / "wide_model.py"
+    source.write_text(
+        "import torch\n"
+        "from torch import nn\n"
+        "class Wide(nn.Module):\n"
+        "    def forward(self, x):\n"
+        "        return x.to(float) + torch.ones(2, dtype=float)\n"
+    )
+    specification = importlib.util.spec_from_file_location("wide_model", source)
+    module = importlib.util.module_from_spec(specification)
+    sys.modules["wide_model"] = module
+    try:
+        specification.loader.exec_module(module)
+        report = hybridx.export(module.Wide(), (torch.rand(3, 2),), tmp_path / "model.onnx")
+    finally:
+        del sys.modules["wide_model"]
     assert report.is_dynamic
