@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterator
+from contextlib import suppress
 from functools import partial
 from types import CodeType, FunctionType, MethodType
 from typing import Any
@@ -68,24 +69,22 @@ def _function(function: Any) -> Hashable:
     function = inspect.unwrap(function)
     if not isinstance(function, FunctionType):
         return _Same(function)
-    cells = [cell.cell_contents for cell in function.__closure__ or () if _is_filled(cell)]
     used = [
         function.__globals__[n] for n in function.__code__.co_names if n in function.__globals__
     ]
     return (
         function.__code__,
-        tuple(_value(value, depth=2) for value in cells),
+        tuple(_value(value, depth=2) for value in _captured(function)),
         tuple(_value(value, depth=1) for value in used),
         _value(function.__defaults__ or (), depth=2),
     )
 
 
-def _is_filled(cell: Any) -> bool:
-    try:
-        cell.cell_contents  # noqa: B018
-    except ValueError:
-        return False
-    return True
+def _captured(function: FunctionType) -> Iterator[Any]:
+    """Yield what a function captures; a name that has no value yet is left out."""
+    for cell in function.__closure__ or ():
+        with suppress(ValueError):
+            yield cell.cell_contents
 
 
 def _value(value: Any, depth: int) -> Hashable:
@@ -100,11 +99,7 @@ def _value(value: Any, depth: int) -> Hashable:
         items = [(str(name), _value(item, depth - 1)) for name, item in value.items()]
         return "dict", tuple(sorted(items, key=lambda item: item[0]))
     if isinstance(value, FunctionType) and depth:
-        return value.__code__, tuple(
-            _value(cell.cell_contents, depth - 1)
-            for cell in value.__closure__ or ()
-            if _is_filled(cell)
-        )
+        return value.__code__, tuple(_value(item, depth - 1) for item in _captured(value))
     attributes = getattr(value, "__dict__", {}) if depth else {}
     plain = [(name, item) for name, item in attributes.items() if isinstance(item, _PLAIN)]
     return _Same(value), tuple(plain)
