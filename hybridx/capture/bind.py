@@ -190,12 +190,11 @@ class _Columns:
             batch = size_hint(folding.batch)
             stride = source.count // batch
             grid = label.reshape(batch, folding.count) - source.first
-            expected = grid[0] + stride * torch.arange(batch)[:, None]
             inside = bool(((grid[0] >= 0) & (grid[0] < stride)).all())
             # A row of the source has to be a row at every batch size, not at the traced one only.
             numel = source.node.meta["val"].numel()
             follows = statically_known_true(numel == folding.batch * stride)
-            if inside and follows and torch.equal(grid, expected):
+            if inside and follows and _repeats(grid, stride):
                 column = _Column(source, stride, tuple(grid[0].tolist()))
                 return column, float(scale[0]), float(offset[0])
         return None
@@ -303,10 +302,14 @@ def _picked(
         if not label.dim() or len(label) != batch:
             continue
         grid = label.reshape(batch, -1)
-        expected = grid[0] + stride * torch.arange(batch)[:, None]
-        if (grid[0] < stride).all() and torch.equal(grid, expected):
+        if (grid[0] < stride).all() and _repeats(grid, stride):
             return folding.count, grid[0].tolist(), tuple(label.shape[1:])
     return None
+
+
+def _repeats(grid: Tensor, stride: int) -> bool:
+    """True if every row of labels is the first one, `stride` further on for each row."""
+    return torch.equal(grid, grid[0] + stride * torch.arange(len(grid))[:, None])
 
 
 def _select(module: fx.GraphModule, node: fx.Node, columns: list[int]) -> fx.Node:
