@@ -15,11 +15,10 @@ from onnx import ModelProto
 from hybridx.api.inspecting import CircuitSummary, circuit_summaries
 from hybridx.api.options import check_batch, check_choice, need, read_batch
 from hybridx.api.verifying import (
-    SEED,
     VERIFIED_BATCHES,
     agree,
-    choose_distribution,
     choose_trials,
+    draw_typical,
 )
 from hybridx.artifact import (
     OPSET,
@@ -36,7 +35,7 @@ from hybridx.circuit import Circuit, encode
 from hybridx.emit import emit_body
 from hybridx.errors import NoExampleError
 from hybridx.lowering import choose
-from hybridx.parity import TOLERANCE, draw
+from hybridx.parity import TOLERANCE
 from hybridx.passes import run_passes
 from hybridx.runtime import Array, start_session
 from hybridx.storage import check_writable, write_whole
@@ -218,18 +217,17 @@ def _prove(
         return run_eager(flat, inputs)
 
     arrays = {name: tensor.numpy() for name, tensor in example.tensors.items()}
-    distribution = choose_distribution(arrays, expected)
-    inputs = arrays
-    if not embed:
-        inputs = draw(arrays, {}, lengths={}, distribution=distribution, seed=SEED)
-    self_test = SelfTest(inputs, expected(inputs), tolerance)
+    typical = draw_typical(arrays, expected)
+    self_test = SelfTest(typical.inputs, typical.outputs, tolerance)
+    if embed:
+        self_test = SelfTest(arrays, expected(arrays), tolerance)
     if not verify:
         return _Proof(None, self_test)
     content = seal(proto, version=VERSION, verification=None, self_test=None)
     session = start_session(decode_artifact(content, "the new file"))
     batches = _batches(example) if captured.is_dynamic else example.batches
     trials = choose_trials(arrays, captured.axes, batches)
-    worst, compared = agree(session, arrays, expected, trials, distribution, tolerance)
+    worst, compared = agree(session, arrays, expected, trials, typical.distribution, tolerance)
     return _Proof(Verification(tolerance, compared if batches else (), worst), self_test)
 
 

@@ -117,7 +117,7 @@ def verify(
         def expected(inputs: Mapping[str, Array]) -> dict[str, Array]:
             return run_eager(flat, inputs)
 
-        distribution = choose_distribution(examples, expected)
+        distribution = draw_typical(examples, expected).distribution
         trials = choose_trials(examples, axes, batches)
         worst, compared = agree(session, examples, expected, trials, distribution, tolerance)
     tried = compared if batches else ()
@@ -189,16 +189,32 @@ def agree(
     return worst, tuple(compared)
 
 
-def choose_distribution(examples: Mapping[str, Array], expected: Expected) -> str:
-    """Return the first distribution on which the eager model gives finite outputs.
+@dataclass(frozen=True, eq=False)
+class Typical:
+    """Inputs on which the eager model gives finite outputs.
+
+    Attributes:
+        distribution: what they are drawn from.
+        inputs: as long as the example.
+        outputs: of the eager model.
+    """
+
+    distribution: str
+    inputs: Mapping[str, Array]
+    outputs: Mapping[str, Array]
+
+
+def draw_typical(examples: Mapping[str, Array], expected: Expected) -> Typical:
+    """Return inputs of the first distribution on which the eager model gives finite outputs.
 
     Raises:
         NoFiniteInputError: there is none.
     """
     for distribution in DISTRIBUTIONS:
         inputs = draw(examples, {}, lengths={}, distribution=distribution, seed=SEED)
-        if all(np.isfinite(output).all() for output in expected(inputs).values()):
-            return distribution
+        outputs = expected(inputs)
+        if all(np.isfinite(output).all() for output in outputs.values()):
+            return Typical(distribution, inputs, outputs)
     raise NoFiniteInputError
 
 
