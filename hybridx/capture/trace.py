@@ -332,8 +332,28 @@ def _batch_axis(together: Tensor, single: Tensor, count: int) -> int | None:
 def _export(module: nn.Module, args: Sequence[Tensor], shapes: Shapes) -> Any:
     # The forward of all that is exported takes any number of inputs: one argument, for torch.
     # When it fails, torch prints the graph so far.
-    with redirect_stderr(StringIO()):
+    with redirect_stderr(StringIO()), _vmap_moves_axes():
         return torch.export.export(module, tuple(args), dynamic_shapes=(shapes,), strict=False)
+
+
+@contextmanager
+def _vmap_moves_axes() -> Iterator[None]:
+    """While active, `out_dims` of `torch.vmap` is a movement of axes after it.
+
+    Torch's own becomes no node of the graph: torch 2.13 exports `out_dims=0` alone.
+    """
+    room: Any = torch._functorch.vmap
+    original = room._remove_batch_dim
+
+    def remove(batched: Tensor, level: int, size: Any, axis: int) -> Tensor:
+        first: Tensor = original(batched, level, size, 0)
+        return first.movedim(0, axis) if axis else first
+
+    room._remove_batch_dim = remove
+    try:
+        yield
+    finally:
+        room._remove_batch_dim = original
 
 
 def _refined(dims: Mapping[str, Any], message: str) -> dict[str, Any]:

@@ -114,6 +114,12 @@ CALLS = {
         one_row,
         lambda node, x, weights: torch.vmap(lambda row: stacked(node(x=row, weights=weights)))(x),
     ),
+    "a batch by torch as columns": (
+        one_row,
+        lambda node, x, weights: torch.vmap(
+            lambda row: torch.stack(node(row, weights)), out_dims=1
+        )(x).T,
+    ),
     "no data": (bias, lambda node, x, weights: x + torch.stack(node(weights))),
     "a dict": (
         several,
