@@ -1,4 +1,8 @@
-"""A tensor program written for a target: as ONNX nodes."""
+"""A tensor program written for a target: as ONNX nodes.
+
+`hybridx.emit.torch`, which writes it as a torch module, is imported only where it is needed:
+everything else here works without torch.
+"""
 
 from hybridx.emit.onnx import emit_body
 

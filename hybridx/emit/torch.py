@@ -1,0 +1,121 @@
+"""A tensor program as a torch module: constants are buffers, each step is one operator."""
+
+from __future__ import annotations
+
+from typing import Any, assert_never
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import fx, nn
+
+from hybridx.lowering import (
+    Binary,
+    Concatenate,
+    Constant,
+    Gather,
+    Parameters,
+    Program,
+    Reshape,
+    Step,
+    Sum,
+    Transpose,
+    Unary,
+    Value,
+)
+
+_ATEN = torch.ops.aten
+
+_UNARY = {
+    "cos": _ATEN.cos.default,
+    "sin": _ATEN.sin.default,
+    "sqrt": _ATEN.sqrt.default,
+    "log": _ATEN.log.default,
+    "sign": _ATEN.sign.default,
+}
+_BINARY = {
+    "add": _ATEN.add.Tensor,
+    "multiply": _ATEN.mul.Tensor,
+    "divide": _ATEN.div.Tensor,
+    "maximum": _ATEN.maximum.default,
+    "matmul": _ATEN.matmul.default,
+}
+
+
+def emit_module(program: Program, *, dtype: np.dtype[Any]) -> fx.GraphModule:
+    """Return a module that takes `parameters` `(batch, P)` and gives `results` `(batch, M)`.
+
+    The graph holds operators of `torch.ops.aten` only and no device: the module runs where its
+    buffers are.
+
+    Args:
+        program: what to compute.
+        dtype: float32 or float64, of every tensor.
+    """
+    return _Emitter(dtype).emit(program)
+
+
+class _Emitter:
+    """One program on its way to a graph."""
+
+    def __init__(self, dtype: np.dtype[Any]) -> None:
+        self._dtype = dtype
+        self._root = nn.Module()
+        self._graph = fx.Graph()
+        self._nodes: list[fx.Node] = []
+        self._parameters = self._graph.placeholder("parameters")
+        self._batch: fx.Node | None = None
+
+    def emit(self, program: Program) -> fx.GraphModule:
+        for step in program.steps:
+            self._nodes.append(self._emit(step))
+        self._graph.output(self._nodes[-1])
+        return fx.GraphModule(self._root, self._graph)
+
+    def _emit(self, step: Step) -> fx.Node:
+        match step:
+            case Parameters():
+                return self._parameters
+            case Constant(array):
+                return self._buffer(array.astype(self._dtype))
+            case Unary(kind, x):
+                return self._call(_UNARY[kind], self._of(x))
+            case Binary(kind, x, y):
+                return self._call(_BINARY[kind], self._of(x), self._of(y))
+            case Gather(x, axis, indices):
+                first, last = indices[0], indices[-1]
+                if indices == tuple(range(first, last + 1)):
+                    return self._call(_ATEN.slice.Tensor, self._of(x), axis, first, last + 1)
+                index = self._buffer(np.array(indices, dtype=np.int64))
+                return self._call(_ATEN.index_select.default, self._of(x), axis, index)
+            case Reshape(x, shape):
+                # Not -1: in an empty batch it could be any length.
+                sizes = [self._rows() if size is None else size for size in shape]
+                return self._call(_ATEN.reshape.default, self._of(x), sizes)
+            case Transpose(x, order):
+                return self._call(_ATEN.permute.default, self._of(x), list(order))
+            case Concatenate(xs, axis):
+                return self._call(_ATEN.cat.default, [self._of(x) for x in xs], axis)
+            case Sum(x, axis):
+                return self._call(_ATEN.sum.dim_IntList, self._of(x), [axis])
+            case _:
+                assert_never(step)
+
+    def _of(self, value: Value) -> fx.Node:
+        return self._nodes[value.index]
+
+    def _call(self, target: Any, *args: Any) -> fx.Node:
+        return self._graph.call_function(target, args)
+
+    def _rows(self) -> fx.Node:
+        """Return the length of the batch, asked for once."""
+        if self._batch is None:
+            with self._graph.inserting_after(self._parameters):
+                self._batch = self._call(_ATEN.sym_size.int, self._parameters, 0)
+        return self._batch
+
+    def _buffer(self, array: NDArray[Any]) -> fx.Node:
+        name = f"constant_{len(self._root._buffers)}"
+        # A copy in row-major order: a broadcast view would be written out at its full size later.
+        self._root.register_buffer(name, torch.from_numpy(np.array(array, order="C")))
+        return self._graph.get_attr(name)
