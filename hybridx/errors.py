@@ -186,6 +186,26 @@ class ArgumentError(UsageError):
     found: str
 
 
+@dataclass(eq=False)
+class NoTorchScriptError(UsageError):
+    """TorchScript is asked for on a Python that torch does not support it on."""
+
+    code = "HX019"
+    summary = "torch writes no TorchScript on Python {version}"
+    remedy = "export with --format pt2, its successor, or with Python 3.13 or earlier"
+    version: str
+
+
+@dataclass(eq=False)
+class NoCompilerError(UsageError):
+    """A program is to be compiled ahead of time, and that does not work on this machine."""
+
+    code = "HX020"
+    summary = "the program cannot be compiled ahead of time: {reason}"
+    remedy = "install a C++ compiler (g++ or clang++), or export without --aot"
+    reason: str
+
+
 # --- capture -------------------------------------------------------------------------------------
 
 
@@ -274,6 +294,16 @@ class NoOutputError(CaptureError):
     summary = "the model returns no tensor: {returned}"
     remedy = "return tensors, alone or in dicts, named tuples, dataclasses, lists and tuples"
     returned: str
+
+
+@dataclass(eq=False)
+class UnscriptableError(CaptureError):
+    """An operation of the classical part is not in TorchScript."""
+
+    code = "HX109"
+    summary = "the classical part cannot be written as TorchScript: {reason}"
+    remedy = "replace the operation named above, or export with --format pt2"
+    reason: str
 
 
 @dataclass(eq=False)
@@ -394,11 +424,11 @@ class FileMissingError(ArtifactError):
 
 
 @dataclass(eq=False)
-class NotOnnxError(ArtifactError):
-    """A file is not an ONNX model."""
+class ForeignFileError(ArtifactError):
+    """A file is not one that hybridx wrote."""
 
     code = "HX304"
-    summary = "{path} is not an ONNX model: {reason}"
+    summary = "{path} is not a model file of hybridx: {reason}"
     remedy = "give a file that hybridx export wrote"
     path: str
     reason: str
@@ -469,6 +499,30 @@ class NoBodyError(ArtifactError):
     remedy = "run it on a PennyLane device with --device"
     path: str
     names: str
+
+
+@dataclass(eq=False)
+class NoConversionError(ArtifactError):
+    """A file is compiled for torch, and its graph cannot be had back."""
+
+    code = "HX311"
+    summary = "{path} is a {format} file: it converts into no other format"
+    remedy = "export the model again, or convert an ONNX file or a bundle"
+    path: str
+    format: str
+
+
+@dataclass(eq=False)
+class NativeCodeError(ArtifactError):
+    """A file holds machine code, which is not run."""
+
+    code = "HX312"
+    summary = "{path} holds machine code, and hybridx runs none from a file"
+    remedy = (
+        "load it with torch._inductor.aoti_load_package if you trust its author, or export it "
+        "without --aot"
+    )
+    path: str
 
 
 # --- input ---------------------------------------------------------------------------------------
@@ -566,6 +620,18 @@ class NoNoiseError(DeviceError):
     remedy = "choose --device default.mixed, or onnx"
     name: str
     reason: str
+
+
+@dataclass(eq=False)
+class CompiledInError(DeviceError):
+    """A device is asked for, and the format holds its circuits compiled only."""
+
+    code = "HX505"
+    summary = "{path} is a {format} file: its circuits cannot run on device {name!r}"
+    remedy = "export the model with --format onnx or bundle, which keep the circuits as nodes"
+    path: str
+    format: str
+    name: str
 
 
 # --- parity --------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ torch and PennyLane are imported inside the functions that need them, so that ru
 inspecting a file works without either.
 """
 
+from hybridx.api.converting import Conversion, convert
 from hybridx.api.evaluating import Evaluation, evaluate
 from hybridx.api.exporting import ExportReport, export, export_source
 from hybridx.api.inspecting import CircuitSummary, InputSummary, Inspection, inspect
@@ -16,12 +17,14 @@ from hybridx.runtime import load
 __all__ = [
     "BATCH_SIZE",
     "CircuitSummary",
+    "Conversion",
     "Evaluation",
     "ExportReport",
     "InputSummary",
     "Inspection",
     "Prediction",
     "VerifyReport",
+    "convert",
     "draw",
     "evaluate",
     "export",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Unpack
 
 import msgspec
 import numpy as np
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 
 from hybridx.api.predicting import BATCH_SIZE, run_in_batches
 from hybridx.errors import InputNamesError, TableError
-from hybridx.runtime import ONNX, load
+from hybridx.runtime import Options, load
 from hybridx.storage import Table, read_bytes, read_table
 
 
@@ -45,8 +46,8 @@ def evaluate(
     columns: Sequence[str] = (),
     classes: Sequence[str] = (),
     rows: str | Path | None = None,
-    device: str = ONNX,
     batch_size: int = BATCH_SIZE,
+    **execution: Unpack[Options],
 ) -> Evaluation:
     """Score a model file on a CSV table.
 
@@ -61,28 +62,30 @@ def evaluate(
             but the target.
         classes: names of the logits in order; by default those that the file names.
         rows: a JSON file whose `held_out_rows` lists the rows to score, counted from 0.
-        device: that runs the circuits.
         batch_size: rows at a time.
+        **execution: on what the model runs; see `hybridx.load`.
 
     Raises:
         TableError: the table has no such column, or a cell of it fits no class.
         InputError: the columns do not fit the model.
     """
-    session = load(path, device=device)
+    session = load(path, **execution)
     if len(session.input_names) != 1:
         raise InputNamesError("one table", ", ".join(session.input_names))
     table = _chosen_rows(read_table(Path(data)), rows)
-    features = columns or session.artifact.columns or [c for c in table.columns if c != target]
+    features = columns or session.statement.columns or [c for c in table.columns if c != target]
     inputs = {session.input_names[0]: table.numbers(features)}
     output = run_in_batches(session, inputs, batch_size)[session.output_names[0]]
     scores = output.reshape(len(output), -1).astype(np.float64)
     if scores.shape[1] == 1:
         metrics = _number_metrics(scores[:, 0], table, target)
-        return Evaluation(str(path), device, len(scores), metrics)
-    names = tuple(classes or session.artifact.classes or map(str, range(scores.shape[1])))
+        return Evaluation(str(path), session.device, len(scores), metrics)
+    names = tuple(classes or session.statement.classes or map(str, range(scores.shape[1])))
     truth = _class_indices(table, target, names, scores.shape[1])
     accuracy, confusion = _class_metrics(scores, truth)
-    return Evaluation(str(path), device, len(scores), {"accuracy": accuracy}, confusion, names)
+    return Evaluation(
+        str(path), session.device, len(scores), {"accuracy": accuracy}, confusion, names
+    )
 
 
 def _chosen_rows(table: Table, rows: str | Path | None) -> Table:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from onnx import ModelProto
 
+from hybridx.api.formats import FORMATS, check_target, write_model
 from hybridx.api.inspecting import CircuitSummary, circuit_summaries
 from hybridx.api.options import check_batch, check_choice, need, read_batch
 from hybridx.api.verifying import (
@@ -26,10 +26,13 @@ from hybridx.artifact import (
     PARAMETERS,
     RESULTS,
     Compiled,
+    Content,
     SelfTest,
+    Statement,
     Verification,
     decode_artifact,
     seal,
+    to_bundle,
 )
 from hybridx.circuit import Circuit, encode
 from hybridx.emit import emit_body
@@ -38,7 +41,6 @@ from hybridx.lowering import choose
 from hybridx.parity import TOLERANCE
 from hybridx.passes import run_passes
 from hybridx.runtime import Array, start_session
-from hybridx.storage import check_writable, write_whole
 from hybridx.version import VERSION
 
 if TYPE_CHECKING:
@@ -78,7 +80,7 @@ def export(
     path: str | Path,
     *,
     kwargs: Mapping[str, Any] = MappingProxyType({}),
-    format: Literal["onnx"] = "onnx",
+    format: str = "onnx",
     dtype: Literal["float32", "float64"] | None = None,
     batch: Literal["dynamic", "none"] | int = "dynamic",
     dynamic: Mapping[str, Mapping[int, str]] | None = None,
@@ -103,7 +105,7 @@ def export(
             tuples and dicts; None, booleans, numbers and texts are constants.
         path: of the file to write.
         kwargs: example arguments by keyword, likewise.
-        format: what to write.
+        format: what to write, one of `FORMATS`.
         dtype: float32 exports the model as it is, float64 `model.double()`. By default float64 if
             all its parameters and floating-point inputs are that, else float32.
         batch: `dynamic`, a fixed number of rows, or `none` for inputs without a batch.
@@ -131,11 +133,11 @@ def export(
     """
     started = time.perf_counter()
     path = Path(path)
-    check_choice("format", format, ("onnx",))
+    check_choice("format", format, FORMATS)
     check_choice("dtype", dtype, (*TOLERANCE, None))
     check_choice("opset", opset, OPSETS)
     check_batch(batch)
-    check_writable(path, overwrite=overwrite)
+    check_target(path, format, overwrite=overwrite)
     need("exporting", "torch", "pennylane", "onnxscript")
     from hybridx import capture, targets
 
@@ -152,23 +154,29 @@ def export(
             for circuit in captured.circuits
         ]
         proto = targets.to_onnx(captured, list(example.tensors.values()), compiled, opset=opset)
+
+        def written(statement: Statement) -> Content:
+            content = seal(proto, statement)
+            return content if format == "onnx" else to_bundle(proto)
+
         proof = _Proof(None, None)
         if body:
             tolerance = TOLERANCE[captured.precision] if atol is None else atol
             proof = _prove(
-                proto, flat, example, captured, tolerance, verify=verify, embed=embed_example
+                written, flat, example, captured, tolerance, verify=verify, embed=embed_example
             )
-    content = seal(
-        proto,
-        version=VERSION,
-        verification=proof.verification,
-        self_test=proof.self_test,
-        columns=columns,
-        classes=classes,
-        call=None if call.is_plain else call.encode(),
+    content = written(
+        Statement(
+            version=VERSION,
+            verification=proof.verification,
+            self_test=proof.self_test,
+            columns=tuple(columns),
+            classes=tuple(classes),
+            call=None if call.is_plain else call.encode(),
+        )
     )
     artifact = decode_artifact(content, str(path))
-    write_whole(path, content, overwrite=overwrite)
+    write_model(path, content, overwrite=overwrite)
     notes = captured.notes
     if dtype is None and chosen == "float64":
         notes += ("the file is float64, as the model and its example are",)
@@ -178,7 +186,7 @@ def export(
         notes += ("the self-test holds the example's integer inputs: their range is not known",)
     return ExportReport(
         path=str(path),
-        size=len(content),
+        size=artifact.size,
         dtype=chosen,
         is_dynamic=captured.is_dynamic,
         circuits=circuit_summaries(artifact),
@@ -197,7 +205,7 @@ class _Proof:
 
 
 def _prove(
-    proto: ModelProto,
+    written: Callable[[Statement], Content],
     flat: Flat,
     example: Example,
     captured: Capture,
@@ -223,8 +231,7 @@ def _prove(
         self_test = SelfTest(arrays, expected(arrays), tolerance)
     if not verify:
         return _Proof(None, self_test)
-    content = seal(proto, version=VERSION, verification=None, self_test=None)
-    session = start_session(decode_artifact(content, "the new file"))
+    session = start_session(decode_artifact(written(Statement(VERSION)), "the new file"))
     batches = _batches(example) if captured.is_dynamic else example.batches
     trials = choose_trials(arrays, captured.axes, batches)
     worst, compared = agree(session, arrays, expected, trials, typical.distribution, tolerance)
@@ -260,6 +267,7 @@ def export_source(
     example: str | Path | None = None,
     shapes: Sequence[str] = (),
     batch: str = "dynamic",
+    format: str = "onnx",
     overwrite: bool = False,
     **options: Any,
 ) -> ExportReport:
@@ -272,6 +280,7 @@ def export_source(
         example: a file with example inputs; arrays with the name of an argument are that argument.
         shapes: shapes of example inputs, such as `N,4` or `x=N,T,4`; not needed for a config.toml.
         batch: `dynamic`, `none` or a number.
+        format: what to write.
         overwrite: replace an existing file.
         **options: passed to `export`.
 
@@ -279,7 +288,7 @@ def export_source(
         UsageError: the source leads to no model, or nobody says what its input looks like.
     """
     rows = read_batch(batch)
-    check_writable(Path(path), overwrite=overwrite)
+    check_target(Path(path), format, overwrite=overwrite)
     need("exporting", "torch", "pennylane", "onnxscript", "safetensors")
     from hybridx.capture import choose_dtype
     from hybridx.sources import (
@@ -310,6 +319,7 @@ def export_source(
         kwargs=kwargs,
         batch=rows,
         dynamic=dynamic,
+        format=format,
         overwrite=overwrite,
         columns=found.columns,
         classes=found.classes,

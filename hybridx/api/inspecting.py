@@ -7,14 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from onnx import FunctionProto
-
-from hybridx.artifact import KEY_STRATEGY, Artifact, Verification, read_artifact
+from hybridx.artifact import Artifact, OnnxArtifact, Verification, read_artifact
 from hybridx.circuit import result_count, show
 from hybridx.drawing import draw_text
 from hybridx.lowering import Candidate, consider
 from hybridx.passes import run_passes
-from hybridx.runtime import signatures
 
 _MOST_DRAWN = 120  # gates; more fill screens that nobody reads
 
@@ -29,7 +26,7 @@ class CircuitSummary:
         gates: how many.
         parameters: P, the columns it takes at run time.
         results: M, the columns it gives.
-        nodes: standard ONNX nodes in its compiled body; 0 without one.
+        nodes: standard ONNX nodes in its compiled body; 0 without one and in a file of torch.
         strategy: the lowering that made the body; empty without one.
         candidates: what every strategy costs for it.
         shots: samples a device should take, or None for exact values.
@@ -65,12 +62,13 @@ class Inspection:
 
     Attributes:
         path: of the file.
+        format: onnx, bundle, torchscript or pt2.
         size: in bytes.
         version: of the hybridx that wrote it.
-        opset: of the standard operators.
+        opset: of the standard operators; None for a file of torch.
         inputs: what it takes.
         outputs: names of what it gives.
-        nodes: how many nodes of each operator the graph has.
+        nodes: how many nodes of each operator the graph has; none for a file of torch.
         circuits: the quantum layers.
         verification: what was compared at export, if anything was.
         self_test: True if it carries one.
@@ -79,9 +77,10 @@ class Inspection:
     """
 
     path: str
+    format: str
     size: int
     version: str
-    opset: int
+    opset: int | None
     inputs: tuple[InputSummary, ...]
     outputs: tuple[str, ...]
     nodes: Mapping[str, int]
@@ -99,28 +98,33 @@ def inspect(path: str | Path) -> Inspection:
         ArtifactError: the file cannot be read or breaks its contract.
     """
     artifact = read_artifact(Path(path))
-    graph = artifact.model.graph
+    says = artifact.statement
+    opset, nodes = None, Counter[str]()
+    if isinstance(artifact, OnnxArtifact):
+        opset = next(o.version for o in artifact.model.opset_import if o.domain == "")
+        nodes = Counter(node.op_type for node in artifact.model.graph.node)
     return Inspection(
         path=artifact.path,
-        size=len(artifact.content),
-        version=artifact.version,
-        opset=next(o.version for o in artifact.model.opset_import if o.domain == ""),
-        inputs=tuple(
-            InputSummary(s.name, s.dtype.name, s.shape) for s in signatures(artifact.model)
-        ),
-        outputs=tuple(output.name for output in graph.output),
-        nodes=Counter(node.op_type for node in graph.node),
+        format=artifact.format,
+        size=artifact.size,
+        version=says.version,
+        opset=opset,
+        inputs=tuple(InputSummary(s.name, s.dtype.name, s.shape) for s in artifact.inputs),
+        outputs=artifact.outputs,
+        nodes=nodes,
         circuits=circuit_summaries(artifact),
-        verification=artifact.verification,
-        self_test=artifact.self_test is not None,
-        columns=artifact.columns,
-        classes=artifact.classes,
+        verification=says.verification,
+        self_test=says.self_test is not None,
+        columns=says.columns,
+        classes=says.classes,
     )
 
 
 def circuit_summaries(artifact: Artifact) -> tuple[CircuitSummary, ...]:
     """Return the quantum layers of a file, one for each distinct circuit."""
-    bodies = {function.name: function for function in artifact.model.functions}
+    nodes: dict[str, int] = {}
+    if isinstance(artifact, OnnxArtifact):
+        nodes = {function.name: len(function.node) for function in artifact.model.functions}
     return tuple(
         CircuitSummary(
             name=name,
@@ -128,8 +132,8 @@ def circuit_summaries(artifact: Artifact) -> tuple[CircuitSummary, ...]:
             gates=len(circuit.operations),
             parameters=circuit.parameters,
             results=result_count(circuit),
-            nodes=len(bodies[name].node) if name in bodies else 0,
-            strategy=_strategy(bodies[name]) if name in bodies else "",
+            nodes=nodes.get(name, 0),
+            strategy=artifact.strategies.get(name, ""),
             candidates=consider(run_passes(circuit)),
             shots=circuit.shots,
             text=show(circuit),
@@ -137,8 +141,3 @@ def circuit_summaries(artifact: Artifact) -> tuple[CircuitSummary, ...]:
         )
         for name, circuit in artifact.circuits.items()
     )
-
-
-def _strategy(function: FunctionProto) -> str:
-    entries = {entry.key: entry.value for entry in function.metadata_props}
-    return str(entries.get(KEY_STRATEGY, "unknown"))

@@ -6,12 +6,13 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Unpack
 
 import numpy as np
 
 from hybridx.artifact import BATCH
 from hybridx.errors import InputNamesError
-from hybridx.runtime import ONNX, Array, Session, load
+from hybridx.runtime import Array, Options, Session, load
 from hybridx.storage import check_writable, read_arrays, write_arrays
 
 BATCH_SIZE = 4096
@@ -45,12 +46,9 @@ def predict(
     output: str | Path | None = None,
     *,
     columns: Sequence[str] = (),
-    device: str = ONNX,
-    shots: int | None = None,
-    seed: int | None = None,
-    provider: str = "auto",
     batch_size: int = BATCH_SIZE,
     overwrite: bool = False,
+    **execution: Unpack[Options],
 ) -> Prediction:
     """Run a model file on the rows of a data file.
 
@@ -59,12 +57,9 @@ def predict(
         data: `.npy`, `.npz` (arrays named as the inputs) or `.csv`.
         output: where to write the outputs: `.npy`, `.npz`, `.csv` or `.json`.
         columns: the columns of a CSV file in order; by default those that the model names.
-        device: that runs the circuits.
-        shots: samples per circuit on that device.
-        seed: for a device that samples.
-        provider: of ONNX Runtime.
         batch_size: rows at a time, where the model takes any number.
         overwrite: replace an existing output.
+        **execution: on what the model runs; see `hybridx.load`.
 
     Raises:
         InputError: the data do not fit the model.
@@ -73,7 +68,7 @@ def predict(
     """
     if output is not None:
         check_writable(Path(output), overwrite=overwrite)
-    session = load(path, device=device, shots=shots, seed=seed, provider=provider)
+    session = load(path, **execution)
     inputs = read_inputs(session, Path(data), columns)
     started = time.perf_counter()
     outputs = run_in_batches(session, inputs, batch_size)
@@ -82,7 +77,7 @@ def predict(
         write_arrays(Path(output), outputs, overwrite=overwrite)
     rows = max((len(array) for array in inputs.values() if array.ndim), default=1)
     written = None if output is None else str(output)
-    return Prediction(str(path), device, rows, outputs, written, seconds)
+    return Prediction(str(path), session.device, rows, outputs, written, seconds)
 
 
 def read_inputs(session: Session, data: Path, columns: Sequence[str]) -> dict[str, Array]:
@@ -91,7 +86,7 @@ def read_inputs(session: Session, data: Path, columns: Sequence[str]) -> dict[st
     Raises:
         InputNamesError: the file has one array without a name, the model several inputs.
     """
-    arrays = read_arrays(data, columns=columns or session.artifact.columns)
+    arrays = read_arrays(data, columns=columns or session.statement.columns)
     if set(arrays) != {""} and len(arrays) + len(session.input_names) > 2:
         return arrays
     if len(session.input_names) != 1:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias, Unpack
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from hybridx.api.options import need
 from hybridx.artifact import BATCH, SelfTest
 from hybridx.errors import BrokenArtifactError, NoFiniteInputError, NoSelfTestError
 from hybridx.parity import DISTRIBUTIONS, compare, draw
-from hybridx.runtime import ONNX, Array, Session, load
+from hybridx.runtime import Array, Options, Session, load
 
 if TYPE_CHECKING:
     from torch import nn
@@ -75,7 +75,7 @@ def reproduce(session: Session, *, atol: float | None = None) -> VerifyReport:
         right="its self-test",
         batch=rows,
     )
-    proof = session.artifact.verification
+    proof = session.statement.verification
     batches = () if proof is not None and not proof.batches else (rows,)
     return VerifyReport(path, session.device, "its self-test", batches, worst, tolerance)
 
@@ -84,22 +84,22 @@ def verify(
     path: str | Path,
     *,
     against: nn.Module | None = None,
-    device: str = ONNX,
     atol: float | None = None,
+    **execution: Unpack[Options],
 ) -> VerifyReport:
     """Compare a file with the eager model, or, without one, with its own self-test.
 
     Args:
         path: of the file.
         against: the model it was exported from.
-        device: that runs the circuits.
         atol: tolerance; by default the one that the file states.
+        **execution: on what the file runs; see `hybridx.load`.
 
     Raises:
         MismatchError: they differ.
         NoSelfTestError: the file carries no self-test to take typical inputs from.
     """
-    session = load(path, device=device)
+    session = load(path, **execution)
     if against is None:
         return reproduce(session, atol=atol)
     from hybridx import capture
@@ -121,7 +121,7 @@ def verify(
         trials = choose_trials(examples, axes, batches)
         worst, compared = agree(session, examples, expected, trials, distribution, tolerance)
     tried = compared if batches else ()
-    return VerifyReport(str(path), device, "the eager model", tried, worst, tolerance)
+    return VerifyReport(str(path), session.device, "the eager model", tried, worst, tolerance)
 
 
 def choose_trials(
@@ -233,8 +233,8 @@ def _batches(session: Session, examples: Mapping[str, Array]) -> tuple[int, ...]
     axes = open_axes(session)
     if any(BATCH in named.values() for named in axes.values()):
         return VERIFIED_BATCHES
-    if session.artifact.verification is not None:
-        return session.artifact.verification.batches
+    if session.statement.verification is not None:
+        return session.statement.verification.batches
     return (_rows(session, examples),)
 
 
@@ -246,19 +246,19 @@ def _call(session: Session) -> Call:
     """
     from hybridx.capture import decode_call, plain_call
 
-    if session.artifact.call is None:
+    if session.statement.call is None:
         return plain_call(session.input_names)
     try:
-        return decode_call(session.artifact.call, session.input_names)
+        return decode_call(session.statement.call, session.input_names)
     except ValueError as error:
         problem = f"hybridx.call cannot be read: {error}"
         raise BrokenArtifactError(session.artifact.path, problem) from error
 
 
 def _self_test(session: Session) -> SelfTest:
-    if session.artifact.self_test is None:
+    if session.statement.self_test is None:
         raise NoSelfTestError(session.artifact.path)
-    return session.artifact.self_test
+    return session.statement.self_test
 
 
 def _rows(session: Session, arrays: Mapping[str, Array]) -> int:
@@ -272,16 +272,9 @@ def _rows(session: Session, arrays: Mapping[str, Array]) -> int:
     return next(iter(named or [len(array) for array in arrays.values() if array.ndim]), 1)
 
 
-def self_test(
-    path: str | Path,
-    *,
-    device: str = ONNX,
-    shots: int | None = None,
-    seed: int | None = None,
-    provider: str = "auto",
-) -> VerifyReport:
+def self_test(path: str | Path, **execution: Unpack[Options]) -> VerifyReport:
     """Load a file and run its self-test; arguments as `load`, errors as `reproduce`."""
-    return reproduce(load(path, device=device, shots=shots, seed=seed, provider=provider))
+    return reproduce(load(path, **execution))
 
 
 def verify_source(
@@ -289,8 +282,8 @@ def verify_source(
     *,
     against: str | None = None,
     checkpoint: str | Path | None = None,
-    device: str = ONNX,
     atol: float | None = None,
+    **execution: Unpack[Options],
 ) -> VerifyReport:
     """Compare a file with the model that a text names; see `verify`.
 
@@ -298,13 +291,13 @@ def verify_source(
         path: of the file.
         against: file.py:attribute, package.module:attribute or a config.toml.
         checkpoint: weights to load into that model first.
-        device: that runs the circuits.
         atol: tolerance.
+        **execution: on what the file runs; see `hybridx.load`.
     """
     if against is None:
-        return verify(path, device=device, atol=atol)
+        return verify(path, atol=atol, **execution)
     need("comparing with a model", "torch", "pennylane", "safetensors")
     from hybridx.sources import find_source
 
     model = find_source(against, None if checkpoint is None else Path(checkpoint)).model
-    return verify(path, against=model, device=device, atol=atol)
+    return verify(path, against=model, atol=atol, **execution)

@@ -1,5 +1,7 @@
 """The file: its contract, how it is put together, read and checked."""
 
+from hybridx.artifact.archive import TorchFormat, archive_entries
+from hybridx.artifact.bundle import MANIFEST, to_bundle
 from hybridx.artifact.contract import (
     BATCH,
     CIRCUIT_ATTRIBUTE,
@@ -7,7 +9,6 @@ from hybridx.artifact.contract import (
     DOMAIN_VERSION,
     FORMAT_VERSION,
     IR_VERSION,
-    KEY_STRATEGY,
     OPSET,
     OPSETS,
     PARAMETERS,
@@ -18,9 +19,19 @@ from hybridx.artifact.contract import (
 )
 from hybridx.artifact.functions import Compiled, circuit_function, function_name
 from hybridx.artifact.limits import check_file_size, check_model, expanded_size
-from hybridx.artifact.read import Artifact, decode_artifact, read_artifact
+from hybridx.artifact.read import (
+    Artifact,
+    Content,
+    OnnxArtifact,
+    TorchArtifact,
+    decode_artifact,
+    read_artifact,
+)
 from hybridx.artifact.seal import seal
 from hybridx.artifact.selftest import SelfTest
+from hybridx.artifact.signature import Signature, signature_of
+from hybridx.artifact.split import CircuitCall, Segment, Stage, split
+from hybridx.artifact.statement import Statement
 
 __all__ = [
     "BATCH",
@@ -29,15 +40,25 @@ __all__ = [
     "DOMAIN_VERSION",
     "FORMAT_VERSION",
     "IR_VERSION",
-    "KEY_STRATEGY",
+    "MANIFEST",
     "OPSET",
     "OPSETS",
     "PARAMETERS",
     "RESULTS",
     "Artifact",
+    "CircuitCall",
     "Compiled",
+    "Content",
+    "OnnxArtifact",
+    "Segment",
     "SelfTest",
+    "Signature",
+    "Stage",
+    "Statement",
+    "TorchArtifact",
+    "TorchFormat",
     "Verification",
+    "archive_entries",
     "check_file_size",
     "check_model",
     "circuit_function",
@@ -47,5 +68,8 @@ __all__ = [
     "is_circuit_node",
     "read_artifact",
     "seal",
+    "signature_of",
+    "split",
+    "to_bundle",
     "walk_nodes",
 ]

@@ -35,6 +35,12 @@ KEY_COLUMNS: Final = "hybridx.columns"
 KEY_CLASSES: Final = "hybridx.classes"
 KEY_CALL: Final = "hybridx.call"
 
+# In an archive of torch, which has no place of its own for them.
+KEY_INPUTS: Final = "hybridx.inputs"
+KEY_OUTPUTS: Final = "hybridx.outputs"
+KEY_CIRCUITS: Final = "hybridx.circuits"
+ARCHIVE_MEMBER: Final = "extra/hybridx.json"
+
 # Key of a function's metadata.
 KEY_STRATEGY: Final = "hybridx.strategy"
 

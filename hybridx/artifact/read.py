@@ -2,119 +2,172 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Literal, TypeAlias
 
-import msgspec
 import onnx
 from google.protobuf.message import DecodeError
 
+from hybridx.artifact.archive import TorchFormat, is_archive, open_archive
+from hybridx.artifact.bundle import MANIFEST, from_bundle
 from hybridx.artifact.contract import (
     CIRCUIT_ATTRIBUTE,
     DOMAIN,
-    FORMAT_VERSION,
     KEY_BODIES,
-    KEY_CALL,
-    KEY_CLASSES,
-    KEY_COLUMNS,
-    KEY_FORMAT,
-    KEY_SELF_TEST,
-    KEY_VERIFICATION,
-    KEY_VERSION,
-    Verification,
+    KEY_STRATEGY,
     is_circuit_node,
     walk_nodes,
 )
 from hybridx.artifact.functions import body_hash, function_name
 from hybridx.artifact.limits import check_file_size, check_model
-from hybridx.artifact.selftest import SelfTest, decode_self_test
+from hybridx.artifact.signature import Signature, signature_of
+from hybridx.artifact.statement import Statement, decode_entry, decode_statement
 from hybridx.circuit import Circuit, decode
-from hybridx.errors import (
-    BrokenArtifactError,
-    IllFormedCircuitError,
-    NewerFormatError,
-    NotOnnxError,
-)
+from hybridx.errors import BrokenArtifactError, ForeignFileError, IllFormedCircuitError
 from hybridx.storage import read_bytes
-
-_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, eq=False)
-class Artifact:
-    """A model file that keeps the contract.
+class _Common:
+    """What all model files have that keep the contract.
 
     Attributes:
         path: where it came from, for messages.
-        content: its bytes.
-        model: its protobuf.
-        circuits: by function name.
-        version: of the hybridx that wrote it.
-        verification: what was compared at export, if anything was.
-        self_test: a small input with its output, if there is one.
-        columns: names of the input's columns in a table; may be empty.
-        classes: names of the logits in order; may be empty.
-        call: how the inputs are arguments of `forward`; None if each is one, by position.
+        size: in bytes; of a bundle, of the model that its parts make.
+        statement: what it says of itself.
+        inputs: what it takes, in order.
+        outputs: names of what it gives, in order.
+        circuits: by name.
+        strategies: of the circuits that are compiled, the lowering that made their bodies.
     """
 
     path: str
+    size: int
+    statement: Statement
+    inputs: tuple[Signature, ...]
+    outputs: tuple[str, ...]
+    circuits: Mapping[str, Circuit]
+    strategies: Mapping[str, str]
+
+
+@dataclass(frozen=True, eq=False)
+class OnnxArtifact(_Common):
+    """An ONNX model, from one file or joined from the parts of a bundle.
+
+    Attributes:
+        format: how it is stored.
+        content: its bytes.
+        model: its protobuf.
+    """
+
+    format: Literal["onnx", "bundle"]
     content: bytes
     model: onnx.ModelProto
-    circuits: Mapping[str, Circuit]
-    version: str
-    verification: Verification | None
-    self_test: SelfTest | None
-    columns: tuple[str, ...]
-    classes: tuple[str, ...]
-    call: Mapping[str, Any] | None
+
+
+@dataclass(frozen=True, eq=False)
+class TorchArtifact(_Common):
+    """A program for torch, in which the circuits are compiled.
+
+    Attributes:
+        format: which of torch's formats it is.
+        content: its bytes.
+    """
+
+    format: TorchFormat
+    content: bytes
+
+
+Artifact: TypeAlias = OnnxArtifact | TorchArtifact
+
+Content: TypeAlias = bytes | Mapping[str, bytes]
+"""Of a file, or of the files of a bundle by name."""
 
 
 def read_artifact(path: Path) -> Artifact:
-    """Read a model file.
+    """Read a model file, or the folder of a bundle.
 
     Raises:
         FileMissingError: it cannot be read.
-        NotOnnxError: it is not an ONNX model.
+        ForeignFileError: hybridx did not write it.
         NewerFormatError: a later hybridx wrote it.
         BrokenArtifactError: it breaks the contract.
         TooLargeError: it is over a bound of docs/file-format.md.
     """
+    if (path / MANIFEST).is_file():
+        return _decode_bundle(_Folder(path).read, str(path))
     if path.is_file():
         check_file_size(path.stat().st_size)
     return decode_artifact(read_bytes(path), str(path))
 
 
-def decode_artifact(content: bytes, path: str) -> Artifact:
-    """Check the bytes of a model file; `path` is for messages. Raises as `read_artifact`."""
+def decode_artifact(content: Content, path: str) -> Artifact:
+    """Check the content of a model file; `path` is for messages. Raises as `read_artifact`."""
+    if not isinstance(content, bytes):
+        return _decode_bundle(content.__getitem__, path)
     check_file_size(len(content))
+    if is_archive(content):
+        return _decode_archive(content, path)
+    return _decode_onnx(content, path, "onnx")
+
+
+class _Folder:
+    """Reads the files of a folder as long as they are not too large together."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._size = 0
+
+    def read(self, name: str) -> bytes:
+        path = self._folder / name
+        if path.is_file():
+            self._size += path.stat().st_size
+            check_file_size(self._size)
+        return read_bytes(path)
+
+
+def _decode_bundle(read: Callable[[str], bytes], path: str) -> OnnxArtifact:
+    content = from_bundle(read, path)
+    check_file_size(len(content))
+    return _decode_onnx(content, path, "bundle")
+
+
+def _decode_archive(content: bytes, path: str) -> TorchArtifact:
+    archive = open_archive(content, path)
+    return TorchArtifact(
+        path=path,
+        size=len(content),
+        statement=decode_statement(archive.entries, path),
+        inputs=archive.inputs,
+        outputs=archive.outputs,
+        circuits={
+            name: _decode_circuit(name, text, path) for name, text in archive.circuits.items()
+        },
+        strategies=archive.strategies,
+        format=archive.format,
+        content=content,
+    )
+
+
+def _decode_onnx(content: bytes, path: str, format: Literal["onnx", "bundle"]) -> OnnxArtifact:
     model = _parse(content, path)
     check_model(model, path)
-    metadata = {entry.key: entry.value for entry in model.metadata_props}
-    if KEY_FORMAT not in metadata:
-        raise NotOnnxError(path, "hybridx did not write it: it has no hybridx.format")
-    found = _metadata(metadata, KEY_FORMAT, int, path)
-    if found is not None and found > FORMAT_VERSION:
-        raise NewerFormatError(path, found, FORMAT_VERSION)
-    _check_bodies(model, _metadata(metadata, KEY_BODIES, dict[str, str], path) or {}, path)
-    self_test = None
-    if KEY_SELF_TEST in metadata:
-        try:
-            self_test = decode_self_test(metadata[KEY_SELF_TEST])
-        except ValueError as error:
-            raise BrokenArtifactError(path, str(error)) from error
-    return Artifact(
+    entries = {entry.key: entry.value for entry in model.metadata_props}
+    statement = decode_statement(entries, path)
+    _check_bodies(model, decode_entry(entries, KEY_BODIES, dict[str, str], path) or {}, path)
+    return OnnxArtifact(
         path=path,
+        size=len(content),
+        statement=statement,
+        inputs=tuple(map(signature_of, model.graph.input)),
+        outputs=tuple(value.name for value in model.graph.output),
+        circuits=_circuits(model, path),
+        strategies={f.name: _strategy(f) for f in model.functions if f.domain == DOMAIN},
+        format=format,
         content=content,
         model=model,
-        circuits=_circuits(model, path),
-        version=metadata.get(KEY_VERSION, "unknown"),
-        verification=_metadata(metadata, KEY_VERIFICATION, Verification, path),
-        self_test=self_test,
-        columns=_metadata(metadata, KEY_COLUMNS, tuple[str, ...], path) or (),
-        classes=_metadata(metadata, KEY_CLASSES, tuple[str, ...], path) or (),
-        call=_metadata(metadata, KEY_CALL, dict[str, Any], path),
     )
 
 
@@ -122,10 +175,10 @@ def _parse(content: bytes, path: str) -> onnx.ModelProto:
     try:
         model = onnx.load_model_from_string(content)
     except DecodeError as error:
-        raise NotOnnxError(path, "its bytes are no ONNX protobuf") from error
+        raise ForeignFileError(path, "its bytes are no ONNX protobuf") from error
     # Empty or foreign bytes can parse as a model without anything in it.
     if not model.opset_import or not model.graph.node:
-        raise NotOnnxError(path, "it has no graph")
+        raise ForeignFileError(path, "it has no graph")
     return model
 
 
@@ -144,24 +197,24 @@ def _circuits(model: onnx.ModelProto, path: str) -> dict[str, Circuit]:
         if not is_circuit_node(node):
             continue
         name, text = node.op_type, _circuit_text(node)
-        try:
-            circuits[name] = decode(text)
-        except IllFormedCircuitError as error:
-            raise BrokenArtifactError(path, f"{name}: {error.faults}") from error
+        circuits[name] = _decode_circuit(name, text, path)
         if function_name(text, functions.get(name)) != name:
             raise BrokenArtifactError(path, f"the circuit of {name} is not the compiled one")
     return circuits
 
 
+def _decode_circuit(name: str, text: str, path: str) -> Circuit:
+    try:
+        return decode(text)
+    except IllFormedCircuitError as error:
+        raise BrokenArtifactError(path, f"{name}: {error.faults}") from error
+
+
+def _strategy(function: onnx.FunctionProto) -> str:
+    entries = {entry.key: entry.value for entry in function.metadata_props}
+    return str(entries.get(KEY_STRATEGY, "unknown"))
+
+
 def _circuit_text(node: onnx.NodeProto) -> str:
     texts = [a.s for a in node.attribute if a.name == CIRCUIT_ATTRIBUTE]
     return texts[0].decode(errors="replace") if texts else ""
-
-
-def _metadata(metadata: Mapping[str, str], key: str, kind: type[_T], path: str) -> _T | None:
-    if key not in metadata:
-        return None
-    try:
-        return msgspec.json.decode(metadata[key], type=kind)
-    except msgspec.MsgspecError as error:
-        raise BrokenArtifactError(path, f"{key} cannot be read: {error}") from error

@@ -57,7 +57,7 @@ def export(
             "axes of any length. Repeatable."
         ),
     ] = None,
-    format: Annotated[str, typer.Option(help="What to write: onnx.")] = "onnx",
+    format: Annotated[str, typer.Option(help="What to write: onnx or bundle.")] = "onnx",
     batch: Annotated[str, typer.Option(help="dynamic, none, or a number of rows.")] = "dynamic",
     dtype: Annotated[
         Optional[str],  # noqa: UP045
@@ -140,6 +140,19 @@ def run(
         overwrite=overwrite,
     )
     (output.as_json if json else output.predicted)(report)
+
+
+@app.command()
+def convert(
+    model: options.Model,
+    path: Annotated[Path, typer.Option("--output", "-o", help="The file or folder to write.")],
+    format: Annotated[str, typer.Option(help="onnx or bundle.")] = "bundle",
+    overwrite: options.Overwrite = False,
+    json: options.Json = False,
+) -> None:
+    """Write a model file in another format, without the model that it came from."""
+    report = api.convert(model, path, format=format, overwrite=overwrite)
+    (output.as_json if json else output.converted)(report)
 
 
 @app.command()

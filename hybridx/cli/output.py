@@ -16,6 +16,7 @@ from rich.text import Text
 
 from hybridx.api import (
     CircuitSummary,
+    Conversion,
     Evaluation,
     ExportReport,
     Inspection,
@@ -82,6 +83,14 @@ def exported(report: ExportReport) -> None:
     console.print(f"  {report.seconds:.1f} s")
 
 
+def converted(report: Conversion) -> None:
+    """Print what a conversion wrote."""
+    console = data()
+    console.print(f"[bold]{report.path}[/]  {report.format}, {size(report.size)}")
+    for name in report.files:
+        console.print(f"  {name}")
+
+
 def verified(report: VerifyReport) -> None:
     """Print a comparison that passed."""
     data().print(
@@ -137,8 +146,9 @@ def inspected(report: Inspection) -> None:
     """Print what a file says of itself."""
     console = data()
     console.print(
-        f"[bold]{report.path}[/]  {size(report.size)}, opset {report.opset}, "
-        f"written by hybridx {report.version}"
+        f"[bold]{report.path}[/]  {report.format}, {size(report.size)}, "
+        + (f"opset {report.opset}, " if report.opset is not None else "")
+        + f"written by hybridx {report.version}"
     )
     for summary in report.inputs:
         shape = ", ".join(map(str, summary.shape))
@@ -146,7 +156,8 @@ def inspected(report: Inspection) -> None:
     console.print(f"  output  {', '.join(report.outputs)}")
     _print_names(console, "columns", report.columns)
     _print_names(console, "classes", report.classes)
-    console.print(f"  nodes   {_counts(report.nodes)}")
+    if report.nodes:
+        console.print(f"  nodes   {_counts(report.nodes)}")
     for circuit in report.circuits:
         console.print(f"  circuit {_one_line(circuit)}")
         console.print(Text(indent(circuit.picture or circuit.text, "    "), style="dim"))
@@ -208,7 +219,9 @@ def size(count: int) -> str:
 
 def _one_line(circuit: CircuitSummary) -> str:
     shots = "" if circuit.shots is None else f", {circuit.shots} shots on devices"
-    body = f"{circuit.nodes} ONNX nodes ({circuit.strategy})" if circuit.nodes else "no body"
+    body = f"compiled ({circuit.strategy})" if circuit.strategy else "no body"
+    if circuit.nodes:
+        body = f"{circuit.nodes} ONNX nodes ({circuit.strategy})"
     return (
         f"{circuit.name}: {circuit.wires} wires, {circuit.gates} gates, "
         f"{circuit.parameters} parameters, {circuit.results} results, "

@@ -2,30 +2,35 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias, Unpack, assert_never
 
 import numpy as np
 from numpy.typing import NDArray
-from onnx import ModelProto, ValueInfoProto, helper, numpy_helper
 
-from hybridx.artifact import Artifact, is_circuit_node, read_artifact
-from hybridx.errors import InputDtypeError, InputNamesError, InputShapeError, NoBodyError
+from hybridx.artifact import (
+    Artifact,
+    OnnxArtifact,
+    Signature,
+    Stage,
+    TorchArtifact,
+    read_artifact,
+    split,
+)
+from hybridx.errors import (
+    CompiledInError,
+    InputDtypeError,
+    InputNamesError,
+    InputShapeError,
+    MissingExtraError,
+    NoBodyError,
+)
 from hybridx.runtime import devices, onnx
-from hybridx.runtime.split import Stage, split
+from hybridx.runtime.execution import Execution, Options
 
 Array: TypeAlias = NDArray[Any]
-
-
-@dataclass(frozen=True)
-class Signature:
-    """What an input takes: its name, its dtype, and a length or a name for each axis."""
-
-    name: str
-    dtype: np.dtype[Any]
-    shape: tuple[int | str, ...]
 
 
 class _Engine(Protocol):
@@ -37,6 +42,7 @@ class Session:
 
     Attributes:
         artifact: the file it came from.
+        statement: what that file says of itself.
         device: where circuits run: `onnx` or a PennyLane device.
         inputs: what each input takes.
         input_names: their names, in order.
@@ -45,11 +51,11 @@ class Session:
 
     def __init__(self, artifact: Artifact, device: str, engine: _Engine) -> None:
         self.artifact = artifact
+        self.statement = artifact.statement
         self.device = device
-        graph = artifact.model.graph
-        self.inputs = signatures(artifact.model)
+        self.inputs = artifact.inputs
         self.input_names = tuple(signature.name for signature in self.inputs)
-        self.output_names = tuple(value.name for value in graph.output)
+        self.output_names = artifact.outputs
         self._engine = engine
 
     def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
@@ -69,51 +75,52 @@ class Session:
         return self._engine.run(ready)
 
 
-def load(
-    path: str | Path,
-    *,
-    device: str = devices.ONNX,
-    shots: int | None = None,
-    seed: int | None = None,
-    provider: str = "auto",
-) -> Session:
+def load(path: str | Path, **execution: Unpack[Options]) -> Session:
     """Load a model file; `session.run({name: array})` gives `{name: array}`.
 
     Args:
-        path: a file that hybridx wrote.
-        device: `onnx`, or the name of a PennyLane device for the circuits.
-        shots: samples per circuit on that device; None for exact values.
-        seed: for a device that samples.
-        provider: of ONNX Runtime, for the classical parts.
+        path: a file that hybridx wrote, or the folder of a bundle.
+        **execution: on what it runs; see `Execution`.
 
     Raises:
         ArtifactError: the file cannot be read or breaks its contract.
-        NoBodyError: the file is for devices only, and `device` is `onnx`.
+        NoBodyError: the file is for devices only, and the device is `onnx`.
         DeviceError: there is no such device.
     """
-    devices.check_device_name(device)
-    artifact = read_artifact(Path(path))
-    return start_session(artifact, device=device, shots=shots, seed=seed, provider=provider)
+    devices.check_device_name(Execution(**execution).device)
+    return start_session(read_artifact(Path(path)), **execution)
 
 
-def start_session(
-    artifact: Artifact,
-    *,
-    device: str = devices.ONNX,
-    shots: int | None = None,
-    seed: int | None = None,
-    provider: str = "auto",
-) -> Session:
-    """Return a session on an artifact that was read already; arguments as `load`."""
-    if device == devices.ONNX:
-        _check_bodies(artifact)
-        engine: _Engine = _Whole(artifact, provider)
-    else:
-        engine = _Stitched(artifact, device, shots, seed, provider)
-    return Session(artifact, device, engine)
+def start_session(artifact: Artifact, **execution: Unpack[Options]) -> Session:
+    """Return a session on an artifact that was read already; arguments and errors as `load`."""
+    chosen = Execution(**execution)
+    return Session(artifact, chosen.device, _engine(artifact, chosen))
 
 
-def _check_bodies(artifact: Artifact) -> None:
+def _engine(artifact: Artifact, execution: Execution) -> _Engine:
+    match artifact:
+        case TorchArtifact():
+            return _torch_engine(artifact, execution)
+        case OnnxArtifact() if execution.device == devices.ONNX:
+            _check_bodies(artifact)
+            return _Whole(artifact, execution.provider)
+        case OnnxArtifact():
+            return _Stitched(artifact, execution)
+        case _:
+            assert_never(artifact)
+
+
+def _torch_engine(artifact: TorchArtifact, execution: Execution) -> _Engine:
+    if execution.device != devices.ONNX:
+        raise CompiledInError(artifact.path, artifact.format, execution.device)
+    if importlib.util.find_spec("torch") is None:
+        raise MissingExtraError(f"running a {artifact.format} file", "torch", "export")
+    from hybridx.runtime.torch import TorchEngine
+
+    return TorchEngine(artifact)
+
+
+def _check_bodies(artifact: OnnxArtifact) -> None:
     bodies = {function.name for function in artifact.model.functions}
     missing = sorted(artifact.circuits.keys() - bodies)
     if missing:
@@ -123,7 +130,7 @@ def _check_bodies(artifact: Artifact) -> None:
 class _Whole:
     """Everything in one ONNX Runtime session: circuits run as their compiled bodies."""
 
-    def __init__(self, artifact: Artifact, provider: str) -> None:
+    def __init__(self, artifact: OnnxArtifact, provider: str) -> None:
         self._session = onnx.start(artifact.content, artifact.path, provider)
         outputs = self._session.get_outputs()
         self._outputs = [output.name for output in outputs]
@@ -147,29 +154,21 @@ class _Whole:
 class _Stitched:
     """Classical segments in ONNX Runtime, circuits on a PennyLane device."""
 
-    def __init__(
-        self, artifact: Artifact, device: str, shots: int | None, seed: int | None, provider: str
-    ) -> None:
+    def __init__(self, artifact: OnnxArtifact, execution: Execution) -> None:
         self._circuits = artifact.circuits
-        self._outputs = [output.name for output in artifact.model.graph.output]
-        self._shots = shots
+        self._outputs = artifact.outputs
+        self._shots = execution.shots
         wires = max((circuit.wires for circuit in self._circuits.values()), default=1)
-        self._device = devices.make_device(device, wires, seed)
-        # A circuit without data takes its (empty) parameters from the file itself.
-        self._constants = {
-            weight.name: numpy_helper.to_array(weight)
-            for weight in artifact.model.graph.initializer
-            if weight.name in self._wanted(artifact.model)
-        }
+        self._device = devices.make_device(execution.device, wires, execution.seed)
         self._stages = [
-            (stage, _start_segment(stage, artifact.path, provider))
+            (stage, _start_segment(stage, artifact.path, execution.provider))
             for stage in split(artifact.model)
         ]
 
     def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         from hybridx.runtime.pennylane import execute
 
-        values: dict[str, Array] = self._constants | dict(inputs)
+        values: dict[str, Array] = dict(inputs)
         for stage, session in self._stages:
             if session is not None:
                 fed = {name: values[name] for name in stage.segment.inputs}
@@ -179,31 +178,13 @@ class _Stitched:
                 exact = execute(
                     self._circuits[call.function], parameters, self._device, self._shots
                 )
-                values[call.results] = exact.astype(parameters.dtype)
+                values[call.results] = exact.astype(call.dtype)
         return {name: values[name] for name in self._outputs}
-
-    def _wanted(self, model: ModelProto) -> set[str]:
-        parameters = {node.input[0] for node in model.graph.node if is_circuit_node(node)}
-        return parameters | set(self._outputs)
 
 
 def _start_segment(stage: Stage, path: str, provider: str) -> Any:
     content = stage.segment.content
     return onnx.start(content, path, provider) if content else None
-
-
-def signatures(model: ModelProto) -> tuple[Signature, ...]:
-    """Return what the inputs of a model take, in order."""
-    return tuple(_signature(value) for value in model.graph.input)
-
-
-def _signature(value: ValueInfoProto) -> Signature:
-    tensor = value.type.tensor_type
-    shape = tuple(
-        axis.dim_param if axis.HasField("dim_param") else int(axis.dim_value)
-        for axis in tensor.shape.dim
-    )
-    return Signature(value.name, helper.tensor_dtype_to_np_dtype(tensor.elem_type), shape)
 
 
 def _fit(array: Array, signature: Signature) -> Array:

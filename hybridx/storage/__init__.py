@@ -1,15 +1,23 @@
 """Files on disk: arrays and tables read and written, whole files put in place at once."""
 
 from hybridx.storage.arrays import read_arrays, write_arrays
-from hybridx.storage.files import check_writable, read_bytes, write_whole
+from hybridx.storage.files import (
+    check_folder_writable,
+    check_writable,
+    read_bytes,
+    write_folder,
+    write_whole,
+)
 from hybridx.storage.table import Table, read_table
 
 __all__ = [
     "Table",
+    "check_folder_writable",
     "check_writable",
     "read_arrays",
     "read_bytes",
     "read_table",
     "write_arrays",
+    "write_folder",
     "write_whole",
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 from hybridx.errors import FileMissingError, NotWritableError, OutputExistsError
@@ -61,6 +62,51 @@ def write_whole(path: Path, content: bytes, *, overwrite: bool) -> None:
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
+
+
+def check_folder_writable(path: Path, marker: str, *, overwrite: bool) -> None:
+    """Refuse an output folder early.
+
+    Args:
+        path: of the folder.
+        marker: a file in it that shows what may be replaced: no other folder is deleted.
+        overwrite: replace an existing folder that has the marker, or is empty.
+
+    Raises:
+        OutputExistsError: `path` exists and may not be replaced.
+        NotWritableError: it is no folder of that kind, or its parent cannot be written to.
+    """
+    if not path.is_dir():
+        if path.exists():
+            raise NotWritableError(str(path), "it is a file, and a folder is to be written")
+        check_writable(path, overwrite=overwrite)
+        return
+    if any(path.iterdir()):
+        if not (path / marker).is_file():
+            raise NotWritableError(str(path), f"it is a folder with other files, without {marker}")
+        if not overwrite:
+            raise OutputExistsError(str(path))
+    check_writable(path.with_name(f".{path.name}"), overwrite=True)
+
+
+def write_folder(path: Path, files: Mapping[str, bytes], marker: str, *, overwrite: bool) -> None:
+    """Write a folder of files so that `path` either holds all of them or is as it was.
+
+    Raises as `check_folder_writable`.
+    """
+    check_folder_writable(path, marker, overwrite=overwrite)
+    try:
+        with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as place:
+            new, old = Path(place) / "new", Path(place) / "old"
+            new.mkdir()
+            for name, content in files.items():
+                (new / name).write_bytes(content)
+            # A folder cannot be replaced by one call: the old one leaves first.
+            if path.exists():
+                path.rename(old)
+            new.rename(path)
+    except OSError as error:
+        raise NotWritableError(str(path), error.strerror or str(error)) from error
 
 
 def _umask() -> int:

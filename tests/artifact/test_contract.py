@@ -18,8 +18,8 @@ from hybridx.circuit import decode
 from hybridx.errors import (
     BrokenArtifactError,
     FileMissingError,
+    ForeignFileError,
     NewerFormatError,
-    NotOnnxError,
 )
 from tests.artifact import twice
 
@@ -120,10 +120,10 @@ def test_another_process_writes_the_same_bytes(path, tmp_path):
 
 def test_reading_gives_back_what_was_written(path):
     artifact = read_artifact(path)
-    assert artifact.version == hybridx.__version__
+    assert artifact.statement.version == hybridx.__version__
     assert set(artifact.circuits) == {function.name for function in artifact.model.functions}
-    assert artifact.verification.worst <= artifact.verification.tolerance
-    assert set(artifact.self_test.outputs) == {"output_0", "output_1"}
+    assert artifact.statement.verification.worst <= artifact.statement.verification.tolerance
+    assert set(artifact.statement.self_test.outputs) == {"output_0", "output_1"}
 
 
 def edit(key, change):
@@ -239,14 +239,14 @@ def test_a_newer_format_is_refused_with_both_numbers(model):
 def test_a_truncated_file_is_refused(kept, path):
     content = path.read_bytes()
     length = int(kept * len(content)) if isinstance(kept, float) else kept
-    with pytest.raises((NotOnnxError, BrokenArtifactError)) as caught:
+    with pytest.raises((ForeignFileError, BrokenArtifactError)) as caught:
         decode_artifact(content[:length], "a.onnx")
     assert caught.value.path == "a.onnx"
 
 
 def test_onnx_of_somebody_else_is_refused(model):
     del model.metadata_props[:]
-    with pytest.raises(NotOnnxError):
+    with pytest.raises(ForeignFileError):
         decode_artifact(model.SerializeToString(), "a.onnx")
 
 

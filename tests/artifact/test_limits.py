@@ -22,8 +22,8 @@ from hybridx.circuit import decode, encode, parse
 from hybridx.circuit import limits as circuit_bounds
 from hybridx.errors import (
     BrokenArtifactError,
+    ForeignFileError,
     IllFormedCircuitError,
-    NotOnnxError,
     TooLargeError,
 )
 from tests import sample_models
@@ -219,7 +219,7 @@ def test_a_long_file_is_refused():
 
 
 def test_a_short_chain_is_only_foreign():
-    with pytest.raises(NotOnnxError, match=r"hybridx\.format"):
+    with pytest.raises(ForeignFileError, match=r"hybridx\.format"):
         decode_artifact(chain(3).SerializeToString(), "a.onnx")
 
 

@@ -15,6 +15,7 @@ from hybridx.artifact import (
     PARAMETERS,
     RESULTS,
     Compiled,
+    Statement,
     circuit_function,
     decode_artifact,
     seal,
@@ -68,7 +69,7 @@ def build(nodes, outputs, weights=()):
     model = helper.make_model(
         graph, functions=list(functions.values()), opset_imports=opsets, ir_version=IR_VERSION
     )
-    content = seal(model, version="0", verification=None, self_test=None)
+    content = seal(model, Statement("0"))
     return decode_artifact(content, "hand-made.onnx")
 
 

@@ -1,4 +1,4 @@
-"""A model cut at its circuits: classical segments for ONNX Runtime, circuits in between.
+"""A model cut at its circuits: classical segments, circuits in between.
 
 A node's level is the largest number of circuits on a path that leads to it. All classical nodes
 of level k are one segment; the circuits that stand between levels k and k+1 run after it.
@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
 import onnx
 from onnx import helper
 
-from hybridx.artifact import DOMAIN, is_circuit_node
+from hybridx.artifact.contract import DOMAIN, is_circuit_node
+from hybridx.artifact.signature import signature_of
 
 
 @dataclass(frozen=True)
@@ -32,11 +35,12 @@ class Segment:
 
 @dataclass(frozen=True)
 class CircuitCall:
-    """One circuit node: which function, from which value, to which value."""
+    """One circuit node: which function, from which value, to which value, of which dtype."""
 
     function: str
     parameters: str
     results: str
+    dtype: np.dtype[Any]
 
 
 @dataclass(frozen=True)
@@ -49,7 +53,7 @@ class Stage:
 
 def split(model: onnx.ModelProto) -> tuple[Stage, ...]:
     """Cut a model at its circuit nodes."""
-    typed = onnx.shape_inference.infer_shapes(model)
+    typed = _with_constants_as_nodes(onnx.shape_inference.infer_shapes(model))
     graph = typed.graph
     levels = _levels(graph)
     types = {v.name: v for v in (*graph.input, *graph.output, *graph.value_info)}
@@ -62,12 +66,37 @@ def split(model: onnx.ModelProto) -> tuple[Stage, ...]:
         wanted |= {name for node in here if is_circuit_node(node) for name in node.input}
         wanted |= {value.name for value in graph.output}
         circuits = tuple(
-            CircuitCall(node.op_type, node.input[0], node.output[0])
+            CircuitCall(
+                node.op_type,
+                node.input[0],
+                node.output[0],
+                signature_of(types[node.input[0]]).dtype,
+            )
             for node in here
             if is_circuit_node(node)
         )
         stages.append(Stage(_segment(typed, classical, wanted, types), circuits))
     return tuple(stages)
+
+
+def _with_constants_as_nodes(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Make every weight that a circuit takes the result of a node, so that a segment gives it.
+
+    A circuit without data has such (empty) parameters.
+    """
+    graph = model.graph
+    taken = {node.input[0] for node in graph.node if is_circuit_node(node)}
+    known = {value.name for value in graph.value_info}
+    copies = []
+    for weight in graph.initializer:
+        if weight.name in taken:
+            value = helper.make_tensor_value_info(weight.name, weight.data_type, weight.dims)
+            graph.value_info.extend([] if weight.name in known else [value])
+            copies.append(helper.make_node("Identity", [f"{weight.name}/value"], [weight.name]))
+            weight.name = f"{weight.name}/value"
+    for node in reversed(copies):
+        graph.node.insert(0, node)
+    return model
 
 
 def _levels(graph: onnx.GraphProto) -> list[int]:

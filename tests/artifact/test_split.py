@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from hybridx.artifact import split
 from hybridx.circuit import parse, simulate
 from hybridx.runtime import start_session
-from hybridx.runtime.split import split
 from tests.runtime.models import FIXED, GRAPHS, MIX, TURN
 
 # One side computes circuits in float32, the other in complex128: up to three circuits of a dozen

@@ -1,0 +1,71 @@
+"""A model file written in another format, without the model that it came from."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from onnx import ModelProto
+
+from hybridx.api.formats import check_target, write_model
+from hybridx.api.options import check_choice
+from hybridx.artifact import Content, OnnxArtifact, decode_artifact, read_artifact, to_bundle
+from hybridx.errors import NoConversionError
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """A model file in another format.
+
+    Attributes:
+        path: of the new file or folder.
+        format: of it.
+        source: the file that it was made from.
+        files: names of the files in a bundle; none for a single file.
+        size: in bytes.
+        seconds: the conversion took.
+    """
+
+    path: str
+    format: str
+    source: str
+    files: tuple[str, ...]
+    size: int
+    seconds: float
+
+
+def convert(
+    source: str | Path, path: str | Path, *, format: str, overwrite: bool = False
+) -> Conversion:
+    """Write a model file in another format; the self-test and the proof are kept.
+
+    Args:
+        source: an ONNX file or the folder of a bundle.
+        path: of the new file or folder.
+        format: onnx or bundle.
+        overwrite: replace what is there.
+
+    Raises:
+        ArtifactError: the source cannot be read, or the target not written.
+        NoConversionError: the source is compiled for torch.
+    """
+    started = time.perf_counter()
+    check_target(Path(path), format, overwrite=overwrite)
+    check_choice("format", format, ("onnx", "bundle"))
+    artifact = read_artifact(Path(source))
+    if not isinstance(artifact, OnnxArtifact):
+        raise NoConversionError(artifact.path, artifact.format)
+    content: Content = artifact.content
+    if format == "bundle":
+        content = to_bundle(ModelProto.FromString(content))
+    checked = decode_artifact(content, str(path))
+    write_model(Path(path), content, overwrite=overwrite)
+    return Conversion(
+        path=str(path),
+        format=format,
+        source=str(source),
+        files=() if isinstance(content, bytes) else tuple(sorted(content)),
+        size=checked.size,
+        seconds=time.perf_counter() - started,
+    )

@@ -1,0 +1,119 @@
+"""The zip archives of torch, read without torch: what format they are and what they say.
+
+hybridx adds one member to such an archive, a JSON object of the texts that an ONNX file has in
+its metadata, and of three more: the inputs, the outputs and the circuits.
+"""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, Literal, TypeAlias
+
+import msgspec
+
+from hybridx.artifact.contract import (
+    ARCHIVE_MEMBER,
+    KEY_CIRCUITS,
+    KEY_INPUTS,
+    KEY_OUTPUTS,
+    KEY_STRATEGY,
+    MAX_FILE_BYTES,
+)
+from hybridx.artifact.functions import Compiled, function_name
+from hybridx.artifact.signature import Declared, Signature, declare, read_declared
+from hybridx.artifact.statement import Statement, decode_entry, encode_entry
+from hybridx.errors import BrokenArtifactError, ForeignFileError, TooLargeError
+
+TorchFormat: TypeAlias = Literal["torchscript", "pt2"]
+
+_MAGIC: Final = b"PK\x03\x04"
+
+
+@dataclass(frozen=True)
+class Archive:
+    """What an archive says.
+
+    Attributes:
+        format: which of torch's formats it is.
+        entries: all texts of hybridx by key.
+        inputs: of the program, in order.
+        outputs: names of what it returns, in order.
+        circuits: JSON texts by name.
+        strategies: the lowerings that compiled them, by name.
+    """
+
+    format: TorchFormat
+    entries: Mapping[str, str]
+    inputs: tuple[Signature, ...]
+    outputs: tuple[str, ...]
+    circuits: Mapping[str, str]
+    strategies: Mapping[str, str]
+
+
+def archive_entries(
+    statement: Statement,
+    inputs: Sequence[Signature],
+    outputs: Sequence[str],
+    compiled: Sequence[Compiled],
+) -> dict[str, str]:
+    """Return the texts that hybridx puts into an archive, by key.
+
+    Args:
+        statement: what the file says of itself.
+        inputs: of the program, in order.
+        outputs: names of what it returns, in order.
+        compiled: its circuits.
+    """
+    named = {function_name(one.circuit, None): one for one in compiled}
+    return statement.encode() | {
+        KEY_INPUTS: encode_entry([declare(one) for one in inputs]),
+        KEY_OUTPUTS: encode_entry(list(outputs)),
+        KEY_CIRCUITS: encode_entry({name: one.circuit for name, one in named.items()}),
+        KEY_STRATEGY: encode_entry({name: one.strategy for name, one in named.items()}),
+    }
+
+
+def is_archive(content: bytes) -> bool:
+    """True if the bytes begin as a zip archive does."""
+    return content.startswith(_MAGIC)
+
+
+def open_archive(content: bytes, path: str) -> Archive:
+    """Read what an archive says; `path` is for messages.
+
+    Raises:
+        ForeignFileError: it is no archive of torch, or hybridx did not write it.
+        BrokenArtifactError: what it says cannot be read.
+        TooLargeError: its members are over the bound of a file.
+    """
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            total = sum(member.file_size for member in archive.infolist())
+            if total > MAX_FILE_BYTES:
+                raise TooLargeError(
+                    "the archive unpacked", f"{total} bytes", f"{MAX_FILE_BYTES} bytes"
+                )
+            members = {name.partition("/")[2]: name for name in archive.namelist()}
+            if ARCHIVE_MEMBER not in members:
+                raise ForeignFileError(
+                    path, f"hybridx did not write it: it has no {ARCHIVE_MEMBER}"
+                )
+            text = archive.read(members[ARCHIVE_MEMBER])
+    except (zipfile.BadZipFile, NotImplementedError, EOFError, ValueError) as error:
+        raise ForeignFileError(path, f"it is no sound zip archive: {error}") from error
+    try:
+        entries = msgspec.json.decode(text, type=dict[str, str])
+    except msgspec.MsgspecError as error:
+        raise BrokenArtifactError(path, f"{ARCHIVE_MEMBER} cannot be read: {error}") from error
+    values = decode_entry(entries, KEY_INPUTS, tuple[Declared, ...], path) or ()
+    return Archive(
+        format="pt2" if "archive_format" in members else "torchscript",
+        entries=entries,
+        inputs=tuple(read_declared(value, path) for value in values),
+        outputs=decode_entry(entries, KEY_OUTPUTS, tuple[str, ...], path) or (),
+        circuits=decode_entry(entries, KEY_CIRCUITS, dict[str, str], path) or {},
+        strategies=decode_entry(entries, KEY_STRATEGY, dict[str, str], path) or {},
+    )

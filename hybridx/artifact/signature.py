@@ -1,0 +1,68 @@
+"""What the inputs and outputs of a model are: names, dtypes and shapes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import msgspec
+import numpy as np
+import onnx
+from onnx import helper
+
+from hybridx.errors import BrokenArtifactError
+
+_DTYPES: Final = (
+    *("float16", "float32", "float64"),
+    *("int8", "int16", "int32", "int64", "uint8", "bool"),
+)
+
+
+@dataclass(frozen=True)
+class Signature:
+    """A value of a model: its name, its dtype, and a length or a name for each axis."""
+
+    name: str
+    dtype: np.dtype[Any]
+    shape: tuple[int | str, ...]
+
+
+def signature_of(value: onnx.ValueInfoProto) -> Signature:
+    """Return what ONNX says of a value; an axis without a length or a name is called `?`."""
+    tensor = value.type.tensor_type
+    shape = tuple(
+        int(axis.dim_value) if axis.HasField("dim_value") else axis.dim_param or "?"
+        for axis in tensor.shape.dim
+    )
+    return Signature(value.name, helper.tensor_dtype_to_np_dtype(tensor.elem_type), shape)
+
+
+def value_of(signature: Signature) -> onnx.ValueInfoProto:
+    """Return a value as ONNX declares it, the inverse of `signature_of`."""
+    element = helper.np_dtype_to_tensor_dtype(signature.dtype)
+    return helper.make_tensor_value_info(signature.name, element, signature.shape)
+
+
+class Declared(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A signature in JSON."""
+
+    name: str
+    dtype: str
+    shape: tuple[int | str, ...]
+
+
+def declare(signature: Signature) -> Declared:
+    """Return a signature as it is written."""
+    return Declared(signature.name, signature.dtype.name, signature.shape)
+
+
+def read_declared(declared: Declared, path: str) -> Signature:
+    """Return a signature as it was written; `path` is for messages.
+
+    Raises:
+        BrokenArtifactError: it is none of a tensor.
+    """
+    lengths = [length for length in declared.shape if isinstance(length, int)]
+    if declared.dtype not in _DTYPES or any(length < 0 for length in lengths):
+        raise BrokenArtifactError(path, f"its value {declared.name} is no tensor")
+    return Signature(declared.name, np.dtype(declared.dtype), declared.shape)

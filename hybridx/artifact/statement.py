@@ -1,0 +1,113 @@
+"""What a file says of itself besides its graph: by whom, what was verified, its self-test.
+
+Every format carries the same entries, texts by key: an ONNX file in its metadata, an archive of
+torch in one extra member, a bundle in its manifest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import msgspec
+
+from hybridx.artifact.contract import (
+    FORMAT_VERSION,
+    KEY_CALL,
+    KEY_CLASSES,
+    KEY_COLUMNS,
+    KEY_FORMAT,
+    KEY_SELF_TEST,
+    KEY_VERIFICATION,
+    KEY_VERSION,
+    Verification,
+)
+from hybridx.artifact.selftest import SelfTest, decode_self_test
+from hybridx.errors import BrokenArtifactError, ForeignFileError, NewerFormatError
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, eq=False)
+class Statement:
+    """What a file says of itself.
+
+    Attributes:
+        version: of the hybridx that wrote it.
+        verification: what was compared at export, if anything was.
+        self_test: a small input with its output, if there is one.
+        columns: names of the input's columns in a table; may be empty.
+        classes: names of the logits in order; may be empty.
+        call: how the inputs are arguments of `forward`; None if each is one, by position.
+    """
+
+    version: str
+    verification: Verification | None = None
+    self_test: SelfTest | None = None
+    columns: tuple[str, ...] = ()
+    classes: tuple[str, ...] = ()
+    call: Mapping[str, Any] | None = None
+
+    def encode(self) -> dict[str, str]:
+        """Return the entries, texts by key."""
+        entries = {KEY_FORMAT: str(FORMAT_VERSION), KEY_VERSION: self.version}
+        if self.verification is not None:
+            entries[KEY_VERIFICATION] = encode_entry(self.verification)
+        if self.self_test is not None:
+            entries[KEY_SELF_TEST] = self.self_test.encode()
+        if self.columns:
+            entries[KEY_COLUMNS] = encode_entry(self.columns)
+        if self.classes:
+            entries[KEY_CLASSES] = encode_entry(self.classes)
+        if self.call is not None:
+            entries[KEY_CALL] = encode_entry(self.call)
+        return entries
+
+
+def decode_statement(entries: Mapping[str, str], path: str) -> Statement:
+    """Read a statement back; `path` is for messages.
+
+    Raises:
+        ForeignFileError: hybridx did not write the file.
+        NewerFormatError: a later hybridx wrote it.
+        BrokenArtifactError: an entry cannot be read.
+    """
+    if KEY_FORMAT not in entries:
+        raise ForeignFileError(path, "hybridx did not write it: it has no hybridx.format")
+    found = decode_entry(entries, KEY_FORMAT, int, path)
+    if found is not None and found > FORMAT_VERSION:
+        raise NewerFormatError(path, found, FORMAT_VERSION)
+    self_test = None
+    if KEY_SELF_TEST in entries:
+        try:
+            self_test = decode_self_test(entries[KEY_SELF_TEST])
+        except ValueError as error:
+            raise BrokenArtifactError(path, str(error)) from error
+    return Statement(
+        version=entries.get(KEY_VERSION, "unknown"),
+        verification=decode_entry(entries, KEY_VERIFICATION, Verification, path),
+        self_test=self_test,
+        columns=decode_entry(entries, KEY_COLUMNS, tuple[str, ...], path) or (),
+        classes=decode_entry(entries, KEY_CLASSES, tuple[str, ...], path) or (),
+        call=decode_entry(entries, KEY_CALL, dict[str, Any], path),
+    )
+
+
+def encode_entry(value: object) -> str:
+    """Return the text of an entry: JSON, its keys in order."""
+    return msgspec.json.encode(value, order="sorted").decode()
+
+
+def decode_entry(entries: Mapping[str, str], key: str, kind: type[_T], path: str) -> _T | None:
+    """Return the value of an entry, or None if there is none.
+
+    Raises:
+        BrokenArtifactError: its text is no JSON of that type.
+    """
+    if key not in entries:
+        return None
+    try:
+        return msgspec.json.decode(entries[key], type=kind)
+    except msgspec.MsgspecError as error:
+        raise BrokenArtifactError(path, f"{key} cannot be read: {error}") from error
