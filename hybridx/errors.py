@@ -353,6 +353,19 @@ class NoQubitsError(CaptureError):
     kind: str
 
 
+@dataclass(eq=False)
+class RemovedIdiomError(CaptureError):
+    """A model uses what PennyLane has removed."""
+
+    code = "HX114"
+    summary = "{idiom} was removed from PennyLane {since}: {reason}"
+    remedy = "write {instead}"
+    idiom: str
+    since: str
+    reason: str
+    instead: str
+
+
 # --- lowering ------------------------------------------------------------------------------------
 
 

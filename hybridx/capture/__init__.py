@@ -6,6 +6,7 @@ from hybridx.capture.example import EXAMPLE_ROWS, Axes, Example, prepare_example
 from hybridx.capture.module import Capture, capture
 from hybridx.capture.opaque import CIRCUIT_OP
 from hybridx.capture.precision import as_dtype, choose_dtype, in_eval_mode
+from hybridx.capture.removed import removed_idiom
 from hybridx.capture.trace import BATCH, first_line, quiet
 
 __all__ = [
@@ -28,4 +29,5 @@ __all__ = [
     "plain_call",
     "prepare_example",
     "quiet",
+    "removed_idiom",
 ]

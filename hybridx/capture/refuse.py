@@ -8,6 +8,7 @@ from torch import nn
 from torch.fx.experimental.symbolic_shapes import GuardOnDataDependentSymNode
 
 from hybridx.capture.places import place_of
+from hybridx.capture.removed import removed_idiom
 from hybridx.errors import (
     CaptureError,
     DataBranchError,
@@ -47,6 +48,9 @@ def refuse_unseeded(tape: Any, layer: str) -> None:
 
 def untraceable(model: nn.Module, error: Exception) -> CaptureError:
     """Return the error that says why torch.export cannot follow a model."""
+    removed = removed_idiom(error)
+    if removed is not None:
+        return removed
     place = place_of(model, error)
     cause: BaseException | None = error
     while cause is not None:

@@ -28,6 +28,7 @@ from hybridx.capture.eager import eagerly
 from hybridx.capture.matrices import MATRIX_DECOMPOSITIONS
 from hybridx.capture.qnode import Recording, recorded, rehearsed
 from hybridx.capture.refuse import untraceable
+from hybridx.capture.removed import removed_idiom
 from hybridx.capture.rows import NoRowRule, RowInterpreter, Rows
 from hybridx.capture.siblings import UnlikeCalls, join_calls
 from hybridx.capture.wide import DECOMPOSITIONS
@@ -91,7 +92,8 @@ def rehearse(flat: Flat, args: Sequence[Tensor]) -> Rehearsal:
     """Run the eager model once.
 
     Raises:
-        ExampleRejectedError: it raises.
+        RemovedIdiomError: it uses what PennyLane has removed.
+        ExampleRejectedError: it raises anything else.
     """
     try:
         with eagerly():
@@ -103,6 +105,8 @@ def rehearse(flat: Flat, args: Sequence[Tensor]) -> Rehearsal:
         raise
     except Exception as error:
         # The model is the user's own code and may raise anything.
+        if removed := removed_idiom(error):
+            raise removed from error
         shapes = ", ".join(str(tuple(arg.shape)) for arg in args)
         reason = f"{type(error).__name__}: {first_line(error)}"
         raise ExampleRejectedError(shapes, reason) from error

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from hybridx.capture import removed_idiom
 from hybridx.errors import (
     CheckpointError,
     FactoryFailedError,
@@ -47,6 +48,7 @@ def find_source(text: str, checkpoint: Path | None = None) -> Source:
 
     Raises:
         UsageError: the source leads to no module.
+        RemovedIdiomError: it uses what PennyLane has removed.
         CheckpointError: the checkpoint belongs to another model.
         FileMissingError: a file cannot be read.
     """
@@ -87,6 +89,8 @@ def _import(place: str, source: str) -> ModuleType:
         raise SourceNotFoundError(source, error.strerror or str(error)) from error
     except Exception as error:
         # The user's module may raise anything while it is imported.
+        if removed := removed_idiom(error):
+            raise removed from error
         raise SourceNotFoundError(source, f"{type(error).__name__}: {error}") from error
 
 
@@ -120,6 +124,8 @@ def _make(found: Any, source: str) -> nn.Module:
             made = found()
         except Exception as error:
             # A factory is the user's code and may raise anything.
+            if removed := removed_idiom(error):
+                raise removed from error
             raise FactoryFailedError(source, f"{type(error).__name__}: {error}") from error
     if not isinstance(made, nn.Module):
         raise NotAModuleError(source, type(made).__name__)

@@ -70,6 +70,12 @@ CASES = {
         "HX010",
         ["no.such.module", "No module named 'no'"],
     ),
+    "an idiom of an earlier PennyLane": (
+        write("old.py", b"from pennylane import QubitStateVector\n"),
+        ("old.py:model", *SHAPE),
+        "HX114",
+        ["qml.QubitStateVector", "release 0.40", "qml.StatePrep"],
+    ),
     "no colon": (nothing, ("user_model.py", *SHAPE), "HX010", ["user_model.py", "colon"]),
     "no such attribute": (
         nothing,
