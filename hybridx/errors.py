@@ -669,6 +669,32 @@ class MismatchError(ParityError):
 
 
 @dataclass(eq=False)
+class InconsistentResultError(ParityError):
+    """A sampled result is farther from the exact value than chance explains."""
+
+    code = "HX603"
+    summary = (
+        "device {device!r} gives {measured:.4g} for result {result} of {circuit} in row {row}, "
+        "and {exact:.4g} is exact: with {shots} shots chance explains that with probability "
+        "{p_value:.2g} (corrected for {tests} results), less than {significance:g}"
+    )
+    remedy = (
+        "the device is noisy, or wrong; a smaller --significance asks for stronger evidence, and "
+        "--device default.qubit with the same shots shows what chance alone does"
+    )
+    device: str
+    circuit: str
+    result: int
+    row: int
+    measured: float
+    exact: float
+    shots: int
+    p_value: float
+    tests: int
+    significance: float
+
+
+@dataclass(eq=False)
 class NoFiniteInputError(ParityError):
     """No drawn input gives the eager model finite outputs."""
 

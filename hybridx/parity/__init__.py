@@ -6,5 +6,15 @@ everything else here works without torch.
 
 from hybridx.parity.compare import TOLERANCE, compare
 from hybridx.parity.draw import DISTRIBUTIONS, draw
+from hybridx.parity.statistics import SIGNIFICANCE, Consistency, Sample, check_consistent
 
-__all__ = ["DISTRIBUTIONS", "TOLERANCE", "compare", "draw"]
+__all__ = [
+    "DISTRIBUTIONS",
+    "SIGNIFICANCE",
+    "TOLERANCE",
+    "Consistency",
+    "Sample",
+    "check_consistent",
+    "compare",
+    "draw",
+]

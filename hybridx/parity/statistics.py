@@ -1,0 +1,216 @@
+"""Whether sampled results are consistent with exact ones, at a stated significance.
+
+A result with shots is never equal to the exact value, and a tolerance that is wide enough for
+chance hides small errors. So each result is tested against the distribution that it has if the
+device is right, and the smallest p-value counts, multiplied by the number of tests (Bonferroni):
+a right device is refused with probability `significance` at most, however many results there are.
+
+The tests hold at any number of shots:
+
+* a probability p is counted k times in N shots, k ~ Binomial(N, p);
+* so is the outcome +1 of one Pauli word, with p = (1 + mean) / 2, and the variance of one is a
+  function of the same count;
+* a sum of words is a mean of N bounded numbers, however a device groups the words; by Bernstein's
+  inequality P(|d| >= t) <= 2 exp(-N t^2 / (2 s^2 + 2 r t / 3)) with s the largest standard
+  deviation that the words can have together, and r the farthest from the mean that they can be.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+from msgspec.structs import replace
+from numpy.typing import NDArray
+
+from hybridx.circuit import (
+    Circuit,
+    Expectation,
+    Measurement,
+    PauliTerm,
+    Probabilities,
+    Variance,
+    result_layout,
+)
+from hybridx.errors import InconsistentResultError
+from hybridx.lowering import choose, run
+from hybridx.passes import run_passes
+
+Array: TypeAlias = NDArray[np.float64]
+
+SIGNIFICANCE = 0.01
+"""How often a right device is refused, at most."""
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """What a device gave for one circuit.
+
+    Attributes:
+        name: of the circuit, for messages.
+        circuit: what was run.
+        parameters: shape `(batch, P)`.
+        results: shape `(batch, M)`.
+        shots: of each result.
+    """
+
+    name: str
+    circuit: Circuit
+    parameters: NDArray[np.floating[Any]]
+    results: Array
+    shots: int
+
+
+@dataclass(frozen=True)
+class Consistency:
+    """Sampled results that chance explains.
+
+    Attributes:
+        tests: how many results were tested.
+        untested: how many have no test: variances of sums of Pauli words.
+        p_value: the smallest of all, multiplied by the number of tests, at most 1.
+        significance: what it had to exceed.
+    """
+
+    tests: int
+    untested: int
+    p_value: float
+    significance: float
+
+
+def check_consistent(samples: Sequence[Sample], *, significance: float, device: str) -> Consistency:
+    """Test every sampled result against its exact distribution.
+
+    Args:
+        samples: of one run of a model; each circuit is judged at the parameters it really got.
+        significance: probability with which a right device may be refused.
+        device: for the message.
+
+    Raises:
+        InconsistentResultError: a result is too far from its exact value for chance.
+    """
+    judged = [(sample, *p_values(sample)) for sample in samples]
+    tests = sum(int(np.isfinite(p).sum()) for _, p, _ in judged)
+    untested = sum(int(np.isnan(p).sum()) for _, p, _ in judged)
+    smallest = 1.0
+    for sample, p, exact in judged:
+        if not np.isfinite(p).any():
+            continue
+        row, column = np.unravel_index(np.nanargmin(p), p.shape)
+        corrected = min(1.0, float(p[row, column]) * tests)
+        if corrected <= significance:
+            raise InconsistentResultError(
+                device,
+                sample.name,
+                int(column),
+                int(row),
+                float(sample.results[row, column]),
+                float(exact[row, column]),
+                sample.shots,
+                corrected,
+                tests,
+                significance,
+            )
+        smallest = min(smallest, corrected)
+    return Consistency(tests, untested, smallest, significance)
+
+
+def p_values(sample: Sample) -> tuple[Array, Array]:
+    """Return the two-sided p-value of each result, and its exact value.
+
+    Returns:
+        Two arrays of shape `(batch, M)`; a p-value is NaN where there is no test.
+    """
+    circuit = sample.circuit
+    measured = np.asarray(sample.results, dtype=np.float64)
+    means = _means(circuit, np.asarray(sample.parameters, dtype=np.float64))
+    p, exact = np.full(measured.shape, np.nan), np.full(measured.shape, np.nan)
+    for measurement, place in zip(circuit.measurements, result_layout(circuit), strict=True):
+        columns = slice(place.offset, place.offset + place.width)
+        found = measured[:, columns]
+        match measurement:
+            case Probabilities():
+                exact[:, columns] = next(means)
+                p[:, columns] = _binomial(found, exact[:, columns], sample.shots)
+            case Expectation(terms):
+                words = next(means)
+                exact[:, columns] = words @ _coefficients(terms)[:, None]
+                p[:, columns] = _expectation(found, words, _coefficients(terms), sample.shots)
+            case Variance((PauliTerm(coefficient),)):
+                word = next(means)
+                exact[:, columns] = coefficient**2 * (1 - word**2)
+                p[:, columns] = _variance(found / coefficient**2, word, sample.shots)
+            case _:
+                pass
+    return p, exact
+
+
+def _means(circuit: Circuit, parameters: Array) -> Iterator[Array]:
+    """Yield, of each measurement that has a test, its probabilities or the means of its words."""
+    parts: list[tuple[Measurement, ...]] = []
+    for measurement in circuit.measurements:
+        match measurement:
+            case Probabilities():
+                parts.append((measurement,))
+            case Expectation(terms) | Variance((_,) as terms):
+                parts.append(
+                    tuple(Expectation((PauliTerm(1.0, t.letters, t.wires),)) for t in terms)
+                )
+            case _:
+                pass
+    wanted = replace(circuit, measurements=tuple(one for part in parts for one in part))
+    if not wanted.measurements:
+        return
+    values = run(choose(run_passes(wanted)).program, parameters)
+    layout = iter(result_layout(wanted))
+    for part in parts:
+        places = [next(layout) for _ in part]
+        yield values[:, places[0].offset : places[-1].offset + places[-1].width]
+
+
+def _coefficients(terms: Sequence[PauliTerm]) -> Array:
+    return np.array([term.coefficient for term in terms])
+
+
+def _expectation(found: Array, words: Array, coefficients: Array, shots: int) -> Array:
+    """Return p-values of sums of words; `found` `(batch, 1)`, `words` `(batch, terms)`."""
+    if coefficients.size == 1 and coefficients[0] != 0.0:
+        return _binomial((1 + found / coefficients[0]) / 2, (1 + words) / 2, shots)
+    sizes = np.abs(coefficients)
+    distance = np.abs(found - words @ coefficients[:, None])
+    spread = np.sqrt(np.clip(1 - words**2, 0, 1)) @ sizes[:, None]
+    farthest = (1 + np.abs(words)) @ sizes[:, None]
+    # Sums of a hundred words lose some 1e-14, which is no evidence.
+    distance = np.where(distance < _ROUNDING * (1 + farthest), 0.0, distance)
+    bound = 2 * spread**2 + 2 * farthest * distance / 3
+    exponent = np.divide(shots * distance**2, bound, out=np.zeros_like(bound), where=bound > 0)
+    return np.asarray(np.minimum(1.0, 2 * np.exp(-exponent)))
+
+
+_ROUNDING = 1e-10
+"""What the exact values are certain to, in float64; a probability below it may be zero or not."""
+
+
+def _binomial(found: Array, p: Array, shots: int) -> Array:
+    """Return two-sided p-values of relative frequencies: twice the smaller tail."""
+    from scipy.stats import binom
+
+    count = np.rint(found * shots)
+    # What is nearer to 0 or 1 than the exact values are certain: the side that refuses less.
+    below = binom.cdf(count, shots, np.clip(p - _ROUNDING, 0, 1))
+    above = binom.sf(count - 1, shots, np.clip(p + _ROUNDING, 0, 1))
+    return np.asarray(np.minimum(1.0, 2 * np.minimum(below, above)))
+
+
+def _variance(found: Array, words: Array, shots: int) -> Array:
+    """Return two-sided p-values of 1 - m^2, with m the mean of a word's outcomes."""
+    from scipy.stats import binom
+
+    size = np.sqrt(np.clip(1 - found, 0, 1))
+    count = np.rint(shots * (1 + size) / 2)
+    p = (1 + words) / 2
+    farther = binom.sf(count - 1, shots, p) + binom.cdf(shots - count, shots, p)
+    nearer = binom.cdf(count, shots, p) - binom.cdf(shots - count - 1, shots, p)
+    return np.asarray(np.minimum(1.0, 2 * np.minimum(farther, nearer)))
