@@ -177,7 +177,7 @@ def export(
     )
     artifact = decode_artifact(content, str(path))
     write_model(path, content, overwrite=overwrite)
-    notes = captured.notes
+    notes = captured.notes + proof.notes
     if dtype is None and chosen == "float64":
         notes += ("the file is float64, as the model and its example are",)
     if not body:
@@ -202,6 +202,7 @@ class _Proof:
 
     verification: Verification | None
     self_test: SelfTest | None
+    notes: tuple[str, ...] = ()
 
 
 def _prove(
@@ -234,8 +235,9 @@ def _prove(
     session = start_session(decode_artifact(written(Statement(VERSION)), "the new file"))
     batches = _batches(example) if captured.is_dynamic else example.batches
     trials = choose_trials(arrays, captured.axes, batches)
-    worst, compared = agree(session, arrays, expected, trials, typical.distribution, tolerance)
-    return _Proof(Verification(tolerance, compared if batches else (), worst), self_test)
+    found = agree(session, arrays, expected, trials, typical.distribution, tolerance)
+    verification = Verification(tolerance, found.batches if batches else (), found.worst)
+    return _Proof(verification, self_test, found.notes)
 
 
 MOST_CALLS = 1000

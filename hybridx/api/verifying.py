@@ -43,6 +43,7 @@ class VerifyReport:
         batches: batch sizes that were tried.
         worst: largest error seen.
         tolerance: largest error allowed.
+        notes: what the user should know.
     """
 
     path: str
@@ -51,6 +52,7 @@ class VerifyReport:
     batches: tuple[int, ...]
     worst: float
     tolerance: float
+    notes: tuple[str, ...] = ()
 
 
 def reproduce(session: Session, *, atol: float | None = None) -> VerifyReport:
@@ -119,9 +121,16 @@ def verify(
 
         distribution = draw_typical(examples, expected).distribution
         trials = choose_trials(examples, axes, batches)
-        worst, compared = agree(session, examples, expected, trials, distribution, tolerance)
-    tried = compared if batches else ()
-    return VerifyReport(str(path), session.device, "the eager model", tried, worst, tolerance)
+        found = agree(session, examples, expected, trials, distribution, tolerance)
+    return VerifyReport(
+        str(path),
+        session.device,
+        "the eager model",
+        found.batches if batches else (),
+        found.worst,
+        tolerance,
+        found.notes,
+    )
 
 
 def choose_trials(
@@ -141,6 +150,34 @@ def choose_trials(
     return [{BATCH: batch} | trials[index % len(trials)] for index, batch in enumerate(batches)]
 
 
+@dataclass(frozen=True)
+class Agreement:
+    """How a session compares with the eager model.
+
+    Attributes:
+        worst: the largest error.
+        batches: the sizes that were compared.
+        refused: the sizes that the eager model itself refuses, each with its reason; the size is
+            None where there is no batch.
+    """
+
+    worst: float
+    batches: tuple[int, ...]
+    refused: Mapping[int | None, str]
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the user should know of it."""
+        if not self.refused:
+            return ()
+        *others, last = map(str, self.refused)
+        what = f"batch sizes {', '.join(others)} and {last}" if others else f"batch size {last}"
+        what = "drawn inputs" if None in self.refused else what
+        reason = next(iter(self.refused.values()))
+        left = "these are not compared" if self.batches else "the file is compared with nothing"
+        return (f"the model itself refuses {what}, {left}: {reason}",)
+
+
 def agree(
     session: Session,
     examples: Mapping[str, Array],
@@ -148,21 +185,21 @@ def agree(
     trials: Sequence[Mapping[str, int]],
     distribution: str,
     tolerance: float,
-) -> tuple[float, tuple[int, ...]]:
+) -> Agreement:
     """Compare a session with the eager model at several lengths of the open axes.
 
     What the eager model itself refuses is left out: it may take lengths up to a limit, or hold
     numbers of rows in an integer input.
 
-    Returns:
-        The worst error, and the batch sizes that were compared.
-
     Raises:
         MismatchError: an error is above the tolerance.
     """
+    from hybridx.capture import first_line
+
     axes = open_axes(session)
     worst = 0.0
     compared: list[int] = []
+    refused: dict[int | None, str] = {}
     for lengths in trials:
         batch = lengths.get(BATCH, 1)
         # Rather than nothing, the example's own lengths of the other axes.
@@ -172,9 +209,11 @@ def agree(
             )
             try:
                 outputs = expected(inputs)
-            except Exception:
+            except Exception as error:
                 # The model is the user's own code and may raise anything.
+                refused[lengths.get(BATCH)] = f"{type(error).__name__}: {first_line(error)}"
                 continue
+            refused.pop(lengths.get(BATCH), None)
             error = compare(
                 session.run(inputs),
                 outputs,
@@ -186,7 +225,7 @@ def agree(
             worst = max(worst, error)
             compared.append(batch)
             break
-    return worst, tuple(compared)
+    return Agreement(worst, tuple(compared), refused)
 
 
 @dataclass(frozen=True, eq=False)

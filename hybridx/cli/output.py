@@ -93,6 +93,8 @@ def converted(report: Conversion) -> None:
 
 def verified(report: VerifyReport) -> None:
     """Print a comparison that passed."""
+    for text in report.notes:
+        note(text)
     data().print(
         f"[green]reproduces[/]  {report.path} on {report.device} agrees with {report.against} "
         f"{_at(report.batches)}: worst error {report.worst:.1e}, tolerance {report.tolerance:.0e}"

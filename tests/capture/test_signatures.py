@@ -257,6 +257,39 @@ class TestAxes:
         assert shapes(session) == {"x": (5, 3), "scale": (1, 3)}
 
 
+class Picky(nn.Module):
+    """Refuses batches that are shorter than `least`; tracing does not see it."""
+
+    def __init__(self, least):
+        super().__init__()
+        self.least = least
+        self.q = sample_models.strongly_entangling()
+
+    def forward(self, x):
+        if not torch.compiler.is_exporting() and len(x) < self.least:
+            raise ValueError(f"at least {self.least} rows\nand more of that")
+        return self.q(x)
+
+
+class TestBatchesThatTheModelRefuses:
+    def test_a_note_names_them_and_the_models_reason(self, tmp_path):
+        _, report = export(tmp_path, Picky(3), X)
+        assert report.verification.batches == (5, 16)
+        assert report.notes == (
+            "the model itself refuses batch sizes 1 and 2, these are not compared: "
+            "ValueError: at least 3 rows",
+        )
+
+    def test_a_note_says_if_nothing_is_left(self, tmp_path):
+        x = torch.linspace(-1, 1, 60).reshape(20, 3)
+        _, report = export(tmp_path, Picky(17), x)
+        assert report.verification.batches == ()
+        assert report.notes == (
+            "the model itself refuses batch sizes 1, 2, 5 and 16, the file is compared with "
+            "nothing: ValueError: at least 17 rows",
+        )
+
+
 class TestDtype:
     def test_a_model_in_float64_stays_so(self, tmp_path):
         session, report = export(tmp_path, Keyword().double(), X.double())
