@@ -209,9 +209,9 @@ def agree(
             )
             try:
                 outputs = expected(inputs)
-            except Exception as error:
+            except Exception as refusal:
                 # The model is the user's own code and may raise anything.
-                refused[lengths.get(BATCH)] = f"{type(error).__name__}: {first_line(error)}"
+                refused[lengths.get(BATCH)] = f"{type(refusal).__name__}: {first_line(refusal)}"
                 continue
             refused.pop(lengths.get(BATCH), None)
             error = compare(
