@@ -11,7 +11,7 @@ import logging
 import re
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, redirect_stderr
+from contextlib import contextmanager, redirect_stderr, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from io import StringIO
@@ -217,7 +217,8 @@ class Tracer:
         batched = [BATCH in axes.values() for axes in self.axes]
         shapes = dynamic_shapes(self.axes, {BATCH: torch.export.Dim(BATCH)})
         try:
-            axes, dtypes = _row_axes(self.flat, self.args, batched, self.rehearsal)
+            args, rehearsal = _distinct_rows(self.flat, self.args, batched, self.rehearsal)
+            axes, dtypes = _row_axes(self.flat, args, batched, rehearsal)
             row = self._at_one_size(_row(self.args, batched, 0), dtypes)
             program = _export(_OnRows(row.module, batched, axes), self.args, shapes)
         except NoRowRule as error:
@@ -288,6 +289,33 @@ def _row(args: Sequence[Tensor], batched: Sequence[bool], row: int) -> list[Tens
     """Return the inputs of one row, as a batch of one."""
     pairs = zip(args, batched, strict=True)
     return [arg[row : row + 1] if has_rows else arg for arg, has_rows in pairs]
+
+
+def _distinct_rows(
+    flat: Flat, args: Sequence[Tensor], batched: Sequence[bool], rehearsal: Rehearsal
+) -> tuple[Sequence[Tensor], Rehearsal]:
+    """Return inputs whose rows differ, and what the eager model does with them.
+
+    Equal rows, as a repeated example has, do not show whether rows depend on each other: `x` and
+    `x.mean(0)` are the same. Floating-point inputs are drawn then, if the model takes such.
+    """
+    pairs = list(zip(args, batched, strict=True))
+    if not all(bool((arg == arg[:1]).all()) for arg, has_rows in pairs if has_rows):
+        return args, rehearsal
+    generator = torch.Generator().manual_seed(0)
+    for draw in (torch.randn, torch.rand):
+        drawn = [
+            draw(arg.shape, generator=generator, dtype=arg.dtype)
+            if has_rows and arg.is_floating_point()
+            else arg
+            for arg, has_rows in pairs
+        ]
+        with suppress(ExampleRejectedError):
+            found = rehearse(flat, drawn)
+            is_alike = found.output_names == rehearsal.output_names
+            if is_alike and all(bool(output.isfinite().all()) for output in found.outputs):
+                return drawn, found
+    return args, rehearsal
 
 
 def _row_axes(

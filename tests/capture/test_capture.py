@@ -169,17 +169,29 @@ class TestBatch:
         assert found.is_dynamic
         assert len(found.circuits) == 1
 
-    def test_rows_that_depend_on_each_other_fix_the_batch_with_a_note(self):
+    @pytest.mark.parametrize("example", [torch.randn(3, 3), torch.ones(1, 3)])
+    def test_rows_that_depend_on_each_other_fix_the_batch_with_a_note(self, example):
         layer = sample_models.strongly_entangling()
 
         class Centred(nn.Module):
             def forward(self, x):
                 return torch.stack([layer(row) for row in x - x.mean(0)])
 
-        found = captured(Centred(), torch.randn(3, 3))
+        found = captured(Centred(), example)
         assert not found.is_dynamic
         (note,) = found.notes
         assert "batch is fixed at 3: the rows of the batch depend on each other" in note
+
+    def test_equal_rows_of_what_cannot_be_drawn_stay_as_they_are(self):
+        layer = sample_models.strongly_entangling()
+
+        class Positive(nn.Module):
+            def forward(self, x):
+                if not torch.compiler.is_exporting() and (x < 1).any():
+                    raise ValueError("too small")
+                return torch.stack([layer(row) for row in x])
+
+        assert captured(Positive(), torch.ones(1, 3)).is_dynamic
 
     def test_calls_that_are_alike_are_one_node_at_a_fixed_batch_too(self):
         layer = sample_models.strongly_entangling()
