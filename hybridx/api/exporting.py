@@ -144,6 +144,7 @@ def export(
     call, tensors = capture.describe_call(model, args, kwargs)
     chosen = dtype or capture.choose_dtype(model, tensors.values())
     flat = capture.Flat(model, call)
+    training = capture.training_note(model)
     with capture.in_eval_mode(model), capture.as_dtype(model, chosen):
         example = capture.prepare_example(
             flat, tensors, dtype=chosen, batch=batch, dynamic=dynamic, rehearses=body
@@ -178,6 +179,8 @@ def export(
     artifact = decode_artifact(content, str(path))
     write_model(path, content, overwrite=overwrite)
     notes = captured.notes + proof.notes
+    if training is not None:
+        notes += (training,)
     if dtype is None and chosen == "float64":
         notes += ("the file is float64, as the model and its example are",)
     if not body:

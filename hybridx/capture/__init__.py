@@ -3,6 +3,7 @@
 from hybridx.capture.call import Call, Flat, decode_call, describe_call, plain_call
 from hybridx.capture.eager import eagerly
 from hybridx.capture.example import EXAMPLE_ROWS, Axes, Example, prepare_example
+from hybridx.capture.modes import training_note
 from hybridx.capture.module import Capture, capture
 from hybridx.capture.opaque import CIRCUIT_OP
 from hybridx.capture.precision import as_dtype, choose_dtype, in_eval_mode
@@ -30,4 +31,5 @@ __all__ = [
     "prepare_example",
     "quiet",
     "removed_idiom",
+    "training_note",
 ]
