@@ -80,12 +80,13 @@ def split(model: onnx.ModelProto) -> tuple[Stage, ...]:
 
 
 def _with_constants_as_nodes(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Make every weight that a circuit takes the result of a node, so that a segment gives it.
+    """Make every weight that a circuit or the user takes the result of a node of a segment.
 
     A circuit without data has such (empty) parameters.
     """
     graph = model.graph
     taken = {node.input[0] for node in graph.node if is_circuit_node(node)}
+    taken |= {value.name for value in graph.output}
     known = {value.name for value in graph.value_info}
     copies = []
     for weight in graph.initializer:
@@ -119,12 +120,12 @@ def _segment(
 ) -> Segment:
     if not nodes:
         return Segment(b"", (), ())
-    made = {name for node in nodes for name in node.output}
+    made = {name for node in nodes for name in node.output if name}
     read = {name for node in nodes for name in _reads(node)}
     weights = [w for w in model.graph.initializer if w.name in read]
     named = {weight.name for weight in weights}
-    inputs = sorted(name for name in read - made - named if name)
-    outputs = sorted(name for name in made & wanted)
+    inputs = sorted(read - made - named)
+    outputs = sorted(made & wanted)
     graph = helper.make_graph(
         nodes,
         "segment",
@@ -134,12 +135,12 @@ def _segment(
     )
     opsets = [o for o in model.opset_import if o.domain != DOMAIN]
     part = helper.make_model(graph, opset_imports=opsets, ir_version=model.ir_version)
-    return Segment(part.SerializeToString(), tuple(inputs), tuple(outputs))
+    return Segment(part.SerializeToString(deterministic=True), tuple(inputs), tuple(outputs))
 
 
 def _reads(node: onnx.NodeProto) -> Iterator[str]:
     """Yield the values that a node reads, those that its inner graphs capture included."""
-    yield from node.input
+    yield from filter(None, node.input)  # an optional input that is left out has no name
     for attribute in node.attribute:
         if attribute.type == onnx.AttributeProto.GRAPH:
             inner = attribute.g

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from onnx import helper
+from onnx import helper
 
 from hybridx.artifact import split
 from hybridx.circuit import parse, simulate
 from hybridx.runtime import start_session
-from tests.runtime.models import FIXED, GRAPHS, MIX, TURN
+from tests.runtime.models import FIXED, GRAPHS, MIX, TURN, build
 
 # One side computes circuits in float32, the other in complex128: up to three circuits of a dozen
 # operations on two wires lose a few 1e-7 each.
@@ -22,6 +24,7 @@ LEVELS = {
     "one result read at two levels": [1, 1, 0],
     "without data": [1, 1],
     "classical only beside it": [1],
+    "a weight read at two levels": [1, 0],
 }
 
 
@@ -83,3 +86,28 @@ def test_a_circuit_without_data_has_one_row():
     artifact = GRAPHS["without data"]()
     (call,) = split(artifact.model)[0].circuits
     assert artifact.circuits[call.function] == parse(FIXED)
+
+
+def test_what_is_left_out_has_no_name_and_no_level():
+    """An LSTM gives and takes less than it could, and so do operators behind the circuit."""
+    rng = np.random.default_rng(2)
+    lstm = [
+        (name, rng.standard_normal(shape).astype(np.float32))
+        for name, shape in (("w", (1, 8, 2)), ("r", (1, 8, 2)), ("b", (1, 16)))
+    ]
+    lengths = [("seq", np.array([1, -1, 2])), ("flat", np.array([-1, 2]))]
+    artifact = build(
+        [
+            (TURN, ["x"], "a"),
+            ("Reshape", ["x", "seq"], "s"),
+            helper.make_node("LSTM", ["s", "w", "r", "b"], ["", "h", ""], hidden_size=2),
+            ("Reshape", ["h", "flat"], "f"),
+            ("Add", ["f", "a"], "c"),
+            helper.make_node("Clip", ["c", "", "most"], ["y"]),
+        ],
+        [("y", ["batch", 2])],
+        [*lstm, *lengths, ("most", np.array(0.5))],
+    )
+    whole = start_session(artifact).run(inputs(4))
+    stitched = start_session(artifact, device="default.qubit").run(inputs(4))
+    np.testing.assert_allclose(stitched["y"], whole["y"], rtol=0, atol=STITCHED)

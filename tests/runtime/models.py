@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import onnx
 from onnx import helper, numpy_helper
 
 from hybridx.artifact import (
@@ -18,6 +17,7 @@ from hybridx.artifact import (
     Statement,
     circuit_function,
     decode_artifact,
+    function_name,
     seal,
 )
 from hybridx.circuit import encode, parse
@@ -28,48 +28,60 @@ TURN = "RX 0 p[0]; RY 1 p[1]; CNOT 0 1; RZ 1 0.4; RX 1 p[0]; expval Z0; expval X
 MIX = "Hadamard 0; RY 0 p[0]; CRX 0 1 p[1]; expval Z1; expval 0.5*X0 + -1.0*Z1"
 FIXED = "RX 0 0.7; CNOT 0 1; expval Z0; expval Z1"  # takes no data
 
-FLOAT = onnx.TensorProto.FLOAT
 
-
-def build(nodes, outputs, weights=()):
+def build(nodes, outputs, weights=(), *, dtype="float32", body=True, statement=None):
     """An artifact from `x` `(batch, 2)` to the named outputs.
 
     Args:
-        nodes: `(operator or circuit text, inputs, output)`, in order.
+        nodes: `(operator or circuit text, inputs, output)`, or a node, in order.
         outputs: name and shape of each.
         weights: name and array of each.
+        dtype: of everything.
+        body: compile the circuits.
+        statement: what the file says of itself.
     """
-    functions, made = {}, []
-    for kind, inputs, output in nodes:
+    element = helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
+    functions, made, typed = {}, [], []
+    for node in nodes:
+        if not isinstance(node, tuple):
+            made.append(node)
+            continue
+        kind, inputs, output = node
         if " " not in kind:
             made.append(helper.make_node(kind, list(inputs), [output]))
             continue
         circuit = parse(kind)
-        body = emit_body(
-            lower(circuit), dtype=np.dtype("float32"), parameters=PARAMETERS, results=RESULTS
-        )
-        function = circuit_function(Compiled(encode(circuit), body), OPSET)
-        functions[function.name] = function
-        call = helper.make_node(function.name, list(inputs), [output], domain=DOMAIN)
+        function = None
+        if body:
+            nodes_of_body = emit_body(
+                lower(circuit), dtype=np.dtype(dtype), parameters=PARAMETERS, results=RESULTS
+            )
+            function = circuit_function(Compiled(encode(circuit), nodes_of_body), OPSET)
+            functions[function.name] = function
+        name = function_name(encode(circuit), function)
+        call = helper.make_node(name, list(inputs), [output], domain=DOMAIN)
         call.attribute.append(helper.make_attribute(CIRCUIT_ATTRIBUTE, encode(circuit)))
         made.append(call)
+        # Results of circuits have to be typed, as torch types them in an export.
+        if output not in dict(outputs):
+            rows = "batch" if "p[" in kind else 1
+            typed.append(helper.make_tensor_value_info(output, element, [rows, 2]))
     graph = helper.make_graph(
         made,
         "model",
-        [helper.make_tensor_value_info("x", FLOAT, ["batch", 2])],
-        [helper.make_tensor_value_info(name, FLOAT, shape) for name, shape in outputs],
-        [numpy_helper.from_array(value, name) for name, value in weights],
+        [helper.make_tensor_value_info("x", element, ["batch", 2])],
+        [helper.make_tensor_value_info(name, element, shape) for name, shape in outputs],
+        [
+            numpy_helper.from_array(value.astype(dtype) if value.dtype.kind == "f" else value, name)
+            for name, value in weights
+        ],
     )
-    # Results of circuits have to be typed, as torch types them in an export.
-    for kind, _, output in nodes:
-        if " " in kind and output not in dict(outputs):
-            rows = "batch" if "p[" in kind else 1
-            graph.value_info.append(helper.make_tensor_value_info(output, FLOAT, [rows, 2]))
+    graph.value_info.extend(typed)
     opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid(DOMAIN, DOMAIN_VERSION)]
     model = helper.make_model(
         graph, functions=list(functions.values()), opset_imports=opsets, ir_version=IR_VERSION
     )
-    content = seal(model, Statement("0"))
+    content = seal(model, statement or Statement("0"))
     return decode_artifact(content, "hand-made.onnx")
 
 
@@ -77,15 +89,18 @@ WIDE = ["batch", 2]
 EMPTY = [("nothing", np.zeros((1, 0), np.float32))]
 
 GRAPHS = {
-    "a circuit and no more": lambda: build([(TURN, ["x"], "y")], [("y", WIDE)]),
-    "between classical nodes": lambda: build(
-        [("Tanh", ["x"], "a"), (TURN, ["a"], "b"), ("Exp", ["b"], "y")], [("y", WIDE)]
+    "a circuit and no more": lambda **options: build(
+        [(TURN, ["x"], "y")], [("y", WIDE)], **options
     ),
-    "one behind another": lambda: build(
+    "between classical nodes": lambda **options: build(
+        [("Tanh", ["x"], "a"), (TURN, ["a"], "b"), ("Exp", ["b"], "y")], [("y", WIDE)], **options
+    ),
+    "one behind another": lambda **options: build(
         [(TURN, ["x"], "a"), (MIX, ["a"], "b"), ("Sin", ["b"], "c"), (TURN, ["c"], "y")],
         [("y", WIDE)],
+        **options,
     ),
-    "side by side, unlike depths": lambda: build(
+    "side by side, unlike depths": lambda **options: build(
         [
             ("Tanh", ["x"], "a"),
             (TURN, ["a"], "b"),
@@ -95,17 +110,26 @@ GRAPHS = {
             ("Mul", ["e", "a"], "y"),
         ],
         [("y", WIDE)],
+        **options,
     ),
-    "one result read at two levels": lambda: build(
+    "one result read at two levels": lambda **options: build(
         [(TURN, ["x"], "a"), (MIX, ["a"], "b"), ("Add", ["a", "b"], "y")],
         [("y", WIDE), ("a", WIDE)],
+        **options,
     ),
-    "without data": lambda: build(
+    "without data": lambda **options: build(
         [(FIXED, ["nothing"], "a"), ("Add", ["x", "a"], "b"), (TURN, ["b"], "y")],
         [("y", WIDE)],
         EMPTY,
+        **options,
     ),
-    "classical only beside it": lambda: build(
-        [("Exp", ["x"], "side"), (MIX, ["x"], "y")], [("y", WIDE), ("side", WIDE)]
+    "classical only beside it": lambda **options: build(
+        [("Exp", ["x"], "side"), (MIX, ["x"], "y")], [("y", WIDE), ("side", WIDE)], **options
+    ),
+    "a weight read at two levels": lambda **options: build(
+        [("Mul", ["x", "w"], "a"), (TURN, ["a"], "b"), ("Mul", ["b", "w"], "y")],
+        [("y", WIDE), ("w", [2])],
+        [("w", np.array([0.5, -2.0]))],
+        **options,
     ),
 }
