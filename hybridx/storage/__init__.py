@@ -9,6 +9,7 @@ from hybridx.storage.files import (
     write_whole,
 )
 from hybridx.storage.table import Table, read_table
+from hybridx.storage.zipped import rezip, unzip
 
 __all__ = [
     "Table",
@@ -17,6 +18,8 @@ __all__ = [
     "read_arrays",
     "read_bytes",
     "read_table",
+    "rezip",
+    "unzip",
     "write_arrays",
     "write_folder",
     "write_whole",

@@ -6,9 +6,6 @@ import io
 import zipfile
 from collections.abc import Iterator, Mapping
 
-STATEMENT = "extra/hybridx.json"
-"""The member in which hybridx says what the file is: a JSON object of texts."""
-
 _ROOT = "model/"
 _ALIGNMENT = 64  # torch maps tensors into memory only where they are aligned so
 _EXTRA_HEADER = 4

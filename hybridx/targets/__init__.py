@@ -1,5 +1,8 @@
 """A captured graph and its compiled circuits joined into a file format."""
 
 from hybridx.targets.onnx import to_onnx
+from hybridx.targets.pt2 import to_pt2
+from hybridx.targets.splice import splice
+from hybridx.targets.torchscript import to_torchscript
 
-__all__ = ["to_onnx"]
+__all__ = ["splice", "to_onnx", "to_pt2", "to_torchscript"]

@@ -1,0 +1,91 @@
+"""TorchScript and PT2 programs run by torch, which sees only what cannot harm (`guard.py`)."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, TypeAlias
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from hybridx.artifact import TorchArtifact
+from hybridx.errors import BrokenArtifactError, DeviceFailedError
+from hybridx.runtime.guard import checked
+
+Array: TypeAlias = NDArray[Any]
+
+
+class TorchEngine:
+    """A program of one of torch's formats."""
+
+    def __init__(self, artifact: TorchArtifact) -> None:
+        """Load it.
+
+        Raises:
+            BrokenArtifactError: torch refuses the file, or must not see it.
+        """
+        path, format = artifact.path, artifact.format
+        self._artifact = artifact
+        archive = io.BytesIO(checked(artifact.content, format, path))
+        try:
+            with _quiet():
+                self._program = _LOADERS[format](archive)
+        except Exception as error:
+            # torch raises whatever its parts raise; a damaged file is all that is left to blame.
+            problem = f"torch refuses it: {type(error).__name__}: {_first_line(error)}"
+            raise BrokenArtifactError(path, problem) from error
+
+    def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        """Return the outputs of the program by name.
+
+        Raises:
+            DeviceFailedError: torch stopped; the reason is its own.
+            BrokenArtifactError: it returns something else than the file says.
+        """
+        args = [
+            torch.from_numpy(np.array(inputs[one.name], order="C")) for one in self._artifact.inputs
+        ]
+        try:
+            with torch.inference_mode(), _quiet():
+                returned = self._program(*args)
+        except Exception as error:
+            # A graph may stop anywhere, and torch has no class of its own for that.
+            raise DeviceFailedError("torch", _first_line(error)) from error
+        tensors = (returned,) if isinstance(returned, torch.Tensor) else tuple(returned)
+        names = self._artifact.outputs
+        if len(tensors) != len(names):
+            problem = f"it returns {len(tensors)} outputs, and names {len(names)}"
+            raise BrokenArtifactError(self._artifact.path, problem)
+        return {name: tensor.numpy() for name, tensor in zip(names, tensors, strict=True)}
+
+
+def _load_torchscript(archive: io.BytesIO) -> Callable[..., Any]:
+    module: Callable[..., Any] = torch.jit.load(archive, map_location="cpu")
+    return module
+
+
+def _load_pt2(archive: io.BytesIO) -> Callable[..., Any]:
+    # The runtime has checked the shapes already, with names in its messages.
+    return torch.export.load(archive).module(check_guards=False)
+
+
+_LOADERS: Mapping[str, Callable[[io.BytesIO], Callable[..., Any]]] = {
+    "torchscript": _load_torchscript,
+    "pt2": _load_pt2,
+}
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def _first_line(error: BaseException) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__

@@ -1,0 +1,120 @@
+"""PT2: a program of torch.export, and on request also compiled ahead of time."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import torch
+from torch import Tensor, fx
+
+from hybridx.capture import first_line, quiet
+from hybridx.errors import NoCompilerError
+from hybridx.storage import rezip, unzip
+from hybridx.targets.torchscript import STATEMENT
+
+_PROGRAM = "models/model.json"
+_COMPILED = "data/aotinductor/"
+_TORCHS_OWN = ".data/serialization_id"
+
+# Of what AOTInductor packs; the C++ source names folders of this machine.
+_NEEDED = (".so", "wrapper_metadata.json")
+
+# Without line tables, which name folders of this machine too; headers are not worth compiling
+# beforehand for one program.
+_INDUCTOR = {"aot_inductor.enable_line_tables": False, "cpp_cache_precompile_headers": False}
+
+
+def to_pt2(
+    module: fx.GraphModule,
+    args: Sequence[Tensor],
+    shapes: Sequence[Mapping[int, Any]],
+    entries: Mapping[str, str],
+    *,
+    aot: bool = False,
+) -> bytes:
+    """Return the PT2 archive of a module.
+
+    Args:
+        module: of `splice`: operators of torch only, circuits as submodules.
+        args: example inputs.
+        shapes: the open axes of each input, as torch.export's dynamic shapes.
+        entries: what hybridx says of the file, texts by key.
+        aot: also put the program into the archive as machine code for this kind of machine.
+
+    Raises:
+        NoCompilerError: there is no C++ compiler, or it fails.
+    """
+    with quiet():
+        program = torch.export.export(
+            module, tuple(args), dynamic_shapes=tuple(shapes), strict=False
+        )
+    compiled = _compiled(program, module, args) if aot else {}
+    with quiet():
+        program.example_inputs = None  # they are the user's own data
+        saved = io.BytesIO()
+        torch.export.save(program, saved)
+    members = {
+        name: _without_origin(data) if name == _PROGRAM else data
+        for name, data in unzip(saved.getvalue())
+        if name != _TORCHS_OWN
+    }
+    members |= compiled
+    members[STATEMENT] = msgspec.json.encode(entries, order="sorted")
+    return rezip(members)
+
+
+def _without_origin(text: bytes) -> bytes:
+    """Return a program without where it came from: stack traces, source lines, Python ids."""
+    document = json.loads(text)
+    for node in document["graph_module"]["graph"]["nodes"]:
+        node["metadata"] = {}
+    document["guards_code"] = []  # what the shapes must be; its reader would run them as Python
+    calls = document["graph_module"]["module_call_graph"]
+    document["graph_module"]["module_call_graph"] = [call for call in calls if not call["fqn"]]
+    return json.dumps(document, sort_keys=True, separators=(",", ":")).encode()
+
+
+def _compiled(
+    program: torch.export.ExportedProgram, module: fx.GraphModule, args: Sequence[Tensor]
+) -> dict[str, bytes]:
+    """Return the members that hold a program as machine code, which was run once."""
+    from torch._inductor.utils import fresh_cache  # takes two seconds
+
+    with tempfile.TemporaryDirectory() as folder, fresh_cache(dir=folder):
+        package = Path(folder) / "model.pt2"
+        try:
+            with quiet():
+                torch._inductor.aoti_compile_and_package(
+                    program, package_path=str(package), inductor_configs=_INDUCTOR
+                )
+                results = torch._inductor.aoti_load_package(str(package))(*args)
+        except Exception as error:
+            # Inductor raises whatever its parts raise.
+            raise NoCompilerError(first_line(error)) from error
+        with torch.no_grad():
+            expected = module(*args)
+        for result, value in zip(results, expected, strict=True):
+            if not torch.allclose(result, value, rtol=1e-4, atol=1e-5, equal_nan=True):
+                raise NoCompilerError("what the compiler made computes something else")
+        places = (folder, str(Path(torch.__file__).parent))
+        return {
+            name: _blotted(data, places)
+            for name, data in unzip(package.read_bytes())
+            if name.startswith(_COMPILED) and name.endswith(_NEEDED)
+        }
+
+
+def _blotted(library: bytes, places: Sequence[str]) -> bytes:
+    """Return machine code whose messages do not name files of this machine."""
+    for place in places:
+        named = re.compile(re.escape(place.encode()) + rb"[^\0]*")
+        # Of the same length: nothing else in the library may move.
+        library = named.sub(lambda found: b"." * len(found[0]), library)
+    return library

@@ -1,0 +1,73 @@
+"""TorchScript: one archive that torch loads without hybridx, in Python and in C++."""
+
+from __future__ import annotations
+
+import io
+import platform
+import re
+import sys
+from collections.abc import Mapping
+
+import msgspec
+import torch
+from torch import fx, nn
+
+from hybridx.capture import first_line, quiet
+from hybridx.errors import NoTorchScriptError, UnscriptableError
+from hybridx.storage import rezip, unzip
+from hybridx.targets.script import Source
+
+STATEMENT = "extra/hybridx.json"
+"""The member in which hybridx says what a file is: a JSON object of texts."""
+
+_FIRST_WITHOUT = (3, 14)
+_MANGLED = re.compile(rb"\.___torch_mangle_\d+")
+_MANGLED_FILE = re.compile(r"/___torch_mangle_\d+\.py$")
+_TORCHS_OWN = (".debug_pkl", ".data/serialization_id")
+
+
+def to_torchscript(module: fx.GraphModule, entries: Mapping[str, str]) -> bytes:
+    """Return the TorchScript archive of a module.
+
+    Args:
+        module: of `splice`: operators of torch only, circuits as submodules.
+        entries: what hybridx says of the file, texts by key.
+
+    Raises:
+        NoTorchScriptError: this Python is one that TorchScript does not support.
+        UnscriptableError: TorchScript has no such operation.
+    """
+    if sys.version_info >= _FIRST_WITHOUT:
+        raise NoTorchScriptError(platform.python_version())
+    source = Source(module)
+    # A class of its own for each model: torch does not define a method of a class twice.
+    host = type("Model", (nn.Module,), {"__module__": "hybridx"})()
+    for name, tensor in source.tensors.items():
+        if isinstance(tensor, nn.Parameter):
+            host.register_parameter(name, tensor)
+        else:
+            host.register_buffer(name, tensor)
+    saved = io.BytesIO()
+    with quiet():
+        scripted = torch.jit.script(host.eval())
+        try:
+            scripted.define(source.text)
+        except RuntimeError as error:
+            raise UnscriptableError(first_line(error)) from error
+        torch.jit.save(scripted, saved)
+    members = dict(_canonical(saved.getvalue()))
+    members[STATEMENT] = msgspec.json.encode(entries, order="sorted")
+    return rezip(members)
+
+
+def _canonical(content: bytes) -> dict[str, bytes]:
+    """Return the members that are the model, under names that no earlier model had a part in."""
+    members = {}
+    for name, data in unzip(content):
+        if name.endswith(_TORCHS_OWN):
+            continue
+        if name == "data.pkl" or name.endswith(".py"):
+            data = _MANGLED.sub(b"", data)
+            name = _MANGLED_FILE.sub(".py", name)
+        members[name] = data
+    return members
