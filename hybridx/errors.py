@@ -206,6 +206,39 @@ class NoCompilerError(UsageError):
     reason: str
 
 
+@dataclass(eq=False)
+class OptionNeedsError(UsageError):
+    """An option says nothing without another one."""
+
+    code = "HX021"
+    summary = "{option} needs {needed}"
+    remedy = "add {needed}, or leave {option} out"
+    option: str
+    needed: str
+
+
+@dataclass(eq=False)
+class OptionSyntaxError(UsageError):
+    """An --option cannot be read."""
+
+    code = "HX022"
+    summary = "--option {text!r} cannot be read"
+    remedy = "write KEY=VALUE, with a name as KEY and JSON or a text as VALUE: method=mps"
+    text: str
+
+
+@dataclass(eq=False)
+class SecretOptionError(UsageError):
+    """Credentials are given as an option of a device."""
+
+    code = "HX023"
+    summary = "option {option!r} of device {name!r} looks like a credential, and is not taken"
+    remedy = "set {place}: what stands on a command line is kept and shown"
+    option: str
+    name: str
+    place: str
+
+
 # --- capture -------------------------------------------------------------------------------------
 
 
@@ -526,16 +559,37 @@ class NoConversionError(ArtifactError):
 
 
 @dataclass(eq=False)
-class NativeCodeError(ArtifactError):
-    """A file holds machine code, which is not run."""
+class PartialResultsError(ArtifactError):
+    """Results of an earlier run, which may have cost money, are in the way."""
 
-    code = "HX312"
-    summary = "{path} holds machine code, and hybridx runs none from a file"
-    remedy = (
-        "load it with torch._inductor.aoti_load_package if you trust its author, or export it "
-        "without --aot"
-    )
+    code = "HX313"
+    summary = "{path} holds results of an earlier run that did not finish"
+    remedy = "give --resume to go on from there, or --overwrite to begin anew"
     path: str
+
+
+@dataclass(eq=False)
+class ForeignResultsError(ArtifactError):
+    """Results of an earlier run belong to something else."""
+
+    code = "HX314"
+    summary = "{path} holds results of another run: its {what} is {found}, not {expected}"
+    remedy = "repeat that run to resume it, or give --overwrite to begin anew"
+    path: str
+    what: str
+    found: str
+    expected: str
+
+
+@dataclass(eq=False)
+class BrokenResultsError(ArtifactError):
+    """Results of an earlier run cannot be read."""
+
+    code = "HX315"
+    summary = "{path} cannot be read: {problem}"
+    remedy = "give --overwrite to begin anew"
+    path: str
+    problem: str
 
 
 # --- input ---------------------------------------------------------------------------------------
@@ -607,7 +661,7 @@ class MissingPluginError(DeviceError):
     """A known device needs a plug-in that is not installed."""
 
     code = "HX502"
-    summary = "device {name!r} needs the plug-in {plugin}, which is not installed"
+    summary = "device {name!r} needs {plugin}, which is not installed"
     remedy = "pip install {plugin}"
     name: str
     plugin: str
@@ -645,6 +699,53 @@ class CompiledInError(DeviceError):
     path: str
     format: str
     name: str
+
+
+@dataclass(eq=False)
+class MissingCredentialsError(DeviceError):
+    """A device failed, and nothing that it could log in with is there."""
+
+    code = "HX506"
+    summary = "device {name!r} found no credentials: {reason}"
+    remedy = "set {place}"
+    name: str
+    reason: str
+    place: str
+
+
+@dataclass(eq=False)
+class MissingOptionError(DeviceError):
+    """A device does not open without one of its own options."""
+
+    code = "HX507"
+    summary = "device {name!r} has to be told its {option}"
+    remedy = "give --option {option}={example}"
+    name: str
+    option: str
+    example: str
+
+
+@dataclass(eq=False)
+class OverBudgetError(DeviceError):
+    """A run would send more to a device than is allowed."""
+
+    code = "HX508"
+    summary = "{count} {unit} would go to device {name!r}, over the limit of {limit}"
+    remedy = "raise --max-{unit}, or run fewer rows; this submission was not sent"
+    name: str
+    count: int
+    unit: str
+    limit: int
+
+
+@dataclass(eq=False)
+class ProviderFailedError(DeviceError):
+    """A provider of ONNX Runtime was asked for by name, and did not start."""
+
+    code = "HX509"
+    summary = "provider {provider!r} of ONNX Runtime does not start on this machine"
+    remedy = "install what it needs (see hybridx doctor), or give --provider auto"
+    provider: str
 
 
 # --- parity --------------------------------------------------------------------------------------

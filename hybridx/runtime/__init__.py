@@ -1,19 +1,30 @@
 """Model files executed: on ONNX Runtime alone, or with the circuits on a PennyLane device."""
 
 from hybridx.runtime.devices import ONNX, check_device_name, device_names
-from hybridx.runtime.execution import Execution, Options
-from hybridx.runtime.onnx import PROVIDERS
-from hybridx.runtime.session import Array, Session, load, start_session
+from hybridx.runtime.execution import Execution, Options, Tell
+from hybridx.runtime.jobs import Cost, digest
+from hybridx.runtime.journal import check_no_partial, partial_path
+from hybridx.runtime.onnx import PROVIDERS, available_providers
+from hybridx.runtime.secrets import scrub
+from hybridx.runtime.session import Array, Session, Usage, load, start_session
 
 __all__ = [
     "ONNX",
     "PROVIDERS",
     "Array",
+    "Cost",
     "Execution",
     "Options",
     "Session",
+    "Tell",
+    "Usage",
+    "available_providers",
     "check_device_name",
+    "check_no_partial",
     "device_names",
+    "digest",
     "load",
+    "partial_path",
+    "scrub",
     "start_session",
 ]

@@ -4,32 +4,126 @@ from __future__ import annotations
 
 import difflib
 import importlib.util
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from importlib.metadata import entry_points
+from pathlib import Path
 from typing import Any
 
 from hybridx.errors import (
+    DeviceError,
     DeviceFailedError,
+    MissingCredentialsError,
     MissingExtraError,
+    MissingOptionError,
     MissingPluginError,
+    OptionError,
+    SecretOptionError,
     UnknownDeviceError,
 )
+from hybridx.runtime.secrets import describe, is_secret, shown
 
 ONNX = "onnx"
 """The device that is no device: circuits run as their compiled bodies in ONNX Runtime."""
 
-# Names that belong to plug-ins one may not have, by their beginning.
-PLUGINS = {
-    "qiskit.": "pennylane-qiskit",
-    "braket.": "amazon-braket-pennylane-plugin",
-    "cirq.": "pennylane-cirq",
-    "ionq.": "pennylane-ionq",
-    "rigetti.": "pennylane-rigetti",
-    "aqt.": "pennylane-aqt",
-    "honeywell.": "pennylane-honeywell",
-    "quantuminspire.": "pennylane-quantuminspire",
-    "qulacs.": "pennylane-qulacs",
-    "lightning.": "pennylane-lightning",
+
+@dataclass(frozen=True)
+class Login:
+    """Where a service's plug-in itself looks for credentials; hybridx reads none of them.
+
+    Attributes:
+        variables: of the environment, any of which is enough.
+        files: likewise, below the home directory.
+    """
+
+    variables: tuple[str, ...]
+    files: tuple[str, ...] = ()
+
+    def is_there(self) -> bool:
+        """Return whether a variable is set or a file exists."""
+        return any(os.environ.get(name) for name in self.variables) or any(
+            (Path.home() / name).is_file() for name in self.files
+        )
+
+    def __str__(self) -> str:
+        return " or ".join([*self.variables, *(f"~/{name}" for name in self.files)])
+
+
+@dataclass(frozen=True)
+class Family:
+    """What is known of the devices whose names begin alike.
+
+    Attributes:
+        prefix: of their names; the longest that fits counts.
+        packages: to install, as pip knows them.
+        module: that is there if they are installed, where no entry point says so.
+        is_local: they run on this machine and cost nothing.
+        seed: the option that takes a seed.
+        required: the option that they do not open without, and an example of it.
+        login: for those that are a service.
+    """
+
+    prefix: str
+    packages: str
+    module: str | None = None
+    is_local: bool = False
+    seed: str | None = None
+    required: tuple[str, str] | None = None
+    login: Login | None = None
+
+
+_IBM = Login(("QISKIT_IBM_TOKEN",), (".qiskit/qiskit-ibm.json",))
+_AWS = Login(("AWS_ACCESS_KEY_ID", "AWS_PROFILE"), (".aws/credentials", ".aws/config"))
+_ARN = ("device_arn", "arn:aws:braket:::device/quantum-simulator/amazon/sv1")
+_QCS = Login(("QCS_SECRETS_FILE_PATH",), (".qcs/secrets.toml",))
+
+FAMILIES = (
+    Family("default.", "pennylane", is_local=True, seed="seed"),
+    Family("default.tensor", "quimb", "quimb", is_local=True),
+    Family("default.gaussian", "pennylane", is_local=True),
+    Family("reference.", "pennylane", is_local=True, seed="seed"),
+    Family("null.", "pennylane", is_local=True),
+    Family("lightning.", "pennylane-lightning", is_local=True, seed="seed"),
+    Family("lightning.gpu", "pennylane-lightning-gpu", is_local=True, seed="seed"),
+    Family("lightning.kokkos", "pennylane-lightning-kokkos", is_local=True, seed="seed"),
+    Family("lightning.tensor", "pennylane-lightning-tensor", is_local=True),
+    Family("qiskit.", "pennylane-qiskit", is_local=True),
+    Family("qiskit.aer", "pennylane-qiskit", is_local=True, seed="seed_simulator"),
+    Family("qiskit.remote", "pennylane-qiskit", required=("backend", "ibm_fez"), login=_IBM),
+    Family("braket.local.", "amazon-braket-pennylane-plugin", is_local=True),
+    Family("braket.", "amazon-braket-pennylane-plugin", required=_ARN, login=_AWS),
+    Family("cirq.", "pennylane-cirq", is_local=True),
+    Family("cirq.pasqal", "pennylane-cirq"),
+    Family("ionq.", "pennylane-ionq", login=Login(("IONQ_API_KEY",))),
+    Family("rigetti.", "pennylane-rigetti", required=("device", "Ankaa-3"), login=_QCS),
+    Family("rigetti.numpy_wavefunction", "pennylane-rigetti", is_local=True),
+    Family("aqt.", "pennylane-aqt", login=Login(("AQT_TOKEN",))),
+    Family(
+        "quantuminspire.",
+        "pennylane-quantuminspire",
+        login=Login(("QUANTUM_INSPIRE_TOKEN",), (".quantuminspire/config.json",)),
+    ),
+    Family("qulacs.", "pennylane-qulacs", is_local=True),
+)
+# Of these packages hybridx has extras, which name versions that were tried.
+EXTRAS: Mapping[str, str] = {
+    "pennylane": "hybridx[devices]",
+    "pennylane-qiskit": "hybridx[qiskit]",
+    "amazon-braket-pennylane-plugin": "hybridx[braket]",
 }
+
+
+def family_of(name: str) -> Family | None:
+    """Return what is known of a device by its name."""
+    fitting = [family for family in FAMILIES if name.startswith(family.prefix)]
+    return max(fitting, key=lambda family: len(family.prefix), default=None)
+
+
+def takes_seed(name: str) -> bool:
+    """Return whether a device is known to sample the same with the same seed."""
+    family = family_of(name)
+    return family is not None and family.seed is not None
 
 
 def device_names() -> tuple[str, ...]:
@@ -50,33 +144,103 @@ def check_device_name(name: str) -> None:
     if importlib.util.find_spec("pennylane") is None:
         raise MissingExtraError(f"device {name!r}", "pennylane", "devices")
     known = device_names()
+    family = family_of(name)
     if name in known:
+        if family and family.module and importlib.util.find_spec(family.module) is None:
+            raise MissingPluginError(name, family.packages)
         return
-    for prefix, plugin in PLUGINS.items():
-        if name.startswith(prefix) and not any(other.startswith(prefix) for other in known):
-            raise MissingPluginError(name, plugin)
+    # Of a plug-in that is there all names are known, and this one is none of them.
+    kin = family.prefix if family else name
+    if family and (name == kin or not any(other.startswith(kin) for other in known)):
+        raise MissingPluginError(name, family.packages)
     nearest = difflib.get_close_matches(name, [ONNX, *known], n=3, cutoff=0.4)
     raise UnknownDeviceError(name, ", ".join(nearest or [ONNX, *known]))
 
 
-def make_device(name: str, wires: int, seed: int | None) -> Any:
+def check_options(name: str, options: Mapping[str, object]) -> None:
+    """Refuse options that a device must not be given, and the lack of those that it needs.
+
+    Raises:
+        SecretOptionError: an option is a credential.
+        OptionError: an option is one of hybridx itself.
+        MissingOptionError: the device does not open without another one.
+    """
+    family = family_of(name)
+    for option in options:
+        if is_secret(option):
+            login = family.login if family else None
+            raise SecretOptionError(option, name, str(login or "it as the plug-in documents"))
+        if option in ("wires", "shots", "name"):
+            raise OptionError("--option", option, "the device's own; it has --shots of hybridx")
+    if family and family.required and family.required[0] not in options:
+        raise MissingOptionError(name, *family.required)
+
+
+def make_device(
+    name: str, wires: int, seed: int | None = None, options: Mapping[str, object] | None = None
+) -> Any:
     """Return a PennyLane device.
 
     Args:
         name: as `check_device_name` accepts it.
         wires: how many it must have.
-        seed: for devices that sample, where they take one.
+        seed: for devices that sample, where they are known to take one.
+        options: further keyword arguments of the device.
 
     Raises:
+        MissingCredentialsError: a service does not open, and there is nothing to log in with.
         DeviceFailedError: the device does not open; the reason is the plug-in's own.
     """
     import pennylane as qml
 
-    # Only PennyLane's own simulators are known to take a seed by this name.
-    takes_seed = name.startswith(("default.", "lightning."))
-    options = {"seed": seed} if takes_seed and seed is not None else {}
+    family = family_of(name)
+    keywords = dict(options or {})
+    if family and family.seed and seed is not None:
+        keywords.setdefault(family.seed, seed)
     try:
-        return qml.device(name, wires=wires, **options)
+        for option, value in keywords.items():
+            adapt = ADAPTERS.get((name, option))
+            if adapt is not None and isinstance(value, str):
+                keywords[option] = adapt(value)
+        return qml.device(name, wires=wires, **keywords)
     except Exception as error:
         # Plug-ins raise whatever their vendor's client raises.
-        raise DeviceFailedError(name, f"{type(error).__name__}: {error}") from error
+        raise device_failure(name, error) from shown(error)
+
+
+def device_failure(name: str, error: BaseException) -> DeviceError:
+    """Return the typed error for what a device raised."""
+    family = family_of(name)
+    if family and family.login and not family.login.is_there():
+        return MissingCredentialsError(name, describe(error), str(family.login))
+    return DeviceFailedError(name, describe(error))
+
+
+def _noise_of_backend(text: str) -> Any:
+    """Return Qiskit Aer's noise model of a backend, fake or real."""
+    from qiskit_aer.noise import NoiseModel
+
+    return NoiseModel.from_backend(_ibm_backend(text))
+
+
+def _ibm_backend(text: str) -> Any:
+    if text.startswith("Fake"):
+        from qiskit_ibm_runtime import fake_provider
+
+        backend = getattr(fake_provider, text, None)
+        if backend is None:
+            known = [name for name in dir(fake_provider) if name.startswith("Fake")]
+            nearest = difflib.get_close_matches(text, known, n=3, cutoff=0.3)
+            raise ValueError(f"there is no fake backend {text}; nearest: {', '.join(nearest)}")
+        return backend()
+    from qiskit_ibm_runtime import QiskitRuntimeService
+
+    # It finds the account where Qiskit keeps it; nothing of that passes through here.
+    return QiskitRuntimeService().backend(text)
+
+
+# Options that a plug-in wants an object for, which a command line can only name.
+ADAPTERS: Mapping[tuple[str, str], Callable[[str], Any]] = {
+    ("qiskit.aer", "noise_model"): _noise_of_backend,
+    ("qiskit.remote", "backend"): _ibm_backend,
+}

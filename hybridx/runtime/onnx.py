@@ -8,14 +8,42 @@ from typing import Any
 import onnxruntime
 from onnxruntime.capi import onnxruntime_pybind11_state as _state
 
-from hybridx.errors import BrokenArtifactError, DeviceFailedError, NoKernelError, OptionError
+from hybridx.errors import (
+    BrokenArtifactError,
+    DeviceFailedError,
+    NoKernelError,
+    OptionError,
+    ProviderFailedError,
+)
 
 _PROVIDERS = {
-    "cpu": "CPUExecutionProvider",
     "cuda": "CUDAExecutionProvider",
+    "rocm": "ROCMExecutionProvider",
+    "migraphx": "MIGraphXExecutionProvider",
+    "dml": "DmlExecutionProvider",
     "coreml": "CoreMLExecutionProvider",
+    "tensorrt": "TensorrtExecutionProvider",
+    "openvino": "OpenVINOExecutionProvider",
+    "qnn": "QNNExecutionProvider",
+    "xnnpack": "XnnpackExecutionProvider",
+    "cpu": "CPUExecutionProvider",
 }
 PROVIDERS = ("auto", *_PROVIDERS)
+
+# Those that compile the model first, or change its precision, are taken only when asked for.
+_AUTO = ("cuda", "rocm", "migraphx", "dml", "coreml", "cpu")
+
+
+def available_providers() -> tuple[str, ...]:
+    """Return the short names of the providers that this ONNX Runtime was built with."""
+    available = onnxruntime.get_available_providers()
+    return tuple(short for short, long in _PROVIDERS.items() if long in available)
+
+
+def provider_of(session: onnxruntime.InferenceSession) -> str:
+    """Return the short name of the provider that a session prefers."""
+    first = session.get_providers()[0]
+    return next((short for short, long in _PROVIDERS.items() if long == first), str(first))
 
 
 def start(content: bytes, path: str, provider: str = "auto") -> onnxruntime.InferenceSession:
@@ -28,29 +56,53 @@ def start(content: bytes, path: str, provider: str = "auto") -> onnxruntime.Infe
 
     Raises:
         OptionError: the provider is not in this build of ONNX Runtime.
+        ProviderFailedError: it is, and does not start.
         NoKernelError: it has no implementation of an operator.
         BrokenArtifactError: it refuses the model for another reason.
     """
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
+    wanted = _providers(provider)
     try:
-        return onnxruntime.InferenceSession(content, options, providers=_providers(provider))
+        session = _session(content, path, wanted, is_quiet=provider == "auto")
+    except BrokenArtifactError:
+        # A provider that fails looks like a model that does; the processor tells them apart.
+        if wanted == [_PROVIDERS["cpu"]]:
+            raise
+        session = _session(content, path, [_PROVIDERS["cpu"]], is_quiet=True)
+    # One whose libraries are missing is replaced by the processor without an error.
+    if provider not in ("auto", provider_of(session)):
+        raise ProviderFailedError(provider)
+    return session
+
+
+def _session(
+    content: bytes, path: str, providers: list[str], *, is_quiet: bool
+) -> onnxruntime.InferenceSession:
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4 if is_quiet else 3
+    try:
+        # Its own fallback prints to stdout.
+        return onnxruntime.InferenceSession(
+            content, options, providers=providers, enable_fallback=0
+        )
     except _state.NotImplemented as error:
         raise NoKernelError(path, str(error)) from error
-    except (_state.Fail, _state.InvalidGraph, _state.InvalidProtobuf) as error:
+    except (
+        _state.Fail,
+        _state.InvalidGraph,
+        _state.InvalidProtobuf,
+        _state.EPFail,
+        RuntimeError,
+    ) as error:
         raise BrokenArtifactError(path, f"ONNX Runtime refuses it: {error}") from error
 
 
 def _providers(provider: str) -> list[str]:
-    available = onnxruntime.get_available_providers()
-    cpu = _PROVIDERS["cpu"]
+    there = available_providers()
     if provider == "auto":
-        return [name for name in _PROVIDERS.values() if name in available and name != cpu] + [cpu]
-    name = _PROVIDERS.get(provider, "")
-    if name not in available:
-        there = [short for short, long in _PROVIDERS.items() if long in available]
+        return [_PROVIDERS[short] for short in _AUTO if short in there]
+    if provider not in there:
         raise OptionError("--provider", provider, ", ".join(["auto", *there]))
-    return [name, cpu] if name != cpu else [cpu]
+    return list(dict.fromkeys([_PROVIDERS[provider], _PROVIDERS["cpu"]]))
 
 
 def run(

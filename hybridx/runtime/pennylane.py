@@ -1,7 +1,9 @@
-"""Circuits executed on a PennyLane device: all rows of a batch in one submission."""
+"""Circuits as PennyLane tapes, and what a device is sent: all rows of a batch at once."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, assert_never
 
 import numpy as np
@@ -33,19 +35,87 @@ from hybridx.circuit import (
     result_count,
     result_layout,
 )
-from hybridx.errors import DeviceFailedError, NoNoiseError
+from hybridx.errors import DeviceError, NoNoiseError
+from hybridx.runtime.devices import device_failure
+from hybridx.runtime.secrets import describe, shown
+
+
+@dataclass(frozen=True, eq=False)
+class Submission:
+    """A circuit for some rows, as a device takes it: one call of the device, however many tapes.
+
+    Attributes:
+        circuit: what is run.
+        device: that runs it.
+        tapes: after the device's own preprocessing, which may split one measurement into several.
+        shots: of all tapes together.
+    """
+
+    circuit: Circuit
+    device: Any
+    tapes: tuple[Any, ...]
+    shots: int
+    _config: Any
+    _join: Callable[[Any], Any]
+
+    def send(self) -> NDArray[np.float64]:
+        """Run it; float64, shape `(batch, M)`. Raises whatever the device raises."""
+        results = self._join(self.device.execute(self.tapes, self._config))
+        return np.array([_columns(result, self.circuit) for result in results], dtype=np.float64)
+
+
+def prepare(
+    circuit: Circuit, parameters: NDArray[np.floating[Any]], device: Any, shots: int | None
+) -> Submission:
+    """Return what a device is to be sent for some rows; sends nothing.
+
+    Args:
+        circuit: what to run; its own shots do not count here.
+        parameters: shape `(batch, P)` with at least one row.
+        device: a PennyLane device that has the circuit's wires.
+        shots: samples a row, or None for exact values.
+
+    Raises:
+        NoNoiseError: the circuit has a channel and the device none.
+        DeviceFailedError: the device does not take the circuit.
+    """
+    device = modern(device)
+    tapes = _tapes(circuit, np.asarray(parameters, dtype=np.float64), shots)
+    try:
+        # What qml.execute does, in the two steps between which one can count.
+        config = qml.devices.ExecutionConfig(gradient_method=None)
+        config = device.setup_execution_config(config, tapes[0])
+        batch, join = device.preprocess_transforms(config)(tapes)
+    except Exception as error:
+        # A device is third-party code and may raise anything.
+        raise failure(circuit, device.name, error) from shown(error)
+    total = sum(tape.shots.total_shots or 0 for tape in batch)
+    return Submission(circuit, device, tuple(batch), total, config, join)
+
+
+def modern(device: Any) -> Any:
+    """Return a device with PennyLane's present interface, also for one of the former interface."""
+    is_modern = isinstance(device, qml.devices.Device)
+    return device if is_modern else qml.devices.LegacyDeviceFacade(device)
+
+
+def name_of(device: Any) -> str:
+    """Return what a device object is called where devices are chosen by name."""
+    target = getattr(device, "target_device", device)
+    return str(getattr(target, "short_name", None) or device.name)
+
+
+def failure(circuit: Circuit, name: str, error: BaseException) -> DeviceError:
+    """Return the typed error for what a device raised on a circuit."""
+    if has_channel(circuit) and isinstance(error, qml.exceptions.DeviceError):
+        return NoNoiseError(name, describe(error))
+    return device_failure(name, error)
 
 
 def execute(
     circuit: Circuit, parameters: NDArray[np.floating[Any]], device: Any, shots: int | None
 ) -> NDArray[np.float64]:
-    """Run a circuit on a device for every row of its parameters.
-
-    Args:
-        circuit: what to run; its own shots do not count here.
-        parameters: shape `(batch, P)`.
-        device: a PennyLane device that has the circuit's wires.
-        shots: samples a row, or None for exact values.
+    """Run a circuit on a device for every row of its parameters; arguments as `prepare`.
 
     Returns:
         float64, shape `(batch, M)`.
@@ -54,19 +124,27 @@ def execute(
         NoNoiseError: the circuit has a channel and the device none.
         DeviceFailedError: the device raised.
     """
-    rows = np.asarray(parameters, dtype=np.float64)
-    if not len(rows):
+    if not len(parameters):
         return np.zeros((0, result_count(circuit)))
-    tapes = _tapes(circuit, rows, shots)
+    submission = prepare(circuit, parameters, device, shots)
     try:
-        # Tapes differ from row to row: hashing them for a cache would cost more than it saves.
-        results = qml.execute(tapes, device, diff_method=None, cache=False)
+        return submission.send()
     except Exception as error:
-        if has_channel(circuit) and isinstance(error, qml.exceptions.DeviceError):
-            raise NoNoiseError(device.name, str(error)) from error
-        # A device is third-party code, and a remote one may raise anything.
-        raise DeviceFailedError(device.name, f"{type(error).__name__}: {error}") from error
-    return np.array([_columns(result, circuit) for result in results], dtype=np.float64)
+        raise failure(circuit, submission.device.name, error) from shown(error)
+
+
+def count_tapes(circuit: Circuit, columns: int, shots: int | None) -> int:
+    """Return into how many circuits a device that samples would split one row, most likely.
+
+    Services measure observables together that commute letter by letter, as PennyLane groups them.
+    """
+    (tape,) = _tapes(circuit, np.ones((1, columns)), shots)
+    try:
+        batch, _ = qml.transforms.split_non_commuting(tape)
+    except Exception:
+        # An estimate is not worth an error: measurements that do not split are one circuit.
+        return 1
+    return len(batch)
 
 
 def _columns(result: Any, circuit: Circuit) -> NDArray[np.float64]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias, Unpack, assert_never
 
@@ -19,22 +20,56 @@ from hybridx.artifact import (
     read_artifact,
     split,
 )
+from hybridx.circuit import Circuit
 from hybridx.errors import (
     CompiledInError,
+    DeviceError,
+    HybridxError,
     InputDtypeError,
     InputNamesError,
     InputShapeError,
     MissingExtraError,
     NoBodyError,
+    OptionNeedsError,
+    UnknownDeviceError,
 )
 from hybridx.runtime import devices, onnx
 from hybridx.runtime.execution import Execution, Options
+from hybridx.runtime.jobs import Cost, Jobs, Rehearsal, check_bounds, digest
+from hybridx.runtime.journal import Journal, Run
 
 Array: TypeAlias = NDArray[Any]
 
 
 class _Engine(Protocol):
     def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]: ...
+
+
+@dataclass(frozen=True)
+class Usage:
+    """On what a session ran so far, and what that took.
+
+    Attributes:
+        device: that ran the circuits.
+        requested: the device that was asked for, if another one had to be taken.
+        provider: that ran the classical parts: of ONNX Runtime, or torch.
+        shots: of each circuit.
+        seed: of the device.
+        submissions: calls of the device.
+        circuits: sent to it.
+        total_shots: asked of it.
+        resumed: submissions that an earlier run had results of.
+    """
+
+    device: str
+    requested: str | None
+    provider: str
+    shots: int | None
+    seed: int | None
+    submissions: int
+    circuits: int
+    total_shots: int
+    resumed: int
 
 
 class Session:
@@ -49,14 +84,82 @@ class Session:
         output_names: names of the outputs, in order.
     """
 
-    def __init__(self, artifact: Artifact, device: str, engine: _Engine) -> None:
+    def __init__(
+        self,
+        artifact: Artifact,
+        execution: Execution,
+        engine: _Engine,
+        requested: str | None = None,
+    ) -> None:
         self.artifact = artifact
         self.statement = artifact.statement
-        self.device = device
+        self.device = device_name(execution.device)
         self.inputs = artifact.inputs
         self.input_names = tuple(signature.name for signature in self.inputs)
         self.output_names = artifact.outputs
+        self._execution = execution
         self._engine = engine
+        self._requested = requested
+
+    @property
+    def usage(self) -> Usage:
+        """On what this session ran so far, and what that took."""
+        sender = self._engine.sender if isinstance(self._engine, _Stitched) else None
+        sent = sender.sent if sender else Cost()
+        return Usage(
+            device=self.device,
+            requested=self._requested,
+            provider=getattr(self._engine, "provider", "torch"),
+            shots=self._execution.shots,
+            seed=self._execution.seed,
+            submissions=sent.submissions,
+            circuits=sent.circuits,
+            total_shots=sent.shots,
+            resumed=sender.kept if sender else 0,
+        )
+
+    def rehearsal(self) -> Session:
+        """Return a session that sends nothing to a device and counts what this one would send.
+
+        Results of circuits are zeros there, but for those that are kept from an earlier run.
+        """
+        if not isinstance(self._engine, _Stitched):
+            return self
+        engine = self._engine.rehearsal()
+        return Session(self.artifact, self._execution, engine, self._requested)
+
+    def check_bounds(self, cost: Cost) -> None:
+        """Refuse what would exceed a bound, together with what was sent already.
+
+        Raises:
+            OverBudgetError: it names the bound.
+        """
+        check_bounds(self._execution, self.device, cost)
+
+    def keep_results(self, path: Path, *, data: str, resume: bool) -> Journal | None:
+        """Keep what the device returns in a file from now on; None where there is no device.
+
+        Args:
+            path: of the file.
+            data: hash of the inputs.
+            resume: take results that are there already.
+
+        Raises:
+            ForeignResultsError: those belong to another run.
+            BrokenResultsError: they cannot be read.
+        """
+        if not isinstance(self._engine, _Stitched) or not isinstance(self._engine.sender, Jobs):
+            return None
+        run = Run(
+            model=self._engine.fingerprint,
+            device=self.device,
+            shots=self._execution.shots,
+            seed=self._execution.seed,
+            options=digest({key: repr(value) for key, value in self._execution.options.items()}),
+            data=data,
+        )
+        self._engine.sender.journal = Journal(path, run, resume=resume)
+        return self._engine.sender.journal
 
     def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         """Run the model on named arrays and return its named outputs.
@@ -68,10 +171,17 @@ class Session:
             InputShapeError: an array has a shape that the model does not take.
             InputDtypeError: an array has a dtype that does not convert.
             DeviceFailedError: the quantum device raised.
+            OverBudgetError: it would be sent too much; it is sent nothing.
         """
         if set(inputs) != set(self.input_names):
             raise InputNamesError(_listed(inputs), _listed(self.input_names))
         ready = {s.name: _fit(np.asarray(inputs[s.name]), s) for s in self.inputs}
+        bounded = self._execution.max_circuits is not None or self._execution.max_shots is not None
+        if bounded and isinstance(self._engine, _Stitched):
+            planned = self._engine.rehearsal()
+            if planned is not self._engine:
+                planned.run(ready)
+                self.check_bounds(self._engine.sender.sent + planned.sender.sent)
         return self._engine.run(ready)
 
 
@@ -87,14 +197,58 @@ def load(path: str | Path, **execution: Unpack[Options]) -> Session:
         NoBodyError: the file is for devices only, and the device is `onnx`.
         DeviceError: there is no such device.
     """
-    devices.check_device_name(Execution(**execution).device)
+    chosen = Execution(**execution)
+    if chosen.fallback is None and not chosen.dry_run:
+        _check_device(chosen)
     return start_session(read_artifact(Path(path)), **execution)
 
 
 def start_session(artifact: Artifact, **execution: Unpack[Options]) -> Session:
     """Return a session on an artifact that was read already; arguments and errors as `load`."""
     chosen = Execution(**execution)
-    return Session(artifact, chosen.device, _engine(artifact, chosen))
+    _check_options(chosen)
+    requested = None
+    try:
+        engine = _engine(artifact, chosen)
+    except (DeviceError, MissingExtraError) as error:
+        if chosen.fallback is None or isinstance(error, UnknownDeviceError | CompiledInError):
+            raise
+        requested = device_name(chosen.device)
+        chosen.tell(f"{_first_line(error)}; {chosen.fallback} is used instead")
+        shots = None if chosen.fallback == devices.ONNX else chosen.shots
+        # Options belong to the device they were meant for.
+        chosen = replace(chosen, device=chosen.fallback, fallback=None, shots=shots, options={})
+        engine = _engine(artifact, chosen)
+    return Session(artifact, chosen, engine, requested)
+
+
+def device_name(device: Any) -> str:
+    """Return the name of a device that is given by name or as an object."""
+    if isinstance(device, str):
+        return device
+    from hybridx.runtime.pennylane import name_of
+
+    return name_of(device)
+
+
+def _check_options(chosen: Execution) -> None:
+    if chosen.device == devices.ONNX:
+        for option, value in (
+            ("--shots", chosen.shots),
+            ("--option", chosen.options),
+            ("--dry-run", chosen.dry_run),
+        ):
+            if value:
+                raise OptionNeedsError(option, "--device with the name of a PennyLane device")
+    elif isinstance(chosen.device, str):
+        devices.check_options(chosen.device, chosen.options)
+    if chosen.fallback is not None:
+        devices.check_device_name(chosen.fallback)
+
+
+def _check_device(chosen: Execution) -> None:
+    if isinstance(chosen.device, str):
+        devices.check_device_name(chosen.device)
 
 
 def _engine(artifact: Artifact, execution: Execution) -> _Engine:
@@ -105,9 +259,66 @@ def _engine(artifact: Artifact, execution: Execution) -> _Engine:
             _check_bodies(artifact)
             return _Whole(artifact, execution.provider)
         case OnnxArtifact():
-            return _Stitched(artifact, execution)
+            return _stitched(artifact, execution)
         case _:
             assert_never(artifact)
+
+
+def _stitched(artifact: OnnxArtifact, execution: Execution) -> _Stitched:
+    wires = max((circuit.wires for circuit in artifact.circuits.values()), default=1)
+    given = execution.device
+    if execution.dry_run:
+        sender: Jobs | Rehearsal = Rehearsal(_costs(execution, wires))
+    elif isinstance(given, str):
+        _check_device(execution)
+
+        def open_device(seed: int | None) -> Any:
+            return devices.make_device(given, wires, seed, execution.options)
+
+        takes_seed = devices.takes_seed(given)
+        if execution.seed is not None and execution.shots is not None and not takes_seed:
+            execution.tell(f"{given} takes no seed: its samples differ from run to run")
+        sender = Jobs(execution, given, open_device, takes_seed=takes_seed)
+    else:
+        sender = Jobs(execution, device_name(given), lambda _: given, takes_seed=False)
+    stages = [
+        (stage, _start_segment(stage, artifact.path, execution.provider))
+        for stage in split(artifact.model)
+    ]
+    return _Stitched(artifact, stages, sender)
+
+
+def _costs(execution: Execution, wires: int) -> Callable[[Circuit, Array], Cost]:
+    """Return what counts circuits for a dry run, which opens no device but a local one."""
+    given = execution.device
+    family = devices.family_of(given) if isinstance(given, str) else None
+    is_open = not isinstance(given, str) or (
+        family is not None and family.is_local and given in devices.device_names()
+    )
+    if is_open:
+        opened = given if not isinstance(given, str) else None
+
+        def counted(circuit: Circuit, parameters: Array) -> Cost:
+            from hybridx.runtime.pennylane import prepare
+
+            nonlocal opened
+            if opened is None:
+                opened = devices.make_device(given, wires, None, execution.options)
+            one = prepare(circuit, parameters[:1], opened, execution.shots)
+            return Cost(1, len(parameters) * len(one.tapes), len(parameters) * one.shots)
+
+        return counted
+    if importlib.util.find_spec("pennylane") is None:
+        raise MissingExtraError(f"counting what device {given!r} is sent", "pennylane", "devices")
+    execution.tell(f"{given} is not opened: how it splits circuits is estimated")
+
+    def estimated(circuit: Circuit, parameters: Array) -> Cost:
+        from hybridx.runtime.pennylane import count_tapes
+
+        circuits = len(parameters) * count_tapes(circuit, parameters.shape[1], execution.shots)
+        return Cost(1, circuits, circuits * (execution.shots or 0))
+
+    return estimated
 
 
 def _torch_engine(artifact: TorchArtifact, execution: Execution) -> _Engine:
@@ -132,6 +343,7 @@ class _Whole:
 
     def __init__(self, artifact: OnnxArtifact, provider: str) -> None:
         self._session = onnx.start(artifact.content, artifact.path, provider)
+        self.provider = onnx.provider_of(self._session)
         outputs = self._session.get_outputs()
         self._outputs = [output.name for output in outputs]
         # Outputs that do not depend on the batch.
@@ -152,34 +364,41 @@ class _Whole:
 
 
 class _Stitched:
-    """Classical segments in ONNX Runtime, circuits on a PennyLane device."""
+    """Classical segments in ONNX Runtime, circuits wherever a sender gets their results."""
 
-    def __init__(self, artifact: OnnxArtifact, execution: Execution) -> None:
-        self._circuits = artifact.circuits
-        self._outputs = artifact.outputs
-        self._shots = execution.shots
-        wires = max((circuit.wires for circuit in self._circuits.values()), default=1)
-        self._device = devices.make_device(execution.device, wires, execution.seed)
-        self._stages = [
-            (stage, _start_segment(stage, artifact.path, execution.provider))
-            for stage in split(artifact.model)
-        ]
+    def __init__(
+        self,
+        artifact: OnnxArtifact,
+        stages: Sequence[tuple[Stage, Any]],
+        sender: Jobs | Rehearsal,
+    ) -> None:
+        self._artifact = artifact
+        self._stages = stages
+        self.sender = sender
+        started = [session for _, session in stages if session is not None]
+        self.provider = onnx.provider_of(started[0]) if started else "none"
+
+    @property
+    def fingerprint(self) -> str:
+        return digest(self._artifact.content)
+
+    def rehearsal(self) -> _Stitched:
+        """Return an engine that only counts; itself, if it does."""
+        if isinstance(self.sender, Rehearsal):
+            return self
+        return _Stitched(self._artifact, self._stages, self.sender.rehearsal())
 
     def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
-        from hybridx.runtime.pennylane import execute
-
         values: dict[str, Array] = dict(inputs)
         for stage, session in self._stages:
             if session is not None:
                 fed = {name: values[name] for name in stage.segment.inputs}
                 values |= onnx.run(session, stage.segment.outputs, fed)
             for call in stage.circuits:
-                parameters = values[call.parameters]
-                exact = execute(
-                    self._circuits[call.function], parameters, self._device, self._shots
-                )
-                values[call.results] = exact.astype(call.dtype)
-        return {name: values[name] for name in self._outputs}
+                circuit = self._artifact.circuits[call.function]
+                results = self.sender.results(circuit, values[call.parameters])
+                values[call.results] = results.astype(call.dtype)
+        return {name: values[name] for name in self._artifact.outputs}
 
 
 def _start_segment(stage: Stage, path: str, provider: str) -> Any:
@@ -203,6 +422,10 @@ def _fit(array: Array, signature: Signature) -> Array:
     if not (to_float or to_int):
         raise InputDtypeError(signature.name, str(array.dtype), str(signature.dtype))
     return array.astype(signature.dtype)
+
+
+def _first_line(error: HybridxError) -> str:
+    return str(error).partition("\n")[0]
 
 
 def _listed(names: Mapping[str, Array] | tuple[str, ...]) -> str:

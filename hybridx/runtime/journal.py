@@ -1,0 +1,175 @@
+"""Results that a device has returned, kept in a file until the whole run is written.
+
+The file has one line of JSON for what run it belongs to, then one for each submission that came
+back. Lines are only ever added and each is forced to the disk, so that what was paid for is there
+after a crash; a last line that a crash cut short is dropped. Results are found by a hash of all
+that they depend on, so that to resume is to run again.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from hybridx.errors import (
+    BrokenResultsError,
+    ForeignResultsError,
+    NotWritableError,
+    PartialResultsError,
+)
+from hybridx.storage import read_bytes
+
+Array: TypeAlias = NDArray[np.float64]
+
+SUFFIX = ".partial"
+FORMAT = 1
+
+
+class Run(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What run results belong to; hashes where the thing itself is long or private.
+
+    Attributes:
+        model: hash of the file.
+        device: that was really used.
+        shots: of each circuit.
+        seed: of the device.
+        options: hash of the device's options.
+        data: hash of the inputs.
+    """
+
+    model: str
+    device: str
+    shots: int | None
+    seed: int | None
+    options: str
+    data: str
+
+
+class _Head(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    hybridx_results: int
+    run: Run
+
+
+class _Line(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    key: str
+    rows: int
+    columns: int
+    values: bytes  # float64, little-endian; base64 in JSON
+
+
+class Journal:
+    """The results of a run so far.
+
+    Attributes:
+        path: of the file, which appears with the first result.
+        run: what the results belong to.
+    """
+
+    def __init__(self, path: Path, run: Run, *, resume: bool = False) -> None:
+        """Begin a journal, or take up one that is there.
+
+        Args:
+            path: of the file.
+            run: what the results belong to.
+            resume: take the results of an earlier run; otherwise what is there is replaced.
+
+        Raises:
+            ForeignResultsError: what is there belongs to another run.
+            BrokenResultsError: it cannot be read.
+        """
+        self.path = path
+        self.run = run
+        self._kept: dict[str, Array] = {}
+        self._is_begun = False
+        self._length = 0
+        if resume and path.exists():
+            self._read()
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    def find(self, key: str) -> Array | None:
+        """Return the results under a key, if there are any."""
+        return self._kept.get(key)
+
+    def keep(self, key: str, results: Array) -> None:
+        """Keep the results of one submission.
+
+        Raises:
+            NotWritableError: the file system refuses.
+        """
+        self._kept[key] = results
+        rows, columns = results.shape
+        values = np.ascontiguousarray(results, dtype="<f8").tobytes()
+        line = _Line(key, rows, columns, values)
+        content = msgspec.json.encode(line) + b"\n"
+        if not self._is_begun:
+            content = msgspec.json.encode(_Head(FORMAT, self.run)) + b"\n" + content
+        try:
+            with self.path.open("r+b" if self._is_begun else "wb") as file:
+                file.seek(self._length)
+                file.truncate()
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise NotWritableError(str(self.path), error.strerror or str(error)) from error
+        self._is_begun = True
+        self._length += len(content)
+
+    def remove(self) -> None:
+        """Remove the file: all its results are written elsewhere."""
+        if self._is_begun:
+            self.path.unlink(missing_ok=True)
+
+    def _read(self) -> None:
+        whole, _, _ = read_bytes(self.path).rpartition(b"\n")
+        head, *lines = whole.split(b"\n")
+        try:
+            found = msgspec.json.decode(head, type=_Head)
+            if found.hybridx_results != FORMAT:
+                self._refuse(f"its format is {found.hybridx_results}, not {FORMAT}")
+            self._check(found.run)
+            for text in lines:
+                line = msgspec.json.decode(text, type=_Line)
+                values = np.frombuffer(line.values, dtype="<f8")
+                self._kept[line.key] = values.reshape(line.rows, line.columns).astype(np.float64)
+        except (msgspec.MsgspecError, ValueError) as error:
+            raise BrokenResultsError(str(self.path), str(error)) from error
+        self._is_begun = True
+        self._length = len(whole) + 1
+
+    def _refuse(self, problem: str) -> None:
+        raise BrokenResultsError(str(self.path), problem)
+
+    def _check(self, found: Run) -> None:
+        for what in Run.__struct_fields__:
+            theirs: Any = getattr(found, what)
+            ours: Any = getattr(self.run, what)
+            if theirs != ours:
+                raise ForeignResultsError(str(self.path), what, _short(theirs), _short(ours))
+
+
+def partial_path(output: Path) -> Path:
+    """Return where the results of a run are kept until its output is written."""
+    return output.with_name(output.name + SUFFIX)
+
+
+def check_no_partial(output: Path) -> None:
+    """Refuse to run over results that an earlier run left.
+
+    Raises:
+        PartialResultsError: there are some.
+    """
+    if partial_path(output).exists():
+        raise PartialResultsError(str(partial_path(output)))
+
+
+def _short(value: Any) -> str:
+    # Twelve digits of a hash tell files apart.
+    return value[:12] if isinstance(value, str) and len(value) == 64 else str(value)
