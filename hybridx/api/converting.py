@@ -36,14 +36,14 @@ class Conversion:
 
 
 def convert(
-    source: str | Path, path: str | Path, *, format: str, overwrite: bool = False
+    source: str | Path, path: str | Path, *, format: str | None = None, overwrite: bool = False
 ) -> Conversion:
     """Write a model file in another format; the self-test and the proof are kept.
 
     Args:
         source: an ONNX file or the folder of a bundle.
         path: of the new file or folder.
-        format: onnx or bundle.
+        format: onnx or bundle; by default onnx for a name that ends in `.onnx`, else bundle.
         overwrite: replace what is there.
 
     Raises:
@@ -51,6 +51,8 @@ def convert(
         NoConversionError: the source is compiled for torch.
     """
     started = time.perf_counter()
+    if format is None:
+        format = "onnx" if Path(path).suffix == ".onnx" else "bundle"
     check_target(Path(path), format, overwrite=overwrite)
     check_choice("format", format, ("onnx", "bundle"))
     artifact = read_artifact(Path(source))

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from hybridx.api.options import check_choice
-from hybridx.artifact import MANIFEST, Content
+from hybridx.artifact import MANIFEST, Content, is_bundle_file
 from hybridx.storage import check_folder_writable, check_writable, write_folder, write_whole
 
 FORMATS: Final = ("onnx", "bundle")
@@ -21,7 +21,7 @@ def check_target(path: Path, format: str, *, overwrite: bool) -> None:
     """
     check_choice("format", format, FORMATS)
     if format == "bundle":
-        check_folder_writable(path, MANIFEST, overwrite=overwrite)
+        check_folder_writable(path, MANIFEST, is_bundle_file, overwrite=overwrite)
     else:
         check_writable(path, overwrite=overwrite)
 
@@ -35,4 +35,4 @@ def write_model(path: Path, content: Content, *, overwrite: bool) -> None:
     if isinstance(content, bytes):
         write_whole(path, content, overwrite=overwrite)
     else:
-        write_folder(path, content, MANIFEST, overwrite=overwrite)
+        write_folder(path, content, MANIFEST, is_bundle_file, overwrite=overwrite)

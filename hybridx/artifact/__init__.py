@@ -1,7 +1,7 @@
 """The file: its contract, how it is put together, read and checked."""
 
 from hybridx.artifact.archive import TorchFormat, archive_entries
-from hybridx.artifact.bundle import MANIFEST, to_bundle
+from hybridx.artifact.bundle import MANIFEST, is_bundle_file, to_bundle
 from hybridx.artifact.contract import (
     BATCH,
     CIRCUIT_ATTRIBUTE,
@@ -65,6 +65,7 @@ __all__ = [
     "decode_artifact",
     "expanded_size",
     "function_name",
+    "is_bundle_file",
     "is_circuit_node",
     "read_artifact",
     "seal",

@@ -106,7 +106,7 @@ def open_archive(content: bytes, path: str) -> Archive:
         raise ForeignFileError(path, f"it is no sound zip archive: {error}") from error
     try:
         entries = msgspec.json.decode(text, type=dict[str, str])
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise BrokenArtifactError(path, f"{ARCHIVE_MEMBER} cannot be read: {error}") from error
     values = decode_entry(entries, KEY_INPUTS, tuple[Declared, ...], path) or ()
     return Archive(

@@ -7,10 +7,11 @@ parts joined again are the model that was cut.
 
 from __future__ import annotations
 
+import hashlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, TypeAlias, assert_never
+from typing import Annotated, Any, Final, Literal, TypeAlias, assert_never
 
 import msgspec
 import numpy as np
@@ -25,12 +26,12 @@ from hybridx.artifact.contract import (
     DOMAIN_VERSION,
     IR_VERSION,
     KEY_STRATEGY,
-    OPSET,
     PARAMETERS,
     RESULTS,
     is_circuit_node,
 )
 from hybridx.artifact.functions import Compiled, circuit_function, function_name
+from hybridx.artifact.limits import check_file_size
 from hybridx.artifact.signature import (
     Declared,
     Signature,
@@ -40,12 +41,20 @@ from hybridx.artifact.signature import (
     value_of,
 )
 from hybridx.artifact.split import Segment, split
+from hybridx.artifact.statement import decode_statement
 from hybridx.circuit import decode, result_count, to_qasm
 from hybridx.errors import BrokenArtifactError, NoQasmError
 
 MANIFEST: Final = "manifest.json"
 
 _NAME: Final = re.compile(r"(classical|circuit)_[0-9]+\.(onnx|json|qasm)")
+
+_Version: TypeAlias = Annotated[int, msgspec.Meta(ge=1, le=1000)]
+
+
+def is_bundle_file(name: str) -> bool:
+    """True if a file of a bundle may have that name, which leads out of no folder."""
+    return name == MANIFEST or _NAME.fullmatch(name) is not None
 
 
 class _Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="classical"):
@@ -57,11 +66,15 @@ class _Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="classi
 
 
 class _Run(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="circuit"):
-    """A step on a quantum device: a circuit for every row of `parameters`."""
+    """A step on a quantum device: a circuit for every row of `parameters`.
+
+    Both values have the dtype: the parts behind it take no other.
+    """
 
     circuit: str
     parameters: str
     results: str
+    dtype: Literal["float32", "float64"]
 
 
 _Step: TypeAlias = _Part | _Run
@@ -81,9 +94,16 @@ class _Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     outputs: tuple[Declared, ...]
     steps: tuple[_Step, ...]
     circuits: dict[str, _Circuit]
-    opset: int
-    ir_version: int
+    opset: _Version
+    ir_version: _Version
+    sha256: dict[str, str]  # of every other file, by name
     metadata: dict[str, str]
+
+
+class _Stamp(msgspec.Struct, frozen=True):
+    """What every later manifest will have too."""
+
+    metadata: dict[str, str] = {}
 
 
 def to_bundle(model: onnx.ModelProto) -> dict[str, bytes]:
@@ -95,11 +115,13 @@ def to_bundle(model: onnx.ModelProto) -> dict[str, bytes]:
     files: dict[str, bytes] = {}
     dtypes: dict[str, np.dtype[Any]] = {}
     steps: list[_Step] = []
-    for number, stage in enumerate(split(model)):
+    for stage in split(model):
         if stage.segment.content:
-            steps.append(_part(f"classical_{number}.onnx", stage.segment, files))
-        dtypes |= {call.function: call.dtype for call in stage.circuits}
-        steps += [_Run(call.function, call.parameters, call.results) for call in stage.circuits]
+            steps.append(_part(f"classical_{len(files)}.onnx", stage.segment, files))
+        for call in stage.circuits:
+            dtypes[call.function] = call.dtype
+            name: Any = call.dtype.name
+            steps.append(_Run(call.function, call.parameters, call.results, name))
     circuits = {
         name: _circuit(f"circuit_{number}", text, name, model, dtypes[name], files)
         for number, (name, text) in enumerate(_texts(model).items())
@@ -111,10 +133,15 @@ def to_bundle(model: onnx.ModelProto) -> dict[str, bytes]:
         circuits=circuits,
         opset=next(o.version for o in model.opset_import if o.domain == ""),
         ir_version=model.ir_version,
+        sha256={name: _sha256(content) for name, content in sorted(files.items())},
         metadata={entry.key: entry.value for entry in model.metadata_props},
     )
     files[MANIFEST] = msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n"
     return files
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
 
 
 def _part(name: str, segment: Segment, files: dict[str, bytes]) -> _Part:
@@ -173,13 +200,25 @@ def from_bundle(read: Callable[[str], bytes], path: str) -> bytes:
     """Return the model that parts were cut from.
 
     Args:
-        read: gives the content of a part by its name, which leads out of no folder.
+        read: gives the content of a file by its name, which leads out of no folder.
         path: of the bundle, for messages.
 
     Raises:
+        ForeignFileError: hybridx did not write its manifest.
+        NewerFormatError: a later hybridx wrote it.
         BrokenArtifactError: the parts do not fit together.
+        TooLargeError: they make a model over the bound of a file.
     """
-    return _Joiner(read, path).join()
+    return _Joiner(read, path, _read_manifest(read(MANIFEST), path)).join()
+
+
+def _read_manifest(content: bytes, path: str) -> _Manifest:
+    try:
+        # A later version may have other fields, and is to be called later, not broken.
+        decode_statement(msgspec.json.decode(content, type=_Stamp).metadata, path)
+        return msgspec.json.decode(content, type=_Manifest)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise BrokenArtifactError(path, f"{MANIFEST} cannot be read: {error}") from error
 
 
 @dataclass(frozen=True)
@@ -188,55 +227,120 @@ class _Joiner:
 
     read: Callable[[str], bytes]
     path: str
+    manifest: _Manifest
 
     def join(self) -> bytes:
-        manifest = self._manifest()
-        model = onnx.ModelProto(ir_version=manifest.ir_version)
-        model.opset_import.append(helper.make_opsetid("", manifest.opset))
+        manifest = self.manifest
+        model = onnx.ModelProto(ir_version=manifest.ir_version, producer_name=DOMAIN)
         model.graph.name = "model"
         model.graph.input.extend(map(self._value, manifest.inputs))
         model.graph.output.extend(map(self._value, manifest.outputs))
-        texts = {name: self._circuit(name, one, model) for name, one in manifest.circuits.items()}
-        weights: dict[str, onnx.TensorProto] = {}
+        model.opset_import.append(helper.make_opsetid("", manifest.opset))
+        if manifest.circuits:
+            model.opset_import.append(helper.make_opsetid(DOMAIN, DOMAIN_VERSION))
+        texts = {name: self._circuit(name, model) for name in sorted(manifest.circuits)}
+        self._check_order()
+        self._check_copies(texts)
+        types: list[onnx.ValueInfoProto] = []
         for step in manifest.steps:
             match step:
-                case _Part(file):
-                    graph = self._model(file).graph
+                case _Part():
+                    graph = self._part(step)
                     model.graph.node.extend(graph.node)
-                    for weight in graph.initializer:
-                        if weights.setdefault(weight.name, weight) != weight:
-                            raise self._broken(f"two parts differ in their {weight.name}")
+                    self._add_weights(graph, model)
+                    types += [*graph.input, *graph.output]
                 case _Run(name, parameters, results):
-                    if name not in texts:
-                        raise self._broken(f"it runs {name}, which it does not have")
                     node = helper.make_node(name, [parameters], [results], domain=DOMAIN)
                     node.attribute.append(helper.make_attribute(CIRCUIT_ATTRIBUTE, texts[name]))
                     model.graph.node.append(node)
                 case _:
                     assert_never(step)
-        model.graph.initializer.extend(weights.values())
-        if texts:
-            model.opset_import.append(helper.make_opsetid(DOMAIN, DOMAIN_VERSION))
+        # No part has the type of a value that goes from circuit to circuit.
+        runs = [step for step in manifest.steps if isinstance(step, _Run)]
+        types += [
+            value_of(Signature(name, np.dtype(run.dtype), ("?", "?")))
+            for run in runs
+            for name in (run.parameters, run.results)
+        ]
+        ends = {value.name for value in (*manifest.inputs, *manifest.outputs)}
+        first = {value.name: value for value in reversed(types) if value.name not in ends}
+        model.graph.value_info.extend(first[name] for name in sorted(first))
         for key in sorted(manifest.metadata):
             model.metadata_props.add(key=key, value=manifest.metadata[key])
         return bytes(model.SerializeToString(deterministic=True))
 
-    def _manifest(self) -> _Manifest:
-        try:
-            return msgspec.json.decode(self.read(MANIFEST), type=_Manifest)
-        except msgspec.MsgspecError as error:
-            raise self._broken(f"{MANIFEST} cannot be read: {error}") from error
+    def _check_order(self) -> None:
+        """Refuse steps that read what no step before them gives, or give what is there."""
+        known = {value.name for value in self.manifest.inputs}
+        for step in self.manifest.steps:
+            match step:
+                case _Part(what, reads, gives):
+                    pass
+                case _Run(what, parameters, results):
+                    reads, gives = (parameters,), (results,)
+                case _:
+                    assert_never(step)
+            self._check_known(what, reads, known)
+            if known & set(gives) or len(set(gives)) < len(gives):
+                raise self._broken(f"{what} gives a value that is there already")
+            known |= set(gives)
+        self._check_known("its output", [value.name for value in self.manifest.outputs], known)
 
-    def _circuit(self, name: str, files: _Circuit, model: onnx.ModelProto) -> str:
+    def _check_known(self, what: str, reads: Iterable[str], known: set[str]) -> None:
+        for name in reads:
+            if name not in known:
+                raise self._broken(f"{what} takes {name!r}, which nothing before it gives")
+
+    def _check_copies(self, texts: Mapping[str, str]) -> None:
+        """Refuse runs of unknown circuits, and so many that their texts are too large."""
+        size = 0
+        for step in self.manifest.steps:
+            if isinstance(step, _Run):
+                if step.circuit not in texts:
+                    raise self._broken(f"it runs {step.circuit}, which it does not have")
+                # A text is one file, and every node has a copy of it.
+                size += len(texts[step.circuit])
+                check_file_size(size)
+
+    def _part(self, step: _Part) -> onnx.GraphProto:
+        model = self._model(step.model)
+        graph = model.graph
+        is_as_declared = (
+            {value.name for value in graph.input} == set(step.inputs)
+            and {value.name for value in graph.output} == set(step.outputs)
+            and self._opsets(model.opset_import) == {"": self.manifest.opset}
+        )
+        if not is_as_declared or model.functions or graph.sparse_initializer:
+            raise self._broken(f"{step.model} is not the part that {MANIFEST} says it is")
+        return graph
+
+    def _add_weights(self, graph: onnx.GraphProto, model: onnx.ModelProto) -> None:
+        there = {weight.name: weight for weight in model.graph.initializer}
+        for weight in graph.initializer:
+            if weight.name not in there:
+                model.graph.initializer.append(weight)
+            elif there[weight.name] != weight:
+                raise self._broken(f"two parts differ in their weight {weight.name!r}")
+
+    def _circuit(self, name: str, model: onnx.ModelProto) -> str:
         """Return the JSON of a circuit, and attach its body to the model."""
+        files = self.manifest.circuits[name]
         text = self._read(files.json).decode(errors="replace")
+        if files.qasm is not None:
+            self._read(files.qasm)
         function = None
         if files.model is not None:
             body = self._model(files.model)
-            opset = next((o.version for o in body.opset_import if o.domain == ""), OPSET)
-            function = circuit_function(
-                Compiled(text, list(body.graph.node), files.strategy), opset
+            graph = body.graph
+            is_whole = (
+                [value.name for value in graph.input] == [PARAMETERS]
+                and [value.name for value in graph.output] == [RESULTS]
+                and self._opsets(body.opset_import).keys() == {""}
             )
+            if not is_whole or body.functions or graph.initializer or graph.sparse_initializer:
+                raise self._broken(f"{files.model} is no compiled circuit")
+            opset = self._opsets(body.opset_import)[""]
+            function = circuit_function(Compiled(text, list(graph.node), files.strategy), opset)
             model.functions.extend([function] if function is not None else [])
         if function_name(text, function) != name:
             raise self._broken(f"the files of {name} are not the ones that were written")
@@ -248,14 +352,19 @@ class _Joiner:
         except DecodeError as error:
             raise self._broken(f"{name} is no ONNX model") from error
 
+    def _opsets(self, imports: Iterable[onnx.OperatorSetIdProto]) -> dict[str, int]:
+        return {each.domain: each.version for each in imports}
+
     def _value(self, declared: Declared) -> onnx.ValueInfoProto:
         return value_of(read_declared(declared, self.path))
 
     def _read(self, name: str) -> bytes:
-        # No name leads out of the folder.
-        if not _NAME.fullmatch(name):
+        if name == MANIFEST or not is_bundle_file(name):
             raise self._broken(f"it has a part called {name!r}")
-        return self.read(name)
+        content = self.read(name)
+        if self.manifest.sha256.get(name) != _sha256(content):
+            raise self._broken(f"{name} was changed")
+        return content
 
     def _broken(self, reason: str) -> BrokenArtifactError:
         return BrokenArtifactError(self.path, reason)

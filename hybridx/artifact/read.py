@@ -114,7 +114,11 @@ def decode_artifact(content: Content, path: str) -> Artifact:
 
 
 class _Folder:
-    """Reads the files of a folder as long as they are not too large together."""
+    """Reads the plain files of a folder as long as they are not too large together.
+
+    A link would let a folder from elsewhere name any file of this machine, and a pipe or a device
+    would never end.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -122,7 +126,9 @@ class _Folder:
 
     def read(self, name: str) -> bytes:
         path = self._folder / name
-        if path.is_file():
+        if path.is_symlink() or (path.exists() and not path.is_file()):
+            raise BrokenArtifactError(str(self._folder), f"{name} is no plain file")
+        if path.exists():
             self._size += path.stat().st_size
             check_file_size(self._size)
         return read_bytes(path)

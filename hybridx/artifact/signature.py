@@ -40,7 +40,9 @@ def signature_of(value: onnx.ValueInfoProto) -> Signature:
 def value_of(signature: Signature) -> onnx.ValueInfoProto:
     """Return a value as ONNX declares it, the inverse of `signature_of`."""
     element = helper.np_dtype_to_tensor_dtype(signature.dtype)
-    return helper.make_tensor_value_info(signature.name, element, signature.shape)
+    # A name would say that all axes called `?` are as long as each other.
+    shape = [None if length == "?" else length for length in signature.shape]
+    return helper.make_tensor_value_info(signature.name, element, shape)
 
 
 class Declared(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -63,6 +65,6 @@ def read_declared(declared: Declared, path: str) -> Signature:
         BrokenArtifactError: it is none of a tensor.
     """
     lengths = [length for length in declared.shape if isinstance(length, int)]
-    if declared.dtype not in _DTYPES or any(length < 0 for length in lengths):
+    if declared.dtype not in _DTYPES or any(not 0 <= length < 2**63 for length in lengths):
         raise BrokenArtifactError(path, f"its value {declared.name} is no tensor")
     return Signature(declared.name, np.dtype(declared.dtype), declared.shape)

@@ -146,7 +146,10 @@ def run(
 def convert(
     model: options.Model,
     path: Annotated[Path, typer.Option("--output", "-o", help="The file or folder to write.")],
-    format: Annotated[str, typer.Option(help="onnx or bundle.")] = "bundle",
+    format: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(help="onnx or bundle. By default onnx for a name in .onnx, else bundle."),
+    ] = None,
     overwrite: options.Overwrite = False,
     json: options.Json = False,
 ) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from hybridx.errors import FileMissingError, NotWritableError, OutputExistsError
@@ -64,16 +64,19 @@ def write_whole(path: Path, content: bytes, *, overwrite: bool) -> None:
             temporary.unlink(missing_ok=True)
 
 
-def check_folder_writable(path: Path, marker: str, *, overwrite: bool) -> None:
+def check_folder_writable(
+    path: Path, marker: str, is_ours: Callable[[str], bool], *, overwrite: bool
+) -> None:
     """Refuse an output folder early.
 
     Args:
         path: of the folder.
         marker: a file in it that shows what may be replaced: no other folder is deleted.
-        overwrite: replace an existing folder that has the marker, or is empty.
+        is_ours: true of the names of files that may be deleted with it.
+        overwrite: replace an existing folder of such files only, the marker among them.
 
     Raises:
-        OutputExistsError: `path` exists and may not be replaced.
+        OutputExistsError: `path` exists, is not empty, and may not be replaced.
         NotWritableError: it is no folder of that kind, or its parent cannot be written to.
     """
     if not path.is_dir():
@@ -81,32 +84,60 @@ def check_folder_writable(path: Path, marker: str, *, overwrite: bool) -> None:
             raise NotWritableError(str(path), "it is a file, and a folder is to be written")
         check_writable(path, overwrite=overwrite)
         return
-    if any(path.iterdir()):
-        if not (path / marker).is_file():
+    try:
+        names = sorted(inside.name for inside in path.iterdir())
+    except OSError as error:
+        raise NotWritableError(str(path), error.strerror or str(error)) from error
+    if names:
+        if marker not in names:
             raise NotWritableError(str(path), f"it is a folder with other files, without {marker}")
+        if foreign := [name for name in names if not is_ours(name)]:
+            raise NotWritableError(str(path), f"it is a folder with other files: {foreign[0]}")
         if not overwrite:
             raise OutputExistsError(str(path))
-    check_writable(path.with_name(f".{path.name}"), overwrite=True)
+    place = path.resolve()
+    if Path.cwd().is_relative_to(place):
+        raise NotWritableError(str(path), "it is the folder that you are in")
+    if not os.access(place.parent, os.W_OK):
+        raise NotWritableError(str(path), f"the folder {place.parent} may not be written to")
 
 
-def write_folder(path: Path, files: Mapping[str, bytes], marker: str, *, overwrite: bool) -> None:
+def write_folder(
+    path: Path,
+    files: Mapping[str, bytes],
+    marker: str,
+    is_ours: Callable[[str], bool],
+    *,
+    overwrite: bool,
+) -> None:
     """Write a folder of files so that `path` either holds all of them or is as it was.
 
     Raises as `check_folder_writable`.
     """
-    check_folder_writable(path, marker, overwrite=overwrite)
+    check_folder_writable(path, marker, is_ours, overwrite=overwrite)
+    place = path.resolve()  # what a link leads to is replaced, not the link
     try:
-        with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as place:
-            new, old = Path(place) / "new", Path(place) / "old"
+        with tempfile.TemporaryDirectory(dir=place.parent, prefix=f".{place.name}.") as beside:
+            new, old = Path(beside) / "new", Path(beside) / "old"
             new.mkdir()
             for name, content in files.items():
                 (new / name).write_bytes(content)
-            # A folder cannot be replaced by one call: the old one leaves first.
-            if path.exists():
-                path.rename(old)
-            new.rename(path)
+            _exchange(place, new, old)
     except OSError as error:
         raise NotWritableError(str(path), error.strerror or str(error)) from error
+
+
+def _exchange(place: Path, new: Path, old: Path) -> None:
+    """Put a folder in its place, and the one that is there aside, or leave all as it is."""
+    # A folder with files in it cannot be replaced by one call: the old one leaves first.
+    if place.exists():
+        place.rename(old)
+    try:
+        new.rename(place)
+    except BaseException:
+        if old.exists():
+            old.rename(place)
+        raise
 
 
 def _umask() -> int:

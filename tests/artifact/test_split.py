@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from onnx import helper
-from onnx import helper
 
 from hybridx.artifact import split
 from hybridx.circuit import parse, simulate
@@ -25,6 +24,7 @@ LEVELS = {
     "without data": [1, 1],
     "classical only beside it": [1],
     "a weight read at two levels": [1, 0],
+    "a weight among the outputs": [1],
 }
 
 

@@ -128,6 +128,12 @@ GRAPHS = {
     ),
     "a weight read at two levels": lambda **options: build(
         [("Mul", ["x", "w"], "a"), (TURN, ["a"], "b"), ("Mul", ["b", "w"], "y")],
+        [("y", WIDE)],
+        [("w", np.array([0.5, -2.0]))],
+        **options,
+    ),
+    "a weight among the outputs": lambda **options: build(
+        [("Mul", ["x", "w"], "a"), (TURN, ["a"], "y")],
         [("y", WIDE), ("w", [2])],
         [("w", np.array([0.5, -2.0]))],
         **options,

@@ -9,7 +9,13 @@ from pathlib import Path
 import pytest
 
 from hybridx.errors import FileMissingError, NotWritableError, OutputExistsError
-from hybridx.storage import check_writable, read_bytes, write_whole
+from hybridx.storage import (
+    check_folder_writable,
+    check_writable,
+    read_bytes,
+    write_folder,
+    write_whole,
+)
 
 
 def test_content_is_written_with_the_users_own_permissions(tmp_path):
@@ -110,3 +116,162 @@ def test_what_cannot_be_read_is_named(name, tmp_path):
         read_bytes(path)
     assert caught.value.path == str(path)
     assert isinstance(caught.value.__cause__, OSError)
+
+
+# --- folders -------------------------------------------------------------------------------------
+
+FILES = {"marker": b"1", "ours_0": b"new"}
+OLD = {"marker": b"0", "ours_0": b"old", "ours_1": b"older"}
+
+
+def is_ours(name):
+    return name == "marker" or name.startswith("ours_")
+
+
+def write(path, *, overwrite=False, files=FILES):
+    write_folder(path, files, "marker", is_ours, overwrite=overwrite)
+
+
+def fill(folder, files):
+    folder.mkdir()
+    for name, content in files.items():
+        (folder / name).write_bytes(content)
+    return folder
+
+
+def content(folder):
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+@pytest.mark.parametrize("before", [None, {}], ids=["new", "empty"])
+def test_a_folder_is_written_with_the_users_own_permissions(before, tmp_path):
+    path = tmp_path / "out"
+    if before is not None:
+        path.mkdir()
+    write(path)
+    (tmp_path / "by hand").mkdir()
+    (tmp_path / "by hand" / "file").touch()
+    assert content(path) == FILES
+    for left, right in ((path, "by hand"), (path / "marker", "by hand/file")):
+        assert stat.S_IMODE(left.stat().st_mode) == stat.S_IMODE((tmp_path / right).stat().st_mode)
+    assert {p.name for p in tmp_path.iterdir()} == {"out", "by hand"}
+
+
+def test_overwrite_replaces_a_folder_of_ours_whole(tmp_path):
+    path = fill(tmp_path / "out", OLD)
+    write(path, overwrite=True)
+    assert content(path) == FILES
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_what_a_link_leads_to_is_replaced_and_the_link_stays(tmp_path):
+    (tmp_path / "out").symlink_to(fill(tmp_path / "there", OLD))
+    write(tmp_path / "out", overwrite=True)
+    assert (tmp_path / "out").is_symlink()
+    assert content(tmp_path / "there") == FILES
+
+
+def below_the_file_system(patch, step, tries):
+    """Let a call of pathlib fail, at the first time or a later one."""
+    sound = getattr(Path, step)
+    count = iter(range(100))
+
+    def failing(self, *args, **options):
+        if next(count) == tries:
+            raise OSError(28, "No space left on device")
+        return sound(self, *args, **options)
+
+    patch.setattr(Path, step, failing)
+
+
+@pytest.mark.parametrize(
+    ("step", "tries"),
+    [("mkdir", 0), ("write_bytes", 0), ("write_bytes", 1), ("rename", 0), ("rename", 1)],
+    ids=lambda value: str(value),
+)
+@pytest.mark.parametrize("before", [OLD, None], ids=["over a folder", "new"])
+def test_a_folder_is_as_it_was_when_the_file_system_refuses(
+    step, tries, before, tmp_path, monkeypatch
+):
+    path = tmp_path / "out"
+    if before is not None:
+        fill(path, before)
+    elif (step, tries) == ("rename", 1):
+        pytest.skip("a new folder is renamed once")
+    with monkeypatch.context() as patch:
+        below_the_file_system(patch, step, tries)
+        with pytest.raises(NotWritableError) as caught:
+            write(path, overwrite=True)
+    assert caught.value.facts() == {"path": str(path), "reason": "No space left on device"}
+    assert [p.name for p in tmp_path.iterdir()] == ([] if before is None else ["out"])
+    assert before is None or content(path) == before
+
+
+def test_an_interruption_between_two_renames_brings_the_old_folder_back(tmp_path, monkeypatch):
+    path = fill(tmp_path / "out", OLD)
+    rename = Path.rename
+
+    def interrupted(self, target):
+        if self.name == "new":
+            raise KeyboardInterrupt
+        return rename(self, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "rename", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            write(path, overwrite=True)
+    assert content(path) == OLD
+    assert list(tmp_path.iterdir()) == [path]
+
+
+REFUSED = {
+    "exists": (lambda folder: fill(folder / "out", OLD), False, OutputExistsError),
+    "a file": (existing, True, NotWritableError),
+    "without the marker": (
+        lambda folder: fill(folder / "out", {"ours_0": b""}),
+        True,
+        NotWritableError,
+    ),
+    "with a file of the user": (
+        lambda folder: fill(folder / "out", OLD | {"thesis.tex": b"years"}),
+        True,
+        NotWritableError,
+    ),
+    "no folder above": (lambda folder: folder / "nosuch" / "out", True, NotWritableError),
+    "below a file": (lambda folder: existing(folder) / "out", True, NotWritableError),
+}
+
+
+@pytest.mark.parametrize(("place", "overwrite", "error"), REFUSED.values(), ids=REFUSED)
+def test_a_folder_that_cannot_be_is_refused_before_and_while_writing(
+    place, overwrite, error, tmp_path
+):
+    path = place(tmp_path)
+    before = {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()}
+    for attempt in (
+        lambda: check_folder_writable(path, "marker", is_ours, overwrite=overwrite),
+        lambda: write(path, overwrite=overwrite),
+    ):
+        with pytest.raises(error) as caught:
+            attempt()
+        assert caught.value.path == str(path)
+    assert {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()} == before
+
+
+@pytest.mark.parametrize("inside", [".", "ours_2"], ids=["in it", "below it"])
+def test_nobody_is_left_in_a_folder_that_is_gone(inside, tmp_path, monkeypatch):
+    path = fill(tmp_path / "out", OLD)
+    (path / inside).mkdir(exist_ok=True)
+    monkeypatch.chdir(path / inside)
+    for name in (path, Path(os.path.relpath(path))):
+        with pytest.raises(NotWritableError) as caught:
+            check_folder_writable(name, "marker", is_ours, overwrite=True)
+        assert caught.value.reason == "it is the folder that you are in"
+
+
+def test_a_parent_without_permission_is_refused(tmp_path, monkeypatch):
+    path = fill(tmp_path / "out", OLD)
+    monkeypatch.setattr(os, "access", lambda *_: False)  # the superuser may write anywhere
+    with pytest.raises(NotWritableError) as caught:
+        check_folder_writable(path, "marker", is_ours, overwrite=True)
+    assert str(tmp_path) in caught.value.reason
