@@ -1,6 +1,6 @@
 """Export hybrid PyTorch + PennyLane models to one ordinary ONNX file, and run it anywhere."""
 
-from hybridx.api import convert, evaluate, export, inspect, load, predict, verify
+from hybridx.api import convert, evaluate, export, inspect, load, lower, predict, verify
 from hybridx.errors import HybridxError
 from hybridx.runtime import Session
 from hybridx.version import VERSION
@@ -16,6 +16,7 @@ __all__ = [
     "export",
     "inspect",
     "load",
+    "lower",
     "predict",
     "verify",
 ]

@@ -642,6 +642,18 @@ class TableError(InputError):
     advice: str
 
 
+@dataclass(eq=False)
+class FixedArgumentError(InputError):
+    """A lowered model is called with another constant than it was made with."""
+
+    code = "HX405"
+    summary = "argument {name!r} is {found}; the model was lowered with {fixed}"
+    remedy = "call hybridx.lower again with that value, or give the one it was made with"
+    name: str
+    found: str
+    fixed: str
+
+
 # --- device --------------------------------------------------------------------------------------
 
 

@@ -9,6 +9,7 @@ from hybridx.api.evaluating import Evaluation, evaluate
 from hybridx.api.exporting import ExportReport, export, export_source
 from hybridx.api.inspecting import CircuitSummary, InputSummary, Inspection, inspect
 from hybridx.api.predicting import BATCH_SIZE, Prediction, predict
+from hybridx.api.replacing import lower
 from hybridx.api.training import train
 from hybridx.api.verifying import VerifyReport, reproduce, self_test, verify, verify_source
 from hybridx.api.viewing import draw, qasm
@@ -31,6 +32,7 @@ __all__ = [
     "export_source",
     "inspect",
     "load",
+    "lower",
     "predict",
     "qasm",
     "reproduce",

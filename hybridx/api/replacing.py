@@ -1,0 +1,138 @@
+"""Lower: the quantum layers of a model replaced by torch operators, in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Literal, cast
+
+import numpy as np
+
+from hybridx.api.options import check_batch, check_choice, need
+from hybridx.api.verifying import VERIFIED_BATCHES, agree, choose_trials, draw_typical
+from hybridx.artifact import Signature
+from hybridx.lowering import choose
+from hybridx.parity import TOLERANCE
+from hybridx.passes import run_passes
+from hybridx.runtime import Array, Session
+
+if TYPE_CHECKING:
+    from torch import fx, nn
+
+    from hybridx.capture import Capture, Example, Flat
+
+
+def lower(
+    model: nn.Module,
+    args: Sequence[Any],
+    *,
+    kwargs: Mapping[str, Any] = MappingProxyType({}),
+    dtype: Literal["float32", "float64"] | None = None,
+    batch: Literal["dynamic", "none"] | int = "dynamic",
+    dynamic: Mapping[str, Mapping[int, str]] | None = None,
+    atol: float | None = None,
+    strategy: str | None = None,
+    verify: bool = True,
+) -> nn.Module:
+    """Return a model that computes the same, its quantum layers as torch operators.
+
+    It is the model in eval mode, for inference: on its own, under torch.compile, or moved to
+    another device. The weights of quantum layers are numbers in it. The model is left as it was,
+    and is called as before; arguments that are no tensors have to be those of the example.
+
+    Args:
+        model: any module whose quantum parts are PennyLane QNodes or TorchLayers.
+        args: example arguments of `forward`.
+        kwargs: example arguments by keyword, likewise.
+        dtype: as in `export`.
+        batch: as in `export`.
+        dynamic: as in `export`.
+        atol: tolerance of the verification; by default `TOLERANCE` of the dtype.
+        strategy: how circuits are computed, a name in `hybridx.lowering.STRATEGIES`.
+        verify: compare with the eager model at `VERIFIED_BATCHES`.
+
+    Raises:
+        UsageError: an option or an argument is not one that can be lowered.
+        CaptureError: the model cannot be captured; the message says what to change.
+        LoweringError: a circuit is too large to simulate.
+        ParityError: what comes out does not agree with the model.
+    """
+    check_choice("dtype", dtype, (*TOLERANCE, None))
+    check_batch(batch)
+    need("lowering", "torch", "pennylane")
+    from hybridx import capture, targets
+    from hybridx.emit.torch import emit_module
+
+    call, tensors = capture.describe_call(model, args, kwargs)
+    chosen = dtype or capture.choose_dtype(model, tensors.values())
+    flat = capture.Flat(model, call)
+    with capture.in_eval_mode(model), capture.as_dtype(model, chosen):
+        example = capture.prepare_example(flat, tensors, dtype=chosen, batch=batch, dynamic=dynamic)
+        captured = capture.capture(flat, example, dtype=chosen)
+        circuits = [
+            emit_module(choose(run_passes(circuit), strategy).program, dtype=np.dtype(chosen))
+            for circuit in captured.circuits
+        ]
+        graph = targets.splice(captured, circuits)
+        notes = captured.notes
+        if verify:
+            tolerance = TOLERANCE[captured.precision] if atol is None else atol
+            notes += _compare(graph, flat, example, captured, tolerance)
+        given, named = call.filled(example.tensors)
+        with capture.eagerly():
+            returned = model(*given, **named)
+    return targets.Lowered(graph, call, model, returned, notes)
+
+
+def _compare(
+    graph: fx.GraphModule, flat: Flat, example: Example, captured: Capture, tolerance: float
+) -> tuple[str, ...]:
+    """Compare a graph with the eager model as `export` does, and return what was left out.
+
+    Raises:
+        ParityError: they differ.
+    """
+    from hybridx.parity.eager import run_eager
+
+    def expected(inputs: Mapping[str, Array]) -> dict[str, Array]:
+        return run_eager(flat, inputs)
+
+    arrays = {name: tensor.numpy() for name, tensor in example.tensors.items()}
+    batches = VERIFIED_BATCHES if captured.is_dynamic else example.batches
+    return agree(
+        cast(Session, _Lowered(graph, captured, arrays)),
+        arrays,
+        expected,
+        choose_trials(arrays, captured.axes, batches),
+        draw_typical(arrays, expected).distribution,
+        tolerance,
+    ).notes
+
+
+class _Lowered:
+    """A graph with as much of a `Session` as a comparison needs."""
+
+    device = "torch"
+
+    def __init__(
+        self, graph: fx.GraphModule, captured: Capture, arrays: Mapping[str, Array]
+    ) -> None:
+        self._graph = graph
+        self._outputs = captured.output_names
+        self.inputs = tuple(
+            Signature(name, array.dtype, _shape(array, captured.axes[name]))
+            for name, array in arrays.items()
+        )
+
+    def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        import torch
+
+        args = [torch.from_numpy(np.array(inputs[one.name])) for one in self.inputs]
+        with torch.no_grad():
+            outputs = self._graph(*args)
+        arrays = [output.numpy() for output in outputs]
+        return dict(zip(self._outputs, arrays, strict=True))
+
+
+def _shape(array: Array, axes: Mapping[int, str]) -> tuple[int | str, ...]:
+    return tuple(axes.get(axis, length) for axis, length in enumerate(array.shape))
