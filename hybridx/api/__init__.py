@@ -8,8 +8,9 @@ from hybridx.api.converting import Conversion, convert
 from hybridx.api.evaluating import Evaluation, evaluate
 from hybridx.api.exporting import ExportReport, export, export_source
 from hybridx.api.inspecting import CircuitSummary, InputSummary, Inspection, inspect
-from hybridx.api.predicting import BATCH_SIZE, Prediction, predict
+from hybridx.api.predicting import Prediction, predict
 from hybridx.api.replacing import lower
+from hybridx.api.running import BATCH_SIZE
 from hybridx.api.training import train
 from hybridx.api.verifying import VerifyReport, reproduce, self_test, verify, verify_source
 from hybridx.api.viewing import draw, qasm

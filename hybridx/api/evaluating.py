@@ -11,9 +11,9 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from hybridx.api.predicting import BATCH_SIZE, run_in_batches
+from hybridx.api.running import BATCH_SIZE, run_in_batches
 from hybridx.errors import InputNamesError, TableError
-from hybridx.runtime import Options, load
+from hybridx.runtime import Execution, Options, Usage, load
 from hybridx.storage import Table, read_bytes, read_table
 
 
@@ -28,6 +28,7 @@ class Evaluation:
         metrics: `accuracy` for classes; `mean_squared_error` and `mean_absolute_error` for numbers.
         confusion: for classes, rows by true class and columns by predicted class.
         classes: their names, in order.
+        usage: on what it ran, and what that took.
     """
 
     path: str
@@ -36,6 +37,7 @@ class Evaluation:
     metrics: Mapping[str, float]
     confusion: tuple[tuple[int, ...], ...] = ()
     classes: tuple[str, ...] = ()
+    usage: Usage | None = None
 
 
 def evaluate(
@@ -75,16 +77,23 @@ def evaluate(
     table = _chosen_rows(read_table(Path(data)), rows)
     features = columns or session.statement.columns or [c for c in table.columns if c != target]
     inputs = {session.input_names[0]: table.numbers(features)}
-    output = run_in_batches(session, inputs, batch_size)[session.output_names[0]]
+    tell = Execution(**execution).tell
+    output = run_in_batches(session, inputs, batch_size, tell=tell)[session.output_names[0]]
     scores = output.reshape(len(output), -1).astype(np.float64)
     if scores.shape[1] == 1:
         metrics = _number_metrics(scores[:, 0], table, target)
-        return Evaluation(str(path), session.device, len(scores), metrics)
+        return Evaluation(str(path), session.device, len(scores), metrics, usage=session.usage)
     names = tuple(classes or session.statement.classes or map(str, range(scores.shape[1])))
     truth = _class_indices(table, target, names, scores.shape[1])
     accuracy, confusion = _class_metrics(scores, truth)
     return Evaluation(
-        str(path), session.device, len(scores), {"accuracy": accuracy}, confusion, names
+        str(path),
+        session.device,
+        len(scores),
+        {"accuracy": accuracy},
+        confusion,
+        names,
+        session.usage,
     )
 
 

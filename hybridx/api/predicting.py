@@ -10,13 +10,22 @@ from typing import Unpack
 
 import numpy as np
 
-from hybridx.artifact import BATCH
-from hybridx.errors import InputNamesError
-from hybridx.runtime import Array, Options, Session, load
-from hybridx.storage import check_writable, read_arrays, write_arrays
-
-BATCH_SIZE = 4096
-"""Rows that are run at a time, so that a long file does not need memory for all of it."""
+from hybridx.api.running import BATCH_SIZE, run_in_batches
+from hybridx.errors import InputNamesError, OptionNeedsError
+from hybridx.runtime import (
+    ONNX,
+    Array,
+    Execution,
+    Journal,
+    Options,
+    Session,
+    Usage,
+    check_no_partial,
+    digest,
+    load,
+    partial_path,
+)
+from hybridx.storage import check_writable, encode_arrays, read_arrays, write_arrays
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,6 +39,8 @@ class Prediction:
         outputs: arrays by name.
         written: the file they were written to, if one was asked for.
         seconds: the run took, loading left out.
+        usage: on what it ran, and what that took.
+        is_dry: nothing was sent, there are no outputs, and `usage` is what would be sent.
     """
 
     path: str
@@ -38,6 +49,8 @@ class Prediction:
     outputs: Mapping[str, Array]
     written: str | None
     seconds: float
+    usage: Usage
+    is_dry: bool = False
 
 
 def predict(
@@ -47,6 +60,8 @@ def predict(
     *,
     columns: Sequence[str] = (),
     batch_size: int = BATCH_SIZE,
+    repeats: int = 1,
+    resume: bool = False,
     overwrite: bool = False,
     **execution: Unpack[Options],
 ) -> Prediction:
@@ -58,26 +73,96 @@ def predict(
         output: where to write the outputs: `.npy`, `.npz`, `.csv` or `.json`.
         columns: the columns of a CSV file in order; by default those that the model names.
         batch_size: rows at a time, where the model takes any number.
+        repeats: run all of it so often on a device that samples; outputs are then means, and
+            arrays named `<output>_standard_error` stand beside them.
+        resume: take the results that an earlier run of the same kept before it stopped.
         overwrite: replace an existing output.
         **execution: on what the model runs; see `hybridx.load`.
 
     Raises:
         InputError: the data do not fit the model.
         ArtifactError: a file cannot be read or written.
-        DeviceError: there is no such device, or it failed.
+        DeviceError: there is no such device, it failed, or it would be sent too much.
+        UsageError: options do not go together.
     """
-    if output is not None:
-        check_writable(Path(output), overwrite=overwrite)
+    chosen = Execution(**execution)
+    target = None if output is None else Path(output)
+    _check(target, chosen, repeats=repeats, resume=resume, overwrite=overwrite)
     session = load(path, **execution)
     inputs = read_inputs(session, Path(data), columns)
+    journal = None
+    if target is not None:
+        kept_in = partial_path(target)
+        journal = session.keep_results(kept_in, data=_hash(inputs), resume=resume)
     started = time.perf_counter()
-    outputs = run_in_batches(session, inputs, batch_size)
-    seconds = time.perf_counter() - started
-    if output is not None:
-        write_arrays(Path(output), outputs, overwrite=overwrite)
+    try:
+        outputs = run_in_batches(
+            session,
+            inputs,
+            batch_size,
+            tell=chosen.tell,
+            repeats=repeats,
+            # A wrong ending is found before anything is paid for.
+            check=lambda expected: None if target is None else encode_arrays(target, expected),
+        )
+        seconds = time.perf_counter() - started
+        usage = session.usage
+        if target is not None and not session.is_dry:
+            about = {} if session.device == ONNX else {"execution": usage}
+            write_arrays(target, outputs, overwrite=overwrite, about=about)
+    except BaseException:
+        # Also Ctrl-C: what came back so far is there, and whoever stopped wants to know.
+        if journal is not None and session.usage.submissions:
+            chosen.tell(_kept(journal))
+        raise
+    if journal is not None:
+        journal.remove()
     rows = max((len(array) for array in inputs.values() if array.ndim), default=1)
-    written = None if output is None else str(output)
-    return Prediction(str(path), session.device, rows, outputs, written, seconds)
+    return Prediction(
+        path=str(path),
+        device=session.device,
+        rows=rows,
+        outputs={} if session.is_dry else outputs,
+        written=None if target is None or session.is_dry else str(target),
+        seconds=seconds,
+        usage=usage,
+        is_dry=session.is_dry,
+    )
+
+
+def _check(
+    target: Path | None, chosen: Execution, *, repeats: int, resume: bool, overwrite: bool
+) -> None:
+    if resume and target is None:
+        raise OptionNeedsError("--resume", "--output")
+    if repeats > 1 and chosen.shots is None:
+        raise OptionNeedsError("--repeats", "--shots")
+    if target is not None:
+        check_writable(target, overwrite=overwrite)
+        if not (resume or overwrite or chosen.dry_run):
+            check_no_partial(target)
+
+
+def _hash(inputs: Mapping[str, Array]) -> str:
+    parts = [
+        part
+        for name, array in sorted(inputs.items())
+        for part in (
+            name,
+            str(array.dtype),
+            str(array.shape),
+            np.ascontiguousarray(array).tobytes(),
+        )
+    ]
+    return digest(*parts)
+
+
+def _kept(journal: Journal) -> str:
+    count = len(journal)
+    if not count:
+        return "no submission had come back, so nothing is kept"
+    kept = "1 submission is" if count == 1 else f"{count:,} submissions are"
+    return f"the results of {kept} kept in {journal.path}; --resume goes on from there"
 
 
 def read_inputs(session: Session, data: Path, columns: Sequence[str]) -> dict[str, Array]:
@@ -92,32 +177,3 @@ def read_inputs(session: Session, data: Path, columns: Sequence[str]) -> dict[st
     if len(session.input_names) != 1:
         raise InputNamesError("one array without a name", ", ".join(session.input_names))
     return {session.input_names[0]: next(iter(arrays.values()))}
-
-
-def run_in_batches(
-    session: Session, inputs: Mapping[str, Array], batch_size: int
-) -> dict[str, Array]:
-    """Run a session slice by slice and return the outputs of all rows.
-
-    A model with a fixed batch, or with outputs that are not one row for each row of input, is run
-    in one piece.
-    """
-    sliced = {s.name for s in session.inputs if s.shape[:1] == (BATCH,)}
-    rows = {len(inputs[name]) for name in sliced & inputs.keys()}
-    if len(rows) != 1 or max(rows) <= batch_size:
-        return session.run(inputs)
-    (total,) = rows
-    parts = [
-        session.run(
-            {
-                name: array[start : start + batch_size] if name in sliced else array
-                for name, array in inputs.items()
-            }
-        )
-        for start in range(0, total, batch_size)
-    ]
-    sizes = [min(batch_size, total - start) for start in range(0, total, batch_size)]
-    for name in session.output_names:
-        if [part[name].shape[:1] for part in parts] != [(size,) for size in sizes]:
-            return session.run(inputs)
-    return {name: np.concatenate([part[name] for part in parts]) for name in session.output_names}

@@ -13,7 +13,7 @@ from hybridx.api.options import need
 from hybridx.artifact import BATCH, SelfTest
 from hybridx.errors import BrokenArtifactError, NoFiniteInputError, NoSelfTestError
 from hybridx.parity import DISTRIBUTIONS, compare, draw
-from hybridx.runtime import Array, Options, Session, load
+from hybridx.runtime import Array, Options, Session, Usage, load
 
 if TYPE_CHECKING:
     from torch import nn
@@ -44,6 +44,7 @@ class VerifyReport:
         worst: largest error seen.
         tolerance: largest error allowed.
         notes: what the user should know.
+        usage: on what the file ran, and what that took.
     """
 
     path: str
@@ -53,6 +54,7 @@ class VerifyReport:
     worst: float
     tolerance: float
     notes: tuple[str, ...] = ()
+    usage: Usage | None = None
 
 
 def reproduce(session: Session, *, atol: float | None = None) -> VerifyReport:
@@ -79,7 +81,15 @@ def reproduce(session: Session, *, atol: float | None = None) -> VerifyReport:
     )
     proof = session.statement.verification
     batches = () if proof is not None and not proof.batches else (rows,)
-    return VerifyReport(path, session.device, "its self-test", batches, worst, tolerance)
+    return VerifyReport(
+        path,
+        session.device,
+        "its self-test",
+        batches,
+        worst,
+        tolerance,
+        usage=session.usage,
+    )
 
 
 def verify(
@@ -130,6 +140,7 @@ def verify(
         found.worst,
         tolerance,
         found.notes,
+        session.usage,
     )
 
 

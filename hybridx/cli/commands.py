@@ -9,6 +9,7 @@ import typer
 
 from hybridx import api
 from hybridx.cli import options, output
+from hybridx.runtime import Options
 from hybridx.version import VERSION
 
 app = typer.Typer(
@@ -103,8 +104,10 @@ def export(
 
 
 @app.command()
+@options.takes_execution
 def run(
     model: options.Model,
+    execution: Options,
     data: Annotated[
         Optional[Path],  # noqa: UP045
         typer.Option("--input", "-i", help="Data: .npy, .npz or .csv. Without it: the self-test."),
@@ -114,17 +117,24 @@ def run(
         typer.Option("--output", "-o", help="Where to write: .npy, .npz, .csv or .json."),
     ] = None,
     columns: options.Columns = None,
-    device: options.Device = "onnx",
-    shots: options.Shots = None,
-    seed: options.Seed = None,
-    provider: options.Provider = "auto",
     batch_size: Annotated[int, typer.Option(min=1, help="Rows at a time.")] = api.BATCH_SIZE,
+    repeats: Annotated[
+        int, typer.Option(min=1, help="Run so often; write means and their standard errors.")
+    ] = 1,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Send nothing; say what a device would get.")
+    ] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with what an earlier run left in .partial.")
+    ] = False,
     overwrite: options.Overwrite = False,
     json: options.Json = False,
 ) -> None:
     """Run a model file on data or, without data, on its own self-test."""
+    execution["dry_run"] = dry_run
     if data is None:
-        checked = api.self_test(model, device=device, shots=shots, seed=seed, provider=provider)
+        options.refuse_without_data(dry_run=dry_run, resume=resume, repeats=repeats > 1)
+        checked = api.self_test(model, **execution)
         (output.as_json if json else output.verified)(checked)
         return
     report = api.predict(
@@ -132,12 +142,11 @@ def run(
         data,
         path,
         columns=options.names(columns),
-        device=device,
-        shots=shots,
-        seed=seed,
-        provider=provider,
         batch_size=batch_size,
+        repeats=repeats,
+        resume=resume,
         overwrite=overwrite,
+        **execution,
     )
     (output.as_json if json else output.predicted)(report)
 
@@ -159,20 +168,21 @@ def convert(
 
 
 @app.command()
+@options.takes_execution
 def verify(
     model: options.Model,
+    execution: Options,
     against: Annotated[
         Optional[str],  # noqa: UP045
         typer.Option(metavar="SOURCE", help="The model it came from. Without: its self-test."),
     ] = None,
     checkpoint: options.Checkpoint = None,
-    device: options.Device = "onnx",
     atol: options.Tolerance = None,
     json: options.Json = False,
 ) -> None:
     """Compare a model file with the eager model, or with its own self-test."""
     report = api.verify_source(
-        model, against=against, checkpoint=checkpoint, device=device, atol=atol
+        model, against=against, checkpoint=checkpoint, atol=atol, **execution
     )
     (output.as_json if json else output.verified)(report)
 
@@ -199,8 +209,10 @@ def inspect(
 
 
 @app.command()
+@options.takes_execution
 def evaluate(
     model: options.Model,
+    execution: Options,
     data: Annotated[Path, typer.Option(help="A CSV table.")],
     target: Annotated[str, typer.Option(help="The column with the true class or number.")],
     columns: options.Columns = None,
@@ -212,7 +224,6 @@ def evaluate(
         Optional[Path],  # noqa: UP045
         typer.Option(help="A JSON file with held_out_rows: score only these."),
     ] = None,
-    device: options.Device = "onnx",
     json: options.Json = False,
 ) -> None:
     """Score a model file on a CSV table with a target column."""
@@ -223,7 +234,7 @@ def evaluate(
         columns=options.names(columns),
         classes=options.names(classes),
         rows=rows,
-        device=device,
+        **execution,
     )
     (output.as_json if json else output.evaluated)(report)
 

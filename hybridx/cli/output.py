@@ -25,6 +25,7 @@ from hybridx.api import (
 )
 from hybridx.artifact import Verification
 from hybridx.errors import HybridxError
+from hybridx.runtime import Usage, scrub
 
 if TYPE_CHECKING:
     from hybridx.models import Epoch, TrainingReport
@@ -55,7 +56,7 @@ def defect(error: Exception) -> None:
     """Print a defect of hybridx with its traceback."""
     import traceback
 
-    traceback.print_exception(error)
+    sys.stderr.write(scrub("".join(traceback.format_exception(error))))
     talk().print(Text("This is a defect of hybridx: report it with the lines above.", "bold red"))
 
 
@@ -103,8 +104,13 @@ def verified(report: VerifyReport) -> None:
 
 def predicted(report: Prediction) -> None:
     """Print the outputs of a run, or where they were written."""
+    if report.is_dry:
+        return
     milliseconds = 1e3 * report.seconds
-    talk().print(f"{report.rows} rows of {report.path} on {report.device} in {milliseconds:.1f} ms")
+    talk().print(
+        f"{report.rows} rows of {report.path} on {report.device} in {milliseconds:.1f} ms; "
+        f"{_ran_on(report.usage)}"
+    )
     if report.written is not None:
         talk().print(f"written to {report.written}")
         return
@@ -217,6 +223,14 @@ def trained(report: TrainingReport) -> None:
 def size(count: int) -> str:
     """Return a number of bytes for people."""
     return f"{count / 1e6:.1f} MB" if count >= 1_000_000 else f"{count / 1e3:.1f} kB"
+
+
+def _ran_on(usage: Usage) -> str:
+    classical = f"classical parts on {usage.provider}"
+    if not usage.circuits:
+        return classical
+    shots = f" with {usage.total_shots:,} shots" if usage.total_shots else ""
+    return f"{usage.circuits:,} circuits{shots} sent, {classical}"
 
 
 def _one_line(circuit: CircuitSummary) -> str:

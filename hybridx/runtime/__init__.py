@@ -3,7 +3,7 @@
 from hybridx.runtime.devices import ONNX, check_device_name, device_names
 from hybridx.runtime.execution import Execution, Options, Tell
 from hybridx.runtime.jobs import Cost, digest
-from hybridx.runtime.journal import check_no_partial, partial_path
+from hybridx.runtime.journal import Journal, check_no_partial, partial_path
 from hybridx.runtime.onnx import PROVIDERS, available_providers
 from hybridx.runtime.secrets import scrub
 from hybridx.runtime.session import Array, Session, Usage, load, start_session
@@ -14,6 +14,7 @@ __all__ = [
     "Array",
     "Cost",
     "Execution",
+    "Journal",
     "Options",
     "Session",
     "Tell",

@@ -118,6 +118,11 @@ class Session:
             resumed=sender.kept if sender else 0,
         )
 
+    @property
+    def is_dry(self) -> bool:
+        """Whether it was asked to send nothing; results of circuits are zeros then."""
+        return self._execution.dry_run
+
     def rehearsal(self) -> Session:
         """Return a session that sends nothing to a device and counts what this one would send.
 

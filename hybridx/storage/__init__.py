@@ -1,6 +1,6 @@
 """Files on disk: arrays and tables read and written, whole files put in place at once."""
 
-from hybridx.storage.arrays import read_arrays, write_arrays
+from hybridx.storage.arrays import encode_arrays, read_arrays, write_arrays
 from hybridx.storage.files import (
     check_folder_writable,
     check_writable,
@@ -15,6 +15,7 @@ __all__ = [
     "Table",
     "check_folder_writable",
     "check_writable",
+    "encode_arrays",
     "read_arrays",
     "read_bytes",
     "read_table",

@@ -7,6 +7,7 @@ import io
 import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, TypeAlias
 from zipfile import BadZipFile
 
@@ -60,21 +61,30 @@ def _read_numpy(path: Path) -> dict[str, Array]:
         ) from error
 
 
-def write_arrays(path: Path, arrays: Mapping[str, Array], *, overwrite: bool) -> None:
+def write_arrays(
+    path: Path,
+    arrays: Mapping[str, Array],
+    *,
+    overwrite: bool,
+    about: Mapping[str, object] = MappingProxyType({}),
+) -> None:
     """Write named arrays; the ending of `path` chooses the form.
 
     A CSV file has one column per element of a row, named `output` or `output_3`; arrays are
-    laid side by side and must agree in their first axis.
+    laid side by side and must agree in their first axis. A JSON file also takes what there is to
+    say about the arrays, under names that no array has.
 
     Raises:
         OptionError: the ending is unknown, or the form cannot hold these arrays.
         OutputExistsError: `path` exists and may not be replaced.
         NotWritableError: the file system refuses.
     """
-    write_whole(path, encode_arrays(path, arrays), overwrite=overwrite)
+    write_whole(path, encode_arrays(path, arrays, about), overwrite=overwrite)
 
 
-def encode_arrays(path: Path, arrays: Mapping[str, Array]) -> bytes:
+def encode_arrays(
+    path: Path, arrays: Mapping[str, Array], about: Mapping[str, object] = MappingProxyType({})
+) -> bytes:
     """Return the content that `write_arrays` writes."""
     match path.suffix.lower():
         case ".npz":
@@ -91,7 +101,7 @@ def encode_arrays(path: Path, arrays: Mapping[str, Array]) -> bytes:
             return _encode_csv(arrays)
         case ".json":
             lists = {name: array.tolist() for name, array in arrays.items()}
-            return msgspec.json.encode(lists) + b"\n"
+            return msgspec.json.encode({**about, **lists}) + b"\n"
         case _:
             raise OptionError("the ending of an output file", path.name, ", ".join(WRITABLE))
 

@@ -1,0 +1,107 @@
+"""The rows of a file run slice by slice, on a device only after what it will cost is known."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeAlias
+
+import numpy as np
+
+from hybridx.artifact import BATCH
+from hybridx.runtime import ONNX, Array, Cost, Session, Tell
+
+BATCH_SIZE = 4096
+"""Rows that are run at a time, so that a long file does not need memory for all of it."""
+
+Slices: TypeAlias = Sequence[Mapping[str, Array]]
+
+STANDARD_ERROR = "_standard_error"
+
+
+def run_in_batches(
+    session: Session,
+    inputs: Mapping[str, Array],
+    batch_size: int,
+    *,
+    tell: Tell,
+    repeats: int = 1,
+    check: Callable[[Mapping[str, Array]], object] = lambda _: None,
+) -> dict[str, Array]:
+    """Run a session slice by slice and return the outputs of all rows.
+
+    A model with a fixed batch, or with outputs that are not one row for each row of input, is run
+    in one piece. A session that counts only returns what it counted with: zeros.
+
+    Args:
+        session: a loaded model.
+        inputs: of all rows.
+        batch_size: rows at a time.
+        tell: is told what a device will be sent, before it is.
+        repeats: how often all of it is run; outputs are then means, with their standard errors.
+        check: refuses outputs of these names and shapes, before a device is sent anything.
+
+    Raises:
+        OverBudgetError: a device would be sent too much; it is sent nothing.
+    """
+    slices = _slices(session, inputs, batch_size)
+    if session.device == ONNX:
+        return _run(session, slices) or session.run(inputs)
+    # What is sent twice is paid twice: whether slices can be joined is found out first.
+    rehearsal = session.rehearsal()
+    expected = _run(rehearsal, slices)
+    if expected is None:
+        slices, rehearsal = [inputs], session.rehearsal()
+        expected = rehearsal.run(inputs)
+    for _ in range(repeats - 1):
+        _run(rehearsal, slices)
+    check(_averaged([expected] * repeats))
+    used = rehearsal.usage
+    cost = Cost(used.submissions, used.circuits, used.total_shots)
+    kept = f"; {used.resumed:,} results are there already" if used.resumed else ""
+    tell(f"{session.device} {'would get' if session.is_dry else 'gets'} {cost}{kept}")
+    session.check_bounds(cost)
+    if session.is_dry:
+        return expected
+    return _averaged([_run(session, slices) or {} for _ in range(repeats)])
+
+
+def _slices(session: Session, inputs: Mapping[str, Array], batch_size: int) -> Slices:
+    sliced = {s.name for s in session.inputs if s.shape[:1] == (BATCH,)}
+    rows = {len(inputs[name]) for name in sliced & inputs.keys()}
+    if len(rows) != 1 or max(rows) <= batch_size:
+        return [inputs]
+    (total,) = rows
+    return [
+        {
+            name: array[start : start + batch_size] if name in sliced else array
+            for name, array in inputs.items()
+        }
+        for start in range(0, total, batch_size)
+    ]
+
+
+def _run(session: Session, slices: Slices) -> dict[str, Array] | None:
+    """Return the outputs of all slices one below the other, or None where that is not their sum."""
+    parts = [session.run(one) for one in slices]
+    if len(parts) == 1:
+        return parts[0]
+    sliced = [s.name for s in session.inputs if s.shape[:1] == (BATCH,)]
+    sizes = [(len(one[sliced[0]]),) for one in slices]
+    for name in session.output_names:
+        if [part[name].shape[:1] for part in parts] != sizes:
+            return None
+    return {name: np.concatenate([part[name] for part in parts]) for name in session.output_names}
+
+
+def _averaged(runs: Sequence[Mapping[str, Array]]) -> dict[str, Array]:
+    """Return the mean of each output and, beside it, s / sqrt(R) with s over the R runs."""
+    if len(runs) == 1:
+        return dict(runs[0])
+    outputs: dict[str, Array] = {}
+    for name, first in runs[0].items():
+        values = np.stack([run[name] for run in runs]).astype(np.float64)
+        dtype = first.dtype if first.dtype.kind == "f" else np.dtype(np.float64)
+        error = values.std(axis=0, ddof=1) / np.sqrt(len(runs))
+        outputs[name] = values.mean(axis=0).astype(dtype)
+        outputs[name + STANDARD_ERROR] = np.asarray(error, dtype=dtype)
+    return outputs
