@@ -399,6 +399,16 @@ class RemovedIdiomError(CaptureError):
     instead: str
 
 
+@dataclass(eq=False)
+class GradientError(CaptureError):
+    """Forward asks torch for a gradient."""
+
+    code = "HX115"
+    summary = "forward asks torch for a gradient, which torch.export cannot follow: {place}"
+    remedy = "write the gradient out as operations, or export the model without it"
+    place: str
+
+
 # --- lowering ------------------------------------------------------------------------------------
 
 
@@ -673,7 +683,7 @@ class MissingPluginError(DeviceError):
     """A known device needs a plug-in that is not installed."""
 
     code = "HX502"
-    summary = "device {name!r} needs {plugin}, which is not installed"
+    summary = "device {name!r} needs the plug-in {plugin}, which is not installed"
     remedy = "pip install {plugin}"
     name: str
     plugin: str

@@ -5,6 +5,7 @@ inspecting a file works without either.
 """
 
 from hybridx.api.converting import Conversion, convert
+from hybridx.api.diagnosing import Diagnosis, doctor
 from hybridx.api.evaluating import Evaluation, evaluate
 from hybridx.api.exporting import ExportReport, export, export_source
 from hybridx.api.inspecting import CircuitSummary, InputSummary, Inspection, inspect
@@ -20,6 +21,7 @@ __all__ = [
     "BATCH_SIZE",
     "CircuitSummary",
     "Conversion",
+    "Diagnosis",
     "Evaluation",
     "ExportReport",
     "InputSummary",
@@ -27,6 +29,7 @@ __all__ = [
     "Prediction",
     "VerifyReport",
     "convert",
+    "doctor",
     "draw",
     "evaluate",
     "export",

@@ -240,6 +240,12 @@ def evaluate(
 
 
 @app.command()
+def doctor(json: options.Json = False) -> None:
+    """Show what this machine can run, and what is missing for the rest."""
+    (output.as_json if json else output.diagnosed)(api.doctor())
+
+
+@app.command()
 def train(
     config: Annotated[Path, typer.Argument(metavar="CONFIG", help="A config.toml.")],
     overwrite: options.Overwrite = False,

@@ -17,6 +17,7 @@ from rich.text import Text
 from hybridx.api import (
     CircuitSummary,
     Conversion,
+    Diagnosis,
     Evaluation,
     ExportReport,
     Inspection,
@@ -223,6 +224,25 @@ def trained(report: TrainingReport) -> None:
 def size(count: int) -> str:
     """Return a number of bytes for people."""
     return f"{count / 1e6:.1f} MB" if count >= 1_000_000 else f"{count / 1e3:.1f} kB"
+
+
+def diagnosed(report: Diagnosis) -> None:
+    """Print what this machine can run, and what is missing for the rest."""
+    console = data()
+    console.print(
+        f"[bold]hybridx {report.version}[/], Python {report.python}, {report.platform}; "
+        f"providers of ONNX Runtime: {', '.join(report.providers)}"
+    )
+    for part in report.parts:
+        known = part.version or "[yellow]missing[/]"
+        hint = Text(f"  {part.install}", style="yellow") if part.install else Text("")
+        console.print(f"  {part.package} {known}  [dim]{part.purpose}[/]", hint)
+    console.print("[bold]devices[/]")
+    for device in report.devices:
+        mark = "[green]ready[/]  " if device.is_ready else "[yellow]not yet[/]"
+        # Commands have brackets of their own.
+        told = Text("; ".join(filter(None, (device.needs, device.note))), style="dim")
+        console.print(f"  {mark} {device.name} ", told)
 
 
 def _ran_on(usage: Usage) -> str:

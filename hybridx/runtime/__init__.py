@@ -1,6 +1,12 @@
 """Model files executed: on ONNX Runtime alone, or with the circuits on a PennyLane device."""
 
-from hybridx.runtime.devices import ONNX, check_device_name, device_names
+from hybridx.runtime.devices import (
+    ONNX,
+    DeviceStatus,
+    check_device_name,
+    device_names,
+    device_statuses,
+)
 from hybridx.runtime.execution import Execution, Options, Tell
 from hybridx.runtime.jobs import Cost, digest
 from hybridx.runtime.journal import Journal, check_no_partial, partial_path
@@ -13,6 +19,7 @@ __all__ = [
     "PROVIDERS",
     "Array",
     "Cost",
+    "DeviceStatus",
     "Execution",
     "Journal",
     "Options",
@@ -23,6 +30,7 @@ __all__ = [
     "check_device_name",
     "check_no_partial",
     "device_names",
+    "device_statuses",
     "digest",
     "load",
     "partial_path",

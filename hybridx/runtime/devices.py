@@ -35,10 +35,12 @@ class Login:
     Attributes:
         variables: of the environment, any of which is enough.
         files: likewise, below the home directory.
+        also: what the service wants to know beside them.
     """
 
     variables: tuple[str, ...]
     files: tuple[str, ...] = ()
+    also: str = ""
 
     def is_there(self) -> bool:
         """Return whether a variable is set or a file exists."""
@@ -47,7 +49,8 @@ class Login:
         )
 
     def __str__(self) -> str:
-        return " or ".join([*self.variables, *(f"~/{name}" for name in self.files)])
+        places = " or ".join([*self.variables, *(f"~/{name}" for name in self.files)])
+        return f"{places}, and {self.also}" if self.also else places
 
 
 @dataclass(frozen=True)
@@ -74,14 +77,13 @@ class Family:
 
 
 _IBM = Login(("QISKIT_IBM_TOKEN",), (".qiskit/qiskit-ibm.json",))
-_AWS = Login(("AWS_ACCESS_KEY_ID", "AWS_PROFILE"), (".aws/credentials", ".aws/config"))
+_AWS = Login(("AWS_ACCESS_KEY_ID", "AWS_PROFILE"), (".aws/credentials",), "AWS_DEFAULT_REGION")
 _ARN = ("device_arn", "arn:aws:braket:::device/quantum-simulator/amazon/sv1")
 _QCS = Login(("QCS_SECRETS_FILE_PATH",), (".qcs/secrets.toml",))
 
 FAMILIES = (
     Family("default.", "pennylane", is_local=True, seed="seed"),
     Family("default.tensor", "quimb", "quimb", is_local=True),
-    Family("default.gaussian", "pennylane", is_local=True),
     Family("reference.", "pennylane", is_local=True, seed="seed"),
     Family("null.", "pennylane", is_local=True),
     Family("lightning.", "pennylane-lightning", is_local=True, seed="seed"),
@@ -106,6 +108,11 @@ FAMILIES = (
     ),
     Family("qulacs.", "pennylane-qulacs", is_local=True),
 )
+# What vendors' clients raise for want of credentials, by name: a file that is there may be empty.
+_NO_LOGIN = frozenset(
+    {"AccountNotFoundError", "NoCredentialsError", "NoRegionError", "PartialCredentialsError"}
+)
+_NO_QUBITS = ("default.gaussian", "default.qutrit")
 # Of these packages hybridx has extras, which name versions that were tried.
 EXTRAS: Mapping[str, str] = {
     "pennylane": "hybridx[devices]",
@@ -155,6 +162,55 @@ def check_device_name(name: str) -> None:
         raise MissingPluginError(name, family.packages)
     nearest = difflib.get_close_matches(name, [ONNX, *known], n=3, cutoff=0.4)
     raise UnknownDeviceError(name, ", ".join(nearest or [ONNX, *known]))
+
+
+@dataclass(frozen=True)
+class DeviceStatus:
+    """Whether circuits can run on a device here.
+
+    Attributes:
+        name: of the device; of a plug-in that is missing, how its devices' names begin.
+        is_ready: it is installed, and where it is a service, there is something to log in with.
+        needs: what is missing, as a command or the place of credentials.
+        note: what else it wants to be told.
+    """
+
+    name: str
+    is_ready: bool
+    needs: str | None = None
+    note: str | None = None
+
+
+def device_statuses() -> tuple[DeviceStatus, ...]:
+    """Return the state of every installed device and of every plug-in that hybridx knows."""
+    is_there = importlib.util.find_spec("pennylane") is not None
+    names = device_names() if is_there else ()
+    names = tuple(name for name in names if not name.startswith(_NO_QUBITS))
+    found = [_status(name) for name in names]
+    for family in FAMILIES:
+        if not any(name.startswith(family.prefix) for name in names):
+            needs = f"pip install {_quoted(EXTRAS.get(family.packages, family.packages))}"
+            if family.login and not family.login.is_there():
+                needs = f"{needs}; set {family.login}"
+            star = "*" if family.prefix.endswith(".") else ""
+            found.append(DeviceStatus(family.prefix + star, False, needs))
+    return tuple(found)
+
+
+def _status(name: str) -> DeviceStatus:
+    family = family_of(name)
+    if family is None:
+        return DeviceStatus(name, True)
+    note = "wants --option {}={}".format(*family.required) if family.required else None
+    if family.module and importlib.util.find_spec(family.module) is None:
+        return DeviceStatus(name, False, f"pip install {family.packages}", note)
+    if family.login and not family.login.is_there():
+        return DeviceStatus(name, False, f"set {family.login}", note)
+    return DeviceStatus(name, True, None, note)
+
+
+def _quoted(package: str) -> str:
+    return f"'{package}'" if "[" in package else package
 
 
 def check_options(name: str, options: Mapping[str, object]) -> None:
@@ -211,7 +267,8 @@ def make_device(
 def device_failure(name: str, error: BaseException) -> DeviceError:
     """Return the typed error for what a device raised."""
     family = family_of(name)
-    if family and family.login and not family.login.is_there():
+    is_refused = any(kind.__name__ in _NO_LOGIN for kind in type(error).__mro__)
+    if family and family.login and (is_refused or not family.login.is_there()):
         return MissingCredentialsError(name, describe(error), str(family.login))
     return DeviceFailedError(name, describe(error))
 

@@ -1,0 +1,85 @@
+"""What this machine can run, and what is missing for the rest; nothing is imported to find out."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+
+from hybridx.runtime import ONNX, DeviceStatus, available_providers, device_statuses
+from hybridx.version import VERSION
+
+# What each optional part is for, by the extra that brings it.
+_PARTS: Mapping[str, tuple[str, str]] = {
+    "numpy": ("everything", "hybridx"),
+    "onnx": ("everything", "hybridx"),
+    "onnxruntime": ("running files", "hybridx"),
+    "torch": ("export, verify against a model, train; TorchScript and PT2 files", "export"),
+    "onnxscript": ("export to ONNX", "export"),
+    "safetensors": ("checkpoints", "export"),
+    "pennylane": ("export, and circuits on devices", "devices"),
+    "pennylane-lightning": ("lightning.qubit", "devices"),
+    "pennylane-qiskit": ("qiskit.* devices", "qiskit"),
+    "amazon-braket-pennylane-plugin": ("braket.* devices", "braket"),
+    "matplotlib": ("circuits as SVG", "draw"),
+}
+
+
+@dataclass(frozen=True)
+class Part:
+    """A package that hybridx stands on, for some of what it does.
+
+    Attributes:
+        package: as pip knows it.
+        version: that is installed; None where it is not.
+        purpose: what it is for.
+        install: the command that brings it, where it is missing.
+    """
+
+    package: str
+    version: str | None
+    purpose: str
+    install: str | None
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """What this machine can run.
+
+    Attributes:
+        version: of hybridx.
+        python: its version.
+        platform: operating system and processor.
+        parts: the packages, there or missing.
+        providers: of ONNX Runtime, that `--provider` takes here; auto takes the first.
+        devices: that circuits can run on, ready or not.
+    """
+
+    version: str
+    python: str
+    platform: str
+    parts: tuple[Part, ...]
+    providers: tuple[str, ...]
+    devices: tuple[DeviceStatus, ...]
+
+
+def doctor() -> Diagnosis:
+    """Return what this machine can run, and what is missing for the rest."""
+    return Diagnosis(
+        version=VERSION,
+        python=platform.python_version(),
+        platform=f"{platform.system()} {platform.machine()}",
+        parts=tuple(_part(package) for package in _PARTS),
+        providers=available_providers(),
+        devices=(DeviceStatus(ONNX, is_ready=True), *device_statuses()),
+    )
+
+
+def _part(package: str) -> Part:
+    purpose, extra = _PARTS[package]
+    try:
+        return Part(package, version(package), purpose, None)
+    except PackageNotFoundError:
+        name = extra if extra == "hybridx" else f"'hybridx[{extra}]'"
+        return Part(package, None, purpose, f"pip install {name}")
