@@ -126,6 +126,16 @@ _EXECUTION: dict[str, tuple[object, object]] = {
         ],
         "auto",
     ),
+    "engine": (
+        Annotated[
+            str,
+            typer.Option(
+                help="How circuits reach a device: split, or custom-op in one session.",
+                rich_help_panel=_PANEL,
+            ),
+        ],
+        "split",
+    ),
 }
 
 

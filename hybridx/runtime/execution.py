@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias, TypedDict
+from typing import Any, Final, Literal, TypeAlias, TypedDict
 
 from hybridx.runtime.devices import ONNX
+
+ENGINES: Final = ("split", "custom-op")
 
 Tell: TypeAlias = Callable[[str], None]
 
@@ -25,6 +27,8 @@ class Execution:
         shots: samples per circuit on that device; None for exact values.
         seed: for a device that samples.
         provider: of ONNX Runtime, for the classical parts.
+        engine: how circuits reach a device: `split` runs the parts between them one after another,
+            `custom-op` the whole model in one session that calls back.
         options: further keyword arguments of the PennyLane device; never credentials.
         fallback: the device to take if the first one's plug-in or credentials are missing.
         max_circuits: how many circuits a session may send in all.
@@ -38,6 +42,7 @@ class Execution:
     shots: int | None = None
     seed: int | None = None
     provider: str = "auto"
+    engine: Literal["split", "custom-op"] = "split"
     options: Mapping[str, object] = field(default_factory=dict)
     fallback: str | None = None
     max_circuits: int | None = None
@@ -54,6 +59,7 @@ class Options(TypedDict, total=False):
     shots: int | None
     seed: int | None
     provider: str
+    engine: Literal["split", "custom-op"]
     options: Mapping[str, object]
     fallback: str | None
     max_circuits: int | None

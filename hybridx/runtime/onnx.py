@@ -46,13 +46,16 @@ def provider_of(session: onnxruntime.InferenceSession) -> str:
     return next((short for short, long in _PROVIDERS.items() if long == first), str(first))
 
 
-def start(content: bytes, path: str, provider: str = "auto") -> onnxruntime.InferenceSession:
+def start(
+    content: bytes, path: str, provider: str = "auto", *, library: str | None = None
+) -> onnxruntime.InferenceSession:
     """Return a session on the bytes of an ONNX model.
 
     Args:
         content: the model.
         path: for messages.
         provider: `auto` takes what is there, best first, or one of `PROVIDERS`.
+        library: path of one with custom operators that the model calls.
 
     Raises:
         OptionError: the provider is not in this build of ONNX Runtime.
@@ -62,12 +65,12 @@ def start(content: bytes, path: str, provider: str = "auto") -> onnxruntime.Infe
     """
     wanted = _providers(provider)
     try:
-        session = _session(content, path, wanted, is_quiet=provider == "auto")
+        session = _session(content, path, wanted, library, is_quiet=provider == "auto")
     except BrokenArtifactError:
         # A provider that fails looks like a model that does; the processor tells them apart.
         if wanted == [_PROVIDERS["cpu"]]:
             raise
-        session = _session(content, path, [_PROVIDERS["cpu"]], is_quiet=True)
+        session = _session(content, path, [_PROVIDERS["cpu"]], library, is_quiet=True)
     # One whose libraries are missing is replaced by the processor without an error.
     if provider not in ("auto", provider_of(session)):
         raise ProviderFailedError(provider)
@@ -75,10 +78,12 @@ def start(content: bytes, path: str, provider: str = "auto") -> onnxruntime.Infe
 
 
 def _session(
-    content: bytes, path: str, providers: list[str], *, is_quiet: bool
+    content: bytes, path: str, providers: list[str], library: str | None, *, is_quiet: bool
 ) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4 if is_quiet else 3
+    if library is not None:
+        options.register_custom_ops_library(library)
     try:
         # Its own fallback prints to stdout.
         return onnxruntime.InferenceSession(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -30,11 +31,13 @@ from hybridx.errors import (
     InputShapeError,
     MissingExtraError,
     NoBodyError,
+    OptionError,
     OptionNeedsError,
     UnknownDeviceError,
 )
-from hybridx.runtime import devices, onnx
-from hybridx.runtime.execution import Execution, Options
+from hybridx.runtime import customop, devices, onnx
+from hybridx.runtime.customop import CustomOpModel
+from hybridx.runtime.execution import ENGINES, Execution, Options
 from hybridx.runtime.jobs import Cost, Jobs, Rehearsal, check_bounds, digest
 from hybridx.runtime.journal import Journal, Run
 
@@ -104,7 +107,7 @@ class Session:
     @property
     def usage(self) -> Usage:
         """On what this session ran so far, and what that took."""
-        sender = self._engine.sender if isinstance(self._engine, _Stitched) else None
+        sender = self._engine.sender if isinstance(self._engine, _Sending) else None
         sent = sender.sent if sender else Cost()
         return Usage(
             device=self.device,
@@ -128,7 +131,7 @@ class Session:
 
         Results of circuits are zeros there, but for those that are kept from an earlier run.
         """
-        if not isinstance(self._engine, _Stitched):
+        if not isinstance(self._engine, _Sending):
             return self
         engine = self._engine.rehearsal()
         return Session(self.artifact, self._execution, engine, self._requested)
@@ -153,7 +156,7 @@ class Session:
             ForeignResultsError: those belong to another run.
             BrokenResultsError: they cannot be read.
         """
-        if not isinstance(self._engine, _Stitched) or not isinstance(self._engine.sender, Jobs):
+        if not isinstance(self._engine, _Sending) or not isinstance(self._engine.sender, Jobs):
             return None
         run = Run(
             model=self._engine.fingerprint,
@@ -182,7 +185,7 @@ class Session:
             raise InputNamesError(_listed(inputs), _listed(self.input_names))
         ready = {s.name: _fit(np.asarray(inputs[s.name]), s) for s in self.inputs}
         bounded = self._execution.max_circuits is not None or self._execution.max_shots is not None
-        if bounded and isinstance(self._engine, _Stitched):
+        if bounded and isinstance(self._engine, _Sending):
             planned = self._engine.rehearsal()
             if planned is not self._engine:
                 planned.run(ready)
@@ -237,11 +240,14 @@ def device_name(device: Any) -> str:
 
 
 def _check_options(chosen: Execution) -> None:
+    if chosen.engine not in ENGINES:
+        raise OptionError("--engine", str(chosen.engine), ", ".join(ENGINES))
     if chosen.device == devices.ONNX:
         for option, value in (
             ("--shots", chosen.shots),
             ("--option", chosen.options),
             ("--dry-run", chosen.dry_run),
+            (f"--engine {chosen.engine}", chosen.engine != "split"),
         ):
             if value:
                 raise OptionNeedsError(option, "--device with the name of a PennyLane device")
@@ -249,6 +255,8 @@ def _check_options(chosen: Execution) -> None:
         devices.check_options(chosen.device, chosen.options)
     if chosen.fallback is not None:
         devices.check_device_name(chosen.fallback)
+    if chosen.engine == "custom-op":
+        customop.check_installed()
 
 
 def _check_device(chosen: Execution) -> None:
@@ -264,12 +272,12 @@ def _engine(artifact: Artifact, execution: Execution) -> _Engine:
             _check_bodies(artifact)
             return _Whole(artifact, execution.provider)
         case OnnxArtifact():
-            return _stitched(artifact, execution)
+            return _sending(artifact, execution)
         case _:
             assert_never(artifact)
 
 
-def _stitched(artifact: OnnxArtifact, execution: Execution) -> _Stitched:
+def _sending(artifact: OnnxArtifact, execution: Execution) -> _Sending:
     wires = max((circuit.wires for circuit in artifact.circuits.values()), default=1)
     given = execution.device
     if execution.dry_run:
@@ -286,6 +294,8 @@ def _stitched(artifact: OnnxArtifact, execution: Execution) -> _Stitched:
         sender = Jobs(execution, given, open_device, takes_seed=takes_seed)
     else:
         sender = Jobs(execution, device_name(given), lambda _: given, takes_seed=False)
+    if execution.engine == "custom-op":
+        return _CustomOp(artifact, CustomOpModel(artifact, execution.provider), sender)
     stages = [
         (stage, _start_segment(stage, artifact.path, execution.provider))
         for stage in split(artifact.model)
@@ -368,8 +378,52 @@ class _Whole:
         }
 
 
-class _Stitched:
-    """Classical segments in ONNX Runtime, circuits wherever a sender gets their results."""
+class _Sending(ABC):
+    """Classical parts in ONNX Runtime, circuits wherever a sender gets their results."""
+
+    provider: str
+
+    def __init__(self, artifact: OnnxArtifact, sender: Jobs | Rehearsal) -> None:
+        self._artifact = artifact
+        self.sender = sender
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash of the model."""
+        return digest(self._artifact.content)
+
+    def rehearsal(self) -> _Sending:
+        """Return an engine that only counts; itself, if it does."""
+        if isinstance(self.sender, Rehearsal):
+            return self
+        return self._with(self.sender.rehearsal())
+
+    @abstractmethod
+    def _with(self, sender: Rehearsal) -> _Sending: ...
+
+    @abstractmethod
+    def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]: ...
+
+
+class _CustomOp(_Sending):
+    """The whole model in one session, where circuits are calls of a custom operator."""
+
+    def __init__(
+        self, artifact: OnnxArtifact, model: CustomOpModel, sender: Jobs | Rehearsal
+    ) -> None:
+        super().__init__(artifact, sender)
+        self._model = model
+        self.provider = model.provider
+
+    def _with(self, sender: Rehearsal) -> _CustomOp:
+        return _CustomOp(self._artifact, self._model, sender)
+
+    def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        return self._model.run(inputs, self.sender)
+
+
+class _Stitched(_Sending):
+    """Segments between the circuits, each a session of its own, run one after another."""
 
     def __init__(
         self,
@@ -377,21 +431,13 @@ class _Stitched:
         stages: Sequence[tuple[Stage, Any]],
         sender: Jobs | Rehearsal,
     ) -> None:
-        self._artifact = artifact
+        super().__init__(artifact, sender)
         self._stages = stages
-        self.sender = sender
         started = [session for _, session in stages if session is not None]
         self.provider = onnx.provider_of(started[0]) if started else "none"
 
-    @property
-    def fingerprint(self) -> str:
-        return digest(self._artifact.content)
-
-    def rehearsal(self) -> _Stitched:
-        """Return an engine that only counts; itself, if it does."""
-        if isinstance(self.sender, Rehearsal):
-            return self
-        return _Stitched(self._artifact, self._stages, self.sender.rehearsal())
+    def _with(self, sender: Rehearsal) -> _Stitched:
+        return _Stitched(self._artifact, self._stages, sender)
 
     def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         values: dict[str, Array] = dict(inputs)
