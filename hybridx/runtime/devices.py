@@ -138,6 +138,14 @@ def device_names() -> tuple[str, ...]:
     return tuple(sorted({entry.name for entry in entry_points(group="pennylane.plugins")}))
 
 
+def is_installed(module: str) -> bool:
+    """Return whether a package can be imported, without importing it."""
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ImportError:
+        return False  # something shuts it out
+
+
 def check_device_name(name: str) -> None:
     """Refuse a device that cannot be had, before anything is loaded.
 
@@ -148,12 +156,12 @@ def check_device_name(name: str) -> None:
     """
     if name == ONNX:
         return
-    if importlib.util.find_spec("pennylane") is None:
+    if not is_installed("pennylane"):
         raise MissingExtraError(f"device {name!r}", "pennylane", "devices")
     known = device_names()
     family = family_of(name)
     if name in known:
-        if family and family.module and importlib.util.find_spec(family.module) is None:
+        if family and family.module and not is_installed(family.module):
             raise MissingPluginError(name, family.packages)
         return
     # Of a plug-in that is there all names are known, and this one is none of them.
@@ -183,7 +191,7 @@ class DeviceStatus:
 
 def device_statuses() -> tuple[DeviceStatus, ...]:
     """Return the state of every installed device and of every plug-in that hybridx knows."""
-    is_there = importlib.util.find_spec("pennylane") is not None
+    is_there = is_installed("pennylane")
     names = device_names() if is_there else ()
     names = tuple(name for name in names if not name.startswith(_NO_QUBITS))
     found = [_status(name) for name in names]
@@ -202,7 +210,7 @@ def _status(name: str) -> DeviceStatus:
     if family is None:
         return DeviceStatus(name, True)
     note = "wants --option {}={}".format(*family.required) if family.required else None
-    if family.module and importlib.util.find_spec(family.module) is None:
+    if family.module and not is_installed(family.module):
         return DeviceStatus(name, False, f"pip install {family.packages}", note)
     if family.login and not family.login.is_there():
         return DeviceStatus(name, False, f"set {family.login}", note)
@@ -214,12 +222,11 @@ def _quoted(package: str) -> str:
 
 
 def check_options(name: str, options: Mapping[str, object]) -> None:
-    """Refuse options that a device must not be given, and the lack of those that it needs.
+    """Refuse options that a device must not be given.
 
     Raises:
         SecretOptionError: an option is a credential.
         OptionError: an option is one of hybridx itself.
-        MissingOptionError: the device does not open without another one.
     """
     family = family_of(name)
     for option in options:
@@ -228,6 +235,15 @@ def check_options(name: str, options: Mapping[str, object]) -> None:
             raise SecretOptionError(option, name, str(login or "it as the plug-in documents"))
         if option in ("wires", "shots", "name"):
             raise OptionError("--option", option, "the device's own; it has --shots of hybridx")
+
+
+def check_required(name: str, options: Mapping[str, object]) -> None:
+    """Refuse to open a device without an option that it needs.
+
+    Raises:
+        MissingOptionError: it names the option.
+    """
+    family = family_of(name)
     if family and family.required and family.required[0] not in options:
         raise MissingOptionError(name, *family.required)
 

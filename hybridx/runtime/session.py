@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -30,6 +29,7 @@ from hybridx.errors import (
     InputNamesError,
     InputShapeError,
     MissingExtraError,
+    MissingOptionError,
     NoBodyError,
     OptionError,
     OptionNeedsError,
@@ -42,6 +42,10 @@ from hybridx.runtime.jobs import Cost, Jobs, Rehearsal, check_bounds, digest
 from hybridx.runtime.journal import Journal, Run
 
 Array: TypeAlias = NDArray[Any]
+
+
+# What another device would not mend.
+_NOT_MISSING = (UnknownDeviceError, CompiledInError, MissingOptionError)
 
 
 class _Engine(Protocol):
@@ -206,6 +210,7 @@ def load(path: str | Path, **execution: Unpack[Options]) -> Session:
         DeviceError: there is no such device.
     """
     chosen = Execution(**execution)
+    _check_options(chosen)
     if chosen.fallback is None and not chosen.dry_run:
         _check_device(chosen)
     return start_session(read_artifact(Path(path)), **execution)
@@ -219,7 +224,7 @@ def start_session(artifact: Artifact, **execution: Unpack[Options]) -> Session:
     try:
         engine = _engine(artifact, chosen)
     except (DeviceError, MissingExtraError) as error:
-        if chosen.fallback is None or isinstance(error, UnknownDeviceError | CompiledInError):
+        if chosen.fallback is None or isinstance(error, _NOT_MISSING):
             raise
         requested = device_name(chosen.device)
         chosen.tell(f"{_first_line(error)}; {chosen.fallback} is used instead")
@@ -262,6 +267,7 @@ def _check_options(chosen: Execution) -> None:
 def _check_device(chosen: Execution) -> None:
     if isinstance(chosen.device, str):
         devices.check_device_name(chosen.device)
+        devices.check_required(chosen.device, chosen.options)
 
 
 def _engine(artifact: Artifact, execution: Execution) -> _Engine:
@@ -323,7 +329,7 @@ def _costs(execution: Execution, wires: int) -> Callable[[Circuit, Array], Cost]
             return Cost(1, len(parameters) * len(one.tapes), len(parameters) * one.shots)
 
         return counted
-    if importlib.util.find_spec("pennylane") is None:
+    if not devices.is_installed("pennylane"):
         raise MissingExtraError(f"counting what device {given!r} is sent", "pennylane", "devices")
     execution.tell(f"{given} is not opened: how it splits circuits is estimated")
 
@@ -339,7 +345,7 @@ def _costs(execution: Execution, wires: int) -> Callable[[Circuit, Array], Cost]
 def _torch_engine(artifact: TorchArtifact, execution: Execution) -> _Engine:
     if execution.device != devices.ONNX:
         raise CompiledInError(artifact.path, artifact.format, execution.device)
-    if importlib.util.find_spec("torch") is None:
+    if not devices.is_installed("torch"):
         raise MissingExtraError(f"running a {artifact.format} file", "torch", "export")
     from hybridx.runtime.torch import TorchEngine
 

@@ -1,0 +1,393 @@
+"""What stands between a model and a device that costs money."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+import hybridx
+from hybridx.errors import (
+    BrokenResultsError,
+    DeviceFailedError,
+    ForeignResultsError,
+    MissingPluginError,
+    OptionError,
+    OptionNeedsError,
+    OverBudgetError,
+    PartialResultsError,
+    UnknownDeviceError,
+)
+from hybridx.runtime import Execution, Options, start_session
+from hybridx.runtime.jobs import cancel_waiting, is_transient
+from tests.runtime.models import GRAPHS
+from tests.runtime.remote import Service, rows
+
+X = rows(3)
+DEEP = "side by side, unlike depths"  # three calls of circuits
+
+
+@pytest.fixture(scope="module")
+def artifact():
+    return GRAPHS[DEEP]()
+
+
+@pytest.fixture(autouse=True)
+def pauses(monkeypatch):
+    """How long a session would have slept."""
+    slept = []
+    monkeypatch.setattr("time.sleep", slept.append)
+    return slept
+
+
+@pytest.fixture
+def folder(tmp_path, artifact):
+    (tmp_path / "model.onnx").write_bytes(artifact.content)
+    np.save(tmp_path / "x.npy", X)
+    return tmp_path
+
+
+def predict(folder, service, **options):
+    return hybridx.predict(
+        folder / "model.onnx", folder / "x.npy", folder / "y.npz", device=service, **options
+    )
+
+
+def test_an_execution_and_its_keyword_arguments_keep_step():
+    named = [field.name for field in dataclasses.fields(Execution)]
+    assert named == list(Options.__annotations__)
+
+
+def test_a_device_object_serves_as_well_as_a_name(artifact):
+    service = Service()
+    session = start_session(artifact, device=service)
+    expected = start_session(artifact).run({"x": X})["y"]
+    # float32 bodies against complex128 simulation.
+    np.testing.assert_allclose(session.run({"x": X})["y"], expected, rtol=0, atol=1e-5)
+    assert session.device == "some.service"
+    assert service.got == [3, 3, 3]
+    used = session.usage
+    assert (used.submissions, used.circuits, used.total_shots) == (3, 9, 0)
+
+
+def test_what_may_pass_is_repeated_and_waits_longer_each_time(artifact, pauses):
+    service = Service(mishaps={1: ConnectionError("reset"), 2: TimeoutError("slow")})
+    told = []
+    session = start_session(artifact, device=service, shots=10, tell=told.append)
+    session.run({"x": X})
+    assert (service.calls, service.got) == (5, [3, 3, 3])
+    assert pauses == [1.0, 2.0]
+    assert ["reset" in told[0], "slow" in told[1]] == [True, True]
+    # The device may have run what did not come back.
+    assert (session.usage.submissions, session.usage.total_shots) == (5, 150)
+
+
+@pytest.mark.parametrize(
+    ("mishap", "retries", "calls"),
+    [(ValueError("no such gate"), 3, 1), (ConnectionError("reset"), 0, 1)],
+    ids=["for good", "not wanted"],
+)
+def test_what_does_not_pass_is_not_repeated(mishap, retries, calls, artifact, pauses):
+    service = Service(mishaps={1: mishap})
+    with pytest.raises(DeviceFailedError) as caught:
+        start_session(artifact, device=service, retries=retries).run({"x": X})
+    assert caught.value.name == "some.service"
+    assert (service.calls, pauses) == (calls, [])
+
+
+def test_repetitions_end(artifact, pauses):
+    service = Service(mishaps={call: ConnectionError("reset") for call in range(1, 9)})
+    with pytest.raises(DeviceFailedError):
+        start_session(artifact, device=service, retries=2).run({"x": X})
+    assert (service.calls, pauses) == (3, [1.0, 2.0])
+
+
+class Answer:
+    def __init__(self, status_code):
+        self.status_code = status_code
+
+
+def refused(status):
+    error = RuntimeError("refused")
+    error.response = Answer(status)
+    return error
+
+
+def throttled(code):
+    error = RuntimeError("refused")
+    error.response = {"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": 400}}
+    return error
+
+
+def wrapped(cause):
+    error = RuntimeError("wrapped")
+    error.__cause__ = cause
+    return error
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (ConnectionResetError(), True),
+        (wrapped(TimeoutError()), True),
+        (refused(429), True),
+        (refused(503), True),
+        (refused(401), False),
+        (throttled("ThrottlingException"), True),
+        (throttled("ValidationException"), False),
+        (ValueError("timeout"), False),
+        (KeyError(429), False),
+    ],
+    ids=lambda value: repr(value)[:40],
+)
+def test_which_errors_may_pass(error, expected):
+    assert is_transient(error) is expected
+
+
+@pytest.mark.parametrize(
+    ("bounds", "unit", "count"),
+    [
+        ({"max_circuits": 8}, "circuits", 9),
+        ({"max_shots": 899}, "shots", 900),
+        ({"max_circuits": 0}, "circuits", 9),
+    ],
+    ids=str,
+)
+def test_a_bound_stops_a_run_before_anything_is_sent(bounds, unit, count, artifact, folder):
+    service = Service()
+    with pytest.raises(OverBudgetError) as caught:
+        start_session(artifact, device=service, shots=100, **bounds).run({"x": X})
+    assert (caught.value.unit, caught.value.count) == (unit, count)
+    with pytest.raises(OverBudgetError):
+        predict(folder, service, shots=100, batch_size=1, **bounds)
+    assert service.calls == 0
+    assert sorted(path.name for path in folder.iterdir()) == ["model.onnx", "x.npy"]
+
+
+def test_a_bound_that_is_met_exactly_lets_a_run_pass_once(artifact):
+    session = start_session(artifact, device=Service(), shots=100, max_circuits=9, max_shots=900)
+    session.run({"x": X})
+    with pytest.raises(OverBudgetError):
+        session.run({"x": X})
+    assert session.usage.circuits == 9
+
+
+def test_a_repetition_counts_against_the_bound(artifact):
+    service = Service(mishaps={3: ConnectionError("reset")})
+    with pytest.raises(OverBudgetError):
+        start_session(artifact, device=service, max_circuits=9).run({"x": X})
+    assert service.calls == 3
+
+
+def test_a_dry_run_sends_nothing_and_counts_what_a_run_sends(folder):
+    service, told = Service(), []
+    planned = predict(folder, service, shots=100, dry_run=True, batch_size=2, tell=told.append)
+    assert (service.calls, planned.is_dry, planned.outputs) == (0, True, {})
+    assert told == ["some.service would get 9 circuits with 900 shots in 6 submissions"]
+    assert not (folder / "y.npz").exists()
+    done = predict(folder, service, shots=100, batch_size=2)
+    fields = ("submissions", "circuits", "total_shots")
+    for field in fields:
+        assert getattr(planned.usage, field) == getattr(done.usage, field)
+    assert service.got == [2, 2, 2, 1, 1, 1]
+
+
+def test_a_dry_run_needs_no_plug_in(folder):
+    told = []
+    words = {"device": "ionq.qpu", "shots": 50, "dry_run": True, "tell": told.append}
+    report = hybridx.predict(folder / "model.onnx", folder / "x.npy", **words)
+    # A row of TURN measures Z0 and X0@Y1, which share no basis: two circuits; so of MIX.
+    assert report.usage.circuits > 9
+    assert report.usage.total_shots == 50 * report.usage.circuits
+    assert "estimated" in told[0]
+
+
+@pytest.mark.parametrize("seed", [None, 7])
+def test_a_run_that_fails_in_its_third_submission_goes_on_from_there(seed, folder, artifact):
+    told = []
+    broken = Service(mishaps={3: ValueError("out of order")})
+    with pytest.raises(DeviceFailedError):
+        predict(folder, broken, seed=seed, tell=told.append)
+    assert not (folder / "y.npz").exists()
+    assert "2 submissions are kept" in told[-1]
+    assert "--resume" in told[-1]
+    with pytest.raises(PartialResultsError):
+        predict(folder, Service(), seed=seed)
+    whole = Service()
+    report = predict(folder, whole, seed=seed, resume=True)
+    assert (whole.calls, whole.got) == (1, [3])
+    assert (report.usage.resumed, report.usage.submissions) == (2, 1)
+    assert sorted(path.name for path in folder.iterdir()) == ["model.onnx", "x.npy", "y.npz"]
+    expected = start_session(artifact).run({"x": X})["y"]
+    np.testing.assert_allclose(report.outputs["y"], expected, rtol=0, atol=1e-5)
+
+
+def test_what_is_resumed_equals_what_was_not_stopped(folder, monkeypatch):
+    """Samples too: each submission has a seed of its own."""
+    words = {"shots": 20, "seed": 5, "batch_size": 2}
+    at_once = predict(folder, "default.qubit", **words).outputs["y"]
+    (folder / "y.npz").unlink()
+    import pennylane as qml
+
+    whole = qml.devices.DefaultQubit.execute
+    left = [None] * 3
+
+    def failing(*args, **kwargs):
+        if not left:
+            raise ValueError("out of order")
+        left.pop()
+        return whole(*args, **kwargs)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(qml.devices.DefaultQubit, "execute", failing)
+        with pytest.raises(DeviceFailedError):
+            predict(folder, "default.qubit", **words)
+    resumed = predict(folder, "default.qubit", resume=True, **words)
+    assert (resumed.usage.resumed, resumed.usage.submissions) == (3, 3)
+    np.testing.assert_array_equal(resumed.outputs["y"], at_once)
+
+
+def stopped(folder, **options):
+    """Leave results of two submissions."""
+    with pytest.raises(DeviceFailedError):
+        predict(folder, Service(mishaps={3: ValueError("out of order")}), **options)
+    return folder / "y.npz.partial"
+
+
+@pytest.mark.parametrize(
+    ("change", "what"),
+    [
+        (lambda folder: np.save(folder / "x.npy", X + 1), "data"),
+        (
+            lambda folder: (folder / "model.onnx").write_bytes(
+                GRAPHS["one behind another"]().content
+            ),
+            "model",
+        ),
+    ],
+    ids=["data", "model"],
+)
+def test_results_of_another_run_are_refused(change, what, folder):
+    partial = stopped(folder)
+    before = partial.read_bytes()
+    change(folder)
+    service = Service()
+    with pytest.raises(ForeignResultsError) as caught:
+        predict(folder, service, resume=True)
+    assert caught.value.what == what
+    assert (service.calls, partial.read_bytes()) == (0, before)
+    predict(folder, service, overwrite=True)
+    assert not partial.exists()
+
+
+@pytest.mark.parametrize(("options", "what"), [({"shots": 9}, "shots"), ({"seed": 9}, "seed")])
+def test_results_of_other_settings_are_refused(options, what, folder):
+    stopped(folder)
+    with pytest.raises(ForeignResultsError) as caught:
+        predict(folder, Service(), resume=True, **options)
+    assert caught.value.what == what
+
+
+def test_a_line_that_a_crash_cut_short_is_sent_again(folder):
+    partial = stopped(folder)
+    partial.write_bytes(partial.read_bytes()[:-9])
+    service = Service()
+    assert predict(folder, service, resume=True).usage.resumed == 1
+    assert service.calls == 2
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"no JSON\n", b"{}\n", b'{"hybridx_results":2,"run":{}}\n', b"\x80\x04N.\n"],
+    ids=["empty", "text", "no head", "newer", "pickle"],
+)
+def test_results_that_cannot_be_read_are_refused(content, folder):
+    partial = stopped(folder)
+    partial.write_bytes(content)
+    service = Service()
+    with pytest.raises(BrokenResultsError):
+        predict(folder, service, resume=True)
+    assert (service.calls, partial.read_bytes()) == (0, content)
+
+
+def test_a_stop_by_hand_keeps_what_came_back(folder):
+    told = []
+    with pytest.raises(KeyboardInterrupt):
+        predict(folder, Service(mishaps={2: KeyboardInterrupt()}), tell=told.append)
+    assert "1 submission is kept" in told[-1]
+    service = Service()
+    predict(folder, service, resume=True)
+    assert service.calls == 2
+
+
+class Job:
+    """As a vendor's client waits."""
+
+    def __init__(self):
+        self.cancelled = 0
+
+    def job_id(self):
+        return "job-17"
+
+    def cancel(self):
+        self.cancelled += 1
+
+    def result(self):
+        raise KeyboardInterrupt
+
+
+def test_a_stop_by_hand_cancels_the_job_that_is_waited_for():
+    job = Job()
+    with pytest.raises(KeyboardInterrupt) as caught:
+        job.result()
+    assert cancel_waiting(caught.value.__traceback__) == ["job-17"]
+    assert job.cancelled == 1
+
+
+def test_repeats_give_means_and_standard_errors(folder, artifact):
+    exact = start_session(artifact).run({"x": X})["y"]
+    report = predict(folder, "default.qubit", shots=400, seed=1, repeats=25)
+    mean, error = report.outputs["y"], report.outputs["y_standard_error"]
+    assert report.usage.circuits == 25 * 9
+    # The model is not linear in what it measures, so its mean is biased by the order of 1/shots;
+    # of six values one beyond 6 standard errors estimated from 25 runs would be a defect.
+    assert (np.abs(mean - exact) < 6 * error + 0.01).all()
+    assert (error > 0).all()
+    again = predict(folder, "default.qubit", shots=400, seed=1, repeats=25, overwrite=True)
+    np.testing.assert_array_equal(again.outputs["y"], mean)
+
+
+def test_what_does_not_go_together_is_refused(folder, artifact):
+    service = Service()
+    with pytest.raises(OptionNeedsError, match="--shots"):
+        predict(folder, service, repeats=2)
+    with pytest.raises(OptionNeedsError, match="--device"):
+        start_session(artifact, shots=10)
+    with pytest.raises(OptionError, match="npz"):
+        hybridx.predict(
+            folder / "model.onnx",
+            folder / "x.npy",
+            folder / "y.npy",
+            device=service,
+            shots=5,
+            repeats=2,
+        )
+    assert service.calls == 0
+
+
+def test_a_fallback_is_taken_only_for_what_is_missing(artifact):
+    told = []
+    words = {"fallback": "default.qubit", "tell": told.append}
+    session = start_session(artifact, device="ionq.qpu", **words)
+    assert (session.device, session.usage.requested) == ("default.qubit", "ionq.qpu")
+    assert "pennylane-ionq" in told[0]
+    with pytest.raises(UnknownDeviceError):
+        start_session(artifact, device="default.qbit", **words)
+    with pytest.raises(MissingPluginError):
+        start_session(artifact, device="default.qubit", fallback="aqt.sim")
+
+
+def test_a_fallback_to_the_file_itself_has_no_shots(artifact):
+    session = start_session(artifact, device="ionq.qpu", shots=10, fallback="onnx")
+    assert (session.device, session.usage.shots) == ("onnx", None)
