@@ -97,7 +97,8 @@ def _call_the_operator(
     elements |= {weight.name: weight.data_type for weight in graph.initializer}
     places = {}
     for number, node in enumerate(filter(is_circuit_node, walk_nodes(model.graph))):
-        # Two nodes that are equal in all would be made one, and their samples with them.
+        # Not the circuit's name: two nodes that are equal in all may be made one, and their samples
+        # with them (1.31 leaves custom operators out of that too).
         place = str(number)
         places[place] = circuits[node.op_type]
         dtype = helper.tensor_dtype_to_np_dtype(elements[node.input[0]])
@@ -110,8 +111,8 @@ def _call_the_operator(
 def _add_run_input(model: onnx.ModelProto) -> str:
     """Add the number of the run to the graph and to every circuit node.
 
-    As an input it also keeps circuits without data from being run once, when the session starts, as
-    everything is that depends on constants only.
+    As an input it also keeps circuits without data from depending on constants only, which ONNX
+    Runtime may compute when the session starts (1.31 leaves custom operators out of that).
     """
     names = {name for node in walk_nodes(model.graph) for name in (*node.input, *node.output)}
     name = next(n for n in map("run_{}".format, itertools.count()) if n not in names)

@@ -74,7 +74,7 @@ def test_a_run_is_counted_as_by_the_split_engine():
 
 
 def test_nothing_is_sent_before_a_run():
-    """A circuit without data depends on constants only, which ONNX Runtime computes beforehand."""
+    """ONNX Runtime may compute what depends on constants only beforehand."""
     session = start_session(GRAPHS["without data"](), **CUSTOM)
     assert session.usage.circuits == 0
     session.run({"x": X})
@@ -84,7 +84,7 @@ def test_nothing_is_sent_before_a_run():
 
 
 def test_equal_calls_are_samples_of_their_own():
-    """ONNX Runtime makes one node of two that are equal in all."""
+    """ONNX Runtime may make one node of two that are equal in all."""
     artifact = build(
         [(TURN, ["x"], "a"), (TURN, ["x"], "b")], [("a", ["batch", 2]), ("b", ["batch", 2])]
     )
