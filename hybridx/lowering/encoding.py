@@ -90,7 +90,7 @@ def fold(encoding: Encoding) -> Matrix:
     columns = start.shape[1]
     state = start.reshape((2,) * wires + (columns,))
     for on, matrix in _blocks(encoding.tail):
-        state = _apply(matrix, on, state)
+        state = apply_to(matrix, on, state)
     return state.reshape(2**wires, columns)
 
 
@@ -122,11 +122,11 @@ def _block(wires: tuple[int, ...], operations: list[PureOperation]) -> Matrix:
     block = np.eye(size, dtype=np.complex128).reshape((2,) * len(wires) + (size,))
     for operation in operations:
         on = tuple(wires.index(wire) for wire in wires_of(operation))
-        block = _apply(constant_matrix(operation), on, block)
+        block = apply_to(constant_matrix(operation), on, block)
     return block.reshape(size, size)
 
 
-def _apply(matrix: Matrix, wires: tuple[int, ...], state: Matrix) -> Matrix:
+def apply_to(matrix: Matrix, wires: tuple[int, ...], state: Matrix) -> Matrix:
     """Return `(2, ..., 2, columns)` after a matrix on some of its axes."""
     count = len(wires)
     tensor = matrix.reshape((2,) * (2 * count))

@@ -7,6 +7,7 @@ a gate; where each wire's axis stands is known here and needs no step.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import assert_never
 
 import numpy as np
@@ -19,6 +20,7 @@ from hybridx.circuit import (
     Circuit,
     Gate,
     Matrix,
+    Operation,
     Parameter,
     Prepare,
     PureOperation,
@@ -80,24 +82,30 @@ def lower(circuit: Circuit) -> Program:
     """
     check(circuit)
     builder = Builder(circuit.parameters)
-    turns = Turns(
-        builder,
-        [
-            multiple(operation.angle, row_of(operation).rate)
-            for operation in circuit.operations
-            if isinstance(operation, Apply) and isinstance(operation.angle, Parameter)
-        ],
-    )
+    turns = turns_of(builder, circuit.operations)
     state = _zero_state(builder, circuit.wires)
     for operation in circuit.operations:
         assert not isinstance(operation, Channel), MIXED
-        state = _apply(builder, state, operation, turns)
+        state = apply(builder, state, operation, turns)
     return builder.build(measure(builder, state, circuit))
 
 
-def _apply(
+def turns_of(builder: Builder, operations: Sequence[Operation]) -> Turns:
+    """Return the cosines and sines of the angles of some gates."""
+    return Turns(
+        builder,
+        [
+            multiple(operation.angle, row_of(operation).rate)
+            for operation in operations
+            if isinstance(operation, Apply) and isinstance(operation.angle, Parameter)
+        ],
+    )
+
+
+def apply(
     builder: Builder, state: Amplitudes, operation: PureOperation, turns: Turns
 ) -> Amplitudes:
+    """Return the state after an operation; `turns` has its angle, if it has one."""
     match operation:
         case Apply():
             row = row_of(operation)

@@ -1,0 +1,116 @@
+"""Diagonal matrices by their phases, and phases by parities of wires: Walsh and Hadamard.
+
+A permutation that is linear over GF(2), such as CNOT, turns a parity into a parity, so phases can
+be carried through it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hybridx.lowering.spectrum import Spectrum
+
+Mask: TypeAlias = int
+"""A set of wires: bit w for wire w."""
+
+Angle: TypeAlias = NDArray[np.float64]
+"""Radians: a constant, then a factor for each pair of `Axes` (in halves of its scale)."""
+
+SMALL = 1e-12
+"""Below this a number is a rounding of zero: products of a dozen gates leave 1e-15."""
+
+
+@dataclass(frozen=True, eq=False)
+class Phases:
+    """The diagonal matrix exp(i sum_m angle_m (-1)^(m.x)) over basis states x.
+
+    Attributes:
+        angles: by the parity m of wires, as a set.
+    """
+
+    angles: Mapping[Mask, Angle]
+
+    @cached_property
+    def mask(self) -> Mask:
+        """All wires in it."""
+        total = 0
+        for mask in self.angles:
+            total |= mask
+        return total
+
+
+def mask_of(wires: Iterable[int]) -> Mask:
+    """Return the set of some wires."""
+    return sum(1 << wire for wire in wires)
+
+
+def wires_in(mask: Mask) -> list[int]:
+    """Return the wires of a set, in order."""
+    return [wire for wire in range(mask.bit_length()) if mask >> wire & 1]
+
+
+def as_phases(wires: tuple[int, ...], spectrum: Spectrum) -> Phases | None:
+    """Return a matrix as phases, if it is diagonal: one wave for each entry then."""
+    matrices = np.array(list(spectrum.values()))
+    if (np.abs(matrices) > SMALL)[:, ~np.eye(matrices.shape[1], dtype=bool)].any():
+        return None
+    entries = np.diagonal(matrices, axis1=1, axis2=2)
+    sizes = np.abs(entries)
+    if not np.allclose(np.sort(sizes, axis=0)[-1], 1, rtol=0, atol=1e-9):
+        return None
+    wave = sizes.argmax(axis=0)
+    # A frequency counts halves of the scale; so does an Angle.
+    slopes = np.array(list(spectrum), dtype=np.float64).reshape(len(spectrum), -1)[wave]
+    constants = np.angle(entries[wave, np.arange(entries.shape[1])])
+    return parities(wires, np.concatenate([constants[:, None], slopes], axis=1))
+
+
+def parities(wires: Sequence[int], phases: NDArray[np.float64]) -> Phases:
+    """Return phases, given for each basis state of the wires, by parities: Walsh and Hadamard."""
+    transformed = phases
+    for place in range(len(wires)):
+        halves = transformed.reshape(2**place, 2, -1, phases.shape[1])
+        one, other = halves[:, 0], halves[:, 1]
+        transformed = np.stack([one + other, one - other], axis=1).reshape(phases.shape)
+    transformed = transformed / len(phases)
+    angles: dict[Mask, Angle] = {}
+    for index, angle in enumerate(transformed):
+        if np.abs(angle).max() > SMALL:
+            chosen = [w for p, w in enumerate(wires) if index >> (len(wires) - 1 - p) & 1]
+            angles[mask_of(chosen)] = angle
+    return Phases(angles)
+
+
+def together(phases: Iterable[Phases]) -> Phases:
+    """Return the product of diagonal matrices."""
+    total: dict[Mask, Angle] = {}
+    for one in phases:
+        for mask, angle in one.angles.items():
+            total[mask] = total[mask] + angle if mask in total else angle
+    return Phases(total)
+
+
+def walsh(phases: Phases, order: tuple[int, ...]) -> NDArray[np.float64]:
+    """Return the phases of all basis states, shape `(2**wires, 1 + axes)`.
+
+    Args:
+        phases: at least one.
+        order: of the wires, the most significant first.
+    """
+    angles = np.array(list(phases.angles.values()))
+    count = len(order)
+    place = {wire: count - 1 - index for index, wire in enumerate(order)}
+    total = np.zeros((2**count, angles.shape[1]))
+    for mask, angle in phases.angles.items():
+        total[sum(1 << place[wire] for wire in wires_in(mask))] += angle
+    for position in range(count):
+        halves = total.reshape(2**position, 2, -1, angles.shape[1])
+        one, other = halves[:, 0], halves[:, 1]
+        total = np.stack([one + other, one - other], axis=1).reshape(total.shape)
+    return total
