@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import logging
 import re
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -87,10 +88,14 @@ def _compiled(
     """Return the members that hold a program as machine code, which was run once."""
     from torch._inductor.utils import fresh_cache  # takes two seconds
 
-    with tempfile.TemporaryDirectory() as folder, fresh_cache(dir=folder):
+    # It warns that it keeps the files of a failed compilation, in a folder that goes anyway.
+    logger = logging.getLogger("torch._inductor")
+    level = logger.level
+    with tempfile.TemporaryDirectory() as folder:
         package = Path(folder) / "model.pt2"
+        logger.setLevel(logging.CRITICAL)
         try:
-            with quiet():
+            with quiet(), fresh_cache(dir=folder):
                 torch._inductor.aoti_compile_and_package(
                     program, package_path=str(package), inductor_configs=_INDUCTOR
                 )
@@ -98,6 +103,8 @@ def _compiled(
         except Exception as error:
             # Inductor raises whatever its parts raise.
             raise NoCompilerError(first_line(error)) from error
+        finally:
+            logger.setLevel(level)
         with torch.no_grad():
             expected = module(*args)
         for result, value in zip(results, expected, strict=True):
