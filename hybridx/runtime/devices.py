@@ -19,6 +19,7 @@ from hybridx.errors import (
     MissingOptionError,
     MissingPluginError,
     OptionError,
+    OptionNeedsError,
     SecretOptionError,
     UnknownDeviceError,
 )
@@ -65,6 +66,8 @@ class Family:
         seed: the option that takes a seed.
         required: the option that they do not open without, and an example of it.
         login: for those that are a service.
+        is_exact: a service that also gives exact values; others choose a number of shots themselves
+            if they are told none, and nobody knows the cost.
     """
 
     prefix: str
@@ -74,6 +77,7 @@ class Family:
     seed: str | None = None
     required: tuple[str, str] | None = None
     login: Login | None = None
+    is_exact: bool = False
 
 
 _IBM = Login(("QISKIT_IBM_TOKEN",), (".qiskit/qiskit-ibm.json",))
@@ -94,7 +98,7 @@ FAMILIES = (
     Family("qiskit.aer", "pennylane-qiskit", is_local=True, seed="seed_simulator"),
     Family("qiskit.remote", "pennylane-qiskit", required=("backend", "ibm_fez"), login=_IBM),
     Family("braket.local.", "amazon-braket-pennylane-plugin", is_local=True),
-    Family("braket.", "amazon-braket-pennylane-plugin", required=_ARN, login=_AWS),
+    Family("braket.", "amazon-braket-pennylane-plugin", required=_ARN, login=_AWS, is_exact=True),
     Family("cirq.", "pennylane-cirq", is_local=True),
     Family("cirq.pasqal", "pennylane-cirq"),
     Family("ionq.", "pennylane-ionq", login=Login(("IONQ_API_KEY",))),
@@ -237,13 +241,16 @@ def check_options(name: str, options: Mapping[str, object]) -> None:
             raise OptionError("--option", option, "the device's own; it has --shots of hybridx")
 
 
-def check_required(name: str, options: Mapping[str, object]) -> None:
-    """Refuse to open a device without an option that it needs.
+def check_required(name: str, options: Mapping[str, object], shots: int | None) -> None:
+    """Refuse to open a device without what it needs to be told.
 
     Raises:
-        MissingOptionError: it names the option.
+        MissingOptionError: it needs one of its options.
+        OptionNeedsError: it needs a number of shots.
     """
     family = family_of(name)
+    if family and family.login and not family.is_exact and shots is None:
+        raise OptionNeedsError(f"--device {name}", "--shots")
     if family and family.required and family.required[0] not in options:
         raise MissingOptionError(name, *family.required)
 

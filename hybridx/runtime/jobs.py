@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from hybridx.circuit import Circuit, encode, result_count
 from hybridx.errors import NotWritableError, OverBudgetError
+from hybridx.runtime.devices import family_of
 from hybridx.runtime.execution import Execution
 from hybridx.runtime.journal import Journal
 from hybridx.runtime.secrets import describe, shown
@@ -130,6 +131,7 @@ class Jobs:
         # It opens here even if it is opened again with each seed: here one wants to hear of it.
         self._device = open_device(None)
         self._seed = execution.seed if takes_seed else None
+        self._rows = _rows_at_once(name, self._device)
         self._times: Counter[str] = Counter()
         self.sent = Cost()
         self.kept = 0
@@ -142,8 +144,10 @@ class Jobs:
             OverBudgetError: a bound would be exceeded; nothing was sent.
             DeviceFailedError: the device raised, and again at every repetition.
         """
-        if not len(parameters):
-            return np.zeros((0, result_count(circuit)))
+        parts = [self._results(circuit, rows) for rows in _parts(parameters, self._rows)]
+        return np.concatenate([np.zeros((0, result_count(circuit))), *parts])
+
+    def _results(self, circuit: Circuit, parameters: NDArray[Any]) -> Array:
         key = _key(circuit, parameters, self._times)
         found = self.find(key)
         if found is not None:
@@ -168,7 +172,7 @@ class Jobs:
 
     def rehearsal(self) -> Rehearsal:
         """Return what counts the submissions to come instead of sending them."""
-        return Rehearsal(self.cost_of, self.find, Counter(self._times))
+        return Rehearsal(self.cost_of, self.find, Counter(self._times), self._rows)
 
     def check(self, cost: Cost) -> None:
         """Refuse what would exceed a bound.
@@ -235,8 +239,10 @@ class Rehearsal:
         cost_of: Callable[[Circuit, NDArray[Any]], Cost],
         find: Callable[[str], Array | None] = lambda _: None,
         times: Counter[str] | None = None,
+        rows_at_once: int | None = None,
     ) -> None:
         """Begin to count; `times` says how often what was sent before."""
+        self._rows = rows_at_once
         self._cost_of = cost_of
         self._find = find
         self._times = Counter() if times is None else times
@@ -246,9 +252,10 @@ class Rehearsal:
 
     def results(self, circuit: Circuit, parameters: NDArray[Any]) -> Array:
         """Count a submission, and return its results if they are kept, or else zeros."""
-        zeros = np.zeros((len(parameters), result_count(circuit)))
-        if not len(parameters):
-            return zeros
+        parts = [self._results(circuit, rows) for rows in _parts(parameters, self._rows)]
+        return np.concatenate([np.zeros((0, result_count(circuit))), *parts])
+
+    def _results(self, circuit: Circuit, parameters: NDArray[Any]) -> Array:
         found = self._find(_key(circuit, parameters, self._times))
         if found is not None:
             self.kept += 1
@@ -259,7 +266,7 @@ class Rehearsal:
             likely = np.where(np.isfinite(parameters), parameters, 1.0)
             self._known[same] = self._cost_of(circuit, likely)
         self.sent += self._known[same]
-        return zeros
+        return np.zeros((len(parameters), result_count(circuit)))
 
 
 def check_bounds(execution: Execution, name: str, cost: Cost) -> None:
@@ -293,6 +300,25 @@ def is_transient(error: BaseException | None) -> bool:
                 if isinstance(status, int) and status in _TRANSIENT_STATUS:
                     return True
     return False
+
+
+def _rows_at_once(name: str, device: Any) -> int | None:
+    """Return how many rows are one submission; None for all.
+
+    What fails is lost with all that was sent with it. A service that is sent one circuit at a time
+    anyway is therefore given one row at a time, so that each that is paid for is kept.
+    """
+    from hybridx.runtime.pennylane import sends_one_by_one
+
+    family = family_of(name)
+    is_local = family is not None and family.is_local
+    return 1 if not is_local and sends_one_by_one(device) else None
+
+
+def _parts(parameters: NDArray[Any], rows: int | None) -> list[NDArray[Any]]:
+    """Return the rows that are sent together; none, where there are none."""
+    step = rows or max(len(parameters), 1)
+    return [parameters[start : start + step] for start in range(0, len(parameters), step)]
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:

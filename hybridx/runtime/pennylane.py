@@ -39,6 +39,9 @@ from hybridx.errors import DeviceError, NoNoiseError
 from hybridx.runtime.devices import device_failure
 from hybridx.runtime.secrets import describe, shown
 
+# Read in the plug-ins: their `execute` is a loop that waits for each circuit.
+_ONE_BY_ONE = frozenset({"qiskit.remote"})
+
 
 @dataclass(frozen=True, eq=False)
 class Submission:
@@ -103,6 +106,14 @@ def name_of(device: Any) -> str:
     """Return what a device object is called where devices are chosen by name."""
     target = getattr(device, "target_device", device)
     return str(getattr(target, "short_name", None) or device.name)
+
+
+def sends_one_by_one(device: Any) -> bool:
+    """Return whether a device makes a job of each circuit, however many it is given at once."""
+    target = getattr(device, "target_device", device)
+    send = getattr(type(target), "batch_execute", None)
+    by_default = (qml.devices.LegacyDevice.batch_execute, qml.devices.QubitDevice.batch_execute)
+    return send in by_default or name_of(device) in _ONE_BY_ONE
 
 
 def failure(circuit: Circuit, name: str, error: BaseException) -> DeviceError:

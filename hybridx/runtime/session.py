@@ -267,7 +267,7 @@ def _check_options(chosen: Execution) -> None:
 def _check_device(chosen: Execution) -> None:
     if isinstance(chosen.device, str):
         devices.check_device_name(chosen.device)
-        devices.check_required(chosen.device, chosen.options)
+        devices.check_required(chosen.device, chosen.options, chosen.shots)
 
 
 def _engine(artifact: Artifact, execution: Execution) -> _Engine:

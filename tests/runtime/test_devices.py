@@ -13,6 +13,7 @@ from hybridx.errors import (
     MissingOptionError,
     MissingPluginError,
     OptionError,
+    OptionNeedsError,
     ProviderFailedError,
     SecretOptionError,
 )
@@ -97,8 +98,19 @@ def test_options_that_a_device_must_not_have(name, options, error):
 @pytest.mark.parametrize("name", ["qiskit.remote", "braket.aws.qubit", "rigetti.qpu"])
 def test_options_that_a_device_must_have(name):
     with pytest.raises(MissingOptionError):
-        check_required(name, {"parallel": True})
-    check_required(name, {"backend": "a", "device_arn": "b", "device": "c"})
+        check_required(name, {"parallel": True}, 10)
+    check_required(name, {"backend": "a", "device_arn": "b", "device": "c"}, 10)
+
+
+@pytest.mark.parametrize("name", ["qiskit.remote", "ionq.simulator", "aqt.sim"])
+def test_a_service_is_not_left_to_choose_its_shots(name):
+    with pytest.raises(OptionNeedsError):
+        check_required(name, {"backend": "a"}, None)
+
+
+@pytest.mark.parametrize("name", ["default.qubit", "qiskit.aer", "some.other"])
+def test_a_device_on_this_machine_may_be_exact(name):
+    check_required(name, {}, None)
 
 
 def test_default_tensor_says_what_it_needs():

@@ -165,6 +165,17 @@ def test_a_bound_stops_a_run_before_anything_is_sent(bounds, unit, count, artifa
     assert sorted(path.name for path in folder.iterdir()) == ["model.onnx", "x.npy"]
 
 
+def test_a_service_that_takes_one_circuit_at_a_time_loses_none(folder, monkeypatch):
+    monkeypatch.setattr("hybridx.runtime.pennylane._ONE_BY_ONE", {"some.service"})
+    broken = Service(mishaps={5: ValueError("out of order")})
+    with pytest.raises(DeviceFailedError):
+        predict(folder, broken, shots=10)
+    whole = Service()
+    report = predict(folder, whole, shots=10, resume=True, max_circuits=5)
+    assert (broken.got, whole.got) == ([1] * 4, [1] * 5)
+    assert (report.usage.resumed, report.usage.circuits) == (4, 5)
+
+
 def test_a_bound_that_is_met_exactly_lets_a_run_pass_once(artifact):
     session = start_session(artifact, device=Service(), shots=100, max_circuits=9, max_shots=900)
     session.run({"x": X})
