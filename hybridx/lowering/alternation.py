@@ -277,7 +277,7 @@ _LETTERS = {
 def _word(term: PauliTerm, wires: int) -> Matrix:
     letters = dict(zip(term.wires, term.letters, strict=True))
     factors = [_LETTERS[letters.get(wire, "I")].astype(np.complex128) for wire in range(wires)]
-    word = np.ones((1, 1), dtype=np.complex128)
+    word: Matrix = np.ones((1, 1), dtype=np.complex128)
     for factor in factors:
         word = np.kron(word, factor)
     return word

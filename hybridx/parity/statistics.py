@@ -167,7 +167,8 @@ def _means(circuit: Circuit, parameters: Array) -> Iterator[Array]:
     layout = iter(result_layout(wanted))
     for part in parts:
         places = [next(layout) for _ in part]
-        yield values[:, places[0].offset : places[-1].offset + places[-1].width]
+        chosen = values[:, places[0].offset : places[-1].offset + places[-1].width]
+        yield np.asarray(chosen, dtype=np.float64)
 
 
 def _coefficients(terms: Sequence[PauliTerm]) -> Array:

@@ -26,7 +26,7 @@ ROWS = np.array([[0.4, -1.1], [2.0, 0.7], [0.0, 0.0]])
 def sample(shots, seed, *, turned=0.0, circuit=CIRCUIT, rows=ROWS):
     """Run the circuit on a device that turns one angle too far."""
     device = make_device("default.qubit", circuit.wires, seed)
-    results = execute(circuit, rows + [turned, 0.0], device, shots)
+    results = execute(circuit, rows + np.array([turned, 0.0]), device, shots)
     return Sample("the circuit", circuit, rows, results, shots)
 
 
