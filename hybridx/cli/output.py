@@ -138,6 +138,8 @@ def written_as_qasm(programs: Mapping[str, str]) -> None:
 def evaluated(report: Evaluation) -> None:
     """Print the metrics of an evaluation, and the confusion of classes."""
     console = data()
+    if report.usage is not None:
+        talk().print(_ran_on(report.usage))
     console.print(f"[bold]{report.path}[/] on {report.device}, {report.rows} rows")
     for name, value in report.metrics.items():
         console.print(f"  {name.replace('_', ' ')}  [bold]{value:.4f}[/]")
