@@ -194,15 +194,40 @@ def _join(
     with module.graph.inserting_after(calls[-1]):
         anchor = module.graph.call_function(operator.not_, (False,))
     with module.graph.inserting_before(anchor):
-        columns = [call_node(module, _aten.stack.default, list(c)) for c in inputs]
-        traced = _on_rows(body, len(calls), [column.meta["val"] for column in columns])
-        results = _inline(module, traced, columns)
-        pieces = call_node(module, _aten.unbind.int, results)
-        for position, call in enumerate(calls):
-            piece = call_node(module, operator.getitem, pieces, position)
+        if _is_constant(body):
+            results = _copy(module, body)
+            pieces = [results] * len(calls)
+        else:
+            columns = [call_node(module, _aten.stack.default, list(c)) for c in inputs]
+            traced = _on_rows(body, len(calls), [column.meta["val"] for column in columns])
+            results = call_node(module, _aten.unbind.int, _inline(module, traced, columns))
+            pieces = [
+                call_node(module, operator.getitem, results, position)
+                for position in range(len(calls))
+            ]
+        for call, piece in zip(calls, pieces, strict=True):
             call.replace_all_uses_with(piece)
     for node in (anchor, *calls):
         module.graph.erase_node(node)
+
+
+def _is_constant(body: fx.GraphModule) -> bool:
+    """Return whether the angles of a call are numbers, so that all calls are the same."""
+    (call,) = body.graph.find_nodes(op="call_function", target=QNODE_OP)
+    return all(angle.op == "get_attr" for angle in call.all_input_nodes)
+
+
+def _copy(module: fx.GraphModule, body: fx.GraphModule) -> fx.Node:
+    """Copy a call whose angles are numbers at the present place of insertion.
+
+    It is not run on them: the operator has no implementation for real tensors.
+    """
+    (call,) = body.graph.find_nodes(op="call_function", target=QNODE_OP)
+    copied: dict[fx.Node, fx.Node] = {}
+    for angle in call.all_input_nodes:
+        copied[angle] = _number(module, getattr(body, str(angle.target)))
+        copied[angle].meta = dict(angle.meta)
+    return module.graph.node_copy(call, copied.__getitem__)
 
 
 def _order(graph: fx.Graph) -> None:
@@ -226,10 +251,8 @@ def _on_rows(body: fx.GraphModule, count: int, examples: list[Tensor]) -> fx.Gra
     """Return the graph of `count` calls at once, each input with a leading axis for them."""
 
     def together(*columns: Tensor) -> Tensor:
-        result = RowInterpreter(body, count).run(*map(Rows, columns))
-        # Without inputs from the data all calls are the same.
-        value = result.value if isinstance(result, Rows) else result.expand(count, *result.shape)
-        return value
+        result: Rows = RowInterpreter(body, count).run(*map(Rows, columns))
+        return result.value
 
     traced = make_fx(together, _allow_non_fake_inputs=True)(*examples)
     assert isinstance(traced, fx.GraphModule)
@@ -244,13 +267,20 @@ def _inline(module: fx.GraphModule, inner: fx.GraphModule, inputs: list[fx.Node]
         if node.op == "placeholder":
             copied[node] = next(given)
         elif node.op == "get_attr":
-            name = f"joined_{len(module.graph.nodes)}"
-            module.register_buffer(name, getattr(inner, node.target), persistent=False)
-            copied[node] = module.graph.get_attr(name)
-            copied[node].meta["val"] = getattr(inner, node.target)
+            copied[node] = _number(module, getattr(inner, node.target))
         elif node.op == "output":
             return copied[node.args[0]]  # type: ignore[no-any-return]
         else:
             args, kwargs = fx.node.map_arg((node.args, node.kwargs), copied.__getitem__)
             copied[node] = call_node(module, node.target, *args, **kwargs)
     raise AssertionError
+
+
+def _number(module: fx.GraphModule, value: Tensor) -> fx.Node:
+    """Insert a constant."""
+    # Buffers only get more, so the name is new; nodes come and go.
+    name = f"joined_{len(module._buffers)}"
+    module.register_buffer(name, value, persistent=False)
+    node = module.graph.get_attr(name)
+    node.meta["val"] = value
+    return node

@@ -169,6 +169,29 @@ def test_data_that_a_quantum_function_takes_from_elsewhere(tmp_path):
     assert calls(Captured(), tmp_path) == [1, 1]
 
 
+def test_calls_that_take_no_data_are_one(tmp_path):
+    class Grid(Quantum):
+        def forward(self, x):
+            rows = torch.stack([self.call(row[:2]) for row in x])
+            grid = [self.call(torch.tensor([0.1, step])) for step in (0.2, 0.3, 0.2)]
+            return rows + torch.stack(grid).sum(0)
+
+    assert calls(Grid(), tmp_path) == [1, 1, 1]
+
+
+def test_calls_that_do_not_read_their_data_are_one(tmp_path):
+    class Unread(nn.Module):
+        def forward(self, x):
+            @qml.qnode(DEVICE)
+            def constant(features):
+                qml.RX(0.3, wires=0)
+                return qml.expval(qml.PauliZ(0))
+
+            return x[:, 0] + constant(x[0]) - 2 * constant(x[0] + 1)
+
+    assert calls(Unread(), tmp_path) == [1]
+
+
 def test_an_image_read_pixel_by_pixel_is_two_gathers(tmp_path):
     class Quanvolution(Quantum):
         def forward(self, x):

@@ -992,6 +992,30 @@ class BatchSizeOfConfig(nn.Module):
         return h
 
 
+class AgainstAGrid(nn.Module):
+    """The circuit is called on data and, as often, on the constants of a grid."""
+
+    def __init__(self):
+        super().__init__()
+        self.w = nn.Parameter(torch.randn(2))
+        self.register_buffer("grid", torch.linspace(-1, 1, 4))
+
+        @qml.qnode(qml.device("default.qubit", wires=2))
+        def circuit(x, w):
+            qml.RY(x, wires=0)
+            qml.RX(w[0], wires=1)
+            qml.CNOT(wires=[0, 1])
+            qml.RY(w[1], wires=1)
+            return qml.expval(qml.PauliZ(1))
+
+        self.circuit = circuit
+
+    def forward(self, x):
+        rows = torch.stack([self.circuit(value, self.w) for value in x[:, 0]])
+        grid = torch.stack([self.circuit(value, self.w) for value in self.grid])
+        return rows[:, None] - grid[None, :]
+
+
 CASES = (
     Case("layer_in_comprehension", "C", LayerInComprehension, (normal(3, 4),)),
     Case("layer_in_loop", "C", LayerInLoop, (normal(3, 2),)),
@@ -1036,6 +1060,7 @@ CASES = (
     Case("rows_by_split", "C", RowsBySplit, (normal(3, 2),)),
     Case("counted_while", "C", CountedWhile, (normal(3, 2),)),
     Case("empty_batch_guard", "C", EmptyBatchGuard, (normal(3, 2),)),
+    Case("against_a_grid", "C", AgainstAGrid, (normal(3, 1),)),
     Case(
         "sum_over_rows",
         "C",
