@@ -26,7 +26,7 @@ from hybridx.capture.measurements import Reader, Reading
 from hybridx.capture.opaque import AGAIN_OP, QNODE_OP, batch_of
 from hybridx.capture.operators import Translator
 from hybridx.capture.refuse import refuse_device, refuse_unseeded
-from hybridx.capture.standins import array_of, as_tensors
+from hybridx.capture.standins import array_of, as_tensors, holds_traced, joined
 from hybridx.circuit import Angle, Circuit, Parameter, Result, result_count, result_layout
 from hybridx.errors import (
     CircuitTooLargeError,
@@ -135,8 +135,14 @@ def recorded(
         return _record(qnode, args, kwargs, recording, layer)
 
     following = followed(model, recording.values)
-    preparing = _amplitudes_by_torch()
-    with _every_call(model, call), _layers_told(recording), preparing, _numbers_unseen(), following:
+    with (
+        _every_call(model, call),
+        _layers_told(recording),
+        _amplitudes_by_torch(),
+        _lists_by_torch(),
+        _numbers_unseen(),
+        following,
+    ):
         yield recording
 
 
@@ -165,6 +171,7 @@ def _amplitudes_by_torch() -> Iterator[None]:
     def preprocess(
         state: Any, wires: Any, pad_with: Any, normalize: bool, validate_norm: bool
     ) -> Any:
+        state = _one_tensor(state)
         if not isinstance(state, Tensor):
             return original.__func__(state, wires, pad_with, normalize, validate_norm)
         amplitudes = state
@@ -182,6 +189,30 @@ def _amplitudes_by_torch() -> Iterator[None]:
         yield
     finally:
         qml.StatePrep._preprocess = original
+
+
+@contextmanager
+def _lists_by_torch() -> Iterator[None]:
+    """While active, an operator takes a list of tensors, `AngleEmbedding([a, b])`, for one tensor.
+
+    PennyLane's own makes an array of it, which needs the numbers.
+    """
+    original = qml.operation.Operator.__init__
+
+    def init(operator: Any, *params: Any, **kwargs: Any) -> None:
+        original(operator, *map(_one_tensor, params), **kwargs)
+
+    qml.operation.Operator.__init__ = init
+    try:
+        yield
+    finally:
+        qml.operation.Operator.__init__ = original
+
+
+def _one_tensor(parameter: Any) -> Any:
+    """Return a tensor for a list that holds values of the trace, anything else as it is."""
+    is_list = isinstance(parameter, list | tuple) and holds_traced(parameter)
+    return joined(parameter, torch.float64) if is_list else parameter
 
 
 @contextmanager

@@ -84,6 +84,14 @@ def one_row(x, weights):
     return means()
 
 
+def lists(x, weights):
+    first, second, third = x
+    qml.AmplitudeEmbedding([first, second, third, 2.0], wires=[0, 1], normalize=True)
+    qml.AngleEmbedding([first * second, third], wires=[1, 2])
+    qml.BasicEntanglerLayers(weights, range(3))
+    return means()
+
+
 def bias(weights):
     for wire in range(3):
         qml.RY(weights[0, wire], wires=wire)
@@ -119,6 +127,10 @@ CALLS = {
         lambda node, x, weights: torch.vmap(
             lambda row: torch.stack(node(row, weights)), out_dims=1
         )(x).T,
+    ),
+    "lists": (
+        lists,
+        lambda node, x, weights: torch.stack([torch.stack(node(row, weights)) for row in x]),
     ),
     "no data": (bias, lambda node, x, weights: x + torch.stack(node(weights))),
     "a dict": (

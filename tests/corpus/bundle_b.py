@@ -495,6 +495,26 @@ class LocalEncoderFunction(nn.Module):
         return self.q(x)
 
 
+class PixelsOneByOne(nn.Module):
+    """The features come one by one; the templates get lists of them."""
+
+    def __init__(self):
+        super().__init__()
+        self.w = nn.Parameter(torch.randn(1, 2))
+
+        @qml.qnode(qml.device("default.qubit", wires=2))
+        def circuit(a, b, c, d, w):
+            qml.AmplitudeEmbedding([a, b, c, 0.5], wires=range(2), normalize=True)
+            qml.AngleEmbedding([c * d, d], wires=range(2), rotation="Y")
+            qml.BasicEntanglerLayers(w, wires=range(2))
+            return qml.expval(qml.PauliZ(0)), qml.expval(qml.PauliX(1))
+
+        self.circuit = circuit
+
+    def forward(self, x):
+        return torch.stack([torch.stack(self.circuit(*row, self.w)) for row in x])
+
+
 CASES = (
     Case("columns_by_index", "B", ColumnsByIndex, (normal(3, 3),)),
     Case("ellipsis", "B", Ellipsis_, (normal(3, 3),)),
@@ -516,4 +536,5 @@ CASES = (
     Case("row_normalised", "B", RowNormalised, (normal(3, 3),)),
     Case("matrix_in_circuit", "B", MatrixInCircuit, (normal(3, 5),)),
     Case("spec_string", "B", LocalEncoderFunction, (normal(3, 2),)),
+    Case("pixels_one_by_one", "B", PixelsOneByOne, (uniform(3, 4, low=0.1),)),
 )
