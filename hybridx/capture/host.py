@@ -198,28 +198,45 @@ _MATH = (
 
 
 def _functions() -> Iterator[_Patch]:
-    """The functions of NumPy and of `math` that a model may call on stand-ins."""
-    for room, ours in ((np, tnp), (np.linalg, tnp.linalg)):
+    """The functions of NumPy, PennyLane's NumPy and `math` that a model may call on stand-ins."""
+    rooms = (np, qml.numpy, tnp), (np.linalg, qml.numpy.linalg, tnp.linalg)
+    for room, pennylanes, ours in rooms:
         for name in dir(ours):
             original = vars(room).get(name)
-            if callable(original) and not isinstance(original, type | np.ufunc):
-                yield room, name, _function(original, name in _CREATORS)
+            if not callable(original) or isinstance(original, type):
+                continue
+            if not isinstance(original, np.ufunc):
+                yield room, name, _function(original, name, original)
+            if name in vars(pennylanes):
+                yield pennylanes, name, _function(vars(pennylanes)[name], name, original)
     for name in _MATH:
         yield math, name, _of_number(getattr(math, name), getattr(torch, name))
 
 
-def _function(original: Callable[..., Any], is_creator: bool) -> Callable[..., Any]:
-    """Return a NumPy function for which stand-ins are arrays, in the user's own code."""
+def _function(
+    original: Callable[..., Any], name: str, of_numpy: Callable[..., Any]
+) -> Callable[..., Any]:
+    """Return a function for which stand-ins are arrays, in the user's own code.
+
+    Args:
+        original: of NumPy, or PennyLane's version of it.
+        name: of both.
+        of_numpy: NumPy's own.
+    """
+    is_creator = name in _CREATORS
 
     @functools.wraps(original)
     def function(*args: Any, **kwargs: Any) -> Any:
         code = sys._getframe(1).f_code
         # A compiled library that calls it has no frame of its own.
-        if not is_users(code.co_filename) or original.__name__ not in code.co_names:
+        if not is_users(code.co_filename) or name not in code.co_names:
             return original(*args, **kwargs)
         has_symbol = any(isinstance(a, torch.SymInt) for a in pytree.tree_leaves((args, kwargs)))
         if holds_traced((args, kwargs)) or (is_creator and has_symbol):
-            result = call(original, args, kwargs, is_traced=True)
+            kwargs.pop("requires_grad", None)  # PennyLane's own argument
+            if isinstance(of_numpy, np.ufunc):
+                return of_numpy(*args, **kwargs)  # of a tensor it is a tensor
+            result = call(of_numpy, args, kwargs, is_traced=True)
             return as_tensors(result) if qml.QueuingManager.recording() else result
         result = original(*as_tensors(args), **as_tensors(kwargs))
         # A buffer may be filled with values of the trace later.

@@ -10,6 +10,7 @@ import onnxruntime
 import pennylane as qml
 import pytest
 import torch
+from pennylane import numpy as pnp
 from torch import nn
 
 import hybridx
@@ -101,9 +102,17 @@ def is_a_float(model, x):
     return torch.tensor([model.circuit(row, model.w)[0].float() for row in rows])
 
 
+def pennylanes_numpy(model, x):
+    out = pnp.zeros((len(x), 2), requires_grad=False)
+    for i, row in enumerate(x.numpy()):
+        out[i] = pnp.array(model.circuit(pnp.sin(row), pnp.array([0.2, 0.3])), requires_grad=True)
+    out = pnp.tanh(out) + pnp.linalg.norm(out, axis=1, keepdims=True)
+    return torch.tensor(pnp.concatenate([out, pnp.abs(out)], axis=1))
+
+
 WAYS = (
     numbers, arithmetic_of_numbers, legacy_constructors, buffer_of_rows, buffer_by_chained_index,
-    functions, concrete_buffer, known_numbers, is_a_float,
+    functions, concrete_buffer, known_numbers, is_a_float, pennylanes_numpy,
 )  # fmt: skip
 
 

@@ -7,6 +7,7 @@ import math
 import numpy as np
 import pennylane as qml
 import torch
+from pennylane import numpy as pnp
 from torch import nn
 
 from tests.corpus.case import Case, normal, uniform
@@ -103,6 +104,24 @@ class NumpyStack(nn.Module):
     def forward(self, x):
         f = self.inp(x).detach().cpu().numpy()
         return torch.FloatTensor(self.quantum(f))
+
+
+class PennyLaneNumpy(nn.Module):
+    """PennyLane's own NumPy: weights with `requires_grad`, a buffer, functions of the results."""
+
+    def __init__(self):
+        super().__init__()
+        self.weights = pnp.array([0.4, -0.7], requires_grad=True)
+        self.circuit = make_circuit()
+        self.fc = nn.Linear(2, 2)
+
+    def forward(self, x):
+        rows = x.detach().numpy()
+        results = pnp.zeros((len(rows), 2))
+        for i, row in enumerate(rows):
+            results[i] = pnp.array(self.circuit(row, self.weights), requires_grad=False)
+        results = pnp.tanh(results) + pnp.mean(results, axis=1, keepdims=True)
+        return self.fc(torch.tensor(results, dtype=torch.float32))
 
 
 # --- Through Python numbers ----------------------------------------------------------------
@@ -514,6 +533,7 @@ CASES = (
     Case("numpy_batch", "F", NumpyBatch, (normal(3, 3),)),
     Case("numpy_arithmetic", "F", NumpyArithmetic, (normal(3, 2),)),
     Case("numpy_stack", "F", NumpyStack, (normal(3, 3),)),
+    Case("pennylane_numpy", "F", PennyLaneNumpy, (normal(3, 2),)),
     Case("items", "F", Items, (normal(3, 2),)),
     Case("to_list", "F", ToList, (normal(3, 2),)),
     Case("item_into_buffer", "F", ItemIntoBuffer, (normal(3, 2),)),
