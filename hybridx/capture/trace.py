@@ -364,7 +364,7 @@ def _batch_axis(together: Tensor, single: Tensor, count: int) -> int | None:
 def _export(module: nn.Module, args: Sequence[Tensor], shapes: Shapes) -> Any:
     # The forward of all that is exported takes any number of inputs: one argument, for torch.
     # When it fails, torch prints the graph so far.
-    with redirect_stderr(StringIO()), _vmap_moves_axes():
+    with redirect_stderr(StringIO()), _vmap_moves_axes(), _distributions_unchecked():
         return torch.export.export(module, tuple(args), dynamic_shapes=(shapes,), strict=False)
 
 
@@ -386,6 +386,21 @@ def _vmap_moves_axes() -> Iterator[None]:
         yield
     finally:
         room._remove_batch_dim = original
+
+
+@contextmanager
+def _distributions_unchecked() -> Iterator[None]:
+    """While active, `torch.distributions` does not look whether its parameters are right.
+
+    That decides by their values; for the example they are, as the eager model has shown.
+    """
+    room = torch.distributions.Distribution
+    original = room._validate_args
+    room.set_default_validate_args(False)
+    try:
+        yield
+    finally:
+        room.set_default_validate_args(original)
 
 
 def _refined(dims: Mapping[str, Any], message: str) -> dict[str, Any]:

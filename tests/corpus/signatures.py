@@ -9,6 +9,7 @@ import pennylane as qml
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.distributions import Categorical, Normal
 
 from tests.corpus.case import Case, integers, normal, uniform
 
@@ -306,6 +307,25 @@ class ArgmaxOut(nn.Module):
         return scores.argmax(dim=1), values, order, scores > 0
 
 
+class Policy(nn.Module):
+    """A policy of reinforcement learning; `torch.distributions` checks its arguments."""
+
+    def __init__(self):
+        super().__init__()
+        self.q = quantum()
+        self.log_std = nn.Parameter(torch.zeros(2))
+
+    def forward(self, observation, action):
+        scores = self.q(observation)
+        choice = Categorical(logits=scores)
+        shift = Normal(scores, self.log_std.exp().expand_as(scores))
+        return {
+            "probabilities": choice.probs,
+            "entropy": choice.entropy(),
+            "log_prob": shift.log_prob(action).sum(-1),
+        }
+
+
 class VariationalInEval(nn.Module):
     """Noise is drawn in training only: `if self.training`."""
 
@@ -522,6 +542,7 @@ CASES = (
     Case("dataclass_out", "signatures", DataclassOut, (normal(3, 4),)),
     Case("batchless_output", "signatures", WithLoss, (normal(3, 2),)),
     Case("argmax_out", "signatures", ArgmaxOut, (normal(3, 3),)),
+    Case("policy", "signatures", Policy, (normal(3, 2), uniform(3, 2))),
     Case("variational_in_eval", "signatures", VariationalInEval, (normal(3, 4),)),
     Case("double_precision", "signatures", DoublePrecision, (normal(3, 3, dtype=torch.float64),)),
     Case("double_qnode", "signatures", DoubleQNode, (normal(3, 2, dtype=torch.float64),)),
