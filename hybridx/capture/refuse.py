@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
+import torch
+import torch._functorch.eager_transforms
 from torch import nn
 from torch.fx.experimental.symbolic_shapes import GuardOnDataDependentSymNode
 
-from hybridx.capture.places import place_of
+from hybridx.capture.places import is_users, place, place_of
 from hybridx.capture.removed import removed_idiom
 from hybridx.errors import (
     CaptureError,
     DataBranchError,
+    GradientError,
     NoQubitsError,
     RandomnessError,
     TraceError,
@@ -46,16 +53,42 @@ def refuse_unseeded(tape: Any, layer: str) -> None:
             raise RandomnessError(f"{operator.name} without a seed", f"quantum layer {layer}")
 
 
+@contextmanager
+def gradients_refused(model: nn.Module) -> Iterator[None]:
+    """While active, a model that asks torch for a gradient is refused.
+
+    All of them begin at one of two functions: `backward` and `torch.autograd`, or `torch.func`.
+    """
+
+    def refuse(*_: Any, **__: Any) -> Any:
+        lines = traceback.walk_stack(sys._getframe(1))
+        users = next((line for line in lines if is_users(line[0].f_code.co_filename)), None)
+        raise GradientError(place(model, users) if users else "a place that cannot be told")
+
+    rooms: Any = (
+        (torch.autograd, "_engine_run_backward"),
+        (torch._functorch.eager_transforms, "grad_increment_nesting"),
+    )
+    kept = [getattr(room, name) for room, name in rooms]
+    for room, name in rooms:
+        setattr(room, name, refuse)
+    try:
+        yield
+    finally:
+        for (room, name), original in zip(rooms, kept, strict=True):
+            setattr(room, name, original)
+
+
 def untraceable(model: nn.Module, error: Exception) -> CaptureError:
     """Return the error that says why torch.export cannot follow a model."""
     removed = removed_idiom(error)
     if removed is not None:
         return removed
-    place = place_of(model, error)
+    where = place_of(model, error)
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, GuardOnDataDependentSymNode):
-            return DataBranchError(place)
+            return DataBranchError(where)
         cause = cause.__cause__
     lines = str(error).strip().splitlines() or [type(error).__name__]
-    return TraceError(lines[0], place)
+    return TraceError(lines[0], where)

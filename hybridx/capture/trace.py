@@ -27,7 +27,7 @@ from hybridx.capture.complexes import InPairs, has_complex
 from hybridx.capture.eager import eagerly
 from hybridx.capture.matrices import MATRIX_DECOMPOSITIONS
 from hybridx.capture.qnode import Recording, recorded, rehearsed
-from hybridx.capture.refuse import untraceable
+from hybridx.capture.refuse import gradients_refused, untraceable
 from hybridx.capture.removed import removed_idiom
 from hybridx.capture.rows import NoRowRule, RowInterpreter, Rows
 from hybridx.capture.siblings import UnlikeCalls, join_calls
@@ -96,7 +96,7 @@ def rehearse(flat: Flat, args: Sequence[Tensor]) -> Rehearsal:
         ExampleRejectedError: it raises anything else.
     """
     try:
-        with eagerly():
+        with eagerly(), gradients_refused(flat.model):
             with draws_noted() as draws, rehearsed(flat.model) as (dtypes, layers):
                 outputs = flat(*args)
             if draws:

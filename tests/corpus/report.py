@@ -42,6 +42,7 @@ REASONS = {
     "counts": "UnsupportedMeasurementError",
     "continuous variable": "NoQubitsError",
     "qutrit": "NoQubitsError",
+    "gradient": "GradientError",
 }
 """The error that each reason of `Case.refused` ends in."""
 
