@@ -1,0 +1,46 @@
+"""The two descriptions of each workload agree, and so do the models around them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from benchmarks.reference import evaluate, run_cones, run_templates
+from benchmarks.workloads import WORKLOADS, make
+
+BY_GATES = ["W1", "W2", "W4", "W5"]  # W3 starts in data and has no observables
+
+
+@pytest.mark.parametrize("name", BY_GATES)
+@pytest.mark.parametrize("wires", [4, 5])
+def test_gates_say_what_the_template_says(name, wires):
+    workload = make(name, wires)
+    columns = workload.inputs(3).astype(np.float64)
+    expected = run_templates(workload, columns)
+    assert np.abs(run_cones(workload.circuit, columns) - expected).max() < 1e-12
+
+
+@pytest.mark.parametrize("name", WORKLOADS)
+def test_a_workload_is_seeded(name):
+    wires = WORKLOADS[name].wires[0]
+    one, other = make(name, wires), make(name, wires)
+    assert one.circuit == other.circuit
+    assert np.array_equal(one.inputs(2), other.inputs(2))
+
+
+@pytest.mark.parametrize("name", ["classifier", "quanvolution"])
+def test_whole_models_are_what_torch_computes(name):
+    torch = pytest.importorskip("torch")
+    from benchmarks.modules import torch_model
+
+    workload = make(name, WORKLOADS[name].wires[0])
+    model = torch_model(workload, "default.qubit").double()
+    rows = workload.inputs(2)
+    with torch.no_grad():
+        expected = model(torch.from_numpy(rows).double()).numpy()
+    assert np.abs(evaluate(workload, rows) - expected).max() < 1e-9
+
+
+def test_the_cones_of_brickwork_stay_small():
+    workload = make("W5", 32)
+    assert np.isfinite(evaluate(workload, workload.inputs(1))).all()
