@@ -1,0 +1,104 @@
+"""The peer's end of the line to `bench.py`: one JSON object a line each way.
+
+A request is {"load": name, "wires", "layers", "rows", "model", "results"} or {"time": seconds}.
+`rows` and `results` are .npy files. A peer that cannot do what is asked says why.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from benchmarks.workloads import Array, Workload, make
+
+THREADS = int(os.environ.get("BENCH_THREADS", "1"))
+
+
+class CannotError(Exception):
+    """The peer has no way to compute this workload; the message says what is missing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What to get ready: a workload and the rows it is called with, or the file of an export."""
+
+    workload: Workload
+    rows: Array
+    model: Path
+
+
+Call: TypeAlias = Callable[[], Any]
+Prepare: TypeAlias = Callable[[Task], Call]
+"""From a task to a call on its rows that returns when the results are there.
+
+The input is already in the peer's own kind of array and the output may stay there, so that no
+peer is charged for conversions.
+"""
+
+
+def serve(prepare: Prepare | Mapping[str, Prepare], packages: tuple[str, ...]) -> None:
+    """Answer requests until stdin ends; a choice of peers is made by the first argument."""
+    if isinstance(prepare, Mapping):
+        prepare = prepare[sys.argv[1]]
+    replies = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # what libraries print must not come between the replies
+    call: Call | None = None
+    print(json.dumps(_versions(packages)), file=replies, flush=True)
+    for line in sys.stdin:
+        request = json.loads(line)
+        try:
+            if "load" in request:
+                call = None
+                gc.collect()
+                call, reply = _load(prepare, request)
+            else:
+                assert call is not None, "load comes first"
+                reply = {"seconds": _measure(call, request["time"])}
+        except Exception as error:  # noqa: BLE001 - whatever a peer raises is its answer
+            reply = {"refused": f"{type(error).__name__}: {error}".strip()[:300]}
+        print(json.dumps(reply), file=replies, flush=True)
+
+
+def _versions(packages: tuple[str, ...]) -> dict[str, str]:
+    return {name: metadata.version(name) for name in packages}
+
+
+def _load(prepare: Prepare, request: dict[str, Any]) -> tuple[Call, dict[str, Any]]:
+    """Return the call and how long its preparation and its first two runs took."""
+    workload = make(request["load"], request["wires"], request["layers"])
+    rows = np.load(request["rows"])
+    started = time.perf_counter()
+    call = prepare(Task(workload, rows, Path(request["model"])))
+    results = np.asarray(call(), dtype=np.float64)
+    compiled = time.perf_counter()
+    call()
+    again = time.perf_counter()
+    np.save(request["results"], results.reshape(len(rows), -1))
+    return call, {"prepared": compiled - started, "call": again - compiled}
+
+
+def _measure(call: Call, seconds: float) -> list[float]:
+    """Return the times of as many calls as fit, at least one, after one that warms up."""
+    clock = time.perf_counter
+    if seconds:
+        call()
+    times: list[float] = []
+    now = clock()
+    deadline = now + seconds
+    while True:
+        started = now
+        call()
+        now = clock()
+        times.append(now - started)
+        if now >= deadline:
+            return times
