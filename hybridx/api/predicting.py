@@ -11,7 +11,7 @@ from typing import Unpack
 import numpy as np
 
 from hybridx.api.running import BATCH_SIZE, run_in_batches
-from hybridx.errors import InputNamesError, OptionNeedsError
+from hybridx.errors import InputNamesError, OptionError, OptionNeedsError
 from hybridx.runtime import (
     ONNX,
     Array,
@@ -87,6 +87,9 @@ def predict(
     """
     chosen = Execution(**execution)
     target = None if output is None else Path(output)
+    for name, value in (("batch-size", batch_size), ("repeats", repeats)):
+        if value < 1:
+            raise OptionError(f"--{name}", str(value), "a whole number from 1")
     _check(target, chosen, repeats=repeats, resume=resume, overwrite=overwrite)
     session = load(path, **execution)
     inputs = read_inputs(session, Path(data), columns)
@@ -108,7 +111,7 @@ def predict(
         seconds = time.perf_counter() - started
         usage = session.usage
         if target is not None and not session.is_dry:
-            about = {} if session.device == ONNX else {"execution": usage}
+            about = {} if not session.sends else {"execution": usage}
             write_arrays(target, outputs, overwrite=overwrite, about=about)
     except BaseException:
         # Also Ctrl-C: what came back so far is there, and whoever stopped wants to know.

@@ -85,7 +85,7 @@ class Session:
     Attributes:
         artifact: the file it came from.
         statement: what that file says of itself.
-        device: where circuits run: `onnx` or a PennyLane device.
+        device: where circuits run: `onnx`, `torch` for a file of torch, or a PennyLane device.
         inputs: what each input takes.
         input_names: their names, in order.
         output_names: names of the outputs, in order.
@@ -100,7 +100,8 @@ class Session:
     ) -> None:
         self.artifact = artifact
         self.statement = artifact.statement
-        self.device = device_name(execution.device)
+        is_torch = isinstance(artifact, TorchArtifact)
+        self.device = "torch" if is_torch else device_name(execution.device)
         self.inputs = artifact.inputs
         self.input_names = tuple(signature.name for signature in self.inputs)
         self.output_names = artifact.outputs
@@ -124,6 +125,11 @@ class Session:
             total_shots=sent.shots,
             resumed=sender.kept if sender else 0,
         )
+
+    @property
+    def sends(self) -> bool:
+        """Whether circuits go to a quantum device, and are not compiled ones."""
+        return isinstance(self._engine, _Sending)
 
     @property
     def is_dry(self) -> bool:
@@ -245,6 +251,15 @@ def device_name(device: Any) -> str:
 
 
 def _check_options(chosen: Execution) -> None:
+    for name, number, least in (
+        ("shots", chosen.shots, 1),
+        ("seed", chosen.seed, 0),
+        ("retries", chosen.retries, 0),
+        ("max-circuits", chosen.max_circuits, 0),
+        ("max-shots", chosen.max_shots, 0),
+    ):
+        if number is not None and not (isinstance(number, int) and number >= least):
+            raise OptionError(f"--{name}", str(number), f"a whole number from {least}")
     if chosen.engine not in ENGINES:
         raise OptionError("--engine", str(chosen.engine), ", ".join(ENGINES))
     if chosen.device == devices.ONNX:

@@ -387,6 +387,26 @@ def test_what_does_not_go_together_is_refused(folder, artifact):
     assert service.calls == 0
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"shots": 0},
+        {"shots": 1.5},
+        {"seed": -1},
+        {"retries": -1},
+        {"repeats": 0, "shots": 5},
+        {"max_shots": -1},
+        {"batch_size": 0},
+    ],
+    ids=str,
+)
+def test_numbers_that_count_nothing_are_refused(options, folder):
+    service = Service()
+    with pytest.raises(OptionError, match="a whole number from"):
+        predict(folder, service, **options)
+    assert service.calls == 0
+
+
 def test_a_fallback_is_taken_only_for_what_is_missing(artifact):
     told = []
     words = {"fallback": "default.qubit", "tell": told.append}
