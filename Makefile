@@ -10,7 +10,7 @@ VENV       ?= .venv
 BIN         = $(VENV)/bin
 INSTALLED   = $(VENV)/.installed
 
-.PHONY: install demo check format test test-all bench train golden clean
+.PHONY: install demo check format test test-all bench bench-quick train golden clean
 
 install: $(INSTALLED)
 
@@ -40,8 +40,15 @@ test: $(INSTALLED)
 test-all: $(INSTALLED)
 	$(BIN)/python -m pytest -n auto
 
+# Hours on an idle machine; an interrupted run continues. BENCH=--fresh begins again.
+bench: $(INSTALLED)
+	$(BIN)/python -m benchmarks.bench $(BENCH)
+
+bench-quick: $(INSTALLED)
+	$(BIN)/python -m benchmarks.bench --quick
+
 train: $(INSTALLED)
 	$(BIN)/hybridx train exported/iris.toml --overwrite
 
 clean:
-	rm -rf $(VENV) build .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info
+	rm -rf $(VENV) build benchmarks/.venvs .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info

@@ -11,7 +11,7 @@ from qiskit_machine_learning.connectors import TorchConnector
 from qiskit_machine_learning.neural_networks import EstimatorQNN
 from torch import Tensor
 
-from benchmarks.peers.serve import THREADS, CannotError, Call, Task, serve
+from benchmarks.peers.serve import THREADS, Call, CannotError, Task, serve
 from benchmarks.workloads import Arrays, Circuit, Columns, around
 
 TORCH = Arrays(torch.from_numpy, torch.tanh, torch.erf)

@@ -15,7 +15,7 @@ import torchquantum as tq  # noqa: E402
 import torchquantum.functional as tqf  # noqa: E402
 from torch import Tensor  # noqa: E402
 
-from benchmarks.peers.serve import THREADS, CannotError, Call, Task, serve  # noqa: E402
+from benchmarks.peers.serve import THREADS, Call, CannotError, Task, serve  # noqa: E402
 from benchmarks.workloads import Arrays, Circuit, Columns, around  # noqa: E402
 
 TORCH = Arrays(torch.from_numpy, torch.tanh, torch.erf)

@@ -1,0 +1,496 @@
+"""Measure hybridx against its peers: `make bench`, `make bench-quick`.
+
+All peers of a cell (workload, wires, layers, batch, threads) run in turns, in several rounds, so
+that what else the machine does hits all alike. Each peer is a process in a virtual environment of
+its own, and its results are compared with PennyLane in float64 before it is timed. Cells are
+appended to a file as they are done; an interrupted run continues where it was.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import selectors
+import statistics
+import subprocess
+import sys
+import time
+import venv
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.records import EAGER, GEMM, HYBRIDX, Cell, gather, read_lines
+from benchmarks.reference import evaluate
+from benchmarks.report import write_report
+from benchmarks.workloads import WORKLOADS, Array, make
+
+ROOT = Path(__file__).resolve().parent.parent
+PEERS, VENVS = ROOT / "benchmarks" / "peers", ROOT / "benchmarks" / ".venvs"
+BUILD = ROOT / "build" / "bench"
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """A way to compute workloads.
+
+    Attributes:
+        name: in the tables.
+        folder: below `peers`.
+        choice: argument of its peer.py, for folders with several peers.
+        holds_state: it needs memory for all amplitudes of all rows of a batch.
+    """
+
+    name: str
+    folder: str
+    choice: str = ""
+    holds_state: bool = True
+
+
+ALL_PEERS = (
+    Peer(HYBRIDX, "onnxruntime", holds_state=False),
+    Peer(GEMM, "onnxruntime", holds_state=False),
+    Peer(EAGER, "pennylane", "default.qubit"),
+    Peer("PennyLane lightning.qubit", "pennylane", "lightning.qubit"),
+    Peer("TorchScript", "pennylane", "TorchScript"),
+    Peer("JAX", "jax"),
+    Peer("TensorCircuit", "tensorcircuit", holds_state=False),
+    Peer("Catalyst", "catalyst"),
+    Peer("DeepQuantum", "deepquantum"),
+    Peer("TorchQuantum", "torchquantum"),
+    Peer("Qiskit Aer", "qiskit"),
+)
+QUICK_PEERS = (HYBRIDX, EAGER, "JAX")
+
+TOLERANCE = 1e-4  # |result - expected| / max(1, |expected|); peers compute in float32 or better
+CHECKED_ROWS = 4
+LONGEST_CALL = 60.0  # seconds; slower peers, and cells where eager is slower, are left out
+LONGEST_LOAD = 240.0  # seconds for tracing, compiling and the first two calls
+MOST_STATE_BYTES = 2**31  # of a batch of states in complex128
+
+
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """How long a cell is measured: rounds of so many seconds a peer, all within a budget."""
+
+    rounds: int
+    seconds: float
+    budget: float
+
+
+FULL, QUICK = Effort(5, 0.1, 60.0), Effort(3, 0.05, 5.0)
+
+
+def all_cells() -> Iterator[Cell]:
+    """Yield the cells of a full run: the tables, then W1 over its layers."""
+    for threads in (1, 2):
+        for name, kind in WORKLOADS.items():
+            for wires in kind.wires:
+                for batch in kind.batches:
+                    yield Cell(name, wires, kind.layers, batch, threads)
+    for layers in (1, 2, 5, 10, 20):
+        yield Cell("W1", 8, layers, 32, 1)
+
+
+def quick_cells() -> Iterator[Cell]:
+    """Yield a few cells of W1."""
+    for wires in (4, 8, 10, 12):
+        for batch in (1, 256):
+            yield Cell("W1", wires, WORKLOADS["W1"].layers, batch, 1)
+
+
+class DeadError(Exception):
+    """A peer's process ended or did not answer in time."""
+
+
+class Worker:
+    """A running peer."""
+
+    def __init__(self, peer: Peer, threads: int) -> None:
+        python = install(peer.folder)
+        self.log = (BUILD / f"{peer.name.replace(' ', '-')}.log").open("w+")
+        self.process = subprocess.Popen(
+            [python, "-m", f"benchmarks.peers.{peer.folder}.peer", peer.choice],
+            cwd=ROOT,
+            env=environment(threads),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self.log,
+            preexec_fn=lambda: keep_to_cores(threads),
+        )
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.requests, self.replies = self.process.stdin, self.process.stdout
+        self.ready = selectors.DefaultSelector()
+        self.ready.register(self.replies, selectors.EVENT_READ)
+        self.versions = self._read(LONGEST_LOAD)
+
+    def ask(self, request: Mapping[str, Any], limit: float) -> dict[str, Any]:
+        """Return the reply to a request.
+
+        Raises:
+            DeadError: there is none; the process is gone.
+        """
+        try:
+            self.requests.write(json.dumps(request).encode() + b"\n")
+            self.requests.flush()
+        except BrokenPipeError:
+            raise DeadError(self._end()) from None
+        return self._read(limit)
+
+    def _read(self, limit: float) -> dict[str, Any]:
+        if not self.ready.select(limit):
+            self._end()
+            raise DeadError(f"no result within {limit:.0f} s")
+        line = self.replies.readline()
+        if not line:
+            raise DeadError(self._end())
+        reply: dict[str, Any] = json.loads(line)
+        return reply
+
+    def _end(self) -> str:
+        self.process.kill()
+        status = self.process.wait()
+        self.log.seek(0)
+        last = self.log.read().strip().rpartition("\n")[2]
+        self.close()
+        return f"its process ended with status {status}: {last[:200]}"
+
+    def close(self) -> None:
+        """End the process."""
+        self.process.kill()
+        self.process.wait()
+        self.ready.close()
+        self.log.close()
+
+
+@dataclass(slots=True)
+class Workers:
+    """The running peers of one thread count, started when they are first asked."""
+
+    threads: int
+    running: dict[str, Worker] = field(default_factory=dict)
+    broken: dict[str, str] = field(default_factory=dict)
+
+    def ask(self, peer: Peer, request: Mapping[str, Any], limit: float) -> dict[str, Any]:
+        """Return the reply of a peer; one that dies says why and is started anew next time."""
+        if peer.name in self.broken:
+            return {"refused": self.broken[peer.name]}
+        try:
+            if peer.name not in self.running:
+                self.running[peer.name] = Worker(peer, self.threads)
+            return self.running[peer.name].ask(request, limit)
+        except DeadError as error:
+            if peer.name not in self.running:
+                self.broken[peer.name] = f"does not start: {error}"
+            self.running.pop(peer.name, None)
+            return {"refused": str(error)}
+        except subprocess.CalledProcessError as error:
+            self.broken[peer.name] = f"does not install: {error.stderr.strip().splitlines()[-1]}"
+            return {"refused": self.broken[peer.name]}
+
+    def close(self) -> None:
+        """End all processes."""
+        for worker in self.running.values():
+            worker.close()
+        self.running.clear()
+
+
+def install(folder: str) -> Path:
+    """Return the interpreter of a peer's environment, which is made if it is not there.
+
+    Raises:
+        subprocess.CalledProcessError: pip cannot install the requirements.
+    """
+    home, wanted = VENVS / folder, PEERS / folder / "requirements.txt"
+    python, done = home / "bin" / "python", home / "installed.txt"
+    if done.exists() and done.read_text() == wanted.read_text():
+        return python
+    print(f"installing {folder}", file=sys.stderr)
+    venv.create(home, with_pip=True, clear=True)
+    command = [python, "-m", "pip", "install", "--quiet", "--requirement", wanted]
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
+    done.write_text(wanted.read_text())
+    return python
+
+
+def environment(threads: int) -> dict[str, str]:
+    """Return variables that give every library the same number of threads."""
+    pools = ("OMP", "MKL", "OPENBLAS", "NUMEXPR")
+    flags = f"--xla_cpu_multi_thread_eigen={str(threads > 1).lower()}"
+    return (
+        os.environ
+        | {f"{pool}_NUM_THREADS": str(threads) for pool in pools}
+        | {
+            "XLA_FLAGS": f"{flags} intra_op_parallelism_threads={threads}",
+            "JAX_PLATFORMS": "cpu",
+            "BENCH_THREADS": str(threads),
+        }
+    )
+
+
+def keep_to_cores(threads: int) -> None:
+    """Bind this process to the first cores, where the system can: no pool has more threads."""
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:threads])
+
+
+@dataclass(slots=True)
+class Bench:
+    """A run: what is done so far, and how further cells are measured.
+
+    Attributes:
+        peers: who takes part.
+        effort: how long a cell takes.
+        lines: the file that grows.
+        exports: what exporting said, by (workload, wires, layers).
+        eager: seconds a row of the eager model, by the same and threads.
+    """
+
+    peers: Sequence[Peer]
+    effort: Effort
+    lines: Path
+    exports: dict[tuple[str, int, int], dict[str, Any]] = field(default_factory=dict)
+    eager: dict[tuple[str, int, int, int], float] = field(default_factory=dict)
+
+    def run(self, cells: Sequence[Cell]) -> None:
+        """Measure the cells that are not in the file yet."""
+        done = set()
+        for line in read_lines(self.lines):
+            if "cell" in line:
+                done.add(Cell(**line["cell"]))
+                self._remember(line)
+            if "export" in line:
+                self.exports[line["workload"], line["wires"], line["layers"]] = line["export"]
+        for threads in sorted({cell.threads for cell in cells}):
+            workers = Workers(threads)
+            try:
+                for cell in cells:
+                    if cell.threads == threads and cell not in done:
+                        self._append({"cell": asdict(cell)} | self._measure(cell, workers))
+            finally:
+                self._append({"versions": {n: w.versions for n, w in workers.running.items()}})
+                workers.close()
+
+    def _measure(self, cell: Cell, workers: Workers) -> dict[str, Any]:
+        """Return the times of all peers in a cell, or why it is left out."""
+        print(cell, file=sys.stderr, flush=True)
+        circuit = cell.workload, cell.wires, cell.layers
+        expected_time = self.eager.get((*circuit, cell.threads), 0.0) * cell.batch
+        state_bytes = 16 * 2**cell.wires * cell.batch
+        if expected_time > LONGEST_CALL:
+            return {"cut": f"eager would take {expected_time:.0f} s"}
+        exported = self._export(*circuit)
+        workload = make(*circuit)
+        rows = workload.inputs(cell.batch)
+        checked = np.unique(np.linspace(0, cell.batch - 1, CHECKED_ROWS).astype(int))
+        expected = evaluate(workload, rows[checked])
+        np.save(BUILD / "rows.npy", rows)
+        entries: dict[str, dict[str, Any]] = {}
+        for peer in self.peers:
+            if peer.holds_state and state_bytes > MOST_STATE_BYTES:
+                refused = f"the states of a batch would need {state_bytes / 2**30:.0f} GiB"
+                entries[peer.name] = {"refused": refused}
+            elif peer.name == HYBRIDX and "refused" in exported:
+                entries[peer.name] = {"refused": exported["refused"]}
+            elif peer.name == GEMM:
+                self._load_gemm(cell, exported, workers, peer, entries)
+            else:
+                entries[peer.name] = self._load(cell, workers, peer, checked, expected)
+        self._rounds(workers, entries)
+        line = {"peers": entries}
+        self._remember({"cell": asdict(cell)} | line)
+        return line
+
+    def _load(
+        self, cell: Cell, workers: Workers, peer: Peer, checked: Array, expected: Array
+    ) -> dict[str, Any]:
+        """Let a peer get ready; return how that went and how far off its results are."""
+        results = BUILD / f"results-{peer.folder}.npy"
+        request = {
+            "load": cell.workload,
+            "wires": cell.wires,
+            "layers": cell.layers,
+            "rows": str(BUILD / "rows.npy"),
+            "model": str(folder_of(cell.workload, cell.wires, cell.layers) / "model.onnx"),
+            "results": str(results),
+        }
+        reply = workers.ask(peer, request, LONGEST_LOAD)
+        if "refused" in reply:
+            return reply
+        found = np.load(results)[checked]
+        if found.shape != expected.shape:
+            return {"refused": f"wrong shape {found.shape}, not {expected.shape}"}
+        error = float((np.abs(found - expected) / np.maximum(1, np.abs(expected))).max())
+        if not error <= TOLERANCE:
+            return {"refused": f"wrong results: off by {error:.1e}"}
+        if reply["call"] > LONGEST_CALL:
+            return {"refused": f"a call takes {reply['call']:.0f} s"}
+        return reply | {"error": error}
+
+    def _load_gemm(
+        self,
+        cell: Cell,
+        exported: Mapping[str, Any],
+        workers: Workers,
+        peer: Peer,
+        entries: dict[str, dict[str, Any]],
+    ) -> None:
+        """Load a matrix product with as many multiply-adds as the exported circuit has."""
+        if make(cell.workload, cell.wires, cell.layers).dense or not exported.get("gemm"):
+            return
+        height, width = exported["gemm"]
+        multiply_adds = cell.batch * exported["multiply_adds"]
+        rows = min(max(1, round(multiply_adds / (height * width))), 2**28 // height)
+        np.save(BUILD / "gemm.npy", np.ones((rows, height), dtype=np.float32))
+        request = {
+            "load": cell.workload,
+            "wires": cell.wires,
+            "layers": cell.layers,
+            "rows": str(BUILD / "gemm.npy"),
+            "model": str(folder_of(cell.workload, cell.wires, cell.layers) / "gemm.onnx"),
+            "results": str(BUILD / "results-gemm.npy"),
+        }
+        reply = workers.ask(peer, request, LONGEST_LOAD)
+        entries[peer.name] = reply | {"multiply_adds": rows * height * width}
+
+    def _rounds(self, workers: Workers, entries: dict[str, dict[str, Any]]) -> None:
+        """Time all peers in turns and write the median of their rounds into their entries."""
+        able = [peer for peer in self.peers if "call" in entries.get(peer.name, ())]
+        medians: dict[str, list[float]] = {peer.name: [] for peer in able}
+        deadline = time.perf_counter() + self.effort.budget
+        for _ in range(self.effort.rounds):
+            for peer in able:
+                slow = entries[peer.name]["call"] > self.effort.seconds
+                # A call that fills its round by itself needs no warm-up beyond the loading.
+                request = {"time": 0.0 if slow else self.effort.seconds}
+                reply = workers.ask(peer, request, 5 * LONGEST_CALL)
+                if "refused" in reply:
+                    entries[peer.name] = reply
+                    medians.pop(peer.name, None)
+                elif peer.name in medians:
+                    medians[peer.name].append(statistics.median(reply["seconds"]))
+            able = [peer for peer in able if peer.name in medians]
+            if time.perf_counter() > deadline:
+                break
+        for name, times in medians.items():
+            entries[name] |= {"median": statistics.median(times), "rounds": times}
+
+    def _export(self, name: str, wires: int, layers: int) -> dict[str, Any]:
+        """Export a workload, once in a run."""
+        key = name, wires, layers
+        folder = folder_of(*key)
+        if key not in self.exports or not folder.exists():
+            words = [sys.executable, "-m", "benchmarks.exports", *map(str, key), str(folder)]
+            try:
+                finished = subprocess.run(
+                    words, cwd=ROOT, capture_output=True, text=True, timeout=900, check=False
+                )
+                output = finished.stdout.splitlines() or [""]
+                self.exports[key] = (
+                    json.loads(output[-1])
+                    if finished.returncode == 0
+                    else {"refused": f"export failed: {finished.stderr.strip()[-200:]}"}
+                )
+            except subprocess.TimeoutExpired:
+                self.exports[key] = {"refused": "export took over 900 s"}
+            self._append(
+                {"workload": name, "wires": wires, "layers": layers, "export": self.exports[key]}
+            )
+        return self.exports[key]
+
+    def _remember(self, line: Mapping[str, Any]) -> None:
+        """Keep how long the eager model takes, to know which cells are too long for it."""
+        cell = Cell(**line["cell"])
+        entry = line.get("peers", {}).get(EAGER, {})
+        if "median" in entry:
+            key = cell.workload, cell.wires, cell.layers, cell.threads
+            self.eager[key] = entry["median"] / cell.batch
+
+    def _append(self, line: Mapping[str, Any]) -> None:
+        with self.lines.open("a") as file:
+            file.write(json.dumps(line) + "\n")
+
+
+def folder_of(name: str, wires: int, layers: int) -> Path:
+    """Return where the export of a workload is kept."""
+    return BUILD / "models" / f"{name}-{wires}-{layers}"
+
+
+def describe_run() -> dict[str, Any]:
+    """Return the machine and the compiler: lines of different ones do not mix."""
+    tree = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD:hybridx"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return {
+        "cpu": cpu_name(),
+        "cores": os.cpu_count(),
+        "system": platform.platform(terse=True),
+        "python": platform.python_version(),
+        "hybridx": tree.stdout.strip(),
+    }
+
+
+def cpu_name() -> str:
+    """Return the name of the processor as the system gives it."""
+    path = Path("/proc/cpuinfo")
+    lines = path.read_text().splitlines() if path.exists() else []
+    names = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="W1 against JAX and eager only")
+    parser.add_argument("--fresh", action="store_true", help="forget an earlier run")
+    parser.add_argument("--report", action="store_true", help="write the report of what is there")
+    parser.add_argument("--workloads", nargs="+", metavar="NAME", help="only these")
+    parser.add_argument("--wires", nargs="+", type=int, help="only these")
+    parser.add_argument("--batches", nargs="+", type=int, help="only these")
+    parser.add_argument("--threads", nargs="+", type=int, help="only these")
+    parser.add_argument("--peers", nargs="+", metavar="NAME", help="only these, and hybridx")
+    arguments = parser.parse_args()
+    wanted = [HYBRIDX, *arguments.peers] if arguments.peers else None
+    if arguments.quick:
+        wanted = wanted or list(QUICK_PEERS)
+    peers = [peer for peer in ALL_PEERS if wanted is None or peer.name in wanted]
+    cells = [
+        cell
+        for cell in (quick_cells() if arguments.quick else all_cells())
+        if cell.workload in (arguments.workloads or WORKLOADS)
+        and cell.wires in (arguments.wires or [cell.wires])
+        and cell.batch in (arguments.batches or [cell.batch])
+        and cell.threads in (arguments.threads or [cell.threads])
+    ]
+    BUILD.mkdir(parents=True, exist_ok=True)
+    lines = BUILD / ("quick.jsonl" if arguments.quick else "cells.jsonl")
+    report = BUILD / "quick.md" if arguments.quick else ROOT / "benchmarks" / "RESULTS.md"
+    if not arguments.report:
+        if arguments.quick or arguments.fresh:
+            lines.unlink(missing_ok=True)
+        begin(lines, parser.error)
+        Bench(peers, QUICK if arguments.quick else FULL, lines).run(cells)
+    write_report(gather(read_lines(lines)), report)
+    print(report.read_text() if arguments.quick else f"{report} is written")
+
+
+def begin(lines: Path, refuse: Callable[[str], None]) -> None:
+    """Write the first line of a run, or see that the one that is there is of this machine."""
+    run, earlier = describe_run(), read_lines(lines)
+    if not earlier:
+        lines.write_text(json.dumps({"run": run}) + "\n")
+    elif earlier[0]["run"] != run:
+        refuse(f"{lines} is of another compiler or machine; --fresh begins again")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,119 @@
+"""Export one workload in a process of its own and say what that cost.
+
+`python -m benchmarks.exports NAME WIRES LAYERS FOLDER` writes FOLDER/model.onnx and
+FOLDER/gemm.onnx and prints one JSON object. The second file is a plain matrix product with the
+largest constant of the first, on random rows: what ONNX Runtime reaches on this machine.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import time
+from pathlib import Path
+from typing import Any
+
+import onnx
+import torch
+from onnx import TensorProto, helper, numpy_helper
+
+import hybridx
+import hybridx.capture
+import hybridx.targets
+from benchmarks.modules import torch_model
+from benchmarks.workloads import make
+
+STATUS, RESET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
+
+
+def export(name: str, wires: int, layers: int, folder: Path) -> dict[str, Any]:
+    """Export a workload; return seconds, bytes and what the compiler counted."""
+    workload = make(name, wires, layers)
+    model = torch_model(workload, "default.qubit")
+    path = folder / "model.onnx"
+    example = torch.from_numpy(workload.inputs(2))
+    held = _restart_peak()
+    started = time.perf_counter()
+    report = hybridx.export(model, (example,), path, overwrite=True)
+    seconds = time.perf_counter() - started
+    peak = _memory("VmHWM")
+    constants = _constants(onnx.load(path))
+    (circuit,) = report.circuits
+    cost = next(one.cost for one in circuit.candidates if one.strategy == circuit.strategy)
+    return {
+        "seconds": seconds,
+        "bytes": report.size,
+        "peak_bytes": None if held is None or peak is None else peak - held,
+        "constant_bytes": max((array.nbytes for array in constants), default=0),
+        "strategy": circuit.strategy,
+        "nodes": circuit.nodes,
+        "multiply_adds": None if cost is None else cost.multiply_adds,
+        "predicted": None if cost is None else {b: cost.predict(b) for b in (1, 256)},
+        "gemm": _write_gemm(constants, folder / "gemm.onnx"),
+    }
+
+
+def _restart_peak() -> int | None:
+    """Forget the largest memory so far, where the system can; return what is held now."""
+    if not RESET.exists():
+        return None
+    RESET.write_text("5")
+    return _memory("VmRSS")
+
+
+def _memory(field: str) -> int | None:
+    if not STATUS.exists():
+        return None
+    (kilobytes,) = re.findall(rf"{field}:\s+(\d+) kB", STATUS.read_text())
+    return 1024 * int(kilobytes)
+
+
+def _constants(model: onnx.ModelProto) -> list[Any]:
+    nodes = [node for function in model.functions for node in function.node]
+    return [
+        numpy_helper.to_array(attribute.t)
+        for node in nodes
+        if node.op_type == "Constant"
+        for attribute in node.attribute
+        if attribute.type == onnx.AttributeProto.TENSOR
+    ]
+
+
+def _write_gemm(constants: list[Any], path: Path) -> tuple[int, int] | None:
+    """Write `x @ C` for the largest matrix C; return its shape, or None without a matrix."""
+    matrices = [array for array in constants if array.ndim >= 2 and array.dtype == "float32"]
+    if not matrices:
+        return None
+    largest = max(matrices, key=lambda array: array.size)
+    largest = largest.reshape(-1, *largest.shape[-2:])[0]
+    rows, columns = largest.shape
+    graph = helper.make_graph(
+        [helper.make_node("MatMul", ["x", "C"], ["y"])],
+        "gemm",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["batch", rows])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["batch", columns])],
+        [numpy_helper.from_array(largest, "C")],
+    )
+    opset = [helper.make_opsetid("", 20)]
+    onnx.save(helper.make_model(graph, opset_imports=opset, ir_version=10), path)
+    return rows, columns
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("name")
+    parser.add_argument("wires", type=int)
+    parser.add_argument("layers", type=int)
+    parser.add_argument("folder", type=Path)
+    arguments = parser.parse_args()
+    arguments.folder.mkdir(parents=True, exist_ok=True)
+    try:
+        said = export(arguments.name, arguments.wires, arguments.layers, arguments.folder)
+    except (hybridx.HybridxError, MemoryError, RuntimeError) as error:
+        said = {"refused": str(error).splitlines()[0][:300]}
+    print(json.dumps(said))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,92 @@
+"""The lines that a run of the benchmark writes, and what is in them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+HYBRIDX, GEMM = "hybridx", "GEMM"
+EAGER = "PennyLane default.qubit"
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One place in the tables."""
+
+    workload: str
+    wires: int
+    layers: int
+    batch: int
+    threads: int
+
+    def __str__(self) -> str:
+        threads = f"{self.threads} thread{'s' * (self.threads > 1)}"
+        sizes = f"{self.wires} wires, {self.layers} layers"
+        return f"{self.workload}, {sizes}, batch {self.batch}, {threads}"
+
+
+@dataclass(frozen=True, slots=True)
+class Results:
+    """What a run has found.
+
+    Attributes:
+        run: the machine and the compiler.
+        versions: packages of each peer.
+        exports: what exporting said, by workload, wires and layers.
+        cells: what each peer did in each cell; nothing where eager would take too long.
+        cuts: why cells were left out.
+    """
+
+    run: Mapping[str, Any]
+    versions: dict[str, dict[str, str]] = field(default_factory=dict)
+    exports: dict[tuple[str, int, int], dict[str, Any]] = field(default_factory=dict)
+    cells: dict[Cell, dict[str, dict[str, Any]]] = field(default_factory=dict)
+    cuts: dict[Cell, str] = field(default_factory=dict)
+
+    def median(self, cell: Cell, peer: str) -> float | None:
+        """Return the seconds that a peer takes for a call."""
+        seconds: float | None = self.cells[cell].get(peer, {}).get("median")
+        return seconds
+
+    def best(self, cell: Cell) -> tuple[str, float] | None:
+        """Return the fastest peer besides hybridx and its seconds, if any can do this cell."""
+        peers = self.cells[cell].keys() - {HYBRIDX, GEMM}
+        times = {peer: seconds for peer in peers if (seconds := self.median(cell, peer))}
+        return min(times.items(), key=lambda item: item[1]) if times else None
+
+    def ratio(self, cell: Cell, peer: str | None = None) -> float | None:
+        """Return how many times faster hybridx is than a peer, or than the best one."""
+        ours = self.median(cell, HYBRIDX)
+        if peer is None:
+            best = self.best(cell)
+            theirs = best[1] if best else None
+        else:
+            theirs = self.median(cell, peer)
+        return theirs / ours if ours and theirs else None
+
+
+def read_lines(path: Path) -> list[dict[str, Any]]:
+    """Return what a run has written so far; a line that was cut off is left out."""
+    if not path.exists():
+        return []
+    lines = path.read_text().splitlines(keepends=True)
+    return [json.loads(line) for line in lines if line.endswith("\n")]
+
+
+def gather(lines: Iterable[Mapping[str, Any]]) -> Results:
+    """Return the lines of a run as one; later lines replace earlier ones."""
+    first, *others = lines
+    results = Results(first["run"])
+    for line in others:
+        if "export" in line:
+            results.exports[line["workload"], line["wires"], line["layers"]] = line["export"]
+        elif "cut" in line:
+            results.cuts[Cell(**line["cell"])] = line["cut"]
+        elif "cell" in line:
+            results.cells[Cell(**line["cell"])] = line["peers"]
+        else:
+            results.versions.update(line["versions"])
+    return results
