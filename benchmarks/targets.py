@@ -1,0 +1,194 @@
+"""What the compiler is meant to reach, and whether a run says that it does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+from benchmarks.records import EAGER, HYBRIDX, Cell, Results
+
+MEGABYTE = 1e6
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A bound on a figure of many places.
+
+    Attributes:
+        sentence: what is wanted.
+        bound: the least figure allowed, or the largest if `is_most`.
+        unit: of the figure.
+        figures: from the results, by place.
+        is_most: the bound is from above.
+    """
+
+    sentence: str
+    bound: float
+    unit: str
+    figures: Callable[[Results], Mapping[str, float]]
+    is_most: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """How a target fares: the worst figure, where it is, and how many places meet the bound."""
+
+    target: Target
+    worst: float | None
+    place: str
+    met: int
+    places: int
+
+    @property
+    def word(self) -> str:
+        """Return met, missed or not measured."""
+        if self.worst is None:
+            return "not measured"
+        return "met" if self.met == self.places else "missed"
+
+
+def judge(target: Target, results: Results) -> Verdict:
+    """Compare a target with what a run has found."""
+    figures = target.figures(results)
+    if not figures:
+        return Verdict(target, None, "", 0, 0)
+    worst = max if target.is_most else min
+    place = worst(figures, key=lambda place: figures[place])
+    good = [v <= target.bound if target.is_most else v >= target.bound for v in figures.values()]
+    return Verdict(target, figures[place], place, sum(good), len(good))
+
+
+def faster(
+    where: Callable[[Cell], bool], than: str | None = None
+) -> Callable[..., dict[str, float]]:
+    """Return the ratios of the cells for which `where` holds."""
+
+    def figures(results: Results) -> dict[str, float]:
+        ratios = {cell: results.ratio(cell, than) for cell in results.cells if where(cell)}
+        return {str(cell): ratio for cell, ratio in ratios.items() if ratio is not None}
+
+    return figures
+
+
+def brickwork_milliseconds(results: Results) -> dict[str, float]:
+    """Return the milliseconds a row of W5 at 32 wires."""
+    cells = [cell for cell in results.cells if cell.workload == "W5" and cell.wires == 32]
+    times = {cell: results.median(cell, HYBRIDX) for cell in cells}
+    return {str(c): 1e3 * seconds / c.batch for c, seconds in times.items() if seconds is not None}
+
+
+def exported(
+    field: str, unit: float, name: str | None, wires: int
+) -> Callable[..., dict[str, float]]:
+    """Return a figure of the exports of a workload, or of all, up to so many wires."""
+
+    def figures(results: Results) -> dict[str, float]:
+        return {
+            place: one[field] / unit
+            for place, one in _exports(results, name, wires)
+            if one.get(field) is not None
+        }
+
+    return figures
+
+
+def memory(results: Results) -> dict[str, float]:
+    """Return the peak of exports beyond the smallest one's, over the largest constant.
+
+    What an export holds anyway (the traced graph, the modules of the exporter) would hide small
+    constants; only those of a megabyte or more are looked at.
+    """
+    peaks = {
+        place: one
+        for place, one in _exports(results, None, 99)
+        if one.get("peak_bytes") is not None
+    }
+    least = min((one["peak_bytes"] for one in peaks.values()), default=0)
+    return {
+        place: (one["peak_bytes"] - least) / one["constant_bytes"]
+        for place, one in peaks.items()
+        if one["constant_bytes"] >= MEGABYTE
+    }
+
+
+def _exports(
+    results: Results, name: str | None, most: int
+) -> Iterator[tuple[str, dict[str, float]]]:
+    for (workload, wires, layers), one in results.exports.items():
+        if name in (None, workload) and wires <= most:
+            yield f"{workload}, {wires} wires, {layers} layers", one
+
+
+TARGETS = (
+    Target(
+        "W1, 8 to 10 wires, batch 256 and more: 10 times faster than the best peer",
+        10,
+        "times",
+        faster(lambda c: c.workload == "W1" and 8 <= c.wires <= 10 and c.batch >= 256),
+    ),
+    Target(
+        "W1, 4 wires, batch 256 and more: 2 times faster than the best peer",
+        2,
+        "times",
+        faster(lambda c: c.workload == "W1" and c.wires == 4 and c.batch >= 256),
+    ),
+    Target(
+        "W1, 4 wires, batch 1: not slower than the best peer",
+        1,
+        "times",
+        faster(lambda c: c.workload == "W1" and c.wires == 4 and c.batch == 1),
+    ),
+    Target(
+        "every other cell up to 16 wires: 2 times faster than the best peer",
+        2,
+        "times",
+        faster(lambda c: c.wires <= 16 and (c.workload, c.wires) != ("W1", 4)),
+    ),
+    Target(
+        "W1, 12 to 16 wires: 3 times faster than the best peer",
+        3,
+        "times",
+        faster(lambda c: c.workload == "W1" and 12 <= c.wires <= 16),
+    ),
+    Target(
+        "20 wires: 1.3 times faster than the best peer",
+        1.3,
+        "times",
+        faster(lambda c: c.wires == 20),
+    ),
+    Target(
+        "up to 10 wires, batch 1 to 32: 100 times faster than eager PennyLane",
+        100,
+        "times",
+        faster(lambda c: c.wires <= 10 and c.batch <= 32, EAGER),
+    ),
+    Target("W5, 32 wires: under 1 ms a row", 1, "ms", brickwork_milliseconds, is_most=True),
+    Target(
+        "export of the reference classifier: at most 3 s",
+        3,
+        "s",
+        exported("seconds", 1, "classifier", 99),
+        is_most=True,
+    ),
+    Target(
+        "export of W1 up to 12 wires: at most 20 s",
+        20,
+        "s",
+        exported("seconds", 1, "W1", 12),
+        is_most=True,
+    ),
+    Target(
+        "files up to 12 wires: at most 40 MB",
+        40,
+        "MB",
+        exported("bytes", MEGABYTE, None, 12),
+        is_most=True,
+    ),
+    Target(
+        "peak memory of export: at most 4 times the largest constant",
+        4,
+        "times",
+        memory,
+        is_most=True,
+    ),
+)

@@ -1,0 +1,88 @@
+"""The report and the targets, from lines as a run writes them."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from benchmarks.records import EAGER, HYBRIDX, Cell, gather, read_lines
+from benchmarks.report import write_report
+from benchmarks.targets import TARGETS, Target, faster, judge
+
+RUN = {"cpu": "one", "cores": 2, "system": "any", "python": "3.11", "hybridx": "0123abc"}
+EXPORT = {
+    "seconds": 2.5,
+    "bytes": 2_000_000,
+    "peak_bytes": 30_000_000,
+    "constant_bytes": 1_000_000,
+    "strategy": "multilinear",
+    "nodes": 7,
+    "multiply_adds": 500_000,
+    "gemm": [243, 216],
+}
+
+
+def cell(batch, wires=8):
+    return {"workload": "W1", "wires": wires, "layers": 3, "batch": batch, "threads": 1}
+
+
+def peers(ours, **others):
+    return {name: {"median": seconds} for name, seconds in {HYBRIDX: ours, **others}.items()}
+
+
+@pytest.fixture
+def lines():
+    return [
+        {"run": RUN},
+        {"workload": "W1", "wires": 8, "layers": 3, "export": EXPORT},
+        {"cell": cell(1), "peers": peers(1e-5, JAX=8e-5) | {EAGER: {"median": 2e-3}}},
+        {
+            "cell": cell(256),
+            "peers": peers(1e-4, JAX=2e-3, TensorCircuit=9e-4)
+            | {"GEMM": {"median": 5e-5, "multiply_adds": 128_000_000}}
+            | {"Catalyst": {"refused": "CannotError: no way | at all"}},
+        },
+        {"cell": cell(1024, wires=20), "cut": "eager would take 900 s"},
+        {"versions": {"JAX": {"jax": "0.7.1"}}},
+    ]
+
+
+def test_the_best_peer_is_neither_ours_nor_the_bound(lines):
+    results = gather(lines)
+    large = Cell(**cell(256))
+    assert results.best(large) == ("TensorCircuit", 9e-4)
+    assert results.ratio(large) == pytest.approx(9)
+    assert results.ratio(large, EAGER) is None
+
+
+def test_a_target_is_judged_by_its_worst_place(lines):
+    target = Target("a", 8.5, "times", faster(lambda cell: cell.wires == 8))
+    verdict = judge(target, gather(lines))
+    assert (verdict.word, verdict.met, verdict.places) == ("missed", 1, 2)
+    assert verdict.worst == pytest.approx(8)
+    assert "batch 1," in verdict.place
+
+
+def test_a_target_without_figures_is_not_measured(lines):
+    target = Target("a", 1, "times", faster(lambda cell: cell.wires == 9))
+    assert judge(target, gather(lines)).word == "not measured"
+
+
+def test_the_report_holds_every_section_and_every_target(lines, tmp_path):
+    pytest.importorskip("matplotlib")
+    path = tmp_path / "RESULTS.md"
+    write_report(gather(lines), path)
+    text = path.read_text()
+    assert "| 8 | 256 | 0.100 | TensorCircuit | 0.900 | 9.00 | – | – |" in text
+    assert "| 2560 | 243 × 216 | 5120 | 50 % |" in text
+    assert "no way \\| at all" in text
+    assert "eager would take 900 s" in text
+    assert all(target.sentence in text for target in TARGETS)
+    assert (tmp_path / "plots" / "W1-batch.svg").read_text().startswith("<?xml")
+
+
+def test_a_line_that_was_cut_off_is_left_out(lines, tmp_path):
+    path = tmp_path / "cells.jsonl"
+    path.write_text(json.dumps(lines[0]) + "\n" + json.dumps(lines[1])[:20])
+    assert read_lines(path) == [lines[0]]
