@@ -1,0 +1,137 @@
+"""Is the compiler's choice a good one? Every strategy that applies is exported and measured.
+
+`python -m benchmarks.choice`: for each circuit of a grid and each batch size, the time of the
+strategy that the compiler chooses over the time of the best one. Strategies that it predicts to
+be hopeless are named but not measured.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import onnxruntime
+import torch
+
+import hybridx
+from benchmarks.modules import torch_model
+from benchmarks.workloads import Workload, make
+
+GRID = (
+    *(("W1", wires, layers) for wires in (4, 6, 8, 10, 12, 14) for layers in (1, 3)),
+    *(("W2", wires, 1) for wires in (4, 6, 8, 10, 12)),
+    *(("W3", wires, 3) for wires in (4, 8, 10, 12)),
+    *(("W4", wires, 3) for wires in (4, 6, 8, 10, 12)),
+    *(("W5", wires, layers) for wires in (8, 12, 16) for layers in (1, 2)),
+)
+BATCHES = (1, 32, 256)
+HOPELESS = 30.0  # times the predicted time of the chosen one
+BOUND = 1.3  # a choice is good if its time is within so many times of the best one's
+ROUNDS, SECONDS = 5, 0.05
+
+
+def measure_grid(grid: Iterable[tuple[str, int, int]]) -> Iterator[dict[str, Any]]:
+    """Yield a line for each circuit and batch: the chosen strategy and the times of all."""
+    for name, wires, layers in grid:
+        workload = make(name, wires, layers)
+        with tempfile.TemporaryDirectory() as folder:
+            chosen, left_out, sessions = export_all(workload, Path(folder))
+        for batch in BATCHES:
+            yield {
+                "workload": name,
+                "wires": wires,
+                "layers": layers,
+                "batch": batch,
+                "choice": chosen,
+                "left_out": left_out,
+                "seconds": measure(sessions, workload, batch),
+            }
+
+
+def export_all(
+    workload: Workload, folder: Path
+) -> tuple[str, list[str], dict[str, onnxruntime.InferenceSession]]:
+    """Return the chosen strategy, those that are hopeless, and a session of each other one."""
+    model = torch_model(workload, "default.qubit")
+    example = torch.from_numpy(workload.inputs(2))
+
+    def session(strategy: str | None) -> tuple[Any, onnxruntime.InferenceSession]:
+        path = folder / f"{strategy}.onnx"
+        report = hybridx.export(model, (example,), path, strategy=strategy, verify=False)
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = 1
+        return report.circuits[0], onnxruntime.InferenceSession(path, options)
+
+    circuit, first = session(None)
+    costs = {one.strategy: one.cost.time for one in circuit.candidates if one.cost is not None}
+    most = HOPELESS * costs[circuit.strategy]
+    left_out = [name for name, cost in costs.items() if cost > most]
+    others = costs.keys() - {circuit.strategy, *left_out}
+    sessions = {circuit.strategy: first} | {name: session(name)[1] for name in sorted(others)}
+    return circuit.strategy, left_out, sessions
+
+
+def measure(
+    sessions: Mapping[str, onnxruntime.InferenceSession], workload: Workload, batch: int
+) -> dict[str, float]:
+    """Return the median seconds of each strategy; they take turns."""
+    feed = {next(iter(sessions.values())).get_inputs()[0].name: workload.inputs(batch)}
+    times: dict[str, list[float]] = {name: [] for name in sessions}
+    for _ in range(ROUNDS):
+        for name, session in sessions.items():
+            times[name].append(one_round(lambda session=session: session.run(None, feed)))
+    return {name: statistics.median(rounds) for name, rounds in times.items()}
+
+
+def one_round(call: Callable[[], Any]) -> float:
+    """Return the median of the calls that fit in a round."""
+    call()
+    times = []
+    deadline = time.perf_counter() + SECONDS
+    while not times or time.perf_counter() < deadline:
+        started = time.perf_counter()
+        call()
+        times.append(time.perf_counter() - started)
+    return statistics.median(times)
+
+
+def describe(line: Mapping[str, Any]) -> str:
+    """Return a line as text: what was chosen, and its time over that of the best."""
+    seconds = line["seconds"]
+    times = ", ".join(f"{name} {1e3 * one:.3g} ms" for name, one in seconds.items())
+    place = f"{line['workload']} {line['wires']:2} wires {line['layers']} layers"
+    return f"{place} batch {line['batch']:3}  {line['choice']:12} {ratio(line):5.2f}   {times}"
+
+
+def ratio(line: Mapping[str, Any]) -> float:
+    """Return the time of the chosen strategy over that of the best one."""
+    seconds: Mapping[str, float] = line["seconds"]
+    return seconds[line["choice"]] / min(seconds.values())
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--workloads", nargs="+", metavar="NAME", help="only these")
+    parser.add_argument("--wires", nargs="+", type=int, help="only these")
+    arguments = parser.parse_args()
+    grid = [
+        place
+        for place in GRID
+        if place[0] in (arguments.workloads or [place[0]])
+        and place[1] in (arguments.wires or [place[1]])
+    ]
+    ratios = []
+    for line in measure_grid(grid):
+        ratios.append(ratio(line))
+        print(describe(line), flush=True)
+    good = sum(one <= BOUND for one in ratios)
+    print(f"{good} of {len(ratios)} choices within {BOUND}; the worst takes {max(ratios):.2f}")
+
+
+if __name__ == "__main__":
+    main()
