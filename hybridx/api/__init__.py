@@ -8,6 +8,7 @@ from hybridx.api.converting import Conversion, convert
 from hybridx.api.diagnosing import Diagnosis, doctor
 from hybridx.api.evaluating import Evaluation, evaluate
 from hybridx.api.exporting import ExportReport, export, export_source
+from hybridx.api.formats import FORMATS, NAMES, choose_format
 from hybridx.api.inspecting import CircuitSummary, InputSummary, Inspection, inspect
 from hybridx.api.predicting import Prediction, predict
 from hybridx.api.replacing import lower
@@ -19,6 +20,8 @@ from hybridx.runtime import load
 
 __all__ = [
     "BATCH_SIZE",
+    "FORMATS",
+    "NAMES",
     "CircuitSummary",
     "Conversion",
     "Diagnosis",
@@ -28,6 +31,7 @@ __all__ = [
     "Inspection",
     "Prediction",
     "VerifyReport",
+    "choose_format",
     "convert",
     "doctor",
     "draw",

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from onnx import ModelProto
 
-from hybridx.api.formats import check_target, write_model
+from hybridx.api.formats import check_target, choose_format, write_model
 from hybridx.api.options import check_choice
 from hybridx.artifact import Content, OnnxArtifact, decode_artifact, read_artifact, to_bundle
 from hybridx.errors import NoConversionError
@@ -43,7 +43,7 @@ def convert(
     Args:
         source: an ONNX file or the folder of a bundle.
         path: of the new file or folder.
-        format: onnx or bundle; by default onnx for a name that ends in `.onnx`, else bundle.
+        format: onnx or bundle; by default as the name says, else bundle.
         overwrite: replace what is there.
 
     Raises:
@@ -51,21 +51,20 @@ def convert(
         NoConversionError: the source is compiled for torch.
     """
     started = time.perf_counter()
-    if format is None:
-        format = "onnx" if Path(path).suffix == ".onnx" else "bundle"
-    check_target(Path(path), format, overwrite=overwrite)
-    check_choice("format", format, ("onnx", "bundle"))
+    chosen = choose_format(Path(path), format, "bundle")
+    check_choice("format", chosen, ("onnx", "bundle"))
+    check_target(Path(path), chosen, overwrite=overwrite)
     artifact = read_artifact(Path(source))
     if not isinstance(artifact, OnnxArtifact):
         raise NoConversionError(artifact.path, artifact.format)
     content: Content = artifact.content
-    if format == "bundle":
+    if chosen == "bundle":
         content = to_bundle(ModelProto.FromString(content))
     checked = decode_artifact(content, str(path))
     write_model(Path(path), content, overwrite=overwrite)
     return Conversion(
         path=str(path),
-        format=format,
+        format=chosen,
         source=str(source),
         files=() if isinstance(content, bytes) else tuple(sorted(content)),
         size=checked.size,

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, assert_never
 
-import numpy as np
-
-from hybridx.api.formats import FORMATS, check_target, write_model
+from hybridx.api.drafting import Draft, draft_onnx, draft_pt2, draft_torchscript
+from hybridx.api.formats import Format, check_format, check_target, choose_format, write_model
 from hybridx.api.inspecting import CircuitSummary, circuit_summaries
 from hybridx.api.options import check_batch, check_choice, need, read_batch
 from hybridx.api.verifying import (
@@ -23,23 +22,13 @@ from hybridx.api.verifying import (
 from hybridx.artifact import (
     OPSET,
     OPSETS,
-    PARAMETERS,
-    RESULTS,
-    Compiled,
-    Content,
     SelfTest,
     Statement,
     Verification,
     decode_artifact,
-    seal,
-    to_bundle,
 )
-from hybridx.circuit import Circuit, encode
-from hybridx.emit import emit_body
 from hybridx.errors import NoExampleError
-from hybridx.lowering import choose
 from hybridx.parity import TOLERANCE
-from hybridx.passes import run_passes
 from hybridx.runtime import Array, start_session
 from hybridx.version import VERSION
 
@@ -80,7 +69,7 @@ def export(
     path: str | Path,
     *,
     kwargs: Mapping[str, Any] = MappingProxyType({}),
-    format: str = "onnx",
+    format: Format | None = None,
     dtype: Literal["float32", "float64"] | None = None,
     batch: Literal["dynamic", "none"] | int = "dynamic",
     dynamic: Mapping[str, Mapping[int, str]] | None = None,
@@ -88,13 +77,14 @@ def export(
     atol: float | None = None,
     strategy: str | None = None,
     body: bool = True,
+    aot: bool = False,
     verify: bool = True,
     overwrite: bool = False,
     embed_example: bool = False,
     columns: Sequence[str] = (),
     classes: Sequence[str] = (),
 ) -> ExportReport:
-    """Export a hybrid model to one ONNX file and prove that it computes the same.
+    """Export a hybrid model to one file, or to a bundle, and prove that it computes the same.
 
     The model is exported in eval mode and left as it was. Inputs have the names of the arguments
     of `forward`, outputs those of the keys and fields in what it returns.
@@ -105,7 +95,8 @@ def export(
             tuples and dicts; None, booleans, numbers and texts are constants.
         path: of the file to write.
         kwargs: example arguments by keyword, likewise.
-        format: what to write, one of `FORMATS`.
+        format: what to write, one of `FORMATS`; by default what the name says (`.pt` for
+            TorchScript, `.pt2`, `.bundle`), else ONNX.
         dtype: float32 exports the model as it is, float64 `model.double()`. By default float64 if
             all its parameters and floating-point inputs are that, else float32.
         batch: `dynamic`, a fixed number of rows, or `none` for inputs without a batch.
@@ -118,6 +109,7 @@ def export(
             the one that costs least.
         body: compile the circuits. Without bodies the file runs on devices only, holds no
             self-test and is compared with nothing: that is for circuits too large to simulate.
+        aot: put machine code for this kind of machine into a pt2 file, beside the program.
         verify: compare with the eager model at `VERIFIED_BATCHES` before writing, at fewer of them
             where a model calls circuits hundreds of times.
         overwrite: replace an existing file.
@@ -133,13 +125,14 @@ def export(
     """
     started = time.perf_counter()
     path = Path(path)
-    check_choice("format", format, FORMATS)
     check_choice("dtype", dtype, (*TOLERANCE, None))
     check_choice("opset", opset, OPSETS)
     check_batch(batch)
-    check_target(path, format, overwrite=overwrite)
+    target = choose_format(path, format, "onnx")
+    check_target(path, target, overwrite=overwrite)
+    check_format(target, opset=opset, body=body, aot=aot)
     need("exporting", "torch", "pennylane", "onnxscript")
-    from hybridx import capture, targets
+    from hybridx import capture
 
     call, tensors = capture.describe_call(model, args, kwargs)
     chosen = dtype or capture.choose_dtype(model, tensors.values())
@@ -150,23 +143,30 @@ def export(
             flat, tensors, dtype=chosen, batch=batch, dynamic=dynamic, rehearses=body
         )
         captured = capture.capture(flat, example, dtype=chosen)
-        compiled = [
-            _compile(circuit, chosen, strategy) if body else Compiled(encode(circuit), None)
-            for circuit in captured.circuits
-        ]
-        proto = targets.to_onnx(captured, list(example.tensors.values()), compiled, opset=opset)
-
-        def written(statement: Statement) -> Content:
-            content = seal(proto, statement)
-            return content if format == "onnx" else to_bundle(proto)
-
+        match target:
+            case "onnx" | "bundle":
+                draft = draft_onnx(
+                    captured,
+                    example,
+                    dtype=chosen,
+                    strategy=strategy,
+                    opset=opset,
+                    body=body,
+                    bundled=target == "bundle",
+                )
+            case "torchscript":
+                draft = draft_torchscript(captured, example, dtype=chosen, strategy=strategy)
+            case "pt2":
+                draft = draft_pt2(captured, example, dtype=chosen, strategy=strategy, aot=aot)
+            case _:
+                assert_never(target)
         proof = _Proof(None, None)
         if body:
             tolerance = TOLERANCE[captured.precision] if atol is None else atol
             proof = _prove(
-                written, flat, example, captured, tolerance, verify=verify, embed=embed_example
+                draft, flat, example, captured, tolerance, verify=verify, embed=embed_example
             )
-    content = written(
+    content = draft(
         Statement(
             version=VERSION,
             verification=proof.verification,
@@ -209,7 +209,7 @@ class _Proof:
 
 
 def _prove(
-    written: Callable[[Statement], Content],
+    draft: Draft,
     flat: Flat,
     example: Example,
     captured: Capture,
@@ -235,7 +235,7 @@ def _prove(
         self_test = SelfTest(arrays, expected(arrays), tolerance)
     if not verify:
         return _Proof(None, self_test)
-    session = start_session(decode_artifact(written(Statement(VERSION)), "the new file"))
+    session = start_session(decode_artifact(draft(Statement(VERSION)), "the new file"))
     batches = _batches(example) if captured.is_dynamic else example.batches
     trials = choose_trials(arrays, captured.axes, batches)
     found = agree(session, arrays, expected, trials, typical.distribution, tolerance)
@@ -257,13 +257,6 @@ def _batches(example: Example) -> tuple[int, ...]:
     return batches
 
 
-def _compile(circuit: Circuit, dtype: str, strategy: str | None) -> Compiled:
-    """Return a circuit with its compiled body."""
-    choice = choose(run_passes(circuit), strategy)
-    body = emit_body(choice.program, dtype=np.dtype(dtype), parameters=PARAMETERS, results=RESULTS)
-    return Compiled(encode(circuit), body, choice.strategy)
-
-
 def export_source(
     source: str,
     path: str | Path,
@@ -272,7 +265,7 @@ def export_source(
     example: str | Path | None = None,
     shapes: Sequence[str] = (),
     batch: str = "dynamic",
-    format: str = "onnx",
+    format: str | None = None,
     overwrite: bool = False,
     **options: Any,
 ) -> ExportReport:
@@ -285,7 +278,7 @@ def export_source(
         example: a file with example inputs; arrays with the name of an argument are that argument.
         shapes: shapes of example inputs, such as `N,4` or `x=N,T,4`; not needed for a config.toml.
         batch: `dynamic`, `none` or a number.
-        format: what to write.
+        format: what to write; by default what the name says.
         overwrite: replace an existing file.
         **options: passed to `export`.
 
@@ -293,7 +286,8 @@ def export_source(
         UsageError: the source leads to no model, or nobody says what its input looks like.
     """
     rows = read_batch(batch)
-    check_target(Path(path), format, overwrite=overwrite)
+    target = choose_format(Path(path), format, "onnx")
+    check_target(Path(path), target, overwrite=overwrite)
     need("exporting", "torch", "pennylane", "onnxscript", "safetensors")
     from hybridx.capture import choose_dtype
     from hybridx.sources import (
@@ -324,7 +318,7 @@ def export_source(
         kwargs=kwargs,
         batch=rows,
         dynamic=dynamic,
-        format=format,
+        format=target,
         overwrite=overwrite,
         columns=found.columns,
         classes=found.classes,

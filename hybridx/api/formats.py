@@ -2,24 +2,77 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal, TypeAlias, get_args
 
 from hybridx.api.options import check_choice
-from hybridx.artifact import MANIFEST, Content, is_bundle_file
+from hybridx.artifact import MANIFEST, OPSET, Content, is_bundle_file
+from hybridx.errors import OptionNeedsError
 from hybridx.storage import check_folder_writable, check_writable, write_folder, write_whole
 
-FORMATS: Final = ("onnx", "bundle")
+Format: TypeAlias = Literal["onnx", "torchscript", "pt2", "bundle"]
+
+FORMATS: Final[tuple[Format, ...]] = get_args(Format)
 
 
-def check_target(path: Path, format: str, *, overwrite: bool) -> None:
-    """Refuse an unknown format, or a place that it cannot be written to, before any work.
+def check_format(format: Format, *, opset: int, body: bool, aot: bool) -> None:
+    """Refuse options that another format has.
+
+    Raises:
+        OptionNeedsError: it names that format.
+    """
+    is_torch = format in ("torchscript", "pt2")
+    for option, is_given, needed in (
+        ("--no-body", is_torch and not body, "--format onnx or bundle"),
+        (f"--opset {opset}", is_torch and opset != OPSET, "--format onnx or bundle"),
+        ("--aot", aot and format != "pt2", "--format pt2"),
+    ):
+        if is_given:
+            raise OptionNeedsError(option, needed)
+
+
+_SUFFIXES: Final[Mapping[str, Format]] = {
+    ".onnx": "onnx",
+    ".pt": "torchscript",
+    ".ts": "torchscript",
+    ".pt2": "pt2",
+    ".bundle": "bundle",
+}
+
+NAMES: Final[Mapping[Format, str]] = {
+    "onnx": "model.onnx",
+    "torchscript": "model.pt",
+    "pt2": "model.pt2",
+    "bundle": "model.bundle",
+}
+"""What a file is called if nobody says how."""
+
+
+def choose_format(path: Path, format: str | None, otherwise: Format) -> Format:
+    """Return the format that is asked for, by name or by that of a file.
+
+    Args:
+        path: of the file.
+        format: one of `FORMATS`, or None.
+        otherwise: for a name that tells nothing.
 
     Raises:
         OptionError: there is no such format.
+    """
+    for known in FORMATS:
+        if format == known:
+            return known
+    check_choice("format", format, (None, *FORMATS))
+    return _SUFFIXES.get(path.suffix, otherwise)
+
+
+def check_target(path: Path, format: Format, *, overwrite: bool) -> None:
+    """Refuse a place that a format cannot be written to, before any work.
+
+    Raises:
         ArtifactError: there is something else at `path`, or it cannot be written to.
     """
-    check_choice("format", format, FORMATS)
     if format == "bundle":
         check_folder_writable(path, MANIFEST, is_bundle_file, overwrite=overwrite)
     else:

@@ -13,7 +13,6 @@ import numpy as np
 from hybridx.api.running import BATCH_SIZE, run_in_batches
 from hybridx.errors import InputNamesError, OptionError, OptionNeedsError
 from hybridx.runtime import (
-    ONNX,
     Array,
     Execution,
     Journal,

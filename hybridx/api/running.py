@@ -8,7 +8,7 @@ from typing import TypeAlias
 import numpy as np
 
 from hybridx.artifact import BATCH
-from hybridx.runtime import ONNX, Array, Cost, Session, Tell
+from hybridx.runtime import Array, Cost, Session, Tell
 
 BATCH_SIZE = 4096
 """Rows that are run at a time, so that a long file does not need memory for all of it."""
@@ -44,7 +44,7 @@ def run_in_batches(
         OverBudgetError: a device would be sent too much; it is sent nothing.
     """
     slices = _slices(session, inputs, batch_size)
-    if session.device == ONNX:
+    if not session.sends:
         return _run(session, slices) or session.run(inputs)
     # What is sent twice is paid twice: whether slices can be joined is found out first.
     rehearsal = session.rehearsal()

@@ -1,8 +1,9 @@
 """The file: its contract, how it is put together, read and checked."""
 
-from hybridx.artifact.archive import TorchFormat, archive_entries
+from hybridx.artifact.archive import TorchFormat, archive_entries, with_entries
 from hybridx.artifact.bundle import MANIFEST, is_bundle_file, to_bundle
 from hybridx.artifact.contract import (
+    ARCHIVE_MEMBER,
     BATCH,
     CIRCUIT_ATTRIBUTE,
     DOMAIN,
@@ -34,6 +35,7 @@ from hybridx.artifact.split import CircuitCall, Segment, Stage, split
 from hybridx.artifact.statement import Statement
 
 __all__ = [
+    "ARCHIVE_MEMBER",
     "BATCH",
     "CIRCUIT_ATTRIBUTE",
     "DOMAIN",
@@ -73,4 +75,5 @@ __all__ = [
     "split",
     "to_bundle",
     "walk_nodes",
+    "with_entries",
 ]

@@ -26,6 +26,7 @@ from hybridx.artifact.functions import Compiled, function_name
 from hybridx.artifact.signature import Declared, Signature, declare, read_declared
 from hybridx.artifact.statement import Statement, decode_entry, encode_entry
 from hybridx.errors import BrokenArtifactError, ForeignFileError, TooLargeError
+from hybridx.storage import rezip, unzip
 
 TorchFormat: TypeAlias = Literal["torchscript", "pt2"]
 
@@ -74,6 +75,12 @@ def archive_entries(
         KEY_CIRCUITS: encode_entry({name: one.circuit for name, one in named.items()}),
         KEY_STRATEGY: encode_entry({name: one.strategy for name, one in named.items()}),
     }
+
+
+def with_entries(content: bytes, entries: Mapping[str, str]) -> bytes:
+    """Return an archive of torch with what hybridx says in it."""
+    members = dict(unzip(content)) | {ARCHIVE_MEMBER: encode_entry(entries).encode()}
+    return rezip(members)
 
 
 def is_archive(content: bytes) -> bool:

@@ -43,9 +43,10 @@ def _root(
 @app.command()
 def export(
     source: options.SourceText,
-    path: Annotated[Path, typer.Option("--output", "-o", help="The file to write.")] = Path(
-        "model.onnx"
-    ),
+    path: Annotated[
+        Optional[Path],  # noqa: UP045  typer reads the annotation at run time
+        typer.Option("--output", "-o", help="The file to write. By default model.onnx, model.pt …"),
+    ] = None,
     checkpoint: options.Checkpoint = None,
     example: Annotated[
         Optional[Path],  # noqa: UP045  typer reads the annotation at run time
@@ -58,7 +59,10 @@ def export(
             "axes of any length. Repeatable."
         ),
     ] = None,
-    format: Annotated[str, typer.Option(help="What to write: onnx or bundle.")] = "onnx",
+    format: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(help="onnx, torchscript, pt2 or bundle. By default what the name says."),
+    ] = None,
     batch: Annotated[str, typer.Option(help="dynamic, none, or a number of rows.")] = "dynamic",
     dtype: Annotated[
         Optional[str],  # noqa: UP045
@@ -73,6 +77,9 @@ def export(
     no_body: Annotated[
         bool, typer.Option("--no-body", help="Do not compile circuits: for devices only.")
     ] = False,
+    aot: Annotated[
+        bool, typer.Option("--aot", help="Put machine code into a pt2 file too (AOTInductor).")
+    ] = False,
     no_verify: Annotated[
         bool, typer.Option("--no-verify", help="Do not compare with eager PyTorch.")
     ] = False,
@@ -85,7 +92,7 @@ def export(
     """Export a hybrid model to one ONNX file and prove that it computes the same."""
     report = api.export_source(
         source,
-        path,
+        path or api.NAMES[api.choose_format(Path(), format, "onnx")],
         checkpoint=checkpoint,
         example=example,
         shapes=shape or (),
@@ -96,6 +103,7 @@ def export(
         atol=atol,
         strategy=strategy,
         body=not no_body,
+        aot=aot,
         verify=not no_verify,
         embed_example=embed_example,
         overwrite=overwrite,

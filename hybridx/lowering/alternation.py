@@ -279,7 +279,7 @@ def _word(term: PauliTerm, wires: int) -> Matrix:
     factors = [_LETTERS[letters.get(wire, "I")].astype(np.complex128) for wire in range(wires)]
     word: Matrix = np.ones((1, 1), dtype=np.complex128)
     for factor in factors:
-        word = np.kron(word, factor)
+        word = np.kron(word, factor).astype(np.complex128)
     return word
 
 

@@ -17,6 +17,7 @@ import zlib
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
+from hybridx.artifact import ARCHIVE_MEMBER
 from hybridx.errors import BrokenArtifactError
 from hybridx.storage import rezip, unzip
 
@@ -26,7 +27,6 @@ def _words(text: str) -> frozenset[str]:
 
 
 _PLAIN: Final = ("byteorder", "version", ".data/version", "archive_format", "archive_version")
-_STATEMENT: Final = "extra/hybridx.json"
 _MACHINE_CODE: Final = "data/aotinductor/"
 
 # Operators that do something else than return a tensor, and those that start with an underscore,
@@ -90,7 +90,7 @@ def _require(holds: object, what: str) -> None:
 
 
 def _check_members(members: Mapping[str, bytes], *patterns: str) -> None:
-    known = re.compile("|".join([*map(re.escape, (*_PLAIN, _STATEMENT)), *patterns]))
+    known = re.compile("|".join([*map(re.escape, (*_PLAIN, ARCHIVE_MEMBER)), *patterns]))
     for name in members:
         _require(known.fullmatch(name), f"the member {name}")
 

@@ -11,14 +11,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import torch
 from torch import Tensor, fx
 
 from hybridx.capture import first_line, quiet
 from hybridx.errors import NoCompilerError
 from hybridx.storage import rezip, unzip
-from hybridx.targets.torchscript import STATEMENT
 
 _PROGRAM = "models/model.json"
 _COMPILED = "data/aotinductor/"
@@ -36,7 +34,6 @@ def to_pt2(
     module: fx.GraphModule,
     args: Sequence[Tensor],
     shapes: Sequence[Mapping[int, Any]],
-    entries: Mapping[str, str],
     *,
     aot: bool = False,
 ) -> bytes:
@@ -46,7 +43,6 @@ def to_pt2(
         module: of `splice`: operators of torch only, circuits as submodules.
         args: example inputs.
         shapes: the open axes of each input, as torch.export's dynamic shapes.
-        entries: what hybridx says of the file, texts by key.
         aot: also put the program into the archive as machine code for this kind of machine.
 
     Raises:
@@ -66,9 +62,7 @@ def to_pt2(
         for name, data in unzip(saved.getvalue())
         if name != _TORCHS_OWN
     }
-    members |= compiled
-    members[STATEMENT] = msgspec.json.encode(entries, order="sorted")
-    return rezip(members)
+    return rezip(members | compiled)
 
 
 def _without_origin(text: bytes) -> bytes:

@@ -6,9 +6,7 @@ import io
 import platform
 import re
 import sys
-from collections.abc import Mapping
 
-import msgspec
 import torch
 from torch import fx, nn
 
@@ -17,21 +15,17 @@ from hybridx.errors import NoTorchScriptError, UnscriptableError
 from hybridx.storage import rezip, unzip
 from hybridx.targets.script import Source
 
-STATEMENT = "extra/hybridx.json"
-"""The member in which hybridx says what a file is: a JSON object of texts."""
-
 _FIRST_WITHOUT = (3, 14)
 _MANGLED = re.compile(rb"\.___torch_mangle_\d+")
 _MANGLED_FILE = re.compile(r"/___torch_mangle_\d+\.py$")
 _TORCHS_OWN = (".debug_pkl", ".data/serialization_id")
 
 
-def to_torchscript(module: fx.GraphModule, entries: Mapping[str, str]) -> bytes:
+def to_torchscript(module: fx.GraphModule) -> bytes:
     """Return the TorchScript archive of a module.
 
     Args:
         module: of `splice`: operators of torch only, circuits as submodules.
-        entries: what hybridx says of the file, texts by key.
 
     Raises:
         NoTorchScriptError: this Python is one that TorchScript does not support.
@@ -55,9 +49,7 @@ def to_torchscript(module: fx.GraphModule, entries: Mapping[str, str]) -> bytes:
         except RuntimeError as error:
             raise UnscriptableError(first_line(error)) from error
         torch.jit.save(scripted, saved)
-    members = dict(_canonical(saved.getvalue()))
-    members[STATEMENT] = msgspec.json.encode(entries, order="sorted")
-    return rezip(members)
+    return rezip(_canonical(saved.getvalue()))
 
 
 def _canonical(content: bytes) -> dict[str, bytes]:

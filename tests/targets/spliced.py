@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from hybridx import capture
-from hybridx.artifact import Signature, TorchArtifact
+from hybridx.artifact import Signature, TorchArtifact, with_entries
 from hybridx.emit.torch import emit_module
 from hybridx.lowering import choose
 from hybridx.passes import run_passes
@@ -41,8 +41,10 @@ def splice_model(model, args, *, dtype="float32", kwargs=None, **options):
 
 def write(spliced, format, entries=ENTRIES, **options):
     if format == "torchscript":
-        return to_torchscript(spliced.module, entries)
-    return to_pt2(spliced.module, spliced.args, spliced.captured.shapes, entries, **options)
+        content = to_torchscript(spliced.module)
+    else:
+        content = to_pt2(spliced.module, spliced.args, spliced.captured.shapes, **options)
+    return with_entries(content, entries)
 
 
 @functools.cache

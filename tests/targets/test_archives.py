@@ -154,7 +154,7 @@ def test_weights_move_with_a_scripted_module():
 def test_a_python_without_torchscript_is_named(monkeypatch):
     monkeypatch.setattr(sys, "version_info", (3, 14, 0))
     with pytest.raises(NoTorchScriptError, match="pt2"):
-        to_torchscript(sample("sandwich").module, ENTRIES)
+        to_torchscript(sample("sandwich").module)
 
 
 class Lengths(torch.nn.Module):
@@ -176,7 +176,7 @@ def test_lengths_and_literals_come_out_in_torchscript():
         traced = torch.export.export(Lengths(), (x,), strict=False).run_decompositions({})
         module = traced.module(check_guards=False)
     module.graph.set_codegen(torch.fx.graph.CodeGen())
-    loaded = torch.jit.load(io.BytesIO(to_torchscript(module, ENTRIES)))
+    loaded = torch.jit.load(io.BytesIO(to_torchscript(module)))
     torch.testing.assert_close(loaded(x), Lengths()(x))
 
 
