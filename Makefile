@@ -42,6 +42,7 @@ test-all: $(INSTALLED)
 
 # Hours on an idle machine; an interrupted run continues. BENCH=--fresh begins again.
 bench: $(INSTALLED)
+	$(BIN)/python -m benchmarks.choice
 	$(BIN)/python -m benchmarks.bench $(BENCH)
 
 bench-quick: $(INSTALLED)

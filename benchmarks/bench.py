@@ -19,7 +19,7 @@ import sys
 import time
 import venv
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +69,9 @@ QUICK_PEERS = (HYBRIDX, EAGER, "JAX")
 
 TOLERANCE = 1e-4  # |result - expected| / max(1, |expected|); peers compute in float32 or better
 CHECKED_ROWS = 4
-LONGEST_CALL = 60.0  # seconds; slower peers, and cells where eager is slower, are left out
+LONGEST_EAGER = 60.0  # seconds; cells where the eager model takes longer are left out
+LONGEST_CALL = 20.0  # of any other peer; slower ones are left out of a cell
+ONE_CALL = 2.0  # calls that take longer are timed once, by the second of their loading
 LONGEST_LOAD = 240.0  # seconds for tracing, compiling and the first two calls
 MOST_STATE_BYTES = 2**31  # of a batch of states in complex128
 
@@ -213,7 +215,7 @@ def install(folder: str) -> Path:
         return python
     print(f"installing {folder}", file=sys.stderr)
     venv.create(home, with_pip=True, clear=True)
-    command = [python, "-m", "pip", "install", "--quiet", "--requirement", wanted]
+    command = [str(python), "-m", "pip", "install", "--quiet", "--requirement", str(wanted)]
     subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
     done.write_text(wanted.read_text())
     return python
@@ -249,22 +251,23 @@ class Bench:
         effort: how long a cell takes.
         lines: the file that grows.
         exports: what exporting said, by (workload, wires, layers).
-        eager: seconds a row of the eager model, by the same and threads.
+        paces: seconds a row of each peer, by peer and the cell without its batch.
     """
 
     peers: Sequence[Peer]
     effort: Effort
     lines: Path
     exports: dict[tuple[str, int, int], dict[str, Any]] = field(default_factory=dict)
-    eager: dict[tuple[str, int, int, int], float] = field(default_factory=dict)
+    paces: dict[tuple[str, Cell], float] = field(default_factory=dict)
 
     def run(self, cells: Sequence[Cell]) -> None:
         """Measure the cells that are not in the file yet."""
         done = set()
         for line in read_lines(self.lines):
             if "cell" in line:
-                done.add(Cell(**line["cell"]))
-                self._remember(line)
+                cell = Cell(**line["cell"])
+                done.add(cell)
+                self._remember(cell, line.get("peers", {}))
             if "export" in line:
                 self.exports[line["workload"], line["wires"], line["layers"]] = line["export"]
         for threads in sorted({cell.threads for cell in cells}):
@@ -281,10 +284,9 @@ class Bench:
         """Return the times of all peers in a cell, or why it is left out."""
         print(cell, file=sys.stderr, flush=True)
         circuit = cell.workload, cell.wires, cell.layers
-        expected_time = self.eager.get((*circuit, cell.threads), 0.0) * cell.batch
-        state_bytes = 16 * 2**cell.wires * cell.batch
-        if expected_time > LONGEST_CALL:
-            return {"cut": f"eager would take {expected_time:.0f} s"}
+        eager = self._foresee(EAGER, cell)
+        if eager > LONGEST_EAGER:
+            return {"cut": f"eager would take {eager:.0f} s"}
         exported = self._export(*circuit)
         workload = make(*circuit)
         rows = workload.inputs(cell.batch)
@@ -293,9 +295,13 @@ class Bench:
         np.save(BUILD / "rows.npy", rows)
         entries: dict[str, dict[str, Any]] = {}
         for peer in self.peers:
-            if peer.holds_state and state_bytes > MOST_STATE_BYTES:
+            state_bytes = 16 * 2**cell.wires * cell.batch if peer.holds_state else 0
+            seconds = self._foresee(peer.name, cell)
+            if state_bytes > MOST_STATE_BYTES:
                 refused = f"the states of a batch would need {state_bytes / 2**30:.0f} GiB"
                 entries[peer.name] = {"refused": refused}
+            elif peer.name != EAGER and seconds > LONGEST_CALL:
+                entries[peer.name] = {"refused": f"a call would take {seconds:.0f} s"}
             elif peer.name == HYBRIDX and "refused" in exported:
                 entries[peer.name] = {"refused": exported["refused"]}
             elif peer.name == GEMM:
@@ -303,9 +309,8 @@ class Bench:
             else:
                 entries[peer.name] = self._load(cell, workers, peer, checked, expected)
         self._rounds(workers, entries)
-        line = {"peers": entries}
-        self._remember({"cell": asdict(cell)} | line)
-        return line
+        self._remember(cell, entries)
+        return {"peers": entries}
 
     def _load(
         self, cell: Cell, workers: Workers, peer: Peer, checked: Array, expected: Array
@@ -329,8 +334,6 @@ class Bench:
         error = float((np.abs(found - expected) / np.maximum(1, np.abs(expected))).max())
         if not error <= TOLERANCE:
             return {"refused": f"wrong results: off by {error:.1e}"}
-        if reply["call"] > LONGEST_CALL:
-            return {"refused": f"a call takes {reply['call']:.0f} s"}
         return reply | {"error": error}
 
     def _load_gemm(
@@ -361,19 +364,19 @@ class Bench:
 
     def _rounds(self, workers: Workers, entries: dict[str, dict[str, Any]]) -> None:
         """Time all peers in turns and write the median of their rounds into their entries."""
-        able = [peer for peer in self.peers if "call" in entries.get(peer.name, ())]
-        medians: dict[str, list[float]] = {peer.name: [] for peer in able}
+        medians: dict[str, list[float]] = {}
+        for name, entry in entries.items():
+            if "call" in entry:
+                medians[name] = [entry["call"]] if entry["call"] > ONE_CALL else []
+        able = [peer for peer in self.peers if medians.get(peer.name) == []]
         deadline = time.perf_counter() + self.effort.budget
         for _ in range(self.effort.rounds):
             for peer in able:
-                slow = entries[peer.name]["call"] > self.effort.seconds
-                # A call that fills its round by itself needs no warm-up beyond the loading.
-                request = {"time": 0.0 if slow else self.effort.seconds}
-                reply = workers.ask(peer, request, 5 * LONGEST_CALL)
+                reply = workers.ask(peer, {"time": self.effort.seconds}, LONGEST_LOAD)
                 if "refused" in reply:
                     entries[peer.name] = reply
-                    medians.pop(peer.name, None)
-                elif peer.name in medians:
+                    del medians[peer.name]
+                else:
                     medians[peer.name].append(statistics.median(reply["seconds"]))
             able = [peer for peer in able if peer.name in medians]
             if time.perf_counter() > deadline:
@@ -404,13 +407,15 @@ class Bench:
             )
         return self.exports[key]
 
-    def _remember(self, line: Mapping[str, Any]) -> None:
-        """Keep how long the eager model takes, to know which cells are too long for it."""
-        cell = Cell(**line["cell"])
-        entry = line.get("peers", {}).get(EAGER, {})
-        if "median" in entry:
-            key = cell.workload, cell.wires, cell.layers, cell.threads
-            self.eager[key] = entry["median"] / cell.batch
+    def _foresee(self, peer: str, cell: Cell) -> float:
+        """Return how long a call would take by what is known of fewer rows; 0 at the first."""
+        return self.paces.get((peer, replace(cell, batch=1)), 0.0) * cell.batch
+
+    def _remember(self, cell: Cell, entries: Mapping[str, Mapping[str, Any]]) -> None:
+        """Keep how long the peers take for a row."""
+        for peer, entry in entries.items():
+            if "median" in entry:
+                self.paces[peer, replace(cell, batch=1)] = entry["median"] / cell.batch
 
     def _append(self, line: Mapping[str, Any]) -> None:
         with self.lines.open("a") as file:
@@ -479,7 +484,8 @@ def main() -> None:
             lines.unlink(missing_ok=True)
         begin(lines, parser.error)
         Bench(peers, QUICK if arguments.quick else FULL, lines).run(cells)
-    write_report(gather(read_lines(lines)), report)
+    choices = [] if arguments.quick else read_lines(BUILD / "choice.jsonl")
+    write_report(gather(read_lines(lines) + choices), report)
     print(report.read_text() if arguments.quick else f"{report} is written")
 
 

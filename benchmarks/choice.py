@@ -8,6 +8,7 @@ be hopeless are named but not measured.
 from __future__ import annotations
 
 import argparse
+import json
 import statistics
 import tempfile
 import time
@@ -32,6 +33,7 @@ GRID = (
 BATCHES = (1, 32, 256)
 HOPELESS = 30.0  # times the predicted time of the chosen one
 BOUND = 1.3  # a choice is good if its time is within so many times of the best one's
+BUILD = Path(__file__).resolve().parent.parent / "build" / "bench"
 ROUNDS, SECONDS = 5, 0.05
 
 
@@ -47,7 +49,7 @@ def measure_grid(grid: Iterable[tuple[str, int, int]]) -> Iterator[dict[str, Any
                 "wires": wires,
                 "layers": layers,
                 "batch": batch,
-                "choice": chosen,
+                "strategy": chosen,
                 "left_out": left_out,
                 "seconds": measure(sessions, workload, batch),
             }
@@ -105,13 +107,13 @@ def describe(line: Mapping[str, Any]) -> str:
     seconds = line["seconds"]
     times = ", ".join(f"{name} {1e3 * one:.3g} ms" for name, one in seconds.items())
     place = f"{line['workload']} {line['wires']:2} wires {line['layers']} layers"
-    return f"{place} batch {line['batch']:3}  {line['choice']:12} {ratio(line):5.2f}   {times}"
+    return f"{place} batch {line['batch']:3}  {line['strategy']:12} {ratio(line):5.2f}   {times}"
 
 
 def ratio(line: Mapping[str, Any]) -> float:
     """Return the time of the chosen strategy over that of the best one."""
     seconds: Mapping[str, float] = line["seconds"]
-    return seconds[line["choice"]] / min(seconds.values())
+    return seconds[line["strategy"]] / min(seconds.values())
 
 
 def main() -> None:
@@ -126,9 +128,12 @@ def main() -> None:
         and place[1] in (arguments.wires or [place[1]])
     ]
     ratios = []
-    for line in measure_grid(grid):
-        ratios.append(ratio(line))
-        print(describe(line), flush=True)
+    BUILD.mkdir(parents=True, exist_ok=True)
+    with (BUILD / "choice.jsonl").open("w") as file:
+        for line in measure_grid(grid):
+            ratios.append(ratio(line))
+            print(describe(line), flush=True)
+            file.write(json.dumps({"choice": line}) + "\n")
     good = sum(one <= BOUND for one in ratios)
     print(f"{good} of {len(ratios)} choices within {BOUND}; the worst takes {max(ratios):.2f}")
 

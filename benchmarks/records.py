@@ -38,6 +38,7 @@ class Results:
         exports: what exporting said, by workload, wires and layers.
         cells: what each peer did in each cell; nothing where eager would take too long.
         cuts: why cells were left out.
+        choices: the times of all strategies of some circuits, as `choice.py` writes them.
     """
 
     run: Mapping[str, Any]
@@ -45,6 +46,7 @@ class Results:
     exports: dict[tuple[str, int, int], dict[str, Any]] = field(default_factory=dict)
     cells: dict[Cell, dict[str, dict[str, Any]]] = field(default_factory=dict)
     cuts: dict[Cell, str] = field(default_factory=dict)
+    choices: list[dict[str, Any]] = field(default_factory=list)
 
     def median(self, cell: Cell, peer: str) -> float | None:
         """Return the seconds that a peer takes for a call."""
@@ -81,7 +83,9 @@ def gather(lines: Iterable[Mapping[str, Any]]) -> Results:
     first, *others = lines
     results = Results(first["run"])
     for line in others:
-        if "export" in line:
+        if "choice" in line:
+            results.choices.append(line["choice"])
+        elif "export" in line:
             results.exports[line["workload"], line["wires"], line["layers"]] = line["export"]
         elif "cut" in line:
             results.cuts[Cell(**line["cell"])] = line["cut"]

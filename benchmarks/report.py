@@ -11,6 +11,8 @@ from benchmarks.records import EAGER, GEMM, HYBRIDX, Cell, Results
 from benchmarks.targets import TARGETS, judge
 from benchmarks.workloads import WORKLOADS
 
+WORTH_A_LINE = 1.1  # times the best strategy
+
 INTRODUCTION = """\
 # Results of `make bench`
 
@@ -30,6 +32,7 @@ def write_report(results: Results, path: Path) -> None:
         *(_table(results, name) for name in WORKLOADS),
         _curves(plots),
         _limits(results),
+        _choices(results),
         _exports(results),
         _refusals(results),
         _targets(results),
@@ -131,6 +134,27 @@ def _limits(results: Results) -> str:
         "What is missing to 100 % goes to elementwise nodes, data movement and starting nodes."
     )
     return f"## Against the machine\n\n{said}\n\n" + _grid(heads, rows)
+
+
+def _choices(results: Results) -> str:
+    """Return the chosen strategy and the best one, where they differ by more than noise."""
+    rows = []
+    for line in results.choices:
+        seconds = line["seconds"]
+        best = min(seconds, key=lambda name: seconds[name])
+        ratio = seconds[line["strategy"]] / seconds[best]
+        if ratio > WORTH_A_LINE:
+            place = [line["workload"], *(str(line[key]) for key in ("wires", "layers", "batch"))]
+            rows.append((*place, line["strategy"], best, _figure(ratio)))
+    if not results.choices:
+        return ""
+    said = (
+        f"{len(results.choices)} circuits and batch sizes with every strategy, 1 thread. "
+        f"The chosen one is within {WORTH_A_LINE} times of the best one everywhere"
+    )
+    heads = ("", "wires", "layers", "batch", "chosen", "best", "ratio")
+    table = f" but here:\n\n{_grid(heads, rows)}" if rows else ".\n"
+    return f"## The choice of a strategy\n\n{said}{table}"
 
 
 def _exports(results: Results) -> str:

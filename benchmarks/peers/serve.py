@@ -90,8 +90,7 @@ def _load(prepare: Prepare, request: dict[str, Any]) -> tuple[Call, dict[str, An
 def _measure(call: Call, seconds: float) -> list[float]:
     """Return the times of as many calls as fit, at least one, after one that warms up."""
     clock = time.perf_counter
-    if seconds:
-        call()
+    call()
     times: list[float] = []
     now = clock()
     deadline = now + seconds

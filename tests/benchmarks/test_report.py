@@ -45,6 +45,7 @@ def lines():
         },
         {"cell": cell(1024, wires=20), "cut": "eager would take 900 s"},
         {"versions": {"JAX": {"jax": "0.7.1"}}},
+        {"choice": cell(32) | {"strategy": "unitary", "seconds": {"unitary": 3e-5, "sweep": 2e-5}}},
     ]
 
 
@@ -76,6 +77,7 @@ def test_the_report_holds_every_section_and_every_target(lines, tmp_path):
     text = path.read_text()
     assert "| 8 | 256 | 0.100 | TensorCircuit | 0.900 | 9.00 | – | – |" in text
     assert "| 2560 | 243 × 216 | 5120 | 50 % |" in text
+    assert "| W1 | 8 | 3 | 32 | unitary | sweep | 1.50 |" in text
     assert "no way \\| at all" in text
     assert "eager would take 900 s" in text
     assert all(target.sentence in text for target in TARGETS)
