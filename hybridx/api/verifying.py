@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias, Unpack
 
@@ -11,9 +11,23 @@ import numpy as np
 
 from hybridx.api.options import need
 from hybridx.artifact import BATCH, SelfTest
-from hybridx.errors import BrokenArtifactError, NoFiniteInputError, NoSelfTestError
-from hybridx.parity import DISTRIBUTIONS, compare, draw
-from hybridx.runtime import Array, Options, Session, Usage, load
+from hybridx.errors import (
+    BrokenArtifactError,
+    NoFiniteInputError,
+    NoSelfTestError,
+    OptionError,
+    OptionNeedsError,
+)
+from hybridx.parity import (
+    DISTRIBUTIONS,
+    SIGNIFICANCE,
+    Consistency,
+    Sample,
+    check_consistent,
+    compare,
+    draw,
+)
+from hybridx.runtime import Array, Options, Session, Usage, load, start_session
 
 if TYPE_CHECKING:
     from torch import nn
@@ -45,6 +59,8 @@ class VerifyReport:
         tolerance: largest error allowed.
         notes: what the user should know.
         usage: on what the file ran, and what that took.
+        consistency: with shots, that of the sampled results; the rest is on the file computed
+            exactly then.
     """
 
     path: str
@@ -55,20 +71,33 @@ class VerifyReport:
     tolerance: float
     notes: tuple[str, ...] = ()
     usage: Usage | None = None
+    consistency: Consistency | None = None
 
 
-def reproduce(session: Session, *, atol: float | None = None) -> VerifyReport:
+def reproduce(
+    session: Session, *, atol: float | None = None, significance: float | None = None
+) -> VerifyReport:
     """Run the self-test of a loaded file.
+
+    On a device with shots, the file is computed exactly first; then each result of its circuits is
+    tested against the distribution that it has if the device is right.
 
     Args:
         session: the file on the device in question.
-        atol: tolerance; by default the one that the file states.
+        atol: tolerance; by default the one that the file states. With shots, the outputs are then
+            compared within it instead of being tested.
+        significance: with shots, how often a right device may be refused.
 
     Raises:
         NoSelfTestError: the file carries none.
         MismatchError: the outputs are not the recorded ones.
+        InconsistentResultError: a sampled result is too far from its exact value for chance.
     """
     test = _self_test(session)
+    _check_significance(session, atol, significance)
+    if session.shots is not None and atol is None:
+        exact = reproduce(start_session(session.artifact))
+        return _sampled(session, exact, significance)
     path, rows = session.artifact.path, _rows(session, test.inputs)
     tolerance = test.tolerance if atol is None else atol
     worst = compare(
@@ -97,23 +126,33 @@ def verify(
     *,
     against: nn.Module | None = None,
     atol: float | None = None,
+    significance: float | None = None,
     **execution: Unpack[Options],
 ) -> VerifyReport:
     """Compare a file with the eager model, or, without one, with its own self-test.
+
+    With shots it is compared when it is computed exactly, and its circuits are tested on the
+    device as in `reproduce`.
 
     Args:
         path: of the file.
         against: the model it was exported from.
         atol: tolerance; by default the one that the file states.
+        significance: with shots, how often a right device may be refused; by default
+            `SIGNIFICANCE`.
         **execution: on what the file runs; see `hybridx.load`.
 
     Raises:
         MismatchError: they differ.
+        InconsistentResultError: a sampled result is too far from its exact value for chance.
         NoSelfTestError: the file carries no self-test to take typical inputs from.
     """
     session = load(path, **execution)
     if against is None:
-        return reproduce(session, atol=atol)
+        return reproduce(session, atol=atol, significance=significance)
+    _check_significance(session, atol, significance)
+    if session.shots is not None and atol is None:
+        return _sampled(session, verify(path, against=against), significance)
     from hybridx import capture
     from hybridx.parity.eager import run_eager
 
@@ -142,6 +181,32 @@ def verify(
         found.notes,
         session.usage,
     )
+
+
+def _check_significance(session: Session, atol: float | None, significance: float | None) -> None:
+    if significance is None:
+        return
+    if session.shots is None or atol is not None:
+        raise OptionNeedsError("--significance", "--shots, and no --atol")
+    if not 0 < significance < 1:
+        raise OptionError("--significance", str(significance), "a number between 0 and 1")
+
+
+def _sampled(session: Session, exact: VerifyReport, significance: float | None) -> VerifyReport:
+    """Return a report on a device with shots, given that on the file computed exactly."""
+    assert session.shots is not None
+    samples = [
+        Sample(
+            session.name_of(one.circuit), one.circuit, one.parameters, one.results, session.shots
+        )
+        for one in session.observe(_self_test(session).inputs)
+    ]
+    found = check_consistent(
+        samples,
+        significance=SIGNIFICANCE if significance is None else significance,
+        device=session.device,
+    )
+    return replace(exact, device=session.device, usage=session.usage, consistency=found)
 
 
 def choose_trials(
@@ -333,6 +398,7 @@ def verify_source(
     against: str | None = None,
     checkpoint: str | Path | None = None,
     atol: float | None = None,
+    significance: float | None = None,
     **execution: Unpack[Options],
 ) -> VerifyReport:
     """Compare a file with the model that a text names; see `verify`.
@@ -342,12 +408,13 @@ def verify_source(
         against: file.py:attribute, package.module:attribute or a config.toml.
         checkpoint: weights to load into that model first.
         atol: tolerance.
+        significance: with shots, how often a right device may be refused.
         **execution: on what the file runs; see `hybridx.load`.
     """
     if against is None:
-        return verify(path, atol=atol, **execution)
+        return verify(path, atol=atol, significance=significance, **execution)
     need("comparing with a model", "torch", "pennylane", "safetensors")
     from hybridx.sources import find_source
 
     model = find_source(against, None if checkpoint is None else Path(checkpoint)).model
-    return verify(path, against=model, atol=atol, **execution)
+    return verify(path, against=model, atol=atol, significance=significance, **execution)

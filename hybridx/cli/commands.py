@@ -186,11 +186,20 @@ def verify(
     ] = None,
     checkpoint: options.Checkpoint = None,
     atol: options.Tolerance = None,
+    significance: Annotated[
+        Optional[float],  # noqa: UP045
+        typer.Option(help="With --shots: how often a right device may be refused. 0.01."),
+    ] = None,
     json: options.Json = False,
 ) -> None:
     """Compare a model file with the eager model, or with its own self-test."""
     report = api.verify_source(
-        model, against=against, checkpoint=checkpoint, atol=atol, **execution
+        model,
+        against=against,
+        checkpoint=checkpoint,
+        atol=atol,
+        significance=significance,
+        **execution,
     )
     (output.as_json if json else output.verified)(report)
 

@@ -97,10 +97,23 @@ def verified(report: VerifyReport) -> None:
     """Print a comparison that passed."""
     for text in report.notes:
         note(text)
-    data().print(
-        f"[green]reproduces[/]  {report.path} on {report.device} agrees with {report.against} "
-        f"{_at(report.batches)}: worst error {report.worst:.1e}, tolerance {report.tolerance:.0e}"
+    agrees = (
+        f"agrees with {report.against} {_at(report.batches)}: "
+        f"worst error {report.worst:.1e}, tolerance {report.tolerance:.0e}"
     )
+    found = report.consistency
+    if found is None:
+        data().print(f"[green]reproduces[/]  {report.path} on {report.device} {agrees}")
+        return
+    shots = report.usage.shots if report.usage is not None else None
+    data().print(
+        f"[green]consistent[/]  {report.path} on {report.device}: {found.tests} results of "
+        f"{shots:,} shots are as far from their exact values as chance explains: smallest p-value "
+        f"{found.p_value:.2g} (corrected for {found.tests}), significance {found.significance:g}"
+    )
+    if found.untested:
+        note(f"{found.untested} results have no test: variances of sums of Pauli words")
+    data().print(f"  computed exactly it {agrees}")
 
 
 def predicted(report: Prediction) -> None:

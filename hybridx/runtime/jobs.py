@@ -100,6 +100,39 @@ class Sender(Protocol):
         ...
 
 
+@dataclass(frozen=True, eq=False)
+class CircuitRun:
+    """What one circuit was given, and what came back.
+
+    Attributes:
+        circuit: what was run.
+        parameters: shape `(batch, P)`.
+        results: float64, shape `(batch, M)`.
+    """
+
+    circuit: Circuit
+    parameters: NDArray[Any]
+    results: Array
+
+
+class Recorder:
+    """Passes circuits on, and remembers what came back.
+
+    Attributes:
+        runs: in order.
+    """
+
+    def __init__(self, sender: Sender) -> None:
+        self._sender = sender
+        self.runs: list[CircuitRun] = []
+
+    def results(self, circuit: Circuit, parameters: NDArray[Any]) -> Array:
+        """Return the results of a circuit for each row, float64, shape `(batch, M)`."""
+        results = self._sender.results(circuit, parameters)
+        self.runs.append(CircuitRun(circuit, parameters, results))
+        return results
+
+
 class Jobs:
     """The submissions of one session.
 

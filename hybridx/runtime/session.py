@@ -38,7 +38,16 @@ from hybridx.errors import (
 from hybridx.runtime import customop, devices, onnx
 from hybridx.runtime.customop import CustomOpModel
 from hybridx.runtime.execution import ENGINES, Execution, Options
-from hybridx.runtime.jobs import Cost, Jobs, Rehearsal, check_bounds, digest
+from hybridx.runtime.jobs import (
+    CircuitRun,
+    Cost,
+    Jobs,
+    Recorder,
+    Rehearsal,
+    Sender,
+    check_bounds,
+    digest,
+)
 from hybridx.runtime.journal import Journal, Run
 
 Array: TypeAlias = NDArray[Any]
@@ -132,6 +141,11 @@ class Session:
         return isinstance(self._engine, _Sending)
 
     @property
+    def shots(self) -> int | None:
+        """How many samples each circuit takes on a device; None for exact values."""
+        return self._execution.shots if self.sends else None
+
+    @property
     def is_dry(self) -> bool:
         """Whether it was asked to send nothing; results of circuits are zeros then."""
         return self._execution.dry_run
@@ -191,9 +205,7 @@ class Session:
             DeviceFailedError: the quantum device raised.
             OverBudgetError: it would be sent too much; it is sent nothing.
         """
-        if set(inputs) != set(self.input_names):
-            raise InputNamesError(_listed(inputs), _listed(self.input_names))
-        ready = {s.name: _fit(np.asarray(inputs[s.name]), s) for s in self.inputs}
+        ready = self._ready(inputs)
         bounded = self._execution.max_circuits is not None or self._execution.max_shots is not None
         if bounded and isinstance(self._engine, _Sending):
             planned = self._engine.rehearsal()
@@ -201,6 +213,25 @@ class Session:
                 planned.run(ready)
                 self.check_bounds(self._engine.sender.sent + planned.sender.sent)
         return self._engine.run(ready)
+
+    def observe(self, inputs: Mapping[str, Array]) -> tuple[CircuitRun, ...]:
+        """Run the model on a device, and return what its circuits were given and gave.
+
+        Raises as `run`.
+        """
+        assert isinstance(self._engine, _Sending)
+        recorder = Recorder(self._engine.sender)
+        self._engine.run_with(self._ready(inputs), recorder)
+        return tuple(recorder.runs)
+
+    def name_of(self, circuit: Circuit) -> str:
+        """Return the name of a circuit in the file."""
+        return next(name for name, own in self.artifact.circuits.items() if own is circuit)
+
+    def _ready(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        if set(inputs) != set(self.input_names):
+            raise InputNamesError(_listed(inputs), _listed(self.input_names))
+        return {s.name: _fit(np.asarray(inputs[s.name]), s) for s in self.inputs}
 
 
 def load(path: str | Path, **execution: Unpack[Options]) -> Session:
@@ -422,8 +453,12 @@ class _Sending(ABC):
     @abstractmethod
     def _with(self, sender: Rehearsal) -> _Sending: ...
 
+    def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        return self.run_with(inputs, self.sender)
+
     @abstractmethod
-    def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]: ...
+    def run_with(self, inputs: Mapping[str, Array], sender: Sender) -> dict[str, Array]:
+        """Return the outputs; `sender` gets the results of the circuits."""
 
 
 class _CustomOp(_Sending):
@@ -439,8 +474,8 @@ class _CustomOp(_Sending):
     def _with(self, sender: Rehearsal) -> _CustomOp:
         return _CustomOp(self._artifact, self._model, sender)
 
-    def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
-        return self._model.run(inputs, self.sender)
+    def run_with(self, inputs: Mapping[str, Array], sender: Sender) -> dict[str, Array]:
+        return self._model.run(inputs, sender)
 
 
 class _Stitched(_Sending):
@@ -460,7 +495,7 @@ class _Stitched(_Sending):
     def _with(self, sender: Rehearsal) -> _Stitched:
         return _Stitched(self._artifact, self._stages, sender)
 
-    def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+    def run_with(self, inputs: Mapping[str, Array], sender: Sender) -> dict[str, Array]:
         values: dict[str, Array] = dict(inputs)
         for stage, session in self._stages:
             if session is not None:
@@ -468,7 +503,7 @@ class _Stitched(_Sending):
                 values |= onnx.run(session, stage.segment.outputs, fed)
             for call in stage.circuits:
                 circuit = self._artifact.circuits[call.function]
-                results = self.sender.results(circuit, values[call.parameters])
+                results = sender.results(circuit, values[call.parameters])
                 values[call.results] = results.astype(call.dtype)
         return {name: values[name] for name in self._artifact.outputs}
 
