@@ -12,17 +12,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, reduce
 from itertools import pairwise, product
-from typing import TypeAlias
+from typing import TypeAlias, assert_never
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hybridx.circuit import (
+    Apply,
     Channel,
     Circuit,
     Matrix,
     Prepare,
     PureOperation,
+    Unitary,
     check,
     has_channel,
     wires_of,
@@ -90,7 +92,7 @@ def plan_sweep(circuit: Circuit) -> Sweep:
     steps: list[_Step] = []
     parts: list[Part] = []
     for operation in rest:
-        found = None if isinstance(operation, Prepare) else rephase(operation, axes)
+        found = rephase(operation, axes) if _is_matrix(operation) else None
         if found is not None:
             parts += found
             continue
@@ -144,6 +146,19 @@ def _plan_parts(
     return order, left
 
 
+def _is_matrix(operation: PureOperation) -> bool:
+    """Return whether an operation is a number, or one that depends on an angle only."""
+    match operation:
+        case Apply():
+            return True
+        case Unitary():
+            return not has_parameter(operation)
+        case Prepare():
+            return False
+        case _:
+            assert_never(operation)
+
+
 def _first_blocks(
     circuit: Circuit, axes: Axes
 ) -> tuple[
@@ -165,7 +180,7 @@ def _first_blocks(
         takes = len(blocks) == 1 and met.isdisjoint(acted)
         if takes and has_parameter(operation):
             (block,) = blocks
-            growth = 0 if isinstance(operation, Prepare) else _waves(operation, axes)
+            growth = len(spectrum_of(operation, axes)) if _is_matrix(operation) else 0
             takes = 0 < growth * waves[block] <= MOST_WAVES
             waves[block] *= growth if takes else 1
         if takes:
@@ -174,11 +189,6 @@ def _first_blocks(
             met.update(acted)
             rest.append(operation)
     return tuple(zip(wires, map(tuple, own), strict=True)), tuple(rest)
-
-
-def _waves(operation: PureOperation, axes: Axes) -> int:
-    """Return how many waves an operation has, or 0 where its parameter is no angle."""
-    return len(spectrum_of(operation, axes)) if hasattr(operation, "angle") else 0
 
 
 def count(circuit: Circuit) -> Cost | str:
