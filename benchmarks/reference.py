@@ -31,7 +31,11 @@ def evaluate(workload: Workload, rows: Array) -> Array:
 def run_templates(workload: Workload, columns: Array) -> Array:
     """Run the PennyLane template of a workload on all rows at once."""
     qnode = qml.QNode(template(workload), qml.device("default.qubit", wires=workload.wires))
-    return stack(qnode(columns, **workload.weights))
+    results = qnode(columns, **workload.weights)
+    if isinstance(results, list | tuple):
+        results = np.stack(results, axis=-1)
+    # The mean value of a Hamiltonian has no batch axis where the batch is one row.
+    return np.asarray(results).reshape(len(columns), -1)
 
 
 def run_cones(circuit: Circuit, columns: Array) -> Array:
@@ -66,11 +70,3 @@ OPERATORS = {
     "Rot": qml.Rot,
     "ZZ": qml.IsingZZ,
 }
-
-
-def stack(results: Any) -> Array:
-    """Return the results of a QNode as one array: shape `(rows, results)`."""
-    if isinstance(results, list | tuple):
-        return np.stack(results, axis=-1)
-    results = np.asarray(results)
-    return results if results.ndim == 2 else results[:, None]

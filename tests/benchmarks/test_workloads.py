@@ -12,10 +12,10 @@ BY_GATES = ["W1", "W2", "W4", "W5"]  # W3 starts in data and has no observables
 
 
 @pytest.mark.parametrize("name", BY_GATES)
-@pytest.mark.parametrize("wires", [4, 5])
-def test_gates_say_what_the_template_says(name, wires):
+@pytest.mark.parametrize(("wires", "rows"), [(4, 1), (5, 3)])
+def test_gates_say_what_the_template_says(name, wires, rows):
     workload = make(name, wires)
-    columns = workload.inputs(3).astype(np.float64)
+    columns = workload.inputs(rows).astype(np.float64)
     expected = run_templates(workload, columns)
     assert np.abs(run_cones(workload.circuit, columns) - expected).max() < 1e-12
 

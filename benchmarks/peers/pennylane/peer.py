@@ -25,7 +25,17 @@ def default_qubit(task: Task) -> Call:
 
 
 def lightning_qubit(task: Task) -> Call:
-    return eager("lightning.qubit", task)
+    if task.workload.name != "W4":
+        return eager("lightning.qubit", task)
+    # After IQPEmbedding, PennyLane 0.45 gives batch x batch results on devices without batches.
+    model = torch_model(task.workload, "lightning.qubit")
+    rows = torch.from_numpy(task.rows).split(1)
+
+    def call() -> torch.Tensor:
+        with torch.no_grad():
+            return torch.stack([model(row) for row in rows])
+
+    return call
 
 
 def torchscript(task: Task) -> Call:
