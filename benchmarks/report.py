@@ -64,7 +64,16 @@ def _table(results: Results, name: str) -> str:
             if (cell.workload, cell.threads, cell.layers) == (name, threads, kind.layers)
         ]
         if rows:
-            heads = ("wires", "batch", "hybridx", "best peer", "its time", "ratio", "eager", "ratio")
+            heads = (
+                "wires",
+                "batch",
+                "hybridx",
+                "best peer",
+                "its time",
+                "ratio",
+                "eager",
+                "ratio",
+            )
             text += f"\n{threads} thread{'s' * (threads > 1)}, times in ms:\n\n"
             text += _grid(heads, rows)
     return f"## {name}: {kind.title}\n{text}" if text else ""
