@@ -223,6 +223,8 @@ def _count_step(step: _Step, size: int) -> Cost:
         case Diagonal(phases):
             moving = any(angle[1:].any() for angle in phases.angles.values())
             return Cost(0, 3 * size if moving else size / 2, 9 if moving else 4, 6 * size)
+        case Dense(Prepare()):
+            return Cost(2 * size, 2 * size, 6, 4)
         case Dense(operation):
             dimension = 2 ** (len(wires_of(operation)) + 1)
             return Cost(size * dimension, 3 * size, 9, 4 * dimension**2)
