@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from hybridx.capture.alike import likeness, tensors_of
-from hybridx.capture.eager import exact
+from hybridx.capture.eager import cone_tapes, exact
 from hybridx.capture.host import followed
 from hybridx.capture.known import Known
 from hybridx.capture.measurements import Reader, Reading
@@ -105,8 +105,8 @@ def rehearsed(model: nn.Module) -> Iterator[tuple[list[torch.dtype | None], list
         reader = Reader(_wires(qnode, tape), layer, is_mixed, kept)
         for measured in tape.measurements:
             reader.reading(measured)
-        amplitudes = (4 if is_mixed else 2) ** len(reader.wires)
-        _check_size(len(reader.wires), amplitudes * (tape.batch_size or 1))
+        widest = max(len(one.wires) for one in cone_tapes(tape))
+        _check_size(widest, (4 if is_mixed else 2) ** widest * (tape.batch_size or 1))
         returned = _ORIGINAL(exact(qnode), *args, **kwargs)
         leaves, _ = qml.pytrees.flatten(returned)
         found = [leaf.dtype for leaf in leaves if isinstance(leaf, Tensor)]
