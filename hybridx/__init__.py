@@ -1,4 +1,4 @@
-"""Export hybrid PyTorch + PennyLane models to one ordinary ONNX file, and run it anywhere."""
+"""Export hybrid PyTorch + PennyLane models to ordinary files, and run them anywhere."""
 
 from hybridx.api import convert, evaluate, export, inspect, load, lower, predict, verify
 from hybridx.errors import HybridxError

@@ -680,13 +680,14 @@ class UnknownDeviceError(DeviceError):
 
 @dataclass(eq=False)
 class MissingPluginError(DeviceError):
-    """A known device needs a plug-in that is not installed."""
+    """A known device needs a plug-in that is not installed; `source` is what pip is asked for."""
 
     code = "HX502"
     summary = "device {name!r} needs the plug-in {plugin}, which is not installed"
-    remedy = "pip install {plugin}"
+    remedy = "pip install {source}"
     name: str
     plugin: str
+    source: str
 
 
 @dataclass(eq=False)
@@ -695,7 +696,7 @@ class DeviceFailedError(DeviceError):
 
     code = "HX503"
     summary = "device {name!r} failed: {reason}"
-    remedy = "check its credentials and settings, or choose another with --device"
+    remedy = "check its options and, of a service, its state, or choose another with --device"
     name: str
     reason: str
 

@@ -23,6 +23,7 @@ _PARTS: Mapping[str, tuple[str, str]] = {
     "pennylane-qiskit": ("qiskit.* devices", "qiskit"),
     "amazon-braket-pennylane-plugin": ("braket.* devices", "braket"),
     "matplotlib": ("circuits as SVG", "draw"),
+    "onnxruntime-extensions": ("--engine custom-op", "custom-op"),
 }
 
 

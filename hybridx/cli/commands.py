@@ -14,7 +14,7 @@ from hybridx.version import VERSION
 
 app = typer.Typer(
     name="hybridx",
-    help="Export hybrid PyTorch + PennyLane models to one ONNX file, and run it anywhere.",
+    help="Export hybrid PyTorch + PennyLane models to ordinary files, and run them anywhere.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -37,7 +37,7 @@ def _root(
         ),
     ] = False,
 ) -> None:
-    """Export hybrid PyTorch + PennyLane models to one ONNX file, and run it anywhere."""
+    """Export hybrid PyTorch + PennyLane models to ordinary files, and run them anywhere."""
 
 
 @app.command()
@@ -45,7 +45,7 @@ def export(
     source: options.SourceText,
     path: Annotated[
         Optional[Path],  # noqa: UP045  typer reads the annotation at run time
-        typer.Option("--output", "-o", help="The file to write. By default model.onnx, model.pt …"),
+        typer.Option("--output", "-o", help="What to write. By default model.onnx, model.pt …"),
     ] = None,
     checkpoint: options.Checkpoint = None,
     example: Annotated[
@@ -61,27 +61,33 @@ def export(
     ] = None,
     format: Annotated[
         Optional[str],  # noqa: UP045
-        typer.Option(help="onnx, torchscript, pt2 or bundle. By default what the name says."),
+        typer.Option(
+            help="onnx, torchscript, pt2 or bundle (a folder). By default what --output ends in "
+            "(.onnx, .pt, .pt2, .bundle), else onnx."
+        ),
     ] = None,
-    batch: Annotated[str, typer.Option(help="dynamic, none, or a number of rows.")] = "dynamic",
+    batch: Annotated[
+        str,
+        typer.Option(help="dynamic: any number of rows; a number; or none, for a single sample."),
+    ] = "dynamic",
     dtype: Annotated[
         Optional[str],  # noqa: UP045
         typer.Option(help="float32 or float64. By default the model's own."),
     ] = None,
-    opset: Annotated[int, typer.Option(help="Version of the standard ONNX operators.")] = 20,
+    opset: Annotated[int, typer.Option(help="Version of the ONNX operators.")] = 20,
     atol: options.Tolerance = None,
     strategy: Annotated[
         Optional[str],  # noqa: UP045
-        typer.Option(help="How circuits are computed; inspect lists the candidates."),
+        typer.Option(help="How circuits are computed; hybridx inspect lists the names."),
     ] = None,
     no_body: Annotated[
-        bool, typer.Option("--no-body", help="Do not compile circuits: for devices only.")
+        bool, typer.Option("--no-body", help="Leave circuits uncompiled: for devices only.")
     ] = False,
     aot: Annotated[
-        bool, typer.Option("--aot", help="Put machine code into a pt2 file too (AOTInductor).")
+        bool, typer.Option("--aot", help="Put machine code into a pt2 file too; needs a compiler.")
     ] = False,
     no_verify: Annotated[
-        bool, typer.Option("--no-verify", help="Do not compare with eager PyTorch.")
+        bool, typer.Option("--no-verify", help="Do not compare the file with the model.")
     ] = False,
     embed_example: Annotated[
         bool, typer.Option("--embed-example", help="Keep the example's rows as the self-test.")
@@ -89,7 +95,7 @@ def export(
     overwrite: options.Overwrite = False,
     json: options.Json = False,
 ) -> None:
-    """Export a hybrid model to one ONNX file and prove that it computes the same."""
+    """Export a hybrid model to a file and prove that it computes the same."""
     report = api.export_source(
         source,
         path or api.NAMES[api.choose_format(Path(), format, "onnx")],
@@ -125,9 +131,12 @@ def run(
         typer.Option("--output", "-o", help="Where to write: .npy, .npz, .csv or .json."),
     ] = None,
     columns: options.Columns = None,
-    batch_size: Annotated[int, typer.Option(min=1, help="Rows at a time.")] = api.BATCH_SIZE,
+    batch_size: Annotated[
+        int, typer.Option(min=1, help="Rows at a time, also in one submission to a device.")
+    ] = api.BATCH_SIZE,
     repeats: Annotated[
-        int, typer.Option(min=1, help="Run so often; write means and their standard errors.")
+        int,
+        typer.Option(min=1, help="With --shots: run so often; write means and standard errors."),
     ] = 1,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Send nothing; say what a device would get.")
@@ -188,11 +197,13 @@ def verify(
     atol: options.Tolerance = None,
     significance: Annotated[
         Optional[float],  # noqa: UP045
-        typer.Option(help="With --shots: how often a right device may be refused. 0.01."),
+        typer.Option(
+            help="With --shots: how likely chance may refuse a right device. By default 0.01."
+        ),
     ] = None,
     json: options.Json = False,
 ) -> None:
-    """Compare a model file with the eager model, or with its own self-test."""
+    """Compare a model file with the model it came from, or with its own self-test."""
     report = api.verify_source(
         model,
         against=against,

@@ -15,7 +15,9 @@ from hybridx.cli.output import note
 from hybridx.errors import OptionNeedsError, OptionSyntaxError
 from hybridx.runtime import PROVIDERS, Options
 
-Model = Annotated[Path, typer.Argument(metavar="MODEL", help="A file that hybridx export wrote.")]
+Model = Annotated[
+    Path, typer.Argument(metavar="MODEL", help="What hybridx export wrote: a file or a bundle.")
+]
 SourceText = Annotated[
     str,
     typer.Argument(
@@ -56,7 +58,7 @@ _EXECUTION: dict[str, tuple[object, object]] = {
             Optional[int],  # noqa: UP045
             typer.Option(
                 min=1,
-                help="Samples per circuit on the device. Exact values without it.",
+                help="Samples per circuit on the device. Without it: exact values, if it has them.",
                 rich_help_panel=_PANEL,
             ),
         ],
@@ -65,7 +67,11 @@ _EXECUTION: dict[str, tuple[object, object]] = {
     "seed": (
         Annotated[
             Optional[int],  # noqa: UP045
-            typer.Option(min=0, help="For a device that samples.", rich_help_panel=_PANEL),
+            typer.Option(
+                min=0,
+                help="Repeats the samples, on a device that takes it.",
+                rich_help_panel=_PANEL,
+            ),
         ],
         None,
     ),
@@ -94,14 +100,18 @@ _EXECUTION: dict[str, tuple[object, object]] = {
     "max_circuits": (
         Annotated[
             Optional[int],  # noqa: UP045
-            typer.Option(min=0, help="Send no more circuits.", rich_help_panel=_PANEL),
+            typer.Option(
+                min=0, help="Send nothing if it would be more circuits.", rich_help_panel=_PANEL
+            ),
         ],
         None,
     ),
     "max_shots": (
         Annotated[
             Optional[int],  # noqa: UP045
-            typer.Option(min=0, help="Ask for no more samples in all.", rich_help_panel=_PANEL),
+            typer.Option(
+                min=0, help="Send nothing if it would be more shots in all.", rich_help_panel=_PANEL
+            ),
         ],
         None,
     ),
@@ -120,7 +130,7 @@ _EXECUTION: dict[str, tuple[object, object]] = {
         Annotated[
             str,
             typer.Option(
-                help=f"Of ONNX Runtime, for classical parts: {', '.join(PROVIDERS)}.",
+                help=f"What ONNX Runtime computes classical parts with: {', '.join(PROVIDERS)}.",
                 rich_help_panel=_PANEL,
             ),
         ],
@@ -130,7 +140,8 @@ _EXECUTION: dict[str, tuple[object, object]] = {
         Annotated[
             str,
             typer.Option(
-                help="How circuits reach a device: split, or custom-op in one session.",
+                help="split: the model is cut at its circuits. custom-op: it stays whole, they are "
+                "operators in it (hybridx\\[custom-op]).",
                 rich_help_panel=_PANEL,
             ),
         ],

@@ -236,7 +236,7 @@ def _refusal(name: str, error: Exception) -> DeviceError:
         return DeviceFailedError(name, f"{type(error).__name__}: {error}")
     for prefix, plugin in PLUGINS.items():
         if name.startswith(prefix):
-            return MissingPluginError(name, plugin)
+            return MissingPluginError(name, plugin, plugin)
     nearest = difflib.get_close_matches(name, list(qml.plugin_devices))
     return UnknownDeviceError(name, ", ".join(nearest) or "none")
 

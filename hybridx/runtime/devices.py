@@ -87,6 +87,7 @@ _QCS = Login(("QCS_SECRETS_FILE_PATH",), (".qcs/secrets.toml",))
 
 FAMILIES = (
     Family("default.", "pennylane", is_local=True, seed="seed"),
+    Family("default.clifford", "stim", "stim", is_local=True, seed="seed"),
     Family("default.tensor", "quimb", "quimb", is_local=True),
     Family("reference.", "pennylane", is_local=True, seed="seed"),
     Family("null.", "pennylane", is_local=True),
@@ -116,12 +117,13 @@ FAMILIES = (
 _NO_LOGIN = frozenset(
     {"AccountNotFoundError", "NoCredentialsError", "NoRegionError", "PartialCredentialsError"}
 )
-_NO_QUBITS = ("default.gaussian", "default.qutrit")
+_NO_GATES = ("braket.aws.ahs", "braket.local.ahs", "default.gaussian", "default.qutrit")
 # Of these packages hybridx has extras, which name versions that were tried.
 EXTRAS: Mapping[str, str] = {
-    "pennylane": "hybridx[devices]",
-    "pennylane-qiskit": "hybridx[qiskit]",
-    "amazon-braket-pennylane-plugin": "hybridx[braket]",
+    "pennylane": "devices",
+    "pennylane-lightning": "devices",
+    "pennylane-qiskit": "qiskit",
+    "amazon-braket-pennylane-plugin": "braket",
 }
 
 
@@ -160,18 +162,20 @@ def check_device_name(name: str) -> None:
     """
     if name == ONNX:
         return
-    if not is_installed("pennylane"):
-        raise MissingExtraError(f"device {name!r}", "pennylane", "devices")
-    known = device_names()
     family = family_of(name)
+    if not is_installed("pennylane"):
+        if family is None or family.module or EXTRAS.get(family.packages) == "devices":
+            raise MissingExtraError(f"device {name!r}", "pennylane", "devices")
+        raise _missing(name, family)  # a plug-in brings PennyLane along
+    known = device_names()
     if name in known:
         if family and family.module and not is_installed(family.module):
-            raise MissingPluginError(name, family.packages)
+            raise _missing(name, family)
         return
     # Of a plug-in that is there all names are known, and this one is none of them.
     kin = family.prefix if family else name
     if family and (name == kin or not any(other.startswith(kin) for other in known)):
-        raise MissingPluginError(name, family.packages)
+        raise _missing(name, family)
     nearest = difflib.get_close_matches(name, [ONNX, *known], n=3, cutoff=0.4)
     raise UnknownDeviceError(name, ", ".join(nearest or [ONNX, *known]))
 
@@ -197,11 +201,11 @@ def device_statuses() -> tuple[DeviceStatus, ...]:
     """Return the state of every installed device and of every plug-in that hybridx knows."""
     is_there = is_installed("pennylane")
     names = device_names() if is_there else ()
-    names = tuple(name for name in names if not name.startswith(_NO_QUBITS))
+    names = tuple(name for name in names if not name.startswith(_NO_GATES))
     found = [_status(name) for name in names]
     for family in FAMILIES:
         if not any(name.startswith(family.prefix) for name in names):
-            needs = f"pip install {_quoted(EXTRAS.get(family.packages, family.packages))}"
+            needs = f"pip install {_pip_name(family.packages)}"
             if family.login and not family.login.is_there():
                 needs = f"{needs}; set {family.login}"
             star = "*" if family.prefix.endswith(".") else ""
@@ -215,14 +219,19 @@ def _status(name: str) -> DeviceStatus:
         return DeviceStatus(name, True)
     note = "wants --option {}={}".format(*family.required) if family.required else None
     if family.module and not is_installed(family.module):
-        return DeviceStatus(name, False, f"pip install {family.packages}", note)
+        return DeviceStatus(name, False, f"pip install {_pip_name(family.packages)}", note)
     if family.login and not family.login.is_there():
         return DeviceStatus(name, False, f"set {family.login}", note)
     return DeviceStatus(name, True, None, note)
 
 
-def _quoted(package: str) -> str:
-    return f"'{package}'" if "[" in package else package
+def _missing(name: str, family: Family) -> MissingPluginError:
+    return MissingPluginError(name, family.packages, _pip_name(family.packages))
+
+
+def _pip_name(package: str) -> str:
+    """Return what pip is to be asked for, as a shell takes it."""
+    return f"'hybridx[{EXTRAS[package]}]'" if package in EXTRAS else package
 
 
 def check_options(name: str, options: Mapping[str, object]) -> None:

@@ -139,7 +139,7 @@ CASES = {
         nothing,
         (*RUN, "x.npy", "--device", "qiskit.aer"),
         "HX502",
-        ["'qiskit.aer'", "pip install pennylane-qiskit"],
+        ["'qiskit.aer'", "pip install 'hybridx[qiskit]'"],
     ),
     "unknown provider": (
         nothing,
