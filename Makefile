@@ -10,7 +10,7 @@ VENV       ?= .venv
 BIN         = $(VENV)/bin
 INSTALLED   = $(VENV)/.installed
 
-.PHONY: install demo check format test test-all bench bench-quick train golden clean
+.PHONY: install demo check format test test-all test-plugins bench bench-quick train golden clean
 
 install: $(INSTALLED)
 
@@ -40,6 +40,10 @@ test: $(INSTALLED)
 test-all: $(INSTALLED)
 	$(BIN)/python -m pytest -n auto
 
+# Plug-ins of PennyLane, each in an environment of its own that pip makes in .plugins.
+test-plugins: $(INSTALLED)
+	$(BIN)/python -m pytest tests/plugins --durations 10
+
 # Hours on an idle machine; an interrupted run continues. BENCH=--fresh begins again.
 bench: $(INSTALLED)
 	$(BIN)/python -m benchmarks.choice
@@ -52,4 +56,4 @@ train: $(INSTALLED)
 	$(BIN)/hybridx train exported/iris.toml --overwrite
 
 clean:
-	rm -rf $(VENV) build benchmarks/.venvs .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info
+	rm -rf $(VENV) build benchmarks/.venvs .plugins .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info

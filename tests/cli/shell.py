@@ -28,11 +28,12 @@ class Finished:
         return json.loads(self.out)
 
 
-def command(*arguments, folder):
-    """Run `python -m hybridx` as a user does."""
+def command(*arguments, folder, python=sys.executable, variables=None):
+    """Run `python -m hybridx` as a user does, of another environment if one is named."""
     finished = subprocess.run(
-        [sys.executable, "-m", "hybridx", *map(str, arguments)],
+        [str(python), "-m", "hybridx", *map(str, arguments)],
         cwd=folder,
+        env=variables,
         capture_output=True,
         text=True,
         check=False,

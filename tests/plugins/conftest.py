@@ -1,0 +1,62 @@
+"""Every test here is slow, and has an environment and a folder with model files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hybridx.artifact import SelfTest, Statement
+from hybridx.circuit import parse, simulate
+from tests.plugins.environment import make
+from tests.runtime.models import GRAPHS, TURN, build
+from tests.runtime.remote import rows
+
+HERE = Path(__file__).parent
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if HERE in item.path.parents:
+            item.add_marker(pytest.mark.slow)
+
+
+@pytest.fixture(scope="session")
+def base():
+    return make("base")
+
+
+@pytest.fixture(scope="session")
+def braket():
+    return make("braket")
+
+
+@pytest.fixture(scope="session")
+def qiskit():
+    return make("qiskit")
+
+
+@pytest.fixture(scope="session")
+def inputs():
+    return rows(5)
+
+
+@pytest.fixture(scope="session")
+def exact(inputs):
+    """What `model.onnx` gives, by the reference simulator: means of two Pauli words a row."""
+    means = simulate(parse(TURN), inputs)
+    assert np.abs(means).max() < 0.999, "at ±1 a mean has no spread to measure errors in"
+    return means
+
+
+@pytest.fixture
+def place(tmp_path, inputs, exact):
+    """A folder with data, a model that is one circuit, and one with three and classical parts."""
+    outputs = {"y": exact.astype(np.float32)}
+    statement = Statement("0", self_test=SelfTest({"x": inputs}, outputs, 1e-5))
+    model = build([(TURN, ["x"], "y")], [("y", ["batch", 2])], statement=statement)
+    (tmp_path / "model.onnx").write_bytes(model.content)
+    (tmp_path / "deep.onnx").write_bytes(GRAPHS["one behind another"]().content)
+    np.save(tmp_path / "x.npy", inputs)
+    return tmp_path

@@ -1,0 +1,142 @@
+"""Environments as users make them: hybridx and one extra, installed by pip, and nothing else."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import venv
+from collections.abc import Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.cli.shell import Finished, command
+
+HERE = Path(__file__).parent
+ROOT = HERE.parent.parent
+FOLDER = ROOT / ".plugins"
+EXTRAS = {"base": "", "braket": "[braket]", "qiskit": "[qiskit]"}
+# No account of whoever runs the tests is to be found, and none to be looked for in a network.
+SERVICES = re.compile(r"AWS_|IBM_|QISKIT_|PYTHONPATH$")
+SHUT = {"AWS_EC2_METADATA_DISABLED": "true"}
+# They come with an environment, or are what is tested.
+OURS = {"hybridx", "pip", "setuptools"}
+
+
+@dataclass(frozen=True)
+class Environment:
+    """A virtual environment with hybridx in it.
+
+    Attributes:
+        name: of its pins, `tests/plugins/<name>.txt`.
+        home: its folder.
+    """
+
+    name: str
+    home: Path
+
+    @property
+    def python(self) -> Path:
+        return self.home / "bin" / "python"
+
+    @property
+    def pins(self) -> Path:
+        return HERE / f"{self.name}.txt"
+
+    def hybridx(self, *arguments: object, folder: Path) -> Finished:
+        """Run `python -m hybridx` in it, in a folder that is also the user's home."""
+        kept = {key: value for key, value in os.environ.items() if not SERVICES.match(key)}
+        variables = kept | SHUT | {"HOME": str(folder)}
+        return command(*arguments, folder=folder, python=self.python, variables=variables)
+
+    def installed(self) -> dict[str, str]:
+        """Return the version of each package in it, by its name as pip compares names."""
+        listed = subprocess.run(
+            [str(self.python), "-m", "pip", "list", "--format", "json"],
+            check=True,
+            capture_output=True,
+            text=True,
+        )
+        found = {_plain(one["name"]): one["version"] for one in json.loads(listed.stdout)}
+        return {name: version for name, version in found.items() if name not in OURS}
+
+    def pinned(self) -> dict[str, str]:
+        """Return the version of each package in the pins, by its name as pip compares names."""
+        pairs = (line.split("==") for line in self.pins.read_text().split())
+        return {_plain(name): version for name, version in pairs}
+
+
+def make(name: str, folder: Path = FOLDER, variables: Mapping[str, str] | None = None):
+    """Return an environment, made if its pins are new, with the hybridx of this folder in it.
+
+    Args:
+        name: a key of `EXTRAS`.
+        folder: where environments are kept.
+        variables: instead of this process's own; pip takes its configuration from them.
+    """
+    found = Environment(name, folder / name)
+    # Several processes may run tests, and each would make it.
+    with _alone(folder / f"{name}.lock"):
+        wanted = _stamp(found.pins, ROOT / "pyproject.toml", also=sys.version)
+        if _read(found.home / "made.txt") != wanted:
+            venv.create(found.home, with_pip=True, clear=True)
+            _install(found, EXTRAS[name], "--constraint", str(found.pins), variables=variables)
+            (found.home / "made.txt").write_text(wanted)
+        elif _read(found.home / "source.txt") != _source():
+            _install(found, "", "--no-deps", "--force-reinstall", variables=variables)
+        (found.home / "source.txt").write_text(_source())
+    return found
+
+
+def _install(found: Environment, extra: str, *options: str, variables) -> None:
+    with tempfile.TemporaryDirectory() as copy:
+        # A build leaves files beside the source, and packs what an earlier one left there.
+        for part in ("pyproject.toml", "README.md", "LICENSE"):
+            shutil.copy(ROOT / part, copy)
+        ignored = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(ROOT / "hybridx", Path(copy, "hybridx"), ignore=ignored)
+        pip = [str(found.python), "-m", "pip", "install", "--quiet", *options, f"{copy}{extra}"]
+        done = subprocess.run(pip, env=variables, capture_output=True, text=True, check=False)
+    if done.returncode:
+        said = "\n".join(line for line in done.stderr.splitlines() if line.startswith("ERROR"))
+        pytest.fail(
+            f"pip cannot install hybridx{extra} with tests/plugins/{found.name}.txt. These tests "
+            f"need a package index, and pip's own configuration says which.\n{said or done.stderr}",
+            pytrace=False,
+        )
+
+
+@contextmanager
+def _alone(path: Path):
+    path.parent.mkdir(exist_ok=True)
+    with path.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _source() -> str:
+    return _stamp(*sorted((ROOT / "hybridx").rglob("*.py")))
+
+
+def _stamp(*paths: Path, also: str = "") -> str:
+    digest = hashlib.sha256(also.encode())
+    for path in paths:
+        digest.update(str(path.relative_to(ROOT)).encode() + path.read_bytes())
+    return digest.hexdigest()
+
+
+def _read(path: Path) -> str | None:
+    return path.read_text() if path.exists() else None
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
