@@ -5,8 +5,8 @@ Q e^{i (a + b theta)} Q^dagger. With all constant gates between two layers of ph
 
     psi(x) = V_L D_L(x) V_(L-1) ... D_1(x) V_0 |0>,        exact.
 
-A layer is two steps: i psi is computed beside psi by the constant matrix before, so that the
-phases cos(phi) psi + sin(phi) i psi are one product, and their sum is in the matrix behind.
+A layer is two steps: cos(phi) psi and sin(phi) psi are one product, and the matrix behind takes
+the first by V and the second by i V.
 """
 
 from __future__ import annotations
@@ -180,12 +180,9 @@ def count(circuit: Circuit) -> Cost | str:
 def _entries(found: Alternation, size: int) -> int:
     """Return how many numbers the matrices hold."""
     layers, starts = len(found.layers), bool(found.amplitudes)
-    if not layers:
-        return 2 * size * size
-    first = 4 * size * size if starts else 0
-    # All but the last matrix also give i psi; the first phases act on numbers.
-    inner = (16 * (layers - 1) + (8 if starts else 0)) * size * size
-    return first + inner + (4 if not starts else 0) * size * size
+    # The first phases act on numbers, unless the amplitudes are parameters.
+    first = 2 if starts else 4
+    return (first + 8 * (layers if starts else layers - 1)) * size * size
 
 
 def lower(circuit: Circuit) -> Program:
@@ -208,26 +205,23 @@ def lower(circuit: Circuit) -> Program:
             start = basis.conj().T @ start
         state = builder.matmul(
             combine(builder, found.amplitudes),
-            builder.constant(_columns(start, doubled=bool(matrices))),
+            builder.constant(_columns(start)),
         )
     for number, matrix in enumerate(matrices):
-        is_last = number == len(matrices) - 1
         if number == 0 and not found.amplitudes:
             # The state is a number yet: cos(phi) psi + sin(phi) i psi is linear in the waves.
             columns = matrix * start[:, 0]
-            both = np.concatenate([columns, 1j * columns], axis=1)
-            weights = builder.constant(_columns(both, doubled=not is_last))
-            state = builder.matmul(builder.reshape(waves[0], (None, 2 * size)), weights)
+            weights = _columns(np.concatenate([columns, 1j * columns], axis=1))
+            state = builder.matmul(waves[0], builder.constant(weights))
             continue
-        halves = builder.reshape(state, (state.shape[0], 2, 2, size))
-        turned = builder.multiply(halves, builder.reshape(waves[number], (None, 2, 1, size)))
-        own = _embedded(matrix, doubled=not is_last)
-        weights = builder.constant(np.concatenate([own, own]))
-        state = builder.matmul(builder.reshape(turned, (None, 4 * size)), weights)
+        parts = builder.reshape(state, (state.shape[0], 1, 2, size))
+        turned = builder.multiply(parts, builder.reshape(waves[number], (None, 2, 1, size)))
+        weights = np.concatenate([_embedded(matrix), _embedded(1j * matrix)])
+        state = builder.matmul(builder.reshape(turned, (None, 4 * size)), builder.constant(weights))
     if values is not None:
         squared = builder.multiply(state, state)
-        weights = builder.constant(np.concatenate([values, values])[:, None])
-        return builder.build(with_batch(builder, builder.matmul(squared, weights)))
+        doubled = builder.constant(np.concatenate([values, values])[:, None])
+        return builder.build(with_batch(builder, builder.matmul(squared, doubled)))
     amplitudes = Amplitudes(state, (COMPLEX, *range(circuit.wires)))
     return builder.build(measure(builder, amplitudes, circuit))
 
@@ -246,7 +240,8 @@ def _waves(builder: Builder, found: Alternation, wires: int) -> list[Value]:
     if len(phases) == 1:
         return [waves]
     split = builder.reshape(waves, (None, len(phases), 2 * size))
-    return [builder.gather(split, 1, (number,)) for number in range(len(phases))]
+    each = [builder.gather(split, 1, (number,)) for number in range(len(phases))]
+    return [builder.reshape(one, (None, 2 * size)) for one in each]
 
 
 def _eigenbasis(circuit: Circuit) -> tuple[NDArray[np.float64] | None, Matrix]:
@@ -293,15 +288,11 @@ def _product(constants: Sequence[_Constant], state: NDArray[Any]) -> Matrix:
     return tensor.reshape(size, columns)
 
 
-def _embedded(matrix: Matrix, *, doubled: bool) -> NDArray[np.float64]:
-    """Return x -> M x for rows (Re x, Im x); if doubled, to (M x, i M x)."""
-    turned = _columns(matrix, doubled=doubled)
-    # i M x is what stands behind Im x.
-    return np.concatenate([turned, _columns(1j * matrix, doubled=doubled)])
+def _embedded(matrix: Matrix) -> NDArray[np.float64]:
+    """Return x -> M x for rows (Re x, Im x)."""
+    return np.concatenate([_columns(matrix), _columns(1j * matrix)])
 
 
-def _columns(matrix: Matrix, *, doubled: bool) -> NDArray[np.float64]:
-    """Return x -> M x for real rows x, as (Re, Im); if doubled, also i M x as (-Im, Re)."""
-    real, imaginary = matrix.real.T, matrix.imag.T
-    parts = [real, imaginary, -imaginary, real] if doubled else [real, imaginary]
-    return np.concatenate(parts, axis=1)
+def _columns(matrix: Matrix) -> NDArray[np.float64]:
+    """Return x -> M x for real rows x, as (Re, Im)."""
+    return np.concatenate([matrix.real.T, matrix.imag.T], axis=1)
