@@ -59,7 +59,8 @@ def _cone(operators: Sequence[Any], wires: set[Any]) -> list[Any]:
     return kept[::-1]
 
 
-@qml.transform
+# PennyLane has no types.
+@qml.transform  # type: ignore[untyped-decorator]
 def _in_cones(tape: Any) -> tuple[list[Any], Callable[[Sequence[Any]], Any]]:
     """Run a wide tape measurement by measurement: PennyLane itself simulates all wires at once."""
     tapes = cone_tapes(tape)
