@@ -121,7 +121,7 @@ def test_a_wide_shallow_circuit_is_small():
     choice = choose(brickwork(24))
     assert choice.strategy == "cones"
     assert constant_bytes(choice.program) < 200_000
-    assert len(choice.program.steps) < 150
+    assert len(choice.program.steps) < 200
 
 
 def test_cones_agree_where_they_overlap():
