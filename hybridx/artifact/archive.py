@@ -1,7 +1,7 @@
 """The zip archives of torch, read without torch: what format they are and what they say.
 
 hybridx adds one member to such an archive, a JSON object of the texts that an ONNX file has in
-its metadata, and of three more: the inputs, the outputs and the circuits.
+its metadata, and of four more: the inputs, the outputs, the circuits and how they were lowered.
 """
 
 from __future__ import annotations
