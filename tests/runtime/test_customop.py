@@ -176,11 +176,20 @@ def test_an_operator_that_refuses_nan_is_not_the_reason(monkeypatch):
     assert caught.value.name == "default.qubit"
 
 
+@pytest.fixture
+def sigint():
+    """The handler that Python has at a terminal; a process in the background may ignore Ctrl-C."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 def interrupt():
     # In this thread: one sent to the process may reach another thread first, and this one later.
     signal.raise_signal(signal.SIGINT)
 
 
+@pytest.mark.usefixtures("sigint")
 def test_ctrl_c_inside_of_a_circuit_arrives(session, expected, monkeypatch):
     seen = []
 
@@ -198,6 +207,7 @@ def test_ctrl_c_inside_of_a_circuit_arrives(session, expected, monkeypatch):
     np.testing.assert_allclose(session.run({"x": X})["y"], expected, rtol=0, atol=1e-6)
 
 
+@pytest.mark.usefixtures("sigint")
 def test_ctrl_c_between_onnx_runtime_and_a_circuit_waits(session, expected, monkeypatch):
     """There nobody could catch it, and the process would end."""
     execute = customop._Run.results
@@ -218,6 +228,7 @@ def test_ctrl_c_between_onnx_runtime_and_a_circuit_waits(session, expected, monk
     np.testing.assert_allclose(session.run({"x": X})["y"], expected, rtol=0, atol=1e-6)
 
 
+@pytest.mark.usefixtures("sigint")
 def test_ctrl_c_behind_the_last_circuit_arrives_after_the_run(session, monkeypatch):
     make = customop._Values
 
