@@ -25,7 +25,6 @@ from hybridx.circuit import (
     Circuit,
     Expectation,
     Matrix,
-    PauliTerm,
     Prepare,
     has_channel,
     wires_of,
@@ -38,6 +37,7 @@ from hybridx.lowering.measure import measure, product_columns, with_batch
 from hybridx.lowering.phases import Phases, as_phases, together, walsh, wires_in
 from hybridx.lowering.program import Builder, Program, Value
 from hybridx.lowering.spectrum import Axes, Spectrum, constant_matrix, has_parameter, spectrum_of
+from hybridx.lowering.transfer import PAULIS
 from hybridx.lowering.turns import combine
 
 _MOST_BYTES = 40e6  # of all matrices in float32
@@ -254,28 +254,13 @@ def _eigenbasis(circuit: Circuit) -> tuple[NDArray[np.float64] | None, Matrix]:
         case (Expectation(terms),) if any(set(term.letters) & set("XY") for term in terms):
             total = np.zeros((size, size), dtype=np.complex128)
             for term in terms:
-                total += term.coefficient * _word(term, circuit.wires)
+                letters = zip(term.wires, term.letters, strict=True)
+                word = [_Constant((wire,), PAULIS["IXYZ".index(one)]) for wire, one in letters]
+                total += term.coefficient * _product(word, np.eye(size))
             values, basis = np.linalg.eigh(total)
             return values, basis
         case _:
             return None, np.eye(size, dtype=np.complex128)
-
-
-_LETTERS = {
-    "I": np.eye(2),
-    "X": np.array([[0, 1], [1, 0]]),
-    "Y": np.array([[0, -1j], [1j, 0]]),
-    "Z": np.diag([1, -1]),
-}
-
-
-def _word(term: PauliTerm, wires: int) -> Matrix:
-    letters = dict(zip(term.wires, term.letters, strict=True))
-    factors = [_LETTERS[letters.get(wire, "I")].astype(np.complex128) for wire in range(wires)]
-    word: Matrix = np.ones((1, 1), dtype=np.complex128)
-    for factor in factors:
-        word = np.kron(word, factor).astype(np.complex128)
-    return word
 
 
 def _product(constants: Sequence[_Constant], state: NDArray[Any]) -> Matrix:

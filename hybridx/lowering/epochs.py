@@ -11,9 +11,7 @@ import heapq
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
-from hybridx.lowering.phases import Angle, Mask, Phases, wires_in
+from hybridx.lowering.phases import Angle, Mask, Phases, add_angles, wires_in
 from hybridx.lowering.rephase import Affine, Part, Real
 
 
@@ -36,7 +34,7 @@ def epochs_of(parts: Sequence[Part]) -> tuple[tuple[Epoch, ...], Phases]:
     for part in _early_phases(parts):
         match part:
             case Phases(angles):
-                _add(pending, angles)
+                add_angles(pending, angles)
             case Real(affine=None):
                 if any(mask & part.targets for mask in pending):
                     done.append((pending, []))
@@ -54,13 +52,8 @@ def carried(angles: Mapping[Mask, Angle], permutation: Affine) -> dict[Mask, Ang
     moved: dict[Mask, Angle] = {}
     for mask, angle in angles.items():
         image, sign = permutation.back(mask)
-        _add(moved, {image: sign * angle})
+        add_angles(moved, {image: sign * angle})
     return moved
-
-
-def _add(total: dict[Mask, Angle], angles: Mapping[Mask, Angle]) -> None:
-    for mask, angle in angles.items():
-        total[mask] = total[mask] + angle if mask in total else np.array(angle)
 
 
 def _early_phases(parts: Sequence[Part]) -> Iterable[Part]:

@@ -73,14 +73,8 @@ def as_phases(wires: tuple[int, ...], spectrum: Spectrum) -> Phases | None:
 
 def parities(wires: Sequence[int], phases: NDArray[np.float64]) -> Phases:
     """Return phases, given for each basis state of the wires, by parities: Walsh and Hadamard."""
-    transformed = phases
-    for place in range(len(wires)):
-        halves = transformed.reshape(2**place, 2, -1, phases.shape[1])
-        one, other = halves[:, 0], halves[:, 1]
-        transformed = np.stack([one + other, one - other], axis=1).reshape(phases.shape)
-    transformed = transformed / len(phases)
     angles: dict[Mask, Angle] = {}
-    for index, angle in enumerate(transformed):
+    for index, angle in enumerate(_hadamard(phases) / len(phases)):
         if np.abs(angle).max() > SMALL:
             chosen = [w for p, w in enumerate(wires) if index >> (len(wires) - 1 - p) & 1]
             angles[mask_of(chosen)] = angle
@@ -91,9 +85,14 @@ def together(phases: Iterable[Phases]) -> Phases:
     """Return the product of diagonal matrices."""
     total: dict[Mask, Angle] = {}
     for one in phases:
-        for mask, angle in one.angles.items():
-            total[mask] = total[mask] + angle if mask in total else angle
+        add_angles(total, one.angles)
     return Phases(total)
+
+
+def add_angles(total: dict[Mask, Angle], angles: Mapping[Mask, Angle]) -> None:
+    """Add the angles of some parities to those in `total`."""
+    for mask, angle in angles.items():
+        total[mask] = total[mask] + angle if mask in total else angle
 
 
 def walsh(phases: Phases, order: tuple[int, ...]) -> NDArray[np.float64]:
@@ -109,8 +108,14 @@ def walsh(phases: Phases, order: tuple[int, ...]) -> NDArray[np.float64]:
     total = np.zeros((2**count, angles.shape[1]))
     for mask, angle in phases.angles.items():
         total[sum(1 << place[wire] for wire in wires_in(mask))] += angle
-    for position in range(count):
-        halves = total.reshape(2**position, 2, -1, angles.shape[1])
+    return _hadamard(total)
+
+
+def _hadamard(columns: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return H^n of each column, H = [[1, 1], [1, -1]]; twice, it is 2^n times the column."""
+    total, places = columns, len(columns).bit_length() - 1
+    for place in range(places):
+        halves = total.reshape(2**place, 2, -1, columns.shape[1])
         one, other = halves[:, 0], halves[:, 1]
-        total = np.stack([one + other, one - other], axis=1).reshape(total.shape)
+        total = np.stack([one + other, one - other], axis=1).reshape(columns.shape)
     return total

@@ -186,7 +186,7 @@ class Builder:
         """Append x in another shape; the batch stays the first axis."""
         if x.shape == shape:
             return x
-        if x.shape[:1] != shape[:1] or _row_size(x.shape) != _row_size(shape):
+        if x.shape[:1] != shape[:1] or row_size(x.shape) != row_size(shape):
             raise ValueError(f"shape {x.shape} cannot become {shape}")
         return self._append(Reshape(x, shape), shape)
 
@@ -313,7 +313,8 @@ def _broadcast(*shapes: Shape) -> Shape:
     return tuple(result)
 
 
-def _row_size(shape: Shape) -> int:
+def row_size(shape: Shape) -> int:
+    """Return how many numbers a value has for one row."""
     size = 1
     for length in shape[1:]:
         size *= _length(length)

@@ -32,11 +32,12 @@ from hybridx.circuit import (
 from hybridx.lowering import entropy, statevector
 from hybridx.lowering.amplitudes import COMPLEX, MIXED, Amplitudes, bring_last
 from hybridx.lowering.cost import Cost
+from hybridx.lowering.encoding import apply_to
 from hybridx.lowering.epochs import carried, epochs_of
 from hybridx.lowering.measure import measure, product_columns, with_batch
 from hybridx.lowering.parities import Parities, are_diagonal, measure_parities, parities_of
 from hybridx.lowering.phases import Phases, walsh
-from hybridx.lowering.program import Builder, Program, Value
+from hybridx.lowering.program import Builder, Program, Value, row_size
 from hybridx.lowering.rephase import Part, Real, rephase
 from hybridx.lowering.spectrum import Axes, Basis, Spectrum, has_parameter, multiply, spectrum_of
 from hybridx.lowering.windows import MOST_WAVES, Move, Window, plan
@@ -267,11 +268,7 @@ def lower(circuit: Circuit) -> Program:
 
 
 def _flat(builder: Builder, state: Value) -> Value:
-    size = 1
-    for length in state.shape[1:]:
-        assert length is not None
-        size *= length
-    return builder.reshape(state, (state.shape[0], size))
+    return builder.reshape(state, (state.shape[0], row_size(state.shape)))
 
 
 def _first_state(builder: Builder, sweep: Sweep) -> Value:
@@ -296,18 +293,10 @@ def _first_state(builder: Builder, sweep: Sweep) -> Value:
         )
         value = _on_features(builder, basis, rows.reshape(len(own), -1), sweep.axes)
         left = builder.reshape(value, (value.shape[0], 2 * own.shape[1], 2))
-        right = builder.reshape(state, (state.shape[0], 2, _entries(state)))
+        right = builder.reshape(state, (state.shape[0], 2, row_size(state.shape) // 2))
         state = builder.matmul(left, right)
     assert state is not None
     return state
-
-
-def _entries(state: Value) -> int:
-    total = 1
-    for length in state.shape[1:]:
-        assert length is not None
-        total *= length
-    return total // 2
 
 
 def _on_features(builder: Builder, basis: Basis, columns: NDArray[np.float64], axes: Axes) -> Value:
@@ -339,9 +328,7 @@ def _embed(matrix: Matrix, places: Sequence[int], count: int) -> Matrix:
     """Return a matrix on some of `count` wires as one on all of them."""
     size = 2**count
     tensor = np.eye(size, dtype=np.complex128).reshape((2,) * count + (size,))
-    own = matrix.reshape((2,) * (2 * len(places)))
-    moved = np.tensordot(own, tensor, axes=(range(len(places), 2 * len(places)), places))
-    return np.moveaxis(moved, range(len(places)), places).reshape(size, size)
+    return apply_to(matrix, tuple(places), tensor).reshape(size, size)
 
 
 def _window(builder: Builder, state: Value, window: Window, axes: Axes) -> Value:
