@@ -6,13 +6,15 @@ Q e^{i (a + b theta)} Q^dagger. With all constant gates between two layers of ph
     psi(x) = V_L D_L(x) V_(L-1) ... D_1(x) V_0 |0>,        exact.
 
 A layer is two steps: cos(phi) psi and sin(phi) psi are one product, and the matrix behind takes
-the first by V and the second by i V.
+the first by V and the second by i V. Phases written by parities of wires pass through CNOTs, which
+map parities to parities: all of CNOT RZ CNOT, on any wires, are one layer.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -33,9 +35,12 @@ from hybridx.lowering import entropy
 from hybridx.lowering.amplitudes import COMPLEX, MIXED, Amplitudes
 from hybridx.lowering.cost import Cost
 from hybridx.lowering.encoding import apply_to
+from hybridx.lowering.epochs import carried
 from hybridx.lowering.measure import measure, product_columns, with_batch
-from hybridx.lowering.phases import Phases, as_phases, together, walsh, wires_in
+from hybridx.lowering.phases import Angle as PhaseAngle
+from hybridx.lowering.phases import Mask, Phases, add_angles, as_phases, mask_of, walsh
 from hybridx.lowering.program import Builder, Program, Value
+from hybridx.lowering.rephase import Affine, affine_of
 from hybridx.lowering.spectrum import Axes, Spectrum, constant_matrix, has_parameter, spectrum_of
 from hybridx.lowering.transfer import PAULIS
 from hybridx.lowering.turns import combine
@@ -51,8 +56,21 @@ class _Constant:
     wires: tuple[int, ...]
     matrix: Matrix
 
+    @cached_property
+    def mask(self) -> Mask:
+        """Its wires as a set."""
+        return mask_of(self.wires)
+
+    @cached_property
+    def affine(self) -> Affine | None:
+        """The permutation of basis states, if it is one that maps parities to parities."""
+        permutation = affine_of(self.wires, self.matrix)
+        return permutation[0] if permutation else None
+
 
 _Item: TypeAlias = _Constant | Phases
+_Angles: TypeAlias = dict[Mask, PhaseAngle]
+_Growing: TypeAlias = tuple[_Angles, list[_Constant]]  # a layer
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,29 +149,46 @@ def _diagonalised(wires: tuple[int, ...], spectrum: Spectrum) -> list[_Item]:
 
 
 def _layers(items: Sequence[_Item]) -> tuple[tuple[_Constant, ...], tuple[Layer, ...]]:
-    """Return constant matrices and phases by turns, each as early as its wires allow."""
+    """Return constant matrices and phases by turns, each as early as the others allow."""
     first: list[_Constant] = []
-    layers: list[tuple[list[Phases], list[_Constant]]] = []
-    # Of each wire: the layer of what comes last on it, and whether that is phases.
-    last: dict[int, tuple[int, bool]] = {}
+    layers: list[_Growing] = []
     for item in items:
-        before = [last.get(wire, (0, False)) for wire in _wires(item)]
         if isinstance(item, _Constant):
-            level = max((level for level, _ in before), default=0)
-            (layers[level - 1][1] if level else first).append(item)
-        else:
-            # Phases share a layer with phases, and not with a matrix on one of their wires.
-            level = max((level + (not phases) for level, phases in before), default=1)
-            if level > len(layers):
-                layers.append(([], []))
-            layers[level - 1][0].append(item)
-        for wire in _wires(item):
-            last[wire] = (level, not isinstance(item, _Constant))
-    return tuple(first), tuple(Layer(together(p), tuple(c)) for p, c in layers)
+            meets = (number for number, layer in _backward(layers) if _acts_with(layer, item.mask))
+            number = next(meets, -1)
+            (first if number < 0 else layers[number][1]).append(item)
+            continue
+        for mask, angle in item.angles.items():
+            place, angles = len(layers), {mask: angle}
+            for number, before in _ways_back(layers, angles):
+                place, angles = number, before
+            if place == len(layers):
+                layers.append(({}, []))
+            add_angles(layers[place][0], angles)
+    return tuple(first), tuple(Layer(Phases(p), tuple(c)) for p, c in layers)
 
 
-def _wires(item: _Item) -> Sequence[int]:
-    return item.wires if isinstance(item, _Constant) else wires_in(item.mask)
+def _backward(layers: Sequence[_Growing]) -> Iterator[tuple[int, _Growing]]:
+    return reversed(list(enumerate(layers)))
+
+
+def _ways_back(layers: Sequence[_Growing], angles: _Angles) -> Iterator[tuple[int, _Angles]]:
+    """Yield the layers that phases at the end could be in, the last first, and what they are there.
+
+    They pass by matrices on other wires, and through permutations.
+    """
+    for number, (_, constants) in _backward(layers):
+        for constant in reversed(constants):
+            if any(mask & constant.mask for mask in angles):
+                if constant.affine is None:
+                    return
+                angles = carried(angles, constant.affine)
+        yield number, angles
+
+
+def _acts_with(layer: _Growing, wires: Mask) -> bool:
+    phases, constants = layer
+    return any(mask & wires for mask in phases) or any(one.mask & wires for one in constants)
 
 
 def count(circuit: Circuit) -> Cost | str:

@@ -87,7 +87,9 @@ def rephase(operation: PureOperation, axes: Axes) -> tuple[Part, ...] | None:
         frequency: np.exp(-1j * left)[:, None] * matrix * np.exp(-1j * right)[None]
         for frequency, matrix in spectrum.items()
     }
-    real = Real(wires, turned, _targets(wires, turned), _affine(wires, turned))
+    (matrix, *others) = turned.values()
+    affine = affine_of(wires, matrix) if not others else None
+    real = Real(wires, turned, _targets(wires, turned), affine)
     parts = (_constant(wires, right, axes), real, _constant(wires, left, axes))
     return tuple(part for part in parts if isinstance(part, Real) or part.angles)
 
@@ -163,11 +165,8 @@ def _targets(wires: tuple[int, ...], spectrum: Spectrum) -> Mask:
     return mask_of(wire for place, wire in enumerate(wires) if changed >> (last - place) & 1)
 
 
-def _affine(wires: tuple[int, ...], spectrum: Spectrum) -> tuple[Affine, Affine] | None:
-    """Return a permutation that is affine over GF(2), and its inverse."""
-    if any(any(frequency) for frequency in spectrum):
-        return None
-    (matrix,) = spectrum.values()
+def affine_of(wires: tuple[int, ...], matrix: Matrix) -> tuple[Affine, Affine] | None:
+    """Return a permutation that is affine over GF(2), and its inverse; None for other matrices."""
     forth = np.abs(matrix).argmax(axis=0)  # column x goes to row forth[x]
     is_permutation = np.abs(matrix - np.eye(len(matrix))[:, forth]).max() < 1e-9
     if not is_permutation:

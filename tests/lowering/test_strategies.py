@@ -11,7 +11,7 @@ from onnx import TensorProto, helper
 from hybridx.circuit import parse, result_count, simulate
 from hybridx.emit import emit_body
 from hybridx.errors import CircuitTooLargeError, IllFormedCircuitError, OptionError
-from hybridx.lowering import STRATEGIES, Constant, choose, run
+from hybridx.lowering import STRATEGIES, Constant, Unary, choose, run
 from tests.circuits import circuits, expectations, inputs
 from tests.lowering.encoded import brickwork, encoded, strongly_entangling
 from tests.tolerances import EXACT, FLOAT32
@@ -139,6 +139,30 @@ def test_every_strategy_says_why_it_does_not_apply():
     reasons = {one.strategy: one.reason for one in choice.candidates}
     assert reasons["multilinear"] == "a parameter enters after wires have met"
     assert reasons["cones"] == "all results need the same light cone"
+
+
+def test_phases_between_cnots_are_one_layer_of_the_alternation():
+    """IQPEmbedding: CNOT RZ CNOT on every pair of wires, all diagonal together."""
+    pairs = [(a, b) for a in range(4) for b in range(a)]
+    text = "; ".join(f"Hadamard {wire}; RZ {wire} p[{wire}]" for wire in range(4))
+    gadgets = "; ".join(
+        f"CNOT {a} {b}; RZ {b} p[{4 + number}]; CNOT {a} {b}" for number, (a, b) in enumerate(pairs)
+    )
+    circuit = parse(f"{text}; {gadgets}; RX 0 0.3; CNOT 0 1; expval Z0 + X1")
+    choice = choose(circuit)
+    assert choice.strategy == "alternation"
+    waves = [step for step in choice.program.steps if isinstance(step, Unary)]
+    assert len(waves) == 1
+    assert len(choice.program.steps) <= 14
+    assert_agrees(circuit, "alternation")
+
+
+def test_phases_pass_matrices_only_on_other_wires():
+    circuit = parse(
+        "Hadamard 0; Hadamard 1; RZ 0 p[0]; PauliX 1; CNOT 1 0; RX 1 0.4; RZ 0 p[1]; CNOT 0 2; "
+        "RZ 2 p[2]; SWAP 1 2; RZ 1 p[0]; T 2; expval X0; expval Y1; expval Z2"
+    )
+    assert_agrees(circuit, "alternation")
 
 
 def test_a_strategy_can_be_forced_only_where_it_applies():
