@@ -160,8 +160,8 @@ def _candidates(reals: Sequence[Real], order: tuple[int, ...]) -> Iterator[Windo
         before = 0
         for width in range(1, min(WIDEST, len(order) - start) + 1):
             taken, controls = _closure(reals, order, start, width)
-            # A wider window that takes no more is only dearer.
-            if len(taken) == before:
+            # A wider window that takes no more is dearer, unless nothing is left behind it.
+            if not taken or (len(taken) == before and start + width < len(order)):
                 continue
             before = len(taken)
             yield Window(order, start, width, tuple(taken), turns=False)
