@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from math import prod
 
 from hybridx.lowering.phases import Mask, mask_of, wires_in
 from hybridx.lowering.rephase import Real
@@ -30,6 +31,7 @@ _NS_TURN = 0.15  # more, to write the last axes in front
 _NS_PRODUCT = 200.0  # for each product of two matrices: a batch is a loop over them
 _NS_STEPS = 800.0  # two nodes that start
 _NS_MOVE = 0.8  # a transpose of the whole state
+_NS_BUILD = 0.018  # to build a matrix from waves: for each wave and entry
 _NS_EACH = 0.12  # of one real matrix in a window that takes many
 _BEAM = 12  # paths; twice as many were never seen to save a window
 
@@ -212,5 +214,9 @@ def nanoseconds(window: Window) -> float:
         rows = window.start - 1 - controls[-1] if controls else window.start + 1
         per_element *= max(1.0, _ROWS / 2.0**rows)
     turn = _NS_TURN if window.turns else 0.0
+    waves = prod(len(real.spectrum) for real in window.reals)
+    if waves > 1:
+        entries = 4.0**window.width * 2.0 ** len(window.controls)
+        turn += _NS_BUILD * waves * entries / 2.0 ** (count + 1)
     each = _NS_PRODUCT / 2.0 ** (rows + window.width)
     return per_element + turn + each + _NS_STEPS / 2.0 ** (count + 1)
