@@ -33,7 +33,7 @@ from hybridx.circuit import (
 )
 from hybridx.lowering import entropy
 from hybridx.lowering.amplitudes import COMPLEX, MIXED, Amplitudes
-from hybridx.lowering.cost import Cost
+from hybridx.lowering.cost import EASY, Cost
 from hybridx.lowering.encoding import apply_to
 from hybridx.lowering.epochs import carried
 from hybridx.lowering.measure import measure, product_columns, with_batch
@@ -205,7 +205,7 @@ def count(circuit: Circuit) -> Cost | str:
         return f"its constants would take more than {_MOST_BYTES / 1e6:.0f} MB"
     own = Cost(
         multiply_adds=entries,
-        elements=size * (3 * layers + 2),
+        elements=size * (2 * layers + EASY * (4 * layers + 2)),
         steps=4 + 4 * layers,
         constant_bytes=4 * entries,
     )

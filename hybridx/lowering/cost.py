@@ -8,7 +8,9 @@ from math import prod
 # Nanoseconds on one core, fitted by hand to bodies of 4 to 10 wires in ONNX Runtime 1.31, float32.
 NS_PER_STEP = 400.0  # a node that starts
 NS_PER_MULTIPLY_ADD = {1: 0.04, 256: 0.014}  # a matrix times a vector waits for memory
-NS_PER_ELEMENT = 2.0  # written by an elementwise function or a transpose
+FAR_BYTES, FAR = 4e6, 1.35  # constants that leave the cache near a core: products take longer
+NS_PER_ELEMENT = 2.0  # written by a cosine or a transpose
+EASY = 0.125  # of that, for one written by a multiplication
 NS_PER_CALL = 6000.0  # that a session takes for no work at all
 
 
@@ -30,7 +32,10 @@ class Cost:
 
     def predict(self, batch: int) -> float:
         """Return the predicted time of one call in nanoseconds, for a batch of 1 or 256."""
-        a_row = self.multiply_adds * NS_PER_MULTIPLY_ADD[batch] + self.elements * NS_PER_ELEMENT
+        ns_per_product = NS_PER_MULTIPLY_ADD[batch] * (
+            FAR if self.constant_bytes > FAR_BYTES else 1
+        )
+        a_row = self.multiply_adds * ns_per_product + self.elements * NS_PER_ELEMENT
         return self.steps * NS_PER_STEP + batch * a_row
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import reduce
 
@@ -132,3 +133,41 @@ def apply_to(matrix: Matrix, wires: tuple[int, ...], state: Matrix) -> Matrix:
     tensor = matrix.reshape((2,) * (2 * count))
     moved = np.tensordot(tensor, state, axes=(range(count, 2 * count), wires))
     return np.moveaxis(moved, range(count), wires)
+
+
+def product_spectrum(
+    wires: Sequence[int], operations: Sequence[PureOperation], axes: Axes, start: Matrix
+) -> Spectrum:
+    """Return the spectrum of operations on `wires` alone, in order, after a matrix `start`.
+
+    Args:
+        wires: the first is the most significant.
+        operations: of numbers, or of an angle each.
+        axes: of the frequencies.
+        start: shape `(2**len(wires), columns)`.
+    """
+    first: Spectrum = {(0,) * len(axes.pairs): start}
+
+    def after(total: Spectrum, operation: PureOperation) -> Spectrum:
+        places = [wires.index(wire) for wire in wires_of(operation)]
+        spread = {
+            frequency: embed(matrix, places, len(wires))
+            for frequency, matrix in spectrum_of(operation, axes).items()
+        }
+        return multiply(spread, total)
+
+    return reduce(after, operations, first)
+
+
+def zero_state(wires: int) -> Matrix:
+    """Return |0> as a column."""
+    column = np.zeros((2**wires, 1), dtype=np.complex128)
+    column[0] = 1
+    return column
+
+
+def embed(matrix: Matrix, places: Sequence[int], count: int) -> Matrix:
+    """Return a matrix on some of `count` wires as one on all of them."""
+    size = 2**count
+    tensor = np.eye(size, dtype=np.complex128).reshape((2,) * count + (size,))
+    return apply_to(matrix, tuple(places), tensor).reshape(size, size)

@@ -25,6 +25,7 @@ from hybridx.lowering.program import Builder, Value
 from hybridx.lowering.rephase import Affine
 
 _AT_ONCE = 5  # wires; 32 products by the signs of some parities
+_ALL_AT_ONCE = 8  # wires; steps would cost more than signs of products that nobody shares
 _MOST_PROBABILITIES = 6  # wires; beyond, the squares are summed where they stand
 _LAST = 4  # wires that are flipped by a product with a matrix: a Gather copies 16 numbers at least
 
@@ -173,7 +174,8 @@ def _contract(builder: Builder, products: Value, order: tuple[int, ...], asked: 
     rows, value = products.shape[0], products
     known: list[Mask] = [0]  # the parities, on the wires contracted so far, of each column
     inside: Mask = 0
-    bounds = [*range(len(order), 0, -_AT_ONCE), 0]
+    at_once = _AT_ONCE if len(order) > _ALL_AT_ONCE else _ALL_AT_ONCE
+    bounds = [*range(len(order), 0, -at_once), 0]
     for stop, start in pairwise(bounds):
         taken = order[start:stop]
         inside |= mask_of(taken)

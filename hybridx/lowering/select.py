@@ -7,7 +7,16 @@ from dataclasses import dataclass
 
 from hybridx.circuit import Circuit, check, has_channel, wires_of
 from hybridx.errors import CircuitTooLargeError, OptionError
-from hybridx.lowering import alternation, cones, density, multilinear, statevector, sweep, unitary
+from hybridx.lowering import (
+    alternation,
+    cones,
+    density,
+    halves,
+    multilinear,
+    statevector,
+    sweep,
+    unitary,
+)
 from hybridx.lowering.cost import Cost
 from hybridx.lowering.program import Program
 from hybridx.lowering.statevector import MOST_BYTES
@@ -144,6 +153,7 @@ STRATEGIES: tuple[Strategy, ...] = (
     Strategy("unitary", unitary.count, unitary.lower),
     Strategy("density", density.count, density.lower),
     Strategy("alternation", alternation.count, alternation.lower),
+    Strategy("halves", halves.count, halves.lower),
     Strategy("sweep", sweep.count, sweep.lower),
     Strategy("statevector", statevector.count, statevector.lower),
 )

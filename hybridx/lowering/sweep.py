@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache, reduce
+from functools import lru_cache
 from itertools import pairwise, product
 from typing import TypeAlias, assert_never
 
@@ -21,7 +21,6 @@ from hybridx.circuit import (
     Apply,
     Channel,
     Circuit,
-    Matrix,
     Prepare,
     PureOperation,
     Unitary,
@@ -32,7 +31,7 @@ from hybridx.circuit import (
 from hybridx.lowering import entropy, statevector
 from hybridx.lowering.amplitudes import COMPLEX, MIXED, Amplitudes, bring_last
 from hybridx.lowering.cost import Cost
-from hybridx.lowering.encoding import apply_to
+from hybridx.lowering.encoding import embed, product_spectrum, zero_state
 from hybridx.lowering.epochs import carried, epochs_of
 from hybridx.lowering.measure import measure, product_columns, with_batch
 from hybridx.lowering.parities import Parities, are_diagonal, measure_parities, parities_of
@@ -43,6 +42,7 @@ from hybridx.lowering.spectrum import Axes, Basis, Spectrum, has_parameter, mult
 from hybridx.lowering.windows import MOST_WAVES, Move, Window, plan
 
 _BLOCK = 5  # wires of a part of the first state
+_SMALL_PRODUCT = 40  # elements that are written in the time a product of two matrices starts
 
 
 @dataclass(frozen=True, eq=False)
@@ -201,7 +201,7 @@ def count(circuit: Circuit) -> Cost | str:
         return f"its constants would take more than {statevector.MOST_BYTES / 1e9} GB"
     sweep = plan_sweep(circuit)
     size = 2 ** (circuit.wires + 1)
-    total = Cost(2 * size, size, 4 + 3 * len(sweep.blocks), 4 * 2**10 * len(sweep.blocks))
+    total = Cost(2 * size, size / 4, 4 + 3 * len(sweep.blocks), 4 * 2**10 * len(sweep.blocks))
     for step in sweep.steps:
         total += _count_step(step, size)
     if sweep.asked is None:
@@ -215,15 +215,16 @@ def count(circuit: Circuit) -> Cost | str:
 def _count_step(step: _Step, size: int) -> Cost:
     match step:
         case Window():
-            entries = 4**step.width * 2 ** len(step.controls)
-            moving = any(real.moves for real in step.reals)
-            extra = Cost(16 * entries, entries, 5, 64 * entries) if moving else Cost(0, 0, 0, 0)
-            return extra + Cost(size * 2**step.width, size / 10, 2, 4 * entries)
+            entries, waves = step.entries, step.waves
+            built = Cost(waves * entries, entries / 4, 5, 4 * waves * entries)
+            elements = size / 10 + _SMALL_PRODUCT * step.products
+            own = Cost(size * 2**step.width, elements, 2, 4 * entries)
+            return own + built if waves > 1 else own
         case Move():
             return Cost(0, size / 2, 3, 0)
         case Diagonal(phases):
             moving = any(angle[1:].any() for angle in phases.angles.values())
-            return Cost(0, 3 * size if moving else size / 2, 9 if moving else 4, 6 * size)
+            return Cost(0, 1.5 * size if moving else size / 2, 9 if moving else 4, 6 * size)
         case Dense(Prepare()):
             return Cost(2 * size, 2 * size, 6, 4)
         case Dense(operation):
@@ -279,7 +280,7 @@ def _first_state(builder: Builder, sweep: Sweep) -> Value:
     """
     state: Value | None = None
     for wires, operations in reversed(sweep.blocks):
-        spectrum = _state_spectrum(wires, operations, sweep.axes)
+        spectrum = product_spectrum(wires, operations, sweep.axes, zero_state(len(wires)))
         basis = Basis.of([spectrum], sweep.axes)
         # (features, entries of the block)
         own = basis.on_features(np.array([vector[:, 0] for vector in spectrum.values()]))
@@ -304,31 +305,6 @@ def _on_features(builder: Builder, basis: Basis, columns: NDArray[np.float64], a
     if not basis.frequencies.any():
         return builder.constant(columns.sum(axis=0, keepdims=True))
     return builder.matmul(basis.features(builder, axes), builder.constant(columns))
-
-
-def _state_spectrum(
-    wires: tuple[int, ...], operations: Sequence[PureOperation], axes: Axes
-) -> Spectrum:
-    zero = np.zeros((2 ** len(wires), 1), dtype=np.complex128)
-    zero[0] = 1
-    start: Spectrum = {(0,) * len(axes.pairs): zero}
-
-    def after(state: Spectrum, operation: PureOperation) -> Spectrum:
-        places = [wires.index(wire) for wire in wires_of(operation)]
-        spread = {
-            frequency: _embed(matrix, places, len(wires))
-            for frequency, matrix in spectrum_of(operation, axes).items()
-        }
-        return multiply(spread, state)
-
-    return reduce(after, operations, start)
-
-
-def _embed(matrix: Matrix, places: Sequence[int], count: int) -> Matrix:
-    """Return a matrix on some of `count` wires as one on all of them."""
-    size = 2**count
-    tensor = np.eye(size, dtype=np.complex128).reshape((2,) * count + (size,))
-    return apply_to(matrix, tuple(places), tensor).reshape(size, size)
 
 
 def _window(builder: Builder, state: Value, window: Window, axes: Axes) -> Value:
@@ -405,7 +381,7 @@ def _within(real: Real, wires: tuple[int, ...], at: Mapping[int, int]) -> Spectr
     index = tuple(at.get(wire, slice(None)) for wire in real.wires)
     places = [wires.index(wire) for wire in inside]
     return {
-        frequency: _embed(
+        frequency: embed(
             matrix.reshape((2,) * (2 * count))[index + index].reshape(2 ** len(inside), -1),
             places,
             len(wires),

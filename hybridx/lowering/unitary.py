@@ -17,7 +17,7 @@ import numpy as np
 from hybridx.circuit import Circuit, result_count
 from hybridx.lowering import entropy
 from hybridx.lowering.amplitudes import COMPLEX, Amplitudes
-from hybridx.lowering.cost import Cost
+from hybridx.lowering.cost import EASY, Cost
 from hybridx.lowering.encoding import Encoding, contract, encoding_of, fold, is_still
 from hybridx.lowering.measure import measure
 from hybridx.lowering.program import Builder, Program
@@ -40,7 +40,7 @@ def count(circuit: Circuit) -> Cost | str:
         return f"its constants would take more than {_MOST_BYTES / 1e6:.0f} MB"
     own = Cost(
         multiply_adds=weights + features * circuit.parameters + measuring,
-        elements=features + 2 ** (circuit.wires + 1),
+        elements=features + EASY * 2 ** (circuit.wires + 1),
         steps=6,
         constant_bytes=size,
     )

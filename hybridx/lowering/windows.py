@@ -68,6 +68,35 @@ class Window:
         return tuple(wire for wire in self.order[: self.start] if used >> wire & 1)
 
     @property
+    def waves(self) -> int:
+        """At most so many waves are in its matrices; one if they are constant."""
+        return prod(len(real.spectrum) for real in self.reals)
+
+    @property
+    def entries(self) -> int:
+        """The numbers in its matrices, one matrix for each value of the controls."""
+        return int(4**self.width * 2 ** len(self.controls))
+
+    @property
+    def behind(self) -> int:
+        """The number of axes behind it."""
+        return len(self.order) - self.start - self.width
+
+    @property
+    def beside(self) -> int:
+        """The columns, or if nothing is behind it the rows, that one product has."""
+        if self.behind:
+            return 1 << self.behind
+        # The axes between the last control and the window, real and imaginary parts if none.
+        controls = [self.order.index(wire) for wire in self.controls]
+        return 1 << (self.start - 1 - controls[-1] if controls else self.start + 1)
+
+    @property
+    def products(self) -> int:
+        """The number of products of two matrices for a row of the batch."""
+        return (1 << (len(self.order) + 1 - self.width)) // self.beside
+
+    @property
     def after(self) -> tuple[int, ...]:
         """The order of the axes after it."""
         return self.wires + self.order[: self.start] if self.turns else self.order
@@ -202,21 +231,10 @@ def _closure(
 
 def nanoseconds(window: Window) -> float:
     """Return the time of a window for each element of the state."""
-    count = len(window.order)
-    behind = count - window.start - window.width
+    elements = 2.0 ** (len(window.order) + 1)
     per_element = _NS.get(window.width, 0.02 * 2.0**window.width)
-    if behind:
-        rows = behind
-        per_element *= max(1.0, _COLUMNS / 2.0**rows)
-    else:
-        # The axes between the last control and the window, real and imaginary parts if none.
-        controls = [window.order.index(wire) for wire in window.controls]
-        rows = window.start - 1 - controls[-1] if controls else window.start + 1
-        per_element *= max(1.0, _ROWS / 2.0**rows)
+    least = _COLUMNS if window.behind else _ROWS
+    per_element *= max(1.0, least / window.beside)
     turn = _NS_TURN if window.turns else 0.0
-    waves = prod(len(real.spectrum) for real in window.reals)
-    if waves > 1:
-        entries = 4.0**window.width * 2.0 ** len(window.controls)
-        turn += _NS_BUILD * waves * entries / 2.0 ** (count + 1)
-    each = _NS_PRODUCT / 2.0 ** (rows + window.width)
-    return per_element + turn + each + _NS_STEPS / 2.0 ** (count + 1)
+    built = _NS_BUILD * window.waves * window.entries if window.waves > 1 else 0.0
+    return per_element + turn + (_NS_PRODUCT * window.products + built + _NS_STEPS) / elements

@@ -43,6 +43,32 @@ def strongly_entangling(wires, layers=3, rotation="RY"):
     return Circuit(wires, wires, tuple(gates), _means(wires))
 
 
+def reuploading(wires, uploads=3):
+    """RX and RZ of a column on each wire, RX, a ring of CNOTs, and again; <Z> on every wire."""
+    rng = np.random.default_rng(wires)
+    gates = []
+    for _ in range(uploads):
+        for wire in range(wires):
+            gates += [Apply(name, (wire,), Parameter(wire)) for name in ("RX", "RZ")]
+        angles = rng.uniform(0, 2 * np.pi, wires).tolist()
+        gates += [Apply("RX", (wire,), angle) for wire, angle in enumerate(angles)]
+        gates += [Apply("CNOT", (wire, (wire + 1) % wires)) for wire in range(wires)]
+    return Circuit(wires, wires, tuple(gates), _means(wires))
+
+
+@st.composite
+def uploaded(draw, max_wires=4):
+    """Gates with parameters on single wires, then constant gates on any, several times."""
+    uploads = draw(st.lists(encoded(max_wires), min_size=2, max_size=3))
+    wires = max(one.wires for one in uploads)
+    return Circuit(
+        wires=wires,
+        parameters=max(one.parameters for one in uploads),
+        operations=tuple(operation for one in uploads for operation in one.operations),
+        measurements=uploads[0].measurements,
+    )
+
+
 def brickwork(wires, layers=2):
     """Nearest neighbours meet in layers; <Z> on every wire."""
     rng = np.random.default_rng(wires)

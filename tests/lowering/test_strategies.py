@@ -13,7 +13,7 @@ from hybridx.emit import emit_body
 from hybridx.errors import CircuitTooLargeError, IllFormedCircuitError, OptionError
 from hybridx.lowering import STRATEGIES, Constant, Unary, choose, run
 from tests.circuits import circuits, expectations, inputs
-from tests.lowering.encoded import brickwork, encoded, strongly_entangling
+from tests.lowering.encoded import brickwork, encoded, reuploading, strongly_entangling, uploaded
 from tests.tolerances import EXACT, FLOAT32
 
 NAMES = [strategy.name for strategy in STRATEGIES]
@@ -95,7 +95,7 @@ def test_bodies_agree_in_onnx_runtime(circuit, name):
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("batch", [0, 1])
 def test_few_rows_give_few_rows(name, batch):
-    circuit = brickwork(6)
+    circuit = reuploading(6) if name == "halves" else brickwork(6)
     if name == "density":
         noise = parse("channel 0 [1, 0, 0, 0.8, 0, 0.6, 0, 0]; expval Z0").operations
         circuit = msgspec.structs.replace(circuit, operations=circuit.operations + noise)
@@ -163,6 +163,33 @@ def test_phases_pass_matrices_only_on_other_wires():
         "RZ 2 p[2]; SWAP 1 2; RZ 1 p[0]; T 2; expval X0; expval Y1; expval Z2"
     )
     assert_agrees(circuit, "alternation")
+
+
+@settings(max_examples=50, deadline=None)
+@given(uploaded())
+def test_halves_agree_where_parameters_enter_again(circuit):
+    if "halves" in applicable(circuit):
+        assert_agrees(circuit, "halves")
+
+
+def test_reuploading_on_a_few_wires_is_done_in_halves():
+    """Three stages: a product of states, then twice two small products and one that joins them."""
+    choice = choose(reuploading(6))
+    assert choice.strategy == "halves"
+    assert len(choice.program.steps) <= 52
+    assert constant_bytes(choice.program) < 300_000
+    assert_agrees(reuploading(6), "halves")
+
+
+def test_halves_say_why_they_do_not_apply():
+    def reason(text):
+        return {one.strategy: one.reason for one in choose(parse(text)).candidates}["halves"]
+
+    assert reason("RX 0 p[0]; CNOT 0 1; expval Z1") == "its parameters enter once"
+    assert reason("IsingZZ 0 1 p[0]; RX 0 p[0]; expval Z1") == (
+        "a gate with a parameter joins the halves"
+    )
+    assert reason("RX 0 p[0]; expval Z0") == "the halves of 1 wires are no small matrices"
 
 
 def test_a_strategy_can_be_forced_only_where_it_applies():

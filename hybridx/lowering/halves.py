@@ -1,0 +1,317 @@
+"""Two halves of the wires, each with a matrix of its own for every row; constants where they meet.
+
+Data re-uploading is gates with parameters on single wires, then constant gates that join wires,
+again and again. All that acts inside one half is one matrix, a sum of waves. With the state as a
+matrix psi over the basis states of both halves, a stage is
+
+    psi -> A(x) psi B(x)^T,    psi -> W psi,         exact:
+
+two products of small matrices, and one with a constant for what joins the halves. The state has
+axes (a, p, b): p are real and imaginary parts, so (a, p) and (p, b) are both rows of a matrix and
+nothing is ever transposed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hybridx.circuit import Apply, Channel, Circuit, Matrix, PureOperation, wires_of
+from hybridx.lowering import entropy
+from hybridx.lowering.amplitudes import COMPLEX, MIXED, Amplitudes
+from hybridx.lowering.cost import Cost
+from hybridx.lowering.encoding import apply_to, product_spectrum, zero_state
+from hybridx.lowering.measure import measure, product_columns, with_batch
+from hybridx.lowering.parities import Parities, are_diagonal, measure_parities, parities_of
+from hybridx.lowering.phases import as_phases
+from hybridx.lowering.program import Builder, Program, Value
+from hybridx.lowering.rephase import affine_of
+from hybridx.lowering.spectrum import (
+    Axes,
+    Basis,
+    Frequency,
+    Spectrum,
+    constant_matrix,
+    has_parameter,
+    spectrum_of,
+)
+
+_MOST_BYTES = 40e6  # of all constants in float32
+_MOST_WIRES = 10  # halves of more have too many waves
+_MOST_WAVES = 256  # of a half in one stage
+_SMALL_PRODUCT = 75  # elements that are written in the time a small product takes to start
+
+
+@dataclass(frozen=True, eq=False)
+class Stage:
+    """What acts inside the halves, then what joins them.
+
+    Attributes:
+        inside: the operations of each half, in order.
+        joint: operations of numbers, in order.
+    """
+
+    inside: tuple[tuple[PureOperation, ...], tuple[PureOperation, ...]]
+    joint: tuple[PureOperation, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Halves:
+    """A circuit in stages.
+
+    Attributes:
+        axes: of the frequencies.
+        wires: of each half, in order.
+        stages: in order.
+        frequencies: of each half, those of all its stages.
+        asked: the results, if they are sums of parities; permutations at the end of the circuit
+            are in them.
+    """
+
+    axes: Axes
+    wires: tuple[tuple[int, ...], tuple[int, ...]]
+    stages: tuple[Stage, ...]
+    frequencies: tuple[tuple[Frequency, ...], tuple[Frequency, ...]]
+    asked: tuple[Parities, ...] | None
+
+
+@lru_cache(maxsize=8)  # counted and lowered, a circuit is planned once
+def halves_of(circuit: Circuit) -> Halves | str:
+    """Return a circuit in stages, or why that cannot be."""
+    if not 2 <= circuit.wires <= _MOST_WIRES:
+        return f"the halves of {circuit.wires} wires are no small matrices"
+    cut = (circuit.wires + 1) // 2
+    wires = tuple(range(cut)), tuple(range(cut, circuit.wires))
+    axes = Axes.of(circuit)
+    growing = [_Growing(axes)]
+    for operation in circuit.operations:
+        if isinstance(operation, Channel):
+            return MIXED
+        if has_parameter(operation) and not isinstance(operation, Apply):
+            return "a state or a matrix holds a parameter"
+        sides = {int(wire >= cut) for wire in wires_of(operation)}
+        if len(sides) == 2 and has_parameter(operation):
+            return "a gate with a parameter joins the halves"
+        _place(growing, operation, sides, axes)
+    if sum(one.moves for one in growing) < 2:
+        return "its parameters enter once"
+    asked = parities_of(circuit.measurements)
+    if asked is not None and are_diagonal(circuit.measurements):
+        asked = _peel(growing[-1].joint, asked)
+    frequencies = tuple(
+        tuple(dict.fromkeys(f for one in growing for f in one.frequencies[side])) for side in (0, 1)
+    )
+    stages = tuple(Stage((tuple(s.inside[0]), tuple(s.inside[1])), tuple(s.joint)) for s in growing)
+    return Halves(axes, wires, stages, (frequencies[0], frequencies[1]), asked)
+
+
+class _Growing:
+    """A stage that takes more operations."""
+
+    def __init__(self, axes: Axes) -> None:
+        self.inside: tuple[list[PureOperation], list[PureOperation]] = ([], [])
+        self.joint: list[PureOperation] = []
+        still = {(0,) * len(axes.pairs)}
+        self.frequencies: list[set[Frequency]] = [still, still]
+
+    @property
+    def moves(self) -> bool:
+        """Whether a parameter is in it."""
+        return any(has_parameter(one) for inside in self.inside for one in inside)
+
+    def meets(self, operation: PureOperation) -> bool:
+        """Return whether an operation shares a wire with those in it."""
+        own = set(wires_of(operation))
+        every = (*self.inside[0], *self.inside[1], *self.joint)
+        return any(own.intersection(wires_of(one)) for one in every)
+
+    def joins(self, operation: PureOperation) -> bool:
+        """Return whether an operation shares a wire with one that joins the halves."""
+        own = set(wires_of(operation))
+        return any(own.intersection(wires_of(one)) for one in self.joint)
+
+    def grown(self, side: int, waves: Sequence[Frequency]) -> set[Frequency]:
+        """Return the frequencies of a half with one more factor."""
+        return {
+            tuple(a + b for a, b in zip(one, other, strict=True))
+            for one in self.frequencies[side]
+            for other in waves
+        }
+
+
+def _place(stages: list[_Growing], operation: PureOperation, sides: set[int], axes: Axes) -> None:
+    """Put an operation into the earliest stage that the others allow."""
+    number = len(stages) - 1
+    while number and not stages[number].meets(operation):
+        number -= 1
+    if len(sides) == 2 or (stages[number].joins(operation) and not has_parameter(operation)):
+        stages[number].joint.append(operation)
+        return
+    (side,) = sides
+    number += stages[number].joins(operation)
+    if number == len(stages):
+        stages.append(_Growing(axes))
+    waves = tuple(spectrum_of(operation, axes))
+    # All stages take their matrices from the same waves, so the stage that adds fewest.
+    known = {one for stage in stages for one in stage.frequencies[side]}
+    possible = [
+        stage for stage in stages[number:] if len(stage.grown(side, waves)) <= _MOST_WAVES
+    ] or [_Growing(axes)]
+    chosen = min(possible, key=lambda stage: len(known.union(stage.grown(side, waves))))
+    if chosen not in stages:
+        stages.append(chosen)
+    chosen.frequencies[side] = chosen.grown(side, waves)
+    chosen.inside[side].append(operation)
+
+
+def _peel(joint: list[PureOperation], asked: tuple[Parities, ...]) -> tuple[Parities, ...]:
+    """Take phases and permutations from the end; return what is to be asked for before them."""
+    while joint:
+        wires, matrix = wires_of(joint[-1]), constant_matrix(joint[-1])
+        permutation = affine_of(wires, matrix)
+        if permutation is not None:
+            asked = tuple(one.before(permutation[0]) for one in asked)
+        elif as_phases(wires, {(): matrix}) is None:
+            return asked
+        joint.pop()
+    return asked
+
+
+def count(circuit: Circuit) -> Cost | str:
+    """Return the counted cost, or why the strategy does not apply."""
+    found = halves_of(circuit)
+    if isinstance(found, str):
+        return found
+    size = 2 ** (circuit.wires + 1)
+    columns = size * sum(map(product_columns, circuit.measurements))
+    total = Cost(columns, size, 4, 4 * columns)
+    for wires, frequencies in zip(found.wires, found.frequencies, strict=True):
+        features = len(frequencies)
+        total += Cost(features * circuit.parameters, features, 3, 4 * features)
+        for stage in found.stages:
+            is_first = stage is found.stages[0]
+            entries = 4 * 2 ** len(wires) * (1 if is_first else 2 ** len(wires))
+            total += Cost(features * entries, entries / 8, 2, 4 * features * entries)
+            if not is_first:
+                total += Cost(2 * size * 2 ** len(wires), _SMALL_PRODUCT, 2, 0)
+    for stage in found.stages:
+        if stage.joint:
+            total += Cost(size * size, 0, 2, 4 * size * size)
+    if total.constant_bytes > _MOST_BYTES:
+        return f"its constants would take more than {_MOST_BYTES / 1e6:.0f} MB"
+    return sum(map(entropy.count, circuit.measurements), total)
+
+
+def lower(circuit: Circuit) -> Program:
+    """Return the program of a circuit to which the strategy applies.
+
+    Exact but for rounding; float32 gives about 1e-6 at 8 wires.
+    """
+    found = halves_of(circuit)
+    assert isinstance(found, Halves), found
+    builder = Builder(circuit.parameters)
+    left, right = (_Half(builder, found, side) for side in (0, 1))
+    size = 2**circuit.wires
+    state: Value | None = None
+    for number, stage in enumerate(found.stages):
+        # Real and imaginary parts come out in front, unless the next stage follows at once.
+        in_front = bool(stage.joint) or number == len(found.stages) - 1
+        if state is None:
+            column = left.columns(stage, in_front=in_front)
+            state = builder.matmul(column, right.row(stage))
+        else:
+            rows = state.shape[0]
+            split = builder.reshape(state, (rows, left.size, 2 * right.size))
+            product = builder.matmul(split, right.behind(stage))
+            rows = product.shape[0]
+            split = builder.reshape(product, (rows, 2 * left.size, right.size))
+            state = builder.matmul(left.in_front(stage, in_front=in_front), split)
+        if stage.joint:
+            flat = builder.reshape(state, (state.shape[0], 2 * size))
+            is_last = number == len(found.stages) - 1
+            weights = _joint(stage, (left.size, right.size), in_front=is_last)
+            state = builder.matmul(flat, builder.constant(weights))
+    assert state is not None
+    flat = builder.reshape(state, (state.shape[0], 2 * size))
+    order = tuple(range(circuit.wires))
+    if found.asked is None:
+        return builder.build(measure(builder, Amplitudes(flat, (COMPLEX, *order)), circuit))
+    return builder.build(with_batch(builder, measure_parities(builder, flat, order, found.asked)))
+
+
+class _Half:
+    """The matrices of one half, from features that all stages share."""
+
+    def __init__(self, builder: Builder, found: Halves, side: int) -> None:
+        self._builder, self._axes, self._side = builder, found.axes, side
+        self._wires, self._frequencies = found.wires[side], found.frequencies[side]
+        self.size = 2 ** len(self._wires)
+        self._basis = Basis(np.array(self._frequencies, dtype=np.int64))
+        moves = self._basis.frequencies.any()
+        self._features = self._basis.features(builder, self._axes) if moves else None
+
+    def columns(self, stage: Stage, *, in_front: bool) -> Value:
+        """Return what multiplies real numbers r + is by the first half's state.
+
+        Shape `(batch or 1, 2 size, 2)`; its rows are (p, a) if `in_front`, else (a, p).
+        """
+        parts = self._embedded(stage, zero_state(len(self._wires)))[..., 0]
+        turned = parts if in_front else parts.transpose(0, 2, 1, 3)
+        return self._value(turned, (2 * self.size, 2))
+
+    def row(self, stage: Stage) -> Value:
+        """Return the second half's state, real parts and imaginary parts."""
+        parts = self._embedded(stage, zero_state(len(self._wires)))[:, :, :, 0, 0]
+        return self._value(parts, (2, self.size))
+
+    def in_front(self, stage: Stage, *, in_front: bool) -> Value:
+        """Return A: from (a, p) to (p, a) if `in_front`, else to (a, p)."""
+        parts = self._embedded(stage, np.eye(self.size, dtype=np.complex128))
+        turned = parts.transpose((0, 1, 2, 4, 3) if in_front else (0, 2, 1, 4, 3))
+        return self._value(turned, (2 * self.size, 2 * self.size))
+
+    def behind(self, stage: Stage) -> Value:
+        """Return B^T: from (p, b) to (p, b)."""
+        parts = self._embedded(stage, np.eye(self.size, dtype=np.complex128))
+        return self._value(parts.transpose(0, 3, 4, 1, 2), (2 * self.size, 2 * self.size))
+
+    def _embedded(self, stage: Stage, start: Matrix) -> NDArray[np.float64]:
+        """Return the matrices of the features, shape `(features, 2, size, 2, columns)`."""
+        spectrum = product_spectrum(self._wires, stage.inside[self._side], self._axes, start)
+        return embedded(self._on_features(spectrum, start))
+
+    def _on_features(self, spectrum: Spectrum, start: Matrix) -> Matrix:
+        nothing = np.zeros_like(start)
+        waves = [spectrum.get(frequency, nothing) for frequency in self._frequencies]
+        return self._basis.on_features(np.array(waves))
+
+    def _value(self, parts: NDArray[np.float64], shape: tuple[int, int]) -> Value:
+        columns = parts.reshape(len(parts), -1)
+        if self._features is None:
+            value = self._builder.constant(columns.sum(axis=0, keepdims=True))
+        else:
+            value = self._builder.matmul(self._features, self._builder.constant(columns))
+        return self._builder.reshape(value, (value.shape[0], *shape))
+
+
+def embedded(matrices: Matrix) -> NDArray[np.float64]:
+    """Return complex matrices as real ones, shape `(count, 2, rows, 2, columns)`."""
+    blocks = np.array([[matrices.real, -matrices.imag], [matrices.imag, matrices.real]])
+    return blocks.transpose(2, 0, 3, 1, 4)
+
+
+def _joint(stage: Stage, sizes: tuple[int, int], *, in_front: bool) -> NDArray[np.float64]:
+    """Return W for rows (p, a, b); what comes out is (p, a, b) if `in_front`, else (a, p, b)."""
+    size = sizes[0] * sizes[1]
+    wires = size.bit_length() - 1
+    tensor = np.eye(size, dtype=np.complex128).reshape((2,) * wires + (size,))
+    for operation in stage.joint:
+        tensor = apply_to(constant_matrix(operation), wires_of(operation), tensor)
+    parts = embedded(tensor.reshape(1, size, size)).reshape(2, *sizes, 2 * size)
+    turned = parts if in_front else parts.transpose(1, 0, 2, 3)
+    matrix: NDArray[np.float64] = turned.reshape(2 * size, 2 * size).T
+    return matrix
