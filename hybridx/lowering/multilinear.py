@@ -6,8 +6,8 @@ for one rotation by t). With f(x) the products of waves of the first wires, g(x)
 
     <O_m> = Tr(V rho(x) V* O_m) = sum_ab f_a(x) T_amb g_b(x),        exact,
 
-where products of waves are waves of summed angles: f = cos(K x + phase) is one product and one
-cosine. The cost is one matrix product with T, 3^n M entries for n rotated wires.
+which `bilinear` makes a program. The cost is one matrix product with T, 3^n M entries for n
+rotated wires.
 """
 
 from __future__ import annotations
@@ -18,10 +18,12 @@ from math import prod
 import numpy as np
 
 from hybridx.circuit import Circuit, Expectation, Matrix
+from hybridx.lowering import bilinear
 from hybridx.lowering.cost import Cost
 from hybridx.lowering.encoding import Encoding, contract, encoding_of, fold, is_still
-from hybridx.lowering.program import Builder, Program
+from hybridx.lowering.program import Program
 from hybridx.lowering.spectrum import Basis, Spectrum, adjoint, multiply
+from hybridx.lowering.words import factors_of, flips_of
 
 _MOST_BYTES = 48e6  # of T in float32
 _MOST_WORK = 2.0**34.5  # complex multiply-adds to build T: some ten seconds
@@ -39,7 +41,9 @@ def count(circuit: Circuit) -> Cost | str:
     plan = _plan(circuit)
     if isinstance(plan, str):
         return plan
-    return _cost(plan, len(circuit.measurements), circuit.parameters, plan.cut)
+    left = prod(map(len, plan.densities[: plan.cut]))
+    right = prod(map(len, plan.densities[plan.cut :]))
+    return bilinear.count(left, right, len(circuit.measurements), circuit.parameters)
 
 
 def lower(circuit: Circuit) -> Program:
@@ -49,21 +53,11 @@ def lower(circuit: Circuit) -> Program:
     """
     plan = _plan(circuit)
     assert not isinstance(plan, str), plan
-    builder = Builder(circuit.parameters)
     axes = plan.encoding.axes
     left = Basis.of(plan.densities[: plan.cut], axes)
     right = Basis.of(plan.densities[plan.cut :], axes)
     waves = _coefficients(circuit, plan).reshape(-1, len(left.frequencies), len(right.frequencies))
-    mixed = left.on_features(waves.transpose(1, 0, 2))
-    T = right.on_features(mixed.transpose(2, 0, 1)).transpose(1, 2, 0).real
-    measured, width = len(circuit.measurements), right.size
-    f = left.features(builder, axes)
-    product = builder.matmul(f, builder.constant(T.reshape(left.size, measured * width)))
-    if width == 1:
-        return builder.build(product)
-    g = builder.reshape(right.features(builder, axes), (None, 1, width))
-    rows = builder.reshape(product, (None, measured, width))
-    return builder.build(builder.sum(builder.multiply(rows, g), 2))
+    return bilinear.build(circuit.parameters, axes, left, right, waves)
 
 
 def _plan(circuit: Circuit) -> _Plan | str:
@@ -74,30 +68,13 @@ def _plan(circuit: Circuit) -> _Plan | str:
         return encoding
     densities = tuple(multiply(psi, adjoint(psi)) for psi in encoding.amplitudes)
     measured = len(circuit.measurements)
-    size = 4 * measured * prod(map(len, densities))
-    if size > _MOST_BYTES:
+    sizes = [len(density) for density in densities]
+    if 4 * measured * prod(sizes) > _MOST_BYTES:
         return f"its constants would take more than {_MOST_BYTES / 1e6:.0f} MB"
     if measured * 2**circuit.wires * 4**encoding.moving > _MOST_WORK:
         return f"{circuit.wires} wires are too many to fold"
-    plan = _Plan(encoding, densities, 0)
-    cuts = range(1, circuit.wires + 1)
-    best = min(cuts, key=lambda cut: _cost(plan, measured, circuit.parameters, cut).time)
-    return _Plan(encoding, densities, best)
-
-
-def _cost(plan: _Plan, measured: int, parameters: int, cut: int) -> Cost:
-    left = prod(map(len, plan.densities[:cut]))
-    right = prod(map(len, plan.densities[cut:]))
-    halves = 1 if right == 1 else 2
-    features = left + (right if halves == 2 else 0)
-    elements = features + (0 if halves == 1 else measured * right)
-    weights = left * measured * right
-    return Cost(
-        multiply_adds=weights + features * parameters,
-        elements=elements,
-        steps=4 if halves == 1 else 10,
-        constant_bytes=4 * (weights + features * (parameters + 1)),
-    )
+    cut = bilinear.best_cut(sizes, measured, circuit.parameters)
+    return _Plan(encoding, densities, cut)
 
 
 def _coefficients(circuit: Circuit, plan: _Plan) -> Matrix:
@@ -125,15 +102,5 @@ def _observed(observable: Expectation, V: Matrix) -> Matrix:
     states = np.arange(len(V))
     total = np.zeros_like(V)
     for term in observable.terms:
-        flipped = states.copy()
-        factor = np.full(len(V), term.coefficient, dtype=np.complex128)
-        for letter, wire in zip(term.letters, term.wires, strict=True):
-            bit = states >> (wires - 1 - wire) & 1
-            if letter in "XY":
-                flipped ^= 1 << (wires - 1 - wire)
-            if letter in "YZ":
-                factor *= 1 - 2 * bit
-            if letter == "Y":
-                factor *= -1j
-        total += factor[:, None] * V[flipped]
+        total[states ^ flips_of(term, wires)] += factors_of(term, wires, states)[:, None] * V
     return total

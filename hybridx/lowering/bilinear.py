@@ -1,0 +1,69 @@
+"""Bilinear forms in waves of the parameters: how they are cut in two, counted and built.
+
+    r_m(x) = sum_ab f_a(x) T_amb g_b(x)
+
+Products of waves are waves of summed frequencies, so the features f = cos(K x + phase) are one
+product and one cosine, and so are g.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import prod
+
+from hybridx.circuit import Matrix
+from hybridx.lowering.cost import Cost
+from hybridx.lowering.program import Builder, Program
+from hybridx.lowering.spectrum import Axes, Basis
+
+
+def best_cut(sizes: Sequence[int], results: int, parameters: int) -> int:
+    """Return how many factors make f, the others g, so that the time is least.
+
+    Args:
+        sizes: how many waves each factor has.
+        results: M.
+        parameters: P.
+    """
+
+    def time(cut: int) -> float:
+        return count(prod(sizes[:cut]), prod(sizes[cut:]), results, parameters).time
+
+    return min(range(1, len(sizes) + 1), key=time)
+
+
+def count(left: int, right: int, results: int, parameters: int) -> Cost:
+    """Return the cost of a form with so many features in f and in g."""
+    halves = 1 if right == 1 else 2
+    features = left + (right if halves == 2 else 0)
+    elements = features + (0 if halves == 1 else results * right)
+    weights = left * results * right
+    return Cost(
+        multiply_adds=weights + features * parameters,
+        elements=elements,
+        steps=4 if halves == 1 else 10,
+        constant_bytes=4 * (weights + features * (parameters + 1)),
+    )
+
+
+def build(parameters: int, axes: Axes, left: Basis, right: Basis, waves: Matrix) -> Program:
+    """Return the program of a form.
+
+    Args:
+        parameters: P.
+        axes: of the frequencies.
+        left: the waves of f.
+        right: the waves of g.
+        waves: the coefficient of each product of waves, `(M, waves of f, waves of g)`.
+    """
+    results, width = len(waves), right.size
+    mixed = left.on_features(waves.transpose(1, 0, 2))
+    T = right.on_features(mixed.transpose(2, 0, 1)).transpose(1, 2, 0).real
+    builder = Builder(parameters)
+    f = left.features(builder, axes)
+    product = builder.matmul(f, builder.constant(T.reshape(left.size, results * width)))
+    if width == 1:
+        return builder.build(product)
+    g = builder.reshape(right.features(builder, axes), (None, 1, width))
+    rows = builder.reshape(product, (None, results, width))
+    return builder.build(builder.sum(builder.multiply(rows, g), 2))
