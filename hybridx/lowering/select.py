@@ -11,6 +11,7 @@ from hybridx.lowering import (
     alternation,
     cones,
     density,
+    fourier,
     halves,
     multilinear,
     statevector,
@@ -150,6 +151,7 @@ def _lower_cones(circuit: Circuit) -> Program:
 STRATEGIES: tuple[Strategy, ...] = (
     Strategy("cones", _count_cones, _lower_cones),
     Strategy("multilinear", multilinear.count, multilinear.lower),
+    Strategy("fourier", fourier.count, fourier.lower),
     Strategy("unitary", unitary.count, unitary.lower),
     Strategy("density", density.count, density.lower),
     Strategy("alternation", alternation.count, alternation.lower),

@@ -4,8 +4,16 @@ import msgspec
 import numpy as np
 from hypothesis import strategies as st
 
-from hybridx.circuit import Apply, Circuit, Expectation, Parameter, PauliTerm
-from tests.circuits import measurements, operations, unitaries
+from hybridx.circuit import (
+    Apply,
+    Circuit,
+    Expectation,
+    Parameter,
+    PauliTerm,
+    Prepare,
+    Probabilities,
+)
+from tests.circuits import circuits, expectations, measurements, operations, unitaries
 
 
 @st.composite
@@ -67,6 +75,22 @@ def uploaded(draw, max_wires=4):
         operations=tuple(operation for one in uploads for operation in one.operations),
         measurements=uploads[0].measurements,
     )
+
+
+@st.composite
+def repeated(draw):
+    """Gates with and without parameters on any wires, all of them two or three times."""
+    once = draw(circuits(max_wires=3, max_gates=6, max_parameters=2, measured=_linear))
+    prepared = tuple(op for op in once.operations if isinstance(op, Prepare))
+    times = draw(st.integers(2, 3))
+    gates = once.operations[len(prepared) :] * times
+    return msgspec.structs.replace(once, operations=prepared + gates)
+
+
+def _linear(wires):
+    """What is linear in the density matrix."""
+    chosen = st.lists(st.integers(0, wires - 1), unique=True, min_size=1)
+    return expectations(wires) | chosen.map(lambda on: Probabilities(tuple(on)))
 
 
 def brickwork(wires, layers=2):
