@@ -7,7 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from hybridx.artifact import Artifact, OnnxArtifact, Verification, read_artifact
+from hybridx.artifact import (
+    Artifact,
+    OnnxArtifact,
+    Verification,
+    read_artifact,
+    walk_nodes,
+)
 from hybridx.circuit import result_count, show
 from hybridx.drawing import draw_text
 from hybridx.lowering import Candidate, consider
@@ -124,7 +130,8 @@ def circuit_summaries(artifact: Artifact) -> tuple[CircuitSummary, ...]:
     """Return the quantum layers of a file, one for each distinct circuit."""
     nodes: dict[str, int] = {}
     if isinstance(artifact, OnnxArtifact):
-        nodes = {function.name: len(function.node) for function in artifact.model.functions}
+        functions = artifact.model.functions
+        nodes = {function.name: sum(1 for _ in walk_nodes(function)) for function in functions}
     return tuple(
         CircuitSummary(
             name=name,

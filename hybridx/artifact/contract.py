@@ -61,7 +61,7 @@ class Verification(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     worst: float
 
 
-def walk_nodes(graph: onnx.GraphProto) -> Iterator[onnx.NodeProto]:
+def walk_nodes(graph: onnx.GraphProto | onnx.FunctionProto) -> Iterator[onnx.NodeProto]:
     """Yield the nodes of a graph and of the graphs inside them."""
     for node in graph.node:
         yield node

@@ -7,7 +7,7 @@ from typing import Any, assert_never
 import numpy as np
 import onnx
 from numpy.typing import NDArray
-from onnx import helper, numpy_helper
+from onnx import TensorProto, helper, numpy_helper
 
 from hybridx.lowering import (
     Binary,
@@ -23,6 +23,7 @@ from hybridx.lowering import (
     Transpose,
     Unary,
     Value,
+    row_size,
 )
 
 _UNARY = {"cos": "Cos", "sin": "Sin", "sqrt": "Sqrt", "log": "Log", "sign": "Sign"}
@@ -34,11 +35,15 @@ _BINARY = {
     "matmul": "MatMul",
 }
 
+_ROWS, _ROWS_RESULTS = "row_parameters", "row_results"  # of one turn of the loop
+
 
 def emit_body(
     program: Program, *, dtype: np.dtype[Any], parameters: str, results: str
 ) -> list[onnx.NodeProto]:
     """Return the nodes of a function body.
+
+    Where few rows are best computed at once, the steps are the body of a loop over the batch.
 
     Args:
         program: what to compute.
@@ -46,6 +51,16 @@ def emit_body(
         parameters: name of the input, `(batch, P)`.
         results: name of the output, `(batch, M)`.
     """
+    if program.rows is None:
+        return _emit_steps(program, dtype, parameters, results)
+    inside = _emit_steps(program, dtype, _ROWS, _ROWS_RESULTS)
+    none = np.zeros((0, row_size(program.shapes[-1])), dtype=dtype)
+    return _loop(inside, program.rows, none, parameters, results)
+
+
+def _emit_steps(
+    program: Program, dtype: np.dtype[Any], parameters: str, results: str
+) -> list[onnx.NodeProto]:
     nodes: list[onnx.NodeProto] = []
     names: list[str] = []
     for index, step in enumerate(program.steps):
@@ -54,6 +69,54 @@ def emit_body(
         nodes += _emit(step, name, names, dtype)
         names.append(name)
     return nodes
+
+
+def _loop(
+    inside: list[onnx.NodeProto], rows: int, none: NDArray[Any], parameters: str, results: str
+) -> list[onnx.NodeProto]:
+    """Return a loop that takes so many rows at a time and joins their results.
+
+    The last rows may be fewer, and no rows are no turn of the loop. So results are carried along
+    and not scanned: all scanned outputs have one shape, and Scan refuses an empty batch.
+
+    Args:
+        inside: the nodes for some rows.
+        rows: how many at most.
+        none: the results of no rows, `(0, M)`.
+        parameters: name of the input.
+        results: name of the output.
+    """
+    carried = helper.np_dtype_to_tensor_dtype(none.dtype), [None, none.shape[1]]
+    info = helper.make_tensor_value_info
+    body = helper.make_graph(
+        [
+            helper.make_node("Mul", ["turn", "rows"], ["from"]),
+            helper.make_node("Add", ["from", "rows"], ["to"]),
+            helper.make_node("Slice", [parameters, "from", "to", "axis"], [_ROWS]),
+            *inside,
+            helper.make_node("Concat", ["done", _ROWS_RESULTS], ["more"], axis=0),
+            helper.make_node("Identity", ["goes"], ["on"]),
+        ],
+        "rows",
+        [
+            info("turn", TensorProto.INT64, []),
+            info("goes", TensorProto.BOOL, []),
+            info("done", *carried),
+        ],
+        [info("on", TensorProto.BOOL, []), info("more", *carried)],
+    )
+    return [
+        _constant(np.array([rows]), "rows"),
+        _constant(np.array([rows - 1]), "rest"),
+        _constant(np.array([0]), "axis"),
+        _constant(np.array([], dtype=np.int64), "scalar"),
+        _constant(none, "none"),
+        helper.make_node("Shape", [parameters], ["batch"], start=0, end=1),
+        helper.make_node("Add", ["batch", "rest"], ["padded"]),
+        helper.make_node("Div", ["padded", "rows"], ["count"]),
+        helper.make_node("Reshape", ["count", "scalar"], ["turns"]),
+        helper.make_node("Loop", ["turns", "", "none"], [results], body=body),
+    ]
 
 
 def _emit(step: Step, name: str, names: list[str], dtype: np.dtype[Any]) -> list[onnx.NodeProto]:

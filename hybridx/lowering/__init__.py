@@ -16,6 +16,7 @@ from hybridx.lowering.program import (
     Transpose,
     Unary,
     Value,
+    row_size,
     run,
 )
 from hybridx.lowering.select import STRATEGIES, Candidate, Choice, Strategy, choose, consider
@@ -44,5 +45,6 @@ __all__ = [
     "choose",
     "consider",
     "lower",
+    "row_size",
     "run",
 ]

@@ -22,6 +22,15 @@ class Amplitudes:
     axes: tuple[int, ...]
 
 
+_NEAR = 2**16  # numbers of all states that stay near a core, with the matrices and the next states
+_LOOPED = 12  # wires; of fewer a large batch is no slower than a loop, which costs a few steps
+
+
+def rows_at_once(wires: int) -> int | None:
+    """Return how many states of so many wires are best computed at once; None for any number."""
+    return max(1, _NEAR >> (wires + 1)) if wires >= _LOOPED else None
+
+
 def apply_matrix(
     builder: Builder, state: Amplitudes, matrix: Value, wires: Sequence[int], is_real: bool
 ) -> Amplitudes:

@@ -65,8 +65,11 @@ def combine(circuit: Circuit, programs: Sequence[Program], mixing: NDArray[np.fl
     builder = Builder(circuit.parameters)
     joined = builder.concatenate([builder.include(program) for program in programs], 1)
     if np.array_equal(mixing, np.eye(len(mixing))):
-        return builder.build(joined)
-    return builder.build(builder.matmul(joined, builder.constant(mixing)))
+        results = joined
+    else:
+        results = builder.matmul(joined, builder.constant(mixing))
+    rows = [program.rows for program in programs if program.rows is not None]
+    return builder.build(results, min(rows, default=None))
 
 
 def _pieces(measurement: Measurement) -> list[Measurement]:

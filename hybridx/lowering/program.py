@@ -102,10 +102,18 @@ Step: TypeAlias = (
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """Steps in order; the result is the value of the last one, shape `(batch, M)`."""
+    """Steps in order; the result is the value of the last one, shape `(batch, M)`.
+
+    Attributes:
+        steps: in order.
+        shapes: of their values.
+        rows: how many rows of the batch are best computed at once; None for all. It is a matter
+            of time only: values of more rows would leave the cache near a core.
+    """
 
     steps: tuple[Step, ...]
     shapes: tuple[Shape, ...]
+    rows: int | None = None
 
 
 class Builder:
@@ -116,15 +124,19 @@ class Builder:
         self._shapes: list[Shape] = []
         self.parameters = self._append(Parameters(), (None, parameters))
 
-    def build(self, result: Value) -> Program:
+    def build(self, result: Value, rows: int | None = None) -> Program:
         """Return the program whose result is `result`, which has to be the last step.
+
+        Args:
+            result: shape `(batch, M)`.
+            rows: how many are best computed at once; None for all.
 
         Raises:
             ValueError: it is not, or it is no `(batch, M)`.
         """
         if result.index != len(self._steps) - 1 or result.shape[:1] != (None,):
             raise ValueError(f"{result} is not the last step with a batch axis")
-        return Program(tuple(self._steps), tuple(self._shapes))
+        return Program(tuple(self._steps), tuple(self._shapes), rows)
 
     def constant(self, array: Any) -> Value:
         """Append a tensor of numbers."""

@@ -31,7 +31,14 @@ from hybridx.circuit import (
     wires_of,
 )
 from hybridx.lowering import entropy
-from hybridx.lowering.amplitudes import COMPLEX, MIXED, Amplitudes, apply_matrix, bring_last
+from hybridx.lowering.amplitudes import (
+    COMPLEX,
+    MIXED,
+    Amplitudes,
+    apply_matrix,
+    bring_last,
+    rows_at_once,
+)
 from hybridx.lowering.cost import Cost
 from hybridx.lowering.measure import measure, product_columns
 from hybridx.lowering.program import Builder, Program, Value
@@ -87,7 +94,7 @@ def lower(circuit: Circuit) -> Program:
     for operation in circuit.operations:
         assert not isinstance(operation, Channel), MIXED
         state = apply(builder, state, operation, turns)
-    return builder.build(measure(builder, state, circuit))
+    return builder.build(measure(builder, state, circuit), rows_at_once(circuit.wires))
 
 
 def turns_of(builder: Builder, operations: Sequence[Operation]) -> Turns:

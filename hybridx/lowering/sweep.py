@@ -29,7 +29,7 @@ from hybridx.circuit import (
     wires_of,
 )
 from hybridx.lowering import entropy, statevector
-from hybridx.lowering.amplitudes import COMPLEX, MIXED, Amplitudes, bring_last
+from hybridx.lowering.amplitudes import COMPLEX, MIXED, Amplitudes, bring_last, rows_at_once
 from hybridx.lowering.cost import Cost
 from hybridx.lowering.encoding import embed, product_spectrum, zero_state
 from hybridx.lowering.epochs import carried, epochs_of
@@ -263,9 +263,10 @@ def lower(circuit: Circuit) -> Program:
     state = _flat(builder, state)
     if sweep.asked is None:
         amplitudes = Amplitudes(state, (COMPLEX, *sweep.order))
-        return builder.build(measure(builder, amplitudes, circuit))
-    results = measure_parities(builder, state, sweep.order, sweep.asked)
-    return builder.build(with_batch(builder, results))
+        results = measure(builder, amplitudes, circuit)
+    else:
+        results = with_batch(builder, measure_parities(builder, state, sweep.order, sweep.asked))
+    return builder.build(results, rows_at_once(circuit.wires))
 
 
 def _flat(builder: Builder, state: Value) -> Value:

@@ -81,6 +81,20 @@ BODIES = [
     ids=lambda value: value if isinstance(value, str) else f"{value.wires} wires",
 )
 def test_bodies_agree_in_onnx_runtime(circuit, name):
+    # ONNX Runtime refuses to broadcast a constant state to no rows.
+    batches = (1, 5) if name == "statevector" else (0, 1, 5)
+    assert_body_agrees(circuit, name, batches)
+
+
+@pytest.mark.parametrize("name", ["sweep", "statevector"])
+def test_a_wide_state_is_computed_a_few_rows_at_a_time(name):
+    circuit = strongly_entangling(12, layers=1)
+    assert choose(circuit, name).program.rows == 8
+    assert choose(strongly_entangling(11, layers=1), name).program.rows is None
+    assert_body_agrees(circuit, name, (0, 1, 8, 19))
+
+
+def assert_body_agrees(circuit, name, batches):
     program = choose(circuit, name).program
     nodes = emit_body(program, dtype=np.dtype("float32"), parameters="x", results="y")
     graph = helper.make_graph(
@@ -92,8 +106,7 @@ def test_bodies_agree_in_onnx_runtime(circuit, name):
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
     onnx.checker.check_model(model)
     session = onnxruntime.InferenceSession(model.SerializeToString())
-    # ONNX Runtime refuses to broadcast a constant state to no rows.
-    for batch in (1, 5) if name == "statevector" else (0, 1, 5):
+    for batch in batches:
         parameters = inputs(circuit, batch)
         (results,) = session.run(None, {"x": parameters.astype(np.float32)})
         expected = simulate(circuit, parameters)
@@ -254,6 +267,12 @@ def test_fourier_counts_the_constants_of_its_program():
     counted = next(one.cost for one in choice.candidates if one.strategy == "fourier")
     assert constant_bytes(choice.program) <= counted.constant_bytes
     assert constant_bytes(choice.program) == pytest.approx(counted.constant_bytes, rel=0.3)
+
+
+def test_many_waves_are_left_to_other_strategies():
+    """RX and RZ of each column, three times: 13^4 and 13^6 waves."""
+    assert choose(reuploading(4)).strategy != "fourier"
+    assert "fourier" not in applicable(reuploading(6))
 
 
 def test_waves_that_cancel_are_left_out():
