@@ -37,14 +37,21 @@ from hybridx.lowering.amplitudes import MIXED
 from hybridx.lowering.cost import Cost
 from hybridx.lowering.encoding import apply_to
 from hybridx.lowering.program import Program
-from hybridx.lowering.spectrum import Axes, Basis, Spectrum, has_parameter, spectrum_of
+from hybridx.lowering.spectrum import (
+    Axes,
+    Basis,
+    Spectrum,
+    has_parameter,
+    spectrum_of,
+)
 from hybridx.lowering.words import factors_of, flips_of
 
 _MOST_BYTES = 48e6  # of T in float32
-_MOST_WORK = 2.0**28  # complex multiply-adds to find the coefficients: some five seconds
+_MOST_WORK = 2.0**30.5  # complex multiply-adds to find the coefficients: some five seconds
 _MOST_AXES = 14  # more would have 3^15 waves
 _WIDEST = 9  # wires of an operation; its matrix takes 4 MB
 _TOGETHER = 2**21  # amplitudes on points: 32 MB
+_MOVED = 16  # multiply-adds in the time that an amplitude takes to be moved
 _TRANSFORM = 16  # multiply-adds that an amplitude takes in the Fourier transforms
 _ZERO = 1e-14  # a coefficient this much smaller than the largest is a rounding of zero
 
@@ -57,39 +64,65 @@ class _Gate:
 
     Attributes:
         wires: the first is the most significant of the matrices.
-        frequencies: in units of each axis, the lowest is zero, shape `(terms, axes)`.
-        matrices: one for each frequency.
+        spectrum: frequencies in units of each axis, the lowest is zero.
+        degrees: the highest frequency on each axis.
     """
 
     wires: tuple[int, ...]
-    frequencies: _Integers
-    matrices: tuple[Matrix, ...]
+    spectrum: Spectrum
+    degrees: _Integers
+
+
+@dataclass(frozen=True, slots=True)
+class _Block:
+    """Gates in the order of time that are multiplied before they meet the amplitudes."""
+
+    wires: tuple[int, ...]
+    gates: tuple[_Gate, ...]
+    degrees: _Integers
 
     @property
-    def degrees(self) -> _Integers:
-        """The highest frequency on each axis."""
-        highest: _Integers = self.frequencies.max(axis=0)
-        return highest
+    def work(self) -> int:
+        """About how many multiply-adds an amplitude takes."""
+        waves: int = prod((self.degrees + 1).tolist())
+        return waves * (_MOVED + (1 << len(self.wires)))
+
+    def with_gate(self, gate: _Gate) -> _Block:
+        """Return the block with a further gate."""
+        wires = tuple(sorted({*self.wires, *gate.wires}))
+        return _Block(wires, (*self.gates, gate), self.degrees + gate.degrees)
+
+    def product(self) -> _Gate:
+        """Return the gates as one."""
+        count, size = len(self.wires), 2 ** len(self.wires)
+        start = np.eye(size, dtype=np.complex128)
+        total = start.reshape((2,) * count + (size,) + (1,) * len(self.degrees))
+        for gate in self.gates:
+            total = _after(gate, tuple(self.wires.index(wire) for wire in gate.wires), total)
+        waves = total.reshape(size, size, *(self.degrees + 1))
+        each = {n: waves[:, :, *n] for n in np.ndindex(*waves.shape[2:])}
+        spectrum = {n: matrix for n, matrix in each.items() if matrix.any()}
+        return _Gate(self.wires, spectrum, self.degrees)
 
 
 @dataclass(frozen=True, eq=False)
 class _Plan:
-    """A circuit as such gates.
+    """A circuit as such blocks.
 
     Attributes:
         axes: of the frequencies.
         units: for each axis, of which all frequencies of results are multiples.
-        gates: in the order of time.
+        blocks: in the order of time.
     """
 
     axes: Axes
     units: _Integers
-    gates: tuple[_Gate, ...]
+    blocks: tuple[_Block, ...]
 
     @cached_property
     def degrees(self) -> _Integers:
         """The D of each axis, in its units."""
-        degrees: _Integers = np.sum([gate.degrees for gate in self.gates], axis=0)
+        degrees: _Integers = np.sum([block.degrees for block in self.blocks], axis=0)
         return degrees
 
     @property
@@ -166,20 +199,37 @@ def _in_units(axes: Axes, spectra: Sequence[tuple[tuple[int, ...], Spectrum]]) -
     raised = [own - own.min(axis=0) for own in keys]
     units = np.maximum(np.gcd.reduce(np.concatenate(raised), axis=0), 1)
     gates = [
-        _Gate(wires, own // units, tuple(spectrum.values()))
+        _Gate(
+            wires,
+            dict(zip(map(tuple, (own // units).tolist()), spectrum.values(), strict=True)),
+            own.max(axis=0) // units,
+        )
         for (wires, spectrum), own in zip(spectra, raised, strict=True)
     ]
-    return _Plan(axes, units, tuple(gates))
+    return _Plan(axes, units, _blocks(gates))
+
+
+def _blocks(gates: Sequence[_Gate]) -> tuple[_Block, ...]:
+    """Join each gate with those before it if that is less work than one after the other."""
+    blocks: list[_Block] = []
+    for gate in gates:
+        alone = _Block(gate.wires, (gate,), gate.degrees)
+        if blocks:
+            joined = blocks[-1].with_gate(gate)
+            if joined.work <= blocks[-1].work + alone.work:
+                blocks[-1] = joined
+                continue
+        blocks.append(alone)
+    return tuple(blocks)
 
 
 def _work(circuit: Circuit, plan: _Plan) -> float:
     """Return about how many complex multiply-adds `_coefficients` takes."""
     degrees = np.zeros_like(plan.units)
     a_state = 0
-    for gate in plan.gates:
-        degrees = degrees + gate.degrees
-        entries = len(gate.matrices) * 2 ** len(gate.wires)
-        a_state += entries * prod((degrees + 1).tolist())
+    for block in plan.blocks:
+        a_state += block.work * prod((degrees + 1).tolist())
+        degrees = degrees + block.degrees
     products = len(_flips(circuit)) * (_TRANSFORM + result_count(circuit))
     a_state += products * prod(plan.points)
     return 2.0**circuit.wires * a_state
@@ -218,15 +268,21 @@ def _amplitudes(wires: int, plan: _Plan) -> Matrix:
     """Return a_n for every basis state, `(2**wires, D_0 + 1, D_1 + 1, ...)`."""
     psi = np.zeros((2,) * wires + (1,) * len(plan.units), dtype=np.complex128)
     psi.flat[0] = 1
-    for gate in plan.gates:
-        sizes = psi.shape[wires:]
-        grown = np.zeros((*psi.shape[:wires], *(sizes + gate.degrees)), dtype=np.complex128)
-        for frequency, matrix in zip(gate.frequencies.tolist(), gate.matrices, strict=True):
-            moved = (slice(n, n + size) for n, size in zip(frequency, sizes, strict=True))
-            place: tuple[Any, ...] = (..., *moved)
-            grown[place] += apply_to(matrix, gate.wires, psi)
-        psi = grown
+    for block in plan.blocks:
+        psi = _after(block.product(), block.wires, psi)
     return psi.reshape(2**wires, *psi.shape[wires:])
+
+
+def _after(gate: _Gate, places: tuple[int, ...], waves: Matrix) -> Matrix:
+    """Return waves `(2, ..., 2, ..., waves of axis 0, ...)` after a gate on some of the axes."""
+    rest = waves.ndim - len(gate.degrees)
+    sizes = waves.shape[rest:]
+    grown = np.zeros((*waves.shape[:rest], *(sizes + gate.degrees)), dtype=np.complex128)
+    for frequency, matrix in gate.spectrum.items():
+        moved = (slice(n, n + size) for n, size in zip(frequency, sizes, strict=True))
+        place: tuple[Any, ...] = (..., *moved)
+        grown[place] += apply_to(matrix, places, waves)
+    return grown
 
 
 def _on_points(waves: Matrix, points: tuple[int, ...]) -> Matrix:
