@@ -275,12 +275,6 @@ def test_many_waves_are_left_to_other_strategies():
     assert "fourier" not in applicable(reuploading(6))
 
 
-def test_many_waves_are_left_to_other_strategies():
-    """RX and RZ of each column, three times: 13^4 and 13^6 waves."""
-    assert choose(reuploading(4)).strategy != "fourier"
-    assert "fourier" not in applicable(reuploading(6))
-
-
 def test_waves_that_cancel_are_left_out():
     """RX(x) RX(x) has no frequency of one, and p[1] enters outside the light cone."""
     circuit = parse("RX 0 p[0]; RX 0 p[0]; CNOT 1 0; RX 0 p[1]; expval X0@Z1; expval Z1")
