@@ -8,7 +8,7 @@ from hybridx.capture.module import Capture, capture
 from hybridx.capture.opaque import CIRCUIT_OP
 from hybridx.capture.precision import as_dtype, choose_dtype, in_eval_mode
 from hybridx.capture.removed import removed_idiom
-from hybridx.capture.trace import BATCH, first_line, quiet
+from hybridx.capture.trace import BATCH, first_line, quiet, uncollected
 
 __all__ = [
     "BATCH",
@@ -32,4 +32,5 @@ __all__ = [
     "quiet",
     "removed_idiom",
     "training_note",
+    "uncollected",
 ]

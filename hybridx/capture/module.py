@@ -10,7 +10,7 @@ from torch import Tensor, fx, nn
 
 from hybridx.capture.call import Flat
 from hybridx.capture.example import Axes, Example
-from hybridx.capture.trace import BATCH, Shapes, Trace, Tracer, quiet
+from hybridx.capture.trace import BATCH, Shapes, Trace, Tracer, quiet, uncollected
 from hybridx.capture.wide import lift_numbers
 from hybridx.circuit import Circuit
 from hybridx.errors import NonFiniteWeightsError
@@ -62,7 +62,7 @@ def capture(flat: Flat, example: Example, *, dtype: str) -> Capture:
     _check_weights(flat.model)
     rehearsal, tensors = example.rehearsal, tuple(example.tensors.values())
     wanted = [example.axes.get(name, {}) for name in example.tensors]
-    with quiet():
+    with quiet(), uncollected():
         traced = Tracer(flat, tensors, wanted, getattr(torch, dtype), rehearsal).trace()
         lift_numbers(traced.module)
     axes = {

@@ -26,7 +26,7 @@ from hybridx.artifact import (
     function_name,
     walk_nodes,
 )
-from hybridx.capture import CIRCUIT_OP, Capture, first_line, quiet
+from hybridx.capture import CIRCUIT_OP, Capture, first_line, quiet, uncollected
 from hybridx.errors import UntranslatableError
 
 _PLACEHOLDER = "CapturedCircuit"
@@ -73,7 +73,7 @@ def to_onnx(
 
 def _translate(captured: Capture, args: Sequence[Tensor], opset: int) -> onnx.ModelProto:
     _register_placeholder()
-    with quiet():
+    with quiet(), uncollected():
         try:
             program = torch.onnx.export(
                 captured.module,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections import Counter
 
 import numpy as np
@@ -11,7 +12,14 @@ import torch
 from torch import nn
 
 import hybridx
-from hybridx.capture import CIRCUIT_OP, Flat, capture, describe_call, prepare_example
+from hybridx.capture import (
+    CIRCUIT_OP,
+    Flat,
+    capture,
+    describe_call,
+    prepare_example,
+    uncollected,
+)
 from hybridx.circuit import Parameter, show
 from hybridx.errors import (
     DataBranchError,
@@ -275,3 +283,19 @@ class TestRefusals:
 
         with pytest.raises(DataBranchError):
             captured(Branching(), torch.randn(3, 2))
+
+
+@pytest.mark.parametrize("is_enabled", [True, False])
+def test_python_collects_garbage_afterwards_if_it_did_before(is_enabled: bool) -> None:
+    was_enabled = gc.isenabled()
+
+    def switch(on: bool) -> None:
+        (gc.enable if on else gc.disable)()
+
+    switch(is_enabled)
+    try:
+        with uncollected():
+            assert not gc.isenabled()
+        assert gc.isenabled() == is_enabled
+    finally:
+        switch(was_enabled)
