@@ -95,7 +95,7 @@ def add_angles(total: dict[Mask, Angle], angles: Mapping[Mask, Angle]) -> None:
         total[mask] = total[mask] + angle if mask in total else angle
 
 
-def walsh(phases: Phases, order: tuple[int, ...]) -> NDArray[np.float64]:
+def walsh(phases: Phases, order: Sequence[int]) -> NDArray[np.float64]:
     """Return the phases of all basis states, shape `(2**wires, 1 + axes)`.
 
     Args:

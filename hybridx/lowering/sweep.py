@@ -31,11 +31,12 @@ from hybridx.circuit import (
 from hybridx.lowering import entropy, statevector
 from hybridx.lowering.amplitudes import COMPLEX, MIXED, Amplitudes, bring_last, rows_at_once
 from hybridx.lowering.cost import Cost
+from hybridx.lowering.diagonal import apply_phases, is_sum, moves
 from hybridx.lowering.encoding import embed, product_spectrum, zero_state
 from hybridx.lowering.epochs import carried, epochs_of
 from hybridx.lowering.measure import measure, product_columns, with_batch
 from hybridx.lowering.parities import Parities, are_diagonal, measure_parities, parities_of
-from hybridx.lowering.phases import Phases, walsh
+from hybridx.lowering.phases import Phases
 from hybridx.lowering.program import Builder, Program, Value, row_size
 from hybridx.lowering.rephase import Part, Real, rephase
 from hybridx.lowering.spectrum import Axes, Basis, Spectrum, has_parameter, multiply, spectrum_of
@@ -222,9 +223,12 @@ def _count_step(step: _Step, size: int) -> Cost:
             return own + built if waves > 1 else own
         case Move():
             return Cost(0, size / 2, 3, 0)
-        case Diagonal(phases):
-            moving = any(angle[1:].any() for angle in phases.angles.values())
-            return Cost(0, 1.5 * size if moving else size / 2, 9 if moving else 4, 6 * size)
+        case Diagonal(phases, order):
+            if not moves(phases):
+                return Cost(0, size / 2, 4, 6 * size)
+            if is_sum(phases, order):
+                return Cost(3 * size, size / 2, 13, 6 * size)
+            return Cost(size * len(phases.angles) / 2, 1.5 * size, 10, 4 * size)
         case Dense(Prepare()):
             return Cost(2 * size, 2 * size, 6, 4)
         case Dense(operation):
@@ -250,7 +254,7 @@ def lower(circuit: Circuit) -> Program:
     for step in sweep.steps:
         match step:
             case Diagonal():
-                state = _diagonal(builder, state, step, sweep.axes)
+                state = apply_phases(builder, state, step.phases, step.order, sweep.axes)
             case Window():
                 state = _window(builder, state, step, sweep.axes)
             case Move():
@@ -389,26 +393,3 @@ def _within(real: Real, wires: tuple[int, ...], at: Mapping[int, int]) -> Spectr
         )
         for frequency, matrix in real.spectrum.items()
     }
-
-
-def _diagonal(builder: Builder, state: Value, step: Diagonal, axes: Axes) -> Value:
-    """Return exp(i phi) psi: cos(phi) (a, b) + sin(phi) (-b, a)."""
-    size = 2 ** len(step.order)
-    split = builder.reshape(state, (state.shape[0], 2, size))
-    swapped = builder.gather(split, 1, (1, 0))
-    phases = walsh(step.phases, step.order)
-    used = np.flatnonzero(phases[:, 1:].any(axis=0))
-    signs = np.array([[[-1.0], [1.0]]])
-    if not len(used):
-        cosines = builder.constant(np.cos(phases[:, 0]).reshape(1, 1, size))
-        sines = builder.constant(np.sin(phases[:, 0]) * signs)
-    else:
-        radians = axes.radians(builder.parameters.shape[1] or 0)[used]
-        factors = builder.constant((phases[:, 1 + used] @ radians).T)
-        phi = builder.add(
-            builder.matmul(builder.parameters, factors), builder.constant(phases[None, :, 0])
-        )
-        cosines = builder.reshape(builder.cos(phi), (None, 1, size))
-        sines = builder.reshape(builder.sin(phi), (None, 1, size))
-        swapped = builder.multiply(swapped, builder.constant(signs))
-    return builder.add(builder.multiply(split, cosines), builder.multiply(swapped, sines))

@@ -1,0 +1,152 @@
+"""Phases on a whole state: exp(i phi) psi = cos(phi) (a, b) + sin(phi) (-b, a).
+
+With the axes of the state in two halves (l, r), a parity of wires is a product of two signs, so
+
+    phi(l, r) = sum_m angle_m s_m(l) t_m(r)
+
+is a matrix product. Where no parity of a parameter has wires in both halves, the phases are sums,
+cos and sin of 2^n numbers are products of those of 2^(n/2), and no cosine of the whole is needed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hybridx.lowering.phases import Angle, Mask, Phases, mask_of, walsh
+from hybridx.lowering.program import Builder, Value, row_size
+from hybridx.lowering.spectrum import Axes
+
+_HALVED = 8  # wires; of fewer all phases at once are a step or two less
+
+
+def moves(phases: Phases) -> bool:
+    """Return whether phases depend on a parameter."""
+    return any(angle[1:].any() for angle in phases.angles.values())
+
+
+def is_sum(phases: Phases, order: Sequence[int]) -> bool:
+    """Return whether phases of parameters are sums over both halves of the axes."""
+    return not any(angle[1:].any() for angle in _crossing(phases, order).values())
+
+
+def apply_phases(
+    builder: Builder, state: Value, phases: Phases, order: Sequence[int], axes: Axes
+) -> Value:
+    """Return the state after phases, shape `(batch or 1, 2, 2**wires)`.
+
+    Args:
+        builder: takes the steps.
+        state: real parts, then imaginary parts.
+        phases: on basis states.
+        order: of the wires' axes.
+        axes: of the frequencies.
+    """
+    if not moves(phases):
+        return _turned(builder, state, *_numbers(builder, phases, order))
+    if len(order) < _HALVED:
+        return _turned(builder, state, *_all_at_once(builder, phases, order, axes))
+    if not is_sum(phases, order):
+        return _turned(builder, state, *_by_parities(builder, phases, order, axes))
+    crossing = _crossing(phases, order)
+    if crossing:
+        state = _turned(builder, state, *_numbers(builder, Phases(crossing), order))
+    inside = {mask: angle for mask, angle in phases.angles.items() if mask not in crossing}
+    return _turned(builder, state, *_by_halves(builder, Phases(inside), order, axes))
+
+
+def _crossing(phases: Phases, order: Sequence[int]) -> dict[Mask, Angle]:
+    """Return the parities of wires in both halves of the axes."""
+    left = mask_of(order[: len(order) // 2])
+    return {m: angle for m, angle in phases.angles.items() if m & left and m & ~left}
+
+
+def _turned(builder: Builder, state: Value, cosines: Value, sines: Value) -> Value:
+    """Return the state after phases, given cos as `(rows, 1, size)`, (-sin, sin) as 2 of them."""
+    split = builder.reshape(state, (state.shape[0], 2, row_size(cosines.shape)))
+    swapped = builder.gather(split, 1, (1, 0))
+    return builder.add(builder.multiply(split, cosines), builder.multiply(swapped, sines))
+
+
+def _numbers(builder: Builder, phases: Phases, order: Sequence[int]) -> tuple[Value, Value]:
+    """Return the cosines and sines of phases that are numbers."""
+    phi = walsh(phases, order)[:, 0]
+    cosines = builder.constant(np.cos(phi)[None, None])
+    return cosines, builder.constant(np.stack([-np.sin(phi), np.sin(phi)])[None])
+
+
+def _all_at_once(
+    builder: Builder, phases: Phases, order: Sequence[int], axes: Axes
+) -> tuple[Value, Value]:
+    """Return the cosines and sines of each basis state's own phase."""
+    phi = _radians(builder, walsh(phases, order), axes)
+    return _waves(builder, phi)
+
+
+def _by_parities(
+    builder: Builder, phases: Phases, order: Sequence[int], axes: Axes
+) -> tuple[Value, Value]:
+    """Return the cosines and sines of the sum over parities, which is one product of signs."""
+    cut = len(order) // 2
+    left, right = _signs(phases, order[:cut]), _signs(phases, order[cut:])
+    angles = _radians(builder, np.array(list(phases.angles.values())), axes)
+    scaled = builder.multiply(
+        builder.reshape(angles, (None, 1, len(phases.angles))), builder.constant(left[None])
+    )
+    phi = builder.matmul(scaled, builder.constant(right.T))
+    return _waves(builder, builder.reshape(phi, (None, left.shape[0] * right.shape[0])))
+
+
+def _by_halves(
+    builder: Builder, phases: Phases, order: Sequence[int], axes: Axes
+) -> tuple[Value, Value]:
+    """Return cos(l + r), -sin(l + r) and sin(l + r) from the waves of l and of r."""
+    cut = len(order) // 2
+    first = mask_of(order[:cut])
+    left = {mask: angle for mask, angle in phases.angles.items() if mask & first}
+    right = {mask: angle for mask, angle in phases.angles.items() if not mask & first}
+    ends = []
+    # cos(t - turn) for rows (cos, -sin), (-sin, -cos), (sin, cos) of l; and (cos, sin) of r.
+    for part, wires, turns in (
+        (left, order[:cut], [[0, -1], [-1, 2], [1, 0]]),
+        (right, order[cut:], [[0], [1]]),
+    ):
+        own = walsh(Phases(part or {0: np.zeros(1 + len(axes.pairs))}), wires)
+        quarters = np.array(turns) * np.pi / 2
+        many = np.repeat(np.tile(own, (len(turns), 1)), len(turns[0]), axis=0)
+        shape = len(turns), len(own), len(turns[0])
+        many[:, 0] -= np.broadcast_to(quarters[:, None], shape).reshape(-1)
+        waves = builder.cos(_radians(builder, many, axes))
+        ends.append((waves, len(own)))
+    (rows, height), (columns, width) = ends
+    product = builder.matmul(
+        builder.reshape(rows, (None, 3 * height, 2)), builder.reshape(columns, (None, 2, width))
+    )
+    parts = builder.reshape(product, (None, 3, height * width))
+    return builder.gather(parts, 1, (0,)), builder.gather(parts, 1, (1, 2))
+
+
+def _waves(builder: Builder, phi: Value) -> tuple[Value, Value]:
+    split = builder.reshape(phi, (None, 1, row_size(phi.shape)))
+    signs = builder.constant(np.array([[[-1.0], [1.0]]]))
+    return builder.cos(split), builder.multiply(builder.sin(split), signs)
+
+
+def _radians(builder: Builder, angles: NDArray[np.float64], axes: Axes) -> Value:
+    """Return angles, given as rows of constants and factors: shape `(batch, len(angles))`."""
+    factors = angles[:, 1:] @ axes.radians(builder.parameters.shape[1] or 0)
+    turned = builder.matmul(builder.parameters, builder.constant(factors.T))
+    return builder.add(turned, builder.constant(angles[None, :, 0]))
+
+
+def _signs(phases: Phases, wires: Sequence[int]) -> NDArray[np.float64]:
+    """Return (-1)^(m.x) for the basis states x of some wires and all parities m."""
+    states = np.arange(2 ** len(wires))
+    signs = np.ones((len(states), len(phases.angles)))
+    for column, mask in enumerate(phases.angles):
+        for place, wire in enumerate(reversed(wires)):
+            if mask >> wire & 1:
+                signs[:, column] *= 1 - 2 * (states >> place & 1)
+    return signs
