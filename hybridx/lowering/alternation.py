@@ -97,6 +97,18 @@ class Alternation:
     first: tuple[_Constant, ...]
     layers: tuple[Layer, ...]
 
+    @cached_property
+    def same(self) -> tuple[int, ...]:
+        """For each layer the first one with its phases: uploads of the same data have the same."""
+        first: dict[object, int] = {}
+        return tuple(
+            first.setdefault(_key(layer.phases), number) for number, layer in enumerate(self.layers)
+        )
+
+
+def _key(phases: Phases) -> object:
+    return tuple(sorted((mask, *angle.round(12)) for mask, angle in phases.angles.items()))
+
 
 def alternation_of(circuit: Circuit) -> Alternation | str:
     """Return a circuit as layers, or why that cannot be."""
@@ -196,7 +208,7 @@ def count(circuit: Circuit) -> Cost | str:
     found = alternation_of(circuit)
     if isinstance(found, str):
         return found
-    size, layers = 2**circuit.wires, len(found.layers)
+    size, layers, kinds = 2**circuit.wires, len(found.layers), len(set(found.same))
     if not layers and not found.amplitudes:
         return "it has no parameters"
     columns = 2 * size * sum(map(product_columns, circuit.measurements))
@@ -205,8 +217,8 @@ def count(circuit: Circuit) -> Cost | str:
         return f"its constants would take more than {_MOST_BYTES / 1e6:.0f} MB"
     own = Cost(
         multiply_adds=entries,
-        elements=size * (2 * layers + EASY * (4 * layers + 2)),
-        steps=4 + 4 * layers,
+        elements=size * (2 * kinds + EASY * (4 * layers + 2)),
+        steps=4 + kinds + 3 * layers,
         constant_bytes=4 * entries,
     )
     return sum(map(entropy.count, circuit.measurements), own)
@@ -264,19 +276,21 @@ def lower(circuit: Circuit) -> Program:
 def _waves(builder: Builder, found: Alternation, wires: int) -> list[Value]:
     """Return the cosines, then the sines, of the phases of each layer: `(batch, 2 * 2**wires)`."""
     order = tuple(range(wires))
-    phases = [walsh(layer.phases, order) for layer in found.layers]
+    distinct = list(dict.fromkeys(found.same))
+    phases = np.array([walsh(found.layers[number].phases, order) for number in distinct])
+    count, size = len(distinct), 2**wires
     # sin t = cos(t - pi/2), so that all of them are one cosine.
-    both = np.concatenate([np.concatenate([one, one]) for one in phases])
-    size = 2**wires
-    both[:, 0] -= np.tile(np.repeat([0.0, np.pi / 2], size), len(phases))
+    both = np.concatenate([phases, phases], axis=1).reshape(count * 2 * size, -1)
+    both[:, 0] -= np.tile(np.repeat([0.0, np.pi / 2], size), count)
     factors = both[:, 1:] @ found.axes.radians(builder.parameters.shape[1] or 0)
     theta = builder.matmul(builder.parameters, builder.constant(factors.T))
     waves = builder.cos(builder.add(theta, builder.constant(both[None, :, 0])))
-    if len(phases) == 1:
-        return [waves]
-    split = builder.reshape(waves, (None, len(phases), 2 * size))
-    each = [builder.gather(split, 1, (number,)) for number in range(len(phases))]
-    return [builder.reshape(one, (None, 2 * size)) for one in each]
+    split = builder.reshape(waves, (None, count, 2 * size))
+    each = (
+        [builder.gather(split, 1, (number,)) for number in range(count)] if count > 1 else [split]
+    )
+    rows = [builder.reshape(one, (None, 2 * size)) for one in each]
+    return [rows[distinct.index(number)] for number in found.same]
 
 
 def _eigenbasis(circuit: Circuit) -> tuple[NDArray[np.float64] | None, Matrix]:

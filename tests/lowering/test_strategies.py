@@ -250,7 +250,7 @@ def uploads(wires, columns, times):
 
 
 @pytest.mark.parametrize(
-    ("wires", "columns", "times", "waves"), [(3, 1, 10, 61), (4, 2, 5, 21**2), (4, 4, 2, 5**4)]
+    ("wires", "columns", "times", "waves"), [(3, 1, 10, 61), (4, 2, 5, 21**2), (5, 3, 2, 5**3)]
 )
 def test_fourier_has_a_wave_for_each_combination_of_uploads(wires, columns, times, waves):
     circuit = uploads(wires, columns, times)
