@@ -12,12 +12,10 @@ import argparse
 import json
 import os
 import platform
-import selectors
 import statistics
 import subprocess
 import sys
 import time
-import venv
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -28,29 +26,8 @@ import numpy as np
 from benchmarks.records import EAGER, GEMM, HYBRIDX, Cell, gather, read_lines
 from benchmarks.reference import evaluate
 from benchmarks.report import write_report
+from benchmarks.workers import BUILD, LONGEST_LOAD, ROOT, Peer, Workers
 from benchmarks.workloads import WORKLOADS, Array, make
-
-ROOT = Path(__file__).resolve().parent.parent
-PEERS, VENVS = ROOT / "benchmarks" / "peers", ROOT / "benchmarks" / ".venvs"
-BUILD = ROOT / "build" / "bench"
-
-
-@dataclass(frozen=True, slots=True)
-class Peer:
-    """A way to compute workloads.
-
-    Attributes:
-        name: in the tables.
-        folder: below `peers`.
-        choice: argument of its peer.py, for folders with several peers.
-        holds_state: it needs memory for all amplitudes of all rows of a batch.
-    """
-
-    name: str
-    folder: str
-    choice: str = ""
-    holds_state: bool = True
-
 
 ALL_PEERS = (
     Peer(HYBRIDX, "onnxruntime", holds_state=False),
@@ -72,7 +49,7 @@ CHECKED_ROWS = 4
 LONGEST_EAGER = 60.0  # seconds; cells where the eager model takes longer are left out
 LONGEST_CALL = 20.0  # of any other peer; slower ones are left out of a cell
 ONE_CALL = 2.0  # calls that take longer are timed once, by the second of their loading
-LONGEST_LOAD = 240.0  # seconds for tracing, compiling and the first two calls
+ENOUGH = 1.0  # second of medians: slow calls have fewer rounds
 MOST_STATE_BYTES = 2**31  # of a batch of states in complex128
 
 
@@ -88,15 +65,25 @@ class Effort:
 FULL, QUICK = Effort(5, 0.1, 60.0), Effort(3, 0.05, 5.0)
 
 
+TWO_THREADS_WIRES, TWO_THREADS_BATCHES = (4, 6, 8, 12, 16, 32), (1, 256)  # a part of the grid
+WIDEST = 20  # wires of a whole state: these cells come last, they take as long as all others
+
+
 def all_cells() -> Iterator[Cell]:
-    """Yield the cells of a full run: the tables, then W1 over its layers."""
-    for threads in (1, 2):
-        for name, kind in WORKLOADS.items():
-            for wires in kind.wires:
-                for batch in kind.batches:
-                    yield Cell(name, wires, kind.layers, batch, threads)
+    """Yield the cells of a full run: the tables, W1 over its layers, what takes longest."""
+    cells = [
+        Cell(name, wires, kind.layers, batch, threads)
+        for threads in (1, 2)
+        for name, kind in WORKLOADS.items()
+        for wires in kind.wires
+        for batch in kind.batches
+        if threads == 1 or (wires in TWO_THREADS_WIRES and batch in TWO_THREADS_BATCHES)
+    ]
+    widest = [cell for cell in cells if cell.wires == WIDEST and cell.workload != "W5"]
+    yield from (cell for cell in cells if cell not in widest)
     for layers in (1, 2, 5, 10, 20):
         yield Cell("W1", 8, layers, 32, 1)
+    yield from widest
 
 
 def quick_cells() -> Iterator[Cell]:
@@ -104,142 +91,6 @@ def quick_cells() -> Iterator[Cell]:
     for wires in (4, 8, 10, 12):
         for batch in (1, 256):
             yield Cell("W1", wires, WORKLOADS["W1"].layers, batch, 1)
-
-
-class DeadError(Exception):
-    """A peer's process ended or did not answer in time."""
-
-
-class Worker:
-    """A running peer."""
-
-    def __init__(self, peer: Peer, threads: int) -> None:
-        python = install(peer.folder)
-        self.log = (BUILD / f"{peer.name.replace(' ', '-')}.log").open("w+")
-        self.process = subprocess.Popen(
-            [python, "-m", f"benchmarks.peers.{peer.folder}.peer", peer.choice],
-            cwd=ROOT,
-            env=environment(threads),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self.log,
-            preexec_fn=lambda: keep_to_cores(threads),
-        )
-        assert self.process.stdin is not None
-        assert self.process.stdout is not None
-        self.requests, self.replies = self.process.stdin, self.process.stdout
-        self.ready = selectors.DefaultSelector()
-        self.ready.register(self.replies, selectors.EVENT_READ)
-        self.versions = self._read(LONGEST_LOAD)
-
-    def ask(self, request: Mapping[str, Any], limit: float) -> dict[str, Any]:
-        """Return the reply to a request.
-
-        Raises:
-            DeadError: there is none; the process is gone.
-        """
-        try:
-            self.requests.write(json.dumps(request).encode() + b"\n")
-            self.requests.flush()
-        except BrokenPipeError:
-            raise DeadError(self._end()) from None
-        return self._read(limit)
-
-    def _read(self, limit: float) -> dict[str, Any]:
-        if not self.ready.select(limit):
-            self._end()
-            raise DeadError(f"no result within {limit:.0f} s")
-        line = self.replies.readline()
-        if not line:
-            raise DeadError(self._end())
-        reply: dict[str, Any] = json.loads(line)
-        return reply
-
-    def _end(self) -> str:
-        self.process.kill()
-        status = self.process.wait()
-        self.log.seek(0)
-        last = self.log.read().strip().rpartition("\n")[2]
-        self.close()
-        return f"its process ended with status {status}: {last[:200]}"
-
-    def close(self) -> None:
-        """End the process."""
-        self.process.kill()
-        self.process.wait()
-        self.ready.close()
-        self.log.close()
-
-
-@dataclass(slots=True)
-class Workers:
-    """The running peers of one thread count, started when they are first asked."""
-
-    threads: int
-    running: dict[str, Worker] = field(default_factory=dict)
-    broken: dict[str, str] = field(default_factory=dict)
-
-    def ask(self, peer: Peer, request: Mapping[str, Any], limit: float) -> dict[str, Any]:
-        """Return the reply of a peer; one that dies says why and is started anew next time."""
-        if peer.name in self.broken:
-            return {"refused": self.broken[peer.name]}
-        try:
-            if peer.name not in self.running:
-                self.running[peer.name] = Worker(peer, self.threads)
-            return self.running[peer.name].ask(request, limit)
-        except DeadError as error:
-            if peer.name not in self.running:
-                self.broken[peer.name] = f"does not start: {error}"
-            self.running.pop(peer.name, None)
-            return {"refused": str(error)}
-        except subprocess.CalledProcessError as error:
-            self.broken[peer.name] = f"does not install: {error.stderr.strip().splitlines()[-1]}"
-            return {"refused": self.broken[peer.name]}
-
-    def close(self) -> None:
-        """End all processes."""
-        for worker in self.running.values():
-            worker.close()
-        self.running.clear()
-
-
-def install(folder: str) -> Path:
-    """Return the interpreter of a peer's environment, which is made if it is not there.
-
-    Raises:
-        subprocess.CalledProcessError: pip cannot install the requirements.
-    """
-    home, wanted = VENVS / folder, PEERS / folder / "requirements.txt"
-    python, done = home / "bin" / "python", home / "installed.txt"
-    if done.exists() and done.read_text() == wanted.read_text():
-        return python
-    print(f"installing {folder}", file=sys.stderr)
-    venv.create(home, with_pip=True, clear=True)
-    command = [str(python), "-m", "pip", "install", "--quiet", "--requirement", str(wanted)]
-    subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
-    done.write_text(wanted.read_text())
-    return python
-
-
-def environment(threads: int) -> dict[str, str]:
-    """Return variables that give every library the same number of threads."""
-    pools = ("OMP", "MKL", "OPENBLAS", "NUMEXPR")
-    flags = f"--xla_cpu_multi_thread_eigen={str(threads > 1).lower()}"
-    return (
-        os.environ
-        | {f"{pool}_NUM_THREADS": str(threads) for pool in pools}
-        | {
-            "XLA_FLAGS": f"{flags} intra_op_parallelism_threads={threads}",
-            "JAX_PLATFORMS": "cpu",
-            "BENCH_THREADS": str(threads),
-        }
-    )
-
-
-def keep_to_cores(threads: int) -> None:
-    """Bind this process to the first cores, where the system can: no pool has more threads."""
-    if hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:threads])
 
 
 @dataclass(slots=True)
@@ -251,14 +102,15 @@ class Bench:
         effort: how long a cell takes.
         lines: the file that grows.
         exports: what exporting said, by (workload, wires, layers).
-        paces: seconds a row of each peer, by peer and the cell without its batch.
+        last: the batch and the seconds that each peer was measured at last, by peer and the cell
+            without its batch.
     """
 
     peers: Sequence[Peer]
     effort: Effort
     lines: Path
     exports: dict[tuple[str, int, int], dict[str, Any]] = field(default_factory=dict)
-    paces: dict[tuple[str, Cell], float] = field(default_factory=dict)
+    last: dict[tuple[str, Cell], tuple[int, float]] = field(default_factory=dict)
 
     def run(self, cells: Sequence[Cell]) -> None:
         """Measure the cells that are not in the file yet."""
@@ -273,8 +125,9 @@ class Bench:
         for threads in sorted({cell.threads for cell in cells}):
             workers = Workers(threads)
             try:
-                for cell in cells:
+                for number, cell in enumerate(cells, 1):
                     if cell.threads == threads and cell not in done:
+                        print(f"[{number}/{len(cells)}] {cell}", file=sys.stderr, flush=True)
                         self._append({"cell": asdict(cell)} | self._measure(cell, workers))
             finally:
                 self._append({"versions": {n: w.versions for n, w in workers.running.items()}})
@@ -282,7 +135,6 @@ class Bench:
 
     def _measure(self, cell: Cell, workers: Workers) -> dict[str, Any]:
         """Return the times of all peers in a cell, or why it is left out."""
-        print(cell, file=sys.stderr, flush=True)
         circuit = cell.workload, cell.wires, cell.layers
         eager = self._foresee(EAGER, cell)
         if eager > LONGEST_EAGER:
@@ -302,6 +154,8 @@ class Bench:
                 entries[peer.name] = {"refused": refused}
             elif peer.name != EAGER and seconds > LONGEST_CALL:
                 entries[peer.name] = {"refused": f"a call would take {seconds:.0f} s"}
+            elif (reason := self._cannot_win(peer.name, cell)) is not None:
+                entries[peer.name] = {"refused": reason}
             elif peer.name == HYBRIDX and "refused" in exported:
                 entries[peer.name] = {"refused": exported["refused"]}
             elif peer.name == GEMM:
@@ -372,6 +226,8 @@ class Bench:
         deadline = time.perf_counter() + self.effort.budget
         for _ in range(self.effort.rounds):
             for peer in able:
+                if sum(medians[peer.name]) > ENOUGH:
+                    continue
                 reply = workers.ask(peer, {"time": self.effort.seconds}, LONGEST_LOAD)
                 if "refused" in reply:
                     entries[peer.name] = reply
@@ -408,14 +264,27 @@ class Bench:
         return self.exports[key]
 
     def _foresee(self, peer: str, cell: Cell) -> float:
-        """Return how long a call would take by what is known of fewer rows; 0 at the first."""
-        return self.paces.get((peer, replace(cell, batch=1)), 0.0) * cell.batch
+        """Return the most a call would take by what is known of fewer rows; 0 at the first."""
+        batch, seconds = self.last.get((peer, replace(cell, batch=1)), (1, 0.0))
+        return seconds * cell.batch / batch
+
+    def _cannot_win(self, peer: str, cell: Cell) -> str | None:
+        """Return why a peer needs no turn: fewer rows took longer than all take the fastest.
+
+        More rows never take less time, and at most in proportion more.
+        """
+        others = {one.name for one in self.peers} - {HYBRIDX, GEMM, EAGER}
+        times = [time for one in others if (time := self._foresee(one, cell))]
+        _, seconds = self.last.get((peer, replace(cell, batch=1)), (1, 0.0))
+        if peer not in others or not times or seconds <= min(times):
+            return None
+        return "with fewer rows it already took longer than the fastest can take here"
 
     def _remember(self, cell: Cell, entries: Mapping[str, Mapping[str, Any]]) -> None:
         """Keep how long the peers take for a row."""
         for peer, entry in entries.items():
             if "median" in entry:
-                self.paces[peer, replace(cell, batch=1)] = entry["median"] / cell.batch
+                self.last[peer, replace(cell, batch=1)] = cell.batch, entry["median"]
 
     def _append(self, line: Mapping[str, Any]) -> None:
         with self.lines.open("a") as file:
