@@ -1,0 +1,176 @@
+"""The peers as processes, each in a virtual environment of its own.
+
+They are asked one at a time, and are bound to as many cores as they have threads.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import selectors
+import subprocess
+import sys
+import venv
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+PEERS, VENVS = ROOT / "benchmarks" / "peers", ROOT / "benchmarks" / ".venvs"
+BUILD = ROOT / "build" / "bench"
+
+LONGEST_LOAD = 240.0  # seconds for tracing, compiling and the first two calls
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """A way to compute workloads.
+
+    Attributes:
+        name: in the tables.
+        folder: below `peers`.
+        choice: argument of its peer.py, for folders with several peers.
+        holds_state: it needs memory for all amplitudes of all rows of a batch.
+    """
+
+    name: str
+    folder: str
+    choice: str = ""
+    holds_state: bool = True
+
+
+class DeadError(Exception):
+    """A peer's process ended or did not answer in time."""
+
+
+class Worker:
+    """A running peer."""
+
+    def __init__(self, peer: Peer, threads: int) -> None:
+        python = install(peer.folder)
+        self.log = (BUILD / f"{peer.name.replace(' ', '-')}.log").open("w+")
+        self.process = subprocess.Popen(
+            [python, "-m", f"benchmarks.peers.{peer.folder}.peer", peer.choice],
+            cwd=ROOT,
+            env=environment(threads),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self.log,
+            preexec_fn=lambda: keep_to_cores(threads),
+        )
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.requests, self.replies = self.process.stdin, self.process.stdout
+        self.ready = selectors.DefaultSelector()
+        self.ready.register(self.replies, selectors.EVENT_READ)
+        self.versions = self._read(LONGEST_LOAD)
+
+    def ask(self, request: Mapping[str, Any], limit: float) -> dict[str, Any]:
+        """Return the reply to a request.
+
+        Raises:
+            DeadError: there is none; the process is gone.
+        """
+        try:
+            self.requests.write(json.dumps(request).encode() + b"\n")
+            self.requests.flush()
+        except BrokenPipeError:
+            raise DeadError(self._end()) from None
+        return self._read(limit)
+
+    def _read(self, limit: float) -> dict[str, Any]:
+        if not self.ready.select(limit):
+            self._end()
+            raise DeadError(f"no result within {limit:.0f} s")
+        line = self.replies.readline()
+        if not line:
+            raise DeadError(self._end())
+        reply: dict[str, Any] = json.loads(line)
+        return reply
+
+    def _end(self) -> str:
+        self.process.kill()
+        status = self.process.wait()
+        self.log.seek(0)
+        last = self.log.read().strip().rpartition("\n")[2]
+        self.close()
+        return f"its process ended with status {status}: {last[:200]}"
+
+    def close(self) -> None:
+        """End the process."""
+        self.process.kill()
+        self.process.wait()
+        self.ready.close()
+        self.log.close()
+
+
+@dataclass(slots=True)
+class Workers:
+    """The running peers of one thread count, started when they are first asked."""
+
+    threads: int
+    running: dict[str, Worker] = field(default_factory=dict)
+    broken: dict[str, str] = field(default_factory=dict)
+
+    def ask(self, peer: Peer, request: Mapping[str, Any], limit: float) -> dict[str, Any]:
+        """Return the reply of a peer; one that dies says why and is started anew next time."""
+        if peer.name in self.broken:
+            return {"refused": self.broken[peer.name]}
+        try:
+            if peer.name not in self.running:
+                self.running[peer.name] = Worker(peer, self.threads)
+            return self.running[peer.name].ask(request, limit)
+        except DeadError as error:
+            if peer.name not in self.running:
+                self.broken[peer.name] = f"does not start: {error}"
+            self.running.pop(peer.name, None)
+            return {"refused": str(error)}
+        except subprocess.CalledProcessError as error:
+            self.broken[peer.name] = f"does not install: {error.stderr.strip().splitlines()[-1]}"
+            return {"refused": self.broken[peer.name]}
+
+    def close(self) -> None:
+        """End all processes."""
+        for worker in self.running.values():
+            worker.close()
+        self.running.clear()
+
+
+def install(folder: str) -> Path:
+    """Return the interpreter of a peer's environment, which is made if it is not there.
+
+    Raises:
+        subprocess.CalledProcessError: pip cannot install the requirements.
+    """
+    home, wanted = VENVS / folder, PEERS / folder / "requirements.txt"
+    python, done = home / "bin" / "python", home / "installed.txt"
+    if done.exists() and done.read_text() == wanted.read_text():
+        return python
+    print(f"installing {folder}", file=sys.stderr)
+    venv.create(home, with_pip=True, clear=True)
+    command = [str(python), "-m", "pip", "install", "--quiet", "--requirement", str(wanted)]
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
+    done.write_text(wanted.read_text())
+    return python
+
+
+def environment(threads: int) -> dict[str, str]:
+    """Return variables that give every library the same number of threads."""
+    pools = ("OMP", "MKL", "OPENBLAS", "NUMEXPR")
+    flags = f"--xla_cpu_multi_thread_eigen={str(threads > 1).lower()}"
+    return (
+        os.environ
+        | {f"{pool}_NUM_THREADS": str(threads) for pool in pools}
+        | {
+            "XLA_FLAGS": f"{flags} intra_op_parallelism_threads={threads}",
+            "JAX_PLATFORMS": "cpu",
+            "BENCH_THREADS": str(threads),
+        }
+    )
+
+
+def keep_to_cores(threads: int) -> None:
+    """Bind this process to the first cores, where the system can: no pool has more threads."""
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:threads])
