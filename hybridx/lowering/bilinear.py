@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import prod
 
+import numpy as np
+
 from hybridx.circuit import Matrix
 from hybridx.lowering.cost import Cost
 from hybridx.lowering.program import Builder, Program
@@ -57,11 +59,11 @@ def build(parameters: int, axes: Axes, left: Basis, right: Basis, waves: Matrix)
         waves: the coefficient of each product of waves, `(M, waves of f, waves of g)`.
     """
     results, width = len(waves), right.size
-    mixed = left.on_features(waves.transpose(1, 0, 2))
-    T = right.on_features(mixed.transpose(2, 0, 1)).transpose(1, 2, 0).real
+    # One result at a time: the waves of all are the largest there is.
+    T = np.array([right.on_features(left.on_features(own).T).T.real for own in waves])
     builder = Builder(parameters)
     f = left.features(builder, axes)
-    product = builder.matmul(f, builder.constant(T.reshape(left.size, results * width)))
+    product = builder.matmul(f, builder.constant(T.swapaxes(0, 1).reshape(left.size, -1)))
     if width == 1:
         return builder.build(product)
     g = builder.reshape(right.features(builder, axes), (None, 1, width))

@@ -20,6 +20,7 @@ from hybridx.lowering.spectrum import (
 )
 
 _BLOCK = 5  # wires; gates are joined into blocks of 32 x 32 before they meet the large matrix
+_TOGETHER = 64  # columns of that matrix: what copies of them take is little beside it
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,15 +85,18 @@ def fold(encoding: Encoding) -> Matrix:
     A wire that is still enters in its state, so it has no column.
     """
     wires = len(encoding.amplitudes)
-    start: Matrix = np.ones((1, 1), dtype=np.complex128)
+    V: Matrix = np.ones((1, 1), dtype=np.complex128)
     for spectrum in encoding.amplitudes:
         own = sum(spectrum.values()) if is_still(spectrum) else np.eye(2)
-        start = np.kron(start, own).astype(np.complex128)
-    columns = start.shape[1]
-    state = start.reshape((2,) * wires + (columns,))
-    for on, matrix in _blocks(encoding.tail):
-        state = apply_to(matrix, on, state)
-    return state.reshape(2**wires, columns)
+        V = np.kron(V, own).astype(np.complex128, copy=False)
+    blocks = _blocks(encoding.tail)
+    for first in range(0, V.shape[1], _TOGETHER):
+        columns = V[:, first : first + _TOGETHER]
+        state = columns.reshape((2,) * wires + columns.shape[1:])
+        for on, matrix in blocks:
+            state = apply_to(matrix, on, state)
+        columns[:] = state.reshape(columns.shape)
+    return V
 
 
 def contract(tensor: Matrix, maps: list[Matrix]) -> Matrix:

@@ -27,6 +27,7 @@ from hybridx.lowering.words import factors_of, flips_of
 
 _MOST_BYTES = 48e6  # of T in float32
 _MOST_WORK = 2.0**34.5  # complex multiply-adds to build T: some ten seconds
+_FIRST = 3  # wires: an eighth of V* O V is there at a time
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,27 +81,46 @@ def _plan(circuit: Circuit) -> _Plan | str:
 def _coefficients(circuit: Circuit, plan: _Plan) -> Matrix:
     """Return the coefficient of each product of waves for each observable, `(M, waves)`."""
     V = fold(plan.encoding)
-    moving = plan.encoding.moving
-    interleaved = [axis for wire in range(moving) for axis in (wire, moving + wire)]
     maps = [
         np.array([matrix.T.reshape(-1) for matrix in density.values()]).T
         for psi, density in zip(plan.encoding.amplitudes, plan.densities, strict=True)
         if not is_still(psi)  # as `fold` has it: a global phase moves psi alone
     ]
-    rows = []
-    for measurement in circuit.measurements:
+    coefficients = np.empty((len(circuit.measurements), prod(map(len, plan.densities))), V.dtype)
+    for row, measurement in zip(coefficients, circuit.measurements, strict=True):
         assert isinstance(measurement, Expectation)
-        G = V.conj().T @ _observed(measurement, V)
-        tensor = G.reshape((2,) * (2 * moving)).transpose(interleaved)
-        rows.append(contract(tensor, maps).reshape(-1))
-    return np.array(rows)
+        row[:] = _waves(measurement, V, maps)
+    return coefficients
 
 
-def _observed(observable: Expectation, V: Matrix) -> Matrix:
-    """Return O V: a Pauli word permutes the rows of V and gives each a factor."""
+def _waves(observable: Expectation, V: Matrix, maps: list[Matrix]) -> Matrix:
+    """Return V* O V = (O V)* V, the bits (i, j) of each wire replaced by its waves with `maps`.
+
+    That matrix is larger than what comes of it, so it is never there as a whole: rows that agree
+    on the first wires are made together, and their other wires replaced.
+    """
+    first = min(_FIRST, len(maps))
+    others = len(maps) - first
+    rows = 2**others
+    paired = [axis for wire in range(others) for axis in (wire, len(maps) + wire)]
+    parts = []
+    for start in range(0, V.shape[1], rows):
+        G = _observed(observable, V, slice(start, start + rows)).conj().T @ V
+        tensor = G.reshape((2,) * (others + len(maps)))
+        tensor = tensor.transpose([*paired, *range(others, len(maps))])
+        parts.append(contract(tensor, maps[first:]).reshape(2**first, -1))
+    pairs = [axis for wire in range(first) for axis in (wire, first + wire)]
+    tensor = np.array(parts).reshape((2,) * (2 * first) + (-1,))
+    waves = contract(tensor.transpose([*pairs, 2 * first]), maps[:first])
+    return waves.reshape(len(waves), -1).T.reshape(-1)
+
+
+def _observed(observable: Expectation, V: Matrix, columns: slice) -> Matrix:
+    """Return columns of O V: a Pauli word permutes the rows of V and gives each a factor."""
     wires = len(V).bit_length() - 1
     states = np.arange(len(V))
-    total = np.zeros_like(V)
+    total = np.zeros_like(V[:, columns])
     for term in observable.terms:
-        total[states ^ flips_of(term, wires)] += factors_of(term, wires, states)[:, None] * V
+        factors = factors_of(term, wires, states)[:, None]
+        total[states ^ flips_of(term, wires)] += factors * V[:, columns]
     return total
