@@ -293,7 +293,7 @@ class TraceError(CaptureError):
 
     code = "HX105"
     summary = "the model cannot be traced: {reason}"
-    remedy = "remove the branch or conversion that depends on data values at {place}"
+    remedy = "look at {place}: a model is traced once, so nothing there may depend on data values"
     reason: str
     place: str
 
