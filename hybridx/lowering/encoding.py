@@ -20,7 +20,7 @@ from hybridx.lowering.spectrum import (
 )
 
 _BLOCK = 5  # wires; gates are joined into blocks of 32 x 32 before they meet the large matrix
-_TOGETHER = 64  # columns of that matrix: what copies of them take is little beside it
+_TOGETHER = 256  # columns of that matrix: what copies of them take is little beside it
 
 
 @dataclass(frozen=True, slots=True)

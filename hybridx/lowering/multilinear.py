@@ -27,7 +27,7 @@ from hybridx.lowering.words import factors_of, flips_of
 
 _MOST_BYTES = 48e6  # of T in float32
 _MOST_WORK = 2.0**34.5  # complex multiply-adds to build T: some ten seconds
-_FIRST = 3  # wires: an eighth of V* O V is there at a time
+_FIRST = 2  # wires: a quarter of V* O V is there at a time
 
 
 @dataclass(frozen=True, slots=True)
