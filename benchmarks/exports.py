@@ -2,7 +2,7 @@
 
 `python -m benchmarks.exports NAME WIRES LAYERS FOLDER` writes FOLDER/model.onnx and
 FOLDER/gemm.onnx and prints one JSON object. The second file is a plain matrix product with the
-largest constant of the first, on random rows: what ONNX Runtime reaches on this machine.
+largest constant factor of the first, on random rows: what ONNX Runtime reaches on this machine.
 """
 
 from __future__ import annotations
@@ -11,12 +11,13 @@ import argparse
 import json
 import re
 import time
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import onnx
 import torch
-from onnx import TensorProto, helper, numpy_helper
+from onnx import AttributeProto, TensorProto, helper, numpy_helper
 
 import hybridx
 import hybridx.capture
@@ -38,19 +39,22 @@ def export(name: str, wires: int, layers: int, folder: Path) -> dict[str, Any]:
     report = hybridx.export(model, (example,), path, overwrite=True)
     seconds = time.perf_counter() - started
     peak = _memory("VmHWM")
-    constants = _constants(onnx.load(path))
+    model_file = onnx.load(path)
+    scopes = _scopes(model_file)
     (circuit,) = report.circuits
     cost = next(one.cost for one in circuit.candidates if one.strategy == circuit.strategy)
     return {
         "seconds": seconds,
         "bytes": report.size,
         "peak_bytes": None if held is None or peak is None else peak - held,
-        "constant_bytes": max((array.nbytes for array in constants), default=0),
+        "constant_bytes": max(
+            (array.nbytes for arrays in scopes for array in arrays.values()), default=0
+        ),
         "strategy": circuit.strategy,
         "nodes": circuit.nodes,
         "multiply_adds": None if cost is None else cost.multiply_adds,
         "predicted": None if cost is None else {b: cost.predict(b) for b in (1, 256)},
-        "gemm": _write_gemm(constants, folder / "gemm.onnx"),
+        "gemm": _write_gemm(_factors(model_file, scopes), folder / "gemm.onnx"),
     }
 
 
@@ -69,24 +73,48 @@ def _memory(field: str) -> int | None:
     return 1024 * int(kilobytes)
 
 
-def _constants(model: onnx.ModelProto) -> list[Any]:
-    nodes = [node for function in model.functions for node in function.node]
+def _scopes(model: onnx.ModelProto) -> list[dict[str, Any]]:
+    """Return the constants of each function by their names, as they are and reshaped."""
+    scopes = []
+    for function in model.functions:
+        arrays: dict[str, Any] = {}
+        for node in _with_inner(function.node):
+            if node.op_type == "Constant" and node.attribute[0].type == AttributeProto.TENSOR:
+                arrays[node.output[0]] = numpy_helper.to_array(node.attribute[0].t)
+            elif node.op_type == "Reshape" and arrays.keys() >= set(node.input):
+                array, shape = (arrays[name] for name in node.input)
+                arrays[node.output[0]] = array.reshape(shape)
+        scopes.append(arrays)
+    return scopes
+
+
+def _factors(model: onnx.ModelProto, scopes: list[dict[str, Any]]) -> list[Any]:
+    """Return the constants that are factors of matrix products."""
     return [
-        numpy_helper.to_array(attribute.t)
-        for node in nodes
-        if node.op_type == "Constant"
-        for attribute in node.attribute
-        if attribute.type == onnx.AttributeProto.TENSOR
+        arrays[name]
+        for function, arrays in zip(model.functions, scopes, strict=True)
+        for node in _with_inner(function.node)
+        if node.op_type == "MatMul"
+        for name in node.input
+        if name in arrays
     ]
 
 
-def _write_gemm(constants: list[Any], path: Path) -> tuple[int, int] | None:
+def _with_inner(nodes: Iterable[onnx.NodeProto]) -> Iterator[onnx.NodeProto]:
+    """Yield nodes and those of their inner graphs, in order."""
+    for node in nodes:
+        yield node
+        for attribute in node.attribute:
+            if attribute.type == AttributeProto.GRAPH:
+                yield from _with_inner(attribute.g.node)
+
+
+def _write_gemm(factors: list[Any], path: Path) -> tuple[int, int] | None:
     """Write `x @ C` for the largest matrix C; return its shape, or None without a matrix."""
-    matrices = [array for array in constants if array.ndim >= 2 and array.dtype == "float32"]
+    matrices = [array.reshape(-1, *array.shape[-2:])[0] for array in factors if array.size]
     if not matrices:
         return None
-    largest = max(matrices, key=lambda array: array.size)
-    largest = largest.reshape(-1, *largest.shape[-2:])[0]
+    largest = max(matrices, key=lambda matrix: matrix.size)
     rows, columns = largest.shape
     graph = helper.make_graph(
         [helper.make_node("MatMul", ["x", "C"], ["y"])],
