@@ -11,7 +11,6 @@ import argparse
 import json
 import re
 import time
-from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +23,7 @@ import hybridx.capture
 import hybridx.targets
 from benchmarks.modules import torch_model
 from benchmarks.workloads import make
+from hybridx.artifact import walk_nodes
 
 STATUS, RESET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
@@ -78,7 +78,7 @@ def _scopes(model: onnx.ModelProto) -> list[dict[str, Any]]:
     scopes = []
     for function in model.functions:
         arrays: dict[str, Any] = {}
-        for node in _with_inner(function.node):
+        for node in walk_nodes(function):
             if node.op_type == "Constant" and node.attribute[0].type == AttributeProto.TENSOR:
                 arrays[node.output[0]] = numpy_helper.to_array(node.attribute[0].t)
             elif node.op_type == "Reshape" and arrays.keys() >= set(node.input):
@@ -93,20 +93,11 @@ def _factors(model: onnx.ModelProto, scopes: list[dict[str, Any]]) -> list[Any]:
     return [
         arrays[name]
         for function, arrays in zip(model.functions, scopes, strict=True)
-        for node in _with_inner(function.node)
+        for node in walk_nodes(function)
         if node.op_type == "MatMul"
         for name in node.input
         if name in arrays
     ]
-
-
-def _with_inner(nodes: Iterable[onnx.NodeProto]) -> Iterator[onnx.NodeProto]:
-    """Yield nodes and those of their inner graphs, in order."""
-    for node in nodes:
-        yield node
-        for attribute in node.attribute:
-            if attribute.type == AttributeProto.GRAPH:
-                yield from _with_inner(attribute.g.node)
 
 
 def _write_gemm(factors: list[Any], path: Path) -> tuple[int, int] | None:
