@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+import os
+import platform
+import subprocess
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+ROOT = Path(__file__).resolve().parent.parent
+BUILD = ROOT / "build" / "bench"
+CHOICES = BUILD / "choice.jsonl"
+
 HYBRIDX, GEMM = "hybridx", "GEMM"
 EAGER = "PennyLane default.qubit"
+CANNOT_WIN = "cannot be the fastest"  # why a peer that could run was not run
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,3 +102,39 @@ def gather(lines: Iterable[Mapping[str, Any]]) -> Results:
         else:
             results.versions.update(line["versions"])
     return results
+
+
+def begin(lines: Path, *, fresh: bool, refuse: Callable[[str], None]) -> None:
+    """Write the first line of a run, or see that the one that is there is of this machine."""
+    lines.parent.mkdir(parents=True, exist_ok=True)
+    run, earlier = describe_run(), [] if fresh else read_lines(lines)
+    if not earlier:
+        lines.write_text(json.dumps({"run": run}) + "\n")
+    elif earlier[0]["run"] != run:
+        refuse(f"{lines} is of another compiler or machine; --fresh begins again")
+
+
+def describe_run() -> dict[str, Any]:
+    """Return the machine and the compiler: lines of different ones do not mix."""
+    tree = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD:hybridx"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return {
+        "cpu": cpu_name(),
+        "cores": os.cpu_count(),
+        "system": platform.platform(terse=True),
+        "python": platform.python_version(),
+        "hybridx": tree.stdout.strip(),
+    }
+
+
+def cpu_name() -> str:
+    """Return the name of the processor as the system gives it."""
+    path = Path("/proc/cpuinfo")
+    lines = path.read_text().splitlines() if path.exists() else []
+    names = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()

@@ -16,11 +16,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parent.parent
-PEERS, VENVS = ROOT / "benchmarks" / "peers", ROOT / "benchmarks" / ".venvs"
-BUILD = ROOT / "build" / "bench"
+from benchmarks.records import BUILD, ROOT
 
-LONGEST_LOAD = 240.0  # seconds for tracing, compiling and the first two calls
+PEERS, VENVS = ROOT / "benchmarks" / "peers", ROOT / "benchmarks" / ".venvs"
+
+LONGEST_LOAD = 120.0  # seconds for tracing, compiling and the first two calls
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +32,14 @@ class Peer:
         folder: below `peers`.
         choice: argument of its peer.py, for folders with several peers.
         holds_state: it needs memory for all amplitudes of all rows of a batch.
+        compiles: its first call takes longer than any other.
     """
 
     name: str
     folder: str
     choice: str = ""
     holds_state: bool = True
+    compiles: bool = True
 
 
 class DeadError(Exception):
@@ -114,7 +116,7 @@ class Workers:
     broken: dict[str, str] = field(default_factory=dict)
 
     def ask(self, peer: Peer, request: Mapping[str, Any], limit: float) -> dict[str, Any]:
-        """Return the reply of a peer; one that dies says why and is started anew next time."""
+        """Return the reply of a peer; one that ends says why and is started anew next time."""
         if peer.name in self.broken:
             return {"refused": self.broken[peer.name]}
         try:
@@ -125,7 +127,7 @@ class Workers:
             if peer.name not in self.running:
                 self.broken[peer.name] = f"does not start: {error}"
             self.running.pop(peer.name, None)
-            return {"refused": str(error)}
+            return {"refused": str(error), "ended": True}
         except subprocess.CalledProcessError as error:
             self.broken[peer.name] = f"does not install: {error.stderr.strip().splitlines()[-1]}"
             return {"refused": self.broken[peer.name]}

@@ -1,0 +1,80 @@
+"""How fast peers have been so far, and which of them cannot be the fastest in a further cell.
+
+More rows never take a peer less time, and at most in proportion more. Several threads never take
+it more time than one, and divide its time at most by their number. So what was measured with fewer
+rows or fewer threads bounds a call from both sides, and a peer whose least time is more than the
+most that another one takes need not be run.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from benchmarks.records import Cell
+
+
+@dataclass(frozen=True, slots=True)
+class Paces:
+    """What the cells so far say about further ones.
+
+    Attributes:
+        measured: seconds a call of each peer, by the peer and the cell at one row and one thread.
+        ended: cells in which a process of a peer took too long or died, and what it said.
+    """
+
+    measured: dict[tuple[str, Cell], dict[Cell, float]] = field(
+        default_factory=lambda: defaultdict(dict)
+    )
+    ended: dict[tuple[str, str], list[tuple[Cell, str]]] = field(
+        default_factory=lambda: defaultdict(list)
+    )
+
+    def remember(self, cell: Cell, entries: Mapping[str, Mapping[str, Any]]) -> None:
+        """Keep what the peers did in a cell."""
+        for peer, entry in entries.items():
+            if "median" in entry:
+                self.measured[peer, _family(cell)][cell] = entry["median"]
+            elif entry.get("ended"):
+                self.ended[peer, cell.workload].append((cell, entry["refused"]))
+
+    def most(self, peer: str, cell: Cell) -> float | None:
+        """Return the most seconds a call can take, if the peer was measured with less."""
+        known = self._nearest(peer, cell)
+        return known and known[1] * cell.batch / known[0].batch
+
+    def least(self, peer: str, cell: Cell) -> float:
+        """Return the least seconds a call can take."""
+        known = self._nearest(peer, cell)
+        return known[1] * known[0].threads / cell.threads if known else 0.0
+
+    def fastest(self, peers: Iterable[str], cell: Cell) -> tuple[str, float] | None:
+        """Return the peer for which the most seconds are least, and those seconds."""
+        times = {peer: most for peer in peers if (most := self.most(peer, cell)) is not None}
+        return min(times.items(), key=lambda item: item[1]) if times else None
+
+    def why_ended(self, peer: str, cell: Cell) -> str | None:
+        """Return what a peer said in a cell of no more work in which its process ended."""
+        for other, why in self.ended.get((peer, cell.workload), ()):
+            if all(
+                getattr(other, size) <= getattr(cell, size)
+                for size in ("wires", "layers", "batch", "threads")
+            ):
+                return f"{why} ({other.wires} wires, batch {other.batch})"
+        return None
+
+    def _nearest(self, peer: str, cell: Cell) -> tuple[Cell, float] | None:
+        """Return the largest cell with at most as many rows and threads, and its seconds."""
+        known = self.measured.get((peer, _family(cell)), {})
+        smaller = [
+            (other, seconds)
+            for other, seconds in known.items()
+            if other.batch <= cell.batch and other.threads <= cell.threads
+        ]
+        return max(smaller, key=lambda item: (item[0].batch, item[0].threads), default=None)
+
+
+def _family(cell: Cell) -> Cell:
+    return replace(cell, batch=1, threads=1)
