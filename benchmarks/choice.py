@@ -2,7 +2,8 @@
 
 `python -m benchmarks.choice`: for each circuit of a grid and each batch size, the time of the
 strategy that the compiler chooses over the time of the best one. Strategies that it predicts to
-be hopeless are named but not measured.
+be hopeless are named but not measured. Circuits are appended to a file as they are done; an
+interrupted run continues where it was.
 """
 
 from __future__ import annotations
@@ -10,9 +11,10 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
+import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,7 @@ import torch
 
 import hybridx
 from benchmarks.modules import torch_model
+from benchmarks.records import CHOICES, begin, read_lines
 from benchmarks.workloads import Workload, make
 
 GRID = (
@@ -31,28 +34,28 @@ GRID = (
     *(("W5", wires, layers) for wires in (8, 12, 16) for layers in (1, 2)),
 )
 BATCHES = (1, 32, 256)
-HOPELESS = 30.0  # times the predicted time of the chosen one
+HOPELESS = 10.0  # times the predicted time of the chosen one
 BOUND = 1.3  # a choice is good if its time is within so many times of the best one's
-BUILD = Path(__file__).resolve().parent.parent / "build" / "bench"
-ROUNDS, SECONDS = 5, 0.05
+ROUNDS, SECONDS, ENOUGH = 5, 0.05, 1.0  # rounds of so many seconds, until there are enough
 
 
-def measure_grid(grid: Iterable[tuple[str, int, int]]) -> Iterator[dict[str, Any]]:
-    """Yield a line for each circuit and batch: the chosen strategy and the times of all."""
-    for name, wires, layers in grid:
-        workload = make(name, wires, layers)
-        with tempfile.TemporaryDirectory() as folder:
-            chosen, left_out, sessions = export_all(workload, Path(folder))
-        for batch in BATCHES:
-            yield {
-                "workload": name,
-                "wires": wires,
-                "layers": layers,
-                "batch": batch,
-                "strategy": chosen,
-                "left_out": left_out,
-                "seconds": measure(sessions, workload, batch),
-            }
+def measure_circuit(name: str, wires: int, layers: int) -> list[dict[str, Any]]:
+    """Return a line for each batch: the chosen strategy and the times of all."""
+    workload = make(name, wires, layers)
+    with tempfile.TemporaryDirectory() as folder:
+        chosen, left_out, sessions = export_all(workload, Path(folder))
+    return [
+        {
+            "workload": name,
+            "wires": wires,
+            "layers": layers,
+            "batch": batch,
+            "strategy": chosen,
+            "left_out": left_out,
+            "seconds": measure(sessions, workload, batch),
+        }
+        for batch in BATCHES
+    ]
 
 
 def export_all(
@@ -86,20 +89,26 @@ def measure(
     times: dict[str, list[float]] = {name: [] for name in sessions}
     for _ in range(ROUNDS):
         for name, session in sessions.items():
-            times[name].append(one_round(lambda session=session: session.run(None, feed)))
+            if sum(times[name]) < ENOUGH:
+                times[name].append(one_round(lambda session=session: session.run(None, feed)))
     return {name: statistics.median(rounds) for name, rounds in times.items()}
 
 
 def one_round(call: Callable[[], Any]) -> float:
-    """Return the median of the calls that fit in a round."""
-    call()
-    times = []
-    deadline = time.perf_counter() + SECONDS
-    while not times or time.perf_counter() < deadline:
-        started = time.perf_counter()
-        call()
-        times.append(time.perf_counter() - started)
+    """Return the median of the calls that fit after one that warms up, or of one long call."""
+    times = [_timed(call)]
+    if times[0] < SECONDS:
+        deadline = time.perf_counter() + SECONDS
+        times = [_timed(call)]
+        while time.perf_counter() < deadline:
+            times.append(_timed(call))
     return statistics.median(times)
+
+
+def _timed(call: Callable[[], Any]) -> float:
+    started = time.perf_counter()
+    call()
+    return time.perf_counter() - started
 
 
 def describe(line: Mapping[str, Any]) -> str:
@@ -118,22 +127,30 @@ def ratio(line: Mapping[str, Any]) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--fresh", action="store_true", help="forget an earlier run")
     parser.add_argument("--workloads", nargs="+", metavar="NAME", help="only these")
     parser.add_argument("--wires", nargs="+", type=int, help="only these")
     arguments = parser.parse_args()
+    begin(CHOICES, fresh=arguments.fresh, refuse=parser.error)
+    lines = [line["choice"] for line in read_lines(CHOICES) if "choice" in line]
+    done = {(line["workload"], line["wires"], line["layers"]) for line in lines}
     grid = [
         place
         for place in GRID
         if place[0] in (arguments.workloads or [place[0]])
         and place[1] in (arguments.wires or [place[1]])
+        and place not in done
     ]
-    ratios = []
-    BUILD.mkdir(parents=True, exist_ok=True)
-    with (BUILD / "choice.jsonl").open("w") as file:
-        for line in measure_grid(grid):
-            ratios.append(ratio(line))
-            print(describe(line), flush=True)
-            file.write(json.dumps({"choice": line}) + "\n")
+    begun = time.perf_counter()
+    for number, place in enumerate(grid, 1):
+        measured = measure_circuit(*place)
+        with CHOICES.open("a") as file:
+            file.write("".join(json.dumps({"choice": line}) + "\n" for line in measured))
+        lines += measured
+        print("\n".join(map(describe, measured)), flush=True)
+        minutes = (time.perf_counter() - begun) / 60
+        print(f"[{number}/{len(grid)}] {minutes:.1f} min so far", file=sys.stderr, flush=True)
+    ratios = [ratio(line) for line in lines]
     good = sum(one <= BOUND for one in ratios)
     print(f"{good} of {len(ratios)} choices within {BOUND}; the worst takes {max(ratios):.2f}")
 
