@@ -28,7 +28,6 @@ from benchmarks.grid import all_cells, quick_cells
 from benchmarks.paces import Paces
 from benchmarks.records import (
     BUILD,
-    CANNOT_WIN,
     CHOICES,
     EAGER,
     GEMM,
@@ -64,7 +63,6 @@ ALWAYS = (HYBRIDX, GEMM, EAGER)  # the others are left out where they cannot be 
 TOLERANCE = 1e-4  # |result - expected| / max(1, |expected|); peers compute in float32 or better
 CHECKED_ROWS = (0, 31, 255, 1023)  # as far as a batch has them: the first, and the last of each
 LONGEST_EAGER = 60.0  # seconds; cells where the eager model takes longer are left out
-LONGEST_CALL = 20.0  # of any other peer but the fastest; slower ones are left out of a cell
 LONGEST_EXPORT = 300.0
 ONE_CALL = 2.0  # calls that take longer are timed once, while they are loaded
 MOST_STATE_BYTES = 2**31  # of a batch of states in complex128
@@ -167,16 +165,8 @@ class Bench:
             return f"the states of a batch would need {state_bytes / 2**30:.0f} GiB"
         if peer.name in ALWAYS:
             return None
-        if (ended := self.paces.why_ended(peer.name, cell)) is not None:
-            return ended
         rivals = [one.name for one in self.peers if one.name not in (HYBRIDX, GEMM)]
-        name, seconds = self.paces.fastest(rivals, cell) or (peer.name, 0.0)
-        if name == peer.name:
-            return None
-        if self.paces.least(peer.name, cell) > seconds:
-            return CANNOT_WIN
-        most = self.paces.most(peer.name, cell) or 0.0
-        return f"a call would take {most:.0f} s" if most > LONGEST_CALL else None
+        return self.paces.why_not(peer.name, rivals, cell)
 
     def _load(self, cell: Cell, workers: Workers, peer: Peer) -> dict[str, Any]:
         """Let a peer get ready; return how that went and how far off its results are."""

@@ -15,6 +15,13 @@ from typing import Any
 
 from benchmarks.records import Cell
 
+LONGEST_CALL = 5.0  # seconds
+MUCH = 4.0
+CANNOT_WIN = "cannot be the fastest"
+TOO_SLOW = (
+    f"a call would take over {LONGEST_CALL:.0f} s and {MUCH:.0f} times as long as the fastest"
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Paces:
@@ -40,6 +47,18 @@ class Paces:
             elif entry.get("ended"):
                 self.ended[peer, cell.workload].append((cell, entry["refused"]))
 
+    def why_not(self, peer: str, rivals: Iterable[str], cell: Cell) -> str | None:
+        """Return why a peer need not be run in a cell, if it need not."""
+        if (ended := self._why_ended(peer, cell)) is not None:
+            return ended
+        name, seconds = self.fastest(rivals, cell) or (peer, 0.0)
+        if name == peer:
+            return None
+        if self.least(peer, cell) > seconds:
+            return CANNOT_WIN
+        most = self.most(peer, cell) or 0.0
+        return TOO_SLOW if most > max(LONGEST_CALL, MUCH * seconds) else None
+
     def most(self, peer: str, cell: Cell) -> float | None:
         """Return the most seconds a call can take, if the peer was measured with less."""
         known = self._nearest(peer, cell)
@@ -55,7 +74,7 @@ class Paces:
         times = {peer: most for peer in peers if (most := self.most(peer, cell)) is not None}
         return min(times.items(), key=lambda item: item[1]) if times else None
 
-    def why_ended(self, peer: str, cell: Cell) -> str | None:
+    def _why_ended(self, peer: str, cell: Cell) -> str | None:
         """Return what a peer said in a cell of no more work in which its process ended."""
         for other, why in self.ended.get((peer, cell.workload), ()):
             if all(

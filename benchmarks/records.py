@@ -17,7 +17,6 @@ CHOICES = BUILD / "choice.jsonl"
 
 HYBRIDX, GEMM = "hybridx", "GEMM"
 EAGER = "PennyLane default.qubit"
-CANNOT_WIN = "cannot be the fastest"  # why a peer that could run was not run
 
 
 @dataclass(frozen=True, slots=True)

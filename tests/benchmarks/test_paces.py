@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from benchmarks.grid import WIRES_WITH_TWO_THREADS, all_cells
-from benchmarks.paces import Paces
+from benchmarks.paces import CANNOT_WIN, TOO_SLOW, Paces
 from benchmarks.records import Cell
 from benchmarks.workloads import WORKLOADS
 
@@ -59,14 +59,31 @@ def test_the_fastest_is_never_one_that_cannot_be():
     assert all(known.least(peer, cell) > most for peer in "BC")
 
 
+def test_a_peer_is_left_out_only_where_it_cannot_be_the_fastest():
+    known = paces(ONE, A=1e-3, B=0.9, C=0.2, D=0.04)
+    cell = replace(ONE, batch=150)
+    reasons = {peer: known.why_not(peer, "ABCDE", cell) for peer in "ABCDE"}
+    assert reasons == {"A": None, "B": CANNOT_WIN, "C": CANNOT_WIN, "D": TOO_SLOW, "E": None}
+
+
+def test_of_slow_peers_the_fastest_and_those_near_it_are_run():
+    known = paces(ONE, A=1.0, B=3.0, C=5.0)
+    cell = replace(ONE, batch=32)
+    assert [known.why_not(peer, "ABC", cell) for peer in "ABC"] == [None, None, TOO_SLOW]
+
+
 def test_a_peer_that_ended_is_not_asked_for_more():
     known = Paces()
     known.remember(replace(ONE, batch=32), {"A": {"refused": "too long", "ended": True}})
     known.remember(ONE, {"B": {"refused": "cannot"}})
-    assert known.why_ended("A", replace(ONE, wires=10, batch=32)) == "too long (8 wires, batch 32)"
-    assert known.why_ended("A", replace(ONE, wires=10)) is None
-    assert known.why_ended("A", replace(ONE, workload="W2", batch=32)) is None
-    assert known.why_ended("B", ONE) is None
+
+    def why(peer, **sizes):
+        return known.why_not(peer, "AB", replace(ONE, **sizes))
+
+    assert why("A", wires=10, batch=32) == "too long (8 wires, batch 32)"
+    assert why("A", wires=10) is None
+    assert why("A", workload="W2", batch=32) is None
+    assert why("B") is None
 
 
 def test_batches_ascend_and_one_thread_comes_first():
