@@ -24,6 +24,7 @@ import hybridx.targets
 from benchmarks.modules import torch_model
 from benchmarks.workloads import make
 from hybridx.artifact import walk_nodes
+from hybridx.lowering.cost import NS_PER_ELEMENT, NS_PER_STEP
 
 STATUS, RESET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
@@ -53,7 +54,8 @@ def export(name: str, wires: int, layers: int, folder: Path) -> dict[str, Any]:
         "strategy": circuit.strategy,
         "nodes": circuit.nodes,
         "multiply_adds": None if cost is None else cost.multiply_adds,
-        "predicted": None if cost is None else {b: cost.predict(b) for b in (1, 256)},
+        "starting": None if cost is None else 1e-9 * NS_PER_STEP * cost.steps,
+        "elementwise": None if cost is None else 1e-9 * NS_PER_ELEMENT * cost.elements,
         "gemm": _write_gemm(_factors(model_file, scopes), folder / "gemm.onnx"),
     }
 

@@ -6,9 +6,11 @@ import json
 
 import pytest
 
+from benchmarks.paces import CANNOT_WIN
 from benchmarks.records import EAGER, HYBRIDX, Cell, gather, read_lines
-from benchmarks.report import write_report
+from benchmarks.report import LIMITS, write_report
 from benchmarks.targets import TARGETS, Target, faster, judge
+from hybridx.lowering.select import STRATEGIES
 
 RUN = {"cpu": "one", "cores": 2, "system": "any", "python": "3.11", "hybridx": "0123abc"}
 EXPORT = {
@@ -19,6 +21,8 @@ EXPORT = {
     "strategy": "multilinear",
     "nodes": 7,
     "multiply_adds": 500_000,
+    "elementwise": 1e-7,
+    "starting": 2e-6,
     "gemm": [243, 216],
 }
 
@@ -41,7 +45,8 @@ def lines():
             "cell": cell(256),
             "peers": peers(1e-4, JAX=2e-3, TensorCircuit=9e-4)
             | {"GEMM": {"median": 5e-5, "multiply_adds": 128_000_000}}
-            | {"Catalyst": {"refused": "CannotError: no way | at all"}},
+            | {"Catalyst": {"refused": "CannotError: no way | at all"}}
+            | {"Qiskit Aer": {"refused": CANNOT_WIN}},
         },
         {"cell": cell(1024, wires=20), "cut": "eager would take 900 s"},
         {"versions": {"JAX": {"jax": "0.7.1"}}},
@@ -76,10 +81,11 @@ def test_the_report_holds_every_section_and_every_target(lines, tmp_path):
     write_report(gather(lines), path)
     text = path.read_text()
     assert "| 8 | 256 | 0.100 | TensorCircuit | 0.900 | 9.00 | – | – |" in text
-    assert "| 2560 | 243 × 216 | 5120 | 50 % |" in text
+    assert "| 2560 | 243 × 216 | 5120 | 50 % | 26 % | 2 % |" in text
     assert "| W1 | 8 | 3 | 32 | unitary | sweep | 1.50 |" in text
     assert "no way \\| at all" in text
     assert "eager would take 900 s" in text
+    assert "| Qiskit Aer | W1 | 1 | 8 (256) | cannot be the fastest |" in text
     assert all(target.sentence in text for target in TARGETS)
     assert (tmp_path / "plots" / "W1-batch.svg").read_text().startswith("<?xml")
 
@@ -88,3 +94,7 @@ def test_a_line_that_was_cut_off_is_left_out(lines, tmp_path):
     path = tmp_path / "cells.jsonl"
     path.write_text(json.dumps(lines[0]) + "\n" + json.dumps(lines[1])[:20])
     assert read_lines(path) == [lines[0]]
+
+
+def test_it_is_said_of_every_strategy_what_limits_it():
+    assert LIMITS.keys() == {strategy.name for strategy in STRATEGIES}
