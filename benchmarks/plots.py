@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullFormatter, NullLocator
 
-from benchmarks.records import HYBRIDX, Cell, Results
+from benchmarks.records import EAGER, HYBRIDX, Cell, Results
 from benchmarks.workloads import WORKLOADS
 
 COLOURS: Mapping[str, str] = {
@@ -26,6 +26,7 @@ COLOURS: Mapping[str, str] = {
     "TorchQuantum": "#e377c2",
     "Qiskit Aer": "#bcbd22",
 }
+FAR = 10.0  # times the best peer; who is nowhere nearer is not drawn in a panel
 NAMES = {"wires": "wires", "batch": "rows a call", "layers": "layers"}
 
 
@@ -55,9 +56,10 @@ def _plots() -> Iterator[tuple[str, str, str, dict[str, Cell]]]:
                 f"batch {batch}": Cell(name, 0, kind.layers, batch, 1) for batch in (1, 32, 256)
             }
             yield f"{name}-wires", f"{name}: {kind.title}; 1 thread", "wires", panels
-    w1 = WORKLOADS["W1"]
-    by_batch = {f"{wires} wires": Cell("W1", wires, w1.layers, 0, 1) for wires in (4, 8, 10, 16)}
-    yield "W1-batch", "W1 over the batch; 1 thread", "batch", by_batch
+            by_batch = {
+                f"{wires} wires": Cell(name, wires, kind.layers, 0, 1) for wires in kind.wires[::2]
+            }
+            yield f"{name}-batch", f"{name} over the batch; 1 thread", "batch", by_batch
     whole = {
         name: Cell(name, WORKLOADS[name].wires[0], WORKLOADS[name].layers, 0, 1)
         for name in ("classifier", "quanvolution")
@@ -94,8 +96,18 @@ def _figure(results: Results, title: str, axis: str, panels: Mapping[str, list[C
     return figure
 
 
+def _is_near(results: Results, peer: str, cells: list[Cell]) -> bool:
+    """Tell whether a line is worth drawing: ours, eager PennyLane's, and of the best peers."""
+    times = [(results.median(cell, peer), results.best(cell)) for cell in cells]
+    return peer in (HYBRIDX, EAGER) or any(
+        time is not None and other is not None and time <= FAR * other[1] for time, other in times
+    )
+
+
 def _draw(axes: Axes, results: Results, axis: str, cells: list[Cell]) -> None:
     for peer, colour in COLOURS.items():
+        if not _is_near(results, peer, cells):
+            continue
         points = [(getattr(cell, axis), results.median(cell, peer)) for cell in cells]
         points = [(x, 1e3 * seconds) for x, seconds in points if seconds is not None]
         if points:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from benchmarks.grid import BATCHES_WITH_TWO_THREADS, WIRES_WITH_TWO_THREADS
 from benchmarks.paces import CANNOT_WIN, LONGEST_CALL, MUCH, TOO_SLOW
-from benchmarks.plots import plot_all
+from benchmarks.plots import FAR, plot_all
 from benchmarks.records import EAGER, GEMM, HYBRIDX, Cell, Results
 from benchmarks.targets import TARGETS, judge
 from benchmarks.workloads import WORKLOADS
@@ -147,7 +147,11 @@ def _row(results: Results, cell: Cell) -> tuple[str, ...]:
 
 def _curves(plots: Iterable[tuple[str, Path]]) -> str:
     pictures = [f"![{title}](plots/{path.name})\n" for title, path in plots]
-    return "\n".join(["## As work grows\n", *pictures]) if pictures else ""
+    said = (
+        f"Peers that are nowhere within {FAR:.0f} times of the best one are not drawn, but for "
+        "eager PennyLane. Points that are missing were left out.\n"
+    )
+    return "\n".join(["## As work grows\n", said, *pictures]) if pictures else ""
 
 
 def _limits(results: Results) -> str:
