@@ -1,9 +1,10 @@
 """How fast peers have been so far, and which of them cannot be the fastest in a further cell.
 
-More rows never take a peer less time, and at most in proportion more. Several threads never take
-it more time than one, and divide its time at most by their number. So what was measured with fewer
-rows or fewer threads bounds a call from both sides, and a peer whose least time is more than the
-most that another one takes need not be run.
+More rows take a peer at most in proportion more time, and each further row at least half of what
+the rows between the two batches before took. Several threads never take it more time than one, and
+divide its time at most by their number. So what was measured with fewer rows or fewer threads
+bounds a call from both sides, and a peer whose least time is more than the most that another one
+takes need not be run.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Any
 
 from benchmarks.records import Cell
 
+A_FURTHER_ROW = 0.5  # takes at least so much of what a row took on average between two batches
 LONGEST_CALL = 5.0  # seconds
 MUCH = 4.0
 CANNOT_WIN = "cannot be the fastest"
@@ -62,12 +64,19 @@ class Paces:
     def most(self, peer: str, cell: Cell) -> float | None:
         """Return the most seconds a call can take, if the peer was measured with less."""
         known = self._nearest(peer, cell)
-        return known and known[1] * cell.batch / known[0].batch
+        return known[0][1] * cell.batch / known[0][0].batch if known else None
 
     def least(self, peer: str, cell: Cell) -> float:
         """Return the least seconds a call can take."""
         known = self._nearest(peer, cell)
-        return known[1] * known[0].threads / cell.threads if known else 0.0
+        if not known:
+            return 0.0
+        last, seconds = known[0]
+        a_row = 0.0
+        if before := [item for item in known[1:] if item[0].threads == last.threads]:
+            a_row = max(0.0, (seconds - before[0][1]) / (last.batch - before[0][0].batch))
+        least = seconds + A_FURTHER_ROW * a_row * (cell.batch - last.batch)
+        return least * last.threads / cell.threads
 
     def fastest(self, peers: Iterable[str], cell: Cell) -> tuple[str, float] | None:
         """Return the peer for which the most seconds are least, and those seconds."""
@@ -84,15 +93,15 @@ class Paces:
                 return f"{why} ({other.wires} wires, batch {other.batch})"
         return None
 
-    def _nearest(self, peer: str, cell: Cell) -> tuple[Cell, float] | None:
-        """Return the largest cell with at most as many rows and threads, and its seconds."""
+    def _nearest(self, peer: str, cell: Cell) -> list[tuple[Cell, float]]:
+        """Return cells with at most as many rows and threads, and their seconds; nearest first."""
         known = self.measured.get((peer, _family(cell)), {})
         smaller = [
             (other, seconds)
             for other, seconds in known.items()
             if other.batch <= cell.batch and other.threads <= cell.threads
         ]
-        return max(smaller, key=lambda item: (item[0].batch, item[0].threads), default=None)
+        return sorted(smaller, key=lambda item: (item[0].batch, item[0].threads), reverse=True)
 
 
 def _family(cell: Cell) -> Cell:

@@ -64,10 +64,11 @@ float64 before it was timed. A ratio above 1 says that hybridx is faster.
 What is left out:
 
 * Cells where eager PennyLane (default.qubit) would take over a minute.
-* A peer where it cannot be the fastest: with fewer rows it already took longer than the fastest
-  peer can take here, whose time grows at most in proportion to the rows. Likewise a peer that with
-  one thread took over twice as long as the fastest is left out with two. Eager PennyLane always
-  takes part.
+* A peer where it cannot be the fastest. Measured with fewer rows, the fastest takes at most in
+  proportion more time here, and the others at least as much as then, and for each further row
+  half of what a row took between the two batches before. Where that is already more, they are left
+  out. Likewise a peer that with one thread took over twice as long as the fastest is left out with
+  two. Eager PennyLane always takes part.
 * A peer whose call would take over {LONGEST_CALL:.0f} seconds and {MUCH:.0f} times as long as the
   fastest one's, both in proportion to what they took with fewer rows.
 * Two threads are measured at batches {" and ".join(map(str, BATCHES_WITH_TWO_THREADS))} and at

@@ -34,6 +34,16 @@ def test_more_rows_take_at_least_as_long_and_at_most_in_proportion():
     assert known.most("A", replace(ONE, batch=256)) == 8
 
 
+def test_a_further_row_takes_at_least_half_of_what_one_took_before():
+    known = paces(ONE, A=1.0)
+    known.remember(replace(ONE, batch=33), {"A": {"median": 9.0}})
+    known.remember(replace(ONE, batch=33, threads=2), {"A": {"median": 5.0}})
+    assert known.least("A", replace(ONE, batch=256)) == pytest.approx(9 + 223 / 8)
+    assert known.least("A", replace(ONE, batch=256, threads=2)) == pytest.approx(5)
+    known.remember(replace(ONE, batch=99), {"A": {"median": 8.0}})
+    assert known.least("A", replace(ONE, batch=256)) == 8
+
+
 def test_threads_divide_a_time_at_most_by_their_number():
     known = paces(replace(ONE, batch=32), A=1.0)
     assert known.least("A", replace(ONE, batch=32, threads=2)) == 0.5
