@@ -11,7 +11,9 @@ import heapq
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from hybridx.lowering.phases import Angle, Mask, Phases, add_angles, wires_in
+import numpy as np
+
+from hybridx.lowering.phases import SMALL, Angle, Mask, Phases, add_angles, wires_in
 from hybridx.lowering.rephase import Affine, Part, Real
 
 
@@ -42,9 +44,30 @@ def epochs_of(parts: Sequence[Part]) -> tuple[tuple[Epoch, ...], Phases]:
                 done[-1][1].append(part)
             case Real(affine=(_, inverse)):
                 pending = carried(pending, inverse)
-                done[-1][1].append(part)
+                _append(done[-1][1], part)
     epochs = tuple(Epoch(Phases(angles), tuple(reals)) for angles, reals in done)
     return epochs, Phases(pending)
+
+
+def _append(reals: list[Real], permutation: Real) -> None:
+    """Append a permutation, or take away its inverse: CNOT RZ CNOT leaves two CNOTs alone."""
+    wires = permutation.targets | permutation.controls
+    for place in reversed(range(len(reals))):
+        before = reals[place]
+        if not wires & (before.targets | before.controls):
+            continue
+        if before.wires == permutation.wires and _are_inverse(before, permutation):
+            del reals[place]
+            return
+        break
+    reals.append(permutation)
+
+
+def _are_inverse(one: Real, other: Real) -> bool:
+    if one.moves or other.moves:
+        return False
+    (left,), (right,) = one.spectrum.values(), other.spectrum.values()
+    return bool(np.abs(left @ right - np.eye(len(left))).max() < SMALL)
 
 
 def carried(angles: Mapping[Mask, Angle], permutation: Affine) -> dict[Mask, Angle]:

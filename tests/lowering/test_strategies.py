@@ -12,6 +12,7 @@ from hybridx.circuit import parse, result_count, simulate
 from hybridx.emit import emit_body
 from hybridx.errors import CircuitTooLargeError, IllFormedCircuitError, OptionError
 from hybridx.lowering import STRATEGIES, Constant, Unary, choose, consider, run
+from hybridx.lowering.sweep import plan_sweep
 from tests import pennylane_oracle
 from tests.circuits import circuits, expectations, inputs
 from tests.lowering.encoded import (
@@ -176,6 +177,15 @@ def test_phases_between_cnots_are_one_layer_of_the_alternation():
     assert len(waves) == 1
     assert len(choice.program.steps) <= 14
     assert_agrees(circuit, "alternation")
+
+
+def test_cnots_around_phases_leave_a_sweep():
+    gates = "CNOT 0 1; RZ 1 p[0]; CNOT 0 1; CNOT 0 2; RZ 2 p[1]; CNOT 3 1; CNOT 0 2; CNOT 3 1"
+    start = "; ".join(f"Hadamard {wire}" for wire in range(12))
+    circuit = parse(f"{start}; CNOT 0 11; RZ 11 p[0]; CNOT 0 11; {gates}; Hadamard 0; expval Z0")
+    kinds = [type(step).__name__ for step in plan_sweep(circuit).steps]
+    assert kinds == ["Diagonal", "Window"]
+    assert_agrees(circuit, "sweep")
 
 
 def test_phases_pass_matrices_only_on_other_wires():
