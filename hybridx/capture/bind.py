@@ -7,7 +7,7 @@ they are, and the results forward to the place where they stand side by side aga
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,8 +41,8 @@ def bind_circuits(
     bound: list[tuple[int, Circuit]] = []
     constants = Constants(module)
     for node in [n for n in module.graph.nodes if n.target is QNODE_OP]:
-        angles, _, index, width, _ = node.args
-        columns = _Columns(module, node, angles, constants)
+        angles, _, index, width, _, lengths = node.args
+        columns = _Columns(module, node, angles, lengths, constants)
         circuit = bind(circuits[index], columns.count, columns.angle_of)
         with module.graph.inserting_before(node):
             parameters = columns.write(dtype)
@@ -106,6 +106,7 @@ class _Columns:
         module: fx.GraphModule,
         call: fx.Node,
         angles: Sequence[fx.Node],
+        lengths: Sequence[int],
         constants: Constants,
     ) -> None:
         self._module = module
@@ -113,7 +114,11 @@ class _Columns:
         self._origins = Origins(constants)
         self._rows = call.meta["val"].shape[0] if call.meta["val"].dim() == 2 else 1
         self._foldings = _foldings(module, self._rows)
-        self._angles = [self._resolve(angle, constants) for angle in angles]
+        self._angles = [
+            found
+            for angle, length in zip(angles, lengths, strict=True)
+            for found in self._resolve(angle, length, constants)
+        ]
         columns = [angle[0] for angle in self._angles if not isinstance(angle, float)]
         self._blocks = _blocks(columns)
         self._position: dict[_Column, int] = {}
@@ -154,33 +159,36 @@ class _Columns:
         return _cast(module, part, dtype)
 
     def _resolve(
-        self, angle: fx.Node, constants: Constants
-    ) -> float | tuple[_Column, float, float]:
-        if constants.has(angle) and constants.value(angle).numel() == 1:
-            return float(constants.value(angle))
+        self, angle: fx.Node, length: int, constants: Constants
+    ) -> Iterator[float | tuple[_Column, float, float]]:
+        """Yield what each parameter is whose values are in one tensor."""
+        count = length or 1
+        if constants.has(angle) and constants.value(angle).numel() == count:
+            yield from map(float, constants.value(angle).reshape(-1))
+            return
         elements = self._origins.of(angle)
-        found = self._column(elements)
-        if found is None:
-            elements = self._origins.make_source(self._spread(angle))
-            found = self._column(elements)
-        assert found is not None
-        return found
+        found = [self._column(one) for one in _apart(elements, count)]
+        if None in found:
+            elements = self._origins.make_source(self._spread(angle, length))
+            found = [self._column(one) for one in _apart(elements, count)]
+        for column in found:
+            assert column is not None
+            yield column
 
-    def _spread(self, angle: fx.Node) -> fx.Node:
-        """Return the angle itself as a source: one number a row."""
+    def _spread(self, angle: fx.Node, length: int) -> fx.Node:
+        """Return the angle itself as a source: one row of it for each row of the call."""
         value = angle.meta["val"]
+        last = (length,) if length else ()
         rows = self._rows
-        if value.dim() == 1 or size_hint(rows) == 1:
+        if value.dim() == 1 + len(last) or size_hint(rows) == 1:
             return angle
         with self._module.graph.inserting_after(angle):
             size = call_node(self._module, _aten.sym_size.int, self._call, 0)
-            return call_node(self._module, _aten.expand.default, angle, [size])
+            return call_node(self._module, _aten.expand.default, angle, [size, *last])
 
     def _column(self, elements: Elements) -> tuple[_Column, float, float] | None:
         """Return the column that the elements are, or None if they are no column."""
-        label, scale, offset = (
-            part.reshape(-1) for part in (elements.label, elements.scale, elements.offset)
-        )
+        label, scale, offset = elements.label, elements.scale, elements.offset
         if (label < 0).any() or not (_is_constant(scale) and _is_constant(offset)):
             return None
         source = self._origins.source_of(int(label[0]))
@@ -198,6 +206,13 @@ class _Columns:
                 column = _Column(source, stride, tuple(grid[0].tolist()))
                 return column, float(scale[0]), float(offset[0])
         return None
+
+
+def _apart(elements: Elements, count: int) -> list[Elements]:
+    """Return the elements of each of `count` parameters, which are side by side."""
+    parts = (elements.label, elements.scale, elements.offset)
+    columns = zip(*(part.reshape(-1, count).unbind(1) for part in parts), strict=True)
+    return [Elements(*column) for column in columns]
 
 
 def _blocks(columns: list[_Column]) -> list[list[_Column]]:

@@ -1,12 +1,14 @@
 """The opaque torch operators that stand for a circuit in a traced graph.
 
-    hybridx::qnode(angles, leaves, index, width, dtype)   one tensor per gate angle
-    hybridx::again(leaves, batch, index, width, dtype)    a call like the one of that index
-    hybridx::circuit(parameters, index, width)            `(batch, P)` to `(batch, width)`
+    hybridx::qnode(angles, leaves, index, width, dtype, lengths)   a call
+    hybridx::again(leaves, batch, index, width, dtype)             one like that of the index
+    hybridx::circuit(parameters, index, width)                     `(batch, P)` to `(batch, width)`
 
-The first two appear while tracing, the third replaces them. `leaves` are the tensors that the QNode
-was called with, `index` counts the circuits of one capture, `width` is the number of results M.
-None has an implementation: a traced graph is translated, never run.
+The first two appear while tracing, the third replaces them. `angles` are tensors of shape
+`(batch,)` or `()`, one for each gate; one whose entry of `lengths` is not zero has a last axis of
+that length for as many numbers, the amplitudes of a state, say. `leaves` are the tensors that the
+QNode was called with, `index` counts the circuits of one capture, `width` is the number of results
+M. None has an implementation: a traced graph is translated, never run.
 """
 
 from __future__ import annotations
@@ -19,7 +21,8 @@ from torch import Tensor
 
 _LIBRARY = torch.library.Library("hybridx", "DEF")
 _LIBRARY.define(
-    "qnode(Tensor[] angles, Tensor[] leaves, int index, int width, ScalarType dtype) -> Tensor"
+    "qnode(Tensor[] angles, Tensor[] leaves, int index, int width, ScalarType dtype, int[] lengths)"
+    " -> Tensor"
 )
 _LIBRARY.define(
     "again(Tensor[] leaves, int[] batch, int index, int width, ScalarType dtype) -> Tensor"
@@ -31,16 +34,26 @@ AGAIN_OP = torch.ops.hybridx.again.default
 CIRCUIT_OP = torch.ops.hybridx.circuit.default
 
 
-def batch_of(angles: Sequence[Tensor]) -> tuple[Any, ...]:
+def batch_of(angles: Sequence[Tensor], lengths: Sequence[int]) -> tuple[Any, ...]:
     """Return `(batch,)`, or `()` where no angle of a call has a batch."""
-    return tuple([angle.shape[0] for angle in angles if angle.dim() == 1][:1])
+    shapes = map(_batch, angles, lengths)
+    return next((shape for shape in shapes if shape), ())
+
+
+def _batch(angle: Tensor, length: int) -> tuple[Any, ...]:
+    return tuple(angle.shape[:-1] if length else angle.shape)
 
 
 @torch.library.register_fake("hybridx::qnode", lib=_LIBRARY)  # type: ignore[untyped-decorator]
 def _qnode_shape(
-    angles: list[Tensor], leaves: list[Tensor], index: int, width: int, dtype: torch.dtype
+    angles: list[Tensor],
+    leaves: list[Tensor],
+    index: int,
+    width: int,
+    dtype: torch.dtype,
+    lengths: list[int],
 ) -> Tensor:
-    return torch.empty((*batch_of(angles), width), dtype=dtype, device=_device(angles))
+    return torch.empty((*batch_of(angles, lengths), width), dtype=dtype, device=_device(angles))
 
 
 @torch.library.register_fake("hybridx::again", lib=_LIBRARY)  # type: ignore[untyped-decorator]
@@ -65,6 +78,7 @@ def call_on_rows(
     index: int,
     width: int,
     dtype: torch.dtype,
+    lengths: Sequence[int],
 ) -> Tensor:
     """Call `hybridx::qnode` once for many calls that differ only in their angles.
 
@@ -74,26 +88,28 @@ def call_on_rows(
         index: of the circuit.
         width: M.
         dtype: of the results.
+        lengths: of each angle, as one call takes it.
 
     Returns:
         shape `(rows, batch, width)`, or `(rows, width)` where one call has no batch.
     """
     rows = next(a.shape[0] for a, has in zip(angles, has_rows, strict=True) if has)
-    inner = [a.shape[1:] if has else a.shape for a, has in zip(angles, has_rows, strict=True)]
+    inner = [_batch(a, n)[has:] for a, n, has in zip(angles, lengths, has_rows, strict=True)]
     batch = next((shape[0] for shape in inner if shape), None)
     results: Tensor
     if batch is None:
-        results = QNODE_OP(list(angles), [], index, width, dtype)
+        results = QNODE_OP(list(angles), [], index, width, dtype, lengths)
         return results
     spread = []
-    for angle, has, shape in zip(angles, has_rows, inner, strict=True):
+    for angle, has, shape, length in zip(angles, has_rows, inner, lengths, strict=True):
         wide = angle
         if has or shape:
+            last = (length,) if length else ()
             wide = angle if has else angle.unsqueeze(0)
             wide = wide if shape else wide.unsqueeze(1)
-            wide = wide.expand(rows, batch).reshape(-1)
+            wide = wide.expand(rows, batch, *last).reshape(-1, *last)
         spread.append(wide)
-    results = QNODE_OP(spread, [], index, width, dtype)
+    results = QNODE_OP(spread, [], index, width, dtype, lengths)
     return results.reshape(rows, batch, width)
 
 
@@ -106,9 +122,11 @@ def _qnode_under_vmap(
     index: int,
     width: int,
     dtype: torch.dtype,
+    lengths: list[int],
 ) -> tuple[Tensor, int]:
     rows = [
         angle if axis is None else angle.movedim(axis, 0)
         for angle, axis in zip(angles, in_dims[0], strict=True)
     ]
-    return call_on_rows(rows, [axis is not None for axis in in_dims[0]], index, width, dtype), 0
+    has_rows = [axis is not None for axis in in_dims[0]]
+    return call_on_rows(rows, has_rows, index, width, dtype, lengths), 0

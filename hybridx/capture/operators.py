@@ -36,11 +36,13 @@ class Translator:
     Attributes:
         wires: PennyLane's wire labels, numbered.
         slot: takes a real angle as PennyLane holds it, says which number or parameter it is.
+        slots: takes real numbers side by side, on the last axis, says so of each.
         layer: where the tape comes from, for messages.
     """
 
     wires: dict[Any, int]
     slot: Callable[[Any], Angle]
+    slots: Callable[[Any], tuple[Angle, ...]]
     layer: str
 
     def operations(self, operators: Sequence[Any]) -> tuple[Operation, ...]:
@@ -156,11 +158,8 @@ class Translator:
         flat = array.reshape(*array.shape[: array.ndim - dimensions], -1)
         is_complex = flat.is_complex() if isinstance(flat, Tensor) else flat.imag.any()
         if not is_complex:
-            return self._slots(flat), ()
-        return self._slots(flat.real), self._slots(flat.imag)
-
-    def _slots(self, flat: Any) -> tuple[Angle, ...]:
-        return tuple(self.slot(flat[..., index]) for index in range(flat.shape[-1]))
+            return self.slots(flat), ()
+        return self.slots(flat.real), self.slots(flat.imag)
 
 
 def _is_preparation(operator: Any) -> bool:

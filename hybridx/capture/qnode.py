@@ -368,24 +368,14 @@ def _record(
         return _returned(known, results, recording)
     reads = recording.values.reads
     returned, tape, kept = _queue(qnode, args, kwargs, layer)
-    angles: list[Tensor] = []
-
-    def slot(angle: Any) -> Angle:
-        if not isinstance(angle, Tensor):
-            number = np.asarray(angle, dtype=np.float64)
-            if not number.ndim:
-                return float(number)
-            angle = torch.from_numpy(number)
-        angles.append(angle)
-        return Parameter(len(angles) - 1)
-
+    angles = _Angles()
     wires = _wires(qnode, tape)
-    operations = Translator(wires, slot, layer).operations(tape.operations)
+    operations = Translator(wires, angles.slot, angles.slots, layer).operations(tape.operations)
     reader = Reader(wires, layer, _is_mixed(qnode, layer), kept)
     readings = tuple(map(reader.reading, tape.measurements))
     circuit = Circuit(
         wires=len(wires),
-        parameters=len(angles),
+        parameters=angles.count,
         operations=operations,
         measurements=tuple(one for reading in readings for one in reading.measurements),
         shots=qnode.shots.total_shots,
@@ -400,7 +390,7 @@ def _record(
         circuit,
         readings,
         structure,
-        batch_of(angles),
+        batch_of(angles.tensors, angles.lengths),
         dtype or torch.float64,
         is_numpy,
         is_list=isinstance(returned, list)
@@ -414,8 +404,52 @@ def _record(
     if recording.values.reads == reads and not is_own:  # else another call may see other values
         recording.known[key] = call
     inputs = leaves if recording.joins else []
-    results = QNODE_OP(angles, inputs, call.index, result_count(circuit), call.dtype)
+    results = QNODE_OP(
+        angles.tensors, inputs, call.index, result_count(circuit), call.dtype, angles.lengths
+    )
     return _returned(call, results, recording)
+
+
+class _Angles:
+    """The tensors whose elements are parameters of a circuit, as they are met.
+
+    Attributes:
+        tensors: in the order of their parameters.
+        lengths: 0 for a tensor of one parameter, else of the last axis, one parameter each.
+        count: of the parameters.
+    """
+
+    def __init__(self) -> None:
+        self.tensors: list[Tensor] = []
+        self.lengths: list[int] = []
+        self.count = 0
+
+    def slot(self, angle: Any) -> Angle:
+        """Return the number that an angle is, or a parameter for it."""
+        if not isinstance(angle, Tensor):
+            number = np.asarray(angle, dtype=np.float64)
+            if not number.ndim:
+                return float(number)
+            angle = torch.from_numpy(number)
+        return self._take(angle, 0, 1)[0]
+
+    def slots(self, angles: Any) -> tuple[Angle, ...]:
+        """Return the numbers on a last axis, or parameters for them.
+
+        They stay one tensor: a node of the graph for each of thousands of amplitudes takes minutes.
+        """
+        if not isinstance(angles, Tensor):
+            numbers = np.asarray(angles, dtype=np.float64)
+            if numbers.ndim == 1:
+                return tuple(numbers.tolist())
+            angles = torch.from_numpy(numbers)
+        return self._take(angles, angles.shape[-1], angles.shape[-1])
+
+    def _take(self, tensor: Tensor, length: int, count: int) -> tuple[Parameter, ...]:
+        self.tensors.append(tensor)
+        self.lengths.append(length)
+        first, self.count = self.count, self.count + count
+        return tuple(map(Parameter, range(first, self.count)))
 
 
 def _returned(call: Call, results: Tensor, recording: Recording) -> Any:
