@@ -172,8 +172,6 @@ def _plan(circuit: Circuit) -> _Plan | str:
     if not all(isinstance(m, Expectation | Probabilities) for m in circuit.measurements):
         return "a measurement is neither an expectation value nor probabilities"
     axes = Axes.of(circuit)
-    if not axes.pairs:
-        return "it has no parameters"
     spectra: list[tuple[tuple[int, ...], Spectrum]] = []
     for operation in circuit.operations:
         if isinstance(operation, Channel):
@@ -185,6 +183,8 @@ def _plan(circuit: Circuit) -> _Plan | str:
         if len(wires_of(operation)) > _WIDEST:
             return f"an operation acts on more than {_WIDEST} wires"
         spectra.append((wires_of(operation), spectrum_of(operation, axes)))
+    if not axes.pairs:
+        return "it has no parameters"
     plan = _in_units(axes, spectra)
     waves, results = prod(plan.points), result_count(circuit)
     if 4 * results * waves > _MOST_BYTES:

@@ -46,12 +46,11 @@ class Axes:
 
     @classmethod
     def of(cls, circuit: Circuit) -> Axes:
-        """Return the axes of all parameters of a circuit's gates, in the order of columns."""
+        """Return the axes of all angles of a circuit's gates, in the order of columns."""
         found = {
-            (angle.column, abs(angle.scale))
+            (operation.angle.column, abs(operation.angle.scale))
             for operation in circuit.operations
-            for angle in angles_of(operation)
-            if isinstance(angle, Parameter)
+            if isinstance(operation, Apply) and isinstance(operation.angle, Parameter)
         }
         return cls(tuple(sorted(found)))
 

@@ -68,9 +68,14 @@ def count(circuit: Circuit) -> Cost | str:
 
 def constant_bytes(circuit: Circuit) -> int:
     """Return what the gates, the first state and the measurements take as float32."""
-    gates = sum(4 ** (len(wires_of(op)) + 1) for op in circuit.operations)
     state = 2 ** (circuit.wires + 1)
-    return int(4 * (gates + _measuring(circuit) + state))
+    return int(4 * (sum(map(_entries, circuit.operations)) + _measuring(circuit) + state))
+
+
+def _entries(operation: Operation) -> int:
+    """Return how many numbers the matrix, or the vector, of an operation holds."""
+    power = 1 if isinstance(operation, Prepare) else 2
+    return int(2 ** (power * (len(wires_of(operation)) + 1)))
 
 
 def _measuring(circuit: Circuit) -> int:

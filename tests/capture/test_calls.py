@@ -15,6 +15,14 @@ Z = qml.PauliZ
 DEVICE = qml.device("default.qubit", wires=3)
 
 
+def matrix_of_row(row, weights):
+    """A matrix of one row, then a gate that all rows share."""
+    cosine, sine = torch.cos(row[0]), torch.sin(row[0])
+    qml.QubitUnitary(torch.stack([cosine, -sine, sine, cosine]).reshape(2, 2), 1)
+    qml.RY(weights[0, 0], wires=0)
+    return means()
+
+
 def means():
     return [qml.expval(Z(wire)) for wire in range(3)]
 
@@ -127,6 +135,10 @@ CALLS = {
         lambda node, x, weights: torch.vmap(
             lambda row: torch.stack(node(row, weights)), out_dims=1
         )(x).T,
+    ),
+    "matrices in a batch by torch": (
+        matrix_of_row,
+        lambda node, x, weights: torch.vmap(lambda row: stacked(node(row, weights)))(x),
     ),
     "lists": (
         lists,

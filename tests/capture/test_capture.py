@@ -55,6 +55,16 @@ class TestGlue:
         model, example = sample_models.make("sandwich")
         assert operators(captured(model, example)) == {"linear": 2, "circuit": 1}
 
+    def test_amplitudes_are_no_nodes_of_their_own(self):
+        def state(inputs):
+            qml.AmplitudeEmbedding(inputs, wires=range(5), normalize=True)
+            return qml.probs(wires=range(5))
+
+        found = captured(quantum(state, wires=5), torch.rand(3, 32))
+        assert operators(found)["circuit"] == 1
+        # What is left are the norm, the division by it and PennyLane's check that it is one.
+        assert sum(operators(found).values()) < 10
+
     def test_the_file_is_gemm_circuit_gemm(self, tmp_path):
         model, example = sample_models.make("sandwich")
         hybridx.export(model, (example,), tmp_path / "model.onnx")

@@ -53,6 +53,21 @@ def test_independent_calls_are_one(tmp_path):
     assert calls(Patches(), tmp_path) == [1]
 
 
+def test_calls_with_amplitudes_are_one(tmp_path):
+    @qml.qnode(DEVICE)
+    def prepared(x, weights):
+        qml.AmplitudeEmbedding(x, wires=range(2), pad_with=0.5, normalize=True)
+        qml.AngleEmbedding(weights, wires=range(2), rotation="Y")
+        return qml.expval(qml.PauliZ(0)), qml.expval(qml.PauliX(1))
+
+    class Patches(Quantum):
+        def forward(self, x):
+            patches = [prepared(x[:, start : start + 2], self.weights) for start in range(3)]
+            return torch.cat([torch.stack(patch, -1).float() for patch in patches], 1)
+
+    assert calls(Patches(), tmp_path) == [1]
+
+
 def test_calls_that_feed_each_other_stay_apart(tmp_path):
     class Recurrent(Quantum):
         def forward(self, x):

@@ -12,6 +12,7 @@ from hybridx.circuit import (
     PauliTerm,
     Prepare,
     Probabilities,
+    parse,
 )
 from tests.circuits import circuits, expectations, measurements, operations, unitaries
 
@@ -103,6 +104,17 @@ def brickwork(wires, layers=2):
         gates += [Apply("CZ", (wire, wire + 1)) for wire in range(layer % 2, wires - 1, 2)]
     gates += [Apply("RX", (wire,), 0.7) for wire in range(wires)]
     return Circuit(wires, wires, tuple(gates), _means(wires))
+
+
+def fitting(strategy):
+    """A circuit of 6 wires with 6 results, to which a strategy applies."""
+    if strategy == "halves":
+        return reuploading(6)
+    circuit = brickwork(6)
+    if strategy == "density":
+        noise = parse("channel 0 [1, 0, 0, 0.8, 0, 0.6, 0, 0]; expval Z0").operations
+        circuit = msgspec.structs.replace(circuit, operations=circuit.operations + noise)
+    return circuit
 
 
 def _means(wires):
