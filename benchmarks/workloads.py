@@ -197,6 +197,7 @@ def quanvolution(wires: int, layers: int) -> Workload:
 
 
 SMALL, LARGE = (4, 6, 8, 10), (12, 14, 16, 20)
+MOST_AMPLITUDE_WIRES = 16  # a row has 2^wires columns: at 20 it would be a million
 WORKLOADS: Mapping[str, Kind] = {
     "W1": Kind(
         "AngleEmbedding (RY), StronglyEntanglingLayers, ⟨Z⟩ on all wires",
@@ -213,7 +214,7 @@ WORKLOADS: Mapping[str, Kind] = {
     "W3": Kind(
         "AmplitudeEmbedding, StronglyEntanglingLayers, probabilities of all wires",
         amplitude_embedding,
-        SMALL + LARGE,
+        tuple(wires for wires in SMALL + LARGE if wires <= MOST_AMPLITUDE_WIRES),
         layers=3,
     ),
     "W4": Kind(
