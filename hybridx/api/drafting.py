@@ -79,14 +79,40 @@ def _choice(circuit: Circuit, strategy: str | None) -> Choice:
     return choose(run_passes(circuit), strategy)
 
 
+def compile_circuits(captured: Capture, strategy: str | None) -> list[Choice]:
+    """Return how each circuit of a traced graph is computed."""
+    return [_choice(circuit, strategy) for circuit in captured.circuits]
+
+
+def splice_circuits(captured: Capture, choices: Sequence[Choice], dtype: str) -> fx.GraphModule:
+    """Return a traced graph with its circuits as torch operators of a dtype."""
+    from hybridx import targets
+    from hybridx.emit.torch import emit_module
+
+    circuits = [emit_module(choice.program, dtype=np.dtype(dtype)) for choice in choices]
+    return targets.splice(captured, circuits)
+
+
+def describe_inputs(captured: Capture, example: Example) -> tuple[Signature, ...]:
+    """Return names, dtypes and shapes of the inputs, open axes by their names."""
+    return tuple(
+        Signature(
+            name,
+            tensor.numpy().dtype,
+            tuple(captured.axes[name].get(axis, n) for axis, n in enumerate(tensor.shape)),
+        )
+        for name, tensor in example.tensors.items()
+    )
+
+
 def draft_torchscript(
     captured: Capture, example: Example, *, dtype: str, strategy: str | None
 ) -> Draft:
     """Return a model as a TorchScript archive; arguments as `draft_onnx`."""
     from hybridx import targets
 
-    choices = [_choice(circuit, strategy) for circuit in captured.circuits]
-    content = targets.to_torchscript(_spliced(captured, choices, dtype))
+    choices = compile_circuits(captured, strategy)
+    content = targets.to_torchscript(splice_circuits(captured, choices, dtype))
     return _archived(content, captured, example, choices)
 
 
@@ -104,19 +130,11 @@ def draft_pt2(
     """
     from hybridx import targets
 
-    choices = [_choice(circuit, strategy) for circuit in captured.circuits]
+    choices = compile_circuits(captured, strategy)
     args: Sequence[Tensor] = list(example.tensors.values())
-    spliced = _spliced(captured, choices, dtype)
+    spliced = splice_circuits(captured, choices, dtype)
     content = targets.to_pt2(spliced, args, captured.shapes, aot=aot)
     return _archived(content, captured, example, choices)
-
-
-def _spliced(captured: Capture, choices: Sequence[Choice], dtype: str) -> fx.GraphModule:
-    from hybridx import targets
-    from hybridx.emit.torch import emit_module
-
-    circuits = [emit_module(choice.program, dtype=np.dtype(dtype)) for choice in choices]
-    return targets.splice(captured, circuits)
 
 
 def _archived(
@@ -126,16 +144,10 @@ def _archived(
         Compiled(encode(circuit), None, choice.strategy)
         for circuit, choice in zip(captured.circuits, choices, strict=True)
     ]
-    inputs = [_signature(name, tensor, captured) for name, tensor in example.tensors.items()]
+    inputs = describe_inputs(captured, example)
 
     def written(statement: Statement) -> Content:
         entries = archive_entries(statement, inputs, captured.output_names, compiled)
         return with_entries(content, entries)
 
     return written
-
-
-def _signature(name: str, tensor: Tensor, captured: Capture) -> Signature:
-    axes = captured.axes[name]
-    shape = tuple(axes.get(axis, length) for axis, length in enumerate(tensor.shape))
-    return Signature(name, tensor.numpy().dtype, shape)

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from hybridx.api.drafting import compile_circuits, describe_inputs, splice_circuits
 from hybridx.api.options import check_batch, check_choice, need
 from hybridx.api.verifying import VERIFIED_BATCHES, agree, choose_trials, draw_typical
 from hybridx.artifact import Signature
-from hybridx.lowering import choose
 from hybridx.parity import TOLERANCE
-from hybridx.passes import run_passes
-from hybridx.runtime import Array, Session
+from hybridx.runtime import Array
 
 if TYPE_CHECKING:
     from torch import fx, nn
@@ -61,7 +60,6 @@ def lower(
     check_batch(batch)
     need("lowering", "torch", "pennylane")
     from hybridx import capture, targets
-    from hybridx.emit.torch import emit_module
 
     call, tensors = capture.describe_call(model, args, kwargs)
     chosen = dtype or capture.choose_dtype(model, tensors.values())
@@ -69,11 +67,7 @@ def lower(
     with capture.in_eval_mode(model), capture.as_dtype(model, chosen):
         example = capture.prepare_example(flat, tensors, dtype=chosen, batch=batch, dynamic=dynamic)
         captured = capture.capture(flat, example, dtype=chosen)
-        circuits = [
-            emit_module(choose(run_passes(circuit), strategy).program, dtype=np.dtype(chosen))
-            for circuit in captured.circuits
-        ]
-        graph = targets.splice(captured, circuits)
+        graph = splice_circuits(captured, compile_circuits(captured, strategy), chosen)
         notes = captured.notes
         if verify:
             tolerance = TOLERANCE[captured.precision] if atol is None else atol
@@ -100,7 +94,7 @@ def _compare(
     arrays = {name: tensor.numpy() for name, tensor in example.tensors.items()}
     batches = VERIFIED_BATCHES if captured.is_dynamic else example.batches
     return agree(
-        cast(Session, _Lowered(graph, captured, arrays)),
+        _Lowered(graph, captured.output_names, describe_inputs(captured, example)),
         arrays,
         expected,
         choose_trials(arrays, captured.axes, batches),
@@ -110,19 +104,16 @@ def _compare(
 
 
 class _Lowered:
-    """A graph with as much of a `Session` as a comparison needs."""
+    """A graph as something to compare."""
 
     device = "torch"
 
     def __init__(
-        self, graph: fx.GraphModule, captured: Capture, arrays: Mapping[str, Array]
+        self, graph: fx.GraphModule, outputs: Sequence[str], inputs: tuple[Signature, ...]
     ) -> None:
+        self.inputs = inputs
         self._graph = graph
-        self._outputs = captured.output_names
-        self.inputs = tuple(
-            Signature(name, array.dtype, _shape(array, captured.axes[name]))
-            for name, array in arrays.items()
-        )
+        self._outputs = outputs
 
     def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         import torch
@@ -132,7 +123,3 @@ class _Lowered:
             outputs = self._graph(*args)
         arrays = [output.numpy() for output in outputs]
         return dict(zip(self._outputs, arrays, strict=True))
-
-
-def _shape(array: Array, axes: Mapping[int, str]) -> tuple[int | str, ...]:
-    return tuple(axes.get(axis, length) for axis, length in enumerate(array.shape))

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias, Unpack
+from typing import TYPE_CHECKING, Protocol, TypeAlias, Unpack
 
 import numpy as np
 
 from hybridx.api.options import need
-from hybridx.artifact import BATCH, SelfTest
+from hybridx.artifact import BATCH, SelfTest, Signature
 from hybridx.errors import (
     BrokenArtifactError,
     NoFiniteInputError,
@@ -254,8 +254,23 @@ class Agreement:
         return (f"the model itself refuses {what}, {left}: {reason}",)
 
 
+class Comparable(Protocol):
+    """What can be compared with the eager model: a session, or a graph in memory."""
+
+    @property
+    def inputs(self) -> tuple[Signature, ...]:
+        """Names, dtypes and shapes."""
+
+    @property
+    def device(self) -> str:
+        """What runs the circuits."""
+
+    def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        """Return the outputs by name."""
+
+
 def agree(
-    session: Session,
+    session: Comparable,
     examples: Mapping[str, Array],
     expected: Expected,
     trials: Sequence[Mapping[str, int]],
@@ -333,7 +348,7 @@ def draw_typical(examples: Mapping[str, Array], expected: Expected) -> Typical:
     raise NoFiniteInputError
 
 
-def open_axes(session: Session) -> dict[str, dict[int, str]]:
+def open_axes(session: Comparable) -> dict[str, dict[int, str]]:
     """Return, by input, the names of the axes that may have any length."""
     return {
         signature.name: {

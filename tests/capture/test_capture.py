@@ -40,8 +40,8 @@ def captured(model, *args):
 
 def operators(found):
     """Count the operators of a traced graph by name."""
-    nodes = found.module.graph.nodes
-    return Counter(n.target._opname for n in nodes if n.op == "call_function")
+    targets = [n.target for n in found.module.graph.nodes if n.op == "call_function"]
+    return Counter(getattr(target, "_opname", target.__name__) for target in targets)
 
 
 def quantum(function, weights=None, wires=2):
@@ -64,6 +64,40 @@ class TestGlue:
         assert operators(found)["circuit"] == 1
         # What is left are the norm, the division by it and PennyLane's check that it is one.
         assert sum(operators(found).values()) < 10
+
+    def test_products_of_inputs_are_one_product(self):
+        def embedded(inputs):
+            qml.IQPEmbedding(inputs, wires=range(5))
+            return qml.expval(qml.PauliZ(0))
+
+        counts = operators(captured(quantum(embedded, wires=5), torch.rand(3, 5)))
+        assert counts["mul"] == 1
+        assert counts["index_select"] == 2
+        assert counts["select"] == 0
+
+    def test_what_is_computed_alike_is_computed_once(self, tmp_path):
+        class Model(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.node = qml.QNode(self.play, qml.device("default.qubit", wires=3))
+
+            def play(self, x):
+                angles = [torch.atan(2 * column + 1) for column in x.T]
+                for wire, angle in enumerate(angles):
+                    qml.RY(angle, wire)
+                for wire in range(3):
+                    first, second = angles[wire], x[:, (wire + 1) % 3]
+                    qml.CRX((torch.pi - first) * torch.sin(second), [wire, (wire + 1) % 3])
+                return qml.probs(wires=range(3))
+
+            def forward(self, x):
+                return self.node(x)
+
+        model, example = Model(), torch.rand(4, 3)
+        counts = operators(captured(model, example))
+        assert (counts["atan"], counts["sin"], counts["circuit"]) == (1, 1, 1)
+        report = hybridx.export(model, (example,), tmp_path / "model.onnx")
+        assert report.verification.worst <= report.verification.tolerance
 
     def test_the_file_is_gemm_circuit_gemm(self, tmp_path):
         model, example = sample_models.make("sandwich")

@@ -1,0 +1,327 @@
+"""The angles of a call as numbers, or as columns of the tensors that they come from.
+
+Angles that are computed alike, each from columns of its own, such as the products of an
+IQPEmbedding, are computed together: one operation on matrices of those columns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import torch
+from torch import Tensor, fx
+from torch.fx.experimental.symbolic_shapes import statically_known_true
+
+from hybridx.capture.constants import Constants
+from hybridx.capture.elements import Elements, Origins, Source, size_hint
+from hybridx.capture.nodes import call_node
+from hybridx.circuit import Angle, Parameter
+
+_aten = torch.ops.aten
+
+
+@dataclass(frozen=True)
+class Folding:
+    """The rows of a call seen as `batch` rows of `count` calls each, joined side by side.
+
+    Attributes:
+        batch: a number or a symbol.
+        count: how many calls there are in one row of the batch.
+    """
+
+    batch: Any
+    count: int
+
+
+def foldings(module: fx.GraphModule, rows: Any) -> list[Folding]:
+    """Return in how many ways the rows of a call can be seen, the plainest first."""
+    found = [Folding(rows, 1)]
+    if isinstance(rows, int):
+        return [*found, Folding(1, rows)]
+    for node in module.graph.nodes:
+        value = node.meta.get("val") if node.op == "placeholder" else None
+        if isinstance(value, Tensor) and value.dim():
+            batch = value.shape[0]
+            count = size_hint(rows) // size_hint(batch)
+            if count > 1 and statically_known_true(rows == batch * count):
+                found.append(Folding(batch, count))
+    return found
+
+
+@dataclass(frozen=True)
+class _Column:
+    """One number for each call out of a source that is read as a matrix `(batch, stride)`.
+
+    Attributes:
+        source: whose elements they are.
+        stride: the length of one row of the matrix.
+        indices: which element of a row each of the joined calls takes.
+    """
+
+    source: Source
+    stride: int
+    indices: tuple[int, ...]
+
+
+_Value: TypeAlias = float | tuple[_Column, float, float]
+"""What an angle is: a number, or a column times a scale plus an offset."""
+
+
+class Columns:
+    """The angles of one call: numbers, or columns of the tensors that they come from."""
+
+    def __init__(
+        self,
+        module: fx.GraphModule,
+        call: fx.Node,
+        angles: Sequence[fx.Node],
+        lengths: Sequence[int],
+        constants: Constants,
+        computed: dict[tuple[fx.Node, ...], fx.Node] | None = None,
+    ) -> None:
+        self._module = module
+        self._call = call
+        self._constants = constants
+        self._origins = Origins(constants)
+        self._computed: dict[tuple[fx.Node, ...], fx.Node] = {} if computed is None else computed
+        self._rows = call.meta["val"].shape[0] if call.meta["val"].dim() == 2 else 1
+        self._foldings = foldings(module, self._rows)
+        found = [
+            one
+            for angle, length in zip(angles, lengths, strict=True)
+            for one in self._resolve(angle, length)
+        ]
+        with module.graph.inserting_before(call):
+            self._angles = self._together(found)
+        columns = [angle[0] for angle in self._angles if not isinstance(angle, float)]
+        self._blocks = _blocks(columns)
+        self._position: dict[_Column, int] = {}
+        for block in self._blocks:
+            for column in block:
+                self._position[column] = len(self._position)
+        self.count = len(self._position)
+
+    def angle_of(self, slot: Parameter) -> Angle:
+        """Return the number or the column that stands for an angle of the call."""
+        match self._angles[slot.column]:
+            case float(number):
+                return number
+            case column, scale, offset:
+                return Parameter(self._position[column], scale, offset)
+
+    def write(self, dtype: torch.dtype) -> fx.Node:
+        """Insert the nodes that lay the columns side by side, shape `(batch, P)`."""
+        parts = [self._write_block(block, dtype) for block in self._blocks]
+        if not parts:
+            empty = call_node(self._module, _aten.zeros.default, [1, 0], dtype=dtype, device="cpu")
+            # Like all values of the trace: a circuit has no implementation for real tensors.
+            empty.meta["val"] = self._call.meta["val"].new_empty((1, 0), dtype=dtype)
+            return empty
+        return parts[0] if len(parts) == 1 else call_node(self._module, _aten.cat.default, parts, 1)
+
+    def _write_block(self, block: list[_Column], dtype: torch.dtype) -> fx.Node:
+        module, stride, part = self._module, block[0].stride, block[0].source.node
+        shape = part.meta["val"].shape
+        if len(shape) != 2 or size_hint(shape[1]) != stride:
+            part = call_node(module, _aten.reshape.default, part, [-1, stride])
+        calls = len(block[0].indices)
+        wanted = [column.indices[call] for call in range(calls) for column in block]
+        if wanted != list(range(stride)):
+            part = select(module, part, wanted)
+        if calls > 1:
+            part = call_node(module, _aten.reshape.default, part, [-1, len(block)])
+        return cast(module, part, dtype)
+
+    def _resolve(self, angle: fx.Node, length: int) -> Iterator[_Value]:
+        """Yield what each parameter is whose values are in one tensor."""
+        count = length or 1
+        if self._constants.has(angle) and self._constants.value(angle).numel() == count:
+            yield from map(float, self._constants.value(angle).reshape(-1))
+            return
+        elements = self._origins.of(angle)
+        found = [self._column(one) for one in _apart(elements, count)]
+        if None in found:
+            elements = self._origins.make_source(self._spread(angle, length))
+            found = [self._column(one) for one in _apart(elements, count)]
+        for column in found:
+            assert column is not None
+            yield column
+
+    def _spread(self, angle: fx.Node, length: int) -> fx.Node:
+        """Return the angle itself as a source: one row of it for each row of the call."""
+        value = angle.meta["val"]
+        last = (length,) if length else ()
+        rows = self._rows
+        if value.dim() == 1 + len(last) or size_hint(rows) == 1:
+            return angle
+        with self._module.graph.inserting_after(angle):
+            size = call_node(self._module, _aten.sym_size.int, self._call, 0)
+            return call_node(self._module, _aten.expand.default, angle, [size, *last])
+
+    def _column(self, elements: Elements) -> tuple[_Column, float, float] | None:
+        """Return the column that the elements are, or None if they are no column."""
+        label, scale, offset = elements.label, elements.scale, elements.offset
+        if (label < 0).any() or not (_is_constant(scale) and _is_constant(offset)):
+            return None
+        source = self._origins.source_of(int(label[0]))
+        if len(label) != size_hint(self._rows):
+            return None
+        for folding in self._foldings:
+            batch = size_hint(folding.batch)
+            stride = source.count // batch
+            grid = label.reshape(batch, folding.count) - source.first
+            inside = bool(((grid[0] >= 0) & (grid[0] < stride)).all())
+            # A row of the source has to be a row at every batch size, not at the traced one only.
+            numel = source.node.meta["val"].numel()
+            follows = statically_known_true(numel == folding.batch * stride)
+            if inside and follows and repeats(grid, stride):
+                column = _Column(source, stride, tuple(grid[0].tolist()))
+                return column, float(scale[0]), float(offset[0])
+        return None
+
+    def _together(self, values: list[_Value]) -> list[_Value]:
+        """Return values with columns that are computed alike as those of one matrix."""
+        groups: dict[Hashable, dict[fx.Node, None]] = {}
+        for value in values:
+            if not isinstance(value, float) and (key := self._likeness(value[0])) is not None:
+                groups.setdefault(key, {})[value[0].source.node] = None
+        place: dict[fx.Node, _Column] = {}
+        for group in groups.values():
+            if len(group) > 1:
+                place |= self._at_once(tuple(group))
+        return [
+            value
+            if isinstance(value, float)
+            else (place.get(value[0].source.node, value[0]), *value[1:])
+            for value in values
+        ]
+
+    def _likeness(self, column: _Column) -> Hashable | None:
+        """Return what a column shares with those it can be computed with; None if with none."""
+        node = column.source.node
+        is_pointwise = (
+            isinstance(node.target, torch._ops.OpOverload)
+            and torch.Tag.pointwise in node.target.tags
+        )
+        if not is_pointwise or column.indices != tuple(range(column.stride)):
+            return None
+        key: list[Hashable] = [node.target]
+        for name, one in [*enumerate(node.args), *node.kwargs.items()]:
+            if isinstance(one, fx.Node):
+                if self._constants.has(one) or not _are_rows(one, node):
+                    return None
+                key.append((name, one.meta["val"].dtype))
+            elif isinstance(one, int | float | str | None):
+                key.append((name, one))
+            else:
+                return None
+        return tuple(key)
+
+    def _at_once(self, nodes: tuple[fx.Node, ...]) -> dict[fx.Node, _Column]:
+        """Insert one operation on matrices for many on columns; return where each is now."""
+        if nodes not in self._computed:
+            first = nodes[0]
+            args = [
+                self._matrix([node.args[place] for node in nodes])
+                if isinstance(arg, fx.Node)
+                else arg
+                for place, arg in enumerate(first.args)
+            ]
+            self._computed[nodes] = call_node(self._module, first.target, *args, **first.kwargs)
+        elements = self._origins.make_source(self._computed[nodes])
+        columns = map(self._column, _apart(elements, len(nodes)))
+        return {node: column[0] for node, column in zip(nodes, columns, strict=True) if column}
+
+    def _matrix(self, nodes: Sequence[Any]) -> fx.Node:
+        """Insert the matrix that has some nodes as its columns."""
+        lengths = [0] * len(nodes)
+        inner = Columns(self._module, self._call, nodes, lengths, self._constants, self._computed)
+        value = inner.write(nodes[0].meta["val"].dtype)
+        slots = [inner.angle_of(Parameter(index)) for index in range(len(nodes))]
+        parameters = [slot for slot in slots if isinstance(slot, Parameter)]
+        assert len(parameters) == len(slots)
+        places = [slot.column for slot in parameters]
+        if places != list(range(inner.count)):
+            value = select(self._module, value, places)
+        scales, offsets = [slot.scale for slot in parameters], [slot.offset for slot in parameters]
+        if set(scales) != {1.0}:
+            value = call_node(self._module, _aten.mul.Tensor, value, self._numbers(value, scales))
+        if any(offsets):
+            value = call_node(self._module, _aten.add.Tensor, value, self._numbers(value, offsets))
+        return value
+
+    def _numbers(self, like: fx.Node, numbers: list[float]) -> fx.Node:
+        dtype = like.meta["val"].dtype
+        return _constant(self._module, like, torch.tensor(numbers, dtype=dtype))
+
+
+def _are_rows(*nodes: fx.Node) -> bool:
+    """Return whether nodes are vectors of real numbers, as long as each other at any batch."""
+    values: list[Any] = [node.meta.get("val") for node in nodes]
+    return all(
+        isinstance(value, Tensor)
+        and value.dim() == 1
+        and value.is_floating_point()
+        and statically_known_true(value.shape[0] == values[0].shape[0])
+        for value in values
+    )
+
+
+def _apart(elements: Elements, count: int) -> list[Elements]:
+    """Return the elements of each of `count` parameters, which are side by side."""
+    parts = (elements.label, elements.scale, elements.offset)
+    columns = zip(*(part.reshape(-1, count).unbind(1) for part in parts), strict=True)
+    return [Elements(*column) for column in columns]
+
+
+def _blocks(columns: list[_Column]) -> list[list[_Column]]:
+    """Group columns by the matrix they belong to; take all of it where most of it is used."""
+    groups: dict[tuple[fx.Node, int, int], dict[_Column, None]] = {}
+    for column in columns:
+        key = (column.source.node, column.stride, len(column.indices))
+        groups.setdefault(key, {})[column] = None
+    blocks = []
+    for (_, stride, calls), group in groups.items():
+        block = list(group)
+        if calls == 1:
+            block.sort(key=lambda column: column.indices)
+            if 2 * len(block) >= stride:
+                block = [_Column(block[0].source, stride, (index,)) for index in range(stride)]
+        blocks.append(block)
+    return blocks
+
+
+def repeats(grid: Tensor, stride: int) -> bool:
+    """True if every row of labels is the first one, `stride` further on for each row."""
+    return torch.equal(grid, grid[0] + stride * torch.arange(len(grid))[:, None])
+
+
+def select(module: fx.GraphModule, node: fx.Node, columns: list[int]) -> fx.Node:
+    """Insert the choice of some columns of a matrix."""
+    first, last = columns[0], columns[-1]
+    if columns == list(range(first, last + 1)):
+        return call_node(module, _aten.slice.Tensor, node, 1, first, last + 1)
+    index = _constant(module, node, torch.tensor(columns))
+    return call_node(module, _aten.index_select.default, node, 1, index)
+
+
+def _constant(module: fx.GraphModule, like: fx.Node, numbers: Tensor) -> fx.Node:
+    """Insert numbers; their traced value is of the same kind as that of `like`."""
+    name = f"columns_{len(module.graph.nodes)}"
+    module.register_buffer(name, numbers, persistent=False)
+    node = module.graph.get_attr(name)
+    node.meta["val"] = like.meta["val"].new_empty(numbers.shape, dtype=numbers.dtype)
+    return node
+
+
+def cast(module: fx.GraphModule, node: fx.Node, dtype: torch.dtype) -> fx.Node:
+    """Insert the conversion to a dtype where it takes one."""
+    if node.meta["val"].dtype == dtype:
+        return node
+    return call_node(module, _aten._to_copy.default, node, dtype=dtype)
+
+
+def _is_constant(values: Tensor) -> bool:
+    return bool((values == values[0]).all())
