@@ -46,9 +46,9 @@ def test_a_user_exports_with_one_command(folder):
 @pytest.mark.parametrize(
     ("source", "options"),
     [
-        ("user_model.py:Small", SHAPE),
+        pytest.param("user_model.py:Small", SHAPE, marks=pytest.mark.slow),
         ("user_model.py:make_small", ("--example", "example.npy")),
-        ("user_model:model", (*SHAPE, "--overwrite")),
+        pytest.param("user_model:model", (*SHAPE, "--overwrite"), marks=pytest.mark.slow),
     ],
     ids=["class", "factory and example", "module and overwrite"],
 )

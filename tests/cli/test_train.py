@@ -20,6 +20,7 @@ def short(tmp_path):
     return tmp_path
 
 
+@pytest.mark.slow  # trains twice
 def test_training_repeats_and_does_not_overwrite(short):
     first = command("train", "iris.toml", "--json", folder=short)
     assert first.json()["epochs_run"] == 2
@@ -38,10 +39,10 @@ def test_training_repeats_and_does_not_overwrite(short):
 @pytest.mark.parametrize(
     ("change", "fact"),
     [
-        (("epochs = 2 ", "epochs = 0 "), "epochs"),
+        pytest.param(("epochs = 2 ", "epochs = 0 "), "epochs", marks=pytest.mark.slow),
         (("n_qubits = 6 ", "n_qubits = 5 "), "5"),
-        (('target = "species"', 'target = "genus"'), "genus"),
-        (("seed = 1936 ", "seeds = 1936 "), "`seed`"),
+        pytest.param(('target = "species"', 'target = "genus"'), "genus", marks=pytest.mark.slow),
+        pytest.param(("seed = 1936 ", "seeds = 1936 "), "`seed`", marks=pytest.mark.slow),
     ],
 )
 def test_a_wrong_config_is_refused(short, change, fact):

@@ -39,7 +39,16 @@ def test_passes_keep_what_is_measured(circuit):
     )
 
 
-@pytest.mark.parametrize("gate", GATES.values(), ids=lambda gate: gate.name)
+LONG = ("DoubleExcitationPlus", "DoubleExcitationMinus")  # seconds each, like DoubleExcitation
+
+
+@pytest.mark.parametrize(
+    "gate",
+    [
+        pytest.param(gate, id=name, marks=pytest.mark.slow if name in LONG else ())
+        for name, gate in GATES.items()
+    ],
+)
 def test_every_gate_has_a_matrix_over_words(gate):
     wires = tuple(range(gate.wires))
     angle = Parameter(0, 1.5, 0.25) if gate.takes_angle else None

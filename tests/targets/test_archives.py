@@ -92,6 +92,7 @@ print(*(hashlib.sha256(write(sample("two_heads"), format)).hexdigest() for forma
 """
 
 
+@pytest.mark.slow  # two processes that write three archives each
 def test_equal_models_are_equal_bytes():
     root = Path(__file__).parents[2]
     runs = []
