@@ -209,7 +209,7 @@ class Columns:
             return None
         key: list[Hashable] = [node.target]
         for name, one in [*enumerate(node.args), *node.kwargs.items()]:
-            if isinstance(one, fx.Node):
+            if isinstance(one, fx.Node) and isinstance(name, int):
                 if self._constants.has(one) or not _are_rows(one, node):
                     return None
                 key.append((name, one.meta["val"].dtype))
