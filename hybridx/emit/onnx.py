@@ -54,8 +54,9 @@ def emit_body(
     if program.rows is None:
         return _emit_steps(program, dtype, parameters, results)
     inside = _emit_steps(program, dtype, _ROWS, _ROWS_RESULTS)
-    none = np.zeros((0, row_size(program.shapes[-1])), dtype=dtype)
-    return _loop(inside, program.rows, none, parameters, results)
+    kind, width = helper.np_dtype_to_tensor_dtype(dtype), row_size(program.shapes[-1])
+    each = helper.make_tensor_value_info(_ROWS_RESULTS, kind, [None, width])
+    return _loop(inside, program.rows, each, parameters, results)
 
 
 def _emit_steps(
@@ -72,50 +73,59 @@ def _emit_steps(
 
 
 def _loop(
-    inside: list[onnx.NodeProto], rows: int, none: NDArray[Any], parameters: str, results: str
+    inside: list[onnx.NodeProto],
+    rows: int,
+    each: onnx.ValueInfoProto,
+    parameters: str,
+    results: str,
 ) -> list[onnx.NodeProto]:
-    """Return a loop that takes so many rows at a time and joins their results.
+    """Return a loop that takes a few rows at a time, and lays their results one below another.
 
-    The last rows may be fewer, and no rows are no turn of the loop. So results are carried along
-    and not scanned: all scanned outputs have one shape, and Scan refuses an empty batch.
+    What a loop scans has one shape in every turn. So all take equally many rows, the last one some
+    of them again, which are cut off in the end. No rows are no turn.
 
     Args:
         inside: the nodes for some rows.
         rows: how many at most.
-        none: the results of no rows, `(0, M)`.
+        each: the results of some rows, `(rows, M)`.
         parameters: name of the input.
         results: name of the output.
     """
-    carried = helper.np_dtype_to_tensor_dtype(none.dtype), [None, none.shape[1]]
-    info = helper.make_tensor_value_info
+    info, node = helper.make_tensor_value_info, helper.make_node
     body = helper.make_graph(
         [
-            helper.make_node("Mul", ["turn", "rows"], ["from"]),
-            helper.make_node("Add", ["from", "rows"], ["to"]),
-            helper.make_node("Slice", [parameters, "from", "to", "axis"], [_ROWS]),
+            node("Mul", ["turn", "take"], ["first"]),
+            node("Add", ["first", "places"], ["wanted"]),
+            node("Min", ["wanted", "last"], ["chosen"]),
+            node("Gather", [parameters, "chosen"], [_ROWS], axis=0),
             *inside,
-            helper.make_node("Concat", ["done", _ROWS_RESULTS], ["more"], axis=0),
-            helper.make_node("Identity", ["goes"], ["on"]),
+            node("Identity", ["goes"], ["on"]),
         ],
         "rows",
-        [
-            info("turn", TensorProto.INT64, []),
-            info("goes", TensorProto.BOOL, []),
-            info("done", *carried),
-        ],
-        [info("on", TensorProto.BOOL, []), info("more", *carried)],
+        [info("turn", TensorProto.INT64, []), info("goes", TensorProto.BOOL, [])],
+        [info("on", TensorProto.BOOL, []), each],
     )
+    width = each.type.tensor_type.shape.dim[1].dim_value
     return [
-        _constant(np.array([rows]), "rows"),
-        _constant(np.array([rows - 1]), "rest"),
+        _constant(np.array(rows - 1), "rest"),
+        _constant(np.array(rows), "rows"),
+        _constant(np.array(0), "zero"),
+        _constant(np.array(1), "one"),
         _constant(np.array([0]), "axis"),
-        _constant(np.array([], dtype=np.int64), "scalar"),
-        _constant(none, "none"),
-        helper.make_node("Shape", [parameters], ["batch"], start=0, end=1),
-        helper.make_node("Add", ["batch", "rest"], ["padded"]),
-        helper.make_node("Div", ["padded", "rows"], ["count"]),
-        helper.make_node("Reshape", ["count", "scalar"], ["turns"]),
-        helper.make_node("Loop", ["turns", "", "none"], [results], body=body),
+        _constant(np.array([-1, width]), "flat"),
+        node("Shape", [parameters], ["size"], start=0, end=1),
+        node("Squeeze", ["size"], ["batch"]),
+        node("Sub", ["batch", "one"], ["last"]),
+        # turns = ceil(batch / rows); take = ceil(batch / turns)
+        node("Add", ["batch", "rest"], ["padded"]),
+        node("Div", ["padded", "rows"], ["turns"]),
+        node("Max", ["turns", "one"], ["divisor"]),
+        node("Add", ["last", "divisor"], ["shared"]),
+        node("Div", ["shared", "divisor"], ["take"]),
+        node("Range", ["zero", "take", "one"], ["places"]),
+        node("Loop", ["turns", ""], ["blocks"], body=body),
+        node("Reshape", ["blocks", "flat"], ["below"]),
+        node("Slice", ["below", "axis", "size", "axis"], [results]),
     ]
 
 
