@@ -16,6 +16,8 @@ from typing import Any
 
 import onnx
 import torch
+import torch._dynamo  # torch.export imports these when it is first called: about a second
+import torch.onnx._internal.exporter._core
 from onnx import AttributeProto, TensorProto, helper, numpy_helper
 
 import hybridx

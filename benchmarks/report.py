@@ -248,7 +248,10 @@ def _exports(results: Results) -> str:
         if "refused" not in one
     ]
     heads = ("", "wires", "layers", "strategy", "seconds", "file", "largest constant", "memory")
-    said = "Sizes in MB; memory is the peak during the export beyond what was held before it."
+    said = (
+        "Seconds of the first export of a process, after imports. Sizes in MB; memory is the peak "
+        "during the export beyond what was held before it."
+    )
     return f"## Exports\n\n{said}\n\n" + _grid(heads, rows) if rows else ""
 
 
