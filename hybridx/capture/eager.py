@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -25,19 +26,34 @@ WHOLE = 16
 """The most wires that are simulated together where the results do not need it."""
 
 
-def cone_tapes(tape: Any) -> list[Any]:
-    """Return a tape for each measurement, with the operators in its light cone alone.
+def cone_tapes(tape: Any) -> list[tuple[tuple[int, ...], Any]]:
+    """Return tapes for the measurements, with the operators in their light cones alone.
 
-    A tape of few wires, or one that cannot be cut, is returned as it is.
+    Beside each stand the numbers of the measurements it makes: those whose cones have the same
+    wires. A tape of few wires, or one that cannot be cut, makes all as it is.
     """
+    whole = [(tuple(range(len(tape.measurements))), tape)]
     if len(tape.wires) <= WHOLE or any(not one.wires for one in tape.measurements):
-        return [tape]
+        return whole
     operators = [part for operator in tape.operations for part in _parts(operator)]
     if any(isinstance(operator, qml.ops.MidMeasure) for operator in operators):
-        return [tape]
+        return whole
+    numbers: dict[frozenset[Any], list[int]] = defaultdict(list)
+    kept: dict[frozenset[Any], set[int]] = defaultdict(set)
+    for number, measured in enumerate(tape.measurements):
+        wires, places = _cone(operators, measured.wires)
+        numbers[wires].append(number)
+        kept[wires] |= places
     return [
-        qml.tape.QuantumScript(_cone(operators, set(one.wires)), [one], shots=tape.shots)
-        for one in tape.measurements
+        (
+            tuple(some),
+            qml.tape.QuantumScript(
+                [operators[place] for place in sorted(kept[wires])],
+                [tape.measurements[number] for number in some],
+                shots=tape.shots,
+            ),
+        )
+        for wires, some in numbers.items()
     ]
 
 
@@ -50,23 +66,30 @@ def _parts(operator: Any) -> Iterator[Any]:
         yield operator
 
 
-def _cone(operators: Sequence[Any], wires: set[Any]) -> list[Any]:
-    kept = []
-    for operator in reversed(operators):
+def _cone(operators: Sequence[Any], measured: Iterable[Any]) -> tuple[frozenset[Any], set[int]]:
+    """Return the wires of a light cone, and the places of the operators in it."""
+    wires, places = set(measured), set()
+    for place, operator in reversed(list(enumerate(operators))):
         if not wires.isdisjoint(operator.wires):
             wires.update(operator.wires)
-            kept.append(operator)
-    return kept[::-1]
+            places.add(place)
+    return frozenset(wires), places
 
 
 # PennyLane has no types.
 @qml.transform  # type: ignore[untyped-decorator]
 def _in_cones(tape: Any) -> tuple[list[Any], Callable[[Sequence[Any]], Any]]:
-    """Run a wide tape measurement by measurement: PennyLane itself simulates all wires at once."""
-    tapes = cone_tapes(tape)
-    if len(tapes) == 1:
-        return tapes, lambda results: results[0]
-    return tapes, tuple
+    """Run a wide tape cone by cone: PennyLane itself simulates all wires at once."""
+    groups = cone_tapes(tape)
+
+    def join(results: Sequence[Any]) -> Any:
+        found: dict[int, Any] = {}
+        for (numbers, _), result in zip(groups, results, strict=True):
+            found |= zip(numbers, result if len(numbers) > 1 else [result], strict=True)
+        in_order = tuple(found[number] for number in sorted(found))
+        return in_order if len(in_order) > 1 else in_order[0]
+
+    return [one for _, one in groups], join
 
 
 @contextmanager

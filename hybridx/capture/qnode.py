@@ -105,7 +105,7 @@ def rehearsed(model: nn.Module) -> Iterator[tuple[list[torch.dtype | None], list
         reader = Reader(_wires(qnode, tape), layer, is_mixed, kept)
         for measured in tape.measurements:
             reader.reading(measured)
-        widest = max(len(one.wires) for one in cone_tapes(tape))
+        widest = max(len(one.wires) for _, one in cone_tapes(tape))
         _check_size(widest, (4 if is_mixed else 2) ** widest * (tape.batch_size or 1))
         returned = _ORIGINAL(exact(qnode), *args, **kwargs)
         leaves, _ = qml.pytrees.flatten(returned)
