@@ -56,7 +56,8 @@ def run_cones(circuit: Circuit, columns: Array) -> Array:
                 OPERATORS[gate.name](*angles, wires=gate.wires)
             return qml.expval(observable(words))
 
-        results.append(qnode())
+        # A batch of one row has no axis of its own, nor has a cone without data.
+        results.append(np.broadcast_to(np.ravel(qnode()), len(columns)))
     return np.stack(results, axis=-1)
 
 

@@ -17,7 +17,9 @@ def test_gates_say_what_the_template_says(name, wires, rows):
     workload = make(name, wires)
     columns = workload.inputs(rows).astype(np.float64)
     expected = run_templates(workload, columns)
-    assert np.abs(run_cones(workload.circuit, columns) - expected).max() < 1e-12
+    found = run_cones(workload.circuit, columns)
+    assert found.shape == expected.shape
+    assert np.abs(found - expected).max() < 1e-12
 
 
 @pytest.mark.parametrize("name", WORKLOADS)
