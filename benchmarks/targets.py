@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from benchmarks.records import EAGER, HYBRIDX, Cell, Results
 
 MEGABYTE = 1e6
+
+Figures: TypeAlias = Mapping[Cell | str, float]
+"""Figures by place: a cell of the tables, or a circuit or export in words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,61 +29,65 @@ class Target:
     sentence: str
     bound: float
     unit: str
-    figures: Callable[[Results], Mapping[str, float]]
+    figures: Callable[[Results], Figures]
     is_most: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """How a target fares: the worst figure, where it is, and how many places meet the bound."""
+    """How a target fares.
+
+    Attributes:
+        target: what is wanted.
+        figures: by place; none where nothing is measured.
+        missed: the places that do not meet the bound.
+    """
 
     target: Target
-    worst: float | None
-    place: str
-    met: int
-    places: int
+    figures: Figures
+    missed: tuple[Cell | str, ...]
 
     @property
     def word(self) -> str:
         """Return met, missed or not measured."""
-        if self.worst is None:
+        if not self.figures:
             return "not measured"
-        return "met" if self.met == self.places else "missed"
+        return "missed" if self.missed else "met"
+
+    @property
+    def worst(self) -> Cell | str | None:
+        """Return the place of the worst figure."""
+        extreme = max if self.target.is_most else min
+        return extreme(self.figures, key=self.figures.__getitem__, default=None)
 
 
 def judge(target: Target, results: Results) -> Verdict:
     """Compare a target with what a run has found."""
-    figures = target.figures(results)
-    if not figures:
-        return Verdict(target, None, "", 0, 0)
-    worst = max if target.is_most else min
-    place = worst(figures, key=lambda place: figures[place])
-    good = [v <= target.bound if target.is_most else v >= target.bound for v in figures.values()]
-    return Verdict(target, figures[place], place, sum(good), len(good))
+    figures, sign = target.figures(results), 1 if target.is_most else -1
+    missed = (place for place in figures if sign * figures[place] > sign * target.bound)
+    return Verdict(target, figures, tuple(missed))
 
 
-def faster(
-    where: Callable[[Cell], bool], than: str | None = None
-) -> Callable[..., dict[str, float]]:
+def faster(where: Callable[[Cell], bool], than: str | None = None) -> Callable[[Results], Figures]:
     """Return the ratios of the cells for which `where` holds."""
 
-    def figures(results: Results) -> dict[str, float]:
+    def figures(results: Results) -> Figures:
         ratios = {cell: results.ratio(cell, than) for cell in results.cells if where(cell)}
-        return {str(cell): ratio for cell, ratio in ratios.items() if ratio is not None}
+        return {cell: ratio for cell, ratio in ratios.items() if ratio is not None}
 
     return figures
 
 
-def brickwork_milliseconds(results: Results) -> dict[str, float]:
+def brickwork_milliseconds(results: Results) -> Figures:
     """Return the milliseconds a row of W5 at 32 wires."""
     cells = [cell for cell in results.cells if cell.workload == "W5" and cell.wires == 32]
     times = {cell: results.median(cell, HYBRIDX) for cell in cells}
-    return {str(c): 1e3 * seconds / c.batch for c, seconds in times.items() if seconds is not None}
+    return {c: 1e3 * seconds / c.batch for c, seconds in times.items() if seconds is not None}
 
 
-def choice(results: Results) -> dict[str, float]:
+def choice(results: Results) -> Figures:
     """Return the time of the chosen strategy over that of the best one."""
-    ratios = {}
+    ratios: dict[Cell | str, float] = {}
     for line in results.choices:
         sizes = f"{line['wires']} wires, {line['layers']} layers, batch {line['batch']}"
         ratio = line["seconds"][line["strategy"]] / min(line["seconds"].values())
@@ -87,12 +95,10 @@ def choice(results: Results) -> dict[str, float]:
     return ratios
 
 
-def exported(
-    field: str, unit: float, name: str | None, wires: int
-) -> Callable[..., dict[str, float]]:
+def exported(field: str, unit: float, name: str | None, wires: int) -> Callable[[Results], Figures]:
     """Return a figure of the exports of a workload, or of all, up to so many wires."""
 
-    def figures(results: Results) -> dict[str, float]:
+    def figures(results: Results) -> Figures:
         return {
             place: one[field] / unit
             for place, one in _exports(results, name, wires)
@@ -102,7 +108,7 @@ def exported(
     return figures
 
 
-def memory(results: Results) -> dict[str, float]:
+def memory(results: Results) -> Figures:
     """Return the peak of exports beyond the smallest one's, over the largest constant.
 
     What an export holds anyway (the traced graph, the modules of the exporter) would hide small

@@ -65,9 +65,12 @@ def test_the_best_peer_is_neither_ours_nor_the_bound(lines):
 def test_a_target_is_judged_by_its_worst_place(lines):
     target = Target("a", 8.5, "times", faster(lambda cell: cell.wires == 8))
     verdict = judge(target, gather(lines))
-    assert (verdict.word, verdict.met, verdict.places) == ("missed", 1, 2)
-    assert verdict.worst == pytest.approx(8)
-    assert "batch 1," in verdict.place
+    assert verdict.word == "missed"
+    assert verdict.missed == (verdict.worst,) == (Cell(**cell(1)),)
+    assert verdict.figures == {
+        Cell(**cell(1)): pytest.approx(8),
+        Cell(**cell(256)): pytest.approx(9),
+    }
 
 
 def test_a_target_without_figures_is_not_measured(lines):
@@ -83,6 +86,7 @@ def test_the_report_holds_every_section_and_every_target(lines, tmp_path):
     assert "| 8 | 256 | 0.100 | TensorCircuit | 0.900 | 9.00 | – | – |" in text
     assert "| 2560 | 243 × 216 | 5120 | 50 % | 26 % | 2 % |" in text
     assert "| W1 | 8 | 3 | 32 | unitary | sweep | 1.50 |" in text
+    assert "| W1 | 8 | 256 | 1 | 10.0 | 9.00 | 10.8 | 50 % | 26 % | 2 % | 6 % |" in text
     assert "no way \\| at all" in text
     assert "eager would take 900 s" in text
     assert "| Qiskit Aer | W1 | 1 | 8 (256) | cannot be the fastest |" in text
