@@ -136,7 +136,7 @@ class Bench:
         """Return the times of all peers in a cell, or why it is left out."""
         eager = self.paces.most(EAGER, cell) or 0.0
         if eager > LONGEST_EAGER:
-            return {"cut": f"eager would take {eager:.0f} s"}
+            return {"cut": f"eager would take over {LONGEST_EAGER:.0f} s"}
         workload = make(cell.workload, cell.wires, cell.layers)
         row_bytes = 4 * cell.batch * prod(workload.shape)
         if row_bytes > MOST_ROW_BYTES:
@@ -160,9 +160,8 @@ class Bench:
 
     def _leave_out(self, peer: Peer, cell: Cell) -> str | None:
         """Return why a peer takes no part in a cell, if it does not."""
-        state_bytes = 16 * 2**cell.wires * cell.batch
-        if peer.holds_state and state_bytes > MOST_STATE_BYTES:
-            return f"the states of a batch would need {state_bytes / 2**30:.0f} GiB"
+        if peer.holds_state and 16 * 2**cell.wires * cell.batch > MOST_STATE_BYTES:
+            return f"the states of a batch would need over {MOST_STATE_BYTES / 2**30:.0f} GiB"
         if peer.name in ALWAYS:
             return None
         rivals = [one.name for one in self.peers if one.name not in (HYBRIDX, GEMM)]

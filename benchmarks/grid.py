@@ -12,8 +12,7 @@ from benchmarks.records import Cell
 from benchmarks.workloads import WORKLOADS
 
 WIRES_WITH_TWO_THREADS: Mapping[str, tuple[int, ...]] = {
-    **dict.fromkeys(("W1", "W2", "W4"), (4, 8, 12, 16, 20)),
-    "W3": (4, 8, 12, 16),
+    **dict.fromkeys(("W1", "W2", "W3", "W4"), (4, 8, 12, 16)),
     "W5": (8, 16, 32),
     "classifier": (6,),
     "quanvolution": (4,),

@@ -159,7 +159,7 @@ def _curves(plots: Iterable[tuple[str, Path]]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Account:
-    """What the parts of a call take at least on this ONNX Runtime, in seconds.
+    """What the parts of a call take on this ONNX Runtime by counts and paces, in seconds.
 
     Attributes:
         products: its multiply-adds, at the pace of a plain matrix product in the same cell.
@@ -172,10 +172,6 @@ class _Account:
     elementwise: float
     starting: float
     call: float = 1e-9 * NS_PER_CALL
-
-    @property
-    def total(self) -> float:
-        return self.products + self.elementwise + self.starting + self.call
 
 
 def _account(results: Results, cell: Cell) -> _Account | None:
@@ -335,10 +331,9 @@ def _missed(results: Results, verdicts: Iterable[Verdict]) -> str:
             row = [cell.workload, *map(str, (cell.wires, cell.batch, cell.threads))]
             row += [_figure(one.target.bound), _figure(one.figures[cell])]
             if (account := _account(results, cell)) is None:
-                rows.append((*row, *["–"] * 5))
+                rows.append((*row, *["–"] * 4))
                 continue
             parts = account.products, account.elementwise, account.starting, account.call
-            row.append(_figure(one.figures[cell] * ours / account.total))
             rows.append((*row, *(_percent(part / ours) for part in parts)))
     if not rows:
         return ""
@@ -349,19 +344,18 @@ def _missed(results: Results, verdicts: Iterable[Verdict]) -> str:
         "threads",
         "wanted",
         "reached",
-        "at most",
         "products",
         "elementwise",
         "starting",
         "call",
     )
     said = (
-        "The cells that miss a target, and parts of their calls: what the products would take at "
-        "the pace that a plain matrix product reached in the same cell, elementwise passes and "
-        "steps that start by the compiler's counts, and a call for no work at all "
-        f"({NS_PER_CALL / 1000:.0f} µs). The ratio would be *at most* so large if ONNX Runtime "
-        "lost no time besides. Where it loses some, the products are smaller than the plain one, "
-        "or the state leaves the cache."
+        "The cells that miss a target, and what the parts of their calls should take: the products "
+        "at the pace of a plain matrix product with the largest factor, measured in the same cell; "
+        "elementwise passes and steps that start by the compiler's counts; and a call for no work "
+        f"at all ({NS_PER_CALL / 1000:.0f} µs). Counts and paces are of typical sizes, so that the "
+        "parts do not add up to a hundred. Where they come to about that, the call has no time to "
+        "lose: only fewer or other operations could be faster."
     )
     return f"\n### What limits the rest\n\n{said}\n\n" + _grid(heads, rows)
 
