@@ -57,6 +57,23 @@ def apply_phases(
     return _turned(builder, state, *_by_halves(builder, Phases(inside), order, axes))
 
 
+def given_phases(builder: Builder, real: Value, phases: Phases, order: Sequence[int]) -> Value:
+    """Return a state of real amplitudes after phases that are numbers: one product.
+
+    Args:
+        builder: takes the steps.
+        real: the amplitudes, shape `(batch or 1, 2**wires)`.
+        phases: perhaps none.
+        order: of the wires' axes.
+
+    Returns:
+        Shape `(batch or 1, 2, 2**wires)`, real parts first.
+    """
+    phi = walsh(phases, order)[:, 0]
+    waves = builder.constant(np.stack([np.cos(phi), np.sin(phi)])[None])
+    return builder.multiply(builder.reshape(real, (real.shape[0], 1, len(phi))), waves)
+
+
 def _crossing(phases: Phases, order: Sequence[int]) -> dict[Mask, Angle]:
     """Return the parities of wires in both halves of the axes."""
     left = mask_of(order[: len(order) // 2])

@@ -99,13 +99,13 @@ def walsh(phases: Phases, order: Sequence[int]) -> NDArray[np.float64]:
     """Return the phases of all basis states, shape `(2**wires, 1 + axes)`.
 
     Args:
-        phases: at least one.
+        phases: of as many axes each; none at all are zeros, of no axes.
         order: of the wires, the most significant first.
     """
-    angles = np.array(list(phases.angles.values()))
     count = len(order)
     place = {wire: count - 1 - index for index, wire in enumerate(order)}
-    total = np.zeros((2**count, angles.shape[1]))
+    width = len(next(iter(phases.angles.values()))) if phases.angles else 1
+    total = np.zeros((2**count, width))
     for mask, angle in phases.angles.items():
         total[sum(1 << place[wire] for wire in wires_in(mask))] += angle
     return _hadamard(total)

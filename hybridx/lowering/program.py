@@ -6,7 +6,7 @@ of a value is the batch, written `None` in a shape, or 1 where the value is the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias, assert_never
 
@@ -125,18 +125,27 @@ class Builder:
         self.parameters = self._append(Parameters(), (None, parameters))
 
     def build(self, result: Value, rows: int | None = None) -> Program:
-        """Return the program whose result is `result`, which has to be the last step.
+        """Return the program whose result is `result`, with the steps that it needs.
 
         Args:
             result: shape `(batch, M)`.
             rows: how many are best computed at once; None for all.
 
         Raises:
-            ValueError: it is not, or it is no `(batch, M)`.
+            ValueError: it is no `(batch, M)`.
         """
-        if result.index != len(self._steps) - 1 or result.shape[:1] != (None,):
-            raise ValueError(f"{result} is not the last step with a batch axis")
-        return Program(tuple(self._steps), tuple(self._shapes), rows)
+        if result.shape[:1] != (None,):
+            raise ValueError(f"{result} has no batch axis")
+        needed = {self.parameters.index, result.index}
+        for index in range(result.index, -1, -1):
+            if index in needed:
+                needed.update(value.index for value in operands(self._steps[index]))
+        values: dict[int, Value] = {}
+        steps: list[Step] = []
+        for index in sorted(needed):
+            steps.append(_on(values, self._steps[index]))
+            values[index] = Value(len(values), self._shapes[index])
+        return Program(tuple(steps), tuple(self._shapes[index] for index in values), rows)
 
     def constant(self, array: Any) -> Value:
         """Append a tensor of numbers."""
@@ -200,6 +209,11 @@ class Builder:
             return x
         if x.shape[:1] != shape[:1] or row_size(x.shape) != row_size(shape):
             raise ValueError(f"shape {x.shape} cannot become {shape}")
+        step = self._steps[x.index]
+        # Of two in a row only the second matters. None at all would put a transpose right before
+        # a product: ONNX Runtime makes one operator of these, which refuses an empty batch.
+        if isinstance(step, Reshape) and step.x.shape != shape:
+            return self.reshape(step.x, shape)
         return self._append(Reshape(x, shape), shape)
 
     def transpose(self, x: Value, order: Sequence[int]) -> Value:
@@ -298,7 +312,22 @@ _BINARY: dict[str, Callable[[Array, Array], Array]] = {
 }
 
 
-def _on(values: Sequence[Value], step: Step) -> Step:
+def operands(step: Step) -> tuple[Value, ...]:
+    """Return the values that a step reads."""
+    match step:
+        case Parameters() | Constant():
+            return ()
+        case Unary() | Gather() | Reshape() | Transpose() | Sum():
+            return (step.x,)
+        case Binary():
+            return step.x, step.y
+        case Concatenate():
+            return step.xs
+        case _:
+            assert_never(step)
+
+
+def _on(values: Sequence[Value] | Mapping[int, Value], step: Step) -> Step:
     """Return a step on `values` in place of those of its own program."""
     match step:
         case Parameters() | Constant():

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hybridx.circuit import (
+    Angle,
     Apply,
     Channel,
     Circuit,
@@ -30,8 +31,8 @@ from hybridx.circuit import (
 )
 from hybridx.lowering import entropy, statevector
 from hybridx.lowering.amplitudes import COMPLEX, MIXED, Amplitudes, bring_last, rows_at_once
-from hybridx.lowering.cost import Cost
-from hybridx.lowering.diagonal import apply_phases, is_sum, moves
+from hybridx.lowering.cost import EASY, Cost
+from hybridx.lowering.diagonal import apply_phases, given_phases, is_sum, moves
 from hybridx.lowering.encoding import embed, product_spectrum, zero_state
 from hybridx.lowering.epochs import carried, epochs_of
 from hybridx.lowering.measure import measure, product_columns, with_batch
@@ -40,6 +41,7 @@ from hybridx.lowering.phases import Phases
 from hybridx.lowering.program import Builder, Program, Value, row_size
 from hybridx.lowering.rephase import Part, Real, rephase
 from hybridx.lowering.spectrum import Axes, Basis, Spectrum, has_parameter, multiply, spectrum_of
+from hybridx.lowering.turns import combine
 from hybridx.lowering.windows import MOST_WAVES, Move, Window, plan
 
 _BLOCK = 5  # wires of a part of the first state
@@ -66,12 +68,27 @@ _Step: TypeAlias = Diagonal | Window | Move | Dense
 
 
 @dataclass(frozen=True, eq=False)
+class Given:
+    """A state of all wires.
+
+    Attributes:
+        real: its amplitudes before the phases.
+        phases: that do not depend on a parameter.
+    """
+
+    real: tuple[Angle, ...]
+    phases: Phases
+
+
+@dataclass(frozen=True, eq=False)
 class Sweep:
     """What is to be done, before any matrix is built.
 
     Attributes:
         axes: of the frequencies.
-        blocks: neighbouring wires, with the operations that only they have taken part in.
+        given: what the state begins with, if the circuit prepares it.
+        blocks: neighbouring wires, with the operations that only they have taken part in; all that
+            the state begins with otherwise.
         steps: on the whole state.
         order: of its axes at the end.
         asked: the results, if they are sums of parities; permutations at the end of the circuit
@@ -79,6 +96,7 @@ class Sweep:
     """
 
     axes: Axes
+    given: Given | None
     blocks: tuple[tuple[tuple[int, ...], tuple[PureOperation, ...]], ...]
     steps: tuple[_Step, ...]
     order: tuple[int, ...]
@@ -91,6 +109,10 @@ def plan_sweep(circuit: Circuit) -> Sweep:
     axes = Axes.of(circuit)
     blocks, rest = _first_blocks(circuit, axes)
     order = tuple(range(circuit.wires))
+    given: Given | None = None
+    match rest:
+        case (Prepare(wires, real, ()), *after) if wires == order:
+            given, rest = Given(real, Phases({})), tuple(after)
     steps: list[_Step] = []
     parts: list[Part] = []
     for operation in rest:
@@ -110,7 +132,10 @@ def plan_sweep(circuit: Circuit) -> Sweep:
         assert asked is not None
         assert permutation.affine is not None
         asked = tuple(one.before(permutation.affine[0]) for one in asked)
-    return Sweep(axes, blocks, tuple(steps), order, asked)
+    match steps:
+        case [Diagonal(phases), *others] if given and not moves(phases):
+            given, steps = Given(given.real, phases), others
+    return Sweep(axes, given, blocks, tuple(steps), order, asked)
 
 
 def _plan_parts(
@@ -202,7 +227,10 @@ def count(circuit: Circuit) -> Cost | str:
         return f"its constants would take more than {statevector.MOST_BYTES / 1e9} GB"
     sweep = plan_sweep(circuit)
     size = 2 ** (circuit.wires + 1)
-    total = Cost(2 * size, size / 4, 4 + 3 * len(sweep.blocks), 4 * 2**10 * len(sweep.blocks))
+    if sweep.given:
+        total = Cost(0, EASY * size, 3, 4 * size)
+    else:
+        total = Cost(2 * size, size / 4, 4 + 3 * len(sweep.blocks), 4 * 2**10 * len(sweep.blocks))
     for step in sweep.steps:
         total += _count_step(step, size)
     if sweep.asked is None:
@@ -250,7 +278,11 @@ def lower(circuit: Circuit) -> Program:
     turns = statevector.turns_of(
         builder, [s.operation for s in sweep.steps if isinstance(s, Dense)]
     )
-    state = _first_state(builder, sweep)
+    if sweep.given:
+        real = combine(builder, sweep.given.real)
+        state = given_phases(builder, real, sweep.given.phases, tuple(range(circuit.wires)))
+    else:
+        state = _first_state(builder, sweep)
     for step in sweep.steps:
         match step:
             case Diagonal():

@@ -31,11 +31,20 @@ def test_any_batch_gives_its_rows(text, batch):
     assert run(lower(circuit), inputs(circuit, batch)).shape == (batch, len(circuit.measurements))
 
 
-def test_the_result_has_to_be_the_last_step():
+def test_the_result_has_to_have_a_batch_axis():
     builder = Builder(2)
-    builder.cos(builder.parameters)
-    with pytest.raises(ValueError, match="last step"):
-        builder.build(builder.parameters)
+    with pytest.raises(ValueError, match="no batch axis"):
+        builder.build(builder.constant(np.zeros((1, 2))))
+
+
+def test_only_the_steps_that_the_result_needs_are_built():
+    builder = Builder(2)
+    builder.sin(builder.parameters)
+    wide = builder.reshape(builder.cos(builder.parameters), (None, 2, 1))
+    program = builder.build(builder.reshape(wide, (None, 1, 2, 1)))
+    # Of the two changes of shape only the second is left.
+    assert [type(step).__name__ for step in program.steps] == ["Parameters", "Unary", "Reshape"]
+    assert run(program, np.zeros((3, 2))).shape == (3, 1, 2, 1)
 
 
 @pytest.mark.parametrize(
