@@ -1,13 +1,13 @@
 """From a torch module to a classical graph and circuits: nothing is simulated here."""
 
-from hybridx.capture.call import Call, Flat, decode_call, describe_call, plain_call
-from hybridx.capture.eager import eagerly
 from hybridx.capture.example import EXAMPLE_ROWS, Axes, Example, prepare_example
-from hybridx.capture.modes import training_note
+from hybridx.capture.graph.ops import CIRCUIT_OP
+from hybridx.capture.model.eager import eagerly
+from hybridx.capture.model.forward_call import Call, Flat, decode_call, describe_call, plain_call
+from hybridx.capture.model.precision import as_dtype, choose_dtype, in_eval_mode
+from hybridx.capture.model.training_mode import training_note
 from hybridx.capture.module import Capture, capture
-from hybridx.capture.opaque import CIRCUIT_OP
-from hybridx.capture.precision import as_dtype, choose_dtype, in_eval_mode
-from hybridx.capture.removed import removed_idiom
+from hybridx.capture.python.removed_in_pennylane import removed_idiom
 from hybridx.capture.trace import BATCH, first_line, quiet, uncollected
 
 __all__ = [

@@ -9,7 +9,7 @@ from typing import Literal, TypeAlias
 import torch
 from torch import Tensor
 
-from hybridx.capture.call import Flat
+from hybridx.capture.model.forward_call import Flat
 from hybridx.capture.trace import BATCH, Rehearsal, rehearse
 from hybridx.errors import ExampleRejectedError, OptionError
 

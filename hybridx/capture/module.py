@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, fx, nn
 
-from hybridx.capture.call import Flat
 from hybridx.capture.example import Axes, Example
+from hybridx.capture.graph.float64 import lift_numbers
+from hybridx.capture.model.forward_call import Flat
 from hybridx.capture.trace import BATCH, Shapes, Trace, Tracer, quiet, uncollected
-from hybridx.capture.wide import lift_numbers
 from hybridx.circuit import Circuit
 from hybridx.errors import NonFiniteWeightsError
 

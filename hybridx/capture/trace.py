@@ -21,18 +21,18 @@ from typing import Any, TypeAlias
 import torch
 from torch import Tensor, fx, nn
 
-from hybridx.capture.bind import bind_circuits
-from hybridx.capture.call import Flat
-from hybridx.capture.chance import draws_noted, refuse_draws
-from hybridx.capture.complexes import InPairs, has_complex
-from hybridx.capture.eager import eagerly
-from hybridx.capture.matrices import MATRIX_DECOMPOSITIONS
-from hybridx.capture.qnode import Recording, recorded, rehearsed
-from hybridx.capture.refuse import gradients_refused, untraceable
-from hybridx.capture.removed import removed_idiom
-from hybridx.capture.rows import NoRowRule, RowInterpreter, Rows
-from hybridx.capture.siblings import UnlikeCalls, join_calls
-from hybridx.capture.wide import DECOMPOSITIONS
+from hybridx.capture.batching import NoRowRule, RowInterpreter, Rows
+from hybridx.capture.batching.join_calls import UnlikeCalls, join_calls
+from hybridx.capture.graph.bind_circuits import bind_circuits
+from hybridx.capture.graph.complex_to_real import InPairs, has_complex
+from hybridx.capture.graph.float64 import DECOMPOSITIONS
+from hybridx.capture.graph.matrix_functions import MATRIX_DECOMPOSITIONS
+from hybridx.capture.model.eager import eagerly
+from hybridx.capture.model.forward_call import Flat
+from hybridx.capture.python.randomness import draws_noted, refuse_draws
+from hybridx.capture.python.refusals import gradients_refused, untraceable
+from hybridx.capture.python.removed_in_pennylane import removed_idiom
+from hybridx.capture.qnode.recording import Recording, recorded, rehearsed
 from hybridx.circuit import Circuit
 from hybridx.errors import CaptureError, ExampleRejectedError, LoweringError, TraceError
 

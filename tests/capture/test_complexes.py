@@ -13,8 +13,8 @@ from torch import nn
 
 import hybridx
 from hybridx.capture import quiet
-from hybridx.capture.complexes import InPairs, has_complex
-from hybridx.capture.matrices import MATRIX_DECOMPOSITIONS, cdist, matrix_exp
+from hybridx.capture.graph.complex_to_real import InPairs, has_complex
+from hybridx.capture.graph.matrix_functions import MATRIX_DECOMPOSITIONS, cdist, matrix_exp
 from hybridx.errors import UntranslatableError
 from tests.sampling import some
 
@@ -198,7 +198,7 @@ def test_an_operation_without_a_rule_is_named():
 
 
 def test_a_wrong_rule_is_seen(monkeypatch):
-    monkeypatch.setattr("hybridx.capture.pairs.plus", lambda left, right: left)
+    monkeypatch.setattr("hybridx.capture.graph.complex_arithmetic.plus", lambda left, right: left)
     with pytest.raises(AssertionError):
         test_a_rule_equals_torch("sum, difference and product")
 

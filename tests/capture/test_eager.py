@@ -6,7 +6,7 @@ import pennylane as qml
 import pytest
 import torch
 
-from hybridx.capture.eager import WHOLE, cone_tapes, exact
+from hybridx.capture.model.eager import WHOLE, cone_tapes, exact
 
 WIRES = WHOLE + 1
 

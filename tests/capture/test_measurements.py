@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 import hybridx
-from hybridx.capture.observables import product
+from hybridx.capture.qnode.observables import product
 from tests.sampling import some
 from tests.support.agreement import DATA, Circuit, compiled, eager
 from tests.support.examples import HERMITIAN, on

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 import hybridx
-from hybridx.capture.modes import training_note
+from hybridx.capture.model.training_mode import training_note
 from hybridx.errors import RandomnessError
 from tests import sample_models
 

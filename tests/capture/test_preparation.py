@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import hybridx
-from hybridx.capture.preparation import prepare
+from hybridx.capture.qnode.state_preparation import prepare
 from tests.support.agreement import DATA, Circuit, compiled, eager
 from tests.support.examples import on
 

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 import hybridx
-from hybridx.capture.removed import REMOVED, removed_idiom
+from hybridx.capture.python.removed_in_pennylane import REMOVED, removed_idiom
 from hybridx.errors import RemovedIdiomError
 
 MATRIX = [[0.0, 1.0], [1.0, 0.0]]

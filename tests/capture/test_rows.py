@@ -8,7 +8,7 @@ from torch import fx, nn
 from torch.nn import functional
 
 from hybridx.capture import quiet
-from hybridx.capture.rows import NoRowRule, RowInterpreter, Rows
+from hybridx.capture.batching import NoRowRule, RowInterpreter, Rows
 from tests.sampling import some
 
 # The same arithmetic in another order, in float32.

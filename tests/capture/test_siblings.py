@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 import hybridx
-from hybridx.capture.siblings import MOST_VARIANTS
+from hybridx.capture.batching.join_calls import MOST_VARIANTS
 
 DEVICE = qml.device("default.qubit", wires=2)
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 import hybridx
-from hybridx.capture.outputs import named_tensors
+from hybridx.capture.model.outputs import named_tensors
 from hybridx.errors import ArgumentError, NoOutputError, OptionError
 from tests import sample_models
 

@@ -11,7 +11,7 @@ import torch.nn.functional as tf
 from torch import nn
 
 import hybridx
-from hybridx.capture import wide
+from hybridx.capture.graph import float64
 
 # A few roundings of numbers below ten.
 EXACT = 1e-14
@@ -25,13 +25,13 @@ POINTS = torch.cat([
 @pytest.mark.parametrize(
     ("formula", "expected"),
     [
-        (wide.erfc, torch.erfc),
-        (wide.atan, torch.atan),
-        (wide.gelu, tf.gelu),
-        (lambda x: wide.gelu(x, "tanh"), lambda x: tf.gelu(x, approximate="tanh")),
-        (wide.softplus, tf.softplus),
-        (wide.elu, tf.elu),
-        (lambda x: wide.layer_norm(x, [x.shape[-1]]), lambda x: tf.layer_norm(x, x.shape)),
+        (float64.erfc, torch.erfc),
+        (float64.atan, torch.atan),
+        (float64.gelu, tf.gelu),
+        (lambda x: float64.gelu(x, "tanh"), lambda x: tf.gelu(x, approximate="tanh")),
+        (float64.softplus, tf.softplus),
+        (float64.elu, tf.elu),
+        (lambda x: float64.layer_norm(x, [x.shape[-1]]), lambda x: tf.layer_norm(x, x.shape)),
     ],
 )
 def test_formulas_agree_with_torch(formula, expected):
@@ -44,8 +44,8 @@ def test_arc_sine_agrees_up_to_its_ends():
     points = torch.linspace(-1, 1, 1001, dtype=torch.float64)
     # Near the ends the slope is infinite: a rounding of 1e-16 there is one of 1e-8 in the angle,
     # but the formula itself keeps full precision.
-    assert (wide.asin(points) - torch.asin(points)).abs().max() < EXACT
-    assert torch.isnan(wide.asin(torch.tensor([1.5], dtype=torch.float64))).all()
+    assert (float64.asin(points) - torch.asin(points)).abs().max() < EXACT
+    assert torch.isnan(float64.asin(torch.tensor([1.5], dtype=torch.float64))).all()
 
 
 class After(nn.Module):
@@ -92,7 +92,7 @@ def test_float32_keeps_the_operators_of_onnx(tmp_path):
 
 
 def test_only_rounded_numbers_are_lifted():
-    assert not wide._is_rounded(0.5)
-    assert wide._is_rounded(0.1)
-    assert not wide._is_rounded(2)
+    assert not float64._is_rounded(0.5)
+    assert float64._is_rounded(0.1)
+    assert not float64._is_rounded(2)
     assert float(np.float32(0.1)) != 0.1

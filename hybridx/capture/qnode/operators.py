@@ -11,7 +11,7 @@ import pennylane as qml
 import torch
 from torch import Tensor
 
-from hybridx.capture.preparation import prepare
+from hybridx.capture.qnode.state_preparation import prepare
 from hybridx.circuit import (
     CHANNEL_WIRES,
     GATES,

@@ -9,9 +9,7 @@ import torch
 from torch import Tensor
 from torch.utils import _pytree as pytree
 
-from hybridx.capture.opaque import CIRCUIT_OP, QNODE_OP, call_on_rows
-from hybridx.capture.rows.rule import Call, Rule, axis_at, table
-from hybridx.capture.rows.value import (
+from hybridx.capture.batching.batched import (
     Rows,
     as_dtype,
     is_rows,
@@ -19,7 +17,9 @@ from hybridx.capture.rows.value import (
     pad_rank,
     value_of,
 )
-from hybridx.capture.wide import DECOMPOSITIONS
+from hybridx.capture.batching.rule import Call, Rule, axis_at, table
+from hybridx.capture.graph.float64 import DECOMPOSITIONS
+from hybridx.capture.graph.ops import CIRCUIT_OP, QNODE_OP, call_on_rows
 
 
 def pointwise(call: Call) -> Any:

@@ -12,11 +12,11 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, fx
 
-from hybridx.capture.columns import Columns, Folding, cast, foldings, repeats, select
-from hybridx.capture.constants import Constants
-from hybridx.capture.elements import Elements, Origins, size_hint
-from hybridx.capture.nodes import call_node
-from hybridx.capture.opaque import CIRCUIT_OP, QNODE_OP
+from hybridx.capture.graph.angle_columns import Columns, Folding, cast, foldings, repeats, select
+from hybridx.capture.graph.constants import Constants
+from hybridx.capture.graph.insert import call_node
+from hybridx.capture.graph.ops import CIRCUIT_OP, QNODE_OP
+from hybridx.capture.graph.provenance import Elements, Origins, size_hint
 from hybridx.circuit import Circuit, bind
 
 _aten = torch.ops.aten

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from hybridx.capture.places import is_users, place
+from hybridx.capture.python.source_location import is_users, place
 from hybridx.errors import FreshModuleError, RandomnessError
 
 _RUNS = 8

@@ -14,9 +14,9 @@ import torch
 from torch import Tensor, fx
 from torch.fx.experimental.symbolic_shapes import statically_known_true
 
-from hybridx.capture.constants import Constants
-from hybridx.capture.elements import Elements, Origins, Source, size_hint
-from hybridx.capture.nodes import call_node
+from hybridx.capture.graph.constants import Constants
+from hybridx.capture.graph.insert import call_node
+from hybridx.capture.graph.provenance import Elements, Origins, Source, size_hint
 from hybridx.circuit import Angle, Parameter
 
 _aten = torch.ops.aten

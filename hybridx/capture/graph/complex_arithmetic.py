@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 import torch
 from torch import Tensor
 
-from hybridx.capture.matrices import matrix_exp as real_matrix_exp
+from hybridx.capture.graph.matrix_functions import matrix_exp as real_matrix_exp
 
 Part: TypeAlias = Any
 """A real tensor, a real number, or None for zero everywhere."""

@@ -18,15 +18,15 @@ import pennylane as qml
 import torch
 from torch import Tensor, nn
 
-from hybridx.capture.alike import likeness, tensors_of
-from hybridx.capture.eager import cone_tapes, exact
-from hybridx.capture.host import followed
-from hybridx.capture.known import Known
-from hybridx.capture.measurements import Reader, Reading
-from hybridx.capture.opaque import AGAIN_OP, QNODE_OP, batch_of
-from hybridx.capture.operators import Translator
-from hybridx.capture.refuse import refuse_device, refuse_unseeded
-from hybridx.capture.standins import array_of, as_tensors, holds_traced, joined
+from hybridx.capture.graph.ops import AGAIN_OP, QNODE_OP, batch_of
+from hybridx.capture.model.eager import cone_tapes, exact
+from hybridx.capture.python.concrete_values import Known
+from hybridx.capture.python.patches import followed
+from hybridx.capture.python.refusals import refuse_device, refuse_unseeded
+from hybridx.capture.python.tracers import array_of, as_tensors, holds_traced, joined
+from hybridx.capture.qnode.call_key import likeness, tensors_of
+from hybridx.capture.qnode.measurements import Reader, Reading
+from hybridx.capture.qnode.operators import Translator
 from hybridx.circuit import Angle, Circuit, Parameter, Result, result_count, result_layout
 from hybridx.errors import (
     CircuitTooLargeError,

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor, fx
 
-from hybridx.capture.constants import Constants
+from hybridx.capture.graph.constants import Constants
 
 _aten = torch.ops.aten
 

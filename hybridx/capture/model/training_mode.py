@@ -11,7 +11,7 @@ from typing import Any
 
 from torch import nn
 
-from hybridx.capture.places import is_users
+from hybridx.capture.python.source_location import is_users
 
 
 def training_note(model: nn.Module) -> str | None:

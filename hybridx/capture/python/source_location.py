@@ -10,7 +10,7 @@ from types import FrameType
 
 from torch import nn
 
-_HYBRIDX = Path(__file__).parents[1]
+_HYBRIDX = Path(__file__).parents[2]
 _LIBRARIES = tuple(
     Path(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib", "purelib", "platlib")
 )

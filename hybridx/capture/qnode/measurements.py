@@ -16,7 +16,7 @@ from typing import Any
 import pennylane as qml
 from torch import Tensor
 
-from hybridx.capture.observables import (
+from hybridx.capture.qnode.observables import (
     PauliSum,
     is_computed,
     outcomes,

@@ -29,9 +29,9 @@ from torch._subclasses.fake_tensor import FakeTensor
 from torch.utils import _pytree as pytree
 from torch.utils._python_dispatch import _disable_current_modes
 
-from hybridx.capture.known import Known
-from hybridx.capture.places import is_users
-from hybridx.capture.standins import (
+from hybridx.capture.python.concrete_values import Known
+from hybridx.capture.python.source_location import is_users
+from hybridx.capture.python.tracers import (
     Array,
     Number,
     array_of,

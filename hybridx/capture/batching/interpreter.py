@@ -15,11 +15,11 @@ import torch
 from torch import Tensor, fx
 from torch.utils import _pytree as pytree
 
-from hybridx.capture.rows.arithmetic import ARITHMETIC, by_vmap, pointwise
-from hybridx.capture.rows.movement import MOVEMENT
-from hybridx.capture.rows.rule import Call
-from hybridx.capture.rows.unchanged import may_stay, stay
-from hybridx.capture.rows.value import NoRowRule, Rows, is_rows, leaves_of
+from hybridx.capture.batching.arithmetic import ARITHMETIC, by_vmap, pointwise
+from hybridx.capture.batching.batched import NoRowRule, Rows, is_rows, leaves_of
+from hybridx.capture.batching.movement import MOVEMENT
+from hybridx.capture.batching.passthrough import may_stay, stay
+from hybridx.capture.batching.rule import Call
 from hybridx.errors import CaptureError
 
 _RULES = MOVEMENT | ARITHMETIC

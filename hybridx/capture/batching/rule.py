@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, fx
 from torch.utils import _pytree as pytree
 
-from hybridx.capture.rows.value import NoRowRule, Rows, leaves_of, spread
+from hybridx.capture.batching.batched import NoRowRule, Rows, leaves_of, spread
 
 _aten = torch.ops.aten
 _Kind = TypeVar("_Kind")

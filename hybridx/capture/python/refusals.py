@@ -13,8 +13,8 @@ import torch._functorch.eager_transforms
 from torch import nn
 from torch.fx.experimental.symbolic_shapes import GuardOnDataDependentSymNode
 
-from hybridx.capture.places import is_users, place, place_of
-from hybridx.capture.removed import removed_idiom
+from hybridx.capture.python.removed_in_pennylane import removed_idiom
+from hybridx.capture.python.source_location import is_users, place, place_of
 from hybridx.errors import (
     CaptureError,
     DataBranchError,

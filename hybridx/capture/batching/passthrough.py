@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 from torch.utils import _pytree as pytree
 
-from hybridx.capture.opaque import CIRCUIT_OP
-from hybridx.capture.rows.rule import Call, table
-from hybridx.capture.rows.value import Rows, is_rows, leaves_of
+from hybridx.capture.batching.batched import Rows, is_rows, leaves_of
+from hybridx.capture.batching.rule import Call, table
+from hybridx.capture.graph.ops import CIRCUIT_OP
 
 _Test: TypeAlias = Callable[[Call, int], bool]
 """Gets the call and the greatest rank among its tensors."""

@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from hybridx.capture.rows.rule import Call, axis_at, table
-from hybridx.capture.rows.value import NoRowRule, Rows, as_dtype, pad_rank
+from hybridx.capture.batching.batched import NoRowRule, Rows, as_dtype, pad_rank
+from hybridx.capture.batching.rule import Call, axis_at, table
 
 _aten = torch.ops.aten
 

@@ -17,10 +17,10 @@ import torch
 from torch import Tensor, fx
 from torch.fx.experimental.proxy_tensor import make_fx
 
-from hybridx.capture.constants import Constants
-from hybridx.capture.nodes import call_node
-from hybridx.capture.opaque import AGAIN_OP, QNODE_OP
-from hybridx.capture.rows import RowInterpreter, Rows
+from hybridx.capture.batching import RowInterpreter, Rows
+from hybridx.capture.graph.constants import Constants
+from hybridx.capture.graph.insert import call_node
+from hybridx.capture.graph.ops import AGAIN_OP, QNODE_OP
 
 _aten = torch.ops.aten
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from hybridx.capture.outputs import free_name, named_tensors
+from hybridx.capture.model.outputs import free_name, named_tensors
 from hybridx.errors import ArgumentError, NoOutputError
 
 

@@ -16,9 +16,9 @@ import torch
 from torch import Tensor, fx, nn
 from torch.utils import _pytree as pytree
 
-from hybridx.capture import pairs
-from hybridx.capture.opaque import AGAIN_OP, QNODE_OP
-from hybridx.capture.pairs import Complex, pair, parts
+from hybridx.capture.graph import complex_arithmetic as pairs
+from hybridx.capture.graph.complex_arithmetic import Complex, pair, parts
+from hybridx.capture.graph.ops import AGAIN_OP, QNODE_OP
 from hybridx.errors import UntranslatableError
 
 _aten = torch.ops.aten

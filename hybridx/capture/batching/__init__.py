@@ -1,0 +1,6 @@
+"""A graph that was traced for one row, run on all rows of a batch."""
+
+from hybridx.capture.batching.batched import NoRowRule, Rows
+from hybridx.capture.batching.interpreter import RowInterpreter
+
+__all__ = ["NoRowRule", "RowInterpreter", "Rows"]
