@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given, settings
 
 from hybridx.circuit import simulate
-from hybridx.lowering import STRATEGIES, choose, run
+from hybridx.lowering import STRATEGIES, choose
 from hybridx.passes import run_passes
+from hybridx.program import run
 from tests import pennylane_oracle
 from tests.circuits import circuits, inputs
 

@@ -10,8 +10,9 @@ import torch
 import hybridx
 from hybridx.circuit import encode, parse, simulate
 from hybridx.errors import MismatchError
-from hybridx.lowering import lower, run
+from hybridx.lowering import lower
 from hybridx.parity import TOLERANCE, compare
+from hybridx.program import run
 from tests import pennylane_oracle, sample_models
 from tests.tolerances import EXACT
 

@@ -20,9 +20,9 @@ from hybridx.artifact import (
     with_entries,
 )
 from hybridx.circuit import Circuit, encode
-from hybridx.emit import emit_body
 from hybridx.lowering import Choice, choose
 from hybridx.passes import run_passes
+from hybridx.program.to_onnx import emit_body
 
 if TYPE_CHECKING:
     from torch import Tensor, fx
@@ -87,7 +87,7 @@ def compile_circuits(captured: Capture, strategy: str | None) -> list[Choice]:
 def splice_circuits(captured: Capture, choices: Sequence[Choice], dtype: str) -> fx.GraphModule:
     """Return a traced graph with its circuits as torch operators of a dtype."""
     from hybridx import targets
-    from hybridx.emit.torch import emit_module
+    from hybridx.program.to_torch import emit_module
 
     circuits = [emit_module(choice.program, dtype=np.dtype(dtype)) for choice in choices]
     return targets.splice(captured, circuits)

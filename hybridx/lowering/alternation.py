@@ -39,11 +39,11 @@ from hybridx.lowering.epochs import carried
 from hybridx.lowering.measure import measure, product_columns, with_batch
 from hybridx.lowering.phases import Angle as PhaseAngle
 from hybridx.lowering.phases import Mask, Phases, add_angles, as_phases, mask_of, walsh
-from hybridx.lowering.program import Builder, Program, Value
 from hybridx.lowering.rephase import Affine, affine_of
 from hybridx.lowering.spectrum import Axes, Spectrum, constant_matrix, has_parameter, spectrum_of
 from hybridx.lowering.transfer import PAULIS
 from hybridx.lowering.turns import combine
+from hybridx.program import Builder, Program, Value
 
 _MOST_BYTES = 40e6  # of all matrices in float32
 _MOST_WIRES = 11  # the states of more have no room for a matrix

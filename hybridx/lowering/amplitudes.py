@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from hybridx.lowering.program import Builder, Value
+from hybridx.program import Builder, Value
 
 COMPLEX = -1
 """The label of the axis of real and imaginary parts, beside the wires'."""

@@ -15,8 +15,8 @@ import numpy as np
 
 from hybridx.circuit import Matrix
 from hybridx.lowering.cost import Cost
-from hybridx.lowering.program import Builder, Program
 from hybridx.lowering.spectrum import Axes, Basis
+from hybridx.program import Builder, Program
 
 
 def best_cut(sizes: Sequence[int], results: int, parameters: int) -> int:

@@ -24,7 +24,7 @@ from hybridx.circuit import (
     result_count,
     result_layout,
 )
-from hybridx.lowering.program import Builder, Program
+from hybridx.program import Builder, Program
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -38,7 +38,6 @@ from hybridx.lowering import entropy
 from hybridx.lowering.amplitudes import Amplitudes, apply_matrix, bring_last
 from hybridx.lowering.cost import Cost
 from hybridx.lowering.pauli_measure import measure_words
-from hybridx.lowering.program import Builder, Program, Value
 from hybridx.lowering.spectrum import has_parameter
 from hybridx.lowering.transfer import (
     Transfer,
@@ -49,6 +48,7 @@ from hybridx.lowering.transfer import (
     waves,
 )
 from hybridx.lowering.turns import Turns, multiple
+from hybridx.program import Builder, Program, Value
 
 MOST_WIRES = 8  # 4^8 numbers a row, as many as the amplitudes of 15 wires
 MOST_BYTES = 48e6  # of matrices in float32

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from hybridx.circuit import Measurement, entropies_of
 from hybridx.lowering.cost import Cost
-from hybridx.lowering.program import Builder, Value
+from hybridx.program import Builder, Value
 
 # By the number of wires. One fewer left 1e-14 in the worst of 40,000 matrices of 4 x 4, and 5e-10
 # of 12,000 of 8 x 8, degenerate and singular ones among them; the next sweep squares that.

@@ -36,7 +36,6 @@ from hybridx.lowering import bilinear
 from hybridx.lowering.amplitudes import MIXED
 from hybridx.lowering.cost import Cost
 from hybridx.lowering.encoding import apply_to
-from hybridx.lowering.program import Program
 from hybridx.lowering.spectrum import (
     Axes,
     Basis,
@@ -45,6 +44,7 @@ from hybridx.lowering.spectrum import (
     spectrum_of,
 )
 from hybridx.lowering.words import factors_of, flips_of
+from hybridx.program import Program
 
 _MOST_BYTES = 48e6  # of T in float32
 _MOST_WORK = 2.0**30.5  # complex multiply-adds to find the coefficients: some five seconds

@@ -28,7 +28,6 @@ from hybridx.lowering.encoding import apply_to, product_spectrum, zero_state
 from hybridx.lowering.measure import measure, product_columns, with_batch
 from hybridx.lowering.parities import Parities, are_diagonal, measure_parities, parities_of
 from hybridx.lowering.phases import as_phases
-from hybridx.lowering.program import Builder, Program, Value
 from hybridx.lowering.rephase import affine_of
 from hybridx.lowering.spectrum import (
     Axes,
@@ -39,6 +38,7 @@ from hybridx.lowering.spectrum import (
     has_parameter,
     spectrum_of,
 )
+from hybridx.program import Builder, Program, Value
 
 _MOST_BYTES = 40e6  # of all constants in float32
 _MOST_WIRES = 10  # halves of more have too many waves

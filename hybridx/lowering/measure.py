@@ -28,7 +28,7 @@ from hybridx.circuit import (
 )
 from hybridx.lowering.amplitudes import COMPLEX, Amplitudes, apply_matrix, bring_last
 from hybridx.lowering.entropy import entropy, information
-from hybridx.lowering.program import Builder, Value
+from hybridx.program import Builder, Value
 
 Columns = NDArray[np.float64]
 

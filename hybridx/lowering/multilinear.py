@@ -21,9 +21,9 @@ from hybridx.circuit import Circuit, Expectation, Matrix
 from hybridx.lowering import bilinear
 from hybridx.lowering.cost import Cost
 from hybridx.lowering.encoding import Encoding, contract, encoding_of, fold, is_still
-from hybridx.lowering.program import Program
 from hybridx.lowering.spectrum import Basis, Spectrum, adjoint, multiply
 from hybridx.lowering.words import factors_of, flips_of
+from hybridx.program import Program
 
 _MOST_BYTES = 48e6  # of T in float32
 _MOST_WORK = 2.0**34.5  # complex multiply-adds to build T: some ten seconds

@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 
 from hybridx.circuit import Expectation, Measurement, PauliTerm, Probabilities
 from hybridx.lowering.phases import Mask, mask_of
-from hybridx.lowering.program import Builder, Value
 from hybridx.lowering.rephase import Affine
+from hybridx.program import Builder, Value
 
 _AT_ONCE = 5  # wires; 32 products by the signs of some parities
 _ALL_AT_ONCE = 8  # wires; steps would cost more than signs of products that nobody shares

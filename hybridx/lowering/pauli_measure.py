@@ -25,8 +25,8 @@ from hybridx.circuit import (
 from hybridx.lowering.amplitudes import COMPLEX, Amplitudes, apply_matrix, bring_last
 from hybridx.lowering.entropy import entropy, information
 from hybridx.lowering.measure import square, with_batch
-from hybridx.lowering.program import Builder, Value
 from hybridx.lowering.transfer import PAULIS
+from hybridx.program import Builder, Value
 
 Column: TypeAlias = dict[int, float]
 """A sum of components r_P, by the number of P in base 4."""

@@ -19,8 +19,8 @@ from hybridx.lowering import (
     unitary,
 )
 from hybridx.lowering.cost import Cost
-from hybridx.lowering.program import Program
 from hybridx.lowering.statevector import MOST_BYTES
+from hybridx.program import Program
 
 
 @dataclass(frozen=True, slots=True)

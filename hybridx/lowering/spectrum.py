@@ -30,7 +30,7 @@ from hybridx.circuit import (
     angles_of,
     row_of,
 )
-from hybridx.lowering.program import Builder, Value
+from hybridx.program import Builder, Value
 
 Frequency: TypeAlias = tuple[int, ...]
 Spectrum: TypeAlias = Mapping[Frequency, Matrix]  # sum of e^{i frequency . x} matrix

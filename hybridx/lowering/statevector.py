@@ -41,9 +41,9 @@ from hybridx.lowering.amplitudes import (
 )
 from hybridx.lowering.cost import Cost
 from hybridx.lowering.measure import measure, product_columns
-from hybridx.lowering.program import Builder, Program, Value
 from hybridx.lowering.spectrum import has_parameter
 from hybridx.lowering.turns import Turns, combine, multiple, negative
+from hybridx.program import Builder, Program, Value
 
 MOST_BYTES = 1.5e9  # of constants in one file without external data
 

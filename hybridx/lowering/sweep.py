@@ -38,11 +38,16 @@ from hybridx.lowering.epochs import carried, epochs_of
 from hybridx.lowering.measure import measure, product_columns, with_batch
 from hybridx.lowering.parities import Parities, are_diagonal, measure_parities, parities_of
 from hybridx.lowering.phases import Phases
-from hybridx.lowering.program import Builder, Program, Value, row_size
 from hybridx.lowering.rephase import Part, Real, rephase
 from hybridx.lowering.spectrum import Axes, Basis, Spectrum, has_parameter, multiply, spectrum_of
 from hybridx.lowering.turns import combine
 from hybridx.lowering.windows import MOST_WAVES, Move, Window, plan
+from hybridx.program import (
+    Builder,
+    Program,
+    Value,
+    row_size,
+)
 
 _BLOCK = 5  # wires of a part of the first state
 _SMALL_PRODUCT = 40  # elements that are written in the time a product of two matrices starts

@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 
 from hybridx.circuit import Channel, Gate, Matrix, Operation, Prepare, Unitary
 from hybridx.lowering.amplitudes import COMPLEX, Amplitudes, apply_matrix, bring_last
-from hybridx.lowering.program import Builder, Value
 from hybridx.lowering.spectrum import constant_matrix
 from hybridx.lowering.turns import combine
+from hybridx.program import Builder, Value
 
 Transfer: TypeAlias = NDArray[np.float64]
 

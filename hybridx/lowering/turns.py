@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from hybridx.circuit import Angle, Parameter
-from hybridx.lowering.program import Builder, Value
+from hybridx.program import Builder, Value
 
 
 class Turns:

@@ -20,8 +20,8 @@ from hybridx.lowering.amplitudes import COMPLEX, Amplitudes
 from hybridx.lowering.cost import EASY, Cost
 from hybridx.lowering.encoding import Encoding, contract, encoding_of, fold, is_still
 from hybridx.lowering.measure import measure
-from hybridx.lowering.program import Builder, Program
 from hybridx.lowering.spectrum import Basis
+from hybridx.program import Builder, Program
 
 _MOST_BYTES = 48e6  # of W in float32
 

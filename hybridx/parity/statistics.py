@@ -35,8 +35,9 @@ from hybridx.circuit import (
     result_layout,
 )
 from hybridx.errors import InconsistentResultError
-from hybridx.lowering import choose, run
+from hybridx.lowering import choose
 from hybridx.passes import run_passes
+from hybridx.program import run
 
 Array: TypeAlias = NDArray[np.float64]
 

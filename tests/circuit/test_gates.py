@@ -18,7 +18,8 @@ from hybridx.circuit import (
     show,
     simulate,
 )
-from hybridx.lowering import choose, consider, run
+from hybridx.lowering import choose, consider
+from hybridx.program import run
 from tests import pennylane_oracle
 from tests.circuits import ANGLES as CHOSEN
 from tests.circuits import inputs

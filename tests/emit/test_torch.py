@@ -10,9 +10,10 @@ from hypothesis import given, settings
 from onnx import TensorProto, helper
 
 from hybridx.circuit import parse, simulate
-from hybridx.emit import emit_body
-from hybridx.emit.torch import emit_module
-from hybridx.lowering import STRATEGIES, Builder, choose, run
+from hybridx.lowering import STRATEGIES, choose
+from hybridx.program import Builder, run
+from hybridx.program.to_onnx import emit_body
+from hybridx.program.to_torch import emit_module
 from tests.circuits import circuits, entropies, inputs, noisy
 from tests.lowering.encoded import brickwork, encoded, fitting, strongly_entangling
 from tests.tolerances import EXACT, FLOAT32

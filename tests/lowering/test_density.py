@@ -9,8 +9,9 @@ from hypothesis import given, settings
 
 from hybridx.circuit import GATES, Apply, Channel, Circuit, Parameter, Unitary, parse, simulate
 from hybridx.errors import CircuitTooLargeError
-from hybridx.lowering import choose, consider, run
+from hybridx.lowering import choose, consider
 from hybridx.passes import run_passes
+from hybridx.program import run
 from tests import pennylane_oracle
 from tests.circuits import inputs, noisy
 from tests.lowering.test_strategies import applicable, assert_agrees

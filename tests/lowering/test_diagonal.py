@@ -5,8 +5,8 @@ import pytest
 
 from hybridx.lowering.diagonal import apply_phases, is_sum
 from hybridx.lowering.phases import Phases, mask_of, walsh
-from hybridx.lowering.program import Builder, Unary, run
 from hybridx.lowering.spectrum import Axes
+from hybridx.program import Builder, Unary, run
 from tests.tolerances import EXACT
 
 AXES = Axes(((0, 1.0), (1, 2.0)))

@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from onnx import TensorProto, helper
 
 from hybridx.circuit import parse, simulate
-from hybridx.emit import emit_body
-from hybridx.lowering import Builder, choose, entropy, run
+from hybridx.lowering import choose, entropy
+from hybridx.program import Builder, run
+from hybridx.program.to_onnx import emit_body
 from tests import pennylane_oracle
 from tests.circuits import circuits, entropies, inputs
 from tests.lowering.test_strategies import applicable, assert_agrees

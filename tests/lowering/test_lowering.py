@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given, settings
 
 from hybridx.circuit import parse, simulate
-from hybridx.lowering import Builder, lower, run
+from hybridx.lowering import lower
+from hybridx.program import Builder, run
 from tests.circuits import circuits, inputs
 from tests.tolerances import EXACT, FLOAT32
 

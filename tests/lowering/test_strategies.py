@@ -17,10 +17,11 @@ from hybridx.circuit import (
     result_count,
     simulate,
 )
-from hybridx.emit import emit_body
 from hybridx.errors import CircuitTooLargeError, IllFormedCircuitError, OptionError
-from hybridx.lowering import STRATEGIES, Constant, Unary, choose, consider, run
+from hybridx.lowering import STRATEGIES, choose, consider
 from hybridx.lowering.sweep import plan_sweep
+from hybridx.program import Constant, Unary, run
+from hybridx.program.to_onnx import emit_body
 from tests import pennylane_oracle
 from tests.circuits import circuits, expectations, inputs
 from tests.lowering.encoded import (

@@ -21,8 +21,8 @@ from hybridx.artifact import (
     seal,
 )
 from hybridx.circuit import encode, parse
-from hybridx.emit import emit_body
 from hybridx.lowering import lower
+from hybridx.program.to_onnx import emit_body
 
 TURN = "RX 0 p[0]; RY 1 p[1]; CNOT 0 1; RZ 1 0.4; RX 1 p[0]; expval Z0; expval X0@Y1"
 MIX = "Hadamard 0; RY 0 p[0]; CRX 0 1 p[1]; expval Z1; expval 0.5*X0 + -1.0*Z1"

@@ -10,8 +10,9 @@ import torch
 from torch import Tensor, fx, nn
 
 from hybridx.capture import CIRCUIT_OP, Flat, capture, describe_call, prepare_example
-from hybridx.lowering import choose, run
+from hybridx.lowering import choose
 from hybridx.passes import run_passes
+from hybridx.program import run
 from tests.support.examples import Example
 
 DATA = torch.tensor([[0.3, 1.9, -0.7], [2.2, 0.4, 1.1], [-1.3, 0.8, 2.6]], dtype=torch.float64)

@@ -10,9 +10,9 @@ import torch
 
 from hybridx import capture
 from hybridx.artifact import Signature, TorchArtifact, with_entries
-from hybridx.emit.torch import emit_module
 from hybridx.lowering import choose
 from hybridx.passes import run_passes
+from hybridx.program.to_torch import emit_module
 from hybridx.targets import splice, to_pt2, to_torchscript
 from tests import sample_models
 

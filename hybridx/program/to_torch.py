@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import fx, nn
 
-from hybridx.lowering import (
+from hybridx.program import (
     Binary,
     Concatenate,
     Constant,

@@ -9,7 +9,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from hybridx.lowering import (
+from hybridx.program import (
     Binary,
     Concatenate,
     Constant,
