@@ -2,6 +2,6 @@
 
 from hybridx.lowering.cost import Cost
 from hybridx.lowering.select import STRATEGIES, Candidate, Choice, Strategy, choose, consider
-from hybridx.lowering.statevector import lower
+from hybridx.lowering.strategies.statevector import lower
 
 __all__ = ["STRATEGIES", "Candidate", "Choice", "Cost", "Strategy", "choose", "consider", "lower"]

@@ -7,19 +7,19 @@ from dataclasses import dataclass
 
 from hybridx.circuit import Circuit, check, has_channel, wires_of
 from hybridx.errors import CircuitTooLargeError, OptionError
-from hybridx.lowering import (
-    alternation,
-    cones,
-    density,
-    fourier,
-    halves,
-    multilinear,
-    statevector,
-    sweep,
-    unitary,
-)
 from hybridx.lowering.cost import Cost
-from hybridx.lowering.statevector import MOST_BYTES
+from hybridx.lowering.strategies import (
+    bipartite,
+    blocked_statevector,
+    dense_diagonal,
+    folded_unitary,
+    fourier,
+    light_cones,
+    multilinear,
+    pauli_transfer,
+    statevector,
+)
+from hybridx.lowering.strategies.statevector import MOST_BYTES
 from hybridx.program import Program
 
 
@@ -108,13 +108,13 @@ def _too_large(circuit: Circuit) -> CircuitTooLargeError:
     if not has_channel(circuit):
         needed = f"{statevector.constant_bytes(circuit) / 1e9:.3g} GB of constants"
         return CircuitTooLargeError(circuit.wires, needed, f"{MOST_BYTES / 1e9} GB for a body")
-    if circuit.wires > density.MOST_WIRES:
+    if circuit.wires > pauli_transfer.MOST_WIRES:
         needed = f"{4 ** (circuit.wires + 1) / 2**20:.3g} MiB a row"
-        limit = f"{4 ** (density.MOST_WIRES + 1) / 2**20:.3g} MiB with noise"
+        limit = f"{4 ** (pauli_transfer.MOST_WIRES + 1) / 2**20:.3g} MiB with noise"
         return CircuitTooLargeError(circuit.wires, needed, limit)
     widest = max(len(wires_of(operation)) for operation in circuit.operations)
     needed = f"a matrix of {16**widest * 4 / 1e6:.3g} MB for an operation on {widest} wires"
-    limit = f"{density.MOST_BYTES / 1e6:.0f} MB with noise"
+    limit = f"{pauli_transfer.MOST_BYTES / 1e6:.0f} MB with noise"
     return CircuitTooLargeError(circuit.wires, needed, limit)
 
 
@@ -128,7 +128,7 @@ def _cheapest(costs: dict[str, Cost]) -> str:
 
 def _count_cones(circuit: Circuit) -> Cost | str:
     """Count the parts, each by its cheapest strategy, and the matrix that joins them."""
-    parts = cones.split(circuit)
+    parts = light_cones.split(circuit)
     if isinstance(parts, str):
         return parts
     rows, columns = parts.mixing.shape
@@ -142,20 +142,20 @@ def _count_cones(circuit: Circuit) -> Cost | str:
 
 
 def _lower_cones(circuit: Circuit) -> Program:
-    parts = cones.split(circuit)
+    parts = light_cones.split(circuit)
     assert not isinstance(parts, str), parts
     programs = [choose(part).program for part in parts.circuits]
-    return cones.combine(circuit, programs, parts.mixing)
+    return light_cones.combine(circuit, programs, parts.mixing)
 
 
 STRATEGIES: tuple[Strategy, ...] = (
     Strategy("cones", _count_cones, _lower_cones),
     Strategy("multilinear", multilinear.count, multilinear.lower),
     Strategy("fourier", fourier.count, fourier.lower),
-    Strategy("unitary", unitary.count, unitary.lower),
-    Strategy("density", density.count, density.lower),
-    Strategy("alternation", alternation.count, alternation.lower),
-    Strategy("halves", halves.count, halves.lower),
-    Strategy("sweep", sweep.count, sweep.lower),
+    Strategy("unitary", folded_unitary.count, folded_unitary.lower),
+    Strategy("density", pauli_transfer.count, pauli_transfer.lower),
+    Strategy("alternation", dense_diagonal.count, dense_diagonal.lower),
+    Strategy("halves", bipartite.count, bipartite.lower),
+    Strategy("sweep", blocked_statevector.count, blocked_statevector.lower),
     Strategy("statevector", statevector.count, statevector.lower),
 )

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from hybridx.lowering.diagonal import apply_phases, is_sum
-from hybridx.lowering.phases import Phases, mask_of, walsh
-from hybridx.lowering.spectrum import Axes
+from hybridx.lowering.analysis.phase_polynomial import Phases, mask_of, walsh
+from hybridx.lowering.analysis.trig_polynomial import Axes
+from hybridx.lowering.blocks.apply_phases import apply_phases, is_sum
 from hybridx.program import Builder, Unary, run
 from tests.tolerances import EXACT
 

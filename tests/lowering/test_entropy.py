@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from onnx import TensorProto, helper
 
 from hybridx.circuit import parse, simulate
-from hybridx.lowering import choose, entropy
+from hybridx.lowering import choose
+from hybridx.lowering.blocks import entropy
 from hybridx.program import Builder, run
 from hybridx.program.to_onnx import emit_body
 from tests import pennylane_oracle

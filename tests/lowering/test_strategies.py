@@ -19,7 +19,7 @@ from hybridx.circuit import (
 )
 from hybridx.errors import CircuitTooLargeError, IllFormedCircuitError, OptionError
 from hybridx.lowering import STRATEGIES, choose, consider
-from hybridx.lowering.sweep import plan_sweep
+from hybridx.lowering.strategies.blocked_statevector import plan_sweep
 from hybridx.program import Constant, Unary, run
 from hybridx.program.to_onnx import emit_body
 from tests import pennylane_oracle

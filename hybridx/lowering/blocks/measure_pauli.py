@@ -22,10 +22,10 @@ from hybridx.circuit import (
     Variance,
     entropies_of,
 )
-from hybridx.lowering.amplitudes import COMPLEX, Amplitudes, apply_matrix, bring_last
-from hybridx.lowering.entropy import entropy, information
-from hybridx.lowering.measure import square, with_batch
-from hybridx.lowering.transfer import PAULIS
+from hybridx.lowering.blocks.channel_matrices import PAULIS
+from hybridx.lowering.blocks.entropy import entropy, information
+from hybridx.lowering.blocks.measure_state import square, with_batch
+from hybridx.lowering.blocks.state import COMPLEX, Amplitudes, apply_matrix, bring_last
 from hybridx.program import Builder, Value
 
 Column: TypeAlias = dict[int, float]

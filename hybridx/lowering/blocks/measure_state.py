@@ -26,8 +26,8 @@ from hybridx.circuit import (
     Variance,
     entropies_of,
 )
-from hybridx.lowering.amplitudes import COMPLEX, Amplitudes, apply_matrix, bring_last
-from hybridx.lowering.entropy import entropy, information
+from hybridx.lowering.blocks.entropy import entropy, information
+from hybridx.lowering.blocks.state import COMPLEX, Amplitudes, apply_matrix, bring_last
 from hybridx.program import Builder, Value
 
 Columns = NDArray[np.float64]

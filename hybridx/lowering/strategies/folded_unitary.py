@@ -15,12 +15,18 @@ from math import prod
 import numpy as np
 
 from hybridx.circuit import Circuit, result_count
-from hybridx.lowering import entropy
-from hybridx.lowering.amplitudes import COMPLEX, Amplitudes
+from hybridx.lowering.analysis.product_encoding import (
+    Encoding,
+    contract,
+    encoding_of,
+    fold,
+    is_still,
+)
+from hybridx.lowering.analysis.trig_polynomial import Basis
+from hybridx.lowering.blocks import entropy
+from hybridx.lowering.blocks.measure_state import measure
+from hybridx.lowering.blocks.state import COMPLEX, Amplitudes
 from hybridx.lowering.cost import EASY, Cost
-from hybridx.lowering.encoding import Encoding, contract, encoding_of, fold, is_still
-from hybridx.lowering.measure import measure
-from hybridx.lowering.spectrum import Basis
 from hybridx.program import Builder, Program
 
 _MOST_BYTES = 48e6  # of W in float32

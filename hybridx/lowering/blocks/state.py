@@ -10,9 +10,6 @@ from hybridx.program import Builder, Value
 COMPLEX = -1
 """The label of the axis of real and imaginary parts, beside the wires'."""
 
-MIXED = "a channel leaves no amplitudes"
-"""Why the strategies that compute amplitudes do not apply."""
-
 
 @dataclass(frozen=True, slots=True)
 class Amplitudes:

@@ -20,8 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hybridx.circuit import Expectation, Measurement, PauliTerm, Probabilities
-from hybridx.lowering.phases import Mask, mask_of
-from hybridx.lowering.rephase import Affine
+from hybridx.lowering.analysis.phase_polynomial import Mask, mask_of
+from hybridx.lowering.analysis.real_factors import Affine
 from hybridx.program import Builder, Value
 
 _AT_ONCE = 5  # wires; 32 products by the signs of some parities

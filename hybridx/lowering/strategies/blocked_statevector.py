@@ -29,19 +29,32 @@ from hybridx.circuit import (
     has_channel,
     wires_of,
 )
-from hybridx.lowering import entropy, statevector
-from hybridx.lowering.amplitudes import COMPLEX, MIXED, Amplitudes, bring_last, rows_at_once
+from hybridx.lowering.analysis.gate_blocks import MOST_WAVES, Move, Window, plan
+from hybridx.lowering.analysis.phase_layers import carried, epochs_of
+from hybridx.lowering.analysis.phase_polynomial import Phases
+from hybridx.lowering.analysis.product_encoding import MIXED, embed, product_spectrum, zero_state
+from hybridx.lowering.analysis.real_factors import Part, Real, rephase
+from hybridx.lowering.analysis.trig_polynomial import (
+    Axes,
+    Basis,
+    Spectrum,
+    has_parameter,
+    multiply,
+    spectrum_of,
+)
+from hybridx.lowering.blocks import entropy
+from hybridx.lowering.blocks.apply_phases import apply_phases, given_phases, is_sum, moves
+from hybridx.lowering.blocks.measure_parities import (
+    Parities,
+    are_diagonal,
+    measure_parities,
+    parities_of,
+)
+from hybridx.lowering.blocks.measure_state import measure, product_columns, with_batch
+from hybridx.lowering.blocks.sin_cos import combine
+from hybridx.lowering.blocks.state import COMPLEX, Amplitudes, bring_last, rows_at_once
 from hybridx.lowering.cost import EASY, Cost
-from hybridx.lowering.diagonal import apply_phases, given_phases, is_sum, moves
-from hybridx.lowering.encoding import embed, product_spectrum, zero_state
-from hybridx.lowering.epochs import carried, epochs_of
-from hybridx.lowering.measure import measure, product_columns, with_batch
-from hybridx.lowering.parities import Parities, are_diagonal, measure_parities, parities_of
-from hybridx.lowering.phases import Phases
-from hybridx.lowering.rephase import Part, Real, rephase
-from hybridx.lowering.spectrum import Axes, Basis, Spectrum, has_parameter, multiply, spectrum_of
-from hybridx.lowering.turns import combine
-from hybridx.lowering.windows import MOST_WAVES, Move, Window, plan
+from hybridx.lowering.strategies import statevector
 from hybridx.program import (
     Builder,
     Program,

@@ -9,8 +9,7 @@ from functools import reduce
 import numpy as np
 
 from hybridx.circuit import Apply, Channel, Circuit, Matrix, PureOperation, wires_of
-from hybridx.lowering.amplitudes import MIXED
-from hybridx.lowering.spectrum import (
+from hybridx.lowering.analysis.trig_polynomial import (
     Axes,
     Spectrum,
     constant_matrix,
@@ -18,6 +17,9 @@ from hybridx.lowering.spectrum import (
     multiply,
     spectrum_of,
 )
+
+MIXED = "a channel leaves no amplitudes"
+"""Why the strategies that compute amplitudes do not apply."""
 
 _BLOCK = 5  # wires; gates are joined into blocks of 32 x 32 before they meet the large matrix
 _TOGETHER = 256  # columns of that matrix: what copies of them take is little beside it

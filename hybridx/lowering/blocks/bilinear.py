@@ -14,8 +14,8 @@ from math import prod
 import numpy as np
 
 from hybridx.circuit import Matrix
+from hybridx.lowering.analysis.trig_polynomial import Axes, Basis
 from hybridx.lowering.cost import Cost
-from hybridx.lowering.spectrum import Axes, Basis
 from hybridx.program import Builder, Program
 
 

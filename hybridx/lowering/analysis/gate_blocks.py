@@ -16,8 +16,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import prod
 
-from hybridx.lowering.phases import Mask, mask_of, wires_in
-from hybridx.lowering.rephase import Real
+from hybridx.lowering.analysis.phase_polynomial import Mask, mask_of, wires_in
+from hybridx.lowering.analysis.real_factors import Real
 
 WIDEST = 6  # wires of a window; at 7 a product takes twice the time of two windows
 MOST_CONTROLS = 4  # outside a window: each doubles its matrices

@@ -14,7 +14,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from hybridx.lowering.spectrum import Spectrum
+from hybridx.lowering.analysis.trig_polynomial import Spectrum
 
 Mask: TypeAlias = int
 """A set of wires: bit w for wire w."""

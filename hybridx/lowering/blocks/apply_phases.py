@@ -15,8 +15,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from hybridx.lowering.phases import Angle, Mask, Phases, mask_of, walsh
-from hybridx.lowering.spectrum import Axes
+from hybridx.lowering.analysis.phase_polynomial import Angle, Mask, Phases, mask_of, walsh
+from hybridx.lowering.analysis.trig_polynomial import Axes
 from hybridx.program import Builder, Value, row_size
 
 _HALVED = 8  # wires; of fewer all phases at once are a step or two less

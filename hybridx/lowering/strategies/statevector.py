@@ -30,19 +30,19 @@ from hybridx.circuit import (
     row_of,
     wires_of,
 )
-from hybridx.lowering import entropy
-from hybridx.lowering.amplitudes import (
+from hybridx.lowering.analysis.product_encoding import MIXED
+from hybridx.lowering.analysis.trig_polynomial import has_parameter
+from hybridx.lowering.blocks import entropy
+from hybridx.lowering.blocks.measure_state import measure, product_columns
+from hybridx.lowering.blocks.sin_cos import Turns, combine, multiple, negative
+from hybridx.lowering.blocks.state import (
     COMPLEX,
-    MIXED,
     Amplitudes,
     apply_matrix,
     bring_last,
     rows_at_once,
 )
 from hybridx.lowering.cost import Cost
-from hybridx.lowering.measure import measure, product_columns
-from hybridx.lowering.spectrum import has_parameter
-from hybridx.lowering.turns import Turns, combine, multiple, negative
 from hybridx.program import Builder, Program, Value
 
 MOST_BYTES = 1.5e9  # of constants in one file without external data

@@ -18,11 +18,17 @@ from math import prod
 import numpy as np
 
 from hybridx.circuit import Circuit, Expectation, Matrix
-from hybridx.lowering import bilinear
+from hybridx.lowering.analysis.pauli_words import factors_of, flips_of
+from hybridx.lowering.analysis.product_encoding import (
+    Encoding,
+    contract,
+    encoding_of,
+    fold,
+    is_still,
+)
+from hybridx.lowering.analysis.trig_polynomial import Basis, Spectrum, adjoint, multiply
+from hybridx.lowering.blocks import bilinear
 from hybridx.lowering.cost import Cost
-from hybridx.lowering.encoding import Encoding, contract, encoding_of, fold, is_still
-from hybridx.lowering.spectrum import Basis, Spectrum, adjoint, multiply
-from hybridx.lowering.words import factors_of, flips_of
 from hybridx.program import Program
 
 _MOST_BYTES = 48e6  # of T in float32

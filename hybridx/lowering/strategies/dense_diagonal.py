@@ -31,18 +31,31 @@ from hybridx.circuit import (
     has_channel,
     wires_of,
 )
-from hybridx.lowering import entropy
-from hybridx.lowering.amplitudes import COMPLEX, MIXED, Amplitudes
+from hybridx.lowering.analysis.phase_layers import carried
+from hybridx.lowering.analysis.phase_polynomial import Angle as PhaseAngle
+from hybridx.lowering.analysis.phase_polynomial import (
+    Mask,
+    Phases,
+    add_angles,
+    as_phases,
+    mask_of,
+    walsh,
+)
+from hybridx.lowering.analysis.product_encoding import MIXED, apply_to
+from hybridx.lowering.analysis.real_factors import Affine, affine_of
+from hybridx.lowering.analysis.trig_polynomial import (
+    Axes,
+    Spectrum,
+    constant_matrix,
+    has_parameter,
+    spectrum_of,
+)
+from hybridx.lowering.blocks import entropy
+from hybridx.lowering.blocks.channel_matrices import PAULIS
+from hybridx.lowering.blocks.measure_state import measure, product_columns, with_batch
+from hybridx.lowering.blocks.sin_cos import combine
+from hybridx.lowering.blocks.state import COMPLEX, Amplitudes
 from hybridx.lowering.cost import EASY, Cost
-from hybridx.lowering.encoding import apply_to
-from hybridx.lowering.epochs import carried
-from hybridx.lowering.measure import measure, product_columns, with_batch
-from hybridx.lowering.phases import Angle as PhaseAngle
-from hybridx.lowering.phases import Mask, Phases, add_angles, as_phases, mask_of, walsh
-from hybridx.lowering.rephase import Affine, affine_of
-from hybridx.lowering.spectrum import Axes, Spectrum, constant_matrix, has_parameter, spectrum_of
-from hybridx.lowering.transfer import PAULIS
-from hybridx.lowering.turns import combine
 from hybridx.program import Builder, Program, Value
 
 _MOST_BYTES = 40e6  # of all matrices in float32

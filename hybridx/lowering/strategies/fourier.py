@@ -32,18 +32,17 @@ from hybridx.circuit import (
     result_layout,
     wires_of,
 )
-from hybridx.lowering import bilinear
-from hybridx.lowering.amplitudes import MIXED
-from hybridx.lowering.cost import Cost
-from hybridx.lowering.encoding import apply_to
-from hybridx.lowering.spectrum import (
+from hybridx.lowering.analysis.pauli_words import factors_of, flips_of
+from hybridx.lowering.analysis.product_encoding import MIXED, apply_to
+from hybridx.lowering.analysis.trig_polynomial import (
     Axes,
     Basis,
     Spectrum,
     has_parameter,
     spectrum_of,
 )
-from hybridx.lowering.words import factors_of, flips_of
+from hybridx.lowering.blocks import bilinear
+from hybridx.lowering.cost import Cost
 from hybridx.program import Program
 
 _MOST_BYTES = 48e6  # of T in float32

@@ -21,15 +21,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hybridx.circuit import Apply, Channel, Circuit, Matrix, PureOperation, wires_of
-from hybridx.lowering import entropy
-from hybridx.lowering.amplitudes import COMPLEX, MIXED, Amplitudes
-from hybridx.lowering.cost import Cost
-from hybridx.lowering.encoding import apply_to, product_spectrum, zero_state
-from hybridx.lowering.measure import measure, product_columns, with_batch
-from hybridx.lowering.parities import Parities, are_diagonal, measure_parities, parities_of
-from hybridx.lowering.phases import as_phases
-from hybridx.lowering.rephase import affine_of
-from hybridx.lowering.spectrum import (
+from hybridx.lowering.analysis.phase_polynomial import as_phases
+from hybridx.lowering.analysis.product_encoding import MIXED, apply_to, product_spectrum, zero_state
+from hybridx.lowering.analysis.real_factors import affine_of
+from hybridx.lowering.analysis.trig_polynomial import (
     Axes,
     Basis,
     Frequency,
@@ -38,6 +33,16 @@ from hybridx.lowering.spectrum import (
     has_parameter,
     spectrum_of,
 )
+from hybridx.lowering.blocks import entropy
+from hybridx.lowering.blocks.measure_parities import (
+    Parities,
+    are_diagonal,
+    measure_parities,
+    parities_of,
+)
+from hybridx.lowering.blocks.measure_state import measure, product_columns, with_batch
+from hybridx.lowering.blocks.state import COMPLEX, Amplitudes
+from hybridx.lowering.cost import Cost
 from hybridx.program import Builder, Program, Value
 
 _MOST_BYTES = 40e6  # of all constants in float32

@@ -34,12 +34,9 @@ from hybridx.circuit import (
     row_of,
     wires_of,
 )
-from hybridx.lowering import entropy
-from hybridx.lowering.amplitudes import Amplitudes, apply_matrix, bring_last
-from hybridx.lowering.cost import Cost
-from hybridx.lowering.pauli_measure import measure_words
-from hybridx.lowering.spectrum import has_parameter
-from hybridx.lowering.transfer import (
+from hybridx.lowering.analysis.trig_polynomial import has_parameter
+from hybridx.lowering.blocks import entropy
+from hybridx.lowering.blocks.channel_matrices import (
     Transfer,
     constant_transfer,
     prepared,
@@ -47,7 +44,10 @@ from hybridx.lowering.transfer import (
     traced_transfer,
     waves,
 )
-from hybridx.lowering.turns import Turns, multiple
+from hybridx.lowering.blocks.measure_pauli import measure_words
+from hybridx.lowering.blocks.sin_cos import Turns, multiple
+from hybridx.lowering.blocks.state import Amplitudes, apply_matrix, bring_last
+from hybridx.lowering.cost import Cost
 from hybridx.program import Builder, Program, Value
 
 MOST_WIRES = 8  # 4^8 numbers a row, as many as the amplitudes of 15 wires

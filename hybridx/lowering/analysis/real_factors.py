@@ -15,8 +15,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hybridx.circuit import Matrix, PureOperation, wires_of
-from hybridx.lowering.phases import SMALL, Mask, Phases, as_phases, mask_of, parities, wires_in
-from hybridx.lowering.spectrum import Axes, Frequency, Spectrum, spectrum_of
+from hybridx.lowering.analysis.phase_polynomial import (
+    SMALL,
+    Mask,
+    Phases,
+    as_phases,
+    mask_of,
+    parities,
+    wires_in,
+)
+from hybridx.lowering.analysis.trig_polynomial import Axes, Frequency, Spectrum, spectrum_of
 
 
 @dataclass(frozen=True, eq=False)

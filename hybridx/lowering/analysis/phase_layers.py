@@ -13,8 +13,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hybridx.lowering.phases import SMALL, Angle, Mask, Phases, add_angles, wires_in
-from hybridx.lowering.rephase import Affine, Part, Real
+from hybridx.lowering.analysis.phase_polynomial import (
+    SMALL,
+    Angle,
+    Mask,
+    Phases,
+    add_angles,
+    wires_in,
+)
+from hybridx.lowering.analysis.real_factors import Affine, Part, Real
 
 
 @dataclass(frozen=True, eq=False)

@@ -18,9 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hybridx.circuit import Channel, Gate, Matrix, Operation, Prepare, Unitary
-from hybridx.lowering.amplitudes import COMPLEX, Amplitudes, apply_matrix, bring_last
-from hybridx.lowering.spectrum import constant_matrix
-from hybridx.lowering.turns import combine
+from hybridx.lowering.analysis.trig_polynomial import constant_matrix
+from hybridx.lowering.blocks.sin_cos import combine
+from hybridx.lowering.blocks.state import COMPLEX, Amplitudes, apply_matrix, bring_last
 from hybridx.program import Builder, Value
 
 Transfer: TypeAlias = NDArray[np.float64]

@@ -1,0 +1,1 @@
+"""Pieces of programs that several strategies write: states, angles, phases, measurements."""
