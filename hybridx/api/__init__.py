@@ -5,17 +5,17 @@ inspecting a file works without either.
 """
 
 from hybridx.api.converting import Conversion, convert
-from hybridx.api.diagnosing import Diagnosis, doctor
+from hybridx.api.diagnosis import Diagnosis, doctor
+from hybridx.api.drawing_circuits import draw, qasm
 from hybridx.api.evaluating import Evaluation, evaluate
 from hybridx.api.exporting import ExportReport, export, export_source
 from hybridx.api.formats import FORMATS, NAMES, choose_format
 from hybridx.api.inspecting import CircuitSummary, InputSummary, Inspection, inspect
+from hybridx.api.lowering_modules import lower
 from hybridx.api.predicting import Prediction, predict
-from hybridx.api.replacing import lower
 from hybridx.api.running import BATCH_SIZE
 from hybridx.api.training import train
 from hybridx.api.verifying import VerifyReport, reproduce, self_test, verify, verify_source
-from hybridx.api.viewing import draw, qasm
 from hybridx.runtime import load
 
 __all__ = [

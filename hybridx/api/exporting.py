@@ -9,7 +9,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, assert_never
 
-from hybridx.api.drafting import Draft, draft_onnx, draft_pt2, draft_torchscript
+from hybridx.api.building import Draft, draft_onnx, draft_pt2, draft_torchscript
 from hybridx.api.formats import Format, check_format, check_target, choose_format, write_model
 from hybridx.api.inspecting import CircuitSummary, circuit_summaries
 from hybridx.api.options import check_batch, check_choice, need, read_batch

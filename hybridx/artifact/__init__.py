@@ -18,8 +18,10 @@ from hybridx.artifact.contract import (
     is_circuit_node,
     walk_nodes,
 )
+from hybridx.artifact.digest import seal
 from hybridx.artifact.functions import Compiled, circuit_function, function_name
 from hybridx.artifact.limits import check_file_size, check_model, expanded_size
+from hybridx.artifact.metadata import Statement
 from hybridx.artifact.read import (
     Artifact,
     Content,
@@ -28,11 +30,9 @@ from hybridx.artifact.read import (
     decode_artifact,
     read_artifact,
 )
-from hybridx.artifact.seal import seal
 from hybridx.artifact.selftest import SelfTest
 from hybridx.artifact.signature import Signature, signature_of
 from hybridx.artifact.split import CircuitCall, Segment, Stage, split
-from hybridx.artifact.statement import Statement
 
 __all__ = [
     "ARCHIVE_MEMBER",

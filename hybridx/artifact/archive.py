@@ -23,8 +23,8 @@ from hybridx.artifact.contract import (
     MAX_FILE_BYTES,
 )
 from hybridx.artifact.functions import Compiled, function_name
+from hybridx.artifact.metadata import Statement, decode_entry, encode_entry
 from hybridx.artifact.signature import Declared, Signature, declare, read_declared
-from hybridx.artifact.statement import Statement, decode_entry, encode_entry
 from hybridx.errors import BrokenArtifactError, ForeignFileError, TooLargeError
 from hybridx.storage import rezip, unzip
 

@@ -32,6 +32,7 @@ from hybridx.artifact.contract import (
 )
 from hybridx.artifact.functions import Compiled, circuit_function, function_name
 from hybridx.artifact.limits import check_file_size
+from hybridx.artifact.metadata import decode_statement
 from hybridx.artifact.signature import (
     Declared,
     Signature,
@@ -41,7 +42,6 @@ from hybridx.artifact.signature import (
     value_of,
 )
 from hybridx.artifact.split import Segment, split
-from hybridx.artifact.statement import decode_statement
 from hybridx.circuit import decode, result_count, to_qasm
 from hybridx.errors import BrokenArtifactError, NoQasmError
 

@@ -22,8 +22,8 @@ from hybridx.artifact.contract import (
 )
 from hybridx.artifact.functions import body_hash, function_name
 from hybridx.artifact.limits import check_file_size, check_model
+from hybridx.artifact.metadata import Statement, decode_entry, decode_statement
 from hybridx.artifact.signature import Signature, signature_of
-from hybridx.artifact.statement import Statement, decode_entry, decode_statement
 from hybridx.circuit import Circuit, decode
 from hybridx.errors import BrokenArtifactError, ForeignFileError, IllFormedCircuitError
 from hybridx.storage import read_bytes

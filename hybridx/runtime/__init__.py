@@ -8,7 +8,7 @@ from hybridx.runtime.devices import (
     device_statuses,
 )
 from hybridx.runtime.execution import Execution, Options, Tell
-from hybridx.runtime.jobs import Cost, digest
+from hybridx.runtime.executor import Cost, digest
 from hybridx.runtime.journal import Journal, check_no_partial, partial_path
 from hybridx.runtime.onnx import PROVIDERS, available_providers
 from hybridx.runtime.secrets import scrub

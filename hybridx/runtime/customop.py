@@ -28,7 +28,7 @@ from hybridx.artifact import DOMAIN, OnnxArtifact, is_circuit_node, walk_nodes
 from hybridx.circuit import Circuit, result_count
 from hybridx.errors import DeviceFailedError, MissingExtraError
 from hybridx.runtime import onnx as onnx_runtime
-from hybridx.runtime.jobs import Sender
+from hybridx.runtime.executor import Sender
 
 Array: TypeAlias = NDArray[Any]
 

@@ -38,7 +38,7 @@ from hybridx.errors import (
 from hybridx.runtime import customop, devices, onnx
 from hybridx.runtime.customop import CustomOpModel
 from hybridx.runtime.execution import ENGINES, Execution, Options
-from hybridx.runtime.jobs import (
+from hybridx.runtime.executor import (
     CircuitRun,
     Cost,
     Jobs,

@@ -20,7 +20,7 @@ from hybridx.errors import (
     UnknownDeviceError,
 )
 from hybridx.runtime import Execution, Options, start_session
-from hybridx.runtime.jobs import cancel_waiting, is_transient
+from hybridx.runtime.executor import cancel_waiting, is_transient
 from tests.runtime.models import GRAPHS
 from tests.runtime.remote import Service, rows
 

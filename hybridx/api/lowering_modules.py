@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from hybridx.api.drafting import compile_circuits, describe_inputs, splice_circuits
+from hybridx.api.building import compile_circuits, describe_inputs, splice_circuits
 from hybridx.api.options import check_batch, check_choice, need
 from hybridx.api.verifying import VERIFIED_BATCHES, agree, choose_trials, draw_typical
 from hybridx.artifact import Signature

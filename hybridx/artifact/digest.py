@@ -6,7 +6,7 @@ import onnx
 
 from hybridx.artifact.contract import DOMAIN, KEY_BODIES
 from hybridx.artifact.functions import body_hash
-from hybridx.artifact.statement import Statement, encode_entry
+from hybridx.artifact.metadata import Statement, encode_entry
 
 
 def seal(model: onnx.ModelProto, statement: Statement) -> bytes:
