@@ -71,7 +71,7 @@ def main() -> None:
     on_onnx, on_device = (np.load(ROOT / path)["output"] for path in outputs.values())
     model = load_classifier(ROOT / CONFIG)
     sessions = {device: hybridx.load(ROOT / MODEL, device=device) for device in outputs}
-    features = read_table(ROOT / DATA).numbers(sessions["onnx"].statement.columns)
+    features = read_table(ROOT / DATA).numbers(sessions["onnx"].metadata.columns)
     rows = features.astype(np.float32)
 
     def eager(array: np.ndarray) -> np.ndarray:

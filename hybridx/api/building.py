@@ -12,8 +12,8 @@ from hybridx.artifact import (
     RESULTS,
     Compiled,
     Content,
+    Metadata,
     Signature,
-    Statement,
     archive_entries,
     seal,
     to_bundle,
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
     from hybridx.capture import Capture, Example
 
-Draft: TypeAlias = Callable[[Statement], Content]
-"""Gives the content of a file that makes a statement; the model in it is made once."""
+Draft: TypeAlias = Callable[[Metadata], Content]
+"""Gives the content of a file with given metadata; the model in it is made once."""
 
 
 def draft_onnx(
@@ -62,8 +62,8 @@ def draft_onnx(
     ]
     proto = targets.to_onnx(captured, list(example.tensors.values()), compiled, opset=opset)
 
-    def written(statement: Statement) -> Content:
-        content = seal(proto, statement)
+    def written(metadata: Metadata) -> Content:
+        content = seal(proto, metadata)
         return to_bundle(proto) if bundled else content
 
     return written
@@ -146,8 +146,8 @@ def _archived(
     ]
     inputs = describe_inputs(captured, example)
 
-    def written(statement: Statement) -> Content:
-        entries = archive_entries(statement, inputs, captured.output_names, compiled)
+    def written(metadata: Metadata) -> Content:
+        entries = archive_entries(metadata, inputs, captured.output_names, compiled)
         return with_entries(content, entries)
 
     return written

@@ -75,7 +75,7 @@ def evaluate(
     if len(session.input_names) != 1:
         raise InputNamesError("one table", ", ".join(session.input_names))
     table = _chosen_rows(read_table(Path(data)), rows)
-    features = columns or session.statement.columns or [c for c in table.columns if c != target]
+    features = columns or session.metadata.columns or [c for c in table.columns if c != target]
     inputs = {session.input_names[0]: table.numbers(features)}
     tell = Execution(**execution).tell
     output = run_in_batches(session, inputs, batch_size, tell=tell)[session.output_names[0]]
@@ -83,7 +83,7 @@ def evaluate(
     if scores.shape[1] == 1:
         metrics = _number_metrics(scores[:, 0], table, target)
         return Evaluation(str(path), session.device, len(scores), metrics, usage=session.usage)
-    names = tuple(classes or session.statement.classes or map(str, range(scores.shape[1])))
+    names = tuple(classes or session.metadata.classes or map(str, range(scores.shape[1])))
     truth = _class_indices(table, target, names, scores.shape[1])
     accuracy, confusion = _class_metrics(scores, truth)
     return Evaluation(

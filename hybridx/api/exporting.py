@@ -22,8 +22,8 @@ from hybridx.api.verifying import (
 from hybridx.artifact import (
     OPSET,
     OPSETS,
+    Metadata,
     SelfTest,
-    Statement,
     Verification,
     decode_artifact,
 )
@@ -167,7 +167,7 @@ def export(
                 draft, flat, example, captured, tolerance, verify=verify, embed=embed_example
             )
     content = draft(
-        Statement(
+        Metadata(
             version=VERSION,
             verification=proof.verification,
             self_test=proof.self_test,
@@ -235,7 +235,7 @@ def _prove(
         self_test = SelfTest(arrays, expected(arrays), tolerance)
     if not verify:
         return _Proof(None, self_test)
-    session = start_session(decode_artifact(draft(Statement(VERSION)), "the new file"))
+    session = start_session(decode_artifact(draft(Metadata(VERSION)), "the new file"))
     batches = _batches(example) if captured.is_dynamic else example.batches
     trials = choose_trials(arrays, captured.axes, batches)
     found = agree(session, arrays, expected, trials, typical.distribution, tolerance)

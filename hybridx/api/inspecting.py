@@ -104,7 +104,7 @@ def inspect(path: str | Path) -> Inspection:
         ArtifactError: the file cannot be read or breaks its contract.
     """
     artifact = read_artifact(Path(path))
-    says = artifact.statement
+    says = artifact.metadata
     opset, nodes = None, Counter[str]()
     if isinstance(artifact, OnnxArtifact):
         opset = next(o.version for o in artifact.model.opset_import if o.domain == "")

@@ -173,7 +173,7 @@ def read_inputs(session: Session, data: Path, columns: Sequence[str]) -> dict[st
     Raises:
         InputNamesError: the file has one array without a name, the model several inputs.
     """
-    arrays = read_arrays(data, columns=columns or session.statement.columns)
+    arrays = read_arrays(data, columns=columns or session.metadata.columns)
     if set(arrays) != {""} and len(arrays) + len(session.input_names) > 2:
         return arrays
     if len(session.input_names) != 1:

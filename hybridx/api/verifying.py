@@ -108,7 +108,7 @@ def reproduce(
         right="its self-test",
         batch=rows,
     )
-    proof = session.statement.verification
+    proof = session.metadata.verification
     batches = () if proof is not None and not proof.batches else (rows,)
     return VerifyReport(
         path,
@@ -363,8 +363,8 @@ def _batches(session: Session, examples: Mapping[str, Array]) -> tuple[int, ...]
     axes = open_axes(session)
     if any(BATCH in named.values() for named in axes.values()):
         return VERIFIED_BATCHES
-    if session.statement.verification is not None:
-        return session.statement.verification.batches
+    if session.metadata.verification is not None:
+        return session.metadata.verification.batches
     return (_rows(session, examples),)
 
 
@@ -376,19 +376,19 @@ def _call(session: Session) -> Call:
     """
     from hybridx.capture import decode_call, plain_call
 
-    if session.statement.call is None:
+    if session.metadata.call is None:
         return plain_call(session.input_names)
     try:
-        return decode_call(session.statement.call, session.input_names)
+        return decode_call(session.metadata.call, session.input_names)
     except ValueError as error:
         problem = f"hybridx.call cannot be read: {error}"
         raise BrokenArtifactError(session.artifact.path, problem) from error
 
 
 def _self_test(session: Session) -> SelfTest:
-    if session.statement.self_test is None:
+    if session.metadata.self_test is None:
         raise NoSelfTestError(session.artifact.path)
-    return session.statement.self_test
+    return session.metadata.self_test
 
 
 def _rows(session: Session, arrays: Mapping[str, Array]) -> int:

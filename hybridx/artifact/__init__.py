@@ -21,7 +21,7 @@ from hybridx.artifact.contract import (
 from hybridx.artifact.digest import seal
 from hybridx.artifact.functions import Compiled, circuit_function, function_name
 from hybridx.artifact.limits import check_file_size, check_model, expanded_size
-from hybridx.artifact.metadata import Statement
+from hybridx.artifact.metadata import Metadata
 from hybridx.artifact.read import (
     Artifact,
     Content,
@@ -51,12 +51,12 @@ __all__ = [
     "CircuitCall",
     "Compiled",
     "Content",
+    "Metadata",
     "OnnxArtifact",
     "Segment",
     "SelfTest",
     "Signature",
     "Stage",
-    "Statement",
     "TorchArtifact",
     "TorchFormat",
     "Verification",

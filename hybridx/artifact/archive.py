@@ -23,7 +23,7 @@ from hybridx.artifact.contract import (
     MAX_FILE_BYTES,
 )
 from hybridx.artifact.functions import Compiled, function_name
-from hybridx.artifact.metadata import Statement, decode_entry, encode_entry
+from hybridx.artifact.metadata import Metadata, decode_entry, encode_entry
 from hybridx.artifact.signature import Declared, Signature, declare, read_declared
 from hybridx.errors import BrokenArtifactError, ForeignFileError, TooLargeError
 from hybridx.storage import rezip, unzip
@@ -55,7 +55,7 @@ class Archive:
 
 
 def archive_entries(
-    statement: Statement,
+    metadata: Metadata,
     inputs: Sequence[Signature],
     outputs: Sequence[str],
     compiled: Sequence[Compiled],
@@ -63,13 +63,13 @@ def archive_entries(
     """Return the texts that hybridx puts into an archive, by key.
 
     Args:
-        statement: what the file says of itself.
+        metadata: what the file says of itself.
         inputs: of the program, in order.
         outputs: names of what it returns, in order.
         compiled: its circuits.
     """
     named = {function_name(one.circuit, None): one for one in compiled}
-    return statement.encode() | {
+    return metadata.encode() | {
         KEY_INPUTS: encode_entry([declare(one) for one in inputs]),
         KEY_OUTPUTS: encode_entry(list(outputs)),
         KEY_CIRCUITS: encode_entry({name: one.circuit for name, one in named.items()}),

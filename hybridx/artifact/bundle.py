@@ -32,7 +32,7 @@ from hybridx.artifact.contract import (
 )
 from hybridx.artifact.functions import Compiled, circuit_function, function_name
 from hybridx.artifact.limits import check_file_size
-from hybridx.artifact.metadata import decode_statement
+from hybridx.artifact.metadata import decode_metadata
 from hybridx.artifact.signature import (
     Declared,
     Signature,
@@ -215,7 +215,7 @@ def from_bundle(read: Callable[[str], bytes], path: str) -> bytes:
 def _read_manifest(content: bytes, path: str) -> _Manifest:
     try:
         # A later version may have other fields, and is to be called later, not broken.
-        decode_statement(msgspec.json.decode(content, type=_Stamp).metadata, path)
+        decode_metadata(msgspec.json.decode(content, type=_Stamp).metadata, path)
         return msgspec.json.decode(content, type=_Manifest)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise BrokenArtifactError(path, f"{MANIFEST} cannot be read: {error}") from error

@@ -30,7 +30,7 @@ _T = TypeVar("_T")
 
 
 @dataclass(frozen=True, eq=False)
-class Statement:
+class Metadata:
     """What a file says of itself.
 
     Attributes:
@@ -65,8 +65,8 @@ class Statement:
         return entries
 
 
-def decode_statement(entries: Mapping[str, str], path: str) -> Statement:
-    """Read a statement back; `path` is for messages.
+def decode_metadata(entries: Mapping[str, str], path: str) -> Metadata:
+    """Read metadata back; `path` is for messages.
 
     Raises:
         ForeignFileError: hybridx did not write the file.
@@ -84,7 +84,7 @@ def decode_statement(entries: Mapping[str, str], path: str) -> Statement:
             self_test = decode_self_test(entries[KEY_SELF_TEST])
         except ValueError as error:
             raise BrokenArtifactError(path, str(error)) from error
-    return Statement(
+    return Metadata(
         version=entries.get(KEY_VERSION, "unknown"),
         verification=decode_entry(entries, KEY_VERIFICATION, Verification, path),
         self_test=self_test,

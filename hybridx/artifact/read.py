@@ -22,7 +22,7 @@ from hybridx.artifact.contract import (
 )
 from hybridx.artifact.functions import body_hash, function_name
 from hybridx.artifact.limits import check_file_size, check_model
-from hybridx.artifact.metadata import Statement, decode_entry, decode_statement
+from hybridx.artifact.metadata import Metadata, decode_entry, decode_metadata
 from hybridx.artifact.signature import Signature, signature_of
 from hybridx.circuit import Circuit, decode
 from hybridx.errors import BrokenArtifactError, ForeignFileError, IllFormedCircuitError
@@ -36,7 +36,7 @@ class _Common:
     Attributes:
         path: where it came from, for messages.
         size: in bytes; of a bundle, of the model that its parts make.
-        statement: what it says of itself.
+        metadata: what it says of itself.
         inputs: what it takes, in order.
         outputs: names of what it gives, in order.
         circuits: by name.
@@ -45,7 +45,7 @@ class _Common:
 
     path: str
     size: int
-    statement: Statement
+    metadata: Metadata
     inputs: tuple[Signature, ...]
     outputs: tuple[str, ...]
     circuits: Mapping[str, Circuit]
@@ -145,7 +145,7 @@ def _decode_archive(content: bytes, path: str) -> TorchArtifact:
     return TorchArtifact(
         path=path,
         size=len(content),
-        statement=decode_statement(archive.entries, path),
+        metadata=decode_metadata(archive.entries, path),
         inputs=archive.inputs,
         outputs=archive.outputs,
         circuits={
@@ -161,12 +161,12 @@ def _decode_onnx(content: bytes, path: str, format: Literal["onnx", "bundle"]) -
     model = _parse(content, path)
     check_model(model, path)
     entries = {entry.key: entry.value for entry in model.metadata_props}
-    statement = decode_statement(entries, path)
+    metadata = decode_metadata(entries, path)
     _check_bodies(model, decode_entry(entries, KEY_BODIES, dict[str, str], path) or {}, path)
     return OnnxArtifact(
         path=path,
         size=len(content),
-        statement=statement,
+        metadata=metadata,
         inputs=tuple(map(signature_of, model.graph.input)),
         outputs=tuple(value.name for value in model.graph.output),
         circuits=_circuits(model, path),

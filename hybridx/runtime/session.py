@@ -93,7 +93,7 @@ class Session:
 
     Attributes:
         artifact: the file it came from.
-        statement: what that file says of itself.
+        metadata: what that file says of itself.
         device: where circuits run: `onnx`, `torch` for a file of torch, or a PennyLane device.
         inputs: what each input takes.
         input_names: their names, in order.
@@ -108,7 +108,7 @@ class Session:
         requested: str | None = None,
     ) -> None:
         self.artifact = artifact
-        self.statement = artifact.statement
+        self.metadata = artifact.metadata
         is_torch = isinstance(artifact, TorchArtifact)
         self.device = "torch" if is_torch else device_name(execution.device)
         self.inputs = artifact.inputs

@@ -17,8 +17,8 @@ import hybridx
 from hybridx.api import convert
 from hybridx.artifact import (
     MANIFEST,
+    Metadata,
     SelfTest,
-    Statement,
     Verification,
     decode_artifact,
     read_artifact,
@@ -52,7 +52,7 @@ def stated(name, **options):
     """A hand-made graph that says of itself what an export says."""
     inputs = {"x": X.astype(options.get("dtype", "float32"))}
     outputs = start_session(GRAPHS[name](**options)).run(inputs)
-    says = Statement(
+    says = Metadata(
         "0",
         Verification(1e-6, (1, 2), 1e-8),
         SelfTest(inputs, outputs, 1e-6),
@@ -60,7 +60,7 @@ def stated(name, **options):
         classes=("c", "d"),
         call={"args": [{"input": "x"}], "kwargs": {"flag": True}},
     )
-    return GRAPHS[name](statement=says, **options)
+    return GRAPHS[name](metadata=says, **options)
 
 
 def put(folder, files):
@@ -82,7 +82,7 @@ def test_joined_again_it_is_the_model_that_was_cut(name, dtype):
     assert (joined.inputs, joined.outputs) == (artifact.inputs, artifact.outputs)
     assert joined.circuits == artifact.circuits
     assert joined.strategies == artifact.strategies
-    assert joined.statement.encode() == artifact.statement.encode()
+    assert joined.metadata.encode() == artifact.metadata.encode()
     assert sorted(f.name for f in joined.model.functions) == sorted(artifact.circuits)
     onnx.checker.check_model(joined.model, full_check=True)
     for device in ("onnx", "default.qubit"):
@@ -216,9 +216,9 @@ def test_an_export_comes_back_as_a_file(export, tmp_path):
     convert(export / "bundle", tmp_path / "again.onnx")
     again, before = (read_artifact(p) for p in (tmp_path / "again.onnx", export / "model.onnx"))
     assert again.format == "onnx"
-    assert again.statement.encode() == before.statement.encode()
+    assert again.metadata.encode() == before.metadata.encode()
     assert again.circuits == before.circuits
-    test = before.statement.self_test
+    test = before.metadata.self_test
     actual = start_session(again).run(test.inputs)
     expected = start_session(before).run(test.inputs)
     for name, array in expected.items():
@@ -228,7 +228,7 @@ def test_an_export_comes_back_as_a_file(export, tmp_path):
 def test_an_export_runs_in_parts(export):
     folder = export / "bundle"
     check_parts({path.name: path.read_bytes() for path in folder.iterdir()})
-    test = read_artifact(folder).statement.self_test
+    test = read_artifact(folder).metadata.self_test
     outputs = run_parts(folder, test.inputs)
     assert outputs.keys() == test.outputs.keys()
     for name, array in test.outputs.items():

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from hybridx.api import convert
-from hybridx.artifact import SelfTest, Statement
+from hybridx.artifact import Metadata, SelfTest
 from hybridx.runtime import start_session
 from tests.runtime.models import GRAPHS, MIX, build
 
@@ -53,8 +53,8 @@ def test_it_gives_the_recorded_outputs(name, dtype, tmp_path):
     make = GRAPHS_HERE[name]
     inputs = {"x": np.random.default_rng(4).uniform(-3, 3, (2, 2)).astype(dtype)}
     outputs = start_session(make(dtype=dtype)).run(inputs)
-    statement = Statement("0", self_test=SelfTest(inputs, outputs, 1e-5))
-    (tmp_path / "model.onnx").write_bytes(make(dtype=dtype, statement=statement).content)
+    metadata = Metadata("0", self_test=SelfTest(inputs, outputs, 1e-5))
+    (tmp_path / "model.onnx").write_bytes(make(dtype=dtype, metadata=metadata).content)
     convert(tmp_path / "model.onnx", tmp_path / "bundle")
     finished = subprocess.run(
         [sys.executable, "-c", BARE, EXAMPLE, "bundle", "hybridx,pennylane,torch,onnx"],

@@ -120,10 +120,10 @@ def test_another_process_writes_the_same_bytes(path, tmp_path):
 
 def test_reading_gives_back_what_was_written(path):
     artifact = read_artifact(path)
-    assert artifact.statement.version == hybridx.__version__
+    assert artifact.metadata.version == hybridx.__version__
     assert set(artifact.circuits) == {function.name for function in artifact.model.functions}
-    assert artifact.statement.verification.worst <= artifact.statement.verification.tolerance
-    assert set(artifact.statement.self_test.outputs) == {"output_0", "output_1"}
+    assert artifact.metadata.verification.worst <= artifact.metadata.verification.tolerance
+    assert set(artifact.metadata.self_test.outputs) == {"output_0", "output_1"}
 
 
 def edit(key, change):

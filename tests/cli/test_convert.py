@@ -9,7 +9,7 @@ import onnx
 import pytest
 
 import hybridx
-from hybridx.artifact import SelfTest, Statement
+from hybridx.artifact import Metadata, SelfTest
 from hybridx.runtime import start_session
 from tests.cli.shell import command, listing
 from tests.runtime.models import GRAPHS
@@ -23,7 +23,7 @@ def content():
     """The bytes of a hand-made file with a self-test."""
     inputs = {"x": X[:2]}
     outputs = start_session(GRAPHS[NAME]()).run(inputs)
-    return GRAPHS[NAME](statement=Statement("0", self_test=SelfTest(inputs, outputs, 1e-5))).content
+    return GRAPHS[NAME](metadata=Metadata("0", self_test=SelfTest(inputs, outputs, 1e-5))).content
 
 
 @pytest.fixture(scope="module")

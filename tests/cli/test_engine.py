@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from hybridx.artifact import SelfTest, Statement
+from hybridx.artifact import Metadata, SelfTest
 from hybridx.runtime import start_session
 from tests.cli.shell import command, listing
 from tests.runtime.models import GRAPHS
@@ -18,8 +18,8 @@ def folder(tmp_path):
     """A hand-made model with a self-test."""
     make = GRAPHS["one behind another"]
     inputs = {"x": np.random.default_rng(1).uniform(-3, 3, (3, 2)).astype(np.float32)}
-    statement = Statement("0", self_test=SelfTest(inputs, start_session(make()).run(inputs), 1e-5))
-    (tmp_path / "model.onnx").write_bytes(make(statement=statement).content)
+    metadata = Metadata("0", self_test=SelfTest(inputs, start_session(make()).run(inputs), 1e-5))
+    (tmp_path / "model.onnx").write_bytes(make(metadata=metadata).content)
     return tmp_path
 
 

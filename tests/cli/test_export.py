@@ -78,8 +78,8 @@ def test_an_example_can_be_the_self_test_and_a_missing_proof_is_noted(folder):
     report = command("export", "user_model.py:model", *options, folder=folder).json()
     assert report["verification"] is None
     artifact = hybridx.load(folder / "model.onnx").artifact
-    assert artifact.statement.verification is None
-    np.testing.assert_array_equal(artifact.statement.self_test.inputs["x"], DATA)
+    assert artifact.metadata.verification is None
+    np.testing.assert_array_equal(artifact.metadata.self_test.inputs["x"], DATA)
 
 
 @pytest.mark.parametrize("ending", ["safetensors", "pt"])

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hybridx.artifact import SelfTest, Statement
+from hybridx.artifact import Metadata, SelfTest
 from hybridx.circuit import parse, simulate
 from tests.plugins.environment import make
 from tests.runtime.models import GRAPHS, TURN, build
@@ -54,8 +54,8 @@ def exact(inputs):
 def place(tmp_path, inputs, exact):
     """A folder with data, a model that is one circuit, and one with three and classical parts."""
     outputs = {"y": exact.astype(np.float32)}
-    statement = Statement("0", self_test=SelfTest({"x": inputs}, outputs, 1e-5))
-    model = build([(TURN, ["x"], "y")], [("y", ["batch", 2])], statement=statement)
+    metadata = Metadata("0", self_test=SelfTest({"x": inputs}, outputs, 1e-5))
+    model = build([(TURN, ["x"], "y")], [("y", ["batch", 2])], metadata=metadata)
     (tmp_path / "model.onnx").write_bytes(model.content)
     (tmp_path / "deep.onnx").write_bytes(GRAPHS["one behind another"]().content)
     np.save(tmp_path / "x.npy", inputs)

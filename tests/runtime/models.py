@@ -14,7 +14,7 @@ from hybridx.artifact import (
     PARAMETERS,
     RESULTS,
     Compiled,
-    Statement,
+    Metadata,
     circuit_function,
     decode_artifact,
     function_name,
@@ -29,7 +29,7 @@ MIX = "Hadamard 0; RY 0 p[0]; CRX 0 1 p[1]; expval Z1; expval 0.5*X0 + -1.0*Z1"
 FIXED = "RX 0 0.7; CNOT 0 1; expval Z0; expval Z1"  # takes no data
 
 
-def build(nodes, outputs, weights=(), *, dtype="float32", body=True, statement=None):
+def build(nodes, outputs, weights=(), *, dtype="float32", body=True, metadata=None):
     """An artifact from `x` `(batch, 2)` to the named outputs.
 
     Args:
@@ -38,7 +38,7 @@ def build(nodes, outputs, weights=(), *, dtype="float32", body=True, statement=N
         weights: name and array of each.
         dtype: of everything.
         body: compile the circuits.
-        statement: what the file says of itself.
+        metadata: what the file says of itself.
     """
     element = helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
     functions, made, typed = {}, [], []
@@ -81,7 +81,7 @@ def build(nodes, outputs, weights=(), *, dtype="float32", body=True, statement=N
     model = helper.make_model(
         graph, functions=list(functions.values()), opset_imports=opsets, ir_version=IR_VERSION
     )
-    content = seal(model, statement or Statement("0"))
+    content = seal(model, metadata or Metadata("0"))
     return decode_artifact(content, "hand-made.onnx")
 
 

@@ -64,7 +64,7 @@ def artifact(spliced, format, content):
     return TorchArtifact(
         path="model",
         size=len(content),
-        statement=None,
+        metadata=None,
         inputs=tuple(
             Signature(name, tensor.numpy().dtype, tuple(tensor.shape))
             for name, tensor in zip(captured.input_names, spliced.args, strict=True)
