@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 import hybridx
-from tests.capture.test_channels import embed
+from tests.capture.qnode.test_channels import embed
 
 
 class Layer(nn.Module):

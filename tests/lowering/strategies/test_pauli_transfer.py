@@ -14,7 +14,7 @@ from hybridx.passes import run_passes
 from hybridx.program import run
 from tests import pennylane_oracle
 from tests.circuits import inputs, noisy
-from tests.lowering.test_strategies import applicable, assert_agrees
+from tests.lowering.test_select import applicable, assert_agrees
 from tests.tolerances import EXACT
 
 DAMPED = "channel 0 [1, 0, 0, 0.8, 0, 0.6, 0, 0]"

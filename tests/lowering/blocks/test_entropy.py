@@ -16,7 +16,7 @@ from hybridx.program import Builder, run
 from hybridx.program.to_onnx import emit_body
 from tests import pennylane_oracle
 from tests.circuits import circuits, entropies, inputs
-from tests.lowering.test_strategies import applicable, assert_agrees
+from tests.lowering.test_select import applicable, assert_agrees
 
 # Rounding of 1e-16 in an eigenvalue near zero is 4e-15 in x log x.
 EXACT = 1e-12
