@@ -13,12 +13,6 @@ from hybridx.api.building import Draft, draft_onnx, draft_pt2, draft_torchscript
 from hybridx.api.formats import Format, check_format, check_target, choose_format, write_model
 from hybridx.api.inspecting import CircuitSummary, circuit_summaries
 from hybridx.api.options import check_batch, check_choice, need, read_batch
-from hybridx.api.verifying import (
-    VERIFIED_BATCHES,
-    agree,
-    choose_trials,
-    draw_typical,
-)
 from hybridx.artifact import (
     OPSET,
     OPSETS,
@@ -28,7 +22,13 @@ from hybridx.artifact import (
     decode_artifact,
 )
 from hybridx.errors import NoExampleError
-from hybridx.parity import TOLERANCE
+from hybridx.parity import (
+    TOLERANCE,
+    VERIFIED_BATCHES,
+    choose_trials,
+    compare_with_eager,
+    draw_typical,
+)
 from hybridx.runtime import Array, start_session
 from hybridx.version import VERSION
 
@@ -238,7 +238,7 @@ def _prove(
     session = start_session(decode_artifact(draft(Metadata(VERSION)), "the new file"))
     batches = _batches(example) if captured.is_dynamic else example.batches
     trials = choose_trials(arrays, captured.axes, batches)
-    found = agree(session, arrays, expected, trials, typical.distribution, tolerance)
+    found = compare_with_eager(session, arrays, expected, trials, typical.distribution, tolerance)
     verification = Verification(tolerance, found.batches if batches else (), found.worst)
     return _Proof(verification, self_test, found.notes)
 
@@ -292,10 +292,10 @@ def export_source(
     from hybridx.capture import choose_dtype
     from hybridx.sources import (
         arguments,
+        axes_by_input,
         example_from_file,
         example_from_shapes,
         find_source,
-        open_axes,
     )
 
     found = find_source(source, None if checkpoint is None else Path(checkpoint))
@@ -308,7 +308,7 @@ def export_source(
     elif shapes:
         shaped = example_from_shapes(shapes, example_dtype)
         args, kwargs = arguments(found.model, [(one.name, one.tensor) for one in shaped])
-        dynamic = open_axes(found.model, args, kwargs, shaped)
+        dynamic = axes_by_input(found.model, args, kwargs, shaped)
     if not args and not kwargs:
         raise NoExampleError(source)
     return export(

@@ -10,9 +10,14 @@ import numpy as np
 
 from hybridx.api.building import compile_circuits, describe_inputs, splice_circuits
 from hybridx.api.options import check_batch, check_choice, need
-from hybridx.api.verifying import VERIFIED_BATCHES, agree, choose_trials, draw_typical
 from hybridx.artifact import Signature
-from hybridx.parity import TOLERANCE
+from hybridx.parity import (
+    TOLERANCE,
+    VERIFIED_BATCHES,
+    choose_trials,
+    compare_with_eager,
+    draw_typical,
+)
 from hybridx.runtime import Array
 
 if TYPE_CHECKING:
@@ -93,7 +98,7 @@ def _compare(
 
     arrays = {name: tensor.numpy() for name, tensor in example.tensors.items()}
     batches = VERIFIED_BATCHES if captured.is_dynamic else example.batches
-    return agree(
+    return compare_with_eager(
         _Lowered(graph, captured.output_names, describe_inputs(captured, example)),
         arrays,
         expected,

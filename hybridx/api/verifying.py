@@ -2,48 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, TypeAlias, Unpack
-
-import numpy as np
+from typing import TYPE_CHECKING, Unpack
 
 from hybridx.api.options import need
-from hybridx.artifact import BATCH, SelfTest, Signature
+from hybridx.artifact import BATCH, SelfTest
 from hybridx.errors import (
     BrokenArtifactError,
-    NoFiniteInputError,
     NoSelfTestError,
     OptionError,
     OptionNeedsError,
 )
 from hybridx.parity import (
-    DISTRIBUTIONS,
     SIGNIFICANCE,
+    VERIFIED_BATCHES,
     Consistency,
     Sample,
     check_consistent,
+    choose_trials,
     compare,
-    draw,
+    compare_with_eager,
+    draw_typical,
+    open_axes,
 )
 from hybridx.runtime import Array, Options, Session, Usage, load, start_session
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from hybridx.capture import Axes, Call
-
-Expected: TypeAlias = Callable[[Mapping[str, Array]], dict[str, Array]]
-
-VERIFIED_BATCHES = (1, 2, 5, 16)
-"""Batch sizes that are tried; none of them is the one that an export traces."""
-
-VERIFIED_STEPS = (1, -1, 2, 5)
-"""What is added to the traced length of other open axes, one for each batch size."""
-
-SEED = 2026
-"""Of every drawn input, so that exports repeat byte for byte."""
+    from hybridx.capture import Call
 
 
 @dataclass(frozen=True)
@@ -161,7 +150,7 @@ def verify(
     is_wide = any(signature.dtype.name == "float64" for signature in session.inputs)
     dtype = "float64" if is_wide else "float32"
     tolerance = _self_test(session).tolerance if atol is None else atol
-    axes = open_axes(session)
+    axes = open_axes(session.inputs)
     batches = _batches(session, examples)
     with capture.in_eval_mode(against), capture.as_dtype(against, dtype):
 
@@ -170,7 +159,7 @@ def verify(
 
         distribution = draw_typical(examples, expected).distribution
         trials = choose_trials(examples, axes, batches)
-        found = agree(session, examples, expected, trials, distribution, tolerance)
+        found = compare_with_eager(session, examples, expected, trials, distribution, tolerance)
     return VerifyReport(
         str(path),
         session.device,
@@ -209,158 +198,9 @@ def _sampled(session: Session, exact: VerifyReport, significance: float | None) 
     return replace(exact, device=session.device, usage=session.usage, consistency=found)
 
 
-def choose_trials(
-    examples: Mapping[str, Array], axes: Axes, batches: Sequence[int]
-) -> list[dict[str, int]]:
-    """Return lengths of the open axes to compare at, none of them but a batch a traced one."""
-    others = {
-        called: examples[name].shape[axis]
-        for name, named in axes.items()
-        for axis, called in named.items()
-        if called != BATCH
-    }
-    steps = VERIFIED_STEPS if others else VERIFIED_STEPS[:1]
-    trials = [{called: length + step for called, length in others.items()} for step in steps]
-    if not batches:
-        return trials
-    return [{BATCH: batch} | trials[index % len(trials)] for index, batch in enumerate(batches)]
-
-
-@dataclass(frozen=True)
-class Agreement:
-    """How a session compares with the eager model.
-
-    Attributes:
-        worst: the largest error.
-        batches: the sizes that were compared.
-        refused: the sizes that the eager model itself refuses, each with its reason; the size is
-            None where there is no batch.
-    """
-
-    worst: float
-    batches: tuple[int, ...]
-    refused: Mapping[int | None, str]
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """What the user should know of it."""
-        if not self.refused:
-            return ()
-        *others, last = map(str, self.refused)
-        what = f"batch sizes {', '.join(others)} and {last}" if others else f"batch size {last}"
-        what = "drawn inputs" if None in self.refused else what
-        reason = next(iter(self.refused.values()))
-        left = "these are not compared" if self.batches else "the file is compared with nothing"
-        return (f"the model itself refuses {what}, {left}: {reason}",)
-
-
-class Comparable(Protocol):
-    """What can be compared with the eager model: a session, or a graph in memory."""
-
-    @property
-    def inputs(self) -> tuple[Signature, ...]:
-        """Names, dtypes and shapes."""
-
-    @property
-    def device(self) -> str:
-        """What runs the circuits."""
-
-    def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
-        """Return the outputs by name."""
-
-
-def agree(
-    session: Comparable,
-    examples: Mapping[str, Array],
-    expected: Expected,
-    trials: Sequence[Mapping[str, int]],
-    distribution: str,
-    tolerance: float,
-) -> Agreement:
-    """Compare a session with the eager model at several lengths of the open axes.
-
-    What the eager model itself refuses is left out: it may take lengths up to a limit, or hold
-    numbers of rows in an integer input.
-
-    Raises:
-        MismatchError: an error is above the tolerance.
-    """
-    from hybridx.capture import first_line
-
-    axes = open_axes(session)
-    worst = 0.0
-    compared: list[int] = []
-    refused: dict[int | None, str] = {}
-    for lengths in trials:
-        batch = lengths.get(BATCH, 1)
-        # Rather than nothing, the example's own lengths of the other axes.
-        for tried in (lengths, {BATCH: batch}):
-            inputs = draw(
-                examples, axes, lengths=tried, distribution=distribution, seed=SEED + batch
-            )
-            try:
-                outputs = expected(inputs)
-            except Exception as refusal:
-                # The model is the user's own code and may raise anything.
-                refused[lengths.get(BATCH)] = f"{type(refusal).__name__}: {first_line(refusal)}"
-                continue
-            refused.pop(lengths.get(BATCH), None)
-            error = compare(
-                session.run(inputs),
-                outputs,
-                tolerance=tolerance,
-                left=f"the file on {session.device}",
-                right="the eager model",
-                batch=batch,
-            )
-            worst = max(worst, error)
-            compared.append(batch)
-            break
-    return Agreement(worst, tuple(compared), refused)
-
-
-@dataclass(frozen=True, eq=False)
-class Typical:
-    """Inputs on which the eager model gives finite outputs.
-
-    Attributes:
-        distribution: what they are drawn from.
-        inputs: as long as the example.
-        outputs: of the eager model.
-    """
-
-    distribution: str
-    inputs: Mapping[str, Array]
-    outputs: Mapping[str, Array]
-
-
-def draw_typical(examples: Mapping[str, Array], expected: Expected) -> Typical:
-    """Return inputs of the first distribution on which the eager model gives finite outputs.
-
-    Raises:
-        NoFiniteInputError: there is none.
-    """
-    for distribution in DISTRIBUTIONS:
-        inputs = draw(examples, {}, lengths={}, distribution=distribution, seed=SEED)
-        outputs = expected(inputs)
-        if all(np.isfinite(output).all() for output in outputs.values()):
-            return Typical(distribution, inputs, outputs)
-    raise NoFiniteInputError
-
-
-def open_axes(session: Comparable) -> dict[str, dict[int, str]]:
-    """Return, by input, the names of the axes that may have any length."""
-    return {
-        signature.name: {
-            axis: called for axis, called in enumerate(signature.shape) if isinstance(called, str)
-        }
-        for signature in session.inputs
-    }
-
-
 def _batches(session: Session, examples: Mapping[str, Array]) -> tuple[int, ...]:
     """Return the batch sizes that a file can be compared at; none if it has no batch."""
-    axes = open_axes(session)
+    axes = open_axes(session.inputs)
     if any(BATCH in named.values() for named in axes.values()):
         return VERIFIED_BATCHES
     if session.metadata.verification is not None:
@@ -395,7 +235,7 @@ def _rows(session: Session, arrays: Mapping[str, Array]) -> int:
     """Return the length of the batch; where no axis is called so, that of the first axis."""
     named = [
         arrays[name].shape[axis]
-        for name, axes in open_axes(session).items()
+        for name, axes in open_axes(session.inputs).items()
         for axis, called in axes.items()
         if called == BATCH
     ]

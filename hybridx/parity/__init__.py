@@ -1,20 +1,42 @@
-"""Whether two executions of a model agree: what they are fed, and how they are compared.
+"""Two executions of a model compared: on which inputs, how, and with which tolerance.
 
 `hybridx.parity.eager`, which runs the PyTorch model itself, is imported only where it is needed:
 everything else here works without torch.
 """
 
+from hybridx.parity.against_eager import Comparable, Comparison, compare_with_eager
 from hybridx.parity.compare import TOLERANCE, compare
-from hybridx.parity.draw import DISTRIBUTIONS, draw
+from hybridx.parity.draw import DISTRIBUTIONS, draw_inputs
 from hybridx.parity.statistics import SIGNIFICANCE, Consistency, Sample, check_consistent
+from hybridx.parity.trials import (
+    SEED,
+    VERIFIED_BATCHES,
+    VERIFIED_STEPS,
+    Expected,
+    Typical,
+    choose_trials,
+    draw_typical,
+    open_axes,
+)
 
 __all__ = [
     "DISTRIBUTIONS",
+    "SEED",
     "SIGNIFICANCE",
     "TOLERANCE",
+    "VERIFIED_BATCHES",
+    "VERIFIED_STEPS",
+    "Comparable",
+    "Comparison",
     "Consistency",
+    "Expected",
     "Sample",
+    "Typical",
     "check_consistent",
+    "choose_trials",
     "compare",
-    "draw",
+    "compare_with_eager",
+    "draw_inputs",
+    "draw_typical",
+    "open_axes",
 ]

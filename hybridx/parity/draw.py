@@ -20,7 +20,7 @@ DISTRIBUTIONS: Mapping[str, _Draw] = MappingProxyType({
 })  # fmt: skip
 
 
-def draw(
+def draw_inputs(
     examples: Mapping[str, Array],
     axes: Mapping[str, Mapping[int, str]],
     *,

@@ -2,17 +2,17 @@
 
 from hybridx.sources.example import (
     arguments,
+    axes_by_input,
     example_from_file,
     example_from_shapes,
-    open_axes,
 )
 from hybridx.sources.source import Source, find_source
 
 __all__ = [
     "Source",
     "arguments",
+    "axes_by_input",
     "example_from_file",
     "example_from_shapes",
     "find_source",
-    "open_axes",
 ]

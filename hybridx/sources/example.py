@@ -92,7 +92,7 @@ def arguments(
     return tuple(args), named
 
 
-def open_axes(
+def axes_by_input(
     model: nn.Module,
     args: Sequence[Tensor],
     kwargs: dict[str, Tensor],
