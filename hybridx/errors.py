@@ -423,6 +423,16 @@ class IllFormedCircuitError(LoweringError):
 
 
 @dataclass(eq=False)
+class IllFormedProgramError(LoweringError):
+    """A tensor program breaks its invariants (docs/program.md)."""
+
+    code = "HX203"
+    summary = "the program of a circuit is ill-formed: {faults}"
+    remedy = "report it with the circuit, as hybridx inspect shows it; --no-body exports without it"
+    faults: str
+
+
+@dataclass(eq=False)
 class CircuitTooLargeError(LoweringError):
     """Simulating a circuit would need more memory than anyone wants to give it."""
 

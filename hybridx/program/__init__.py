@@ -1,12 +1,13 @@
-"""A tensor program: a straight line of steps over real tensors, and its targets.
+"""A tensor program: a straight line of steps over real tensors; its text, its laws, its targets.
 
 `hybridx.program.to_onnx` and `hybridx.program.to_torch` write it for a target. They are doors of
 their own, so that a circuit can be lowered without onnx and without torch.
 """
 
+from hybridx.program.builder import Builder
+from hybridx.program.check import check, faults
 from hybridx.program.program import (
     Binary,
-    Builder,
     Concatenate,
     Constant,
     Gather,
@@ -20,9 +21,10 @@ from hybridx.program.program import (
     Unary,
     Value,
     operands,
-    row_size,
-    run,
 )
+from hybridx.program.run import run
+from hybridx.program.shapes import row_size, shape_of
+from hybridx.program.text import parse, show
 
 __all__ = [
     "Binary",
@@ -39,7 +41,12 @@ __all__ = [
     "Transpose",
     "Unary",
     "Value",
+    "check",
+    "faults",
     "operands",
+    "parse",
     "row_size",
     "run",
+    "shape_of",
+    "show",
 ]

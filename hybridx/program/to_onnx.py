@@ -23,6 +23,7 @@ from hybridx.program import (
     Transpose,
     Unary,
     Value,
+    check,
     row_size,
 )
 
@@ -50,7 +51,11 @@ def emit_body(
         dtype: float32 or float64, of every tensor.
         parameters: name of the input, `(batch, P)`.
         results: name of the output, `(batch, M)`.
+
+    Raises:
+        IllFormedProgramError: the program breaks a law.
     """
+    check(program)
     if program.rows is None:
         return _emit_steps(program, dtype, parameters, results)
     inside = _emit_steps(program, dtype, _ROWS, _ROWS_RESULTS)

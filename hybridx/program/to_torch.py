@@ -22,6 +22,7 @@ from hybridx.program import (
     Transpose,
     Unary,
     Value,
+    check,
 )
 
 _ATEN = torch.ops.aten
@@ -51,8 +52,11 @@ def emit_module(program: Program, *, dtype: np.dtype[Any]) -> fx.GraphModule:
     Args:
         program: what to compute.
         dtype: float32 or float64, of every tensor.
+
+    Raises:
+        IllFormedProgramError: the program breaks a law.
     """
-    return _Emitter(dtype).emit(program)
+    return _Emitter(dtype).emit(check(program))
 
 
 class _Emitter:

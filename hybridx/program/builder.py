@@ -1,0 +1,179 @@
+"""The builder of programs: a method for each primitive, which appends a step."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, assert_never
+
+import numpy as np
+
+from hybridx.program.program import (
+    Binary,
+    Concatenate,
+    Constant,
+    Gather,
+    Parameters,
+    Program,
+    Reshape,
+    Shape,
+    Step,
+    Sum,
+    Transpose,
+    Unary,
+    Value,
+    operands,
+)
+from hybridx.program.shapes import shape_of
+
+
+class Builder:
+    """Appends steps, works out their shapes, and gives the program of a value.
+
+    Every method refuses operands that do not fit with a ValueError.
+
+    Attributes:
+        parameters: the value of the input, shape `(batch, P)`.
+
+    Example:
+        >>> from hybridx.program import show
+        >>> builder = Builder(2)
+        >>> print(show(builder.build(builder.cos(builder.parameters))))
+        v0: (batch, 2) = parameters
+        v1: (batch, 2) = cos v0
+    """
+
+    def __init__(self, parameters: int) -> None:
+        self._steps: list[Step] = []
+        self._shapes: list[Shape] = []
+        self.parameters = self._append(Parameters(parameters))
+
+    def build(self, result: Value, rows: int | None = None) -> Program:
+        """Return the program whose result is `result`, with the steps that it needs.
+
+        Args:
+            result: shape `(batch, M)`.
+            rows: how many are best computed at once; None for all.
+
+        Raises:
+            ValueError: the result has no batch axis.
+        """
+        if result.shape[:1] != (None,):
+            raise ValueError(f"{result} has no batch axis")
+        needed = {self.parameters.index, result.index}
+        for index in range(result.index, -1, -1):
+            if index in needed:
+                needed.update(value.index for value in operands(self._steps[index]))
+        values: dict[int, Value] = {}
+        steps: list[Step] = []
+        for index in sorted(needed):
+            steps.append(_on(values, self._steps[index]))
+            values[index] = Value(len(values), self._shapes[index])
+        return Program(tuple(steps), tuple(self._shapes[index] for index in values), rows)
+
+    def constant(self, array: Any) -> Value:
+        """Append a tensor of numbers."""
+        return self._append(Constant(np.asarray(array, dtype=np.float64)))
+
+    def cos(self, x: Value) -> Value:
+        """Append the cosine of x, in radians."""
+        return self._append(Unary("cos", x))
+
+    def sin(self, x: Value) -> Value:
+        """Append the sine of x, in radians."""
+        return self._append(Unary("sin", x))
+
+    def sqrt(self, x: Value) -> Value:
+        """Append the square root of x."""
+        return self._append(Unary("sqrt", x))
+
+    def log(self, x: Value) -> Value:
+        """Append the natural logarithm of x."""
+        return self._append(Unary("log", x))
+
+    def sign(self, x: Value) -> Value:
+        """Append 1, 0 or -1: the sign of each element of x."""
+        return self._append(Unary("sign", x))
+
+    def add(self, x: Value, y: Value) -> Value:
+        """Append x + y."""
+        return self._append(Binary("add", x, y))
+
+    def multiply(self, x: Value, y: Value) -> Value:
+        """Append x * y, element by element."""
+        return self._append(Binary("multiply", x, y))
+
+    def divide(self, x: Value, y: Value) -> Value:
+        """Append x / y, element by element."""
+        return self._append(Binary("divide", x, y))
+
+    def maximum(self, x: Value, y: Value) -> Value:
+        """Append the larger of x and y, element by element."""
+        return self._append(Binary("maximum", x, y))
+
+    def matmul(self, x: Value, y: Value) -> Value:
+        """Append x @ y over the last two axes."""
+        return self._append(Binary("matmul", x, y))
+
+    def gather(self, x: Value, axis: int, indices: Sequence[int]) -> Value:
+        """Append the slices of x at `indices` of `axis`, which is not the batch."""
+        return self._append(Gather(x, axis, tuple(indices)))
+
+    def reshape(self, x: Value, shape: Shape) -> Value:
+        """Append x in another shape; the first axis keeps its length."""
+        reshaped = Reshape(x, shape)
+        shape_of(reshaped)
+        if x.shape == shape:
+            return x
+        step = self._steps[x.index]
+        # Of two reshapes in a row only the second matters. If it leads back to the shape before
+        # both, it stays all the same: without it, a transpose could stand right before a matmul,
+        # and ONNX Runtime fuses these two into an operator that refuses an empty batch.
+        if isinstance(step, Reshape) and step.x.shape != shape:
+            return self.reshape(step.x, shape)
+        return self._append(reshaped)
+
+    def transpose(self, x: Value, order: Sequence[int]) -> Value:
+        """Append x with its axes in another order; the batch stays the first."""
+        if tuple(order) == tuple(range(len(x.shape))):
+            return x
+        return self._append(Transpose(x, tuple(order)))
+
+    def concatenate(self, xs: Sequence[Value], axis: int) -> Value:
+        """Append tensors joined along one axis that is not the batch."""
+        return xs[0] if len(xs) == 1 else self._append(Concatenate(tuple(xs), axis))
+
+    def sum(self, x: Value, axis: int) -> Value:
+        """Append the sum over one axis that is not the batch; the axis is removed."""
+        return self._append(Sum(x, axis))
+
+    def include(self, program: Program) -> Value:
+        """Append the steps of another program on the same parameters, and return its result."""
+        if program.shapes[0] != self.parameters.shape:
+            raise ValueError(f"parameters have shapes {program.shapes[0]}, {self.parameters.shape}")
+        values: list[Value] = []
+        for step in program.steps:
+            values.append(
+                self.parameters if isinstance(step, Parameters) else self._append(_on(values, step))
+            )
+        return values[-1]
+
+    def _append(self, step: Step) -> Value:
+        self._steps.append(step)
+        self._shapes.append(shape_of(step))
+        return Value(len(self._steps) - 1, self._shapes[-1])
+
+
+def _on(values: Sequence[Value] | Mapping[int, Value], step: Step) -> Step:
+    """Return a step on `values` in place of those of its own program."""
+    match step:
+        case Parameters() | Constant():
+            return step
+        case Unary() | Gather() | Reshape() | Transpose() | Sum():
+            return replace(step, x=values[step.x.index])
+        case Binary():
+            return replace(step, x=values[step.x.index], y=values[step.y.index])
+        case Concatenate():
+            return replace(step, xs=tuple(values[x.index] for x in step.xs))
+        case _:
+            assert_never(step)

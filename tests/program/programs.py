@@ -1,0 +1,61 @@
+"""Random programs, by a builder that is asked for what fits."""
+
+import numpy as np
+from hypothesis import strategies as st
+
+from hybridx.program import Builder, row_size
+
+finite = st.floats(allow_nan=False, allow_infinity=False)
+
+
+@st.composite
+def programs(draw):
+    """A program of one to eight random steps, some of which broadcast over the batch."""
+    builder = Builder(draw(st.integers(1, 4)))
+    values = [builder.parameters]
+    for _ in range(draw(st.integers(0, 8))):
+        values.append(draw(st.sampled_from(STEPS))(draw, builder, draw(st.sampled_from(values))))
+    result = builder.reshape(values[-1], (None, row_size(values[-1].shape)))
+    return builder.build(result, draw(st.none() | st.integers(1, 100)))
+
+
+def unary(draw, builder, x):
+    kind = draw(st.sampled_from(["cos", "sin", "sqrt", "log", "sign"]))
+    return getattr(builder, kind)(x)
+
+
+def binary(draw, builder, x):
+    kind = draw(st.sampled_from(["add", "multiply", "divide", "maximum"]))
+    return getattr(builder, kind)(x, constant(draw, builder, (1, *x.shape[1:])))
+
+
+def matmul(draw, builder, x):
+    rows = builder.reshape(x, (None, 1, row_size(x.shape)))
+    return builder.matmul(rows, constant(draw, builder, (rows.shape[-1], draw(st.integers(1, 3)))))
+
+
+def gather(draw, builder, x):
+    axis = draw(st.integers(1, len(x.shape) - 1))
+    indices = st.lists(st.integers(0, x.shape[axis] - 1), min_size=1, max_size=6)
+    return builder.gather(x, axis, draw(indices))
+
+
+def transpose(draw, builder, x):
+    return builder.transpose(x, [0, *draw(st.permutations(range(1, len(x.shape))))])
+
+
+def concatenate(draw, builder, x):
+    return builder.concatenate([x, builder.cos(x)], draw(st.integers(1, len(x.shape) - 1)))
+
+
+def total(draw, builder, x):
+    wide = builder.reshape(x, (*x.shape, 1))
+    return builder.sum(wide, draw(st.integers(1, len(x.shape) - 1)))
+
+
+def constant(draw, builder, shape):
+    size = int(np.prod(shape))
+    return builder.constant(np.reshape(draw(st.lists(finite, min_size=size, max_size=size)), shape))
+
+
+STEPS = (unary, binary, matmul, gather, transpose, concatenate, total)
