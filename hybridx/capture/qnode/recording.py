@@ -26,6 +26,7 @@ from hybridx.capture.python.refusals import refuse_device, refuse_unseeded
 from hybridx.capture.python.tracers import array_of, as_tensors, holds_traced, joined
 from hybridx.capture.qnode.call_key import likeness, tensors_of
 from hybridx.capture.qnode.measurements import Reader, Reading
+from hybridx.capture.qnode.mid_measurements import in_circuit_order
 from hybridx.capture.qnode.operators import Translator
 from hybridx.circuit import Angle, Circuit, Parameter, Result, result_count, result_layout
 from hybridx.errors import (
@@ -310,7 +311,7 @@ def _queue(
             tape = _only(transform(tape), f"the transform {name}", layer)
     kept: tuple[tuple[Any, int], ...] = ()
     if any(isinstance(o, qml.measurements.MidMeasureMP | qml.ops.Conditional) for o in tape):
-        tape, kept = _unselected(tape)
+        tape, kept = _unselected(in_circuit_order(tape))
         tape = _only(qml.defer_measurements(tape), "its mid-circuit measurements", layer)
     if any(isinstance(mp, qml.measurements.ProbabilityMP) and mp.obs for mp in tape.measurements):
         tape = _diagonalized(tape, layer)
