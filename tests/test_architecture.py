@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib
+import re
 import subprocess
 import sys
 from collections import Counter
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 
 import hybridx
+from hybridx.lowering import STRATEGIES
 
 ROOT = Path(hybridx.__file__).parent
 
@@ -272,3 +274,56 @@ def test_inspect_loads_only_what_it_draws_with(options, loaded, exported, tmp_pa
 
 def test_the_shut_door_is_shut():
     assert "torch is shut out" in run_light("import torch").stderr
+
+
+DOCUMENTS = sorted([
+    *(ROOT.parent / "docs").rglob("*.md"),
+    *ROOT.parent.glob("*.md"),
+    ROOT.parent / "exported" / "README.md",
+])  # fmt: skip
+PAGE = ROOT.parent / "docs" / "architecture.md"
+_ROOMS = "|".join([WING, *(room for floor in FLOORS for room in floor)])
+_PATH = re.compile(rf"(?<![\w./-])(?:hybridx|tests|docs|benchmarks|exported|{_ROOMS})/[\w./-]*\w/?")
+
+
+def missing(text):
+    """Yield the paths and files that a text names and that are not there."""
+    for path in _PATH.findall(text):
+        places = (root / (path + end) for root in (ROOT.parent, ROOT) for end in ("", ".py"))
+        if not any(place.exists() for place in places):
+            yield path
+    for name in re.findall(r"`(\w+\.py)`", text):
+        if not any(path.name == name for path in ROOT.parent.rglob(f"[!.]*/**/{name}")):
+            yield name
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path)[-40:])
+def test_what_a_document_names_is_there(document):
+    text = document.read_text()
+    assert list(missing(text)) == []
+    links = re.findall(r"\]\(([^)#:]+)\)", text)
+    assert [link for link in links if not (document.parent / link).exists()] == []
+
+
+@pytest.mark.parametrize("text", ["`circuit/gone.py`", "see capture/qnode/gone", "in `gone.py`"])
+def test_what_is_not_there_is_seen(text):
+    assert list(missing(text))
+
+
+def test_the_page_shows_the_floors_that_hold():
+    page = PAGE.read_text()
+    rows = re.findall(r"^    (\d+)  (\w+(?: \| \w+)*)(?:  .*)?$", page, re.MULTILINE)
+    floors = {int(level): set(rooms.split(" | ")) for level, rooms in rows}
+    assert floors == {level: set(rooms) for level, rooms in enumerate(FLOORS, 1)}
+    for room, inner in INNER.items():
+        shown = re.search(rf"^    {room} +(1 .*)$", page, re.MULTILINE).group(1)
+        parts = re.split(r" *\d ", shown)[1:]
+        assert [set(part.split(" | ")) for part in parts] == [set(floor) for floor in inner]
+
+
+def test_the_page_lists_every_strategy():
+    table = PAGE.read_text().partition("| strategy |")[2]
+    names = [
+        name for row in re.findall(r"^\| ([a-z, ]+) \|", table, re.M) for name in row.split(", ")
+    ]
+    assert sorted(names) == sorted(strategy.name for strategy in STRATEGIES)
