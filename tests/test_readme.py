@@ -31,8 +31,3 @@ def test_the_commands_exist():
     blocks = re.findall(r"```sh\n(.*?)```", (ROOT / "README.md").read_text(), flags=re.DOTALL)
     commands = set(re.findall(r"^hybridx (\w+)", "".join(blocks), flags=re.MULTILINE))
     assert commands == {command.callback.__name__ for command in app.registered_commands}
-
-
-def test_links_lead_somewhere():
-    for target in re.findall(r"\]\(([^)#]+)\)", (ROOT / "README.md").read_text()):
-        assert (ROOT / target).exists(), target
