@@ -19,7 +19,7 @@ ROOT = Path(hybridx.__file__).parent
 
 # From the ground up; rooms on one floor do not see each other.
 FLOORS = (
-    ("errors", "version"),
+    ("device_table", "errors", "version"),
     ("circuit", "program", "storage"),
     ("passes", "lowering"),
     ("capture",),
@@ -36,7 +36,7 @@ INNER = {
 }
 MOST_FILES = 16
 WING = "models"  # beside the house: sees the ground floors, is seen from the top
-WING_SEES = {"errors", "version", "storage"}
+WING_SEES = {"device_table", "errors", "version", "storage"}
 SEES_WING = {"sources", "api", "cli"}
 
 # Which packages a room may import when it is loaded. Imports inside functions are free: they are

@@ -5,15 +5,14 @@ from __future__ import annotations
 import difflib
 import math
 import warnings
-from collections.abc import Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Any
 
 import pennylane as qml
 import torch
 from torch import Tensor, nn
 
+from hybridx.device_table import family_of, family_to_install
 from hybridx.errors import (
     DeviceError,
     DeviceFailedError,
@@ -22,21 +21,6 @@ from hybridx.errors import (
 )
 from hybridx.models.limits import check_count, check_name
 from hybridx.models.seeding import seeded
-
-# The package that brings the PennyLane devices whose names begin so.
-PLUGINS: Mapping[str, str] = MappingProxyType({
-    "braket.": "amazon-braket-pennylane-plugin",
-    "cirq.": "pennylane-cirq",
-    "ionq.": "pennylane-ionq",
-    "lightning.gpu": "pennylane-lightning-gpu",
-    "lightning.kokkos": "pennylane-lightning-kokkos",
-    "lightning.qubit": "pennylane-lightning",
-    "qiskit.": "pennylane-qiskit",
-    "rigetti.": "pennylane-rigetti",
-})  # fmt: skip
-
-# Simulators whose samples can be repeated: they take `seed`.
-SEEDABLE = frozenset({"default.mixed", "default.qubit", "lightning.qubit"})
 
 # From here on lightning.qubit takes a training step faster: default.qubit keeps the states of a
 # whole batch for backpropagation, lightning.qubit goes row by row (measured: 16 rows, 2 cores).
@@ -226,7 +210,8 @@ def _open_device(config: QuantumLayerConfig, seed: int, *, strict: bool) -> Any:
 
 
 def _device(name: str, config: QuantumLayerConfig, seed: int) -> Any:
-    options = {"seed": seed} if name in SEEDABLE else {}
+    family = family_of(name)
+    options = {family.seed: seed} if family and family.seed else {}
     return qml.device(name, wires=config.n_qubits, **options)
 
 
@@ -234,9 +219,9 @@ def _refusal(name: str, error: Exception) -> DeviceError:
     """Return what to tell the user about a device that `error` kept from opening."""
     if name in qml.plugin_devices:
         return DeviceFailedError(name, f"{type(error).__name__}: {error}")
-    for prefix, plugin in PLUGINS.items():
-        if name.startswith(prefix):
-            return MissingPluginError(name, plugin, plugin)
+    missing = family_to_install(name, qml.plugin_devices)
+    if missing is not None:
+        return MissingPluginError(name, missing.package, missing.install)
     nearest = difflib.get_close_matches(name, list(qml.plugin_devices))
     return UnknownDeviceError(name, ", ".join(nearest) or "none")
 

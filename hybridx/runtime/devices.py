@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import difflib
 import importlib.util
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import entry_points
-from pathlib import Path
 from typing import Any
 
+from hybridx.device_table import EXTRAS, FAMILIES, Family, family_of, family_to_install
 from hybridx.errors import (
     DeviceError,
     DeviceFailedError,
@@ -29,108 +28,11 @@ ONNX = "onnx"
 """The device that is no device: circuits run as their compiled bodies in ONNX Runtime."""
 
 
-@dataclass(frozen=True)
-class Login:
-    """Where a service's plug-in itself looks for credentials; hybridx reads none of them.
-
-    Attributes:
-        variables: of the environment, any of which is enough.
-        files: likewise, below the home directory.
-        also: what the service wants to know beside them.
-    """
-
-    variables: tuple[str, ...]
-    files: tuple[str, ...] = ()
-    also: str = ""
-
-    def is_there(self) -> bool:
-        """Return whether a variable is set or a file exists."""
-        return any(os.environ.get(name) for name in self.variables) or any(
-            (Path.home() / name).is_file() for name in self.files
-        )
-
-    def __str__(self) -> str:
-        places = " or ".join([*self.variables, *(f"~/{name}" for name in self.files)])
-        return f"{places}, and {self.also}" if self.also else places
-
-
-@dataclass(frozen=True)
-class Family:
-    """What is known of the devices whose names begin alike.
-
-    Attributes:
-        prefix: of their names; the longest that fits counts.
-        packages: to install, as pip knows them.
-        module: that is there if they are installed, where no entry point says so.
-        is_local: they run on this machine and cost nothing.
-        seed: the option that takes a seed.
-        required: the option that they do not open without, and an example of it.
-        login: for those that are a service.
-        is_exact: a service that also gives exact values; others choose a number of shots themselves
-            if they are told none, and nobody knows the cost.
-    """
-
-    prefix: str
-    packages: str
-    module: str | None = None
-    is_local: bool = False
-    seed: str | None = None
-    required: tuple[str, str] | None = None
-    login: Login | None = None
-    is_exact: bool = False
-
-
-_IBM = Login(("QISKIT_IBM_TOKEN",), (".qiskit/qiskit-ibm.json",))
-_AWS = Login(("AWS_ACCESS_KEY_ID", "AWS_PROFILE"), (".aws/credentials",), "AWS_DEFAULT_REGION")
-_ARN = ("device_arn", "arn:aws:braket:::device/quantum-simulator/amazon/sv1")
-_QCS = Login(("QCS_SECRETS_FILE_PATH",), (".qcs/secrets.toml",))
-
-FAMILIES = (
-    Family("default.", "pennylane", is_local=True, seed="seed"),
-    Family("default.clifford", "stim", "stim", is_local=True, seed="seed"),
-    Family("default.tensor", "quimb", "quimb", is_local=True),
-    Family("reference.", "pennylane", is_local=True, seed="seed"),
-    Family("null.", "pennylane", is_local=True),
-    Family("lightning.", "pennylane-lightning", is_local=True, seed="seed"),
-    Family("lightning.gpu", "pennylane-lightning-gpu", is_local=True, seed="seed"),
-    Family("lightning.kokkos", "pennylane-lightning-kokkos", is_local=True, seed="seed"),
-    Family("lightning.tensor", "pennylane-lightning-tensor", is_local=True),
-    Family("qiskit.", "pennylane-qiskit", is_local=True),
-    Family("qiskit.aer", "pennylane-qiskit", is_local=True, seed="seed_simulator"),
-    Family("qiskit.remote", "pennylane-qiskit", required=("backend", "ibm_fez"), login=_IBM),
-    Family("braket.local.", "amazon-braket-pennylane-plugin", is_local=True),
-    Family("braket.", "amazon-braket-pennylane-plugin", required=_ARN, login=_AWS, is_exact=True),
-    Family("cirq.", "pennylane-cirq", is_local=True),
-    Family("cirq.pasqal", "pennylane-cirq"),
-    Family("ionq.", "pennylane-ionq", login=Login(("IONQ_API_KEY",))),
-    Family("rigetti.", "pennylane-rigetti", required=("device", "Ankaa-3"), login=_QCS),
-    Family("rigetti.numpy_wavefunction", "pennylane-rigetti", is_local=True),
-    Family("aqt.", "pennylane-aqt", login=Login(("AQT_TOKEN",))),
-    Family(
-        "quantuminspire.",
-        "pennylane-quantuminspire",
-        login=Login(("QUANTUM_INSPIRE_TOKEN",), (".quantuminspire/config.json",)),
-    ),
-    Family("qulacs.", "pennylane-qulacs", is_local=True),
-)
 # What vendors' clients raise for want of credentials, by name: a file that is there may be empty.
 _NO_LOGIN = frozenset(
     {"AccountNotFoundError", "NoCredentialsError", "NoRegionError", "PartialCredentialsError"}
 )
 _NO_GATES = ("braket.aws.ahs", "braket.local.ahs", "default.gaussian", "default.qutrit")
-# Of these packages hybridx has extras, which name versions that were tried.
-EXTRAS: Mapping[str, str] = {
-    "pennylane": "devices",
-    "pennylane-lightning": "devices",
-    "pennylane-qiskit": "qiskit",
-    "amazon-braket-pennylane-plugin": "braket",
-}
-
-
-def family_of(name: str) -> Family | None:
-    """Return what is known of a device by its name."""
-    fitting = [family for family in FAMILIES if name.startswith(family.prefix)]
-    return max(fitting, key=lambda family: len(family.prefix), default=None)
 
 
 def takes_seed(name: str) -> bool:
@@ -164,7 +66,7 @@ def check_device_name(name: str) -> None:
         return
     family = family_of(name)
     if not is_installed("pennylane"):
-        if family is None or family.module or EXTRAS.get(family.packages) == "devices":
+        if family is None or family.module or EXTRAS.get(family.package) == "devices":
             raise MissingExtraError(f"device {name!r}", "pennylane", "devices")
         raise _missing(name, family)  # a plug-in brings PennyLane along
     known = device_names()
@@ -172,10 +74,9 @@ def check_device_name(name: str) -> None:
         if family and family.module and not is_installed(family.module):
             raise _missing(name, family)
         return
-    # Of a plug-in that is there all names are known, and this one is none of them.
-    kin = family.prefix if family else name
-    if family and (name == kin or not any(other.startswith(kin) for other in known)):
-        raise _missing(name, family)
+    missing = family_to_install(name, known)
+    if missing is not None:
+        raise _missing(name, missing)
     nearest = difflib.get_close_matches(name, [ONNX, *known], n=3, cutoff=0.4)
     raise UnknownDeviceError(name, ", ".join(nearest or [ONNX, *known]))
 
@@ -205,7 +106,7 @@ def device_statuses() -> tuple[DeviceStatus, ...]:
     found = [_status(name) for name in names]
     for family in FAMILIES:
         if not any(name.startswith(family.prefix) for name in names):
-            needs = f"pip install {_pip_name(family.packages)}"
+            needs = f"pip install {family.install}"
             if family.login and not family.login.is_there():
                 needs = f"{needs}; set {family.login}"
             star = "*" if family.prefix.endswith(".") else ""
@@ -219,19 +120,14 @@ def _status(name: str) -> DeviceStatus:
         return DeviceStatus(name, True)
     note = "wants --option {}={}".format(*family.required) if family.required else None
     if family.module and not is_installed(family.module):
-        return DeviceStatus(name, False, f"pip install {_pip_name(family.packages)}", note)
+        return DeviceStatus(name, False, f"pip install {family.install}", note)
     if family.login and not family.login.is_there():
         return DeviceStatus(name, False, f"set {family.login}", note)
     return DeviceStatus(name, True, None, note)
 
 
 def _missing(name: str, family: Family) -> MissingPluginError:
-    return MissingPluginError(name, family.packages, _pip_name(family.packages))
-
-
-def _pip_name(package: str) -> str:
-    """Return what pip is to be asked for, as a shell takes it."""
-    return f"'hybridx[{EXTRAS[package]}]'" if package in EXTRAS else package
+    return MissingPluginError(name, family.package, family.install)
 
 
 def check_options(name: str, options: Mapping[str, object]) -> None:

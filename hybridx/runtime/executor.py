@@ -19,8 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hybridx.circuit import Circuit, encode, result_count
+from hybridx.device_table import family_of
 from hybridx.errors import NotWritableError, OverBudgetError
-from hybridx.runtime.devices import family_of
 from hybridx.runtime.execution import Execution
 from hybridx.runtime.journal import Journal
 from hybridx.runtime.secrets import describe, shown

@@ -21,6 +21,7 @@ from hybridx.artifact import (
     split,
 )
 from hybridx.circuit import Circuit
+from hybridx.device_table import family_of
 from hybridx.errors import (
     CompiledInError,
     DeviceError,
@@ -358,7 +359,7 @@ def _sending(artifact: OnnxArtifact, execution: Execution) -> _Sending:
 def _costs(execution: Execution, wires: int) -> Callable[[Circuit, Array], Cost]:
     """Return what counts circuits for a dry run, which opens no device but a local one."""
     given = execution.device
-    family = devices.family_of(given) if isinstance(given, str) else None
+    family = family_of(given) if isinstance(given, str) else None
     is_open = not isinstance(given, str) or (
         family is not None and family.is_local and given in devices.device_names()
     )

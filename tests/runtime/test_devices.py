@@ -7,6 +7,7 @@ import types
 
 import pytest
 
+from hybridx.device_table import FAMILIES
 from hybridx.errors import (
     DeviceFailedError,
     MissingCredentialsError,
@@ -19,7 +20,6 @@ from hybridx.errors import (
 )
 from hybridx.runtime import available_providers, device_statuses, onnx, start_session
 from hybridx.runtime.devices import (
-    FAMILIES,
     check_device_name,
     check_options,
     check_required,
