@@ -736,10 +736,10 @@ class CompiledInError(DeviceError):
 
 @dataclass(eq=False)
 class MissingCredentialsError(DeviceError):
-    """A device failed, and nothing that it could log in with is there."""
+    """A service has no credentials of the user, or accepts none of them."""
 
     code = "HX506"
-    summary = "device {name!r} found no credentials: {reason}"
+    summary = "device {name!r} has no valid credentials: {reason}"
     remedy = "set {place}"
     name: str
     reason: str

@@ -23,15 +23,12 @@ from hybridx.errors import (
     UnknownDeviceError,
 )
 from hybridx.runtime.secrets import describe, is_secret, shown
+from hybridx.runtime.vendor_errors import CREDENTIALS
 
 ONNX = "onnx"
 """The device that is no device: circuits run as their compiled bodies in ONNX Runtime."""
 
 
-# What vendors' clients raise for want of credentials, by name: a file that is there may be empty.
-_NO_LOGIN = frozenset(
-    {"AccountNotFoundError", "NoCredentialsError", "NoRegionError", "PartialCredentialsError"}
-)
 _NO_GATES = ("braket.aws.ahs", "braket.local.ahs", "default.gaussian", "default.qutrit")
 
 
@@ -172,7 +169,7 @@ def make_device(
         options: further keyword arguments of the device.
 
     Raises:
-        MissingCredentialsError: a service does not open, and there is nothing to log in with.
+        MissingCredentialsError: a service has no credentials, or accepts none of them.
         DeviceFailedError: the device does not open; the reason is the plug-in's own.
     """
     import pennylane as qml
@@ -193,10 +190,12 @@ def make_device(
 
 
 def device_failure(name: str, error: BaseException) -> DeviceError:
-    """Return the typed error for what a device raised."""
+    """Return the typed error for what a device raised.
+
+    Credentials are blamed only if the device belongs to a service and its error is about them.
+    """
     family = family_of(name)
-    is_refused = any(kind.__name__ in _NO_LOGIN for kind in type(error).__mro__)
-    if family and family.login and (is_refused or not family.login.is_there()):
+    if family and family.login and CREDENTIALS.fit(error):
         return MissingCredentialsError(name, describe(error), str(family.login))
     return DeviceFailedError(name, describe(error))
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
@@ -24,6 +24,7 @@ from hybridx.errors import NotWritableError, OverBudgetError
 from hybridx.runtime.execution import Execution
 from hybridx.runtime.journal import Journal
 from hybridx.runtime.secrets import describe, shown
+from hybridx.runtime.vendor_errors import TRANSIENT
 
 if TYPE_CHECKING:
     from hybridx.runtime.pennylane import Submission
@@ -32,37 +33,6 @@ Array: TypeAlias = NDArray[np.float64]
 
 FIRST_PAUSE = 1.0
 """Seconds before the first repetition; each further one waits twice as long."""
-
-# By name, so that no vendor's client has to be imported; bases count too.
-_TRANSIENT = frozenset(
-    {
-        "ConnectionError",
-        "ConnectionClosedError",
-        "ConnectTimeoutError",
-        "EndpointConnectionError",
-        "IncompleteRead",
-        "NetworkError",
-        "ProtocolError",
-        "ReadTimeoutError",
-        "RemoteDisconnected",
-        "RequestsApiError",
-        "TimeoutError",
-        "Timeout",
-        "TimeoutException",
-        "TransportError",
-    }
-)
-_TRANSIENT_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
-_TRANSIENT_CODES = frozenset(
-    {
-        "InternalServiceException",
-        "RequestTimeout",
-        "ServiceUnavailable",
-        "Throttling",
-        "ThrottlingException",
-        "TooManyRequestsException",
-    }
-)
 
 
 @dataclass(frozen=True)
@@ -229,7 +199,7 @@ class Jobs:
             try:
                 return _send_or_cancel(submission, self._execution)
             except Exception as error:
-                if not left or not is_transient(error):
+                if not left or not TRANSIENT.fit(error):
                     raise failure(circuit, self._name, error) from shown(error)
                 self._execution.tell(
                     f"{self._name} failed ({describe(error)}); again in {pause:g} s"
@@ -316,25 +286,6 @@ def check_bounds(execution: Execution, name: str, cost: Cost) -> None:
             raise OverBudgetError(name, count, unit, limit)
 
 
-def is_transient(error: BaseException | None) -> bool:
-    """Return whether an error may pass by itself: of the network, or of a service that is busy."""
-    for cause in _causes(error):
-        if any(kind.__name__ in _TRANSIENT for kind in type(cause).__mro__):
-            return True
-        response: Any = getattr(cause, "response", None)
-        if isinstance(response, Mapping):  # botocore
-            code = response.get("Error", {}).get("Code")
-            status = response.get("ResponseMetadata", {}).get("HTTPStatusCode")
-            if code in _TRANSIENT_CODES or status in _TRANSIENT_STATUS:
-                return True
-        for holder in (cause, response):
-            for attribute in ("status_code", "status", "code"):
-                status = getattr(holder, attribute, None)
-                if isinstance(status, int) and status in _TRANSIENT_STATUS:
-                    return True
-    return False
-
-
 def _rows_at_once(name: str, device: Any) -> int | None:
     """Return how many rows are one submission; None for all.
 
@@ -352,14 +303,6 @@ def _parts(parameters: NDArray[Any], rows: int | None) -> list[NDArray[Any]]:
     """Return the rows that are sent together; none, where there are none."""
     step = rows or max(len(parameters), 1)
     return [parameters[start : start + step] for start in range(0, len(parameters), step)]
-
-
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    seen: set[int] = set()
-    while error is not None and id(error) not in seen:
-        seen.add(id(error))
-        yield error
-        error = error.__cause__ or error.__context__
 
 
 def _send_or_cancel(submission: Submission, execution: Execution) -> Array:

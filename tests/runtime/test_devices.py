@@ -32,6 +32,19 @@ from tests.runtime.remote import Service, rows
 SECRET = "tk-5f1e9a2b7c"
 
 
+# A service may have credentials in the environment or not: its error says whether they matter.
+LOGINS = {"none there": {}, "one there": {"IONQ_API_KEY": SECRET, "QISKIT_IBM_TOKEN": SECRET}}
+
+
+@pytest.fixture(params=LOGINS.values(), ids=LOGINS)
+def login(request, monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name in LOGINS["one there"]:
+        monkeypatch.delenv(name, raising=False)
+    for name, value in request.param.items():
+        monkeypatch.setenv(name, value)
+
+
 @pytest.fixture(scope="module")
 def artifact():
     return GRAPHS["a circuit and no more"]()
@@ -71,6 +84,7 @@ def test_options_reach_the_device(opened):
     assert opened == [("default.mixed", {"wires": 2, "readout_prob": 0.1})]
 
 
+@pytest.mark.usefixtures("login")
 def test_what_wants_an_object_is_given_one_by_its_name(opened, monkeypatch):
     fake = types.ModuleType("qiskit_ibm_runtime")
     fake.fake_provider = types.SimpleNamespace(FakeManilaV2=lambda: "the backend")
@@ -154,16 +168,16 @@ def test_plain_words_are_left_alone(monkeypatch):
     assert scrub(text) == text
 
 
-def fail_with(monkeypatch, message):
+def fail_with(monkeypatch, error):
     def device(*_, **__):
-        raise RuntimeError(message)
+        raise error
 
     monkeypatch.setattr("pennylane.device", device)
 
 
 def test_a_failure_to_open_shows_no_secret(monkeypatch):
     monkeypatch.setenv("IONQ_API_KEY", SECRET)
-    fail_with(monkeypatch, f"key {SECRET} is not known")
+    fail_with(monkeypatch, RuntimeError(f"key {SECRET} is odd"))
     with pytest.raises(DeviceFailedError) as caught:
         make_device("ionq.qpu", 2)
     assert "<IONQ_API_KEY>" in caught.value.reason
@@ -183,20 +197,34 @@ def test_a_failure_to_run_shows_no_secret(artifact, monkeypatch):
     assert caught.value.__cause__ is None
 
 
-def test_a_service_without_credentials_says_where_they_go(monkeypatch, tmp_path):
-    monkeypatch.delenv("IONQ_API_KEY", raising=False)
-    monkeypatch.setenv("HOME", str(tmp_path))
-    fail_with(monkeypatch, "no key")
+@pytest.mark.usefixtures("login")
+@pytest.mark.parametrize(
+    ("name", "error", "place"),
+    [
+        ("ionq.qpu", PermissionError("API key must be provided"), "IONQ_API_KEY"),
+        ("aqt.sim", ValueError("No valid api key for AQT platform found."), "AQT_TOKEN"),
+    ],
+)
+def test_a_service_without_credentials_says_where_they_go(name, error, place, monkeypatch):
+    fail_with(monkeypatch, error)
     with pytest.raises(MissingCredentialsError) as caught:
+        make_device(name, 2)
+    assert caught.value.place == place
+    assert str(error) in caught.value.reason
+
+
+@pytest.mark.usefixtures("login")
+def test_a_service_that_fails_for_another_reason_is_not_told_to_log_in(monkeypatch):
+    fail_with(monkeypatch, RuntimeError("no such target"))
+    with pytest.raises(DeviceFailedError) as caught:
         make_device("ionq.qpu", 2)
-    assert caught.value.place == "IONQ_API_KEY"
+    assert caught.value.reason == "RuntimeError: no such target"
 
 
-def test_a_service_that_refuses_its_credentials_fails(monkeypatch):
-    monkeypatch.setenv("IONQ_API_KEY", SECRET)
-    fail_with(monkeypatch, "no such target")
+def test_a_device_on_this_machine_has_no_credentials(monkeypatch):
+    fail_with(monkeypatch, PermissionError("API key must be provided"))
     with pytest.raises(DeviceFailedError):
-        make_device("ionq.qpu", 2)
+        make_device("qiskit.aer", 2)
 
 
 def test_every_family_is_in_the_report_of_what_is_there(monkeypatch):

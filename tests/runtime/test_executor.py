@@ -20,7 +20,7 @@ from hybridx.errors import (
     UnknownDeviceError,
 )
 from hybridx.runtime import Execution, Options, start_session
-from hybridx.runtime.executor import cancel_waiting, is_transient
+from hybridx.runtime.executor import cancel_waiting
 from tests.runtime.models import GRAPHS
 from tests.runtime.remote import Service, rows
 
@@ -101,48 +101,6 @@ def test_repetitions_end(artifact, pauses):
     with pytest.raises(DeviceFailedError):
         start_session(artifact, device=service, retries=2).run({"x": X})
     assert (service.calls, pauses) == (3, [1.0, 2.0])
-
-
-class Answer:
-    def __init__(self, status_code):
-        self.status_code = status_code
-
-
-def refused(status):
-    error = RuntimeError("refused")
-    error.response = Answer(status)
-    return error
-
-
-def throttled(code):
-    error = RuntimeError("refused")
-    error.response = {"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": 400}}
-    return error
-
-
-def wrapped(cause):
-    error = RuntimeError("wrapped")
-    error.__cause__ = cause
-    return error
-
-
-@pytest.mark.parametrize(
-    ("error", "expected"),
-    [
-        (ConnectionResetError(), True),
-        (wrapped(TimeoutError()), True),
-        (refused(429), True),
-        (refused(503), True),
-        (refused(401), False),
-        (throttled("ThrottlingException"), True),
-        (throttled("ValidationException"), False),
-        (ValueError("timeout"), False),
-        (KeyError(429), False),
-    ],
-    ids=lambda value: repr(value)[:40],
-)
-def test_which_errors_may_pass(error, expected):
-    assert is_transient(error) is expected
 
 
 @pytest.mark.parametrize(
