@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from hybridx.api.running import BATCH_SIZE, run_in_batches
 from hybridx.errors import InputNamesError, TableError
-from hybridx.runtime import Execution, Options, Usage, load
+from hybridx.runtime import Options, Usage, load
 from hybridx.storage import Table, read_bytes, read_table
 
 
@@ -77,8 +77,7 @@ def evaluate(
     table = _chosen_rows(read_table(Path(data)), rows)
     features = columns or session.metadata.columns or [c for c in table.columns if c != target]
     inputs = {session.input_names[0]: table.numbers(features)}
-    tell = Execution(**execution).tell
-    output = run_in_batches(session, inputs, batch_size, tell=tell)[session.output_names[0]]
+    output = run_in_batches(session, inputs, batch_size)[session.output_names[0]]
     scores = output.reshape(len(output), -1).astype(np.float64)
     if scores.shape[1] == 1:
         metrics = _number_metrics(scores[:, 0], table, target)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,10 +22,15 @@ from hybridx.runtime import (
     Usage,
     check_no_partial,
     digest,
+    is_dry,
+    keep_results,
     load,
     partial_path,
+    uses_device,
 )
 from hybridx.storage import check_writable, encode_arrays, read_arrays, write_arrays
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,27 +101,26 @@ def predict(
     journal = None
     if target is not None:
         kept_in = partial_path(target)
-        journal = session.keep_results(kept_in, data=_hash(inputs), resume=resume)
+        journal = keep_results(session, kept_in, data=_hash(inputs), resume=resume)
     started = time.perf_counter()
     try:
         outputs = run_in_batches(
             session,
             inputs,
             batch_size,
-            tell=chosen.tell,
             repeats=repeats,
             # A wrong ending is found before anything is paid for.
             check=lambda expected: None if target is None else encode_arrays(target, expected),
         )
         seconds = time.perf_counter() - started
         usage = session.usage
-        if target is not None and not session.is_dry:
-            about = {} if not session.sends else {"execution": usage}
+        if target is not None and not is_dry(session):
+            about = {} if not uses_device(session) else {"execution": usage}
             write_arrays(target, outputs, overwrite=overwrite, about=about)
     except BaseException:
         # Also Ctrl-C: what came back so far is there, and whoever stopped wants to know.
         if journal is not None and session.usage.submissions:
-            chosen.tell(_kept(journal))
+            log.warning("%s", _kept(journal))
         raise
     if journal is not None:
         journal.remove()
@@ -124,11 +129,11 @@ def predict(
         path=str(path),
         device=session.device,
         rows=rows,
-        outputs={} if session.is_dry else outputs,
-        written=None if target is None or session.is_dry else str(target),
+        outputs={} if is_dry(session) else outputs,
+        written=None if target is None or is_dry(session) else str(target),
         seconds=seconds,
         usage=usage,
-        is_dry=session.is_dry,
+        is_dry=is_dry(session),
     )
 
 

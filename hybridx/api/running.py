@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeAlias
 
 import numpy as np
 
 from hybridx.artifact import BATCH
-from hybridx.runtime import Array, Cost, Session, Tell
+from hybridx.runtime import (
+    Array,
+    Session,
+    Tally,
+    check_budget,
+    counting_session,
+    is_dry,
+    uses_device,
+)
+
+log = logging.getLogger(__name__)
 
 BATCH_SIZE = 4096
 """Rows that are run at a time, so that a long file does not need memory for all of it."""
@@ -23,7 +34,6 @@ def run_in_batches(
     inputs: Mapping[str, Array],
     batch_size: int,
     *,
-    tell: Tell,
     repeats: int = 1,
     check: Callable[[Mapping[str, Array]], object] = lambda _: None,
 ) -> dict[str, Array]:
@@ -36,7 +46,6 @@ def run_in_batches(
         session: a loaded model.
         inputs: of all rows.
         batch_size: rows at a time.
-        tell: is told what a device will be sent, before it is.
         repeats: how often all of it is run; outputs are then means, with their standard errors.
         check: refuses outputs of these names and shapes, before a device is sent anything.
 
@@ -44,23 +53,25 @@ def run_in_batches(
         OverBudgetError: a device would be sent too much; it is sent nothing.
     """
     slices = _slices(session, inputs, batch_size)
-    if not session.sends:
+    if not uses_device(session):
         return _run(session, slices) or session.run(inputs)
-    # What is sent twice is paid twice: whether slices can be joined is found out first.
-    rehearsal = session.rehearsal()
-    expected = _run(rehearsal, slices)
+    # Whether slices can be joined is found out before anything is sent, because a second run of all
+    # rows in one piece would be paid for again.
+    counting = counting_session(session)
+    expected = _run(counting, slices)
     if expected is None:
-        slices, rehearsal = [inputs], session.rehearsal()
-        expected = rehearsal.run(inputs)
+        slices, counting = [inputs], counting_session(session)
+        expected = counting.run(inputs)
     for _ in range(repeats - 1):
-        _run(rehearsal, slices)
+        _run(counting, slices)
     check(_averaged([expected] * repeats))
-    used = rehearsal.usage
-    cost = Cost(used.submissions, used.circuits, used.total_shots)
+    used = counting.usage
+    tally = Tally(used.submissions, used.circuits, used.total_shots)
     kept = f"; {used.resumed:,} results are there already" if used.resumed else ""
-    tell(f"{session.device} {'would get' if session.is_dry else 'gets'} {cost}{kept}")
-    session.check_bounds(cost)
-    if session.is_dry:
+    gets = "would get" if is_dry(session) else "gets"
+    log.info("%s %s %s%s", session.device, gets, tally, kept)
+    check_budget(session, tally)
+    if is_dry(session):
         return expected
     return _averaged([_run(session, slices) or {} for _ in range(repeats)])
 

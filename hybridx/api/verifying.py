@@ -27,7 +27,7 @@ from hybridx.parity import (
     draw_typical,
     open_axes,
 )
-from hybridx.runtime import Array, Options, Session, Usage, load, start_session
+from hybridx.runtime import Array, Options, Session, Usage, load, record_circuits, start_session
 
 if TYPE_CHECKING:
     from torch import nn
@@ -185,10 +185,8 @@ def _sampled(session: Session, exact: VerifyReport, significance: float | None) 
     """Return a report on a device with shots, given that on the file computed exactly."""
     assert session.shots is not None
     samples = [
-        Sample(
-            session.name_of(one.circuit), one.circuit, one.parameters, one.results, session.shots
-        )
-        for one in session.observe(_self_test(session).inputs)
+        Sample(one.name, one.circuit, one.parameters, one.results, session.shots)
+        for one in record_circuits(session, _self_test(session).inputs)
     ]
     found = check_consistent(
         samples,

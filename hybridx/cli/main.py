@@ -15,7 +15,8 @@ from hybridx.errors import HybridxError, ParityError
 def main() -> None:
     """Run the command line and exit with its code."""
     try:
-        app()
+        with output.notes_from_log():
+            app()
     except ParityError as error:
         output.fail(error)
         sys.exit(1)

@@ -11,7 +11,6 @@ from typing import Annotated, Any, Optional
 import msgspec
 import typer
 
-from hybridx.cli.output import note
 from hybridx.errors import OptionNeedsError, OptionSyntaxError
 from hybridx.runtime import PROVIDERS, Options
 
@@ -160,7 +159,7 @@ def takes_execution(command: Callable[..., None]) -> Callable[..., None]:
     def lengthened(**given: Any) -> None:
         values = {name: given.pop(name) for name in _EXECUTION}
         options = dict(map(_read_option, values.pop("option") or ()))
-        execution = Options(**values, options=options, tell=note)  # type: ignore[typeddict-item]
+        execution = Options(**values, options=options)  # type: ignore[typeddict-item]
         command(**given, execution=execution)
 
     signature = inspect.signature(command, eval_str=True)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from textwrap import indent
 from typing import TYPE_CHECKING, Self
 
@@ -64,6 +66,30 @@ def defect(error: Exception) -> None:
 def note(text: str) -> None:
     """Print a note for people."""
     talk().print(Text.assemble(("note ", "yellow"), text))
+
+
+class _Notes(logging.Handler):
+    """Prints what hybridx logs as notes for people."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print one record."""
+        note(record.getMessage())
+
+
+@contextmanager
+def notes_from_log() -> Iterator[None]:
+    """Print what the packages of hybridx log meanwhile as notes."""
+    logger, handler = logging.getLogger("hybridx"), _Notes(logging.INFO)
+    level, propagates = logger.level, logger.propagate
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(level)
+        logger.propagate = propagates
 
 
 def as_json(value: object) -> None:

@@ -28,7 +28,7 @@ from hybridx.artifact import DOMAIN, OnnxArtifact, is_circuit_node, walk_nodes
 from hybridx.circuit import Circuit, result_count
 from hybridx.errors import DeviceFailedError, MissingExtraError
 from hybridx.runtime import onnx as onnx_runtime
-from hybridx.runtime.executor import Sender
+from hybridx.runtime.executor import Executor
 
 Array: TypeAlias = NDArray[Any]
 
@@ -63,12 +63,12 @@ class CustomOpModel:
         )
         self.provider = onnx_runtime.provider_of(self._session)
 
-    def run(self, inputs: Mapping[str, Array], sender: Sender) -> dict[str, Array]:
-        """Return the outputs by name; `sender` gets the results of the circuits.
+    def run(self, inputs: Mapping[str, Array], executor: Executor) -> dict[str, Array]:
+        """Return the outputs by name; `executor` gets the results of the circuits.
 
         Raises whatever it raised.
         """
-        run = _Run(self._circuits, sender)
+        run = _Run(self._circuits, executor)
         number = next(_NUMBERS)
         fed = {**inputs, self._run_input: np.array([number], np.int64)}
         _RUNS[number] = run
@@ -135,9 +135,9 @@ class _Run:
         waiting: signals that came at another time: handler, number and frame.
     """
 
-    def __init__(self, circuits: Mapping[str, Circuit], sender: Sender) -> None:
+    def __init__(self, circuits: Mapping[str, Circuit], executor: Executor) -> None:
         self._circuits = circuits
-        self._sender = sender
+        self._executor = executor
         self.error: BaseException | None = None
         self.is_open = False
         self.waiting: list[tuple[Any, int, Any]] = []
@@ -152,7 +152,7 @@ class _Run:
                 if self.error is None:
                     self.is_open = True
                     self.call_waiting()
-                    results = self._sender.results(circuit, parameters)
+                    results = self._executor.execute(circuit, parameters)
                     self.is_open = False
                     return results
             except BaseException as error:

@@ -157,6 +157,25 @@ def check_required(name: str, options: Mapping[str, object], shots: int | None) 
         raise MissingOptionError(name, *family.required)
 
 
+def check_device(device: Any, options: Mapping[str, object], shots: int | None) -> None:
+    """Refuse a device, given by name, that cannot be had or lacks what it needs to be told.
+
+    Raises as `check_device_name` and `check_required`. A device object is never refused.
+    """
+    if isinstance(device, str):
+        check_device_name(device)
+        check_required(device, options, shots)
+
+
+def device_name(device: Any) -> str:
+    """Return the name of a device that is given by name or as an object."""
+    if isinstance(device, str):
+        return device
+    from hybridx.runtime.pennylane import name_of
+
+    return name_of(device)
+
+
 def make_device(
     name: str, wires: int, seed: int | None = None, options: Mapping[str, object] | None = None
 ) -> Any:

@@ -1,41 +1,34 @@
-"""On what a model runs: one record, so that every function which runs a model takes the same."""
+"""Where and how a model runs: one record, so that all functions that run a model take the same."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, Literal, TypeAlias, TypedDict
+from typing import Any, Final, Literal, TypedDict
 
 from hybridx.runtime.devices import ONNX
 
 ENGINES: Final = ("split", "custom-op")
 
-Tell: TypeAlias = Callable[[str], None]
-
-
-def _tell_nobody(_: str) -> None:
-    return
-
 
 @dataclass(frozen=True)
 class Execution:
-    """On what a model runs.
+    """Where and how a model runs.
 
     Attributes:
-        device: `onnx` for the compiled circuits, the name of a PennyLane device for them, or such
-            a device itself.
+        device: `onnx` runs the compiled circuits of the file; otherwise the name of a PennyLane
+            device, or a device object, that runs the circuits.
         shots: samples per circuit on that device; None for exact values.
         seed: for a device that samples.
         provider: of ONNX Runtime, for the classical parts.
-        engine: how circuits reach a device: `split` runs the parts between them one after another,
-            `custom-op` the whole model in one session that calls back.
+        engine: how circuits reach a device. `split` runs the parts between the circuits one after
+            another, `custom-op` runs the whole model in one session that calls back.
         options: further keyword arguments of the PennyLane device; never credentials.
-        fallback: the device to take if the first one's plug-in or credentials are missing.
-        max_circuits: how many circuits a session may send in all.
-        max_shots: how many samples a session may ask for in all.
+        fallback: the device that is used if the first one's plug-in or credentials are missing.
+        max_circuits: how many circuits a session may send in total.
+        max_shots: how many samples a session may ask for in total.
         retries: how often a submission is repeated after an error that may pass.
         dry_run: send nothing, and count what would be sent; results of circuits are zeros.
-        tell: is told, in words for people, what happens meanwhile.
     """
 
     device: Any = ONNX
@@ -49,7 +42,6 @@ class Execution:
     max_shots: int | None = None
     retries: int = 3
     dry_run: bool = False
-    tell: Tell = _tell_nobody
 
 
 class Options(TypedDict, total=False):
@@ -66,4 +58,3 @@ class Options(TypedDict, total=False):
     max_shots: int | None
     retries: int
     dry_run: bool
-    tell: Tell

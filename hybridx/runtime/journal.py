@@ -1,13 +1,14 @@
-"""Results that a device has returned, kept in a file until the whole run is written.
+"""Results of a device, kept in a file until the output of the run is written.
 
-The file has one line of JSON for what run it belongs to, then one for each submission that came
-back. Lines are only ever added and each is forced to the disk, so that what was paid for is there
-after a crash; a last line that a crash cut short is dropped. Results are found by a hash of all
-that they depend on, so that to resume is to run again.
+The first line of the file is JSON that identifies the run; each further line holds the results of
+one submission. Lines are only appended, and each is forced to the disk, so that paid results
+survive a crash; a last line that a crash cut short is dropped. Results are found by a hash of
+everything that they depend on, so a resumed run starts at the beginning and finds them.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -30,13 +31,13 @@ SUFFIX = ".partial"
 FORMAT = 1
 
 
-class Run(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What run results belong to; hashes where the thing itself is long or private.
+class RunIdentity(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What identifies a run; a hash where the value is long or private.
 
     Attributes:
-        model: hash of the file.
-        device: that was really used.
-        shots: of each circuit.
+        model: hash of the model file.
+        device: the device that was used.
+        shots: samples of each circuit.
         seed: of the device.
         options: hash of the device's options.
         data: hash of the inputs.
@@ -52,7 +53,7 @@ class Run(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 class _Head(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     hybridx_results: int
-    run: Run
+    run: RunIdentity
 
 
 class _Line(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -66,21 +67,21 @@ class Journal:
     """The results of a run so far.
 
     Attributes:
-        path: of the file, which appears with the first result.
-        run: what the results belong to.
+        path: of the file, which is created with the first result.
+        run: the run that the results belong to.
     """
 
-    def __init__(self, path: Path, run: Run, *, resume: bool = False) -> None:
-        """Begin a journal, or take up one that is there.
+    def __init__(self, path: Path, run: RunIdentity, *, resume: bool = False) -> None:
+        """Begin a journal, or continue an existing one.
 
         Args:
             path: of the file.
-            run: what the results belong to.
-            resume: take the results of an earlier run; otherwise what is there is replaced.
+            run: the run that the results belong to.
+            resume: read the results of an earlier run; otherwise an existing file is replaced.
 
         Raises:
-            ForeignResultsError: what is there belongs to another run.
-            BrokenResultsError: it cannot be read.
+            ForeignResultsError: the file belongs to another run.
+            BrokenResultsError: the file cannot be read.
         """
         self.path = path
         self.run = run
@@ -94,7 +95,7 @@ class Journal:
         return len(self._kept)
 
     def find(self, key: str) -> Array | None:
-        """Return the results under a key, if there are any."""
+        """Return the results under a key, or None."""
         return self._kept.get(key)
 
     def keep(self, key: str, results: Array) -> None:
@@ -123,7 +124,7 @@ class Journal:
         self._length += len(content)
 
     def remove(self) -> None:
-        """Remove the file: all its results are written elsewhere."""
+        """Remove the file, once the output that holds its results is written."""
         if self._is_begun:
             self.path.unlink(missing_ok=True)
 
@@ -147,8 +148,8 @@ class Journal:
     def _refuse(self, problem: str) -> None:
         raise BrokenResultsError(str(self.path), problem)
 
-    def _check(self, found: Run) -> None:
-        for what in Run.__struct_fields__:
+    def _check(self, found: RunIdentity) -> None:
+        for what in RunIdentity.__struct_fields__:
             theirs: Any = getattr(found, what)
             ours: Any = getattr(self.run, what)
             if theirs != ours:
@@ -156,20 +157,29 @@ class Journal:
 
 
 def partial_path(output: Path) -> Path:
-    """Return where the results of a run are kept until its output is written."""
+    """Return the path under which the results of a run are kept until its output is written."""
     return output.with_name(output.name + SUFFIX)
 
 
 def check_no_partial(output: Path) -> None:
-    """Refuse to run over results that an earlier run left.
+    """Refuse to run if an earlier run left results.
 
     Raises:
-        PartialResultsError: there are some.
+        PartialResultsError: there are results of an earlier run.
     """
     if partial_path(output).exists():
         raise PartialResultsError(str(partial_path(output)))
 
 
 def _short(value: Any) -> str:
-    # Twelve digits of a hash tell files apart.
+    # Twelve digits of a hash are enough to distinguish files.
     return value[:12] if isinstance(value, str) and len(value) == 64 else str(value)
+
+
+def digest(*parts: bytes | str | object) -> str:
+    """Return one SHA-256, in hexadecimal, of bytes, texts and values that JSON can hold."""
+    total = hashlib.sha256()
+    for part in parts:
+        content = part if isinstance(part, bytes) else msgspec.json.encode(part, order="sorted")
+        total.update(len(content).to_bytes(8, "little") + content)
+    return total.hexdigest()

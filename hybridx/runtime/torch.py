@@ -20,7 +20,13 @@ Array: TypeAlias = NDArray[Any]
 
 
 class TorchEngine:
-    """A program of one of torch's formats."""
+    """Runs a program in one of torch's formats.
+
+    Attributes:
+        provider: `torch`, which runs everything.
+    """
+
+    provider = "torch"
 
     def __init__(self, artifact: TorchArtifact) -> None:
         """Load it.

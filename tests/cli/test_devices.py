@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import logging
 import subprocess
 import sys
 
 import numpy as np
 import pytest
 
+from hybridx.cli.output import notes_from_log
 from tests.cli.shell import Finished, command, listing
 from tests.runtime.models import GRAPHS
 from tests.runtime.remote import rows
@@ -199,3 +201,19 @@ def test_doctor_says_what_is_there_and_what_is_missing(tmp_path):
     shown = command("doctor", folder=tmp_path)
     assert shown.code == 0
     assert "pip install 'hybridx[qiskit]'" in shown.out
+
+
+def test_only_the_command_line_prints_what_is_logged():
+    """Whoever imports hybridx has the log of Python, as they set it up."""
+    logger = logging.getLogger("hybridx")
+    before = (list(logger.handlers), logger.level, logger.propagate)
+    seen = []
+
+    def stop():
+        seen.append((len(logger.handlers), logger.propagate))
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt), notes_from_log():
+        stop()
+    assert seen == [(len(before[0]) + 1, False)]
+    assert (list(logger.handlers), logger.level, logger.propagate) == before

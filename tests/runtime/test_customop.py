@@ -149,7 +149,7 @@ def test_after_a_failure_nothing_more_is_sent(session, monkeypatch):
 @pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit, MemoryError, GeneratorExit])
 def test_what_is_no_error_of_a_device_arrives_as_it_is(error, session, expected, monkeypatch):
     with monkeypatch.context() as patch:
-        patch.setattr("hybridx.runtime.executor.Jobs.results", failing(error("stop")))
+        patch.setattr("hybridx.runtime.executor.DeviceExecutor.execute", failing(error("stop")))
         with pytest.raises(error, match="stop"):
             session.run({"x": X})
     np.testing.assert_allclose(session.run({"x": X})["y"], expected, rtol=0, atol=1e-6)

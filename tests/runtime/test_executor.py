@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 
 import numpy as np
 import pytest
@@ -20,7 +21,6 @@ from hybridx.errors import (
     UnknownDeviceError,
 )
 from hybridx.runtime import Execution, Options, start_session
-from hybridx.runtime.executor import cancel_waiting
 from tests.runtime.models import GRAPHS
 from tests.runtime.remote import Service, rows
 
@@ -39,6 +39,12 @@ def pauses(monkeypatch):
     slept = []
     monkeypatch.setattr("time.sleep", slept.append)
     return slept
+
+
+@pytest.fixture(autouse=True)
+def notes(caplog):
+    """What is logged for people, warnings and what is no more than information."""
+    caplog.set_level(logging.INFO, "hybridx")
 
 
 @pytest.fixture
@@ -71,14 +77,13 @@ def test_a_device_object_serves_as_well_as_a_name(artifact):
     assert (used.submissions, used.circuits, used.total_shots) == (3, 9, 0)
 
 
-def test_what_may_pass_is_repeated_and_waits_longer_each_time(artifact, pauses):
+def test_what_may_pass_is_repeated_and_waits_longer_each_time(artifact, pauses, caplog):
     service = Service(mishaps={1: ConnectionError("reset"), 2: TimeoutError("slow")})
-    told = []
-    session = start_session(artifact, device=service, shots=10, tell=told.append)
+    session = start_session(artifact, device=service, shots=10)
     session.run({"x": X})
     assert (service.calls, service.got) == (5, [3, 3, 3])
     assert pauses == [1.0, 2.0]
-    assert ["reset" in told[0], "slow" in told[1]] == [True, True]
+    assert ["reset" in caplog.messages[0], "slow" in caplog.messages[1]] == [True, True]
     # The device may have run what did not come back.
     assert (session.usage.submissions, session.usage.total_shots) == (5, 150)
 
@@ -149,11 +154,11 @@ def test_a_repetition_counts_against_the_bound(artifact):
     assert service.calls == 3
 
 
-def test_a_dry_run_sends_nothing_and_counts_what_a_run_sends(folder):
-    service, told = Service(), []
-    planned = predict(folder, service, shots=100, dry_run=True, batch_size=2, tell=told.append)
+def test_a_dry_run_sends_nothing_and_counts_what_a_run_sends(folder, caplog):
+    service = Service()
+    planned = predict(folder, service, shots=100, dry_run=True, batch_size=2)
     assert (service.calls, planned.is_dry, planned.outputs) == (0, True, {})
-    assert told == ["some.service would get 9 circuits with 900 shots in 6 submissions"]
+    assert caplog.messages == ["some.service would get 9 circuits with 900 shots in 6 submissions"]
     assert not (folder / "y.npz").exists()
     done = predict(folder, service, shots=100, batch_size=2)
     fields = ("submissions", "circuits", "total_shots")
@@ -162,25 +167,25 @@ def test_a_dry_run_sends_nothing_and_counts_what_a_run_sends(folder):
     assert service.got == [2, 2, 2, 1, 1, 1]
 
 
-def test_a_dry_run_needs_no_plug_in(folder):
-    told = []
-    words = {"device": "ionq.qpu", "shots": 50, "dry_run": True, "tell": told.append}
+def test_a_dry_run_needs_no_plug_in(folder, caplog):
+    words = {"device": "ionq.qpu", "shots": 50, "dry_run": True}
     report = hybridx.predict(folder / "model.onnx", folder / "x.npy", **words)
     # A row of TURN measures Z0 and X0@Y1, which share no basis: two circuits; so of MIX.
     assert report.usage.circuits > 9
     assert report.usage.total_shots == 50 * report.usage.circuits
-    assert "estimated" in told[0]
+    assert "estimated" in caplog.messages[0]
 
 
 @pytest.mark.parametrize("seed", [None, 7])
-def test_a_run_that_fails_in_its_third_submission_goes_on_from_there(seed, folder, artifact):
-    told = []
+def test_a_run_that_fails_in_its_third_submission_goes_on_from_there(
+    seed, folder, artifact, caplog
+):
     broken = Service(mishaps={3: ValueError("out of order")})
     with pytest.raises(DeviceFailedError):
-        predict(folder, broken, seed=seed, tell=told.append)
+        predict(folder, broken, seed=seed)
     assert not (folder / "y.npz").exists()
-    assert "2 submissions are kept" in told[-1]
-    assert "--resume" in told[-1]
+    assert "2 submissions are kept" in caplog.messages[-1]
+    assert "--resume" in caplog.messages[-1]
     with pytest.raises(PartialResultsError):
         predict(folder, Service(), seed=seed)
     whole = Service()
@@ -280,38 +285,13 @@ def test_results_that_cannot_be_read_are_refused(content, folder):
     assert (service.calls, partial.read_bytes()) == (0, content)
 
 
-def test_a_stop_by_hand_keeps_what_came_back(folder):
-    told = []
+def test_a_stop_by_hand_keeps_what_came_back(folder, caplog):
     with pytest.raises(KeyboardInterrupt):
-        predict(folder, Service(mishaps={2: KeyboardInterrupt()}), tell=told.append)
-    assert "1 submission is kept" in told[-1]
+        predict(folder, Service(mishaps={2: KeyboardInterrupt()}))
+    assert "1 submission is kept" in caplog.messages[-1]
     service = Service()
     predict(folder, service, resume=True)
     assert service.calls == 2
-
-
-class Job:
-    """As a vendor's client waits."""
-
-    def __init__(self):
-        self.cancelled = 0
-
-    def job_id(self):
-        return "job-17"
-
-    def cancel(self):
-        self.cancelled += 1
-
-    def result(self):
-        raise KeyboardInterrupt
-
-
-def test_a_stop_by_hand_cancels_the_job_that_is_waited_for():
-    job = Job()
-    with pytest.raises(KeyboardInterrupt) as caught:
-        job.result()
-    assert cancel_waiting(caught.value.__traceback__) == ["job-17"]
-    assert job.cancelled == 1
 
 
 def test_repeats_give_means_and_standard_errors(folder, artifact):
@@ -365,12 +345,11 @@ def test_numbers_that_count_nothing_are_refused(options, folder):
     assert service.calls == 0
 
 
-def test_a_fallback_is_taken_only_for_what_is_missing(artifact):
-    told = []
-    words = {"fallback": "default.qubit", "tell": told.append}
+def test_a_fallback_is_taken_only_for_what_is_missing(artifact, caplog):
+    words = {"fallback": "default.qubit"}
     session = start_session(artifact, device="ionq.qpu", **words)
     assert (session.device, session.usage.requested) == ("default.qubit", "ionq.qpu")
-    assert "pennylane-ionq" in told[0]
+    assert "pennylane-ionq" in caplog.messages[0]
     with pytest.raises(UnknownDeviceError):
         start_session(artifact, device="default.qbit", **words)
     with pytest.raises(MissingPluginError):

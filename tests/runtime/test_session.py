@@ -32,6 +32,21 @@ def session(artifact):
     return start_session(artifact)
 
 
+def test_a_session_shows_what_users_need_and_no_more(session):
+    """What the rest of hybridx does with a session are functions of the room."""
+    assert [name for name in dir(session) if not name.startswith("_")] == [
+        "artifact",
+        "device",
+        "input_names",
+        "inputs",
+        "metadata",
+        "output_names",
+        "run",
+        "shots",
+        "usage",
+    ]
+
+
 @pytest.mark.parametrize(
     ("inputs", "error", "fields"),
     [

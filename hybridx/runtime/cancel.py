@@ -1,0 +1,67 @@
+"""Ctrl-C while a job of a service is waited for: the job is cancelled, so that it costs no more."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import TracebackType
+from typing import Any
+
+log = logging.getLogger(__name__)
+
+
+@contextmanager
+def cancel_on_interrupt() -> Iterator[None]:
+    """Cancel the jobs that are waited for when Ctrl-C interrupts the block.
+
+    Raises:
+        KeyboardInterrupt: again, after the jobs are cancelled.
+    """
+    try:
+        yield
+    except KeyboardInterrupt as stop:
+        cancelled = cancel_waiting(stop.__traceback__)
+        if cancelled:
+            log.warning("cancelled %s", ", ".join(cancelled))
+        raise
+
+
+def cancel_waiting(traceback: TracebackType | None) -> list[str]:
+    """Cancel the jobs whose methods stand in a traceback, and return their identifiers.
+
+    A plug-in does not hand out its job, but a method of the job is on the stack while the plug-in
+    waits for it.
+    """
+    cancelled: dict[int, str] = {}
+    while traceback is not None:
+        waiting = traceback.tb_frame.f_locals.get("self")
+        for job in (waiting, *_tasks(waiting)):
+            name = _job_name(job)
+            if name is None or id(job) in cancelled:
+                continue
+            try:
+                job.cancel()
+            except Exception:
+                # A job that has ended cannot be cancelled, and a service may be out of reach.
+                continue
+            cancelled[id(job)] = name
+        traceback = traceback.tb_next
+    return list(cancelled.values())
+
+
+def _tasks(batch: Any) -> tuple[Any, ...]:
+    """Return the tasks of a batch, as Braket keeps them."""
+    tasks = getattr(batch, "tasks", None)
+    return tuple(tasks) if isinstance(tasks, list | tuple) else ()
+
+
+def _job_name(job: Any) -> str | None:
+    """Return the identifier of an object that can be cancelled, or None if it is no job."""
+    if not callable(getattr(job, "cancel", None)):
+        return None
+    for attribute in ("job_id", "id", "task_id"):
+        found = getattr(job, attribute, None)
+        if found is not None:
+            return str(found() if callable(found) else found)
+    return None
