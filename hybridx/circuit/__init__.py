@@ -1,5 +1,6 @@
 """What a quantum layer is: a circuit as plain data, its meaning, its text and its JSON."""
 
+from hybridx.circuit.axes import apply_to_axes
 from hybridx.circuit.check import check, faults
 from hybridx.circuit.circuit import (
     Angle,
@@ -67,6 +68,7 @@ __all__ = [
     "Unitary",
     "Variance",
     "angles_of",
+    "apply_to_axes",
     "bind",
     "check",
     "cone_of",

@@ -7,6 +7,7 @@ from typing import assert_never
 import numpy as np
 from numpy.typing import NDArray
 
+from hybridx.circuit.axes import apply_to_axes
 from hybridx.circuit.check import check
 from hybridx.circuit.circuit import (
     Angle,
@@ -78,7 +79,7 @@ def _run(circuit: Circuit, row: NDArray[np.float64]) -> NDArray[np.float64]:
     state = _zero_state(circuit.wires)
     for operation in circuit.operations:
         assert not isinstance(operation, Channel)
-        state = _apply(_matrix(operation, row), wires_of(operation), state)
+        state = apply_to_axes(_matrix(operation, row), wires_of(operation), state)
     return np.concatenate([_measure(measurement, state) for measurement in circuit.measurements])
 
 
@@ -91,10 +92,11 @@ def _run_mixed(circuit: Circuit, row: NDArray[np.float64]) -> NDArray[np.float64
     for operation in circuit.operations:
         wires = wires_of(operation)
         columns = tuple(circuit.wires + wire for wire in wires)
-        rho = np.sum(
-            [_apply(K.conj(), columns, _apply(K, wires, rho)) for K in _kraus(operation, row)],
-            axis=0,
-        )
+        terms = [
+            apply_to_axes(K.conj(), columns, apply_to_axes(K, wires, rho))
+            for K in _kraus(operation, row)
+        ]
+        rho = np.sum(terms, axis=0)
     return np.concatenate([_measure_mixed(m, rho) for m in circuit.measurements])
 
 
@@ -134,14 +136,6 @@ def _zero_state(wires: int) -> Matrix:
     state = np.zeros((2,) * wires, dtype=np.complex128)
     state[(0,) * wires] = 1
     return state
-
-
-def _apply(matrix: Matrix, wires: tuple[int, ...], state: Matrix) -> Matrix:
-    """Return the state `(2, ..., 2)` after a matrix on some of its axes."""
-    count = len(wires)
-    tensor = matrix.reshape((2,) * (2 * count))
-    moved = np.tensordot(tensor, state, axes=(range(count, 2 * count), wires))
-    return np.moveaxis(moved, range(count), wires)
 
 
 def _measure(measurement: Measurement, state: Matrix) -> NDArray[np.float64]:
@@ -226,7 +220,7 @@ def _observe(terms: tuple[PauliTerm, ...], state: Matrix) -> Matrix:
     for term in terms:
         changed = state
         for letter, wire in zip(term.letters, term.wires, strict=True):
-            changed = _apply(PAULIS[letter], (wire,), changed)
+            changed = apply_to_axes(PAULIS[letter], (wire,), changed)
         total += term.coefficient * changed
     return total
 

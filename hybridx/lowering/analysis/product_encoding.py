@@ -8,7 +8,7 @@ from functools import reduce
 
 import numpy as np
 
-from hybridx.circuit import Apply, Channel, Circuit, Matrix, PureOperation, wires_of
+from hybridx.circuit import Apply, Channel, Circuit, Matrix, PureOperation, apply_to_axes, wires_of
 from hybridx.lowering.analysis.trig_polynomial import (
     Axes,
     Spectrum,
@@ -96,7 +96,7 @@ def fold(encoding: Encoding) -> Matrix:
         columns = V[:, first : first + _TOGETHER]
         state = columns.reshape((2,) * wires + columns.shape[1:])
         for on, matrix in blocks:
-            state = apply_to(matrix, on, state)
+            state = apply_to_axes(matrix, on, state)
         columns[:] = state.reshape(columns.shape)
     return V
 
@@ -129,16 +129,8 @@ def _block(wires: tuple[int, ...], operations: list[PureOperation]) -> Matrix:
     block = np.eye(size, dtype=np.complex128).reshape((2,) * len(wires) + (size,))
     for operation in operations:
         on = tuple(wires.index(wire) for wire in wires_of(operation))
-        block = apply_to(constant_matrix(operation), on, block)
+        block = apply_to_axes(constant_matrix(operation), on, block)
     return block.reshape(size, size)
-
-
-def apply_to(matrix: Matrix, wires: tuple[int, ...], state: Matrix) -> Matrix:
-    """Return `(2, ..., 2, columns)` after a matrix on some of its axes."""
-    count = len(wires)
-    tensor = matrix.reshape((2,) * (2 * count))
-    moved = np.tensordot(tensor, state, axes=(range(count, 2 * count), wires))
-    return np.moveaxis(moved, range(count), wires)
 
 
 def product_spectrum(
@@ -176,4 +168,4 @@ def embed(matrix: Matrix, places: Sequence[int], count: int) -> Matrix:
     """Return a matrix on some of `count` wires as one on all of them."""
     size = 2**count
     tensor = np.eye(size, dtype=np.complex128).reshape((2,) * count + (size,))
-    return apply_to(matrix, tuple(places), tensor).reshape(size, size)
+    return apply_to_axes(matrix, tuple(places), tensor).reshape(size, size)

@@ -20,9 +20,9 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from hybridx.circuit import Apply, Channel, Circuit, Matrix, PureOperation, wires_of
+from hybridx.circuit import Apply, Channel, Circuit, Matrix, PureOperation, apply_to_axes, wires_of
 from hybridx.lowering.analysis.phase_polynomial import as_phases
-from hybridx.lowering.analysis.product_encoding import MIXED, apply_to, product_spectrum, zero_state
+from hybridx.lowering.analysis.product_encoding import MIXED, product_spectrum, zero_state
 from hybridx.lowering.analysis.real_factors import affine_of
 from hybridx.lowering.analysis.trig_polynomial import (
     Axes,
@@ -315,7 +315,7 @@ def _joint(stage: Stage, sizes: tuple[int, int], *, in_front: bool) -> NDArray[n
     wires = size.bit_length() - 1
     tensor = np.eye(size, dtype=np.complex128).reshape((2,) * wires + (size,))
     for operation in stage.joint:
-        tensor = apply_to(constant_matrix(operation), wires_of(operation), tensor)
+        tensor = apply_to_axes(constant_matrix(operation), wires_of(operation), tensor)
     parts = embedded(tensor.reshape(1, size, size)).reshape(2, *sizes, 2 * size)
     turned = parts if in_front else parts.transpose(1, 0, 2, 3)
     matrix: NDArray[np.float64] = turned.reshape(2 * size, 2 * size).T

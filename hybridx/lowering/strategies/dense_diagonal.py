@@ -28,6 +28,7 @@ from hybridx.circuit import (
     Expectation,
     Matrix,
     Prepare,
+    apply_to_axes,
     has_channel,
     wires_of,
 )
@@ -41,7 +42,7 @@ from hybridx.lowering.analysis.phase_polynomial import (
     mask_of,
     walsh,
 )
-from hybridx.lowering.analysis.product_encoding import MIXED, apply_to
+from hybridx.lowering.analysis.product_encoding import MIXED
 from hybridx.lowering.analysis.real_factors import Affine, affine_of
 from hybridx.lowering.analysis.trig_polynomial import (
     Axes,
@@ -331,7 +332,7 @@ def _product(constants: Sequence[_Constant], state: NDArray[Any]) -> Matrix:
     wires = size.bit_length() - 1
     tensor = state.astype(np.complex128).reshape((2,) * wires + (columns,))
     for one in constants:
-        tensor = apply_to(one.matrix, one.wires, tensor)
+        tensor = apply_to_axes(one.matrix, one.wires, tensor)
     return tensor.reshape(size, columns)
 
 

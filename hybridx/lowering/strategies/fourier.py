@@ -28,12 +28,13 @@ from hybridx.circuit import (
     Expectation,
     Matrix,
     Probabilities,
+    apply_to_axes,
     result_count,
     result_layout,
     wires_of,
 )
 from hybridx.lowering.analysis.pauli_words import factors_of, flips_of
-from hybridx.lowering.analysis.product_encoding import MIXED, apply_to
+from hybridx.lowering.analysis.product_encoding import MIXED
 from hybridx.lowering.analysis.trig_polynomial import (
     Axes,
     Basis,
@@ -280,7 +281,7 @@ def _after(gate: _Gate, places: tuple[int, ...], waves: Matrix) -> Matrix:
     for frequency, matrix in gate.spectrum.items():
         moved = (slice(n, n + size) for n, size in zip(frequency, sizes, strict=True))
         place: tuple[Any, ...] = (..., *moved)
-        grown[place] += apply_to(matrix, places, waves)
+        grown[place] += apply_to_axes(matrix, places, waves)
     return grown
 
 

@@ -29,6 +29,7 @@ from hybridx.circuit import (
     Purity,
     State,
     Variance,
+    apply_to_axes,
     check,
     has_channel,
     row_of,
@@ -137,9 +138,7 @@ def _joint(group: _Group) -> Transfer:
     matrix = np.eye(4**wires).reshape((4,) * wires + (4**wires,))
     for operation in group.operations:
         on = [group.wires.index(wire) for wire in wires_of(operation)]
-        own = constant_transfer(operation).reshape((4,) * (2 * len(on)))
-        moved = np.tensordot(own, matrix, axes=(range(len(on), 2 * len(on)), on))
-        matrix = np.moveaxis(moved, range(len(on)), on)
+        matrix = apply_to_axes(constant_transfer(operation), on, matrix)
     return matrix.reshape(4**wires, 4**wires)
 
 
