@@ -1,5 +1,5 @@
 // Runs a TorchScript file of hybridx on rows of numbers: run MODEL COLUMNS x00 x01 ... x10 x11 ...
-// It needs libtorch and nothing else: circuits are plain operators in the file.
+// It needs only libtorch, because the circuits in the file are ordinary torch operators.
 
 #include <torch/script.h>
 

@@ -1,11 +1,12 @@
-"""Runs a bundle with ONNX Runtime and Qiskit: no hybridx, no PennyLane, no torch.
+"""Runs a bundle with ONNX Runtime and Qiskit, without hybridx, PennyLane and torch.
 
     hybridx convert model.onnx -o bundle
     pip install onnxruntime qiskit qiskit-qasm3-import
     python bundle_with_qiskit.py bundle
 
-Prints the outputs for the input of the bundle's self-test, and how far they are from the recorded
-ones. To go to a machine, replace `run_row`: docs/file-format.md has the rest of the format.
+It runs the input of the bundle's self-test, and prints the outputs and their distance from the
+recorded ones. To run on a quantum computer, replace `run_row`. docs/file-format.md describes the
+format.
 """
 
 import base64
@@ -54,7 +55,7 @@ def run_row(circuit, row, measurements):
             observable = SparsePauliOp.from_sparse_list(terms, circuit.num_qubits)
             results.append(state.expectation_value(observable).real)
         elif measurement["type"] == "probabilities":
-            # Qiskit's first qubit is the least significant of an outcome, ours the most.
+            # Qiskit's first qubit is the least significant one of an outcome, hybridx's the most.
             results.extend(state.probabilities(measurement["wires"][::-1]))
         else:
             raise NotImplementedError(measurement["type"])

@@ -24,8 +24,9 @@ def models() -> str:
         """\
 ## Models
 
-Small models as people write them. The tests export each one, run the file in a process that has
-ONNX Runtime and neither torch nor PennyLane at several batch sizes, and compare with eager.
+These are small models as people write them. The tests export each model and run the file at several
+batch sizes, in a process that has ONNX Runtime but neither torch nor PennyLane. They compare the
+results with the eager model.
 """
     ]
     for bundle, title in BUNDLES.items():

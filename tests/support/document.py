@@ -1,4 +1,4 @@
-"""`docs/support.md`, made from the tables, so that it says what the tests have seen."""
+"""`docs/support.md`, generated from the tables that the tests use."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.support.reasons import PENDING, REASONS
 PATH = Path(__file__).parents[2] / "docs" / "support.md"
 
 MEASURED = {
-    "ExpectationMP": ("`qml.expval`", "a mean value", "one real number"),
+    "ExpectationMP": ("`qml.expval`", "an expectation value", "one real number"),
     "VarianceMP": ("`qml.var`", "a variance", "one real number"),
     "ProbabilityMP": ("`qml.probs`", "of wires, or of an observable", "2^wires real numbers"),
     "StateMP": ("`qml.state`", "all amplitudes", "2^wires complex numbers"),
@@ -32,22 +32,22 @@ MEASURED = {
     "VnEntropyMP": ("`qml.vn_entropy`", "−Tr(ρ log ρ) of some wires", "one real number"),
     "MutualInfoMP": ("`qml.mutual_info`", "between two sets of wires", "one real number"),
 }
-"""How users write a measurement, what it is, what it gives."""
+"""For each measurement: how users write it, what it is, what it returns."""
 
 
 def title() -> str:
-    """Return the heading and how to read the rest."""
+    """Return the heading and how to read the page."""
     return """\
 # What hybridx supports
 
-Everything in PennyLane's own lists of operators, templates and measurements stands here, either
-as supported or with the reason why not. Each supported name is captured, lowered and compared with
-PennyLane by the tests, and this page is generated from them.
+This page lists every operator, template and measurement of PennyLane, as supported or with the
+reason why it is not. The tests capture and lower each supported name and compare the result with
+PennyLane. The page is generated from the tables of the tests.
 """
 
 
 def measurements() -> str:
-    """Return the table of what a circuit may return."""
+    """Return the table of measurements."""
     rows = [row for name, row in MEASURED.items() if name not in PENDING]
     return f"## Measurements\n\n{_table(('PennyLane', 'what', 'result'), rows)}"
 
@@ -61,8 +61,8 @@ def gates() -> str:
     return f"""\
 ## Gates
 
-Each is one row of the gate table; its adjoint and every controlled version are rows too. A, B and
-C are constant matrices, θ is the angle: a number, a weight or data.
+Each gate is one row of the gate table. The adjoint and every controlled version of a gate are
+supported too. A, B and C are constant matrices. θ is the angle: a number, a weight or data.
 
 {_table(("gate", "wires", "matrix"), rows)}"""
 
@@ -77,19 +77,21 @@ def others() -> str:
     return f"""\
 ## Operators that decompose
 
-PennyLane's own rules write them in the gates above, or they are taken as matrices.
+PennyLane's own rules decompose these operators into the gates above, or hybridx uses their
+matrices.
 
 {_listed(rest)}
 
 ## Observables
 
-Products, sums and multiples of Pauli operators, and
+Products, sums and multiples of Pauli operators, and:
 
 {_listed(observables)}
 
 ## Noise
 
-The Kraus operators of a channel; the circuit is then computed with density matrices.
+hybridx uses the Kraus operators of a channel. A circuit with a channel is computed with a density
+matrix.
 
 {_listed(noise)}
 """
@@ -103,7 +105,7 @@ def templates() -> str:
 
 
 def refused() -> str:
-    """Return what is not supported, by reason."""
+    """Return the table of names that are not supported, by reason."""
     by_reason: dict[str, list[str]] = defaultdict(list)
     for name in PENDING:
         by_reason["not yet"].append(name)
@@ -113,7 +115,7 @@ def refused() -> str:
     return f"## Not supported\n\n{_table(('reason', 'names'), rows)}"
 
 
-# The second part, which models are supported, comes behind these.
+# The models are the second part of the page.
 SECTIONS: tuple[Callable[[], str], ...] = (
     title, measurements, gates, others, templates, refused, models
 )  # fmt: skip
@@ -131,15 +133,15 @@ def _is_observable(name: str) -> bool:
 
 
 def _formula(gate: Gate) -> str:
-    """Return equation (1) of `docs/circuit.md` as it reads for a row."""
+    """Return equation (1) of `docs/circuit.md` for a row."""
     if gate.cosine is None or gate.sine is None:
         return "constant"
-    turn = {0.5: "θ/2", 1.0: "θ"}[gate.rate]
+    angle = {0.5: "θ/2", 1.0: "θ"}[gate.rate]
     word = _pauli_word(1j * gate.sine)
     if word is not None and np.array_equal(gate.cosine, np.eye(len(gate.cosine))):
-        return f"cos({turn}) I − i sin({turn}) {word}"
+        return f"cos({angle}) I − i sin({angle}) {word}"
     constant = "C + " if gate.constant.any() else ""
-    return f"{constant}cos({turn}) A + sin({turn}) B"
+    return f"{constant}cos({angle}) A + sin({angle}) B"
 
 
 def _pauli_word(matrix: Matrix) -> str | None:
