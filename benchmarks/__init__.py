@@ -1,1 +1,1 @@
-"""What is measured, by whom, and how the results are told."""
+"""The benchmark: workloads, peers, measurements and the report on the results."""

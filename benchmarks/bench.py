@@ -1,9 +1,9 @@
 """Measure hybridx against its peers: `make bench`, `make bench-quick`.
 
 All peers of a cell (workload, wires, layers, batch, threads) run in turns, in several rounds, so
-that what else the machine does hits all alike. Each peer is a process in a virtual environment of
-its own, and its results are compared with PennyLane in float64 before it is timed. Cells are
-appended to a file as they are done; an interrupted run continues where it was.
+that other load on the machine affects all of them alike. Each peer is a process in its own virtual
+environment. Its results are compared with PennyLane in float64 before it is timed. Each finished
+cell is appended to a file; an interrupted run continues after the last one.
 """
 
 from __future__ import annotations
@@ -58,21 +58,26 @@ ALL_PEERS = (
 )
 QUICK_PEERS = (HYBRIDX, EAGER, "JAX")
 
-ALWAYS = (HYBRIDX, GEMM, EAGER)  # the others are left out where they cannot be the fastest
+ALWAYS = (HYBRIDX, GEMM, EAGER)  # another peer is left out of a cell if it cannot be the fastest
 
 TOLERANCE = 1e-4  # |result - expected| / max(1, |expected|); peers compute in float32 or better
-CHECKED_ROWS = (0, 31, 255, 1023)  # as far as a batch has them: the first, and the last of each
+CHECKED_ROWS = (
+    0,
+    31,
+    255,
+    1023,
+)  # those that a batch has: the first row, and the last row of each batch size
 LONGEST_EAGER = 60.0  # seconds; cells where the eager model takes longer are left out
 LONGEST_EXPORT = 600.0
 ONE_CALL = 2.0  # calls that take longer are timed once, while they are loaded
-MOST_STATE_BYTES = 2**31  # of a batch of states in complex128
-MOST_ROW_BYTES = 2**28  # of a batch of rows
-MOST_GEMM_ELEMENTS = 2**24  # of either operand
+MOST_STATE_BYTES = 2**31  # for the states of a batch in complex128
+MOST_ROW_BYTES = 2**28  # for the rows of a batch
+MOST_GEMM_ELEMENTS = 2**24  # in either operand
 
 
 @dataclass(frozen=True, slots=True)
 class Effort:
-    """How long a peer is measured in a cell: rounds of so many seconds, until there are enough."""
+    """How long a peer is measured in a cell: rounds of some seconds, up to a total."""
 
     rounds: int
     seconds: float
@@ -84,14 +89,14 @@ FULL, QUICK = Effort(5, 0.05, 2.0), Effort(3, 0.05, 0.5)
 
 @dataclass(slots=True)
 class Bench:
-    """A run: what is done so far, and how further cells are measured.
+    """A run: its results so far, and how it measures further cells.
 
     Attributes:
-        peers: who takes part.
-        effort: how long a cell takes.
-        lines: the file that grows.
-        exports: what exporting said, by (workload, wires, layers).
-        paces: how fast the peers have been.
+        peers: the peers that are measured.
+        effort: how long each is measured in a cell.
+        lines: the file to which finished cells are appended.
+        exports: the report of each export, by (workload, wires, layers).
+        paces: the speed of each peer so far.
     """
 
     peers: Sequence[Peer]
@@ -121,7 +126,7 @@ class Bench:
                 workers.close()
 
     def _resume(self) -> set[Cell]:
-        """Take over what the file says; return the cells that are in it."""
+        """Read the results in the file; return its cells."""
         done = set()
         for line in read_lines(self.lines):
             if "cell" in line:
@@ -133,7 +138,7 @@ class Bench:
         return done
 
     def _measure(self, cell: Cell, workers: Workers) -> dict[str, Any]:
-        """Return the times of all peers in a cell, or why it is left out."""
+        """Return the times of all peers in a cell, or why the cell is left out."""
         eager = self.paces.most(EAGER, cell) or 0.0
         if eager > LONGEST_EAGER:
             return {"cut": f"eager would take over {LONGEST_EAGER:.0f} s"}
@@ -159,7 +164,7 @@ class Bench:
         return {"peers": entries}
 
     def _leave_out(self, peer: Peer, cell: Cell) -> str | None:
-        """Return why a peer takes no part in a cell, if it does not."""
+        """Return why a peer is left out of a cell, or None."""
         if peer.holds_state and 16 * 2**cell.wires * cell.batch > MOST_STATE_BYTES:
             return f"the states of a batch would need over {MOST_STATE_BYTES / 2**30:.0f} GiB"
         if peer.name in ALWAYS:
@@ -168,7 +173,7 @@ class Bench:
         return self.paces.why_not(peer.name, rivals, cell)
 
     def _load(self, cell: Cell, workers: Workers, peer: Peer) -> dict[str, Any]:
-        """Let a peer get ready; return how that went and how far off its results are."""
+        """Let a peer load a cell; return its reply and the error of its results."""
         results = BUILD / f"results-{peer.folder}.npy"
         checked = [row for row in CHECKED_ROWS if row < cell.batch]
         request = {
@@ -205,7 +210,7 @@ class Bench:
     ) -> None:
         """Load a matrix product with as many multiply-adds as the exported circuit has.
 
-        It has fewer where the operands would be large; what counts is its pace.
+        It has fewer if the operands would be large, because only its speed is used.
         """
         if make(cell.workload, cell.wires, cell.layers).dense or not exported.get("gemm"):
             return
@@ -250,7 +255,7 @@ class Bench:
             entries[name] |= {"median": statistics.median(times), "rounds": times}
 
     def _export(self, name: str, wires: int, layers: int) -> dict[str, Any]:
-        """Export a workload, once in a run."""
+        """Export a workload, at most once in a run."""
         key = name, wires, layers
         folder = folder_of(*key)
         if key not in self.exports or not folder.exists():
@@ -284,18 +289,18 @@ class Bench:
 
 @cache
 def expected_row(name: str, wires: int, layers: int, row: int) -> Array:
-    """Return the right results of a row, which is the same in every batch that has it."""
+    """Return the reference results of a row, which is the same in every batch."""
     workload = make(name, wires, layers)
     return evaluate(workload, workload.inputs(row + 1)[-1:])[0]
 
 
 def tell(text: str) -> None:
-    """Write a part of a line about how far the run is."""
+    """Print a part of a line that shows the progress of the run."""
     print(text, end="", file=sys.stderr, flush=True)
 
 
 def folder_of(name: str, wires: int, layers: int) -> Path:
-    """Return where the export of a workload is kept."""
+    """Return the folder with the export of a workload."""
     return BUILD / "models" / f"{name}-{wires}-{layers}"
 
 

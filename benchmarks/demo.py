@@ -1,7 +1,7 @@
-"""The main job on real data: export the iris classifier, run it twice, compare, measure.
+"""The demo: export the iris classifier, run it twice, compare, measure.
 
-Run as `make demo`. Everything here is either a command that a user types or a call of the public
-API; the export is written to build/demo.
+Run it with `make demo`. It uses only commands that a user types and calls of the public API. The
+export is written to build/demo.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""How long an export takes, and what it buys, for models that call circuits many times.
+"""Measure how long an export takes, and how fast the file is, for models with many circuit calls.
 
-`python benchmarks/exporting.py`: a model with four quantum layers at several numbers of calls, and
-a quanvolution over 14 x 14 patches. Times on a shared machine vary; the ratios are what counts.
+`python benchmarks/exporting.py` exports a model with four quantum layers at several numbers of
+calls, and a quanvolution over 14 x 14 patches. Times on a shared machine vary; compare the ratios.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ def median(run: Callable[[], object], repeats: int) -> float:
 
 
 def measure(name: str, model: nn.Module, example: Tensor, calls: int) -> None:
-    """Export a model and print what it cost and what it gives."""
+    """Export a model; print the time of the export and the times of the file and the model."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.onnx"
         report = hybridx.export(model, (example,), path)

@@ -1,8 +1,9 @@
-"""Export one workload in a process of its own and say what that cost.
+"""Export one workload in its own process and print what the export cost.
 
 `python -m benchmarks.exports NAME WIRES LAYERS FOLDER` writes FOLDER/model.onnx and
 FOLDER/gemm.onnx and prints one JSON object. The second file is a plain matrix product with the
-largest constant factor of the first, on random rows: what ONNX Runtime reaches on this machine.
+largest constant factor of the first, on random rows. It shows the speed that ONNX Runtime reaches
+on this machine.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import Any
 
 import onnx
 import torch
-import torch._dynamo  # torch.export imports these when it is first called: about a second
+import torch._dynamo  # torch.export imports these at its first call, which takes about a second
 import torch.onnx._internal.exporter._core
 from onnx import AttributeProto, TensorProto, helper, numpy_helper
 
@@ -32,7 +33,7 @@ STATUS, RESET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 
 def export(name: str, wires: int, layers: int, folder: Path) -> dict[str, Any]:
-    """Export a workload; return seconds, bytes and what the compiler counted."""
+    """Export a workload; return seconds, bytes and the counts of the compiler."""
     workload = make(name, wires, layers)
     model = torch_model(workload, "default.qubit")
     path = folder / "model.onnx"
@@ -63,7 +64,7 @@ def export(name: str, wires: int, layers: int, folder: Path) -> dict[str, Any]:
 
 
 def _restart_peak() -> int | None:
-    """Forget the largest memory so far, where the system can; return what is held now."""
+    """Reset the peak memory, if the system can; return the memory in use now."""
     if not RESET.exists():
         return None
     RESET.write_text("5")
@@ -78,7 +79,7 @@ def _memory(field: str) -> int | None:
 
 
 def _scopes(model: onnx.ModelProto) -> list[dict[str, Any]]:
-    """Return the constants of each function by their names, as they are and reshaped."""
+    """Return the constants of each function by name, also under the names of their reshapes."""
     scopes = []
     for function in model.functions:
         arrays: dict[str, Any] = {}
@@ -93,7 +94,7 @@ def _scopes(model: onnx.ModelProto) -> list[dict[str, Any]]:
 
 
 def _factors(model: onnx.ModelProto, scopes: list[dict[str, Any]]) -> list[Any]:
-    """Return the constants that are factors of matrix products."""
+    """Return the constants that are operands of matrix products."""
     return [
         arrays[name]
         for function, arrays in zip(model.functions, scopes, strict=True)
@@ -105,7 +106,7 @@ def _factors(model: onnx.ModelProto, scopes: list[dict[str, Any]]) -> list[Any]:
 
 
 def _write_gemm(factors: list[Any], path: Path) -> tuple[int, int] | None:
-    """Write `x @ C` for the largest matrix C; return its shape, or None without a matrix."""
+    """Write `x @ C` for the largest matrix C; return the shape of C, or None if there is none."""
     matrices = [array.reshape(-1, *array.shape[-2:])[0] for array in factors if array.size]
     if not matrices:
         return None

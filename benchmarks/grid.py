@@ -1,7 +1,7 @@
-"""Which cells are measured.
+"""The cells that are measured, in their order.
 
-One thread comes before two and few wires before many, so that a run that is cut has whole tables.
-The widest states come last: they take as long as all others.
+One thread comes before two and few wires before many, so that an interrupted run has whole tables.
+The widest states come last, because they take as long as all others together.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ WIRES_WITH_TWO_THREADS: Mapping[str, tuple[int, ...]] = {
     "quanvolution": (4,),
 }
 BATCHES_WITH_TWO_THREADS = (1, 256)
-LAYERS = (1, 2, 5, 10, 20)  # of W1 where layers are what is varied
-WIDEST = 20  # wires of a whole state
+LAYERS = (1, 2, 5, 10, 20)  # of W1 when the number of layers varies
+WIDEST = 20  # wires of the widest whole states
 
 
 def all_cells() -> Iterator[Cell]:
-    """Yield the cells of a full run: the tables, and W1 over its layers."""
+    """Yield the cells of a full run: those of the tables, and W1 with varying layers."""
     for threads in (1, 2):
         cells = list(_tables(threads))
         wide = [cell for cell in cells if cell.wires == WIDEST and cell.workload != "W5"]

@@ -1,4 +1,4 @@
-"""The workloads as torch modules, as a user writes them: these are exported and run eagerly."""
+"""The workloads as torch modules, as a user writes them, to be exported and run eagerly."""
 
 from __future__ import annotations
 

@@ -1,10 +1,13 @@
 """How fast peers have been so far, and which of them cannot be the fastest in a further cell.
 
-More rows take a peer at most in proportion more time, and each further row at least half of what
-the rows between the two batches before took. Several threads never take it more time than one, and
-divide its time at most by their number. So what was measured with fewer rows or fewer threads
-bounds a call from both sides, and a peer whose least time is more than the most that another one
-takes need not be run.
+The bounds on a call assume:
+
+* The time grows at most in proportion to the rows.
+* Each further row takes at least half the time of a row between the two batches before.
+* Several threads never take more time than one, and divide the time at most by their number.
+
+Measurements with fewer rows or fewer threads therefore bound a call from above and below. A peer
+is not run if its lower bound is above the upper bound of another peer.
 """
 
 from __future__ import annotations
@@ -16,7 +19,9 @@ from typing import Any
 
 from benchmarks.records import Cell
 
-A_FURTHER_ROW = 0.5  # takes at least so much of what a row took on average between two batches
+A_FURTHER_ROW = (
+    0.5  # of the mean time of a row between two batches: the least time of a further row
+)
 LONGEST_CALL = 5.0  # seconds
 MUCH = 4.0
 CANNOT_WIN = "cannot be the fastest"
@@ -27,11 +32,11 @@ TOO_SLOW = (
 
 @dataclass(frozen=True, slots=True)
 class Paces:
-    """What the cells so far say about further ones.
+    """The measurements so far, as bounds on further cells.
 
     Attributes:
-        measured: seconds a call of each peer, by the peer and the cell at one row and one thread.
-        ended: cells in which a process of a peer took too long or died, and what it said.
+        measured: seconds of a call of each peer, by the peer and the cell at one row and thread.
+        ended: cells in which the process of a peer took too long or died, with its message.
     """
 
     measured: dict[tuple[str, Cell], dict[Cell, float]] = field(
@@ -42,7 +47,7 @@ class Paces:
     )
 
     def remember(self, cell: Cell, entries: Mapping[str, Mapping[str, Any]]) -> None:
-        """Keep what the peers did in a cell."""
+        """Add the results of the peers in a cell."""
         for peer, entry in entries.items():
             if "median" in entry:
                 self.measured[peer, _family(cell)][cell] = entry["median"]
@@ -50,7 +55,7 @@ class Paces:
                 self.ended[peer, cell.workload].append((cell, entry["refused"]))
 
     def why_not(self, peer: str, rivals: Iterable[str], cell: Cell) -> str | None:
-        """Return why a peer need not be run in a cell, if it need not."""
+        """Return why a peer need not be run in a cell, or None."""
         if (ended := self._why_ended(peer, cell)) is not None:
             return ended
         name, seconds = self.fastest(rivals, cell) or (peer, 0.0)
@@ -62,12 +67,12 @@ class Paces:
         return TOO_SLOW if most > max(LONGEST_CALL, MUCH * seconds) else None
 
     def most(self, peer: str, cell: Cell) -> float | None:
-        """Return the most seconds a call can take, if the peer was measured with less."""
+        """Return the upper bound on the seconds of a call, if there is a measurement."""
         known = self._nearest(peer, cell)
         return known[0][1] * cell.batch / known[0][0].batch if known else None
 
     def least(self, peer: str, cell: Cell) -> float:
-        """Return the least seconds a call can take."""
+        """Return the lower bound on the seconds of a call."""
         known = self._nearest(peer, cell)
         if not known:
             return 0.0
@@ -79,12 +84,12 @@ class Paces:
         return least * last.threads / cell.threads
 
     def fastest(self, peers: Iterable[str], cell: Cell) -> tuple[str, float] | None:
-        """Return the peer for which the most seconds are least, and those seconds."""
+        """Return the peer with the lowest upper bound, and that bound."""
         times = {peer: most for peer in peers if (most := self.most(peer, cell)) is not None}
         return min(times.items(), key=lambda item: item[1]) if times else None
 
     def _why_ended(self, peer: str, cell: Cell) -> str | None:
-        """Return what a peer said in a cell of no more work in which its process ended."""
+        """Return the message of a peer whose process ended in a cell with no more work, or None."""
         for other, why in self.ended.get((peer, cell.workload), ()):
             if all(
                 getattr(other, size) <= getattr(cell, size)

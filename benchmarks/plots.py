@@ -1,4 +1,4 @@
-"""Curves of a run as SVG: times over wires, batch and layers, on logarithmic axes."""
+"""Plots of a run as SVG: times over wires, batch and layers, on logarithmic axes."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ COLOURS: Mapping[str, str] = {
     "TorchQuantum": "#e377c2",
     "Qiskit Aer": "#bcbd22",
 }
-FAR = 10.0  # times the best peer; who is nowhere nearer is not drawn in a panel
+FAR = 10.0  # times the best peer; a peer that is nowhere nearer is not drawn
 NAMES = {"wires": "wires", "batch": "rows a call", "layers": "layers"}
 
 
 def plot_all(results: Results, folder: Path) -> list[tuple[str, Path]]:
     """Write the plots for which there are at least two points; return titles and paths."""
-    # Ids in the file are drawn from this instead of a clock: equal results give equal files.
+    # Ids in the file come from this salt, not from a clock: equal results give equal files.
     mpl.rcParams["svg.hashsalt"] = "hybridx"
     written = []
     for stem, title, axis, panels in _plots():
@@ -97,7 +97,7 @@ def _figure(results: Results, title: str, axis: str, panels: Mapping[str, list[C
 
 
 def _is_near(results: Results, peer: str, cells: list[Cell]) -> bool:
-    """Tell whether a line is worth drawing: ours, eager PennyLane's, and of the best peers."""
+    """Return whether a line is drawn: those of hybridx, eager PennyLane and the best peers are."""
     times = [(results.median(cell, peer), results.best(cell)) for cell in cells]
     return peer in (HYBRIDX, EAGER) or any(
         time is not None and other is not None and time <= FAR * other[1] for time, other in times
@@ -121,7 +121,7 @@ def _draw(axes: Axes, results: Results, axis: str, cells: list[Cell]) -> None:
                 linewidth=2.4 if is_ours else 1.1,
                 zorder=3 if is_ours else 2,
             )
-    # Work doubles with each wire, so wires are a logarithm already.
+    # Work doubles with each wire, so the axis of wires is logarithmic already.
     if axis != "wires":
         axes.set_xscale("log", base=2)
     axes.set_yscale("log")

@@ -1,4 +1,4 @@
-"""The lines that a run of the benchmark writes, and what is in them."""
+"""The lines that a run of the benchmark writes, and their content."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ EAGER = "PennyLane default.qubit"
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One place in the tables."""
+    """A cell of the tables: one workload at one size."""
 
     workload: str
     wires: int
@@ -37,13 +37,13 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Results:
-    """What a run has found.
+    """The results of a run.
 
     Attributes:
         run: the machine and the compiler.
         versions: packages of each peer.
-        exports: what exporting said, by workload, wires and layers.
-        cells: what each peer did in each cell; nothing where eager would take too long.
+        exports: the report of each export, by workload, wires and layers.
+        cells: the result of each peer in each cell; empty if eager PennyLane would take too long.
         cuts: why cells were left out.
         choices: the times of all strategies of some circuits, as `choice.py` writes them.
     """
@@ -56,12 +56,12 @@ class Results:
     choices: list[dict[str, Any]] = field(default_factory=list)
 
     def median(self, cell: Cell, peer: str) -> float | None:
-        """Return the seconds that a peer takes for a call."""
+        """Return the median seconds of a call of a peer."""
         seconds: float | None = self.cells[cell].get(peer, {}).get("median")
         return seconds
 
     def best(self, cell: Cell) -> tuple[str, float] | None:
-        """Return the fastest peer besides hybridx and its seconds, if any can do this cell."""
+        """Return the fastest peer other than hybridx and its seconds, or None."""
         peers = self.cells[cell].keys() - {HYBRIDX, GEMM}
         times = {peer: seconds for peer in peers if (seconds := self.median(cell, peer))}
         return min(times.items(), key=lambda item: item[1]) if times else None
@@ -78,7 +78,7 @@ class Results:
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:
-    """Return what a run has written so far; a line that was cut off is left out."""
+    """Return the lines that a run has written; a line that was cut off is left out."""
     if not path.exists():
         return []
     lines = path.read_text().splitlines(keepends=True)
@@ -86,7 +86,7 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
 
 
 def gather(lines: Iterable[Mapping[str, Any]]) -> Results:
-    """Return the lines of a run as one; later lines replace earlier ones."""
+    """Return the lines of a run as its results; later lines replace earlier ones."""
     first, *others = lines
     results = Results(first["run"])
     for line in others:
@@ -104,7 +104,7 @@ def gather(lines: Iterable[Mapping[str, Any]]) -> Results:
 
 
 def begin(lines: Path, *, fresh: bool, refuse: Callable[[str], None]) -> None:
-    """Write the first line of a run, or see that the one that is there is of this machine."""
+    """Write the first line of a run, or check that the existing one is of this machine."""
     lines.parent.mkdir(parents=True, exist_ok=True)
     run, earlier = describe_run(), [] if fresh else read_lines(lines)
     if not earlier:
@@ -114,7 +114,7 @@ def begin(lines: Path, *, fresh: bool, refuse: Callable[[str], None]) -> None:
 
 
 def describe_run() -> dict[str, Any]:
-    """Return the machine and the compiler: lines of different ones do not mix."""
+    """Return the machine and the compiler; one file holds lines of one machine and compiler."""
     tree = subprocess.run(
         ["git", "rev-parse", "--short", "HEAD:hybridx"],
         cwd=ROOT,

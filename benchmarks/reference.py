@@ -1,4 +1,4 @@
-"""The right results: PennyLane's default.qubit in float64."""
+"""The reference results, from PennyLane's default.qubit in float64."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from scipy.special import erf
 from benchmarks.templates import observable, template
 from benchmarks.workloads import Array, Arrays, Circuit, Columns, Workload, around, cone
 
-MOST_WIRES = 20  # simulated as a whole; above, each observable on the wires of its light cone
+MOST_WIRES = 20  # simulated as a whole; wider circuits one observable at a time, on its light cone
 NUMPY = Arrays(lambda weights: weights.astype(np.float64), np.tanh, erf)
 
 
 def evaluate(workload: Workload, rows: Array) -> Array:
-    """Return what a workload gives for some rows: float64, shape `(rows, results)`."""
+    """Return the results of a workload for some rows: float64, shape `(rows, results)`."""
 
     def circuit(columns: Array) -> Array:
         return run_templates(workload, columns)
@@ -34,12 +34,12 @@ def run_templates(workload: Workload, columns: Array) -> Array:
     results = qnode(columns, **workload.weights)
     if isinstance(results, list | tuple):
         results = np.stack(results, axis=-1)
-    # The mean value of a Hamiltonian has no batch axis where the batch is one row.
+    # The expectation value of a Hamiltonian has no batch axis if the batch is one row.
     return np.asarray(results).reshape(len(columns), -1)
 
 
 def run_cones(circuit: Circuit, columns: Array) -> Array:
-    """Run for each observable the gates of its light cone, on as many wires as they have."""
+    """Run the gates of the light cone of each observable, on the wires of the cone."""
     results = []
     for words in circuit.observables:
         wires = {wire for word in words for wire in word.wires}
@@ -56,7 +56,7 @@ def run_cones(circuit: Circuit, columns: Array) -> Array:
                 OPERATORS[gate.name](*angles, wires=gate.wires)
             return qml.expval(observable(words))
 
-        # A batch of one row has no axis of its own, nor has a cone without data.
+        # The result has no batch axis if the batch is one row or the cone has no data.
         results.append(np.broadcast_to(np.ravel(qnode()), len(columns)))
     return np.stack(results, axis=-1)
 

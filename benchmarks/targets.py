@@ -1,4 +1,4 @@
-"""What the compiler is meant to reach, and whether a run says that it does."""
+"""The targets of the compiler, and whether a run meets them."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ Figures: TypeAlias = Mapping[Cell | str, float]
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A bound on a figure of many places.
+    """A bound on one figure in many places.
 
     Attributes:
-        sentence: what is wanted.
+        sentence: the target in words.
         bound: the least figure allowed, or the largest if `is_most`.
         unit: of the figure.
         figures: from the results, by place.
-        is_most: the bound is from above.
+        is_most: the bound is an upper bound.
     """
 
     sentence: str
@@ -35,11 +35,11 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """How a target fares.
+    """The figures of a run for a target.
 
     Attributes:
-        target: what is wanted.
-        figures: by place; none where nothing is measured.
+        target: the target.
+        figures: by place; empty if nothing was measured.
         missed: the places that do not meet the bound.
     """
 
@@ -62,14 +62,14 @@ class Verdict:
 
 
 def judge(target: Target, results: Results) -> Verdict:
-    """Compare a target with what a run has found."""
+    """Compare a target with the results of a run."""
     figures, sign = target.figures(results), 1 if target.is_most else -1
     missed = (place for place in figures if sign * figures[place] > sign * target.bound)
     return Verdict(target, figures, tuple(missed))
 
 
 def faster(where: Callable[[Cell], bool], than: str | None = None) -> Callable[[Results], Figures]:
-    """Return the ratios of the cells for which `where` holds."""
+    """Return the ratios to the best peer in the cells for which `where` holds."""
 
     def figures(results: Results) -> Figures:
         ratios = {cell: results.ratio(cell, than) for cell in results.cells if where(cell)}
@@ -111,8 +111,8 @@ def exported(field: str, unit: float, name: str | None, wires: int) -> Callable[
 def memory(results: Results) -> Figures:
     """Return the peak of exports beyond the smallest one's, over the largest constant.
 
-    What an export holds anyway (the traced graph, the modules of the exporter) would hide small
-    constants; only those of a megabyte or more are looked at.
+    Only constants of a megabyte or more count, because the memory that every export needs (the
+    traced graph, the modules of the exporter) would hide smaller ones.
     """
     peaks = {
         place: one

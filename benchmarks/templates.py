@@ -11,7 +11,7 @@ from benchmarks.workloads import Word, Workload
 
 
 def template(workload: Workload) -> Callable[..., Any]:
-    """Return the function of a QNode: takes `inputs` and the weights by their names."""
+    """Return the function of a QNode, which takes `inputs` and the weights by name."""
     wires = range(workload.wires)
 
     def w1(inputs: Any, weights: Any) -> Any:

@@ -1,6 +1,6 @@
-"""The peers as processes, each in a virtual environment of its own.
+"""The peers as processes, each in its own virtual environment.
 
-They are asked one at a time, and are bound to as many cores as they have threads.
+One peer works at a time, and is bound to as many cores as it has threads.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ LONGEST_LOAD = 120.0  # seconds for tracing, compiling and the first two calls
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """A way to compute workloads.
+    """A program that computes workloads.
 
     Attributes:
         name: in the tables.
         folder: below `peers`.
         choice: argument of its peer.py, for folders with several peers.
-        holds_state: it needs memory for all amplitudes of all rows of a batch.
+        holds_state: it holds all amplitudes of all rows of a batch in memory.
         compiles: its first call takes longer than any other.
     """
 
@@ -72,7 +72,7 @@ class Worker:
         """Return the reply to a request.
 
         Raises:
-            DeadError: there is none; the process is gone.
+            DeadError: the process ended without a reply.
         """
         try:
             self.requests.write(json.dumps(request).encode() + b"\n")
@@ -109,14 +109,14 @@ class Worker:
 
 @dataclass(slots=True)
 class Workers:
-    """The running peers of one thread count, started when they are first asked."""
+    """The peers with one number of threads, each started at its first request."""
 
     threads: int
     running: dict[str, Worker] = field(default_factory=dict)
     broken: dict[str, str] = field(default_factory=dict)
 
     def ask(self, peer: Peer, request: Mapping[str, Any], limit: float) -> dict[str, Any]:
-        """Return the reply of a peer; one that ends says why and is started anew next time."""
+        """Return the reply of a peer, or why its process ended; it is started again next time."""
         if peer.name in self.broken:
             return {"refused": self.broken[peer.name]}
         try:
@@ -140,7 +140,7 @@ class Workers:
 
 
 def install(folder: str) -> Path:
-    """Return the interpreter of a peer's environment, which is made if it is not there.
+    """Return the interpreter of a peer's environment, and make the environment if needed.
 
     Raises:
         subprocess.CalledProcessError: pip cannot install the requirements.
@@ -173,6 +173,6 @@ def environment(threads: int) -> dict[str, str]:
 
 
 def keep_to_cores(threads: int) -> None:
-    """Bind this process to the first cores, where the system can: no pool has more threads."""
+    """Bind this process to the first cores, if the system can, so that no pool has more threads."""
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:threads])

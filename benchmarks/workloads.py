@@ -1,8 +1,7 @@
-"""What is measured: circuits and whole models as plain data, with seeded weights.
+"""The workloads: circuits and whole models as plain data, with seeded weights.
 
-A circuit is given twice, so that each peer can build it in the way that is natural to it: as a
-list of gates here, and as PennyLane templates in `templates.py`, which take `weights`. A test holds
-the two against each other.
+Each circuit is given twice, so that each peer can build it in its own way: as a list of gates here,
+and as PennyLane templates in `templates.py`, which take `weights`. A test compares the two.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ SIDE = 28  # of the images of the quanvolution
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """An angle of data: the product of these columns of the input, in radians."""
+    """An angle that depends on data: the product of these columns of the input, in radians."""
 
     factors: tuple[int, ...]
 
@@ -57,8 +56,9 @@ class Circuit:
         wires: how many; wire 0 is the most significant.
         columns: of the input.
         gates: in order.
-        observables: sums of words, one mean value each; none means the probabilities of all wires.
-        starts_in_data: the columns, normalised, are the first amplitudes.
+        observables: sums of words, one expectation value each; if empty, the probabilities of all
+            wires are measured.
+        starts_in_data: the normalised columns are the amplitudes of the first state.
     """
 
     wires: int
@@ -98,13 +98,13 @@ class Workload:
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A sort of workload at any size.
+    """A workload at any size.
 
     Attributes:
-        title: for people.
-        make: from wires and layers.
+        title: in the tables.
+        make: returns it for some wires and layers.
         wires: the sizes that are measured.
-        layers: as many as it has unless layers are what is varied.
+        layers: the number of layers, except when layers vary.
         batches: the batch sizes that are measured.
     """
 
@@ -116,7 +116,7 @@ class Kind:
 
 
 def make(name: str, wires: int, layers: int | None = None) -> Workload:
-    """Return a workload; the same weights for the same arguments."""
+    """Return a workload; equal arguments give equal weights."""
     kind = WORKLOADS[name]
     return kind.make(wires, kind.layers if layers is None else layers)
 
@@ -287,7 +287,7 @@ def around(workload: Workload, circuit: Callable[[Any], Any], arrays: Arrays) ->
 
 
 def data_angles(circuit: Circuit) -> tuple[Columns, ...]:
-    """Return the angles that data gives, in the order of the gates."""
+    """Return the angles that depend on data, in the order of the gates."""
     angles = (angle for gate in circuit.gates for angle in gate.angles)
     return tuple(angle for angle in angles if isinstance(angle, Columns))
 
@@ -303,7 +303,7 @@ def cone(circuit: Circuit, wires: set[int]) -> tuple[Gate, ...]:
 
 
 def _weights(*shape: int) -> Array:
-    """Return angles that float32 holds exactly, so that all peers have the same."""
+    """Return angles that float32 can represent, so that all peers use equal ones."""
     drawn = np.random.default_rng([SEED, *shape]).uniform(0, 2 * np.pi, shape)
     return drawn.astype(np.float32).astype(np.float64)
 

@@ -1,1 +1,1 @@
-"""Each folder is a peer: its pinned requirements and how it computes a workload."""
+"""The peers: each folder has pinned requirements and a program that computes workloads."""

@@ -1,8 +1,8 @@
-"""The peer's end of the line to `bench.py`: one JSON object a line each way.
+"""The peer's side of the connection to `bench.py`: one JSON object a line in each direction.
 
 A request is {"load": name, "wires", "layers", "rows", "model", "checked", "results", "once"} or
 {"time": seconds}. `rows` and `results` are .npy files, the second of the rows numbered in
-`checked`. A peer that cannot do what is asked says why.
+`checked`. A peer that cannot do what a request asks replies with the reason.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class CannotError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """What to get ready: a workload and the rows it is called with, or the file of an export."""
+    """A task to prepare: a workload and its rows, or the file of an export and its rows."""
 
     workload: Workload
     rows: Array
@@ -40,19 +40,19 @@ class Task:
 
 Call: TypeAlias = Callable[[], Any]
 Prepare: TypeAlias = Callable[[Task], Call]
-"""From a task to a call on its rows that returns when the results are there.
+"""Returns, for a task, a call on its rows that ends when the results are ready.
 
-The input is already in the peer's own kind of array and the output may stay there, so that no
-peer is charged for conversions.
+The input is already an array of the peer's own library and the output may stay one, so that no
+conversion is timed.
 """
 
 
 def serve(prepare: Prepare | Mapping[str, Prepare], packages: tuple[str, ...]) -> None:
-    """Answer requests until stdin ends; a choice of peers is made by the first argument."""
+    """Answer requests until stdin ends; the first argument selects among several peers."""
     if isinstance(prepare, Mapping):
         prepare = prepare[sys.argv[1]]
     replies = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # what libraries print must not come between the replies
+    os.dup2(2, 1)  # output of libraries must not mix with the replies
     call: Call | None = None
     print(json.dumps(_versions(packages)), file=replies, flush=True)
     for line in sys.stdin:
@@ -77,7 +77,7 @@ def _versions(packages: tuple[str, ...]) -> dict[str, str]:
 def _load(prepare: Prepare, request: dict[str, Any]) -> tuple[Call, dict[str, Any]]:
     """Return the call, how long it took to the first results, and how long another call takes.
 
-    A first call that takes longer than `once` is not repeated.
+    A first call that takes longer than `once` seconds is not repeated.
     """
     workload = make(request["load"], request["wires"], request["layers"])
     rows = np.load(request["rows"])
@@ -96,7 +96,7 @@ def _load(prepare: Prepare, request: dict[str, Any]) -> tuple[Call, dict[str, An
 
 
 def _measure(call: Call, seconds: float) -> list[float]:
-    """Return the times of as many calls as fit, after one that warms up, or of one long call."""
+    """Return the times of the calls that fit, after a warm-up call, or of one long call."""
     clock = time.perf_counter
     times: list[float] = []
     started = clock()

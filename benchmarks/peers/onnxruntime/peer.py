@@ -1,4 +1,4 @@
-"""The file that hybridx wrote, on stock ONNX Runtime: nothing else is installed here."""
+"""The file that hybridx wrote, on stock ONNX Runtime without other packages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""PennyLane with torch as a user's model calls it, and frozen as a TorchScript trace."""
+"""PennyLane with torch as a user's model calls it, and as a frozen TorchScript trace."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Qiskit Machine Learning: an EstimatorQNN on Aer in a TorchConnector, exact mean values."""
+"""Qiskit Machine Learning: an EstimatorQNN on Aer in a TorchConnector, exact expectation values."""
 
 from __future__ import annotations
 

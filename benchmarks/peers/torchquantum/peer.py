@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 from unittest.mock import MagicMock
 
-# TorchQuantum imports its image data sets with itself. They are not used, and torchvision, which
-# they are read with, does not load beside a torch for CPUs where only its CUDA build is at hand.
+# TorchQuantum imports its image data sets, which are not used here. They import torchvision, whose
+# CUDA build does not load with a torch for CPUs.
 for part in ("", ".datasets", ".datasets.utils", ".transforms", ".transforms.functional"):
     sys.modules[f"torchvision{part}"] = MagicMock()
 
@@ -21,7 +21,7 @@ from benchmarks.workloads import Arrays, Circuit, Columns, around  # noqa: E402
 TORCH = Arrays(torch.from_numpy, torch.tanh, torch.erf)
 GATES = {"H": tqf.hadamard, "CNOT": tqf.cnot, "CZ": tqf.cz, "ZZ": tqf.rzz, "Rot": tqf.u3}
 GATES |= {"RX": tqf.rx, "RY": tqf.ry, "RZ": tqf.rz}
-MOST_DENSE_WIRES = 12  # it writes the mean value of a word as a product with a dense matrix
+MOST_DENSE_WIRES = 12  # it computes the expectation value of a word with a dense matrix
 
 
 def run(circuit: Circuit, columns: Tensor) -> Tensor:
