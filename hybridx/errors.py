@@ -835,3 +835,18 @@ class NoFiniteInputError(ParityError):
     code = "HX602"
     summary = "the eager model gives NaN or infinite outputs on every drawn input"
     remedy = "give --example with typical data and --embed-example"
+
+
+@dataclass(eq=False)
+class NothingComparedError(ParityError):
+    """There is no output of two executions that could be compared."""
+
+    code = "HX604"
+    summary = "nothing of {left} can be compared with {right}: {reason}"
+    remedy = (
+        "give the model that the file comes from, and an --example on which it returns numbers; "
+        "with --embed-example it is the self-test"
+    )
+    left: str
+    right: str
+    reason: str

@@ -11,7 +11,7 @@ import hybridx
 from hybridx.circuit import encode, parse, simulate
 from hybridx.errors import MismatchError
 from hybridx.lowering import lower
-from hybridx.parity import TOLERANCE, compare
+from hybridx.parity import TOLERANCE, Difference, compare
 from hybridx.program import run
 from tests import pennylane_oracle, sample_models
 from tests.tolerances import EXACT
@@ -84,14 +84,17 @@ def test_comparison_refuses_missing_and_extra_outputs():
 
 
 def test_comparison_passes_what_is_equal():
-    assert compare(RIGHT, RIGHT, tolerance=0.0, left="a", right="b", batch=4) == 0.0
+    found = compare(RIGHT, RIGHT, tolerance=0.0, left="a", right="b", batch=4)
+    assert found == Difference(worst=0.0, elements=RIGHT["output"].size)
     same = {"x": np.array([np.nan, np.inf, 1.0])}
-    assert compare(same, same, tolerance=0.0, left="a", right="b", batch=3) == 0.0
+    found = compare(same, same, tolerance=0.0, left="a", right="b", batch=3)
+    assert found == Difference(worst=0.0, elements=1)
 
 
 def test_large_outputs_are_compared_relatively():
     expected, actual = {"x": np.array([1e6])}, {"x": np.array([1e6 + 5])}
-    assert compare(actual, expected, tolerance=1e-5, left="a", right="b", batch=1) > 1e-6
+    found = compare(actual, expected, tolerance=1e-5, left="a", right="b", batch=1)
+    assert found.worst > 1e-6
 
 
 def changed_signs(circuit):

@@ -1,4 +1,4 @@
-"""Export: capture, compile, emit, prove, write."""
+"""Export: capture, compile, emit, compare, write."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, assert_never
 
 from hybridx.api.building import Draft, draft_onnx, draft_pt2, draft_torchscript
+from hybridx.api.comparing import build_and_compare
 from hybridx.api.formats import Format, check_format, check_target, choose_format, write_model
 from hybridx.api.inspecting import CircuitSummary, circuit_summaries
 from hybridx.api.options import check_batch, check_choice, need, read_batch
@@ -22,20 +23,14 @@ from hybridx.artifact import (
     decode_artifact,
 )
 from hybridx.errors import NoExampleError
-from hybridx.parity import (
-    TOLERANCE,
-    VERIFIED_BATCHES,
-    choose_trials,
-    compare_with_eager,
-    draw_typical,
-)
-from hybridx.runtime import Array, start_session
+from hybridx.parity import TOLERANCE
+from hybridx.runtime import Session, start_session
 from hybridx.version import VERSION
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from hybridx.capture import Capture, Example, Flat
+    from hybridx.capture import Capture, Example
 
 
 @dataclass(frozen=True)
@@ -84,7 +79,7 @@ def export(
     columns: Sequence[str] = (),
     classes: Sequence[str] = (),
 ) -> ExportReport:
-    """Export a hybrid model to one file, or to a bundle, and prove that it computes the same.
+    """Export a hybrid model to one file, or to a bundle, and verify that it computes the same.
 
     The model is exported in eval mode and left as it was. Inputs have the names of the arguments
     of `forward`, outputs those of the keys and fields in what it returns.
@@ -138,14 +133,11 @@ def export(
     chosen = dtype or capture.choose_dtype(model, tensors.values())
     flat = capture.Flat(model, call)
     training = capture.training_note(model)
-    with capture.in_eval_mode(model), capture.as_dtype(model, chosen):
-        example = capture.prepare_example(
-            flat, tensors, dtype=chosen, batch=batch, dynamic=dynamic, rehearses=body
-        )
-        captured = capture.capture(flat, example, dtype=chosen)
+
+    def build(captured: Capture, example: Example) -> Draft:
         match target:
             case "onnx" | "bundle":
-                draft = draft_onnx(
+                return draft_onnx(
                     captured,
                     example,
                     dtype=chosen,
@@ -155,22 +147,38 @@ def export(
                     bundled=target == "bundle",
                 )
             case "torchscript":
-                draft = draft_torchscript(captured, example, dtype=chosen, strategy=strategy)
+                return draft_torchscript(captured, example, dtype=chosen, strategy=strategy)
             case "pt2":
-                draft = draft_pt2(captured, example, dtype=chosen, strategy=strategy, aot=aot)
+                return draft_pt2(captured, example, dtype=chosen, strategy=strategy, aot=aot)
             case _:
                 assert_never(target)
-        proof = _Proof(None, None)
-        if body:
-            tolerance = TOLERANCE[captured.precision] if atol is None else atol
-            proof = _prove(
-                draft, flat, example, captured, tolerance, verify=verify, embed=embed_example
-            )
-    content = draft(
+
+    with capture.in_eval_mode(model), capture.as_dtype(model, chosen):
+        example = capture.prepare_example(
+            flat, tensors, dtype=chosen, batch=batch, dynamic=dynamic, rehearses=body
+        )
+        built = build_and_compare(
+            flat,
+            example,
+            build,
+            _start,
+            dtype=chosen,
+            atol=atol,
+            verify=verify,
+            runs=body,
+            embed=embed_example,
+        )
+    verification = self_test = None
+    if built.typical is not None:
+        self_test = SelfTest(built.typical.inputs, built.typical.outputs, built.tolerance)
+    if built.comparison is not None:
+        compared = built.comparison
+        verification = Verification(built.tolerance, compared.batches, compared.worst)
+    content = built.product(
         Metadata(
             version=VERSION,
-            verification=proof.verification,
-            self_test=proof.self_test,
+            verification=verification,
+            self_test=self_test,
             columns=tuple(columns),
             classes=tuple(classes),
             call=None if call.is_plain else call.encode(),
@@ -178,7 +186,7 @@ def export(
     )
     artifact = decode_artifact(content, str(path))
     write_model(path, content, overwrite=overwrite)
-    notes = captured.notes + proof.notes
+    notes = built.notes
     if training is not None:
         notes += (training,)
     if dtype is None and chosen == "float64":
@@ -191,70 +199,16 @@ def export(
         path=str(path),
         size=artifact.size,
         dtype=chosen,
-        is_dynamic=captured.is_dynamic,
+        is_dynamic=built.captured.is_dynamic,
         circuits=circuit_summaries(artifact),
-        verification=proof.verification,
+        verification=verification,
         notes=notes,
         seconds=time.perf_counter() - started,
     )
 
 
-@dataclass(frozen=True, eq=False)
-class _Proof:
-    """What a file says of its agreement with the model."""
-
-    verification: Verification | None
-    self_test: SelfTest | None
-    notes: tuple[str, ...] = ()
-
-
-def _prove(
-    draft: Draft,
-    flat: Flat,
-    example: Example,
-    captured: Capture,
-    tolerance: float,
-    *,
-    verify: bool,
-    embed: bool,
-) -> _Proof:
-    """Return a self-test of the file and, if asked for, the result of comparing it.
-
-    Raises:
-        ParityError: the file does not agree with the model.
-    """
-    from hybridx.parity.eager import run_eager
-
-    def expected(inputs: Mapping[str, Array]) -> dict[str, Array]:
-        return run_eager(flat, inputs)
-
-    arrays = {name: tensor.numpy() for name, tensor in example.tensors.items()}
-    typical = draw_typical(arrays, expected)
-    self_test = SelfTest(typical.inputs, typical.outputs, tolerance)
-    if embed:
-        self_test = SelfTest(arrays, expected(arrays), tolerance)
-    if not verify:
-        return _Proof(None, self_test)
-    session = start_session(decode_artifact(draft(Metadata(VERSION)), "the new file"))
-    batches = _batches(example) if captured.is_dynamic else example.batches
-    trials = choose_trials(arrays, captured.axes, batches)
-    found = compare_with_eager(session, arrays, expected, trials, typical.distribution, tolerance)
-    verification = Verification(tolerance, found.batches if batches else (), found.worst)
-    return _Proof(verification, self_test, found.notes)
-
-
-MOST_CALLS = 1000
-"""How many circuits the eager model may simulate for a comparison: about ten seconds."""
-
-
-def _batches(example: Example) -> tuple[int, ...]:
-    """Return the batch sizes to compare at, without the largest where eager would take minutes."""
-    calls = 0 if example.rehearsal is None else len(example.rehearsal.dtypes)
-    rows = example.rows or 1
-    batches: tuple[int, ...] = VERIFIED_BATCHES
-    while len(batches) > 2 and calls * sum(batches) > MOST_CALLS * rows:
-        batches = batches[:-1]
-    return batches
+def _start(draft: Draft, *_: object) -> Session:
+    return start_session(decode_artifact(draft(Metadata(VERSION)), "the new file"))
 
 
 def export_source(

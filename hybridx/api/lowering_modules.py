@@ -9,21 +9,15 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from hybridx.api.building import compile_circuits, describe_inputs, splice_circuits
+from hybridx.api.comparing import build_and_compare
 from hybridx.api.options import check_batch, check_choice, need
-from hybridx.artifact import Signature
-from hybridx.parity import (
-    TOLERANCE,
-    VERIFIED_BATCHES,
-    choose_trials,
-    compare_with_eager,
-    draw_typical,
-)
+from hybridx.parity import TOLERANCE
 from hybridx.runtime import Array
 
 if TYPE_CHECKING:
     from torch import fx, nn
 
-    from hybridx.capture import Capture, Example, Flat
+    from hybridx.capture import Capture, Example
 
 
 def lower(
@@ -69,56 +63,30 @@ def lower(
     call, tensors = capture.describe_call(model, args, kwargs)
     chosen = dtype or capture.choose_dtype(model, tensors.values())
     flat = capture.Flat(model, call)
+
+    def build(captured: Capture, _: Example) -> fx.GraphModule:
+        return splice_circuits(captured, compile_circuits(captured, strategy), chosen)
+
     with capture.in_eval_mode(model), capture.as_dtype(model, chosen):
         example = capture.prepare_example(flat, tensors, dtype=chosen, batch=batch, dynamic=dynamic)
-        captured = capture.capture(flat, example, dtype=chosen)
-        graph = splice_circuits(captured, compile_circuits(captured, strategy), chosen)
-        notes = captured.notes
-        if verify:
-            tolerance = TOLERANCE[captured.precision] if atol is None else atol
-            notes += _compare(graph, flat, example, captured, tolerance)
-        given, named = call.filled(example.tensors)
+        built = build_and_compare(
+            flat, example, build, _LoweredGraph, dtype=chosen, atol=atol, verify=verify, runs=verify
+        )
+        given, named = call.filled(built.example.tensors)
         with capture.eagerly():
             returned = model(*given, **named)
-    return targets.Lowered(graph, call, model, returned, notes)
+    return targets.Lowered(built.product, call, model, returned, built.notes)
 
 
-def _compare(
-    graph: fx.GraphModule, flat: Flat, example: Example, captured: Capture, tolerance: float
-) -> tuple[str, ...]:
-    """Compare a graph with the eager model as `export` does, and return what was left out.
-
-    Raises:
-        ParityError: they differ.
-    """
-    from hybridx.parity.eager import run_eager
-
-    def expected(inputs: Mapping[str, Array]) -> dict[str, Array]:
-        return run_eager(flat, inputs)
-
-    arrays = {name: tensor.numpy() for name, tensor in example.tensors.items()}
-    batches = VERIFIED_BATCHES if captured.is_dynamic else example.batches
-    return compare_with_eager(
-        _Lowered(graph, captured.output_names, describe_inputs(captured, example)),
-        arrays,
-        expected,
-        choose_trials(arrays, captured.axes, batches),
-        draw_typical(arrays, expected).distribution,
-        tolerance,
-    ).notes
-
-
-class _Lowered:
+class _LoweredGraph:
     """A graph as something to compare."""
 
     device = "torch"
 
-    def __init__(
-        self, graph: fx.GraphModule, outputs: Sequence[str], inputs: tuple[Signature, ...]
-    ) -> None:
-        self.inputs = inputs
+    def __init__(self, graph: fx.GraphModule, captured: Capture, example: Example) -> None:
+        self.inputs = describe_inputs(captured, example)
         self._graph = graph
-        self._outputs = outputs
+        self._outputs = captured.output_names
 
     def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         import torch

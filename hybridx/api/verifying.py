@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
@@ -12,20 +12,24 @@ from hybridx.artifact import BATCH, SelfTest
 from hybridx.errors import (
     BrokenArtifactError,
     NoSelfTestError,
+    NothingComparedError,
     OptionError,
     OptionNeedsError,
 )
 from hybridx.parity import (
     SIGNIFICANCE,
     VERIFIED_BATCHES,
+    Comparison,
     Consistency,
+    Expected,
     Sample,
+    Typical,
     check_consistent,
-    choose_trials,
     compare,
     compare_with_eager,
     draw_typical,
     open_axes,
+    reason_of,
 )
 from hybridx.runtime import Array, Options, Session, Usage, load, record_circuits, start_session
 
@@ -79,6 +83,7 @@ def reproduce(
 
     Raises:
         NoSelfTestError: the file carries none.
+        NothingComparedError: its outputs are empty, or hold no finite number.
         MismatchError: the outputs are not the recorded ones.
         InconsistentResultError: a sampled result is too far from its exact value for chance.
     """
@@ -89,7 +94,7 @@ def reproduce(
         return _sampled(session, exact, significance)
     path, rows = session.artifact.path, _rows(session, test.inputs)
     tolerance = test.tolerance if atol is None else atol
-    worst = compare(
+    found = compare(
         session.run(test.inputs),
         test.outputs,
         tolerance=tolerance,
@@ -97,14 +102,18 @@ def reproduce(
         right="its self-test",
         batch=rows,
     )
-    proof = session.metadata.verification
-    batches = () if proof is not None and not proof.batches else (rows,)
+    if not found.elements:
+        raise NothingComparedError(
+            f"{path} on {session.device}", "its self-test", "its outputs hold no finite numbers"
+        )
+    at_export = session.metadata.verification
+    batches = () if at_export is not None and not at_export.batches else (rows,)
     return VerifyReport(
         path,
         session.device,
         "its self-test",
         batches,
-        worst,
+        found.worst,
         tolerance,
         usage=session.usage,
     )
@@ -135,6 +144,7 @@ def verify(
         MismatchError: they differ.
         InconsistentResultError: a sampled result is too far from its exact value for chance.
         NoSelfTestError: the file carries no self-test to take typical inputs from.
+        NothingComparedError: the model does not take the inputs of the self-test.
     """
     session = load(path, **execution)
     if against is None:
@@ -150,24 +160,27 @@ def verify(
     is_wide = any(signature.dtype.name == "float64" for signature in session.inputs)
     dtype = "float64" if is_wide else "float32"
     tolerance = _self_test(session).tolerance if atol is None else atol
-    axes = open_axes(session.inputs)
     batches = _batches(session, examples)
     with capture.in_eval_mode(against), capture.as_dtype(against, dtype):
 
         def expected(inputs: Mapping[str, Array]) -> dict[str, Array]:
             return run_eager(flat, inputs)
 
-        distribution = draw_typical(examples, expected).distribution
-        trials = choose_trials(examples, axes, batches)
-        found = compare_with_eager(session, examples, expected, trials, distribution, tolerance)
+        found = compare_with_eager(
+            session,
+            _typical(examples, expected),
+            expected,
+            batches=batches,
+            tolerance=tolerance,
+        )
     return VerifyReport(
         str(path),
         session.device,
         "the eager model",
-        found.batches if batches else (),
+        found.batches,
         found.worst,
         tolerance,
-        found.notes,
+        (*found.notes, *_unmoved(found)),
         session.usage,
     )
 
@@ -194,6 +207,26 @@ def _sampled(session: Session, exact: VerifyReport, significance: float | None) 
         device=session.device,
     )
     return replace(exact, device=session.device, usage=session.usage, consistency=found)
+
+
+def _typical(examples: Mapping[str, Array], expected: Expected) -> Typical:
+    """Return the inputs of a self-test with the outputs of a model, which may be another one.
+
+    Raises:
+        NothingComparedError: the model does not take them.
+    """
+    typical = draw_typical(examples, expected, repeats=True)
+    try:
+        outputs = expected(examples)
+    except Exception as error:
+        # The model is the user's own code and may raise anything.
+        raise NothingComparedError("the file", "the eager model", reason_of(error)) from error
+    return Typical(typical.distribution, examples, outputs)
+
+
+def _unmoved(found: Comparison) -> Iterator[str]:
+    for called, reason in found.unmoved.items():
+        yield f"the {called} is compared at the length of the self-test alone: {reason}"
 
 
 def _batches(session: Session, examples: Mapping[str, Array]) -> tuple[int, ...]:

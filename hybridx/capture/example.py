@@ -43,6 +43,22 @@ class Example:
         """The batch size, if there is a batch."""
         return () if self.rows is None else (self.rows,)
 
+    def fixed(self, reasons: Mapping[str, str]) -> Example:
+        """Return the example with some axes fixed at their lengths, for these reasons by name."""
+        lengths = _lengths(self)
+        return replace(
+            self,
+            axes={
+                name: {axis: called for axis, called in axes.items() if called not in reasons}
+                for name, axes in self.axes.items()
+            },
+            notes=self.notes
+            + tuple(
+                f"the {called} is fixed at {lengths[called]}: {reason}"
+                for called, reason in reasons.items()
+            ),
+        )
+
 
 def prepare_example(
     flat: Flat,

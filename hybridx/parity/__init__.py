@@ -5,23 +5,21 @@ everything else here works without torch.
 """
 
 from hybridx.parity.against_eager import Comparable, Comparison, compare_with_eager
-from hybridx.parity.compare import TOLERANCE, compare
+from hybridx.parity.compare import TOLERANCE, Difference, compare
 from hybridx.parity.draw import DISTRIBUTIONS, draw_inputs
 from hybridx.parity.statistics import SIGNIFICANCE, Consistency, Sample, check_consistent
 from hybridx.parity.trials import (
-    SEED,
     VERIFIED_BATCHES,
     VERIFIED_STEPS,
     Expected,
     Typical,
-    choose_trials,
     draw_typical,
     open_axes,
+    reason_of,
 )
 
 __all__ = [
     "DISTRIBUTIONS",
-    "SEED",
     "SIGNIFICANCE",
     "TOLERANCE",
     "VERIFIED_BATCHES",
@@ -29,14 +27,15 @@ __all__ = [
     "Comparable",
     "Comparison",
     "Consistency",
+    "Difference",
     "Expected",
     "Sample",
     "Typical",
     "check_consistent",
-    "choose_trials",
     "compare",
     "compare_with_eager",
     "draw_inputs",
     "draw_typical",
     "open_axes",
+    "reason_of",
 ]

@@ -7,25 +7,39 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from hybridx.artifact import BATCH, Signature
+from hybridx.errors import NothingComparedError
 from hybridx.parity.compare import Array, compare
 from hybridx.parity.draw import draw_inputs
-from hybridx.parity.trials import SEED, Expected, open_axes
+from hybridx.parity.trials import (
+    SEED,
+    Expected,
+    Typical,
+    choose_trials,
+    open_axes,
+    other_lengths,
+    own_lengths,
+    reason_of,
+)
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """How a session compares with the eager model.
+    """A comparison with the eager model that passed.
 
     Attributes:
         worst: the largest error.
-        batches: the sizes that were compared.
-        refused: the sizes that the eager model itself refuses, each with its reason; the size is
-            None where there is no batch.
+        batches: the batch sizes that were compared; empty for a model without a batch. The size of
+            the example is always compared and is listed where no other of the usual ones was.
+        refused: the batch sizes that the eager model itself refuses, each with its reason; the size
+            is None where there is no batch.
+        unmoved: the open axes of which no other length than the example's was compared, by
+            name, each with the reason.
     """
 
     worst: float
     batches: tuple[int, ...]
     refused: Mapping[int | None, str]
+    unmoved: Mapping[str, str]
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -34,10 +48,9 @@ class Comparison:
             return ()
         *others, last = map(str, self.refused)
         what = f"batch sizes {', '.join(others)} and {last}" if others else f"batch size {last}"
-        what = "drawn inputs" if None in self.refused else what
+        what = "other drawn inputs" if None in self.refused else what
         reason = next(iter(self.refused.values()))
-        left = "these are not compared" if self.batches else "the file is compared with nothing"
-        return (f"the model itself refuses {what}, {left}: {reason}",)
+        return (f"the model itself refuses {what}, these are not compared: {reason}",)
 
 
 class Comparable(Protocol):
@@ -56,50 +69,133 @@ class Comparable(Protocol):
 
 
 def compare_with_eager(
-    session: Comparable,
-    examples: Mapping[str, Array],
+    execution: Comparable,
+    typical: Typical,
     expected: Expected,
-    trials: Sequence[Mapping[str, int]],
-    distribution: str,
+    *,
+    batches: Sequence[int],
     tolerance: float,
 ) -> Comparison:
-    """Compare a session with the eager model at several lengths of the open axes.
+    """Compare an execution with the eager model at several lengths of the open axes.
 
-    What the eager model itself refuses is left out: it may take lengths up to a limit, or hold
-    numbers of rows in an integer input.
+    The lengths of the example are always compared. Other lengths that the eager model itself
+    refuses are left out: it may take lengths up to a limit, or integer inputs may hold numbers of
+    rows.
+
+    Args:
+        execution: what is compared.
+        typical: inputs as long as the example, and the eager model's outputs.
+        expected: the eager model.
+        batches: batch sizes to compare at; empty for a model without a batch.
+        tolerance: the largest error that passes.
 
     Raises:
         MismatchError: an error is above the tolerance.
+        NothingComparedError: no output has an element that can be compared.
     """
-    from hybridx.capture import first_line
-
-    axes = open_axes(session.inputs)
-    worst = 0.0
-    compared: list[int] = []
-    refused: dict[int | None, str] = {}
-    for lengths in trials:
-        batch = lengths.get(BATCH, 1)
+    own_rows = next(iter(batches), None)
+    trials = _Trials(execution, typical, expected, tolerance)
+    if BATCH in trials.own:
+        own_rows = trials.own[BATCH]
+    # The file's self-test is made of these: their error counts only where no other is known.
+    own_worst = trials.compare(typical.inputs, typical.outputs, own_rows or 1)
+    for lengths in choose_trials(trials.own, batches):
         # Rather than nothing, the example's own lengths of the other axes.
-        for tried in (lengths, {BATCH: batch}):
-            inputs = draw_inputs(
-                examples, axes, lengths=tried, distribution=distribution, seed=SEED + batch
-            )
-            try:
-                outputs = expected(inputs)
-            except Exception as refusal:
-                # The model is the user's own code and may raise anything.
-                refused[lengths.get(BATCH)] = f"{type(refusal).__name__}: {first_line(refusal)}"
-                continue
-            refused.pop(lengths.get(BATCH), None)
-            error = compare(
-                session.run(inputs),
-                outputs,
-                tolerance=tolerance,
-                left=f"the file on {session.device}",
-                right="the eager model",
-                batch=batch,
-            )
-            worst = max(worst, error)
-            compared.append(batch)
-            break
-    return Comparison(worst, tuple(compared), refused)
+        if not trials.run(lengths) and BATCH in lengths:
+            trials.run({BATCH: lengths[BATCH]})
+    if not trials.compared:
+        trials.worst = own_worst
+        trials.compared.append(own_rows)
+    for called, length in trials.own.items():
+        for other in other_lengths(length):
+            if called in trials.moved or trials.run({called: other}):
+                break
+    if not trials.elements:
+        raise NothingComparedError(
+            trials.name, "the eager model", "its outputs hold no finite numbers"
+        )
+    return Comparison(
+        worst=trials.worst,
+        batches=tuple(dict.fromkeys(one for one in trials.compared if one is not None)),
+        refused=trials.refused,
+        unmoved={
+            called: trials.reasons.get(called, "no output had numbers at another length")
+            for called in trials.own
+            if called not in trials.moved
+        },
+    )
+
+
+class _Trials:
+    """Comparisons of one execution, and what came of them.
+
+    Attributes:
+        name: of the execution, for messages.
+        own: the example's length of each open axis.
+        worst: the largest error of the trials.
+        elements: how many numbers were compared.
+        compared: the batch size of each trial; None where the trial does not name it.
+        moved: the open axes of which another length was compared.
+        refused: the batch sizes that the model refuses, with its reasons.
+        reasons: why the model refuses other lengths of an open axis.
+    """
+
+    def __init__(
+        self, execution: Comparable, typical: Typical, expected: Expected, tolerance: float
+    ) -> None:
+        self.name = f"the file on {execution.device}"
+        self.worst, self.elements = 0.0, 0
+        self.compared: list[int | None] = []
+        self.moved: set[str] = set()
+        self.refused: dict[int | None, str] = {}
+        self.reasons: dict[str, str] = {}
+        self._execution, self._typical = execution, typical
+        self._expected, self._tolerance = expected, tolerance
+        self._axes = open_axes(execution.inputs)
+        self.own = own_lengths(typical.inputs, self._axes)
+
+    def run(self, lengths: Mapping[str, int]) -> bool:
+        """Compare at these lengths, and at the example's of other axes, if the model takes them."""
+        batch = lengths.get(BATCH)
+        inputs = draw_inputs(
+            self._typical.inputs,
+            self._axes,
+            lengths=lengths,
+            distribution=self._typical.distribution,
+            seed=SEED + (1 if batch is None else batch),
+        )
+        moved = {called for called, own in self.own.items() if lengths.get(called, own) != own}
+        try:
+            outputs = self._expected(inputs)
+        except Exception as error:
+            # The model is the user's own code and may raise anything.
+            self.reasons = dict.fromkeys(moved, reason_of(error)) | self.reasons
+            if batch is not None or not moved:
+                self.refused[batch] = reason_of(error)
+            return False
+        self.refused.pop(batch, None)
+        before = self.elements
+        self.worst = max(self.worst, self.compare(inputs, outputs, batch or 1))
+        self.compared.append(batch)
+        if self.elements > before:
+            self.moved |= moved
+        return True
+
+    def compare(
+        self, inputs: Mapping[str, Array], outputs: Mapping[str, Array], batch: int
+    ) -> float:
+        """Return the worst error on these inputs.
+
+        Raises:
+            MismatchError: it is above the tolerance.
+        """
+        found = compare(
+            self._execution.run(inputs),
+            outputs,
+            tolerance=self._tolerance,
+            left=self.name,
+            right="the eager model",
+            batch=batch,
+        )
+        self.elements += found.elements
+        return found.worst

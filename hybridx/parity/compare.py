@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, TypeAlias
 
@@ -22,6 +23,19 @@ TOLERANCE: Mapping[str, float] = MappingProxyType({
 })  # fmt: skip
 
 
+@dataclass(frozen=True)
+class Difference:
+    """How far two sets of outputs are apart.
+
+    Attributes:
+        worst: the largest error of an element.
+        elements: how many were compared; NaN and infinite ones do not count.
+    """
+
+    worst: float
+    elements: int
+
+
 def compare(
     actual: Mapping[str, Array],
     expected: Mapping[str, Array],
@@ -30,8 +44,8 @@ def compare(
     left: str,
     right: str,
     batch: int,
-) -> float:
-    """Return the worst error between two sets of named outputs, or refuse them.
+) -> Difference:
+    """Return how far two sets of named outputs are apart, or refuse them.
 
     The error of an element is `|actual - expected| / max(1, |expected|)`; a NaN or an infinity
     on one side only is an infinite error, and so is another shape.
@@ -47,7 +61,7 @@ def compare(
     Raises:
         MismatchError: the error of an output is above the tolerance, or an output is missing.
     """
-    worst = 0.0
+    worst, elements = 0.0, 0
     for name in sorted(set(actual) | set(expected)):
         error = np.inf
         if name in actual and name in expected:
@@ -55,7 +69,8 @@ def compare(
         if not error <= tolerance:
             raise MismatchError(left, right, name, batch, error, tolerance)
         worst = max(worst, error)
-    return worst
+        elements += int(np.isfinite(expected[name]).sum())
+    return Difference(worst, elements)
 
 
 def _error(actual: Array, expected: Array) -> float:

@@ -13,7 +13,7 @@ Array: TypeAlias = NDArray[Any]
 
 _Draw: TypeAlias = Callable[[np.random.Generator, Sequence[int]], NDArray[np.float64]]
 
-# In the order in which they are tried: a model may take square roots or arcsines of its inputs.
+# Tried in this order: a model may take square roots or arcsines of its inputs.
 DISTRIBUTIONS: Mapping[str, _Draw] = MappingProxyType({
     "normal": lambda rng, shape: rng.standard_normal(shape),
     "uniform on (0, 1)": lambda rng, shape: rng.uniform(0.05, 0.95, shape),
@@ -25,19 +25,19 @@ def draw_inputs(
     axes: Mapping[str, Mapping[int, str]],
     *,
     lengths: Mapping[str, int],
-    distribution: str,
+    distribution: str | None,
     seed: int,
 ) -> dict[str, Array]:
     """Return inputs like the examples, with other lengths of their open axes.
 
-    Floating-point inputs are drawn; of integer and boolean ones, whose range nobody knows, what
-    the example holds is used again.
+    Floating-point inputs are drawn. The range of integer and boolean inputs is not known: the
+    numbers of the example are repeated.
 
     Args:
         examples: arrays by name.
         axes: by input, the names of the axes that may have any length.
         lengths: of the axes of these names; others are as long as in the example.
-        distribution: a key of `DISTRIBUTIONS`.
+        distribution: a key of `DISTRIBUTIONS`; None repeats the numbers of the example.
         seed: of the generator.
     """
     rng = np.random.default_rng(seed)
@@ -46,7 +46,7 @@ def draw_inputs(
         shape = list(example.shape)
         for axis, called in axes.get(name, {}).items():
             shape[axis] = lengths.get(called, shape[axis])
-        if example.dtype.kind == "f":
+        if distribution is not None and example.dtype.kind == "f":
             drawn[name] = np.asarray(DISTRIBUTIONS[distribution](rng, shape), example.dtype)
         else:
             drawn[name] = _repeated(example, shape)

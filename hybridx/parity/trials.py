@@ -2,78 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hybridx.artifact import BATCH, Signature
-from hybridx.errors import NoFiniteInputError
+from hybridx.errors import HybridxError, NoFiniteInputError, NothingComparedError
 from hybridx.parity.draw import DISTRIBUTIONS, draw_inputs
-
-if TYPE_CHECKING:
-    from hybridx.capture import Axes
 
 Array: TypeAlias = NDArray[Any]
 
 Expected: TypeAlias = Callable[[Mapping[str, Array]], dict[str, Array]]
+"""The eager model on named arrays: its outputs by name. It may raise anything."""
 
 VERIFIED_BATCHES = (1, 2, 5, 16)
-"""Batch sizes that are tried; none of them is the one that an export traces."""
+"""Batch sizes at which a model is compared, besides the size of its example."""
 
 VERIFIED_STEPS = (1, -1, 2, 5)
-"""What is added to the traced length of other open axes, one for each batch size."""
+"""What is added to the example's length of other open axes, one for each batch size."""
 
 SEED = 2026
-"""Of every drawn input, so that exports repeat byte for byte."""
-
-
-def choose_trials(
-    examples: Mapping[str, Array], axes: Axes, batches: Sequence[int]
-) -> list[dict[str, int]]:
-    """Return lengths of the open axes to compare at, none of them but a batch a traced one."""
-    others = {
-        called: examples[name].shape[axis]
-        for name, named in axes.items()
-        for axis, called in named.items()
-        if called != BATCH
-    }
-    steps = VERIFIED_STEPS if others else VERIFIED_STEPS[:1]
-    trials = [{called: length + step for called, length in others.items()} for step in steps]
-    if not batches:
-        return trials
-    return [{BATCH: batch} | trials[index % len(trials)] for index, batch in enumerate(batches)]
-
-
-@dataclass(frozen=True, eq=False)
-class Typical:
-    """Inputs on which the eager model gives finite outputs.
-
-    Attributes:
-        distribution: what they are drawn from.
-        inputs: as long as the example.
-        outputs: of the eager model.
-    """
-
-    distribution: str
-    inputs: Mapping[str, Array]
-    outputs: Mapping[str, Array]
-
-
-def draw_typical(examples: Mapping[str, Array], expected: Expected) -> Typical:
-    """Return inputs of the first distribution on which the eager model gives finite outputs.
-
-    Raises:
-        NoFiniteInputError: there is none.
-    """
-    for distribution in DISTRIBUTIONS:
-        inputs = draw_inputs(examples, {}, lengths={}, distribution=distribution, seed=SEED)
-        outputs = expected(inputs)
-        if all(np.isfinite(output).all() for output in outputs.values()):
-            return Typical(distribution, inputs, outputs)
-    raise NoFiniteInputError
+"""Seed of every drawn input, so that exports repeat byte for byte."""
 
 
 def open_axes(inputs: Sequence[Signature]) -> dict[str, dict[int, str]]:
@@ -84,3 +36,92 @@ def open_axes(inputs: Sequence[Signature]) -> dict[str, dict[int, str]]:
         }
         for signature in inputs
     }
+
+
+def own_lengths(
+    examples: Mapping[str, Array], axes: Mapping[str, Mapping[int, str]]
+) -> dict[str, int]:
+    """Return the length of each open axis in the example, by the name of the axis."""
+    return {
+        called: examples[name].shape[axis]
+        for name, named in axes.items()
+        for axis, called in named.items()
+    }
+
+
+def choose_trials(own: Mapping[str, int], batches: Sequence[int]) -> list[dict[str, int]]:
+    """Return lengths of the open axes to compare at, one trial for each batch size.
+
+    Args:
+        own: the example's length of each open axis.
+        batches: sizes of the batch; empty for a model without one.
+    """
+    others = {called: length for called, length in own.items() if called != BATCH}
+    steps = VERIFIED_STEPS if others else VERIFIED_STEPS[:1]
+    trials = [{called: length + step for called, length in others.items()} for step in steps]
+    if not batches:
+        return trials
+    return [{BATCH: batch} | trials[index % len(trials)] for index, batch in enumerate(batches)]
+
+
+def other_lengths(own: int) -> Iterator[int]:
+    """Yield lengths near the example's own, for an axis that no trial has moved."""
+    return (own + step for step in VERIFIED_STEPS if own + step > 0)
+
+
+@dataclass(frozen=True, eq=False)
+class Typical:
+    """Inputs as long as the example on which the eager model gives finite outputs.
+
+    Attributes:
+        distribution: what further inputs are drawn from; None repeats the numbers of these.
+        inputs: arrays by name.
+        outputs: what the eager model gives for them.
+    """
+
+    distribution: str | None
+    inputs: Mapping[str, Array]
+    outputs: Mapping[str, Array]
+
+
+def draw_typical(
+    examples: Mapping[str, Array], expected: Expected, *, repeats: bool = False
+) -> Typical:
+    """Return inputs of the first distribution on which the eager model gives finite outputs.
+
+    Args:
+        examples: arrays by name.
+        expected: the eager model.
+        repeats: use the numbers of the example where no distribution has such inputs.
+
+    Raises:
+        NoFiniteInputError: the outputs are never finite.
+        NothingComparedError: the model raises on all of them.
+    """
+    refusal: Exception | None = None
+    has_run = False
+    distributions: list[str | None] = [*DISTRIBUTIONS, *([None] if repeats else [])]
+    for distribution in distributions:
+        inputs = draw_inputs(examples, {}, lengths={}, distribution=distribution, seed=SEED)
+        try:
+            outputs = expected(inputs)
+        except HybridxError:
+            raise
+        except Exception as error:
+            # The model is the user's own code and may raise anything.
+            refusal = refusal or error
+            continue
+        has_run = True
+        if all(np.isfinite(output).all() for output in outputs.values()):
+            return Typical(distribution, inputs, outputs)
+    if has_run or refusal is None:
+        raise NoFiniteInputError
+    reason = f"the model refuses inputs like the example: {reason_of(refusal)}"
+    raise NothingComparedError("the file", "the eager model", reason) from refusal
+
+
+def reason_of(error: Exception) -> str:
+    """Return the class and the first line of an error of the model."""
+    from hybridx.capture import first_line
+
+    return f"{type(error).__name__}: {first_line(error)}"

@@ -280,13 +280,13 @@ class TestBatchesThatTheModelRefuses:
             "ValueError: at least 3 rows",
         )
 
-    def test_a_note_says_if_nothing_is_left(self, tmp_path):
+    def test_the_examples_own_size_is_left(self, tmp_path):
         x = torch.linspace(-1, 1, 60).reshape(20, 3)
         _, report = export(tmp_path, Picky(17), x)
-        assert report.verification.batches == ()
+        assert report.verification.batches == (20, 21)
         assert report.notes == (
-            "the model itself refuses batch sizes 1, 2, 5 and 16, the file is compared with "
-            "nothing: ValueError: at least 17 rows",
+            "the model itself refuses batch sizes 1, 2, 5 and 16, these are not compared: "
+            "ValueError: at least 17 rows",
         )
 
 

@@ -1,0 +1,133 @@
+"""A captured model built and compared with the eager one, until each open axis was really moved."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from hybridx.parity import (
+    TOLERANCE,
+    VERIFIED_BATCHES,
+    Comparable,
+    Comparison,
+    Typical,
+    compare_with_eager,
+    draw_typical,
+)
+from hybridx.runtime import Array
+
+if TYPE_CHECKING:
+    from hybridx.capture import Capture, Example, Flat
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, eq=False)
+class Built(Generic[T]):
+    """A captured model with what was made of it.
+
+    Attributes:
+        example: the inputs it was captured with.
+        captured: the traced model.
+        product: what was built.
+        typical: inputs with the eager model's outputs; None if no model was run.
+        tolerance: the largest error that passes.
+        comparison: what was compared; None if that was waived.
+    """
+
+    example: Example
+    captured: Capture
+    product: T
+    typical: Typical | None
+    tolerance: float
+    comparison: Comparison | None
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the user should know of the capture and of the comparison."""
+        return self.captured.notes + (() if self.comparison is None else self.comparison.notes)
+
+
+def build_and_compare(
+    flat: Flat,
+    example: Example,
+    build: Callable[[Capture, Example], T],
+    execute: Callable[[T, Capture, Example], Comparable],
+    *,
+    dtype: str,
+    atol: float | None,
+    verify: bool,
+    runs: bool = True,
+    embed: bool = False,
+) -> Built[T]:
+    """Capture a model, build something of it, and compare that with the eager model.
+
+    torch.export may follow an axis at which the model runs at one length only. An axis of which no
+    other length than the example's could be compared is fixed, and the model is captured again.
+
+    Args:
+        flat: the model, in the mode and dtype of the export.
+        example: inputs for the capture.
+        build: what is made of a capture.
+        execute: gives what was built as something that can be run.
+        dtype: of the circuits.
+        atol: tolerance; by default `TOLERANCE` of the dtype.
+        verify: compare.
+        runs: the eager model can be run; without it nothing is compared.
+        embed: take the example itself for typical inputs, instead of drawn ones.
+
+    Raises:
+        CaptureError: the model cannot be captured.
+        ParityError: what was built does not compute the same, or nothing could be compared.
+    """
+    from hybridx import capture
+
+    while True:
+        captured = capture.capture(flat, example, dtype=dtype)
+        product = build(captured, example)
+        tolerance = TOLERANCE[captured.precision] if atol is None else atol
+        typical = _typical(flat, example, embed=embed) if runs else None
+        built = Built(example, captured, product, typical, tolerance, None)
+        if typical is None or not verify:
+            return built
+        comparison = compare_with_eager(
+            execute(product, captured, example),
+            typical,
+            _eager(flat),
+            batches=choose_batches(example) if captured.is_dynamic else example.batches,
+            tolerance=tolerance,
+        )
+        if not comparison.unmoved:
+            return replace(built, comparison=comparison)
+        example = example.fixed({
+            called: f"no other length could be compared: {reason}"
+            for called, reason in comparison.unmoved.items()
+        })  # fmt: skip
+
+
+def _typical(flat: Flat, example: Example, *, embed: bool) -> Typical:
+    expected = _eager(flat)
+    arrays = {name: tensor.numpy() for name, tensor in example.tensors.items()}
+    typical = draw_typical(arrays, expected, repeats=embed)
+    return Typical(typical.distribution, arrays, expected(arrays)) if embed else typical
+
+
+def _eager(flat: Flat) -> Callable[[Mapping[str, Array]], dict[str, Array]]:
+    from hybridx.parity.eager import run_eager
+
+    return lambda inputs: run_eager(flat, inputs)
+
+
+MOST_CALLS = 1000
+"""How many circuits the eager model may simulate for a comparison: about ten seconds."""
+
+
+def choose_batches(example: Example) -> tuple[int, ...]:
+    """Return the batch sizes to compare at, without the largest where eager would take minutes."""
+    calls = 0 if example.rehearsal is None else len(example.rehearsal.dtypes)
+    rows = example.rows or 1
+    batches: tuple[int, ...] = VERIFIED_BATCHES
+    while len(batches) > 2 and calls * sum(batches) > MOST_CALLS * rows:
+        batches = batches[:-1]
+    return batches
