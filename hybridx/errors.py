@@ -1,4 +1,4 @@
-"""Every error that hybridx raises on purpose: one tree, one sentence each, one remedy each.
+"""Every error that hybridx raises on purpose, as one tree; each has a sentence and a remedy.
 
     HybridxError
     ├── UsageError      the call or its environment has to change     HX0xx
@@ -9,8 +9,8 @@
     ├── DeviceError     a quantum device is unknown or failed         HX5xx
     └── ParityError     two executions differ                         HX6xx
 
-A leaf is one situation. Its fields are the facts, `summary` and `remedy` are the only place of
-its wording. Anything raised outside this tree is a defect of hybridx and keeps its traceback.
+A leaf is one situation. Its fields hold the facts; `summary` and `remedy` hold its wording, which
+stands nowhere else. An exception outside this tree is a bug in hybridx and keeps its traceback.
 """
 
 from __future__ import annotations
@@ -109,7 +109,7 @@ class SourceAttributeError(UsageError):
 
 @dataclass(eq=False)
 class NotAModuleError(UsageError):
-    """A SOURCE gives something that is no torch.nn.Module."""
+    """A SOURCE gives something that is not a torch.nn.Module."""
 
     code = "HX012"
     summary = "{source} is a {found}, not a torch.nn.Module"
@@ -179,8 +179,8 @@ class ArgumentError(UsageError):
     code = "HX018"
     summary = "argument {name!r} of the model is a {found}"
     remedy = (
-        "give tensors, None, booleans, numbers and texts, in lists, tuples and dicts; they are "
-        "what a file can keep"
+        "give tensors, None, booleans, numbers and strings, also in lists, tuples and dicts; a "
+        "file can keep only these"
     )
     name: str
     found: str
@@ -188,7 +188,7 @@ class ArgumentError(UsageError):
 
 @dataclass(eq=False)
 class NoTorchScriptError(UsageError):
-    """TorchScript is asked for on a Python that torch does not support it on."""
+    """TorchScript is requested on a version of Python on which torch does not support it."""
 
     code = "HX019"
     summary = "torch writes no TorchScript on Python {version}"
@@ -198,7 +198,7 @@ class NoTorchScriptError(UsageError):
 
 @dataclass(eq=False)
 class NoCompilerError(UsageError):
-    """A program is to be compiled ahead of time, and that does not work on this machine."""
+    """The program cannot be compiled ahead of time on this machine."""
 
     code = "HX020"
     summary = "the program cannot be compiled ahead of time: {reason}"
@@ -208,7 +208,7 @@ class NoCompilerError(UsageError):
 
 @dataclass(eq=False)
 class OptionNeedsError(UsageError):
-    """An option says nothing without another one."""
+    """An option has no effect without another one."""
 
     code = "HX021"
     summary = "{option} needs {needed}"
@@ -223,7 +223,7 @@ class OptionSyntaxError(UsageError):
 
     code = "HX022"
     summary = "--option {text!r} cannot be read"
-    remedy = "write KEY=VALUE, with a name as KEY and JSON or a text as VALUE: method=mps"
+    remedy = "write KEY=VALUE, where VALUE is JSON or a string, for example method=mps"
     text: str
 
 
@@ -232,8 +232,8 @@ class SecretOptionError(UsageError):
     """Credentials are given as an option of a device."""
 
     code = "HX023"
-    summary = "option {option!r} of device {name!r} looks like a credential, and is not taken"
-    remedy = "set {place}: what stands on a command line is kept and shown"
+    summary = "option {option!r} of device {name!r} looks like a credential and is refused"
+    remedy = "set {place} instead; shells store command lines, and other users can see them"
     option: str
     name: str
     place: str
@@ -355,10 +355,10 @@ class DataBranchError(CaptureError):
     """A Python branch or the length of a loop depends on a data value."""
 
     code = "HX111"
-    summary = "Python takes a decision by a value that depends on the inputs: {place}"
+    summary = "a Python branch or loop depends on a value that depends on the inputs: {place}"
     remedy = (
-        "decide with torch.where and give loops a fixed length: a file runs the same operations "
-        "for every input"
+        "use torch.where and loops of a fixed length, because a file runs the same operations for "
+        "every input"
     )
     place: str
 
@@ -376,7 +376,7 @@ class FreshModuleError(CaptureError):
 
 @dataclass(eq=False)
 class NoQubitsError(CaptureError):
-    """A quantum layer runs on a device whose wires are no qubits."""
+    """A quantum layer runs on a device whose wires are not qubits."""
 
     code = "HX113"
     summary = "quantum layer {layer} runs on {device}, whose wires are {kind}"
@@ -434,7 +434,7 @@ class IllFormedProgramError(LoweringError):
 
 @dataclass(eq=False)
 class CircuitTooLargeError(LoweringError):
-    """Simulating a circuit would need more memory than anyone wants to give it."""
+    """Simulating a circuit would need more memory than the limit."""
 
     code = "HX202"
     summary = "a circuit of {wires} wires needs {needed} to simulate, over the limit of {limit}"
@@ -569,10 +569,10 @@ class NoBodyError(ArtifactError):
 
 @dataclass(eq=False)
 class NoConversionError(ArtifactError):
-    """A file is compiled for torch, and its graph cannot be had back."""
+    """A file is compiled for torch and does not contain its graph."""
 
     code = "HX311"
-    summary = "{path} is a {format} file: it converts into no other format"
+    summary = "{path} is a {format} file, which cannot be converted to another format"
     remedy = "export the model again, or convert an ONNX file or a bundle"
     path: str
     format: str
@@ -580,21 +580,21 @@ class NoConversionError(ArtifactError):
 
 @dataclass(eq=False)
 class PartialResultsError(ArtifactError):
-    """Results of an earlier run, which may have cost money, are in the way."""
+    """A run would replace the results of an earlier run, which may have cost money."""
 
     code = "HX313"
     summary = "{path} holds results of an earlier run that did not finish"
-    remedy = "give --resume to go on from there, or --overwrite to begin anew"
+    remedy = "give --resume to go on from there, or --overwrite to start over"
     path: str
 
 
 @dataclass(eq=False)
 class ForeignResultsError(ArtifactError):
-    """Results of an earlier run belong to something else."""
+    """The stored results belong to another run."""
 
     code = "HX314"
     summary = "{path} holds results of another run: its {what} is {found}, not {expected}"
-    remedy = "repeat that run to resume it, or give --overwrite to begin anew"
+    remedy = "repeat that run to resume it, or give --overwrite to start over"
     path: str
     what: str
     found: str
@@ -607,7 +607,7 @@ class BrokenResultsError(ArtifactError):
 
     code = "HX315"
     summary = "{path} cannot be read: {problem}"
-    remedy = "give --overwrite to begin anew"
+    remedy = "give --overwrite to start over"
     path: str
     problem: str
 
@@ -664,7 +664,7 @@ class TableError(InputError):
 
 @dataclass(eq=False)
 class FixedArgumentError(InputError):
-    """A lowered model is called with another constant than it was made with."""
+    """A lowered model is called with a constant that differs from the one it was made with."""
 
     code = "HX405"
     summary = "argument {name!r} is {found}; the model was lowered with {fixed}"
@@ -808,13 +808,13 @@ class InconsistentResultError(ParityError):
 
     code = "HX603"
     summary = (
-        "device {device!r} gives {measured:.4g} for result {result} of {circuit} in row {row}, "
-        "and {exact:.4g} is exact: with {shots} shots chance explains that with probability "
-        "{p_value:.2g} (corrected for {tests} results), less than {significance:g}"
+        "device {device!r} gives {measured:.4g} for result {result} of {circuit} in row {row} "
+        "instead of the exact {exact:.4g}: with {shots} shots a correct device differs this much "
+        "with probability {p_value:.2g} (corrected for {tests} results), less than {significance:g}"
     )
     remedy = (
-        "the device is noisy, or wrong; a smaller --significance asks for stronger evidence, and "
-        "--device default.qubit with the same shots shows what chance alone does"
+        "the device is noisy or wrong; a smaller --significance demands stronger evidence, and "
+        "--device default.qubit with the same shots shows the effect of chance alone"
     )
     device: str
     circuit: str
