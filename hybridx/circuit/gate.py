@@ -65,14 +65,6 @@ class Gate:
         return all(np.array_equal(term, np.diag(np.diag(term))) for term in self.terms())
 
     @cached_property
-    def is_self_inverse(self) -> bool:
-        """True if the gate is fixed and its square is the identity."""
-        if self.takes_angle:
-            return False
-        square = self.constant @ self.constant
-        return bool(np.abs(square - np.eye(len(square))).max() < _EXACT)
-
-    @cached_property
     def adds_angles(self) -> bool:
         """True if U(a) U(b) = U(a + b), so that the inverse of U(a) is U(-a)."""
         if not self.takes_angle:

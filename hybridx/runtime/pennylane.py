@@ -32,7 +32,6 @@ from hybridx.circuit import (
     angles_of,
     evaluate,
     has_channel,
-    result_count,
     result_layout,
 )
 from hybridx.errors import DeviceError, NoNoiseError
@@ -121,27 +120,6 @@ def failure(circuit: Circuit, name: str, error: BaseException) -> DeviceError:
     if has_channel(circuit) and isinstance(error, qml.exceptions.DeviceError):
         return NoNoiseError(name, describe(error))
     return device_failure(name, error)
-
-
-def execute(
-    circuit: Circuit, parameters: NDArray[np.floating[Any]], device: Any, shots: int | None
-) -> NDArray[np.float64]:
-    """Run a circuit on a device for every row of its parameters; arguments as `prepare`.
-
-    Returns:
-        float64, shape `(batch, M)`.
-
-    Raises:
-        NoNoiseError: the circuit has a channel and the device none.
-        DeviceFailedError: the device raised.
-    """
-    if not len(parameters):
-        return np.zeros((0, result_count(circuit)))
-    submission = prepare(circuit, parameters, device, shots)
-    try:
-        return submission.send()
-    except Exception as error:
-        raise failure(circuit, submission.device.name, error) from shown(error)
 
 
 def count_tapes(circuit: Circuit, columns: int, shots: int | None) -> int:

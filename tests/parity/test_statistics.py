@@ -9,7 +9,7 @@ from hybridx.circuit import parse, simulate
 from hybridx.errors import InconsistentResultError
 from hybridx.parity.statistics import Sample, check_consistent, p_values
 from hybridx.runtime.devices import make_device
-from hybridx.runtime.pennylane import execute
+from hybridx.runtime.pennylane import prepare
 
 CIRCUIT = parse("""
 RX 0 p[0]
@@ -26,7 +26,7 @@ ROWS = np.array([[0.4, -1.1], [2.0, 0.7], [0.0, 0.0]])
 def sample(shots, seed, *, turned=0.0, circuit=CIRCUIT, rows=ROWS):
     """Run the circuit on a device that turns one angle too far."""
     device = make_device("default.qubit", circuit.wires, seed)
-    results = execute(circuit, rows + np.array([turned, 0.0]), device, shots)
+    results = prepare(circuit, rows + np.array([turned, 0.0]), device, shots).send()
     return Sample("the circuit", circuit, rows, results, shots)
 
 
