@@ -35,16 +35,16 @@ from hybridx.circuit.codec import decode, encode
 from hybridx.circuit.cone import cone_of, measured_wires, restrict
 from hybridx.circuit.gate import Gate, Matrix
 from hybridx.circuit.gates import GATES, row_of
-from hybridx.circuit.limits import CHANNEL_WIRES, ENTROPY_WIRES, KRAUS
+from hybridx.circuit.limits import MAX_CHANNEL_WIRES, MAX_ENTROPY_WIRES, MAX_KRAUS
 from hybridx.circuit.qasm import to_qasm
-from hybridx.circuit.reference import evaluate, simulate
+from hybridx.circuit.reference import evaluate_angle, simulate
 from hybridx.circuit.text import parse, show
 
 __all__ = [
-    "CHANNEL_WIRES",
-    "ENTROPY_WIRES",
     "GATES",
-    "KRAUS",
+    "MAX_CHANNEL_WIRES",
+    "MAX_ENTROPY_WIRES",
+    "MAX_KRAUS",
     "Angle",
     "Apply",
     "Channel",
@@ -75,7 +75,7 @@ __all__ = [
     "decode",
     "encode",
     "entropies_of",
-    "evaluate",
+    "evaluate_angle",
     "faults",
     "has_channel",
     "measured_wires",

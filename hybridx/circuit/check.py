@@ -33,7 +33,7 @@ from hybridx.circuit.circuit import (
     wires_of,
 )
 from hybridx.circuit.gates import GATES
-from hybridx.circuit.limits import CHANNEL_WIRES, ENTROPY_WIRES, KRAUS
+from hybridx.circuit.limits import MAX_CHANNEL_WIRES, MAX_ENTROPY_WIRES, MAX_KRAUS
 from hybridx.errors import IllFormedCircuitError
 
 # Kraus operators may come from float32 weights: a sum of squares of numbers good to 6e-8.
@@ -123,8 +123,9 @@ def _size_faults(size: int, real: tuple[Angle, ...], imaginary: tuple[Angle, ...
 
 def _channel_faults(channel: Channel) -> Iterator[str]:
     size, found = 4 ** len(channel.wires), len(channel.real)
-    if len(channel.wires) > CHANNEL_WIRES or found > KRAUS * size:
-        yield f"I13: a channel has at most {CHANNEL_WIRES} wires and {KRAUS} Kraus operators"
+    if len(channel.wires) > MAX_CHANNEL_WIRES or found > MAX_KRAUS * size:
+        most = f"{MAX_CHANNEL_WIRES} wires and {MAX_KRAUS} Kraus operators"
+        yield f"I13: a channel has at most {most}"
         return
     if found == 0 or found % size or len(channel.imaginary) not in (0, found):
         entries = f"{found} real and {len(channel.imaginary)} imaginary"
@@ -169,8 +170,8 @@ def _entropy_faults(wires: tuple[int, ...], circuit: Circuit) -> Iterator[str]:
     yield from _wire_faults(wires, circuit.wires)
     # Of a state vector, what is left of it has the same entropy.
     others = circuit.wires if has_channel(circuit) else circuit.wires - len(wires)
-    if min(len(wires), others) > ENTROPY_WIRES:
-        yield f"I15: the entropy of {len(wires)} wires is over the limit of {ENTROPY_WIRES}"
+    if min(len(wires), others) > MAX_ENTROPY_WIRES:
+        yield f"I15: the entropy of {len(wires)} wires is over the limit of {MAX_ENTROPY_WIRES}"
 
 
 def _term_faults(term: PauliTerm, circuit: Circuit) -> Iterator[str]:

@@ -9,10 +9,10 @@ from hybridx.circuit.circuit import Circuit, Result, result_layout
 from hybridx.circuit.limits import check_size, check_text
 from hybridx.errors import IllFormedCircuitError
 
-FORMAT = 1
+CIRCUIT_FORMAT = 1
 
 
-class _Document(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class _CircuitDocument(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The circuit with what a reader without hybridx wants to know of it."""
 
     format: int
@@ -28,7 +28,7 @@ def encode(circuit: Circuit) -> str:
         TooLargeError: no reader would take it back.
     """
     check_size(circuit)
-    document = _Document(FORMAT, check(circuit), result_layout(circuit))
+    document = _CircuitDocument(CIRCUIT_FORMAT, check(circuit), result_layout(circuit))
     return msgspec.json.encode(document).decode()
 
 
@@ -41,11 +41,11 @@ def decode(text: str) -> Circuit:
     """
     check_text(text)
     try:
-        document = msgspec.json.decode(text, type=_Document)
+        document = msgspec.json.decode(text, type=_CircuitDocument)
     except (msgspec.MsgspecError, RecursionError) as error:
         raise IllFormedCircuitError(f"its JSON is not a circuit: {error}") from error
-    if document.format != FORMAT:
-        raise IllFormedCircuitError(f"its JSON has format {document.format}, not {FORMAT}")
+    if document.format != CIRCUIT_FORMAT:
+        raise IllFormedCircuitError(f"its JSON has format {document.format}, not {CIRCUIT_FORMAT}")
     check_size(document.circuit)
     circuit = check(document.circuit)
     if document.results != result_layout(circuit):

@@ -64,7 +64,7 @@ def simulate(circuit: Circuit, parameters: NDArray[np.floating]) -> NDArray[np.f
     return np.array(rows, dtype=np.float64).reshape(len(parameters), result_count(circuit))
 
 
-def evaluate(angle: Angle, row: NDArray[np.float64]) -> float:
+def evaluate_angle(angle: Angle, row: NDArray[np.float64]) -> float:
     """Return an angle in radians for one row of parameters, shape `(P,)`."""
     match angle:
         case Parameter(column, scale, offset):
@@ -111,7 +111,7 @@ def _kraus(operation: Operation, row: NDArray[np.float64]) -> Matrix:
 def _matrix(operation: PureOperation, row: NDArray[np.float64]) -> Matrix:
     match operation:
         case Apply(angle=angle):
-            return row_of(operation).matrix(None if angle is None else evaluate(angle, row))
+            return row_of(operation).matrix(None if angle is None else evaluate_angle(angle, row))
         case Unitary(wires, real, imaginary):
             return _complex(real, imaginary, row).reshape(2 ** len(wires), -1)
         case Prepare(wires, real, imaginary):
@@ -126,9 +126,9 @@ def _matrix(operation: PureOperation, row: NDArray[np.float64]) -> Matrix:
 def _complex(
     real: tuple[Angle, ...], imaginary: tuple[Angle, ...], row: NDArray[np.float64]
 ) -> Matrix:
-    numbers = np.array([evaluate(entry, row) for entry in real], dtype=np.complex128)
+    numbers = np.array([evaluate_angle(entry, row) for entry in real], dtype=np.complex128)
     if imaginary:
-        numbers += 1j * np.array([evaluate(entry, row) for entry in imaginary])
+        numbers += 1j * np.array([evaluate_angle(entry, row) for entry in imaginary])
     return numbers
 
 

@@ -30,7 +30,7 @@ from hybridx.circuit import (
     Unitary,
     Variance,
     angles_of,
-    evaluate,
+    evaluate_angle,
     has_channel,
     result_layout,
 )
@@ -196,7 +196,7 @@ def _gate(operation: Apply, row: NDArray[np.float64]) -> Any:
     if operation.angle is None:
         operator = make(wires=operation.wires)
     else:
-        operator = make(evaluate(operation.angle, row), wires=operation.wires)
+        operator = make(evaluate_angle(operation.angle, row), wires=operation.wires)
     if operation.adjoint:
         operator = qml.adjoint(operator)
     if operation.controls:
@@ -207,9 +207,9 @@ def _gate(operation: Apply, row: NDArray[np.float64]) -> Any:
 def _complex(
     real: tuple[Angle, ...], imaginary: tuple[Angle, ...], row: NDArray[np.float64]
 ) -> NDArray[np.complex128]:
-    numbers = np.array([evaluate(entry, row) for entry in real], dtype=np.complex128)
+    numbers = np.array([evaluate_angle(entry, row) for entry in real], dtype=np.complex128)
     if imaginary:
-        numbers += 1j * np.array([evaluate(entry, row) for entry in imaginary])
+        numbers += 1j * np.array([evaluate_angle(entry, row) for entry in imaginary])
     return numbers
 
 

@@ -250,12 +250,12 @@ def test_an_exported_model_is_within_them(tmp_path):
 
 
 LARGE = {
-    "JSON_BYTES": (40, "the JSON of a circuit"),
-    "JSON_DEPTH": (6, "the nesting"),
-    "WIRES": (1, "the number of wires of a circuit"),
-    "GATES": (1, "the number of gates"),
-    "PARAMETERS": (0, "the number of parameters"),
-    "TERMS": (0, "the number of terms"),
+    "MAX_JSON_BYTES": (40, "the JSON of a circuit"),
+    "MAX_JSON_DEPTH": (6, "the nesting"),
+    "MAX_WIRES": (1, "the number of wires of a circuit"),
+    "MAX_GATES": (1, "the number of gates"),
+    "MAX_PARAMETERS": (0, "the number of parameters"),
+    "MAX_TERMS": (0, "the number of terms"),
 }
 
 
@@ -296,7 +296,7 @@ def test_the_bounds_of_a_circuit_are_these(field, value, what):
 
 
 def test_what_could_not_be_read_is_not_written(monkeypatch):
-    monkeypatch.setattr(circuit_bounds, "GATES", 1)
+    monkeypatch.setattr(circuit_bounds, "MAX_GATES", 1)
     with pytest.raises(TooLargeError, match="the number of gates"):
         encode(BOUND)
 

@@ -26,7 +26,7 @@ from hybridx.capture.qnode.observables import (
     weighted,
 )
 from hybridx.circuit import (
-    ENTROPY_WIRES,
+    MAX_ENTROPY_WIRES,
     DensityMatrix,
     Entropy,
     Expectation,
@@ -120,8 +120,10 @@ class Reader:
         for wires in entropies_of(measurement):
             # Of a state vector, the wires that are left have the same entropy.
             others = len(self.wires) if self.is_mixed else len(self.wires) - len(wires)
-            if min(len(wires), others) > ENTROPY_WIRES:
-                reason = f"{len(wires)} wires are over the limit of {ENTROPY_WIRES} for an entropy"
+            if min(len(wires), others) > MAX_ENTROPY_WIRES:
+                reason = (
+                    f"{len(wires)} wires are over the limit of {MAX_ENTROPY_WIRES} for an entropy"
+                )
                 raise UnsupportedMeasurementError(self.layer, type(measurement).__name__, reason)
         return measurement
 

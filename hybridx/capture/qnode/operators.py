@@ -13,9 +13,9 @@ from torch import Tensor
 
 from hybridx.capture.qnode.state_preparation import prepare
 from hybridx.circuit import (
-    CHANNEL_WIRES,
     GATES,
-    KRAUS,
+    MAX_CHANNEL_WIRES,
+    MAX_KRAUS,
     Angle,
     Apply,
     Channel,
@@ -108,7 +108,7 @@ class Translator:
             # ThermalRelaxationError, for one, decides by its times which operators it has.
             strengths = f"{operator.name} with strengths that are computed"
             raise UnsupportedOperatorError(self.layer, strengths) from error
-        if len(operator.wires) > CHANNEL_WIRES or len(kraus) > KRAUS:
+        if len(operator.wires) > MAX_CHANNEL_WIRES or len(kraus) > MAX_KRAUS:
             size = f"{len(kraus)} Kraus operators on {len(operator.wires)} wires"
             raise UnsupportedOperatorError(self.layer, f"{operator.name} of {size}")
         wires = self._numbers(operator.wires)

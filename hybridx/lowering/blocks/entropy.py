@@ -32,7 +32,7 @@ def entropy(builder: Builder, rho: Value, wires: int) -> Value:
     Args:
         builder: takes the steps.
         rho: shape `(batch or 1, 2 * 4**wires)`, real parts row by row, then imaginary ones.
-        wires: at most `ENTROPY_WIRES`.
+        wires: at most `MAX_ENTROPY_WIRES`.
     """
     rows, size = rho.shape[0], 2**wires
     matrix = _embedded(builder, rho, size)
