@@ -126,7 +126,7 @@ def export(
     target = choose_format(path, format, "onnx")
     check_target(path, target, overwrite=overwrite)
     check_format(target, opset=opset, body=body, aot=aot)
-    need("exporting", "torch", "pennylane", "onnxscript")
+    need("exporting", "torch", "pennylane", "onnxscript", "threadpoolctl")
     from hybridx import capture
 
     call, tensors = capture.describe_call(model, args, kwargs)
@@ -153,7 +153,7 @@ def export(
             case _:
                 assert_never(target)
 
-    with capture.in_eval_mode(model), capture.as_dtype(model, chosen):
+    with capture.one_thread(), capture.in_eval_mode(model), capture.as_dtype(model, chosen):
         example = capture.prepare_example(
             flat, tensors, dtype=chosen, batch=batch, dynamic=dynamic, rehearses=body
         )
@@ -242,7 +242,7 @@ def export_source(
     rows = read_batch(batch)
     target = choose_format(Path(path), format, "onnx")
     check_target(Path(path), target, overwrite=overwrite)
-    need("exporting", "torch", "pennylane", "onnxscript", "safetensors")
+    need("exporting", "torch", "pennylane", "onnxscript", "safetensors", "threadpoolctl")
     from hybridx.capture import choose_dtype
     from hybridx.sources import (
         arguments,

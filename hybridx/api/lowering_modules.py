@@ -57,7 +57,7 @@ def lower(
     """
     check_choice("dtype", dtype, (*TOLERANCE, None))
     check_batch(batch)
-    need("lowering", "torch", "pennylane")
+    need("lowering", "torch", "pennylane", "threadpoolctl")
     from hybridx import capture, targets
 
     call, tensors = capture.describe_call(model, args, kwargs)
@@ -67,7 +67,7 @@ def lower(
     def build(captured: Capture, _: Example) -> fx.GraphModule:
         return splice_circuits(captured, compile_circuits(captured, strategy), chosen)
 
-    with capture.in_eval_mode(model), capture.as_dtype(model, chosen):
+    with capture.one_thread(), capture.in_eval_mode(model), capture.as_dtype(model, chosen):
         example = capture.prepare_example(flat, tensors, dtype=chosen, batch=batch, dynamic=dynamic)
         built = build_and_compare(
             flat, example, build, _LoweredGraph, dtype=chosen, atol=atol, verify=verify, runs=verify

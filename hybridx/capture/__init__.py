@@ -4,6 +4,7 @@ from hybridx.capture.example import EXAMPLE_ROWS, Axes, Example, prepare_example
 from hybridx.capture.graph.ops import CIRCUIT_OP
 from hybridx.capture.model.eager import eagerly
 from hybridx.capture.model.forward_call import Call, Flat, decode_call, describe_call, plain_call
+from hybridx.capture.model.one_thread import one_thread
 from hybridx.capture.model.precision import as_dtype, choose_dtype, in_eval_mode
 from hybridx.capture.model.training_mode import training_note
 from hybridx.capture.module import Capture, capture
@@ -27,6 +28,7 @@ __all__ = [
     "eagerly",
     "first_line",
     "in_eval_mode",
+    "one_thread",
     "plain_call",
     "prepare_example",
     "quiet",

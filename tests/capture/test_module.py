@@ -295,7 +295,7 @@ class TestRefusals:
         with pytest.raises(UnsupportedMeasurementError) as caught:
             captured(Model(), torch.randn(3, 2))
         assert "'inner'" in caught.value.layer
-        assert "test_capture.py" in caught.value.layer
+        assert "test_module.py" in caught.value.layer
 
     def test_a_gate_without_a_rule_is_named(self):
         class Strange(qml.operation.Operation):
