@@ -1,4 +1,4 @@
-"""The file: its contract, how it is put together, read and checked."""
+"""Model files: their contract, and how they are assembled, read and checked."""
 
 from hybridx.artifact.archive import TorchFormat, archive_entries, with_entries
 from hybridx.artifact.bundle import MANIFEST, is_bundle_file, to_bundle

@@ -1,7 +1,7 @@
-"""The zip archives of torch, read without torch: what format they are and what they say.
+"""The zip archives of torch, read without torch: their format and the entries of hybridx.
 
-hybridx adds one member to such an archive, a JSON object of the texts that an ONNX file has in
-its metadata, and of four more: the inputs, the outputs, the circuits and how they were lowered.
+hybridx adds one member to such an archive, a JSON object of strings. It has the entries that an
+ONNX file has in its metadata, and four more: inputs, outputs, circuits and their strategies.
 """
 
 from __future__ import annotations
@@ -35,15 +35,15 @@ _MAGIC: Final = b"PK\x03\x04"
 
 @dataclass(frozen=True)
 class Archive:
-    """What an archive says.
+    """The entries of hybridx in an archive.
 
     Attributes:
-        format: which of torch's formats it is.
-        entries: all texts of hybridx by key.
+        format: TorchScript or PT2.
+        entries: all entries by key.
         inputs: of the program, in order.
-        outputs: names of what it returns, in order.
-        circuits: JSON texts by name.
-        strategies: the lowerings that compiled them, by name.
+        outputs: names of the outputs, in order.
+        circuits: their JSON, by name.
+        strategies: the strategies that compiled them, by name.
     """
 
     format: TorchFormat
@@ -60,12 +60,12 @@ def archive_entries(
     outputs: Sequence[str],
     compiled: Sequence[Compiled],
 ) -> dict[str, str]:
-    """Return the texts that hybridx puts into an archive, by key.
+    """Return the entries that hybridx puts into an archive, by key.
 
     Args:
-        metadata: what the file says of itself.
+        metadata: of the file.
         inputs: of the program, in order.
-        outputs: names of what it returns, in order.
+        outputs: names of the outputs, in order.
         compiled: its circuits.
     """
     named = {function_name(one.circuit, None): one for one in compiled}
@@ -78,23 +78,23 @@ def archive_entries(
 
 
 def with_entries(content: bytes, entries: Mapping[str, str]) -> bytes:
-    """Return an archive of torch with what hybridx says in it."""
+    """Return an archive of torch with the entries of hybridx added."""
     members = dict(unzip(content)) | {ARCHIVE_MEMBER: encode_entry(entries).encode()}
     return rezip(members)
 
 
 def is_archive(content: bytes) -> bool:
-    """True if the bytes begin as a zip archive does."""
+    """True if the bytes begin like a zip archive."""
     return content.startswith(_MAGIC)
 
 
 def open_archive(content: bytes, path: str) -> Archive:
-    """Read what an archive says; `path` is for messages.
+    """Read the entries of an archive; `path` is for messages.
 
     Raises:
-        ForeignFileError: it is no archive of torch, or hybridx did not write it.
-        BrokenArtifactError: what it says cannot be read.
-        TooLargeError: its members are over the bound of a file.
+        ForeignFileError: it is not an archive of torch, or hybridx did not write it.
+        BrokenArtifactError: an entry cannot be read.
+        TooLargeError: its members exceed the size limit of a file.
     """
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:

@@ -1,8 +1,8 @@
-"""The bundle: a model in parts, for teams that run its circuits on a stack of their own.
+"""The bundle: a model in parts, for teams that run its circuits with their own software.
 
-A folder with ONNX models of the classical parts, each circuit as JSON, as OpenQASM 3 and compiled
-as an ONNX model of its own, and a manifest that says how they are joined. Nothing is lost: the
-parts joined again are the model that was cut.
+A bundle is a folder. It has ONNX models of the classical parts, each circuit as JSON, as OpenQASM 3
+and compiled as an ONNX model, and a manifest that says how the parts are joined. Joining the parts
+gives the model that was cut.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ _Version: TypeAlias = Annotated[int, msgspec.Meta(ge=1, le=1000)]
 
 
 def is_bundle_file(name: str) -> bool:
-    """True if a file of a bundle may have that name, which leads out of no folder."""
+    """True if a file of a bundle may have that name; such a name cannot lead out of the folder."""
     return name == MANIFEST or _NAME.fullmatch(name) is not None
 
 
@@ -68,7 +68,7 @@ class _Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="classi
 class _Run(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="circuit"):
     """A step on a quantum device: a circuit for every row of `parameters`.
 
-    Both values have the dtype: the parts behind it take no other.
+    Both values have the dtype, because the following parts take no other.
     """
 
     circuit: str
@@ -81,7 +81,7 @@ _Step: TypeAlias = _Part | _Run
 
 
 class _Circuit(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """The files of a circuit; one that cannot be had is left out."""
+    """The files of a circuit; a file that cannot be made is left out."""
 
     json: str
     qasm: str | None = None
@@ -101,7 +101,7 @@ class _Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class _Stamp(msgspec.Struct, frozen=True):
-    """What every later manifest will have too."""
+    """The part of a manifest that every later format has too."""
 
     metadata: dict[str, str] = {}
 
@@ -173,7 +173,7 @@ def _circuit(
         files[qasm_name := f"{stem}.qasm"] = to_qasm(decode(text)).encode()
         qasm = qasm_name
     except NoQasmError:
-        pass  # The manifest then names none.
+        pass  # The manifest then names no QASM file.
     for function in model.functions:
         if (function.domain, function.name) == (DOMAIN, name):
             compiled = f"{stem}.onnx"
@@ -185,7 +185,7 @@ def _circuit(
 
 
 def _body_model(function: onnx.FunctionProto, dtype: np.dtype[Any], text: str) -> onnx.ModelProto:
-    """Return a compiled body as a model of its own, with the signature of every circuit."""
+    """Return a compiled body as an ONNX model with the signature that all circuits have."""
     circuit = decode(text)
     graph = helper.make_graph(
         list(function.node),
@@ -197,24 +197,24 @@ def _body_model(function: onnx.FunctionProto, dtype: np.dtype[Any], text: str) -
 
 
 def from_bundle(read: Callable[[str], bytes], path: str) -> bytes:
-    """Return the model that parts were cut from.
+    """Return the model from which the parts were cut.
 
     Args:
-        read: gives the content of a file by its name, which leads out of no folder.
+        read: returns the content of a file by its name, which cannot lead out of the folder.
         path: of the bundle, for messages.
 
     Raises:
         ForeignFileError: hybridx did not write its manifest.
         NewerFormatError: a later hybridx wrote it.
         BrokenArtifactError: the parts do not fit together.
-        TooLargeError: they make a model over the bound of a file.
+        TooLargeError: the model that they make exceeds the size limit of a file.
     """
     return _Joiner(read, path, _read_manifest(read(MANIFEST), path)).join()
 
 
 def _read_manifest(content: bytes, path: str) -> _Manifest:
     try:
-        # A later version may have other fields, and is to be called later, not broken.
+        # A later version may have other fields; the error should call it later, not broken.
         decode_metadata(msgspec.json.decode(content, type=_Stamp).metadata, path)
         return msgspec.json.decode(content, type=_Manifest)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
@@ -255,7 +255,7 @@ class _Joiner:
                     model.graph.node.append(node)
                 case _:
                     assert_never(step)
-        # No part has the type of a value that goes from circuit to circuit.
+        # A value that goes from one circuit to another has its type in no part.
         runs = [step for step in manifest.steps if isinstance(step, _Run)]
         types += [
             value_of(Signature(name, np.dtype(run.dtype), ("?", "?")))
@@ -270,7 +270,7 @@ class _Joiner:
         return bytes(model.SerializeToString(deterministic=True))
 
     def _check_order(self) -> None:
-        """Refuse steps that read what no step before them gives, or give what is there."""
+        """Refuse a step that reads a value before it is produced, or produces a value again."""
         known = {value.name for value in self.manifest.inputs}
         for step in self.manifest.steps:
             match step:
@@ -292,13 +292,13 @@ class _Joiner:
                 raise self._broken(f"{what} takes {name!r}, which nothing before it gives")
 
     def _check_copies(self, texts: Mapping[str, str]) -> None:
-        """Refuse runs of unknown circuits, and so many that their texts are too large."""
+        """Refuse runs of unknown circuits, and circuits whose JSON is too large in total."""
         size = 0
         for step in self.manifest.steps:
             if isinstance(step, _Run):
                 if step.circuit not in texts:
                     raise self._broken(f"it runs {step.circuit}, which it does not have")
-                # A text is one file, and every node has a copy of it.
+                # The JSON is one file, but every node has a copy of it.
                 size += len(texts[step.circuit])
                 check_file_size(size)
 

@@ -12,7 +12,7 @@ FORMAT_VERSION: Final = 1
 DOMAIN: Final = "hybridx"
 DOMAIN_VERSION: Final = 1
 
-# What today's ONNX Runtimes read; newer stamps are refused by those of last year.
+# ONNX Runtimes of last year refuse models with a newer opset or IR version.
 OPSET: Final = 20
 OPSETS: Final = (18, 19, 20, 21, 22, 23)
 IR_VERSION: Final = 10
@@ -22,7 +22,7 @@ CIRCUIT_ATTRIBUTE: Final = "circuit"
 PARAMETERS: Final = "parameters"
 RESULTS: Final = "results"
 
-# The name of the axis along which rows are independent; hybridx.capture has the same.
+# The name of the axis along which rows are independent; hybridx.capture uses the same name.
 BATCH: Final = "batch"
 
 # Keys of the model's metadata.
@@ -35,7 +35,7 @@ KEY_COLUMNS: Final = "hybridx.columns"
 KEY_CLASSES: Final = "hybridx.classes"
 KEY_CALL: Final = "hybridx.call"
 
-# In an archive of torch, which has no place of its own for them.
+# Keys in an archive of torch, which has no ONNX graph that contains this information.
 KEY_INPUTS: Final = "hybridx.inputs"
 KEY_OUTPUTS: Final = "hybridx.outputs"
 KEY_CIRCUITS: Final = "hybridx.circuits"
@@ -52,7 +52,7 @@ class Verification(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     Attributes:
         tolerance: largest absolute difference allowed, relative to outputs larger than one.
-        batches: batch sizes that were tried; none if the inputs have no batch.
+        batches: batch sizes that were compared; empty if the inputs have no batch.
         worst: largest difference seen, measured in the same way.
     """
 

@@ -1,4 +1,4 @@
-"""The metadata written last: what an ONNX file says of itself."""
+"""The metadata of an ONNX file, with the digests of its functions, written last."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def seal(model: onnx.ModelProto, metadata: Metadata) -> bytes:
 
     Args:
         model: a graph with its circuit functions attached; changed in place.
-        metadata: what the file says of itself.
+        metadata: of the file.
     """
     bodies = {f.name: body_hash(f) for f in model.functions if f.domain == DOMAIN}
     entries = metadata.encode() | {KEY_BODIES: encode_entry(bodies)}

@@ -20,12 +20,12 @@ from hybridx.artifact.contract import (
 
 @dataclass(frozen=True)
 class Compiled:
-    """A circuit ready to be put into a file.
+    """A circuit in the form in which a file holds it.
 
     Attributes:
         circuit: its canonical JSON.
         body: nodes from the input `parameters` to the output `results`, or None without a body.
-        strategy: name of the lowering that made the body, kept for people.
+        strategy: name of the strategy that made the body, for information.
     """
 
     circuit: str
@@ -57,7 +57,7 @@ def circuit_function(compiled: Compiled, opset: int) -> onnx.FunctionProto | Non
 
 
 def function_name(circuit_json: str, function: onnx.FunctionProto | None) -> str:
-    """Return the name that belongs to a circuit and its body, if it has one."""
+    """Return the name of a circuit with its body, or without one."""
     body = b"" if function is None else body_bytes(function)
     digest = hashlib.sha256(circuit_json.encode() + b"\n" + body).hexdigest()
     return FUNCTION_PREFIX + digest[:16]
@@ -69,7 +69,7 @@ def body_hash(function: onnx.FunctionProto) -> str:
 
 
 def body_bytes(function: onnx.FunctionProto) -> bytes:
-    """Return what a body computes, as bytes: its nodes and operator versions."""
+    """Return a body as bytes: its nodes and operator versions."""
     core = onnx.FunctionProto()
     core.input.extend(function.input)
     core.output.extend(function.output)

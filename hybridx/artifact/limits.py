@@ -1,8 +1,8 @@
-"""Bounds on an ONNX file, computed on its protobuf before an engine sees it.
+"""Limits on an ONNX file, computed on its protobuf before an engine loads it.
 
-Functions of a model that call each other twice make a file of 1 KB that no engine finishes
-loading, and no checker refuses it. So the expanded size is counted here, with each function
-evaluated once and Python's unbounded integers.
+In a file of 1 KB, each function can call the next one twice, so that the expanded model is too
+large for any engine; no checker refuses such a file. This module computes the expanded size. It
+visits each function once and uses Python's unbounded integers.
 """
 
 from __future__ import annotations
@@ -33,19 +33,19 @@ def check_file_size(size: int) -> None:
     """Refuse a file by its length in bytes.
 
     Raises:
-        TooLargeError: it is over the bound.
+        TooLargeError: it exceeds the limit.
     """
     if size > FILE_BYTES:
         raise TooLargeError("the file", f"{size} bytes", f"{FILE_BYTES} bytes")
 
 
 def check_model(model: onnx.ModelProto, path: str) -> None:
-    """Refuse a model that an engine should not be given; `path` is for messages.
+    """Refuse a model that an engine should not load; `path` is for messages.
 
     Raises:
         BrokenArtifactError: it refers to other files, a function calls itself, two have one
             name, or a circuit's body is not flat.
-        TooLargeError: its functions or what they expand to is over a bound.
+        TooLargeError: the number of functions or the expanded size exceeds its limit.
     """
     if len(model.functions) > FUNCTIONS:
         raise TooLargeError("the number of functions", str(len(model.functions)), str(FUNCTIONS))
@@ -126,7 +126,7 @@ def _refuse_deep_bodies(functions: Mapping[_Key, onnx.FunctionProto], path: str)
             )
             if domain == DOMAIN and is_foreign:
                 raise BrokenArtifactError(path, f"the body of {name} calls {node.op_type}")
-            # A graph handed on by reference could be copied without a call that counts it.
+            # A graph passed by reference could be copied without a call that is counted.
             for attribute in node.attribute:
                 if attribute.ref_attr_name and attribute.type in _GRAPHS:
                     raise BrokenArtifactError(path, f"the body of {name} takes a graph")
@@ -188,7 +188,7 @@ def _graphs(attribute: onnx.AttributeProto) -> Iterator[onnx.GraphProto]:
 
 
 def _domain(name: str) -> str:
-    """Return the one spelling of a domain: the standard operators have two."""
+    """Return the canonical name of a domain; the standard operators have two names."""
     return "" if name == "ai.onnx" else name
 
 

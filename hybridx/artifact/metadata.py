@@ -1,7 +1,7 @@
-"""What a file says of itself besides its graph: by whom, what was verified, its self-test.
+"""The metadata of a file: the version that wrote it, its verification, its self-test.
 
-Every format carries the same entries, texts by key: an ONNX file in its metadata, an archive of
-torch in one extra member, a bundle in its manifest.
+Every format has the same entries, strings by key: an ONNX file in its metadata, an archive of torch
+in one additional member, a bundle in its manifest.
 """
 
 from __future__ import annotations
@@ -31,15 +31,15 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True, eq=False)
 class Metadata:
-    """What a file says of itself.
+    """The metadata of a file.
 
     Attributes:
-        version: of the hybridx that wrote it.
-        verification: what was compared at export, if anything was.
-        self_test: a small input with its output, if there is one.
+        version: of the hybridx that wrote the file.
+        verification: the comparison at export, or None if there was none.
+        self_test: a small input with its output, or None.
         columns: names of the input's columns in a table; may be empty.
         classes: names of the logits in order; may be empty.
-        call: how the inputs are arguments of `forward`; None if each is one, by position.
+        call: how the inputs become arguments of `forward`; None if each is one positional argument.
     """
 
     version: str
@@ -50,7 +50,7 @@ class Metadata:
     call: Mapping[str, Any] | None = None
 
     def encode(self) -> dict[str, str]:
-        """Return the entries, texts by key."""
+        """Return the entries, strings by key."""
         entries = {KEY_FORMAT: str(FORMAT_VERSION), KEY_VERSION: self.version}
         if self.verification is not None:
             entries[KEY_VERIFICATION] = encode_entry(self.verification)
@@ -95,7 +95,7 @@ def decode_metadata(entries: Mapping[str, str], path: str) -> Metadata:
 
 
 def encode_entry(value: object) -> str:
-    """Return the text of an entry: JSON, its keys in order."""
+    """Return an entry as JSON with sorted keys."""
     return msgspec.json.encode(value, order="sorted").decode()
 
 
@@ -103,7 +103,7 @@ def decode_entry(entries: Mapping[str, str], key: str, kind: type[_T], path: str
     """Return the value of an entry, or None if there is none.
 
     Raises:
-        BrokenArtifactError: its text is no JSON of that type.
+        BrokenArtifactError: it is not JSON of that type.
     """
     if key not in entries:
         return None

@@ -1,4 +1,4 @@
-"""A file read and checked against the contract before anything else looks at it."""
+"""A model file, read and checked against the contract before it is used."""
 
 from __future__ import annotations
 
@@ -31,16 +31,16 @@ from hybridx.storage import read_bytes
 
 @dataclass(frozen=True, eq=False)
 class _Common:
-    """What all model files have that keep the contract.
+    """The attributes that model files of all formats have.
 
     Attributes:
-        path: where it came from, for messages.
-        size: in bytes; of a bundle, of the model that its parts make.
-        metadata: what it says of itself.
-        inputs: what it takes, in order.
-        outputs: names of what it gives, in order.
+        path: of the file, for messages.
+        size: in bytes; for a bundle, the size of the model that its parts make.
+        metadata: of the file.
+        inputs: signatures of the inputs, in order.
+        outputs: names of the outputs, in order.
         circuits: by name.
-        strategies: of the circuits that are compiled, the lowering that made their bodies.
+        strategies: the strategies that made the bodies, by the name of the circuit.
     """
 
     path: str
@@ -83,7 +83,7 @@ class TorchArtifact(_Common):
 Artifact: TypeAlias = OnnxArtifact | TorchArtifact
 
 Content: TypeAlias = bytes | Mapping[str, bytes]
-"""Of a file, or of the files of a bundle by name."""
+"""The content of a file, or of the files of a bundle by name."""
 
 
 def read_artifact(path: Path) -> Artifact:
@@ -94,7 +94,7 @@ def read_artifact(path: Path) -> Artifact:
         ForeignFileError: hybridx did not write it.
         NewerFormatError: a later hybridx wrote it.
         BrokenArtifactError: it breaks the contract.
-        TooLargeError: it is over a bound of docs/file-format.md.
+        TooLargeError: it exceeds a limit of docs/file-format.md.
     """
     if (path / MANIFEST).is_file():
         return _decode_bundle(_Folder(path).read, str(path))
@@ -114,10 +114,10 @@ def decode_artifact(content: Content, path: str) -> Artifact:
 
 
 class _Folder:
-    """Reads the plain files of a folder as long as they are not too large together.
+    """Reads the regular files of a folder until their total size exceeds the limit.
 
-    A link would let a folder from elsewhere name any file of this machine, and a pipe or a device
-    would never end.
+    It refuses links, because a downloaded folder could name any file of this machine with one, and
+    pipes and devices, because reading them may never end.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -182,7 +182,7 @@ def _parse(content: bytes, path: str) -> onnx.ModelProto:
         model = onnx.load_model_from_string(content)
     except DecodeError as error:
         raise ForeignFileError(path, "its bytes are no ONNX protobuf") from error
-    # Empty or foreign bytes can parse as a model without anything in it.
+    # Protobuf can parse empty or foreign bytes as an empty model.
     if not model.opset_import or not model.graph.node:
         raise ForeignFileError(path, "it has no graph")
     return model

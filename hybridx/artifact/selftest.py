@@ -1,4 +1,4 @@
-"""A small input with its expected output, so that any file can be run and checked by itself."""
+"""The self-test: a small input with its expected output, so that a file can check itself."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class _Document(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 @dataclass(frozen=True, eq=False)
 class SelfTest:
-    """Inputs, the eager model's outputs for them, and how far an execution may be off.
+    """Inputs, the outputs of the eager model for them, and the tolerance.
 
     Attributes:
         inputs: arrays by input name.
@@ -45,7 +45,7 @@ class SelfTest:
     tolerance: float
 
     def encode(self) -> str:
-        """Return the JSON that stands in the file's metadata."""
+        """Return the JSON for the metadata of the file."""
         document = _Document(
             {name: _pack(array) for name, array in self.inputs.items()},
             {name: _pack(array) for name, array in self.outputs.items()},
@@ -58,7 +58,7 @@ def decode_self_test(text: str) -> SelfTest:
     """Read a self-test back.
 
     Raises:
-        ValueError: the text is no such JSON, or its tensors are not what they say.
+        ValueError: the text is not such JSON, or a tensor does not have its dtype or shape.
     """
     try:
         document = msgspec.json.decode(text, type=_Document)

@@ -1,4 +1,4 @@
-"""What the inputs and outputs of a model are: names, dtypes and shapes."""
+"""Names, dtypes and shapes of the inputs and outputs of a model."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _DTYPES: Final = (
 
 @dataclass(frozen=True)
 class Signature:
-    """A value of a model: its name, its dtype, and a length or a name for each axis."""
+    """The name and dtype of a value, and a length or a name for each axis."""
 
     name: str
     dtype: np.dtype[Any]
@@ -28,7 +28,7 @@ class Signature:
 
 
 def signature_of(value: onnx.ValueInfoProto) -> Signature:
-    """Return what ONNX says of a value; an axis without a length or a name is called `?`."""
+    """Return the signature of an ONNX value; an axis without length and name is called `?`."""
     tensor = value.type.tensor_type
     shape = tuple(
         int(axis.dim_value) if axis.HasField("dim_value") else axis.dim_param or "?"
@@ -38,9 +38,9 @@ def signature_of(value: onnx.ValueInfoProto) -> Signature:
 
 
 def value_of(signature: Signature) -> onnx.ValueInfoProto:
-    """Return a value as ONNX declares it, the inverse of `signature_of`."""
+    """Return the ONNX value of a signature; the inverse of `signature_of`."""
     element = helper.np_dtype_to_tensor_dtype(signature.dtype)
-    # A name would say that all axes called `?` are as long as each other.
+    # With a name, ONNX would take all axes called `?` for equally long.
     shape = [None if length == "?" else length for length in signature.shape]
     return helper.make_tensor_value_info(signature.name, element, shape)
 
@@ -54,15 +54,15 @@ class Declared(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def declare(signature: Signature) -> Declared:
-    """Return a signature as it is written."""
+    """Return the JSON form of a signature."""
     return Declared(signature.name, signature.dtype.name, signature.shape)
 
 
 def read_declared(declared: Declared, path: str) -> Signature:
-    """Return a signature as it was written; `path` is for messages.
+    """Return the signature of a JSON form; `path` is for messages.
 
     Raises:
-        BrokenArtifactError: it is none of a tensor.
+        BrokenArtifactError: it is not the signature of a tensor.
     """
     lengths = [length for length in declared.shape if isinstance(length, int)]
     if declared.dtype not in _DTYPES or any(not 0 <= length < 2**63 for length in lengths):

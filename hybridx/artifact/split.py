@@ -1,7 +1,7 @@
-"""A model cut at its circuits: classical segments, circuits in between.
+"""A model cut at its circuits into classical segments.
 
 A node's level is the largest number of circuits on a path that leads to it. All classical nodes
-of level k are one segment; the circuits that stand between levels k and k+1 run after it.
+of level k are one segment. The circuits between levels k and k + 1 run after it.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from hybridx.artifact.signature import signature_of
 
 @dataclass(frozen=True)
 class Segment:
-    """A classical part of the model as a model of its own.
+    """A classical part of the model, as an ONNX model.
 
     Attributes:
         content: its bytes, or empty if it has no nodes.
         inputs: values it takes from the user or from earlier parts.
-        outputs: values that later parts or the user want.
+        outputs: values that later parts or the user take.
     """
 
     content: bytes
@@ -35,7 +35,7 @@ class Segment:
 
 @dataclass(frozen=True)
 class CircuitCall:
-    """One circuit node: which function, from which value, to which value, of which dtype."""
+    """One circuit node: its function, its input value, its output value and their dtype."""
 
     function: str
     parameters: str
@@ -80,9 +80,9 @@ def split(model: onnx.ModelProto) -> tuple[Stage, ...]:
 
 
 def _with_constants_as_nodes(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Make every weight that a circuit or the user takes the result of a node of a segment.
+    """Make each weight that a circuit or the user takes the result of a node of a segment.
 
-    A circuit without data has such (empty) parameters.
+    The (empty) parameters of a circuit without data are such a weight.
     """
     graph = model.graph
     taken = {node.input[0] for node in graph.node if is_circuit_node(node)}
@@ -139,8 +139,8 @@ def _segment(
 
 
 def _reads(node: onnx.NodeProto) -> Iterator[str]:
-    """Yield the values that a node reads, those that its inner graphs capture included."""
-    yield from filter(None, node.input)  # an optional input that is left out has no name
+    """Yield the values that a node reads, including those that its inner graphs capture."""
+    yield from filter(None, node.input)  # an optional input that is left out has an empty name
     for attribute in node.attribute:
         if attribute.type == onnx.AttributeProto.GRAPH:
             inner = attribute.g

@@ -1,4 +1,4 @@
-"""What stands where in a picture, whatever it is drawn with: marks on wires, in columns."""
+"""The layout of a picture of a circuit, for text and SVG alike: marks on wires, in columns."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from hybridx.circuit import (
 
 Kind: TypeAlias = Literal["box", "control", "anticontrol", "not", "swap"]
 
-# Gates drawn as controls and another gate: how many controls, which gate.
+# Gates drawn as controls and another gate: the number of controls and that gate.
 CONTROLLED: Mapping[str, tuple[int, str]] = MappingProxyType(
     {
         "CNOT": (1, "PauliX"),
@@ -58,7 +58,7 @@ SHORT: Mapping[str, str] = MappingProxyType(
         "Channel": "ℰ",
     }
 )
-# Gates that do not care which of their wires is the first.
+# Gates that are symmetric in their wires.
 SYMMETRIC = frozenset({"RXX", "RYY", "RZZ", "iSWAP"})
 
 
@@ -67,10 +67,10 @@ class Mark:
     """One operation on one of its wires.
 
     Attributes:
-        wire: where it stands.
+        wire: its wire.
         kind: how it is drawn.
-        name: what a box says first, empty for other kinds.
-        angle: what a box says of its angle, or empty.
+        name: the text of a box, empty for other kinds.
+        angle: the text of the angle in a box, or empty.
     """
 
     wire: int
@@ -80,11 +80,11 @@ class Mark:
 
 
 Glyph: TypeAlias = tuple[Mark, ...]  # all marks of one operation, from the top wire down
-Column: TypeAlias = tuple[Glyph, ...]  # operations beside each other in time
+Column: TypeAlias = tuple[Glyph, ...]  # operations that are drawn in one column
 
 
 def columns(circuit: Circuit) -> tuple[Column, ...]:
-    """Return the operations packed to the left: each as early as the wires it crosses are free."""
+    """Return the operations in columns, each in the first column in which its wires are free."""
     packed: list[list[Glyph]] = []
     free = [0] * circuit.wires
     for operation in circuit.operations:
@@ -134,7 +134,7 @@ def _block_marks(operation: Operation) -> Iterator[Mark]:
 
 
 def _boxes(wires: Sequence[int], name: str, dagger: str, angle: str) -> Iterator[Mark]:
-    """Yield a box a wire; where their order matters, each says which wire of the gate it is."""
+    """Yield a box for each wire; if the order of the wires matters, the boxes number them."""
     is_ordered = len(wires) > 1 and name not in SYMMETRIC
     for place, wire in enumerate(wires):
         yield Mark(wire, "box", f"{name}{dagger}" + (f":{place}" if is_ordered else ""), angle)
@@ -165,10 +165,10 @@ def _number(value: float) -> str:
 
 
 def measured(circuit: Circuit) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return what is written at the right end of each wire, and the legend below.
+    """Return the text at the right end of each wire, and the legend below.
 
-    A single Pauli letter stands at its wire. Anything longer has a number there, `M2` for the
-    third measurement, and its text in the legend.
+    A single Pauli letter is written at its wire. Any other measurement is a number there, `M2` for
+    the third, and the legend has its text.
     """
     ends: list[list[str]] = [[] for _ in range(circuit.wires)]
     legend: list[str] = []

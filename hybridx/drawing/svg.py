@@ -20,7 +20,7 @@ PITCH: Final = 2.0  # between wires
 BOX: Final = 1.34  # height of a box
 LETTER: Final = 0.30  # width of a letter of a name
 GAP: Final = 0.62  # between columns
-SYSTEM: Final = 40.0  # width after which a circuit goes on below
+SYSTEM: Final = 40.0  # width after which a circuit continues below
 FONT: Final = 10.5  # points
 
 INK: Final = "#1f2933"
@@ -28,7 +28,7 @@ WIRE: Final = "#7b8794"
 PAPER: Final = "#ffffff"
 FIXED: Final = ("#f5f7fa", "#3e4c59")  # fill and edge of gates without an angle,
 CONSTANT: Final = ("#e6f0fa", "#2b6cb0")  # with a constant one,
-TRAINED: Final = ("#fdf0e1", "#c05621")  # and with one that comes at run time
+TRAINED: Final = ("#fdf0e1", "#c05621")  # and with a parameter
 
 _STYLE: Final[dict[Any, Any]] = {
     "svg.hashsalt": "hybridx",
@@ -59,7 +59,7 @@ def draw_svg(circuit: Circuit) -> bytes:
 
 
 def figure(circuit: Circuit) -> Figure:
-    """Return the picture of a circuit as a figure of its own size."""
+    """Return the picture of a circuit as a figure whose size fits it."""
     from matplotlib.figure import Figure
 
     packed = columns(circuit)

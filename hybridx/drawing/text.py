@@ -13,8 +13,8 @@ _SIGN = {"control": "●", "anticontrol": "○", "not": "⊕", "swap": "×"}
 def draw_text(circuit: Circuit, width: int = 100) -> str:
     """Return a circuit as text: a line a wire, time to the right, wire 0 at the top.
 
-    ● and ○ are controls on 1 and 0, ⊕ a controlled X, × the ends of a swap; `:0` and `:1` tell
-    the wires of a gate whose order matters. A circuit wider than `width` goes on below.
+    ● and ○ are controls on 1 and 0, ⊕ is a controlled X, × marks the wires of a swap. `:0` and `:1`
+    number the wires of a gate if their order matters. A circuit wider than `width` continues below.
 
     Example:
         >>> from hybridx.circuit import parse
@@ -40,7 +40,7 @@ def draw_text(circuit: Circuit, width: int = 100) -> str:
             _line(row, labels, gutter, [rendered[i][row] for i in run], ends if is_last else ())
             for row in range(2 * circuit.wires - 1)
         ]
-        # Rows between wires without any connection would only stretch the picture.
+        # Rows between wires without a connection are left out.
         systems.append("\n".join(lines))
     return "\n\n".join([*systems, *(["\n".join(legend)] if legend else [])])
 

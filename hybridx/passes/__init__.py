@@ -1,4 +1,4 @@
-"""From a circuit to a simpler one: pure functions, each with its promise."""
+"""Passes: pure functions from a circuit to a simpler one, each with a promise."""
 
 from hybridx.passes.light_cone import light_cone
 from hybridx.passes.merge_rotations import merge_rotations

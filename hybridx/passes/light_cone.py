@@ -1,4 +1,4 @@
-"""Drop what no measurement can see."""
+"""Drop the gates that no measurement depends on."""
 
 from __future__ import annotations
 

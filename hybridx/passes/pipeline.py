@@ -8,7 +8,7 @@ from hybridx.circuit import Circuit, check
 from hybridx.passes.light_cone import light_cone
 from hybridx.passes.merge_rotations import merge_rotations
 
-# The cone first: it may drop the gate that keeps two rotations apart, and never the reverse.
+# light_cone comes first, because it may drop the gate between two rotations.
 PASSES: tuple[Callable[[Circuit], Circuit], ...] = (light_cone, merge_rotations)
 
 LIMIT = 10  # rounds; two suffice today, one to work and one to see that nothing is left
@@ -21,7 +21,7 @@ def run_passes(circuit: Circuit) -> Circuit:
 
     Raises:
         IllFormedCircuitError: the circuit breaks a law.
-        RuntimeError: it still changes after `LIMIT` rounds, which is a fault of a pass.
+        RuntimeError: it still changes after `LIMIT` rounds, which is a bug in a pass.
 
     Example:
         >>> from hybridx.circuit import parse, show

@@ -1,4 +1,4 @@
-"""Whole files: checked before the work, written under a temporary name, renamed into place."""
+"""Files written as a whole: first checked, written under a temporary name, then renamed."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def read_bytes(path: Path) -> bytes:
 
 
 def check_writable(path: Path, *, overwrite: bool) -> None:
-    """Refuse an output early, before minutes of work are spent on it.
+    """Refuse an output before the work that makes it.
 
     Raises:
         OutputExistsError: `path` exists and may not be replaced.
@@ -41,7 +41,7 @@ def check_writable(path: Path, *, overwrite: bool) -> None:
 
 
 def write_whole(path: Path, content: bytes, *, overwrite: bool) -> None:
-    """Write `content` so that `path` either holds all of it or is as it was.
+    """Write `content` so that `path` either holds all of it or is unchanged.
 
     Raises:
         OutputExistsError: `path` exists and may not be replaced.
@@ -67,17 +67,17 @@ def write_whole(path: Path, content: bytes, *, overwrite: bool) -> None:
 def check_folder_writable(
     path: Path, marker: str, is_ours: Callable[[str], bool], *, overwrite: bool
 ) -> None:
-    """Refuse an output folder early.
+    """Refuse an output folder before the work that fills it.
 
     Args:
         path: of the folder.
-        marker: a file in it that shows what may be replaced: no other folder is deleted.
-        is_ours: true of the names of files that may be deleted with it.
-        overwrite: replace an existing folder of such files only, the marker among them.
+        marker: a file name; only a folder that contains this file may be replaced.
+        is_ours: returns True for the names of files that may be deleted with the folder.
+        overwrite: replace an existing folder, if it contains the marker and only such files.
 
     Raises:
         OutputExistsError: `path` exists, is not empty, and may not be replaced.
-        NotWritableError: it is no folder of that kind, or its parent cannot be written to.
+        NotWritableError: it is not such a folder, or its parent cannot be written to.
     """
     if not path.is_dir():
         if path.exists():
@@ -110,12 +110,12 @@ def write_folder(
     *,
     overwrite: bool,
 ) -> None:
-    """Write a folder of files so that `path` either holds all of them or is as it was.
+    """Write a folder of files so that `path` either holds all of them or is unchanged.
 
     Raises as `check_folder_writable`.
     """
     check_folder_writable(path, marker, is_ours, overwrite=overwrite)
-    place = path.resolve()  # what a link leads to is replaced, not the link
+    place = path.resolve()  # replace the target of a link, not the link
     try:
         with tempfile.TemporaryDirectory(dir=place.parent, prefix=f".{place.name}.") as beside:
             new, old = Path(beside) / "new", Path(beside) / "old"
@@ -128,8 +128,8 @@ def write_folder(
 
 
 def _exchange(place: Path, new: Path, old: Path) -> None:
-    """Put a folder in its place, and the one that is there aside, or leave all as it is."""
-    # A folder with files in it cannot be replaced by one call: the old one leaves first.
+    """Rename a folder into place and the old one out of the way, or change nothing."""
+    # No single call replaces a folder that has files, so the old one is renamed first.
     if place.exists():
         place.rename(old)
     try:
@@ -141,7 +141,7 @@ def _exchange(place: Path, new: Path, old: Path) -> None:
 
 
 def _umask() -> int:
-    # The process's mask can only be read by setting it.
+    # The umask of the process can only be read by setting it.
     mask = os.umask(0)
     os.umask(mask)
     return mask

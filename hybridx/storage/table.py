@@ -19,7 +19,7 @@ class Table:
     """The text of a CSV file, column by column.
 
     Attributes:
-        path: where it came from, for messages.
+        path: of the file, for messages.
         columns: name of each column, in the order of the file.
         rows: one tuple of cells per sample.
     """
@@ -29,7 +29,7 @@ class Table:
     rows: tuple[tuple[str, ...], ...]
 
     def text(self, column: str) -> tuple[str, ...]:
-        """Return the cells of one column as they stand in the file."""
+        """Return the cells of one column as strings."""
         position = self._position(column)
         return tuple(row[position] for row in self.rows)
 
