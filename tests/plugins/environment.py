@@ -20,14 +20,12 @@ from pathlib import Path
 import pytest
 
 from tests.cli.shell import Finished, command
+from tests.fresh_machine import fresh
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
 FOLDER = ROOT / ".plugins"
 EXTRAS = {"base": "", "braket": "[braket]", "qiskit": "[qiskit]"}
-# No account of whoever runs the tests is to be found, and none to be looked for in a network.
-SERVICES = re.compile(r"AWS_|IBM_|QISKIT_|PYTHONPATH$")
-SHUT = {"AWS_EC2_METADATA_DISABLED": "true"}
 # They come with an environment, or are what is tested.
 OURS = {"hybridx", "pip", "setuptools"}
 
@@ -54,8 +52,8 @@ class Environment:
 
     def hybridx(self, *arguments: object, folder: Path) -> Finished:
         """Run `python -m hybridx` in it, in a folder that is also the user's home."""
-        kept = {key: value for key, value in os.environ.items() if not SERVICES.match(key)}
-        variables = kept | SHUT | {"HOME": str(folder)}
+        variables = fresh(os.environ, folder)
+        variables.pop("PYTHONPATH", None)  # else it would run the hybridx of this folder
         return command(*arguments, folder=folder, python=self.python, variables=variables)
 
     def installed(self) -> dict[str, str]:

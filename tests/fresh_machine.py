@@ -1,0 +1,58 @@
+"""The environment of a machine that nobody has used: an empty home, and no account anywhere."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+# Variables of services, and any that are called a secret.
+ACCOUNTS = re.compile(
+    r"(AWS|AZURE|BRAKET|CLOUDSDK|GOOGLE|IBM|IBMQ|IONQ|IQM|QCS|QISKIT|QUANTINUUM|RIGETTI)_.*"
+    r"|.*(API_?KEY|ACCESS_?KEY(_ID)?|CREDENTIALS?|PASSWORD|SECRET|TOKEN)",
+    re.IGNORECASE,
+)
+# The folders of a user, below the home unless a variable names others.
+FOLDERS = {
+    "XDG_CACHE_HOME": ".cache",
+    "XDG_CONFIG_HOME": ".config",
+    "XDG_DATA_HOME": ".local/share",
+    "XDG_STATE_HOME": ".local/state",
+}
+
+
+def fresh(variables: Mapping[str, str], home: Path) -> dict[str, str]:
+    """Return environment variables with an empty home and without accounts.
+
+    What pip needs to reach its index is kept: its variables, and a configuration and a cache in
+    the home of the user.
+
+    Args:
+        variables: of the process.
+        home: an empty folder.
+    """
+    kept = {
+        name: value
+        for name, value in variables.items()
+        if name.startswith("PIP_") or not ACCOUNTS.fullmatch(name)
+    }
+    return (
+        _pip_of(variables)
+        | kept
+        | {"HOME": str(home), "AWS_EC2_METADATA_DISABLED": "true"}  # and nobody asks a network
+        | {name: str(home / folder) for name, folder in FOLDERS.items()}
+    )
+
+
+def _pip_of(variables: Mapping[str, str]) -> dict[str, str]:
+    """Return variables that name pip's cache, and its user's configuration if there is one."""
+    if "HOME" not in variables:
+        return {}
+    home = Path(variables["HOME"])
+    cache = Path(variables.get("XDG_CACHE_HOME") or home / ".cache")
+    config = Path(variables.get("XDG_CONFIG_HOME") or home / ".config")
+    found = {"PIP_CACHE_DIR": str(cache / "pip")}
+    for file in (config / "pip" / "pip.conf", home / ".pip" / "pip.conf"):
+        if file.is_file():
+            return found | {"PIP_CONFIG_FILE": str(file)}
+    return found
