@@ -54,6 +54,7 @@ HEAVY = {
     "pennylane": {"capture", "models", "parity.eager", "runtime.pennylane"},
     "onnx": {"program.to_onnx", "artifact", "targets", "runtime", "api"},
     "onnxruntime": {"runtime"},
+    "onnx_ir": {"targets"},
     "onnxscript": {"targets"},
     "matplotlib": set(),
     "rich": {"cli"},

@@ -6,11 +6,12 @@ the circuit's function, and everything that would differ between two runs is str
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import count
 from typing import Any
 
 import onnx
+import onnx_ir as ir
 import torch
 from onnx import helper
 from onnxscript.values import Op, Opset
@@ -24,7 +25,6 @@ from hybridx.artifact import (
     Compiled,
     circuit_function,
     function_name,
-    walk_nodes,
 )
 from hybridx.capture import CIRCUIT_OP, Capture, first_line, quiet, uncollected
 from hybridx.errors import UntranslatableError
@@ -51,16 +51,17 @@ def to_onnx(
     Raises:
         UntranslatableError: torch has no ONNX translation of a classical operation.
     """
-    model = _translate(captured, args, opset)
+    program = _translate(captured, args, opset)
     functions = [circuit_function(one, opset) for one in compiled]
-    for node in walk_nodes(model.graph):
-        if node.domain == DOMAIN and node.op_type == _PLACEHOLDER:
-            index = next(a.i for a in node.attribute if a.name == "index")
-            node.op_type = function_name(compiled[index].circuit, functions[index])
-            del node.attribute[:]
-            node.attribute.append(helper.make_attribute(CIRCUIT_ATTRIBUTE, compiled[index].circuit))
+    names = [
+        function_name(one.circuit, function)
+        for one, function in zip(compiled, functions, strict=True)
+    ]
+    _call_functions(program.graph, names, compiled)
+    _separate_outputs(program.graph)
+    _name_values(program.graph, captured.input_names, captured.output_names)
+    model = ir.to_proto(program)
     _strip(model)
-    _name_values(model.graph, captured)
     # A circuit used twice is one function; sorted, so that the order of calls does not matter.
     distinct = {function.name: function for function in functions if function is not None}
     model.functions.extend(distinct[name] for name in sorted(distinct))
@@ -71,7 +72,8 @@ def to_onnx(
     return model
 
 
-def _translate(captured: Capture, args: Sequence[Tensor], opset: int) -> onnx.ModelProto:
+def _translate(captured: Capture, args: Sequence[Tensor], opset: int) -> ir.Model:
+    """Return the traced graph as torch translates it, with a placeholder for each circuit."""
     _register_placeholder()
     with quiet(), uncollected():
         try:
@@ -91,7 +93,7 @@ def _translate(captured: Capture, args: Sequence[Tensor], opset: int) -> onnx.Mo
                 reason = reason.__cause__
             raise UntranslatableError(first_line(reason)) from error
     assert program is not None
-    return program.model_proto
+    return program.model
 
 
 def _circuit_node(parameters: Any, index: int, width: int) -> Any:
@@ -118,8 +120,62 @@ def _register_placeholder() -> None:
     )
 
 
+def _call_functions(graph: ir.Graph, names: Sequence[str], compiled: Sequence[Compiled]) -> None:
+    """Turn each placeholder into a call of the function of its circuit."""
+    for node in graph.all_nodes():
+        if (node.domain, node.op_type) == (DOMAIN, _PLACEHOLDER):
+            index = node.attributes["index"].as_int()
+            node.op_type = names[index]
+            node.attributes.clear()
+            node.attributes.add(ir.AttrString(CIRCUIT_ATTRIBUTE, compiled[index].circuit))
+
+
+def _separate_outputs(graph: ir.Graph) -> None:
+    """Make every output the result of a node, and no two of them the same."""
+    taken = {*graph.inputs, *graph.initializers.values()}
+    for index, output in enumerate(graph.outputs):
+        if output in taken:
+            copy = ir.val(f"{output.name}/output_{index}", type=output.type, shape=output.shape)
+            graph.append(ir.node("Identity", [output], outputs=[copy], name=""))
+            graph.outputs[index] = copy
+        taken.add(graph.outputs[index])
+
+
+def _name_values(graph: ir.Graph, inputs: Sequence[str], outputs: Sequence[str]) -> None:
+    """Give inputs and outputs the names of the model's arguments and of what it returns."""
+    ends = dict(zip((*graph.inputs, *graph.outputs), (*inputs, *outputs), strict=True))
+    others = [value for value in _values(graph) if value not in ends]
+    # A value inside that torch gave one of these names gets another.
+    taken = {str(value.name) for value in others}.union(ends.values())
+    initializers = list(graph.initializers.values())
+    for value in sorted(others, key=lambda value: str(value.name)):
+        if value.name in ends.values():
+            value.name = next(
+                free for number in count() if (free := f"{value.name}_{number}") not in taken
+            )
+            taken.add(value.name)
+    for value, name in ends.items():
+        value.name = name
+    # An initializer with a new name went to the end.
+    graph.initializers.clear()
+    graph.initializers.update((str(value.name), value) for value in initializers)
+
+
+def _values(graph: ir.Graph) -> Iterator[ir.Value]:
+    """Yield all values that a graph and the graphs inside it define."""
+    for one in (graph, *graph.subgraphs()):
+        yield from one.inputs
+        yield from one.initializers.values()
+    for node in graph.all_nodes():
+        yield from node.outputs
+
+
 def _strip(model: onnx.ModelProto) -> None:
-    """Remove names of places and people's code, and stamps that differ between machines."""
+    """Remove names of folders, of source files and of functions, and stamps of the machine.
+
+    An empty doc_string that is set takes two bytes, one that is not set takes none: files have had
+    the empty ones from the start, so they are set here and not left out by onnx_ir.
+    """
     model.ir_version = IR_VERSION
     model.producer_name, model.producer_version = DOMAIN, ""
     model.doc_string = ""
@@ -130,65 +186,11 @@ def _strip(model: onnx.ModelProto) -> None:
 
 def _clear(graph: onnx.GraphProto) -> None:
     del graph.metadata_props[:]
-    for values in (graph.input, graph.output, graph.value_info, graph.initializer):
+    for values in (graph.input, graph.output, graph.value_info, graph.initializer, graph.node):
         for value in values:
             value.doc_string = ""
             del value.metadata_props[:]
     for node in graph.node:
-        node.doc_string = ""
-        del node.metadata_props[:]
-        for inner in _inner_graphs(node):
-            _clear(inner)
-
-
-def _name_values(graph: onnx.GraphProto, captured: Capture) -> None:
-    """Give inputs and outputs the names of the model's arguments and of what it returns."""
-    _part_outputs(graph)
-    ends = [value.name for value in (*graph.input, *graph.output)]
-    names = dict(zip(ends, (*captured.input_names, *captured.output_names), strict=True))
-    # What torch called so by chance makes room.
-    used = {value for value in _values(graph) if value not in names}
-    for value in sorted(used & set(names.values())):
-        names[value] = next(
-            free
-            for number in count()
-            if (free := f"{value}_{number}") not in used and free not in names.values()
-        )
-    _rename(graph, names)
-
-
-def _part_outputs(graph: onnx.GraphProto) -> None:
-    """Make every output the result of a node, and no two of them the same."""
-    taken = {value.name for value in (*graph.input, *graph.initializer)}
-    for index, output in enumerate(graph.output):
-        if output.name in taken:
-            copy = f"{output.name}/output_{index}"
-            graph.node.append(helper.make_node("Identity", [output.name], [copy]))
-            output.name = copy
-        taken.add(output.name)
-
-
-def _values(graph: onnx.GraphProto) -> Iterator[str]:
-    """Yield the names of all values in a graph and in the graphs inside it."""
-    for value in (*graph.input, *graph.output, *graph.initializer):
-        yield value.name
-    for node in walk_nodes(graph):
-        yield from (*node.input, *node.output)
-        for inner in _inner_graphs(node):
-            yield from (value.name for value in (*inner.input, *inner.output, *inner.initializer))
-
-
-def _inner_graphs(node: onnx.NodeProto) -> Iterator[onnx.GraphProto]:
-    for attribute in node.attribute:
-        if attribute.type == onnx.AttributeProto.GRAPH:
-            yield attribute.g
-
-
-def _rename(graph: onnx.GraphProto, names: Mapping[str, str]) -> None:
-    for value in (*graph.input, *graph.output, *graph.value_info, *graph.initializer):
-        value.name = names.get(value.name, value.name)
-    for node in graph.node:
-        node.input[:] = [names.get(name, name) for name in node.input]
-        node.output[:] = [names.get(name, name) for name in node.output]
-        for inner in _inner_graphs(node):
-            _rename(inner, names)
+        for attribute in node.attribute:
+            if attribute.type == onnx.AttributeProto.GRAPH:
+                _clear(attribute.g)

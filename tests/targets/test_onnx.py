@@ -1,0 +1,72 @@
+"""ONNX graphs: which names their values have, and what calls the circuits."""
+
+from __future__ import annotations
+
+import onnx
+import pytest
+import torch
+from torch import nn
+
+from hybridx.artifact import CIRCUIT_ATTRIBUTE, DOMAIN, Compiled
+from hybridx.circuit import encode
+from hybridx.targets import to_onnx
+from tests import sample_models
+from tests.targets.spliced import splice_model
+
+
+class Clashes(nn.Module):
+    """Names of weights that inputs and outputs have too, an input returned, a value twice."""
+
+    def __init__(self):
+        super().__init__()
+        self.quantum = sample_models.strongly_entangling(3)
+        self.weight = nn.Parameter(torch.ones(3))
+        self.x = nn.Parameter(torch.zeros(3))
+        self.linear = nn.Linear(3, 3)
+
+    def forward(self, x, scale):
+        y = self.quantum(self.linear(x + self.x) + self.weight * scale)
+        return {"y": y, "again": y, "given": x, "linear": y + x, "linear.weight": 2 * y}
+
+
+@pytest.fixture(scope="module")
+def model():
+    spliced = splice_model(Clashes(), (torch.randn(4, 3), torch.randn(4, 3)))
+    (circuit,) = spliced.captured.circuits
+    compiled = Compiled(encode(circuit), None)
+    return to_onnx(spliced.captured, spliced.args, [compiled], opset=20)
+
+
+def test_inputs_and_outputs_have_the_names_of_the_model(model):
+    onnx.checker.check_model(model)
+    assert [value.name for value in model.graph.input] == ["x", "scale"]
+    names = ["y", "again", "given", "linear", "linear.weight"]
+    assert [value.name for value in model.graph.output] == names
+
+
+def test_a_weight_makes_room_and_keeps_its_place(model):
+    names = [tensor.name for tensor in model.graph.initializer]
+    assert names[:4] == ["weight", "x_0", "linear.weight_0", "linear.bias"]
+
+
+def test_every_output_is_the_result_of_a_node_of_its_own(model):
+    results = [name for node in model.graph.node for name in node.output]
+    assert {value.name for value in model.graph.output} <= set(results)
+    copies = [
+        (*node.input, *node.output) for node in model.graph.node if node.op_type == "Identity"
+    ]
+    assert copies == [("y", "again"), ("x", "given")]
+
+
+def test_the_circuit_is_one_call_that_carries_its_text(model):
+    (call,) = (node for node in model.graph.node if node.domain == DOMAIN)
+    assert call.op_type.startswith("Circuit_")
+    assert [attribute.name for attribute in call.attribute] == [CIRCUIT_ATTRIBUTE]
+    assert call.output == ["y"]
+
+
+def test_it_says_nothing_of_where_it_was_made(model):
+    assert not model.metadata_props
+    for value in (*model.graph.node, *model.graph.value_info, *model.graph.initializer):
+        assert not value.metadata_props
+        assert not value.doc_string
