@@ -1,23 +1,26 @@
-"""A graph of torch operators as TorchScript source: one method for each module in it.
+"""A graph of torch operators written as TorchScript source.
 
-Tracing the graph instead would fix every length that it computes from the batch.
+torch.jit.trace would record the lengths that the graph computes from the batch as constants.
 """
 
 from __future__ import annotations
 
+import functools
 import math
 import operator
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, fx
+from torch.fx.operator_schemas import get_signature_for_torch_op
 
 from hybridx.errors import UnscriptableError
 
 _SIZES = {"sym_size": "size", "sym_stride": "stride", "sym_numel": "numel"}
 
-# On lengths, which are Python's own numbers in TorchScript.
+# Python's operators, which act on lengths: these are whole numbers in TorchScript.
 _OPERATORS: dict[Any, str] = {
     operator.add: "({} + {})",
     operator.sub: "({} - {})",
@@ -43,26 +46,43 @@ _OPERATORS: dict[Any, str] = {
 }
 
 
-class Source:
-    """The methods of one TorchScript class, and the tensors that they use.
+@dataclass(frozen=True)
+class ScriptClass:
+    """A TorchScript class.
 
     Attributes:
-        text: of all methods; `forward` is the last.
-        tensors: what `self` has, by name.
+        text: the source of its methods; `forward` is the last.
+        tensors: the attributes that the methods read from `self`, by name.
     """
 
-    def __init__(self, module: fx.GraphModule) -> None:
+    text: str
+    tensors: Mapping[str, Tensor]
+
+
+def script_class(module: fx.GraphModule) -> ScriptClass:
+    """Return a module as a TorchScript class; its submodules become methods beside `forward`.
+
+    Raises:
+        UnscriptableError: TorchScript has no such operation or no such literal.
+    """
+    attributes = _Attributes()
+    methods = [
+        *((name, one) for name, one in module.named_children() if isinstance(one, fx.GraphModule)),
+        ("forward", module),
+    ]
+    lines = [line for name, one in methods for line in _Method(one, attributes).lines(name)]
+    return ScriptClass("\n".join(lines) + "\n", attributes.tensors)
+
+
+class _Attributes:
+    """The tensors of a class; a tensor that several modules share is one attribute."""
+
+    def __init__(self) -> None:
         self.tensors: dict[str, Tensor] = {}
         self._names: dict[int, str] = {}
-        lines: list[str] = []
-        for name, child in module.named_children():
-            if isinstance(child, fx.GraphModule):
-                lines += _Method(name, child, self._attribute).lines()
-        lines += _Method("forward", module, self._attribute).lines()
-        self.text = "\n".join(lines) + "\n"
 
-    def _attribute(self, tensor: Tensor) -> str:
-        """Return the name of a tensor; a tensor that stands in two places has one."""
+    def name(self, tensor: Tensor) -> str:
+        """Return the attribute that holds a tensor, a new one the first time."""
         if id(tensor) not in self._names:
             kind = "weight" if isinstance(tensor, torch.nn.Parameter) else "constant"
             name = f"{kind}_{len(self._names)}"
@@ -72,62 +92,49 @@ class Source:
 
 
 class _Method:
-    """One module as a method."""
+    """One module as a method: one line for each node of its graph."""
 
-    def __init__(
-        self, name: str, module: fx.GraphModule, attribute: Callable[[Tensor], str]
-    ) -> None:
-        self._name = name
+    def __init__(self, module: fx.GraphModule, attributes: _Attributes) -> None:
         self._module = module
-        self._attribute = attribute
-        inputs = [node.name for node in module.graph.find_nodes(op="placeholder")]
-        self._values: dict[fx.Node, str] = {}
-        for index, node in enumerate(module.graph.nodes):
-            name = node.name if node.op == "placeholder" else f"v{index}"
-            while node.op != "placeholder" and name in inputs:
-                name += "_"
-            self._values[node] = name
+        self._attributes = attributes
+        self._values = _value_names(module.graph)
 
-    def lines(self) -> Iterator[str]:
-        """Yield the lines of the method."""
-        nodes = self._module.graph.nodes
-        inputs = [f"{self._values[n]}: Tensor" for n in nodes if n.op == "placeholder"]
-        (output,) = (node for node in nodes if node.op == "output")
-        results = output.args[0]
-        several = isinstance(results, Sequence) and len(results) != 1
-        kind = f"Tuple[{', '.join(['Tensor'] * len(results))}]" if several else "Tensor"
-        yield f"def {self._name}(self, {', '.join(inputs)}) -> {kind}:"
-        for node in nodes:
+    def lines(self, name: str) -> Iterator[str]:
+        """Yield the lines of the method `name`."""
+        graph = self._module.graph
+        inputs = [f"{self._values[node]}: Tensor" for node in graph.find_nodes(op="placeholder")]
+        (returned,) = graph.output_node().args
+        results = [returned] if isinstance(returned, fx.Node) else list(returned)  # type: ignore[arg-type]
+        kind = "Tensor" if len(results) == 1 else f"Tuple[{', '.join(['Tensor'] * len(results))}]"
+        yield f"def {name}(self, {', '.join(inputs)}) -> {kind}:"
+        for node in graph.nodes:
             if node.op not in ("placeholder", "output"):
                 yield f"    {self._values[node]} = {self._expression(node)}"
-        values = [
-            self._values[one] for one in ([results] if isinstance(results, fx.Node) else results)
-        ]
-        yield f"    return {', '.join(values)}"
+        yield f"    return {', '.join(self._literal(one) for one in results)}"
 
     def _expression(self, node: fx.Node) -> str:
-        target = node.target
-        if node.op == "get_attr":
-            return f"self.{self._attribute(operator.attrgetter(str(target))(self._module))}"
-        if node.op == "call_module":
-            return f"self.{target}({', '.join(self._literal(one) for one in node.args)})"
+        match node.op:
+            case "get_attr":
+                tensor = operator.attrgetter(str(node.target))(self._module)
+                return f"self.{self._attributes.name(tensor)}"
+            case "call_module":
+                return f"self.{node.target}({', '.join(map(self._literal, node.args))})"
+        return self._call(node, node.target)
+
+    def _call(self, node: fx.Node, target: Any) -> str:
         if target is getattr:
             return f"{self._literal(node.args[0])}.{node.args[1]}"
         if target in _OPERATORS:
-            return _OPERATORS[target].format(*(self._literal(one) for one in node.args))
-        if isinstance(target, torch._ops.OpOverload) and target.namespace == "aten":
-            return self._call(node, target)
-        raise UnscriptableError(f"it has no {target}")
-
-    def _call(self, node: fx.Node, target: torch._ops.OpOverload) -> str:
-        name = target._opname
-        schema = target._schema.arguments
+            return _OPERATORS[target].format(*map(self._literal, node.args))
+        if getattr(target, "namespace", None) != "aten":
+            raise UnscriptableError(f"it has no {target}")
+        kinds = _argument_types(target)
         given = [
-            self._literal(value, argument.type)
-            for value, argument in zip(node.args, schema, strict=False)
+            self._literal(value, kind)
+            for value, kind in zip(node.args, kinds.values(), strict=False)
         ]
-        kinds = {argument.name: argument.type for argument in schema}
         given += [f"{key}={self._literal(value, kinds[key])}" for key, value in node.kwargs.items()]
+        name = target.overloadpacket.__name__
         return f"torch.ops.aten.{_SIZES.get(name, name)}({', '.join(given)})"
 
     def _literal(self, value: Any, kind: Any = None) -> str:
@@ -158,6 +165,27 @@ class _Method:
         if element is not None and (not values or None in values):
             return f"torch.jit.annotate(List[{_annotation(element)}], {text})"
         return text
+
+
+def _value_names(graph: fx.Graph) -> dict[fx.Node, str]:
+    """Return a name for each value: inputs keep theirs, the others are numbered."""
+    names = {node: node.name for node in graph.find_nodes(op="placeholder")}
+    inputs = set(names.values())
+    for number, node in enumerate(graph.nodes):
+        if node not in names:
+            name = f"v{number}"
+            while name in inputs:
+                name += "_"
+            names[node] = name
+    return names
+
+
+@functools.cache
+def _argument_types(target: Any) -> dict[str, Any]:
+    """Return the types of an operator's arguments by name, in order."""
+    found: Any = get_signature_for_torch_op(target, return_schemas=True)
+    _, (schema,) = found
+    return {argument.name: argument.type for argument in schema.arguments}
 
 
 def _annotation(kind: Any) -> str:

@@ -16,18 +16,17 @@ _CIRCUIT = "circuit_{}"
 
 
 def splice(captured: Capture, circuits: Sequence[nn.Module]) -> fx.GraphModule:
-    """Return the captured module with a call of a submodule wherever a circuit stands.
+    """Return the captured module with a call of a submodule in the place of each circuit.
 
     It takes the inputs of the capture by position or by name and returns a flat tuple of tensors.
-    It names no device: what is made anew in it is made where its first input is. Every tensor that
-    it needs is a frozen parameter or a buffer of its own, a copy, and it has no others.
+    Tensors that the graph creates are created on the device of its first input. It holds copies of
+    the tensors that it reads, as frozen parameters or buffers, and no others.
 
     Args:
         captured: the traced graph; left as it is.
         circuits: one module for each circuit, from `(batch, P)` to `(batch, M)`.
     """
-    graph = fx.Graph()
-    graph.output(graph.graph_copy(captured.module.graph, {}))
+    graph = _copied(captured.module.graph, captured.input_names)
     root = nn.Module()
     copies: dict[int, Tensor] = {}
     for node in list(graph.nodes):
@@ -36,7 +35,7 @@ def splice(captured: Capture, circuits: Sequence[nn.Module]) -> fx.GraphModule:
         elif node.op == "get_attr":
             tensor = operator.attrgetter(node.target)(captured.module)
             # Tied weights stay tied.
-            _hang(root, node.target, copies.setdefault(id(tensor), _copy(tensor)))
+            _register(root, node.target, copies.setdefault(id(tensor), _copy(tensor)))
         elif node.target is CIRCUIT_OP:
             parameters, index, _ = node.args
             root.add_module(_CIRCUIT.format(index), circuits[index])
@@ -44,61 +43,64 @@ def splice(captured: Capture, circuits: Sequence[nn.Module]) -> fx.GraphModule:
                 call = graph.call_module(_CIRCUIT.format(index), (parameters,))
             node.replace_all_uses_with(call)
             graph.erase_node(node)
-    _float(graph)
-    _name_inputs(graph, captured.input_names)
+    _follow_device(graph)
     return fx.GraphModule(root, graph)
 
 
+def _copied(graph: fx.Graph, input_names: Sequence[str]) -> fx.Graph:
+    """Return a copy of a graph whose inputs have the given names, where Python allows them."""
+    copy = fx.Graph()
+    copies: dict[fx.Node, fx.Node] = {}
+    for node, name in zip(graph.find_nodes(op="placeholder"), input_names, strict=True):
+        is_allowed = name.isidentifier() and not iskeyword(name)
+        copies[node] = copy.placeholder(name) if is_allowed else copy.node_copy(node)
+    copy.output(copy.graph_copy(graph, copies))
+    return copy
+
+
 def _copy(tensor: Tensor) -> Tensor:
-    # The model stays the user's: a shared parameter would move with this one.
+    # A parameter shared with the user's model would move to another device with this module.
     copy = tensor.detach().clone()
     return nn.Parameter(copy, requires_grad=False) if isinstance(tensor, nn.Parameter) else copy
 
 
-def _hang(root: nn.Module, path: str, tensor: Tensor) -> None:
-    """Hang a tensor under its dotted name."""
-    *rooms, name = path.split(".")
-    for room in rooms:
-        if room not in root._modules:
-            root.add_module(room, nn.Module())
-        root = root.get_submodule(room)
+def _register(root: nn.Module, path: str, tensor: Tensor) -> None:
+    """Give a module a tensor under a dotted name."""
+    *parents, name = path.split(".")
+    for parent in parents:
+        if parent not in dict(root.named_children()):
+            root.add_module(parent, nn.Module())
+        root = root.get_submodule(parent)
     if isinstance(tensor, nn.Parameter):
         root.register_parameter(name, tensor)
     else:
         root.register_buffer(name, tensor)
 
 
-def _float(graph: fx.Graph) -> None:
-    """Let every node that names a device name that of the first input instead."""
-    inputs = list(graph.find_nodes(op="placeholder"))
+def _follow_device(graph: fx.Graph) -> None:
+    """Replace each device in a node's arguments by the device of the first input."""
     named = [node for node in graph.nodes if _names_device(node)]
     if not named:
         return
+    inputs = graph.find_nodes(op="placeholder")
     with graph.inserting_after(inputs[-1]):
-        where = graph.call_function(getattr, (inputs[0], "device"))
+        device = graph.call_function(getattr, (inputs[0], "device"))
 
-    def moved(leaf: Any) -> Any:
-        return where if isinstance(leaf, torch.device) else leaf
+    def replaced(argument: Any) -> Any:
+        return device if isinstance(argument, torch.device) else argument
 
     for node in named:
-        # torch takes a text for a device too.
+        # torch also takes a string for the argument `device`.
         node.kwargs = {
-            key: where if key == "device" and isinstance(value, str) else value
+            key: device if key == "device" and isinstance(value, str) else value
             for key, value in node.kwargs.items()
         }
-        node.args = fx.node.map_aggregate(node.args, moved)
-        node.kwargs = fx.node.map_aggregate(node.kwargs, moved)
+        node.args = fx.node.map_aggregate(node.args, replaced)
+        node.kwargs = fx.node.map_aggregate(node.kwargs, replaced)
 
 
 def _names_device(node: fx.Node) -> bool:
-    found: list[Any] = []
-    fx.node.map_aggregate((node.args, node.kwargs), found.append)
-    is_named = any(isinstance(leaf, torch.device) for leaf in found)
+    arguments: list[Any] = []
+    fx.node.map_aggregate((node.args, node.kwargs), arguments.append)
+    is_named = any(isinstance(one, torch.device) for one in arguments)
     return is_named or isinstance(node.kwargs.get("device"), str)
-
-
-def _name_inputs(graph: fx.Graph, names: Sequence[str]) -> None:
-    for node, name in zip(graph.find_nodes(op="placeholder"), names, strict=True):
-        if name.isidentifier() and not iskeyword(name):
-            node.target = name
-            node._rename(name)

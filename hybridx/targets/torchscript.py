@@ -13,7 +13,7 @@ from torch import fx, nn
 from hybridx.capture import first_line, quiet
 from hybridx.errors import NoTorchScriptError, UnscriptableError
 from hybridx.storage import rezip, unzip
-from hybridx.targets.script import Source
+from hybridx.targets.script import script_class
 
 _FIRST_WITHOUT = (3, 14)
 _MANGLED = re.compile(rb"\.___torch_mangle_\d+")
@@ -33,10 +33,10 @@ def to_torchscript(module: fx.GraphModule) -> bytes:
     """
     if sys.version_info >= _FIRST_WITHOUT:
         raise NoTorchScriptError(platform.python_version())
-    source = Source(module)
-    # A class of its own for each model: torch does not define a method of a class twice.
+    written = script_class(module)
+    # Each model has a class of its own, because torch defines a method of a class only once.
     host = type("Model", (nn.Module,), {"__module__": "hybridx"})()
-    for name, tensor in source.tensors.items():
+    for name, tensor in written.tensors.items():
         if isinstance(tensor, nn.Parameter):
             host.register_parameter(name, tensor)
         else:
@@ -45,7 +45,7 @@ def to_torchscript(module: fx.GraphModule) -> bytes:
     with quiet():
         scripted = torch.jit.script(host.eval())
         try:
-            scripted.define(source.text)
+            scripted.define(written.text)
         except RuntimeError as error:
             raise UnscriptableError(first_line(error)) from error
         torch.jit.save(scripted, saved)
@@ -53,7 +53,7 @@ def to_torchscript(module: fx.GraphModule) -> bytes:
 
 
 def _canonical(content: bytes) -> dict[str, bytes]:
-    """Return the members that are the model, under names that no earlier model had a part in."""
+    """Return the members that describe the model, named as if no other had been scripted before."""
     members = {}
     for name, data in unzip(content):
         if name.endswith(_TORCHS_OWN):

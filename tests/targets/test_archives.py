@@ -15,7 +15,7 @@ import torch
 from hybridx.capture import quiet
 from hybridx.errors import NoTorchScriptError, UnscriptableError
 from hybridx.targets import to_torchscript
-from hybridx.targets.script import Source
+from hybridx.targets.script import script_class
 from tests import sample_models
 from tests.targets.spliced import ENTRIES, FORMATS, content, eager, sample, splice_model, write
 from tests.targets.test_splice import mixed
@@ -114,7 +114,7 @@ def test_it_says_nothing_of_where_it_was_made(format):
 
 
 @pytest.mark.parametrize("format", FORMATS)
-def test_the_statement_is_one_member(format):
+def test_the_metadata_are_one_member(format):
     kept = members(content("sandwich", format))["extra/hybridx.json"]
     assert json.loads(kept) == ENTRIES
     extra = {"hybridx.json": ""}
@@ -186,7 +186,7 @@ def test_what_torchscript_has_not_is_named():
     x = graph.placeholder("x")
     graph.output((graph.call_function(torch.ops.higher_order.cond, (x,)),))
     with pytest.raises(UnscriptableError, match="cond"):
-        Source(torch.fx.GraphModule(torch.nn.Module(), graph))
+        script_class(torch.fx.GraphModule(torch.nn.Module(), graph))
 
 
 WITHOUT_COMPILER = """
