@@ -58,7 +58,7 @@ def to_onnx(
         for one, function in zip(compiled, functions, strict=True)
     ]
     _call_functions(program.graph, names, compiled)
-    _separate_outputs(program.graph)
+    _copy_returned_weights(program.graph)
     _name_values(program.graph, captured.input_names, captured.output_names)
     model = ir.to_proto(program)
     _strip(model)
@@ -130,15 +130,13 @@ def _call_functions(graph: ir.Graph, names: Sequence[str], compiled: Sequence[Co
             node.attributes.add(ir.AttrString(CIRCUIT_ATTRIBUTE, compiled[index].circuit))
 
 
-def _separate_outputs(graph: ir.Graph) -> None:
-    """Make every output the result of a node, and no two of them the same."""
-    taken = {*graph.inputs, *graph.initializers.values()}
+def _copy_returned_weights(graph: ir.Graph) -> None:
+    """Make an output that is a weight the result of a node, as torch makes all others."""
     for index, output in enumerate(graph.outputs):
-        if output in taken:
+        if output.is_initializer():
             copy = ir.val(f"{output.name}/output_{index}", type=output.type, shape=output.shape)
             graph.append(ir.node("Identity", [output], outputs=[copy], name=""))
             graph.outputs[index] = copy
-        taken.add(graph.outputs[index])
 
 
 def _name_values(graph: ir.Graph, inputs: Sequence[str], outputs: Sequence[str]) -> None:

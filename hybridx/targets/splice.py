@@ -49,12 +49,15 @@ def splice(captured: Capture, circuits: Sequence[nn.Module]) -> fx.GraphModule:
 
 def _copied(graph: fx.Graph, input_names: Sequence[str]) -> fx.Graph:
     """Return a copy of a graph whose inputs have the given names, where Python allows them."""
+    names = dict(zip(graph.find_nodes(op="placeholder"), input_names, strict=True))
     copy = fx.Graph()
     copies: dict[fx.Node, fx.Node] = {}
-    for node, name in zip(graph.find_nodes(op="placeholder"), input_names, strict=True):
+    for node in graph.nodes:
+        name = names.get(node, "")
         is_allowed = name.isidentifier() and not iskeyword(name)
-        copies[node] = copy.placeholder(name) if is_allowed else copy.node_copy(node)
-    copy.output(copy.graph_copy(graph, copies))
+        copies[node] = (
+            copy.placeholder(name) if is_allowed else copy.node_copy(node, copies.__getitem__)
+        )
     return copy
 
 

@@ -15,7 +15,7 @@ from tests.targets.spliced import splice_model
 
 
 class Clashes(nn.Module):
-    """Names of weights that inputs and outputs have too, an input returned, a value twice."""
+    """Names of weights that inputs and outputs have too, an input and a weight returned, a value twice."""
 
     def __init__(self):
         super().__init__()
@@ -26,7 +26,14 @@ class Clashes(nn.Module):
 
     def forward(self, x, scale):
         y = self.quantum(self.linear(x + self.x) + self.weight * scale)
-        return {"y": y, "again": y, "given": x, "linear": y + x, "linear.weight": 2 * y}
+        return {
+            "y": y,
+            "again": y,
+            "given": x,
+            "linear": y + x,
+            "linear.weight": 2 * y,
+            "bias": self.weight,
+        }
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +47,7 @@ def model():
 def test_inputs_and_outputs_have_the_names_of_the_model(model):
     onnx.checker.check_model(model)
     assert [value.name for value in model.graph.input] == ["x", "scale"]
-    names = ["y", "again", "given", "linear", "linear.weight"]
+    names = ["y", "again", "given", "linear", "linear.weight", "bias"]
     assert [value.name for value in model.graph.output] == names
 
 
@@ -55,7 +62,7 @@ def test_every_output_is_the_result_of_a_node_of_its_own(model):
     copies = [
         (*node.input, *node.output) for node in model.graph.node if node.op_type == "Identity"
     ]
-    assert copies == [("y", "again"), ("x", "given")]
+    assert copies == [("y", "again"), ("x", "given"), ("weight", "bias")]
 
 
 def test_the_circuit_is_one_call_that_carries_its_text(model):
