@@ -15,7 +15,7 @@ from tests.targets.spliced import splice_model
 
 
 class Clashes(nn.Module):
-    """Names of weights that inputs and outputs have too, an input and a weight returned, a value twice."""
+    """Weights named as inputs and outputs; an input and a weight returned, one value twice."""
 
     def __init__(self):
         super().__init__()
