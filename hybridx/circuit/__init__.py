@@ -1,4 +1,4 @@
-"""What a quantum layer is: a circuit as plain data, its meaning, its text and its JSON."""
+"""Circuits, the quantum layers of a model, as plain data: their laws, text, JSON and simulator."""
 
 from hybridx.circuit.axes import apply_to_axes
 from hybridx.circuit.check import check, faults

@@ -14,12 +14,12 @@ _Number = TypeVar("_Number", np.float64, np.complex128)
 def apply_to_axes(
     matrix: NDArray[_Number], axes: Sequence[int], tensor: NDArray[_Number]
 ) -> NDArray[_Number]:
-    """Return a tensor with a matrix applied to some of its axes; its shape stays.
+    """Return a tensor of the same shape, with a matrix applied to some of its axes.
 
     Args:
         matrix: square, as long as the product of the lengths of `axes`.
         axes: the first is the most significant of the matrix. For a state these are wires.
-        tensor: any shape; axes that are not named stay as they are.
+        tensor: any shape; the other axes are left as they are.
 
     Example:
         >>> zero = np.array([[1.0, 0.0], [0.0, 0.0]])

@@ -36,7 +36,7 @@ from hybridx.circuit.gates import GATES
 from hybridx.circuit.limits import MAX_CHANNEL_WIRES, MAX_ENTROPY_WIRES, MAX_KRAUS
 from hybridx.errors import IllFormedCircuitError
 
-# Kraus operators may come from float32 weights: a sum of squares of numbers good to 6e-8.
+# Kraus operators may come from float32 weights, which are rounded by 6e-8.
 _COMPLETE: Final = 1e-5
 
 
@@ -57,13 +57,13 @@ def faults(circuit: Circuit) -> Iterator[str]:
     if circuit.wires < 1:
         yield f"I1: a circuit has at least one wire, not {circuit.wires}"
     if circuit.parameters < 0:
-        yield f"I2: it has no fewer than zero parameters, not {circuit.parameters}"
+        yield f"I2: the number of parameters is not negative, unlike {circuit.parameters}"
     touched: set[int] = set()
     for index, operation in enumerate(circuit.operations):
         for fault in _operation_faults(operation, circuit):
             yield f"operation {index}: {fault}"
         if isinstance(operation, Prepare) and touched & set(operation.wires):
-            yield f"operation {index}: I12: prepared wires {operation.wires} are untouched before"
+            yield f"operation {index}: I12: an operation before acts on the wires {operation.wires}"
         touched.update(wires_of(operation))
     if not circuit.measurements:
         yield "I8: a circuit measures something"
@@ -136,11 +136,11 @@ def _channel_faults(channel: Channel) -> Iterator[str]:
     kraus = np.array(channel.real, dtype=np.complex128)
     if channel.imaginary:
         kraus = kraus + 1j * np.array(channel.imaginary, dtype=np.float64)
-    # One matrix above the other, so that one product sums them all.
+    # With one matrix above the other, one product sums over all of them.
     tall = kraus.reshape(-1, 2 ** len(channel.wires))
     error = np.abs(tall.conj().T @ tall - np.eye(tall.shape[1])).max()
     if not error <= _COMPLETE:
-        yield f"I13: the squares of Kraus operators sum to the identity, not {error:.3g} beside it"
+        yield f"I13: the sum of K^dagger K is the identity, not {error:.3g} away from it"
 
 
 def _measurement_faults(measurement: Measurement, circuit: Circuit) -> Iterator[str]:
@@ -159,7 +159,7 @@ def _measurement_faults(measurement: Measurement, circuit: Circuit) -> Iterator[
                 yield f"I15: the base of a logarithm is positive and not 1, unlike {base}"
         case State():
             if has_channel(circuit):
-                yield "I14: after a channel there is a density matrix, no state"
+                yield "I14: a circuit with a channel has a density matrix, not a state"
         case _:
             assert_never(measurement)
 
@@ -168,7 +168,7 @@ def _entropy_faults(wires: tuple[int, ...], circuit: Circuit) -> Iterator[str]:
     if not wires:
         yield "I9: it measures at least one wire"
     yield from _wire_faults(wires, circuit.wires)
-    # Of a state vector, what is left of it has the same entropy.
+    # In a state vector, the other wires have the same entropy.
     others = circuit.wires if has_channel(circuit) else circuit.wires - len(wires)
     if min(len(wires), others) > MAX_ENTROPY_WIRES:
         yield f"I15: the entropy of {len(wires)} wires is over the limit of {MAX_ENTROPY_WIRES}"

@@ -1,4 +1,4 @@
-"""The circuit: frozen data, closed unions, no behaviour. `docs/circuit.md` numbers its laws.
+"""The circuit as immutable data. `docs/circuit.md` numbers its laws.
 
 The classes are `msgspec.Struct`s, so that one definition is both the IR and its JSON schema.
 """
@@ -70,10 +70,10 @@ class Unitary(
 class Prepare(
     msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, tag="prepare"
 ):
-    """Wires that are still in |0> put into a state given by its amplitudes.
+    """A state preparation: wires in |0> get a state that is given by its amplitudes.
 
     Attributes:
-        wires: untouched so far; the first is the most significant.
+        wires: no earlier operation acts on them; the first is the most significant.
         real: real parts of the amplitudes.
         imaginary: imaginary parts, or empty where all are zero.
     """
@@ -84,7 +84,7 @@ class Prepare(
 
 
 PureOperation: TypeAlias = Apply | Unitary | Prepare
-"""What leaves a state vector a state vector."""
+"""An operation that maps a state vector to a state vector."""
 
 
 class Channel(
@@ -118,7 +118,7 @@ class PauliTerm(msgspec.Struct, frozen=True, forbid_unknown_fields=True, array_l
 
 
 class Expectation(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="expectation"):
-    """The mean value of a sum of Pauli words: one real number."""
+    """The expectation value of a sum of Pauli words: one real number."""
 
     terms: tuple[PauliTerm, ...]
 
@@ -194,12 +194,12 @@ Measurement: TypeAlias = (
 
 
 class Result(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """Where the result of a measurement stands among the M columns.
+    """Which of the M columns of `results` hold the result of one measurement.
 
     Attributes:
         offset: its first column.
         shape: of the result in one row.
-        is_complex: all real parts stand first, then as many imaginary parts.
+        is_complex: the columns are all real parts, then as many imaginary parts.
     """
 
     offset: int
@@ -219,7 +219,7 @@ class Circuit(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defa
         wires: how many; every one starts in |0>. Wire 0 is the most significant.
         parameters: P.
         operations: in the order of time.
-        measurements: their results stand side by side in this order.
+        measurements: their results are columns side by side, in this order.
         shots: how often a device should sample, or None for exact values. The compiled body is
             exact either way.
     """
@@ -232,7 +232,7 @@ class Circuit(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defa
 
 
 def result_layout(circuit: Circuit) -> tuple[Result, ...]:
-    """Return where the result of each measurement stands among the M columns."""
+    """Return which of the M columns hold the result of each measurement."""
     results: list[Result] = []
     for measurement in circuit.measurements:
         offset = results[-1].offset + results[-1].width if results else 0
@@ -258,12 +258,12 @@ def angles_of(operation: Operation) -> tuple[Angle, ...]:
 
 
 def wires_of(operation: Operation) -> tuple[int, ...]:
-    """Return every wire that an operation touches, controls first."""
+    """Return every wire that an operation acts on, controls first."""
     return operation.controls + operation.wires if isinstance(operation, Apply) else operation.wires
 
 
 def has_channel(circuit: Circuit) -> bool:
-    """Return whether noise makes the state of a circuit a density matrix."""
+    """Return whether a circuit has noise, so that its state is a density matrix."""
     return any(isinstance(operation, Channel) for operation in circuit.operations)
 
 

@@ -1,4 +1,4 @@
-"""Circuits as JSON: strict, versioned, checked. Nothing is ever executed from it."""
+"""Circuits as JSON, with a format number. What is read is checked, and is only data."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ CIRCUIT_FORMAT = 1
 
 
 class _CircuitDocument(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The circuit with what a reader without hybridx wants to know of it."""
+    """A circuit, and which columns its results are, for readers other than hybridx."""
 
     format: int
     circuit: Circuit
@@ -25,7 +25,7 @@ def encode(circuit: Circuit) -> str:
 
     Raises:
         IllFormedCircuitError: the circuit breaks a law (JSON has no NaN, for one).
-        TooLargeError: no reader would take it back.
+        TooLargeError: it is over a bound of `limits.py`, so that `decode` would refuse it.
     """
     check_size(circuit)
     document = _CircuitDocument(CIRCUIT_FORMAT, check(circuit), result_layout(circuit))
@@ -33,10 +33,10 @@ def encode(circuit: Circuit) -> str:
 
 
 def decode(text: str) -> Circuit:
-    """Return the circuit of a JSON text, with unknown fields and every broken law refused.
+    """Return the circuit of a JSON text; unknown fields are refused.
 
     Raises:
-        IllFormedCircuitError: the text is no such JSON, or the circuit breaks a law.
+        IllFormedCircuitError: the text is not the JSON of a circuit, or the circuit breaks a law.
         TooLargeError: it is over a bound of `limits.py`.
     """
     check_text(text)
@@ -49,5 +49,5 @@ def decode(text: str) -> Circuit:
     check_size(document.circuit)
     circuit = check(document.circuit)
     if document.results != result_layout(circuit):
-        raise IllFormedCircuitError("its results do not lie where its measurements put them")
+        raise IllFormedCircuitError("its results are not the columns that its measurements give")
     return circuit

@@ -1,4 +1,7 @@
-"""The backward light cone: what a measurement depends on, and the circuit without the rest."""
+"""The backward light cone of a measurement: what its result depends on, and the circuit of that.
+
+The pass `light_cone` and the strategy `light_cones` cut circuits by what is here.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +37,7 @@ _EXACT = 1e-12  # a few roundings of entries of size one
 
 
 def measured_wires(measurement: Measurement, wires: int) -> frozenset[int]:
-    """Return the wires that a measurement looks at, of a circuit of `wires` wires."""
+    """Return the wires that are measured, in a circuit of `wires` wires."""
     match measurement:
         case Expectation(terms) | Variance(terms):
             return frozenset(wire for term in terms for wire in term.wires)
@@ -49,7 +52,7 @@ def measured_wires(measurement: Measurement, wires: int) -> frozenset[int]:
 
 
 def cone_of(circuit: Circuit, wires: Collection[int]) -> tuple[tuple[int, ...], frozenset[int]]:
-    """Return the backward light cone of some wires: places of its operations, and its wires."""
+    """Return the backward light cone of some wires: the places of its operations, and its wires."""
     cone = set(wires)
     kept: list[int] = []
     for place, operation in reversed(tuple(enumerate(circuit.operations))):
@@ -63,8 +66,8 @@ def cone_of(circuit: Circuit, wires: Collection[int]) -> tuple[tuple[int, ...], 
 def restrict(circuit: Circuit, measurements: Sequence[Measurement]) -> Circuit:
     """Return the smallest circuit that still gives some measurements their results.
 
-    Gates outside the backward light cone of all of them together cancel against their adjoints and
-    go; wires that are then unused go too, and the others keep their order. Parameters stay.
+    Operations outside the backward light cone of all of them together cancel against their adjoints
+    and are dropped. So are the wires outside of it; the others keep their order. Parameters stay.
 
     Args:
         circuit: a well-formed circuit.
@@ -88,9 +91,10 @@ def restrict(circuit: Circuit, measurements: Sequence[Measurement]) -> Circuit:
 
 
 def _preserves_norm(operation: Operation) -> bool:
-    """Return whether an operation surely cancels where nothing looks at its wires.
+    """Return whether an operation is known to keep the trace, so that it cancels if not measured.
 
-    The Kraus operators of a channel, one above the other, are such an isometry too.
+    Gates do. Of other operations, the matrix V (for a channel its Kraus operators, one above the
+    other) must be constant and an isometry, V^dagger V = 1.
     """
     if isinstance(operation, Apply):
         return True

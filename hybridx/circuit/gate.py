@@ -1,9 +1,10 @@
-"""A gate is a row: every gate with at most one angle has one form.
+"""A gate: its matrix as a function of at most one angle, in one form for all gates.
 
     U(theta) = C + cos(k theta) A + sin(k theta) B        (1)
 
-theta in radians; C, A, B constant complex matrices; k is 1/2 or 1. Fixed gates have only C.
-The adjoint and every controlled version of a row are rows again, so one rule serves all gates.
+theta is in radians; C, A, B are constant complex matrices; k is 1/2 or 1. A fixed gate has only C.
+The adjoint and every controlled version of a gate have this form too, so that the compiler needs
+one rule for all gates.
 """
 
 from __future__ import annotations
@@ -23,10 +24,10 @@ _EXACT = 1e-14  # a dozen roundings of numbers of size one
 
 @dataclass(frozen=True, eq=False)
 class Gate:
-    """A row of the gate table.
+    """A gate in the form (1): a row of the gate table, or made from one.
 
     Attributes:
-        name: PennyLane's name of the operator.
+        name: what PennyLane calls the operator.
         wires: how many wires it acts on; the first is the most significant.
         constant: C of equation (1), shape `(2**wires, 2**wires)`.
         cosine: A, or None for a fixed gate.
@@ -51,8 +52,8 @@ class Gate:
         if self.cosine is None or self.sine is None:
             return self.constant
         assert theta is not None
-        turn = self.rate * theta
-        matrix: Matrix = self.constant + np.cos(turn) * self.cosine + np.sin(turn) * self.sine
+        angle = self.rate * theta
+        matrix: Matrix = self.constant + np.cos(angle) * self.cosine + np.sin(angle) * self.sine
         return matrix
 
     def terms(self) -> tuple[Matrix, ...]:
@@ -69,7 +70,7 @@ class Gate:
         """True if U(a) U(b) = U(a + b), so that the inverse of U(a) is U(-a)."""
         if not self.takes_angle:
             return False
-        # Three pairs decide: both sides are trigonometric polynomials of one frequency.
+        # Three pairs suffice: both sides are trigonometric polynomials of one frequency.
         pairs = ((0.3, 1.1), (-2.0, 0.7), (5.0, 9.0))
         return all(
             np.abs(self.matrix(a) @ self.matrix(b) - self.matrix(a + b)).max() < _EXACT
@@ -77,17 +78,17 @@ class Gate:
         )
 
     def adjoint(self) -> Gate:
-        """Return the row of the conjugate transpose."""
+        """Return the gate whose matrix is the conjugate transpose."""
         return self._map(self.wires, lambda term: term.conj().T, f"Adjoint({self.name})")
 
     def controlled(self, values: tuple[bool, ...], name: str | None = None) -> Gate:
-        """Return the row that acts when the control wires, put first, hold `values`."""
+        """Return the gate that acts if the control wires, put first, hold `values`."""
         size = len(self.constant)
         start = size * sum(2**place for place, value in enumerate(reversed(values)) if value)
         block = slice(start, start + size)
 
         def place(term: Matrix) -> Matrix:
-            # Where the controls do not hold, U is the identity, and that is part of C.
+            # Where the controls do not hold, U is the identity, which is part of C.
             untouched = 1.0 if term is self.constant else 0.0
             placed = untouched * np.eye(size * 2 ** len(values), dtype=np.complex128)
             placed[block, block] = term

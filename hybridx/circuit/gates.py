@@ -1,8 +1,8 @@
-"""The gate table: one row a gate, in the form of `gate.py`, named as PennyLane names it.
+"""The gate table: one row for each gate, in the form of `gate.py`, by PennyLane's name for it.
 
-To add a gate: one row here, with its formula where the name does not tell it. The law tests, the
-lowering, the devices and the capture pick the row up. A gate that does not fit equation (1)
-needs no row: capture takes PennyLane's decomposition of it.
+To add a gate, add one row here, with its formula if its name does not tell it. Capture, lowering,
+devices and the tests of gates read the table. A gate that does not have the form (1) needs no row:
+capture takes PennyLane's decomposition of it.
 """
 
 from __future__ import annotations
@@ -49,10 +49,10 @@ def _phase(name: str, wires: int, on: int) -> Gate:
 def _inside(
     name: str, wires: int, block: Mapping[tuple[int, int], complex], ends: complex = 0
 ) -> Gate:
-    """A turn by theta / 2 of two basis states into each other: cos on their diagonal.
+    """A rotation by theta / 2 of two basis states into each other.
 
-    `block` holds B of equation (1) there; on all other states it has `ends` on the diagonal,
-    and A is the identity, or they stay as they are where `ends` is 0.
+    On these two states A is the identity and B is `block`. On all others A is the identity too and
+    B is `ends` on the diagonal; if `ends` is 0, they are left as they are.
     """
     states = sorted({row for row, _ in block})
     A = np.zeros((2**wires, 2**wires), dtype=np.complex128)
@@ -73,12 +73,12 @@ def _controlled(name: str, gate: Gate, controls: int = 1) -> Gate:
 
 
 def _global_phase() -> Gate:
-    """exp(-i theta), kept on some wire because a gate acts on one."""
+    """exp(-i theta), on one wire because every gate acts on a wire."""
     return Gate("GlobalPhase", 1, 0 * _I, _I, -1j * _I)
 
 
 def _phased_swap() -> Gate:
-    """SWAP with e^{i theta} on the two states that change places."""
+    """SWAP with e^{i theta} on the two states that are exchanged."""
     swapped = np.zeros((4, 4), dtype=np.complex128)
     swapped[1, 2] = swapped[2, 1] = 1
     ends = np.diag([1, 0, 0, 1]).astype(np.complex128)
@@ -86,13 +86,13 @@ def _phased_swap() -> Gate:
 
 
 def _fermionic_swap() -> Gate:
-    """(1 + e^{i theta}) / 2 stays, (1 - e^{i theta}) / 2 changes places; e^{i theta} on |11>."""
-    stays = np.diag([0, 1, 1, 0]).astype(np.complex128)
-    changes = np.zeros((4, 4), dtype=np.complex128)
-    changes[1, 2] = changes[2, 1] = 1
-    turning = (stays - changes) / 2 + np.diag([0, 0, 0, 1])
-    constant = (stays + changes) / 2 + np.diag([1, 0, 0, 0])
-    return Gate("FermionicSWAP", 2, constant, turning, 1j * turning)
+    """(1 + e^{i theta})/2 + (1 - e^{i theta})/2 SWAP on |01> and |10>; e^{i theta} on |11>."""
+    kept = np.diag([0, 1, 1, 0]).astype(np.complex128)
+    exchanged = np.zeros((4, 4), dtype=np.complex128)
+    exchanged[1, 2] = exchanged[2, 1] = 1
+    phased = (kept - exchanged) / 2 + np.diag([0, 0, 0, 1])
+    constant = (kept + exchanged) / 2 + np.diag([1, 0, 0, 0])
+    return Gate("FermionicSWAP", 2, constant, phased, 1j * phased)
 
 
 def _rows() -> tuple[Gate, ...]:

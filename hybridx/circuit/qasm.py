@@ -1,9 +1,9 @@
 """Circuits as OpenQASM 3, for people and other tools.
 
-Gates of `stdgates.inc` are called by their names there, every other one by a `gate` declaration:
-from a rule where a short one is known, else worked out from its row. Both are exact, with the
-global phase, which matters as soon as a gate is controlled. Wire 0 is `q[0]`. OpenQASM has no
-observables: measurements stand as comments.
+Gates that `stdgates.inc` has are called by their names there. Every other gate is declared: by its
+rule in `RULES`, or else by statements that are computed from its matrix. Both are exact and include
+the global phase, because it matters once a gate is controlled. Wire 0 is `q[0]`. OpenQASM has no
+observables, so measurements are comments.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from hybridx.circuit.gates import GATES
 from hybridx.circuit.text import show
 from hybridx.errors import NoQasmError
 
-# Gates that stdgates.inc has with the same matrix.
+# Gates that stdgates.inc has, with the same matrix.
 STANDARD: Mapping[str, str] = MappingProxyType(
     {
         "Identity": "id",
@@ -50,7 +50,7 @@ STANDARD: Mapping[str, str] = MappingProxyType(
     }
 )
 
-# Bodies of others, on the operands a, b, c with the angle `theta`.
+# Declarations of others, on the operands a, b, c with the angle `theta`.
 RULES: Mapping[str, str] = MappingProxyType(
     {
         "ISWAP": "s a; s b; h a; cx a, b; cx b, a; h b;",
@@ -70,7 +70,7 @@ RULES: Mapping[str, str] = MappingProxyType(
 )
 
 _OPERANDS = "abcdefgh"
-_EXACT = 1e-12  # far above the rounding of matrices of 16 rows, far below any angle meant
+_EXACT = 1e-12  # far above rounding errors of 16 x 16 matrices, far below any angle that is used
 
 
 def to_qasm(circuit: Circuit, parameters: Sequence[float] | None = None) -> str:
@@ -78,13 +78,13 @@ def to_qasm(circuit: Circuit, parameters: Sequence[float] | None = None) -> str:
 
     Args:
         circuit: a well-formed circuit.
-        parameters: a number for each column, written in place of it. Without it the columns are
-            declared as the inputs `p0`, `p1`, ….
+        parameters: a number for each column, which is written instead of it. Without numbers, the
+            columns are declared as the inputs `p0`, `p1`, ….
 
     Raises:
         IllFormedCircuitError: the circuit breaks a law.
-        NoQasmError: it has an operation that OpenQASM 3 cannot say.
-        ValueError: there are not as many numbers as columns.
+        NoQasmError: OpenQASM 3 has no form for one of its operations.
+        ValueError: the circuit has more or fewer columns than there are numbers.
 
     Example:
         >>> from hybridx.circuit import parse
@@ -156,14 +156,14 @@ def _declarations(operations: Iterable[Operation]) -> Iterator[str]:
     for gate in (GATES[name] for name in used if name not in STANDARD):
         angle = "(theta)" if gate.takes_angle else ""
         operands = ", ".join(_OPERANDS[: gate.wires])
-        body = RULES.get(gate.name) or " ".join(_worked_out(gate))
+        body = RULES.get(gate.name) or " ".join(_synthesize(gate))
         yield f"gate {_name(gate.name)}{angle} {operands} {{ {body} }}"
 
 
-# --- a gate from its row -------------------------------------------------------------------------
+# --- a gate from its matrix ----------------------------------------------------------------------
 
 
-def _worked_out(gate: Gate) -> Iterator[str]:
+def _synthesize(gate: Gate) -> Iterator[str]:
     """Yield statements for U(theta) = V diag(exp(-i theta e_j)) V^dagger U(0).
 
     Every gate whose U(theta) U(0)^dagger is a group in theta has this form: its generator
@@ -186,7 +186,7 @@ def _worked_out(gate: Gate) -> Iterator[str]:
 
 
 def _eigen(hermitian: Matrix) -> tuple[np.ndarray, Matrix]:
-    """Return eigenvalues and eigenvectors, where basis states that are such are kept."""
+    """Return eigenvalues and eigenvectors; a basis state that is an eigenvector is kept as one."""
     values = np.diag(hermitian).real.copy()
     vectors = np.eye(len(hermitian), dtype=np.complex128)
     mixed = np.flatnonzero(np.abs(hermitian - np.diag(np.diag(hermitian))).max(axis=0) > _EXACT)
@@ -196,14 +196,14 @@ def _eigen(hermitian: Matrix) -> tuple[np.ndarray, Matrix]:
 
 
 def _multiple(factor: float) -> str:
-    """Return `factor * theta`, empty where that is zero."""
+    """Return `factor * theta` as text, or nothing if it is zero."""
     return f"{float(round(factor, 12))!r} * theta" if abs(factor) > _EXACT else ""
 
 
 def _unitary(matrix: Matrix) -> Iterator[str]:
     """Yield statements for a constant unitary: phases, then rotations of two basis states each.
 
-    Givens rotations take the matrix to a diagonal; undone in reverse, they give it back.
+    Givens rotations make the matrix diagonal; their inverses in reverse order give it back.
     """
     rest = matrix.astype(np.complex128)
     undo: list[tuple[int, int, Matrix]] = []
@@ -213,29 +213,29 @@ def _unitary(matrix: Matrix) -> Iterator[str]:
             if abs(below) < _EXACT:
                 continue
             length = np.hypot(abs(above), abs(below))
-            turn = np.array([[above.conj(), below.conj()], [-below, above]]) / length
-            rest[[column, row]] = turn @ rest[[column, row]]
-            undo.append((column, row, turn.conj().T))
+            rotation = np.array([[above.conj(), below.conj()], [-below, above]]) / length
+            rest[[column, row]] = rotation @ rest[[column, row]]
+            undo.append((column, row, rotation.conj().T))
     phases = np.angle(np.diag(rest))
     yield from _diagonal([repr(float(p)) if abs(p) > _EXACT else "" for p in phases])
-    for first, second, turn in reversed(undo):
-        yield from _rotation(first, second, turn, len(rest).bit_length() - 1)
+    for first, second, rotation in reversed(undo):
+        yield from _rotation(first, second, rotation, len(rest).bit_length() - 1)
 
 
-def _rotation(first: int, second: int, turn: Matrix, wires: int) -> Iterator[str]:
-    """Yield statements that apply `turn`, of determinant one, to two basis states.
+def _rotation(first: int, second: int, rotation: Matrix, wires: int) -> Iterator[str]:
+    """Yield statements that apply `rotation`, of determinant one, to two basis states.
 
-    CNOTs from one wire on which the two differ make it the only one; there the turn is
-    Rz Ry Rz, controlled by all other wires.
+    CNOTs from one wire on which the two states differ make them equal on all others. The rotation
+    then acts on that wire, as Rz Ry Rz controlled by all others.
     """
     bits = [_bits(state, wires) for state in (first, second)]
     differing = [wire for wire in range(wires) if bits[0][wire] != bits[1][wire]]
     pivot, *others = differing
     if bits[0][pivot]:
         bits.reverse()
-        turn = turn[::-1, ::-1]
+        rotation = rotation[::-1, ::-1]
     moves = [f"cx {_OPERANDS[pivot]}, {_OPERANDS[other]};" for other in others]
-    p, q = turn[:, 0]
+    p, q = rotation[:, 0]
     total, difference = -2 * np.angle(p), 2 * np.angle(q)
     if abs(p) < _EXACT:
         total = difference
@@ -255,7 +255,7 @@ def _rotation(first: int, second: int, turn: Matrix, wires: int) -> Iterator[str
 
 
 def _diagonal(phases: Sequence[str]) -> Iterator[str]:
-    """Yield statements for diag(exp(i phase)), the phases as text, empty for zero."""
+    """Yield statements for diag(exp(i phase)); phases are text, and empty if they are zero."""
     if len(set(phases)) == 1:
         yield from (f"gphase({phase});" for phase in phases[:1] if phase)
         return

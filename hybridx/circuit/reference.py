@@ -1,4 +1,4 @@
-"""The oracle: an exact, slow simulator in complex128, written to be read, not to be fast."""
+"""The reference simulator: exact, in complex128, and simple rather than fast."""
 
 from __future__ import annotations
 
@@ -45,10 +45,10 @@ def simulate(circuit: Circuit, parameters: NDArray[np.floating]) -> NDArray[np.f
 
     Args:
         circuit: a well-formed circuit.
-        parameters: shape `(batch, P)`, the units that the circuit's angles expect.
+        parameters: shape `(batch, P)`.
 
     Returns:
-        float64, shape `(batch, M)`; the error grows as the number of gates times 1e-16.
+        float64, shape `(batch, M)`; the error is about 1e-16 times the number of gates.
 
     Raises:
         IllFormedCircuitError: the circuit breaks a law.
@@ -84,7 +84,7 @@ def _run(circuit: Circuit, row: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _run_mixed(circuit: Circuit, row: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the results by way of rho, `(2, ..., 2)`: an axis a wire for rows, then for columns.
+    """Return the results from rho, `(2, ..., 2)`: for each wire an axis of rows, then of columns.
 
     Every operation is rho -> sum of K rho K^dagger; a pure one has a single K.
     """
@@ -115,7 +115,7 @@ def _matrix(operation: PureOperation, row: NDArray[np.float64]) -> Matrix:
         case Unitary(wires, real, imaginary):
             return _complex(real, imaginary, row).reshape(2 ** len(wires), -1)
         case Prepare(wires, real, imaginary):
-            # Its wires are in |0>, so that only the first column of a matrix matters.
+            # Its wires are in |0>, so only the first column of the matrix matters.
             matrix = np.zeros((2 ** len(wires),) * 2, dtype=np.complex128)
             matrix[:, 0] = _complex(real, imaginary, row)
             return matrix
@@ -189,14 +189,14 @@ def _measure_mixed(measurement: Measurement, rho: Matrix) -> NDArray[np.float64]
 
 
 def _entropy(rho: Matrix) -> float:
-    """Return -Tr(rho log rho) in nats; a rounding of zero counts as zero."""
+    """Return -Tr(rho log rho) in nats; eigenvalues that rounding makes negative count as zero."""
     values = np.linalg.eigvalsh(rho)
     values = values[values > 0]
     return float(-(values * np.log(values)).sum())
 
 
 def _information(entropies: list[float], base: float | None) -> NDArray[np.float64]:
-    """Return one entropy, or that of two parts less that of both, in units of the base."""
+    """Return S(A), or S(A) + S(B) - S(AB), in units of the logarithm's base."""
     nats = entropies[0] if len(entropies) == 1 else entropies[0] + entropies[1] - entropies[2]
     return np.array([nats / (1.0 if base is None else np.log(base))])
 

@@ -44,7 +44,7 @@ def shape_of(step: Step) -> Shape:
             return _broadcast(x.shape, y.shape)
         case Gather(x, axis, indices):
             length = _length(x.shape, axis)
-            if not all(0 <= index < length for index in indices):
+            if not indices or not all(0 <= index < length for index in indices):
                 raise ValueError(f"indices {indices} do not lie in axis {axis} of {x.shape}")
             return (*x.shape[:axis], len(indices), *x.shape[axis + 1 :])
         case Reshape(x, shape):

@@ -1,4 +1,4 @@
-"""A tensor program as the flat body of an ONNX function, in standard operators only."""
+"""A tensor program as the body of an ONNX function, in standard operators only."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _BINARY = {
     "matmul": "MatMul",
 }
 
-_ROWS, _ROWS_RESULTS = "row_parameters", "row_results"  # of one turn of the loop
+_ROWS, _ROWS_RESULTS = "row_parameters", "row_results"  # of one iteration of the loop
 
 
 def emit_body(
@@ -44,7 +44,7 @@ def emit_body(
 ) -> list[onnx.NodeProto]:
     """Return the nodes of a function body.
 
-    Where few rows are best computed at once, the steps are the body of a loop over the batch.
+    If the program bounds its rows, the steps are the body of a loop over the batch.
 
     Args:
         program: what to compute.
@@ -84,14 +84,15 @@ def _loop(
     parameters: str,
     results: str,
 ) -> list[onnx.NodeProto]:
-    """Return a loop that takes a few rows at a time, and lays their results one below another.
+    """Return a loop that takes a few rows at a time and concatenates their results.
 
-    What a loop scans has one shape in every turn. So all take equally many rows, the last one some
-    of them again, which are cut off in the end. No rows are no turn.
+    A scan output of a Loop has the same shape in every iteration, so all iterations take the same
+    number of rows. The last one takes some rows again, and their results are cut off at the end.
+    An empty batch is zero iterations.
 
     Args:
-        inside: the nodes for some rows.
-        rows: how many at most.
+        inside: the nodes that compute some rows, the body of an iteration.
+        rows: how many an iteration takes at most.
         each: the results of some rows, `(rows, M)`.
         parameters: name of the input.
         results: name of the output.
@@ -178,5 +179,5 @@ def _constant(array: NDArray[Any], name: str) -> onnx.NodeProto:
 
 
 def _onnx_shape(shape: Shape) -> NDArray[np.int64]:
-    # Zero copies the length from the input: the batch is the first axis of both, and may be empty.
+    # Zero copies the length from the input. The batch is the first axis of both, and may be empty.
     return np.array([0 if size is None else size for size in shape], dtype=np.int64)

@@ -1,4 +1,4 @@
-"""A tensor program as a torch module: constants are buffers, each step is one operator."""
+"""A tensor program as a torch module: each constant is a buffer, each other step one operator."""
 
 from __future__ import annotations
 
@@ -46,8 +46,8 @@ _BINARY = {
 def emit_module(program: Program, *, dtype: np.dtype[Any]) -> fx.GraphModule:
     """Return a module that takes `parameters` `(batch, P)` and gives `results` `(batch, M)`.
 
-    The graph holds operators of `torch.ops.aten` only and no device: the module runs where its
-    buffers are.
+    The graph has operators of `torch.ops.aten` only and names no device: the module runs on the
+    device of its buffers.
 
     Args:
         program: what to compute.
@@ -60,7 +60,7 @@ def emit_module(program: Program, *, dtype: np.dtype[Any]) -> fx.GraphModule:
 
 
 class _Emitter:
-    """One program on its way to a graph."""
+    """Writes one program as a graph, step by step."""
 
     def __init__(self, dtype: np.dtype[Any]) -> None:
         self._dtype = dtype
@@ -93,7 +93,7 @@ class _Emitter:
                 index = self._buffer(np.array(indices, dtype=np.int64))
                 return self._call(_ATEN.index_select.default, self._of(x), axis, index)
             case Reshape(x, shape):
-                # Not -1: in an empty batch it could be any length.
+                # Not -1, which has no definite value in an empty batch.
                 sizes = [self._rows() if size is None else size for size in shape]
                 return self._call(_ATEN.reshape.default, self._of(x), sizes)
             case Transpose(x, order):
@@ -112,7 +112,7 @@ class _Emitter:
         return self._graph.call_function(target, args)
 
     def _rows(self) -> fx.Node:
-        """Return the length of the batch, asked for once."""
+        """Return the node of the length of the batch; there is one."""
         if self._batch is None:
             with self._graph.inserting_after(self._parameters):
                 self._batch = self._call(_ATEN.sym_size.int, self._parameters, 0)
@@ -120,6 +120,6 @@ class _Emitter:
 
     def _buffer(self, array: NDArray[Any]) -> fx.Node:
         name = f"constant_{len(self._root._buffers)}"
-        # A copy in row-major order: a broadcast view would be written out at its full size later.
+        # A copy in row-major order: a broadcast view would be written at its full size later.
         self._root.register_buffer(name, torch.from_numpy(np.array(array, order="C")))
         return self._graph.get_attr(name)

@@ -247,7 +247,7 @@ def random_unitary(size, seed):
 
 @pytest.mark.parametrize("wires", [1, 2, 3])
 @pytest.mark.parametrize("seed", range(3))
-def test_any_fixed_row_is_worked_out(wires, seed, monkeypatch):
+def test_any_fixed_gate_is_synthesized(wires, seed, monkeypatch):
     matrix = random_unitary(2**wires, seed)
     run = worked_out(Gate("New", wires, matrix), monkeypatch)
     assert abs(run([]) - matrix).max() < ROUNDING
@@ -255,7 +255,7 @@ def test_any_fixed_row_is_worked_out(wires, seed, monkeypatch):
 
 @pytest.mark.parametrize("wires", [1, 2, 3])
 @pytest.mark.parametrize("start", [False, True])
-def test_any_row_with_an_angle_is_worked_out(wires, start, monkeypatch):
+def test_any_gate_with_an_angle_is_synthesized(wires, start, monkeypatch):
     """C + cos A + sin B of a random reflection on a part of the states, with and without U(0)."""
     size = 2**wires
     basis = random_unitary(size, 5)

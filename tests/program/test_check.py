@@ -46,6 +46,7 @@ def test_what_is_lowered_has_no_faults(name):
         ("P5", INPUT + "v1: (batch, 4) = gather v0 axis 0 [0:4]"),
         ("P5", INPUT + "v1: (batch, 1) = gather v0 axis 2 [0]"),
         ("P5", INPUT + "v1: (batch, 1) = gather v0 axis 1 [4]"),
+        ("P5", INPUT + "v1: (batch, 0) = gather v0 axis 1 []"),
         ("P5", INPUT + "v1: (batch, 1) = gather v0 axis 1 [-1]"),
         ("P5", INPUT + "v1: (4,) = sum v0 axis 0"),
         ("P5", INPUT + "v1: (batch, 4) = sum v0 axis 2"),
