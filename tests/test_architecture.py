@@ -32,7 +32,7 @@ FLOORS = (
 # Rooms inside a room, likewise. Its own files stand on top of them; they are entered by file.
 INNER = {
     "capture": (("graph",), ("batching", "python"), ("model",), ("qnode",)),
-    "lowering": (("cost",), ("analysis",), ("blocks",), ("strategies",)),
+    "lowering": (("cost",), ("plan",), ("analysis",), ("blocks",), ("strategies",)),
 }
 MOST_FILES = 16
 WING = "models"  # beside the house: sees the ground floors, is seen from the top
@@ -148,7 +148,7 @@ def test_floors_hold(name, path):
 @pytest.mark.parametrize(
     ("name", "source"),
     [
-        ("circuit.gate", "from hybridx.lowering import lower"),
+        ("circuit.gate", "from hybridx.lowering import choose"),
         ("capture.module", "from hybridx.targets import Lowered"),
         ("api.export", "from hybridx.circuit.gates import GATES"),
         ("models.training", "from hybridx.capture import capture"),

@@ -1,7 +1,17 @@
-"""From a circuit to a tensor program: every strategy counted, the cheapest built."""
+"""From a circuit to a tensor program: every strategy makes a plan, the cheapest plan is built."""
 
 from hybridx.lowering.cost import Cost
-from hybridx.lowering.select import STRATEGIES, Candidate, Choice, Strategy, choose, consider
-from hybridx.lowering.strategies.statevector import lower
+from hybridx.lowering.plan import Candidate, Plan, Reason
+from hybridx.lowering.select import STRATEGIES, Choice, Strategy, choose, consider
 
-__all__ = ["STRATEGIES", "Candidate", "Choice", "Cost", "Strategy", "choose", "consider", "lower"]
+__all__ = [
+    "STRATEGIES",
+    "Candidate",
+    "Choice",
+    "Cost",
+    "Plan",
+    "Reason",
+    "Strategy",
+    "choose",
+    "consider",
+]

@@ -1,4 +1,4 @@
-"""What a program costs, counted before it is built, and the time that is predicted from it."""
+"""The cost of a program, counted before it is built, the time predicted from it, and limits."""
 
 from __future__ import annotations
 
@@ -12,6 +12,16 @@ FAR_BYTES, FAR = 4e6, 1.35  # constants that leave the cache near a core: produc
 NS_PER_ELEMENT = 2.0  # written by a cosine or a transpose
 EASY = 0.125  # of that, for one written by a multiplication
 NS_PER_CALL = 6000.0  # that a session takes for no work at all
+
+# The most bytes that the float32 constants of one program may take.
+MOST_FOLDED = 48e6  # where all constant gates are folded into one matrix or tensor
+MOST_LAYERED = 40e6  # where every layer of the circuit has matrices of its own
+MOST_IN_FILE = 1.5e9  # where nothing is folded: what one file holds without external data
+
+
+def name_bytes(count: float) -> str:
+    """Return a limit in bytes as a text, `48 MB` or `1.5 GB`."""
+    return f"{count / 1e6:.0f} MB" if count < 1e9 else f"{count / 1e9} GB"
 
 
 @dataclass(frozen=True, slots=True)

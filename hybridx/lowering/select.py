@@ -1,13 +1,27 @@
-"""Which strategy lowers a circuit: all are counted, the cheapest that applies is built."""
+"""Which strategy lowers a circuit: every one makes a plan, the cheapest plan is built.
+
+| name | file in `strategies/` | what it computes |
+|---|---|---|
+| cones | `light_cones` | each group of results from the gates in its own light cone |
+| multilinear | `multilinear` | expectation values from the Fourier modes of a product state |
+| fourier | `fourier` | results as a trigonometric polynomial of few parameters |
+| unitary | `folded_unitary` | the state as one constant matrix times a product state |
+| density | `pauli_transfer` | a density matrix over Pauli words, for circuits with channels |
+| alternation | `dense_diagonal` | the state by constant matrices between parametrised phases |
+| halves | `bipartite` | the state as a matrix over the basis states of two halves of the wires |
+| sweep | `blocked_statevector` | the state by real matrices on blocks of wires, between phases |
+| statevector | `statevector` | the state gate by gate |
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from hybridx.circuit import Circuit, check, has_channel, wires_of
 from hybridx.errors import CircuitTooLargeError, OptionError
-from hybridx.lowering.cost import Cost
+from hybridx.lowering.cost import MOST_FOLDED, MOST_IN_FILE, name_bytes
+from hybridx.lowering.plan import Candidate, Plan, Reason
 from hybridx.lowering.strategies import (
     bipartite,
     blocked_statevector,
@@ -19,7 +33,6 @@ from hybridx.lowering.strategies import (
     pauli_transfer,
     statevector,
 )
-from hybridx.lowering.strategies.statevector import MOST_BYTES
 from hybridx.program import Program
 
 
@@ -29,42 +42,27 @@ class Strategy:
 
     Attributes:
         name: as users write it.
-        count: the cost without building anything large, or why the strategy does not apply.
-        lower: the program of a circuit to which it applies.
+        plan: returns the plan of a circuit, or why the strategy does not apply.
     """
 
     name: str
-    count: Callable[[Circuit], Cost | str]
-    lower: Callable[[Circuit], Program]
+    plan: Callable[[Circuit], Plan | Reason]
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """What was found about one strategy and one circuit.
-
-    Attributes:
-        strategy: its name.
-        cost: None if it does not apply.
-        reason: why it does not apply, or what was counted.
-    """
-
-    strategy: str
-    cost: Cost | None
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Choice:
     """The program of a circuit, and how it was found.
 
     Attributes:
         program: from parameters to results.
         strategy: the name of the one that made it.
+        plan: from which the program was built.
         candidates: all strategies, in the order of `STRATEGIES`.
     """
 
     program: Program
     strategy: str
+    plan: Plan
     candidates: tuple[Candidate, ...]
 
 
@@ -82,80 +80,62 @@ def choose(circuit: Circuit, strategy: str | None = None) -> Choice:
     """
     check(circuit)
     candidates = consider(circuit)
-    costs = _costs(candidates)
-    if not costs:
+    plans = _plans(candidates)
+    if not plans:
         raise _too_large(circuit)
-    name = strategy or _cheapest(costs)
-    if name not in costs:
-        raise OptionError("strategy", name, ", ".join(costs))
-    lower = next(one.lower for one in STRATEGIES if one.name == name)
-    return Choice(lower(circuit), name, candidates)
+    name = strategy or _cheapest(plans)
+    if name not in plans:
+        raise OptionError("strategy", name, ", ".join(plans))
+    return Choice(plans[name].build(), name, plans[name], candidates)
 
 
 def consider(circuit: Circuit) -> tuple[Candidate, ...]:
-    """Return what every strategy would cost, without building anything."""
-    candidates = []
-    for strategy in STRATEGIES:
-        cost = strategy.count(circuit)
-        if isinstance(cost, str):
-            candidates.append(Candidate(strategy.name, None, cost))
-        else:
-            candidates.append(Candidate(strategy.name, cost, cost.describe()))
-    return tuple(candidates)
+    """Return what every strategy makes of a circuit, without building anything."""
+    return tuple(Candidate(one.name, one.plan(circuit)) for one in STRATEGIES)
+
+
+def _plans(candidates: Iterable[Candidate]) -> dict[str, Plan]:
+    return {one.strategy: one.plan for one in candidates if isinstance(one.plan, Plan)}
+
+
+def _cheapest(plans: dict[str, Plan]) -> str:
+    return min(plans, key=lambda name: plans[name].cost.time)
+
+
+def _plan_light_cones(circuit: Circuit) -> Plan | Reason:
+    """Plan the parts of a circuit, each by its cheapest strategy."""
+
+    def plan_part(part: Circuit) -> tuple[str, Plan] | None:
+        plans = _plans(consider(part))
+        if not plans:
+            return None
+        name = _cheapest(plans)
+        return name, plans[name]
+
+    return light_cones.plan(circuit, plan_part)
 
 
 def _too_large(circuit: Circuit) -> CircuitTooLargeError:
     if not has_channel(circuit):
         needed = f"{statevector.constant_bytes(circuit) / 1e9:.3g} GB of constants"
-        return CircuitTooLargeError(circuit.wires, needed, f"{MOST_BYTES / 1e9} GB for a body")
+        return CircuitTooLargeError(circuit.wires, needed, f"{name_bytes(MOST_IN_FILE)} for a body")
     if circuit.wires > pauli_transfer.MOST_WIRES:
         needed = f"{4 ** (circuit.wires + 1) / 2**20:.3g} MiB a row"
         limit = f"{4 ** (pauli_transfer.MOST_WIRES + 1) / 2**20:.3g} MiB with noise"
         return CircuitTooLargeError(circuit.wires, needed, limit)
     widest = max(len(wires_of(operation)) for operation in circuit.operations)
     needed = f"a matrix of {16**widest * 4 / 1e6:.3g} MB for an operation on {widest} wires"
-    limit = f"{pauli_transfer.MOST_BYTES / 1e6:.0f} MB with noise"
-    return CircuitTooLargeError(circuit.wires, needed, limit)
-
-
-def _costs(candidates: tuple[Candidate, ...]) -> dict[str, Cost]:
-    return {one.strategy: one.cost for one in candidates if one.cost is not None}
-
-
-def _cheapest(costs: dict[str, Cost]) -> str:
-    return min(costs, key=lambda name: costs[name].time)
-
-
-def _count_cones(circuit: Circuit) -> Cost | str:
-    """Count the parts, each by its cheapest strategy, and the matrix that joins them."""
-    parts = light_cones.split(circuit)
-    if isinstance(parts, str):
-        return parts
-    rows, columns = parts.mixing.shape
-    total = Cost(rows * columns, rows, steps=2, constant_bytes=4 * rows * columns)
-    for part in parts.circuits:
-        costs = _costs(consider(part))
-        if not costs:
-            return f"a part of {part.wires} wires is too large"
-        total += costs[_cheapest(costs)]
-    return total
-
-
-def _lower_cones(circuit: Circuit) -> Program:
-    parts = light_cones.split(circuit)
-    assert not isinstance(parts, str), parts
-    programs = [choose(part).program for part in parts.circuits]
-    return light_cones.combine(circuit, programs, parts.mixing)
+    return CircuitTooLargeError(circuit.wires, needed, f"{name_bytes(MOST_FOLDED)} with noise")
 
 
 STRATEGIES: tuple[Strategy, ...] = (
-    Strategy("cones", _count_cones, _lower_cones),
-    Strategy("multilinear", multilinear.count, multilinear.lower),
-    Strategy("fourier", fourier.count, fourier.lower),
-    Strategy("unitary", folded_unitary.count, folded_unitary.lower),
-    Strategy("density", pauli_transfer.count, pauli_transfer.lower),
-    Strategy("alternation", dense_diagonal.count, dense_diagonal.lower),
-    Strategy("halves", bipartite.count, bipartite.lower),
-    Strategy("sweep", blocked_statevector.count, blocked_statevector.lower),
-    Strategy("statevector", statevector.count, statevector.lower),
+    Strategy("cones", _plan_light_cones),
+    Strategy("multilinear", multilinear.plan),
+    Strategy("fourier", fourier.plan),
+    Strategy("unitary", folded_unitary.plan),
+    Strategy("density", pauli_transfer.plan),
+    Strategy("alternation", dense_diagonal.plan),
+    Strategy("halves", bipartite.plan),
+    Strategy("sweep", blocked_statevector.plan),
+    Strategy("statevector", statevector.plan),
 )

@@ -19,7 +19,7 @@ from hybridx.circuit import (
 )
 from hybridx.errors import CircuitTooLargeError, IllFormedCircuitError, OptionError
 from hybridx.lowering import STRATEGIES, choose, consider
-from hybridx.lowering.strategies.blocked_statevector import plan_sweep
+from hybridx.lowering.strategies import blocked_statevector
 from hybridx.program import Constant, Unary, run
 from hybridx.program.to_onnx import emit_body
 from tests import pennylane_oracle
@@ -219,7 +219,7 @@ def test_cnots_around_phases_leave_a_sweep():
     gates = "CNOT 0 1; RZ 1 p[0]; CNOT 0 1; CNOT 0 2; RZ 2 p[1]; CNOT 3 1; CNOT 0 2; CNOT 3 1"
     start = "; ".join(f"Hadamard {wire}" for wire in range(12))
     circuit = parse(f"{start}; CNOT 0 11; RZ 11 p[0]; CNOT 0 11; {gates}; Hadamard 0; expval Z0")
-    kinds = [type(step).__name__ for step in plan_sweep(circuit).steps]
+    kinds = [type(step).__name__ for step in blocked_statevector.plan(circuit).steps]
     assert kinds == ["Diagonal", "Window"]
     assert_agrees(circuit, "sweep")
 
@@ -351,7 +351,7 @@ def test_fourier_says_why_it_does_not_apply():
     )
     wide = "; ".join(f"RX {wire} p[0]; CNOT {wire} {(wire + 1) % 20}" for wire in range(20))
     assert reason(f"{wide}; {wide}; expval Z0; expval Z1") == (
-        "81 waves of 20 wires are too many to find"
+        "81 Fourier modes of 20 wires are too many to find"
     )
 
 

@@ -21,7 +21,7 @@ from hybridx.artifact import (
     seal,
 )
 from hybridx.circuit import encode, parse
-from hybridx.lowering import lower
+from hybridx.lowering import choose
 from hybridx.program.to_onnx import emit_body
 
 TURN = "RX 0 p[0]; RY 1 p[1]; CNOT 0 1; RZ 1 0.4; RX 1 p[0]; expval Z0; expval X0@Y1"
@@ -54,7 +54,10 @@ def build(nodes, outputs, weights=(), *, dtype="float32", body=True, metadata=No
         function = None
         if body:
             nodes_of_body = emit_body(
-                lower(circuit), dtype=np.dtype(dtype), parameters=PARAMETERS, results=RESULTS
+                choose(circuit, "statevector").program,
+                dtype=np.dtype(dtype),
+                parameters=PARAMETERS,
+                results=RESULTS,
             )
             function = circuit_function(Compiled(encode(circuit), nodes_of_body), OPSET)
             functions[function.name] = function

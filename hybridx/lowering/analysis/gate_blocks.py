@@ -1,13 +1,13 @@
-"""Which wires meet in which matrix product: a plan for real matrices on a state in memory.
+"""Which real matrices are applied together, in one matrix product on a state in memory.
 
 The state is `(batch, 2, 2, ..., 2)`: real and imaginary parts, then an axis for each wire in some
-order. A *window* is a run of neighbouring axes; all real matrices on its wires are one matrix, and
-applying it is one matrix product on a plain reshape of the state. Wires to the left of a window may
-be controls: the product is then batched over them, each with a matrix of its own, at no cost. The
-last window may also come out in front, as the product of transposed matrices, again at no cost:
-that is how the last wires become controls of the first.
+order. A *window* is a run of neighbouring axes. All real matrices on its wires are multiplied to
+one matrix, and applying it is one matrix product on a reshape of the state. Wires to the left of a
+window may be controls: the product is then batched over them, with a matrix for each value of the
+controls, at no cost. The axes of the last window may also be moved to the front, as the product of
+transposed matrices, again at no cost; the last wires can then be controls of the first.
 
-The plan is a beam search for the least time.
+The windows are found by a beam search for the least predicted time.
 """
 
 from __future__ import annotations
@@ -17,21 +17,21 @@ from dataclasses import dataclass
 from math import prod
 
 from hybridx.lowering.analysis.phase_polynomial import Mask, mask_of, wires_in
-from hybridx.lowering.analysis.real_factors import Real
+from hybridx.lowering.analysis.real_factors import RealMatrix
 
 WIDEST = 6  # wires of a window; at 7 a product takes twice the time of two windows
 MOST_CONTROLS = 4  # outside a window: each doubles its matrices
-MOST_WAVES = 64  # of a window that depends on parameters
+MOST_MODES = 64  # of a window that depends on parameters
 
 # Nanoseconds for each element of the state, one core, measured with ONNX Runtime 1.31; up to 16 x
 # 16 the product is as fast as memory.
 _NS = {1: 0.4, 2: 0.4, 3: 0.4, 4: 0.45, 5: 0.7, 6: 1.3}
 _COLUMNS, _ROWS = 16, 8  # a product with fewer takes as long
-_NS_TURN = 0.15  # more, to write the last axes in front
+_NS_TO_FRONT = 0.15  # more, to write the last axes in front
 _NS_PRODUCT = 200.0  # for each product of two matrices: a batch is a loop over them
 _NS_STEPS = 800.0  # two nodes that start
 _NS_MOVE = 0.8  # a transpose of the whole state
-_NS_BUILD = 0.018  # to build a matrix from waves: for each wave and entry
+_NS_BUILD = 0.018  # to build a parametrised matrix: for each mode and entry
 _NS_EACH = 0.12  # of one real matrix in a window that takes many
 _BEAM = 12  # paths; twice as many were never seen to save a window
 
@@ -45,14 +45,14 @@ class Window:
         start: where the window begins in that order.
         width: how many wires it has.
         reals: what it applies, in order.
-        turns: True if the window, which is the last, comes out in front.
+        to_front: True if the axes of the window, which is the last, are moved to the front.
     """
 
     order: tuple[int, ...]
     start: int
     width: int
-    reals: tuple[Real, ...]
-    turns: bool
+    reals: tuple[RealMatrix, ...]
+    to_front: bool
 
     @property
     def wires(self) -> tuple[int, ...]:
@@ -68,8 +68,8 @@ class Window:
         return tuple(wire for wire in self.order[: self.start] if used >> wire & 1)
 
     @property
-    def waves(self) -> int:
-        """At most so many waves are in its matrices; one if they are constant."""
+    def modes(self) -> int:
+        """At most so many Fourier modes are in its matrices; one if they are constant."""
         return prod(len(real.spectrum) for real in self.reals)
 
     @property
@@ -99,7 +99,7 @@ class Window:
     @property
     def after(self) -> tuple[int, ...]:
         """The order of the axes after it."""
-        return self.wires + self.order[: self.start] if self.turns else self.order
+        return self.wires + self.order[: self.start] if self.to_front else self.order
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,10 +110,10 @@ class Move:
     after: tuple[int, ...]
 
 
-def plan(
-    reals: Sequence[Real], order: tuple[int, ...], *, everything: bool
-) -> tuple[list[Window | Move], list[Real]]:
-    """Return the windows that apply real matrices, and those permutations that are left over.
+def plan_windows(
+    reals: Sequence[RealMatrix], order: tuple[int, ...], *, everything: bool
+) -> tuple[list[Window | Move], list[RealMatrix]]:
+    """Return the windows that apply real matrices, and the permutations that are left over.
 
     Args:
         reals: in an order in which they act.
@@ -123,7 +123,7 @@ def plan(
     beam = [_Path(0.0, tuple(reals), order, ())]
     best: _Path | None = None
     while beam:
-        # The same state of affairs, reached at different cost: the cheapest way.
+        # Of the paths that leave the same matrices and order of axes, only the cheapest.
         reached: dict[tuple[tuple[int, ...], tuple[int, ...]], _Path] = {}
         for path in beam:
             if path.is_done(everything=everything):
@@ -144,7 +144,7 @@ class _Path:
     """Some windows, and what is left to do after them."""
 
     cost: float
-    left: tuple[Real, ...]
+    left: tuple[RealMatrix, ...]
     order: tuple[int, ...]
     steps: tuple[Window | Move, ...]
 
@@ -173,7 +173,7 @@ class _Path:
         return _Path(cost, left, window.after, (*self.steps, window))
 
 
-def _order_for(real: Real, order: tuple[int, ...]) -> tuple[int, ...]:
+def _order_for(real: RealMatrix, order: tuple[int, ...]) -> tuple[int, ...]:
     """Return an order in which a matrix is a window: its targets together, its controls before."""
     places = sorted(order.index(wire) for wire in wires_in(real.targets))
     if places[-1] - places[0] == len(places) - 1 < WIDEST:
@@ -186,46 +186,46 @@ def _order_for(real: Real, order: tuple[int, ...]) -> tuple[int, ...]:
     return controls + others + targets
 
 
-def _candidates(reals: Sequence[Real], order: tuple[int, ...]) -> Iterator[Window]:
+def _candidates(reals: Sequence[RealMatrix], order: tuple[int, ...]) -> Iterator[Window]:
     for start in range(len(order)):
         before = 0
         for width in range(1, min(WIDEST, len(order) - start) + 1):
             taken, controls = _closure(reals, order, start, width)
-            # A wider window that takes no more is dearer, unless nothing is left behind it.
+            # A wider window that takes no more matrices costs more, unless no axis is behind it.
             if not taken or (len(taken) == before and start + width < len(order)):
                 continue
             before = len(taken)
-            yield Window(order, start, width, tuple(taken), turns=False)
+            yield Window(order, start, width, tuple(taken), to_front=False)
             if start + width == len(order) and not controls and start > 0:
-                yield Window(order, start, width, tuple(taken), turns=True)
+                yield Window(order, start, width, tuple(taken), to_front=True)
 
 
 def _closure(
-    reals: Sequence[Real], order: tuple[int, ...], start: int, width: int
-) -> tuple[list[Real], Mask]:
+    reals: Sequence[RealMatrix], order: tuple[int, ...], start: int, width: int
+) -> tuple[list[RealMatrix], Mask]:
     """Return all matrices that a window can apply now, and the wires outside that control them."""
     inside = mask_of(order[start : start + width])
     outside = mask_of(order[:start])
-    taken: list[Real] = []
+    taken: list[RealMatrix] = []
     controls: Mask = 0
-    waves = 1
+    modes = 1
     waiting_targets = waiting = 0
     for real in reals:
         more = controls | (real.controls & ~inside)
-        growth = waves * len(real.spectrum)
+        growth = modes * len(real.spectrum)
         if (
             real.targets & ~inside
             or real.controls & ~(inside | outside)
             or real.targets & waiting
             or real.controls & waiting_targets
             or more.bit_count() > MOST_CONTROLS
-            or growth > MOST_WAVES
+            or growth > MOST_MODES
         ):
             waiting_targets |= real.targets
             waiting |= real.targets | real.controls
         else:
             taken.append(real)
-            controls, waves = more, growth
+            controls, modes = more, growth
     return taken, controls
 
 
@@ -235,6 +235,6 @@ def nanoseconds(window: Window) -> float:
     per_element = _NS.get(window.width, 0.02 * 2.0**window.width)
     least = _COLUMNS if window.behind else _ROWS
     per_element *= max(1.0, least / window.beside)
-    turn = _NS_TURN if window.turns else 0.0
-    built = _NS_BUILD * window.waves * window.entries if window.waves > 1 else 0.0
-    return per_element + turn + (_NS_PRODUCT * window.products + built + _NS_STEPS) / elements
+    to_front = _NS_TO_FRONT if window.to_front else 0.0
+    built = _NS_BUILD * window.modes * window.entries if window.modes > 1 else 0.0
+    return per_element + to_front + (_NS_PRODUCT * window.products + built + _NS_STEPS) / elements

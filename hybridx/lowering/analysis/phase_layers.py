@@ -1,8 +1,8 @@
-"""A circuit as alternating phases and real matrices, with as few changes as its order allows.
+"""A circuit as alternating phases and real matrices, with as few layers as its order allows.
 
-Phases are carried forward through the permutations that follow them, which turn parities into
-parities, until a real matrix mixes what they are about. So the phases of a whole layer of a
-circuit meet at one place.
+Phases are carried forward through the permutations that follow them, which map parities to
+parities, until a real matrix mixes wires that they depend on. So the phases of a whole layer of the
+circuit are applied together.
 """
 
 from __future__ import annotations
@@ -21,60 +21,59 @@ from hybridx.lowering.analysis.phase_polynomial import (
     add_angles,
     wires_in,
 )
-from hybridx.lowering.analysis.real_factors import Affine, Part, Real
+from hybridx.lowering.analysis.real_factors import Affine, Factor, RealMatrix
 
 
 @dataclass(frozen=True, eq=False)
-class Epoch:
+class PhaseLayer:
     """Phases, then real matrices in order."""
 
     phases: Phases
-    reals: tuple[Real, ...]
+    reals: tuple[RealMatrix, ...]
 
 
-def epochs_of(parts: Sequence[Part]) -> tuple[tuple[Epoch, ...], Phases]:
-    """Return parts as epochs, and the phases that are left at the end.
+def phase_layers_of(factors: Sequence[Factor]) -> tuple[tuple[PhaseLayer, ...], Phases]:
+    """Return factors as layers, and the phases that are left at the end.
 
     Args:
-        parts: in an order in which they act.
+        factors: in an order in which they act.
     """
-    done: list[tuple[dict[Mask, Angle], list[Real]]] = [({}, [])]
+    done: list[tuple[dict[Mask, Angle], list[RealMatrix]]] = [({}, [])]
     pending: dict[Mask, Angle] = {}
-    for part in _early_phases(parts):
-        match part:
+    for factor in _early_phases(factors):
+        match factor:
             case Phases(angles):
                 add_angles(pending, angles)
-            case Real(affine=None):
-                if any(mask & part.targets for mask in pending):
+            case RealMatrix(affine=None):
+                if any(mask & factor.targets for mask in pending):
                     done.append((pending, []))
                     pending = {}
-                done[-1][1].append(part)
-            case Real(affine=(_, inverse)):
+                done[-1][1].append(factor)
+            case RealMatrix(affine=(_, inverse)):
                 pending = carried(pending, inverse)
-                _append(done[-1][1], part)
-    epochs = tuple(Epoch(Phases(angles), tuple(reals)) for angles, reals in done)
-    return epochs, Phases(pending)
+                _append(done[-1][1], factor)
+    layers = tuple(PhaseLayer(Phases(angles), tuple(reals)) for angles, reals in done)
+    return layers, Phases(pending)
 
 
-def _append(reals: list[Real], permutation: Real) -> None:
-    """Append a permutation, or take away its inverse: CNOT RZ CNOT leaves two CNOTs alone."""
+def _append(reals: list[RealMatrix], permutation: RealMatrix) -> None:
+    """Append a permutation, or remove its inverse: CNOT RZ CNOT leaves two CNOTs side by side.
+
+    A pass over circuits could not cancel them, because the RZ stands between them until its phase
+    has been carried through the second CNOT.
+    """
     wires = permutation.targets | permutation.controls
     for place in reversed(range(len(reals))):
         before = reals[place]
         if not wires & (before.targets | before.controls):
             continue
-        if before.wires == permutation.wires and _are_inverse(before, permutation):
-            del reals[place]
-            return
+        if before.affine and before.wires == permutation.wires:
+            (left,), (right,) = before.spectrum.values(), permutation.spectrum.values()
+            if np.abs(left @ right - np.eye(len(left))).max() < SMALL:
+                del reals[place]
+                return
         break
     reals.append(permutation)
-
-
-def _are_inverse(one: Real, other: Real) -> bool:
-    if one.moves or other.moves:
-        return False
-    (left,), (right,) = one.spectrum.values(), other.spectrum.values()
-    return bool(np.abs(left @ right - np.eye(len(left))).max() < SMALL)
 
 
 def carried(angles: Mapping[Mask, Angle], permutation: Affine) -> dict[Mask, Angle]:
@@ -86,37 +85,34 @@ def carried(angles: Mapping[Mask, Angle], permutation: Affine) -> dict[Mask, Ang
     return moved
 
 
-def _early_phases(parts: Sequence[Part]) -> Iterable[Part]:
-    """Yield parts with phases and permutations as early as they can stand, others in order."""
-    after, missing = _dependencies(parts)
-    ready = [(_rank(part), index) for index, part in enumerate(parts) if not missing[index]]
+def _early_phases(factors: Sequence[Factor]) -> Iterable[Factor]:
+    """Yield factors with phases and permutations as early as they can stand, others in order."""
+    after, missing = _dependencies(factors)
+    ranks = [int(isinstance(one, RealMatrix) and one.affine is None) for one in factors]
+    ready = [(rank, index) for index, rank in enumerate(ranks) if not missing[index]]
     heapq.heapify(ready)
     while ready:
         _, index = heapq.heappop(ready)
-        yield parts[index]
+        yield factors[index]
         for later in after[index]:
             missing[later] -= 1
             if not missing[later]:
-                heapq.heappush(ready, (_rank(parts[later]), later))
+                heapq.heappush(ready, (ranks[later], later))
 
 
-def _rank(part: Part) -> int:
-    return 0 if isinstance(part, Phases) or part.affine is not None else 1
+def _dependencies(factors: Sequence[Factor]) -> tuple[list[set[int]], list[int]]:
+    """Return, for each factor, which later ones wait for it and how many it waits for.
 
-
-def _dependencies(parts: Sequence[Part]) -> tuple[list[set[int]], list[int]]:
-    """Return, for each part, which later ones wait for it and how many it waits for.
-
-    What mixes a wire waits for all before it on that wire; what is diagonal there waits for the
-    last that mixed it.
+    A factor that mixes a wire waits for all before it on that wire; one that is diagonal there
+    waits for the last that mixed it.
     """
-    after: list[set[int]] = [set() for _ in parts]
-    missing = [0] * len(parts)
+    after: list[set[int]] = [set() for _ in factors]
+    missing = [0] * len(factors)
     mixed: dict[int, int] = {}
     read: dict[int, list[int]] = {}
-    for index, part in enumerate(parts):
-        targets = part.targets if isinstance(part, Real) else 0
-        controls = part.controls if isinstance(part, Real) else part.mask
+    for index, factor in enumerate(factors):
+        targets = factor.targets if isinstance(factor, RealMatrix) else 0
+        controls = factor.controls if isinstance(factor, RealMatrix) else factor.mask
         before: set[int] = set()
         for wire in wires_in(targets | controls):
             before |= {mixed[wire]} if wire in mixed else set()

@@ -1,7 +1,8 @@
-"""Diagonal matrices by their phases, and phases by parities of wires: Walsh and Hadamard.
+"""Diagonal matrices by their phases, and phases as polynomials in parities of wires.
 
-A permutation that is linear over GF(2), such as CNOT, turns a parity into a parity, so phases can
-be carried through it.
+The coefficients of the parities are the Walsh-Hadamard transform of the phases. A permutation that
+is linear over GF(2), such as CNOT, maps parities to parities, so that phases can be carried through
+it.
 """
 
 from __future__ import annotations
@@ -44,6 +45,11 @@ class Phases:
             total |= mask
         return total
 
+    @property
+    def is_constant(self) -> bool:
+        """True if no phase depends on a parameter."""
+        return not any(angle[1:].any() for angle in self.angles.values())
+
 
 def mask_of(wires: Iterable[int]) -> Mask:
     """Return the set of some wires."""
@@ -56,7 +62,7 @@ def wires_in(mask: Mask) -> list[int]:
 
 
 def as_phases(wires: tuple[int, ...], spectrum: Spectrum) -> Phases | None:
-    """Return a matrix as phases, if it is diagonal: one wave for each entry then."""
+    """Return a matrix as phases, or None if it is not diagonal with one mode in each entry."""
     matrices = np.array(list(spectrum.values()))
     if (np.abs(matrices) > SMALL)[:, ~np.eye(matrices.shape[1], dtype=bool)].any():
         return None
@@ -64,29 +70,21 @@ def as_phases(wires: tuple[int, ...], spectrum: Spectrum) -> Phases | None:
     sizes = np.abs(entries)
     if not np.allclose(np.sort(sizes, axis=0)[-1], 1, rtol=0, atol=1e-9):
         return None
-    wave = sizes.argmax(axis=0)
+    mode = sizes.argmax(axis=0)
     # A frequency counts halves of the scale; so does an Angle.
-    slopes = np.array(list(spectrum), dtype=np.float64).reshape(len(spectrum), -1)[wave]
-    constants = np.angle(entries[wave, np.arange(entries.shape[1])])
+    slopes = np.array(list(spectrum), dtype=np.float64).reshape(len(spectrum), -1)[mode]
+    constants = np.angle(entries[mode, np.arange(entries.shape[1])])
     return parities(wires, np.concatenate([constants[:, None], slopes], axis=1))
 
 
 def parities(wires: Sequence[int], phases: NDArray[np.float64]) -> Phases:
-    """Return phases, given for each basis state of the wires, by parities: Walsh and Hadamard."""
+    """Return phases, given for each basis state of the wires, by parities."""
     angles: dict[Mask, Angle] = {}
     for index, angle in enumerate(_hadamard(phases) / len(phases)):
         if np.abs(angle).max() > SMALL:
             chosen = [w for p, w in enumerate(wires) if index >> (len(wires) - 1 - p) & 1]
             angles[mask_of(chosen)] = angle
     return Phases(angles)
-
-
-def together(phases: Iterable[Phases]) -> Phases:
-    """Return the product of diagonal matrices."""
-    total: dict[Mask, Angle] = {}
-    for one in phases:
-        add_angles(total, one.angles)
-    return Phases(total)
 
 
 def add_angles(total: dict[Mask, Angle], angles: Mapping[Mask, Angle]) -> None:
@@ -99,7 +97,8 @@ def walsh(phases: Phases, order: Sequence[int]) -> NDArray[np.float64]:
     """Return the phases of all basis states, shape `(2**wires, 1 + axes)`.
 
     Args:
-        phases: of as many axes each; none at all are zeros, of no axes.
+        phases: each with a factor for the same number of axes. Without any phase, the result is
+            zeros with no axes.
         order: of the wires, the most significant first.
     """
     count = len(order)

@@ -1,4 +1,4 @@
-"""Circuits that take their parameters first: a product state, then constant gates alone."""
+"""Circuits whose parameters come first: a parametrised product state, then constant operations."""
 
 from __future__ import annotations
 
@@ -8,18 +8,17 @@ from functools import reduce
 
 import numpy as np
 
-from hybridx.circuit import Apply, Channel, Circuit, Matrix, PureOperation, apply_to_axes, wires_of
+from hybridx.circuit import Apply, Circuit, Matrix, PureOperation, apply_to_axes, wires_of
 from hybridx.lowering.analysis.trig_polynomial import (
     Axes,
     Spectrum,
     constant_matrix,
     has_parameter,
+    is_constant,
     multiply,
     spectrum_of,
 )
-
-MIXED = "a channel leaves no amplitudes"
-"""Why the strategies that compute amplitudes do not apply."""
+from hybridx.lowering.plan import Reason, pure_operations
 
 _BLOCK = 5  # wires; gates are joined into blocks of 32 x 32 before they meet the large matrix
 _TOGETHER = 256  # columns of that matrix: what copies of them take is little beside it
@@ -40,38 +39,41 @@ class Encoding:
     tail: tuple[PureOperation, ...]
 
     @property
-    def moving(self) -> int:
+    def parametrised(self) -> int:
         """How many wires start in a state that depends on the parameters."""
-        return sum(not is_still(spectrum) for spectrum in self.amplitudes)
+        return sum(not is_constant(spectrum) for spectrum in self.amplitudes)
+
+    def describe(self) -> str:
+        """Return the two parts of the circuit as a line for people."""
+        return (
+            f"product state of {len(self.amplitudes)} wires, {self.parametrised} of them "
+            f"parametrised, then {len(self.tail)} constant operations"
+        )
 
 
-def is_still(spectrum: Spectrum) -> bool:
-    """Return whether a spectrum does not depend on the parameters."""
-    return not any(any(frequency) for frequency in spectrum)
-
-
-def encoding_of(circuit: Circuit) -> Encoding | str:
+def encoding_of(circuit: Circuit) -> Encoding | Reason:
     """Return the encoding of a circuit, or why it has none.
 
     The gates of a wire before its first gate on several wires commute with all other wires, so
     they are taken first.
     """
+    operations = pure_operations(circuit)
+    if isinstance(operations, Reason):
+        return operations
     first: list[list[PureOperation]] = [[] for _ in range(circuit.wires)]
     joined: set[int] = set()
     tail: list[PureOperation] = []
-    for operation in circuit.operations:
-        if isinstance(operation, Channel):
-            return MIXED
+    for operation in operations:
         wires = wires_of(operation)
         if len(wires) == 1 and joined.isdisjoint(wires):
             first[wires[0]].append(operation)
             continue
         joined.update(wires)
         if has_parameter(operation):
-            return "a parameter enters after wires have met"
+            return Reason("a parameter enters after wires have met")
         tail.append(operation)
     if any(has_parameter(op) and not isinstance(op, Apply) for own in first for op in own):
-        return "a state or a matrix holds a parameter"
+        return Reason("a state or a matrix holds a parameter")
     axes = Axes.of(circuit)
     zero: Spectrum = {(0,) * len(axes.pairs): np.array([[1], [0]], dtype=np.complex128)}
 
@@ -82,14 +84,14 @@ def encoding_of(circuit: Circuit) -> Encoding | str:
 
 
 def fold(encoding: Encoding) -> Matrix:
-    """Return V as a matrix from the moving wires to all wires, shape `(2**wires, 2**moving)`.
+    """Return V from the parametrised wires to all, shape `(2**wires, 2**parametrised)`.
 
-    A wire that is still enters in its state, so it has no column.
+    A wire whose state is constant enters in that state, so it has no column.
     """
     wires = len(encoding.amplitudes)
     V: Matrix = np.ones((1, 1), dtype=np.complex128)
     for spectrum in encoding.amplitudes:
-        own = sum(spectrum.values()) if is_still(spectrum) else np.eye(2)
+        own = sum(spectrum.values()) if is_constant(spectrum) else np.eye(2)
         V = np.kron(V, own).astype(np.complex128, copy=False)
     blocks = _blocks(encoding.tail)
     for first in range(0, V.shape[1], _TOGETHER):

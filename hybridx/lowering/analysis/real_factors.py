@@ -1,14 +1,16 @@
 """Operations as real matrices between phases: U = D R D', with D and D' diagonal.
 
-A real matrix costs a quarter of a complex one, and phases of many gates are one elementwise
-product. Nearly every gate has this form for all its angles: any unitary of one wire (the Euler
-angles about Z, Y and Z), every controlled one, whatever only permutes basis states.
+A product with a real matrix costs a quarter of one with a complex matrix, and the phases of many
+gates are one elementwise product. Nearly every gate has this form for all its angles: any unitary
+of one wire (the Euler angles about Z, Y and Z), its controlled versions, and permutations of basis
+states.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TypeAlias
 
 import numpy as np
@@ -24,7 +26,13 @@ from hybridx.lowering.analysis.phase_polynomial import (
     parities,
     wires_in,
 )
-from hybridx.lowering.analysis.trig_polynomial import Axes, Frequency, Spectrum, spectrum_of
+from hybridx.lowering.analysis.trig_polynomial import (
+    Axes,
+    Frequency,
+    Spectrum,
+    is_constant,
+    spectrum_of,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,8 +56,8 @@ class Affine:
 
 
 @dataclass(frozen=True, eq=False)
-class Real:
-    """A real matrix on some wires, perhaps dependent on parameters.
+class RealMatrix:
+    """A real matrix on some wires, constant or parametrised.
 
     Attributes:
         wires: the first is the most significant of the matrix.
@@ -63,22 +71,22 @@ class Real:
     targets: Mask
     affine: tuple[Affine, Affine] | None
 
-    @property
+    @cached_property
     def controls(self) -> Mask:
         """The wires that are no targets."""
         return mask_of(self.wires) & ~self.targets
 
     @property
-    def moves(self) -> bool:
-        """True if it depends on a parameter."""
-        return any(any(frequency) for frequency in self.spectrum)
+    def is_constant(self) -> bool:
+        """True if it does not depend on a parameter."""
+        return is_constant(self.spectrum)
 
 
-Part: TypeAlias = Phases | Real
+Factor: TypeAlias = Phases | RealMatrix
 
 
-def rephase(operation: PureOperation, axes: Axes) -> tuple[Part, ...] | None:
-    """Return an operation as parts in the order in which they act, or None if it has no such form.
+def real_factors_of(operation: PureOperation, axes: Axes) -> tuple[Factor, ...] | None:
+    """Return the factors of an operation in the order in which they act, or None if it has none.
 
     Phases of zero and identities are left out.
     """
@@ -91,15 +99,15 @@ def rephase(operation: PureOperation, axes: Axes) -> tuple[Part, ...] | None:
     if phases is None:
         return None
     left, right = phases
-    turned: dict[Frequency, Matrix] = {
+    real: dict[Frequency, Matrix] = {
         frequency: np.exp(-1j * left)[:, None] * matrix * np.exp(-1j * right)[None]
         for frequency, matrix in spectrum.items()
     }
-    (matrix, *others) = turned.values()
+    (matrix, *others) = real.values()
     affine = affine_of(wires, matrix) if not others else None
-    real = Real(wires, turned, _targets(wires, turned), affine)
-    parts = (_constant(wires, right, axes), real, _constant(wires, left, axes))
-    return tuple(part for part in parts if isinstance(part, Real) or part.angles)
+    middle = RealMatrix(wires, real, _targets(wires, real), affine)
+    factors = (_constant(wires, right, axes), middle, _constant(wires, left, axes))
+    return tuple(one for one in factors if isinstance(one, RealMatrix) or one.angles)
 
 
 def _constant(wires: tuple[int, ...], phases: NDArray[np.float64], axes: Axes) -> Phases:
@@ -161,8 +169,8 @@ def _entry_phases(spectrum: Spectrum) -> NDArray[np.float64] | None:
     if (np.abs(rest) > 1e-9).any():
         return None
     # Up to the sign, so that what is real already needs no phases.
-    turned = np.mod(phase, np.pi)
-    return np.where(np.pi - turned < 1e-9, 0.0, turned)
+    reduced = np.mod(phase, np.pi)
+    return np.where(np.pi - reduced < 1e-9, 0.0, reduced)
 
 
 def _targets(wires: tuple[int, ...], spectrum: Spectrum) -> Mask:

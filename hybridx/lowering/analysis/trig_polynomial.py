@@ -1,4 +1,4 @@
-"""Trigonometric polynomials: how a circuit depends on its parameters, as a sum of waves.
+"""Trigonometric polynomials: how a circuit depends on its parameters, as a sum of Fourier modes.
 
 Every gate of the table is one: with theta = scale x + offset and equation (1) of `docs/circuit.md`
 
@@ -101,18 +101,23 @@ def spectrum_of(operation: PureOperation, axes: Axes) -> Spectrum:
             assert row.sine is not None
             place = axes.pairs.index((column, abs(scale)))
             step = round(2 * row.rate) * (1 if scale >= 0 else -1)
-            wave = (*nothing[:place], step, *nothing[place + 1 :])
+            mode = (*nothing[:place], step, *nothing[place + 1 :])
             mirrored = (*nothing[:place], -step, *nothing[place + 1 :])
-            turn = np.exp(1j * row.rate * offset)
+            shift = np.exp(1j * row.rate * offset)
             return _without_zeros(
                 {
                     nothing: row.constant,
-                    wave: turn * (row.cosine - 1j * row.sine) / 2,
-                    mirrored: np.conj(turn) * (row.cosine + 1j * row.sine) / 2,
+                    mode: shift * (row.cosine - 1j * row.sine) / 2,
+                    mirrored: np.conj(shift) * (row.cosine + 1j * row.sine) / 2,
                 }
             )
         case _:
             return {nothing: constant_matrix(operation)}
+
+
+def is_constant(spectrum: Spectrum) -> bool:
+    """Return whether a spectrum does not depend on the parameters."""
+    return not any(any(frequency) for frequency in spectrum)
 
 
 def multiply(left: Spectrum, right: Spectrum) -> Spectrum:
@@ -136,14 +141,14 @@ def _without_zeros(spectrum: Spectrum) -> Spectrum:
 
 @dataclass(frozen=True, eq=False)
 class Basis:
-    """The real waves behind the products of some spectra.
+    """Fourier modes, and the real features that span them.
 
-    The wave of `frequencies[j]` is e^{i f.x} = cos(c.x) + i s sin(c.x), where c = s f is the
+    The mode of `frequencies[j]` is e^{i f.x} = cos(c.x) + i s sin(c.x), where c = s f is the
     canonical one of f and -f. The features are the cosines of all distinct c, then the sines of
     all but c = 0.
     """
 
-    frequencies: NDArray[np.int64]  # (waves, axes)
+    frequencies: NDArray[np.int64]  # (modes, axes)
 
     @classmethod
     def of(cls, spectra: Sequence[Spectrum], axes: Axes) -> Basis:
@@ -159,7 +164,7 @@ class Basis:
 
     @cached_property
     def signs(self) -> NDArray[np.int64]:
-        """The s of each wave, shape `(waves,)`."""
+        """The s of each mode, shape `(modes,)`."""
         if not self.frequencies.shape[1]:
             return np.ones(len(self.frequencies), dtype=np.int64)
         first = (self.frequencies != 0).argmax(1)
@@ -180,22 +185,23 @@ class Basis:
     def features(self, builder: Builder, axes: Axes) -> Value:
         """Append the features, shape `(batch, size)`; sin t is written cos(t - pi/2)."""
         rows, _ = self._distinct
-        moving = rows[rows.any(1)]
-        if not len(moving):
+        parametrised = rows[rows.any(1)]
+        if not len(parametrised):
             zero = builder.reshape(builder.sum(builder.parameters, 1), (None, 1))
             return builder.cos(builder.multiply(zero, builder.constant(np.zeros((1, 1)))))
-        turns = np.concatenate([rows, moving]) @ axes.radians(builder.parameters.shape[1] or 0)
-        phases = np.repeat([0, -np.pi / 2], [len(rows), len(moving)])[None]
-        theta = builder.matmul(builder.parameters, builder.constant(turns.T))
+        angles = np.concatenate([rows, parametrised])
+        factors = angles @ axes.radians(builder.parameters.shape[1] or 0)
+        phases = np.repeat([0, -np.pi / 2], [len(rows), len(parametrised)])[None]
+        theta = builder.matmul(builder.parameters, builder.constant(factors.T))
         return builder.cos(builder.add(theta, builder.constant(phases)))
 
     def on_features(self, coefficients: Matrix) -> Matrix:
-        """Return the coefficients of the features for those of the waves, along the first axis."""
+        """Return the coefficients of the features for those of the modes, along the first axis."""
         rows, place = self._distinct
-        moves = rows.any(1)
+        parametrised = rows.any(1)
         cosines = np.zeros((len(rows), *coefficients.shape[1:]), dtype=np.complex128)
         sines = np.zeros_like(cosines)
         np.add.at(cosines, place, coefficients)
         signs = self.signs.reshape(-1, *(1,) * (coefficients.ndim - 1))
         np.add.at(sines, place, 1j * signs * coefficients)
-        return np.concatenate([cosines, sines[moves]])
+        return np.concatenate([cosines, sines[parametrised]])

@@ -1,4 +1,4 @@
-"""Phases on a whole state: exp(i phi) psi = cos(phi) (a, b) + sin(phi) (-b, a).
+"""Phases on a state: exp(i phi) (a, b) = cos(phi) (a, b) + sin(phi) (-b, a), psi = a + ib.
 
 With the axes of the state in two halves (l, r), a parity of wires is a product of two signs, so
 
@@ -22,14 +22,9 @@ from hybridx.program import Builder, Value, row_size
 _HALVED = 8  # wires; of fewer all phases at once are a step or two less
 
 
-def moves(phases: Phases) -> bool:
-    """Return whether phases depend on a parameter."""
-    return any(angle[1:].any() for angle in phases.angles.values())
-
-
 def is_sum(phases: Phases, order: Sequence[int]) -> bool:
     """Return whether phases of parameters are sums over both halves of the axes."""
-    return not any(angle[1:].any() for angle in _crossing(phases, order).values())
+    return Phases(_crossing(phases, order)).is_constant
 
 
 def apply_phases(
@@ -44,21 +39,21 @@ def apply_phases(
         order: of the wires' axes.
         axes: of the frequencies.
     """
-    if not moves(phases):
-        return _turned(builder, state, *_numbers(builder, phases, order))
+    if phases.is_constant:
+        return _rotated(builder, state, *_numbers(builder, phases, order))
     if len(order) < _HALVED:
-        return _turned(builder, state, *_all_at_once(builder, phases, order, axes))
+        return _rotated(builder, state, *_all_at_once(builder, phases, order, axes))
     if not is_sum(phases, order):
-        return _turned(builder, state, *_by_parities(builder, phases, order, axes))
+        return _rotated(builder, state, *_by_parities(builder, phases, order, axes))
     crossing = _crossing(phases, order)
     if crossing:
-        state = _turned(builder, state, *_numbers(builder, Phases(crossing), order))
+        state = _rotated(builder, state, *_numbers(builder, Phases(crossing), order))
     inside = {mask: angle for mask, angle in phases.angles.items() if mask not in crossing}
-    return _turned(builder, state, *_by_halves(builder, Phases(inside), order, axes))
+    return _rotated(builder, state, *_by_halves(builder, Phases(inside), order, axes))
 
 
 def given_phases(builder: Builder, real: Value, phases: Phases, order: Sequence[int]) -> Value:
-    """Return a state of real amplitudes after phases that are numbers: one product.
+    """Return a state of real amplitudes after constant phases: one product.
 
     Args:
         builder: takes the steps.
@@ -70,8 +65,8 @@ def given_phases(builder: Builder, real: Value, phases: Phases, order: Sequence[
         Shape `(batch or 1, 2, 2**wires)`, real parts first.
     """
     phi = walsh(phases, order)[:, 0]
-    waves = builder.constant(np.stack([np.cos(phi), np.sin(phi)])[None])
-    return builder.multiply(builder.reshape(real, (real.shape[0], 1, len(phi))), waves)
+    factors = builder.constant(np.stack([np.cos(phi), np.sin(phi)])[None])
+    return builder.multiply(builder.reshape(real, (real.shape[0], 1, len(phi))), factors)
 
 
 def _crossing(phases: Phases, order: Sequence[int]) -> dict[Mask, Angle]:
@@ -80,15 +75,15 @@ def _crossing(phases: Phases, order: Sequence[int]) -> dict[Mask, Angle]:
     return {m: angle for m, angle in phases.angles.items() if m & left and m & ~left}
 
 
-def _turned(builder: Builder, state: Value, cosines: Value, sines: Value) -> Value:
-    """Return the state after phases, given cos as `(rows, 1, size)`, (-sin, sin) as 2 of them."""
+def _rotated(builder: Builder, state: Value, cosines: Value, sines: Value) -> Value:
+    """Return the state after phases: cosines `(rows, 1, size)`, (-sin, sin) `(rows, 2, size)`."""
     split = builder.reshape(state, (state.shape[0], 2, row_size(cosines.shape)))
     swapped = builder.gather(split, 1, (1, 0))
     return builder.add(builder.multiply(split, cosines), builder.multiply(swapped, sines))
 
 
 def _numbers(builder: Builder, phases: Phases, order: Sequence[int]) -> tuple[Value, Value]:
-    """Return the cosines and sines of phases that are numbers."""
+    """Return the cosines and sines of constant phases."""
     phi = walsh(phases, order)[:, 0]
     cosines = builder.constant(np.cos(phi)[None, None])
     return cosines, builder.constant(np.stack([-np.sin(phi), np.sin(phi)])[None])
@@ -99,7 +94,7 @@ def _all_at_once(
 ) -> tuple[Value, Value]:
     """Return the cosines and sines of each basis state's own phase."""
     phi = _radians(builder, walsh(phases, order), axes)
-    return _waves(builder, phi)
+    return _cos_and_sin(builder, phi)
 
 
 def _by_parities(
@@ -113,30 +108,29 @@ def _by_parities(
         builder.reshape(angles, (None, 1, len(phases.angles))), builder.constant(left[None])
     )
     phi = builder.matmul(scaled, builder.constant(right.T))
-    return _waves(builder, builder.reshape(phi, (None, left.shape[0] * right.shape[0])))
+    return _cos_and_sin(builder, builder.reshape(phi, (None, left.shape[0] * right.shape[0])))
 
 
 def _by_halves(
     builder: Builder, phases: Phases, order: Sequence[int], axes: Axes
 ) -> tuple[Value, Value]:
-    """Return cos(l + r), -sin(l + r) and sin(l + r) from the waves of l and of r."""
+    """Return cos(l + r), -sin(l + r) and sin(l + r) from cosines and sines of l and of r."""
     cut = len(order) // 2
     first = mask_of(order[:cut])
     left = {mask: angle for mask, angle in phases.angles.items() if mask & first}
     right = {mask: angle for mask, angle in phases.angles.items() if not mask & first}
     ends = []
-    # cos(t - turn) for rows (cos, -sin), (-sin, -cos), (sin, cos) of l; and (cos, sin) of r.
-    for part, wires, turns in (
+    # cos(t - quarters) for rows (cos, -sin), (-sin, -cos), (sin, cos) of l; and (cos, sin) of r.
+    for part, wires, shifts in (
         (left, order[:cut], [[0, -1], [-1, 2], [1, 0]]),
         (right, order[cut:], [[0], [1]]),
     ):
         own = walsh(Phases(part or {0: np.zeros(1 + len(axes.pairs))}), wires)
-        quarters = np.array(turns) * np.pi / 2
-        many = np.repeat(np.tile(own, (len(turns), 1)), len(turns[0]), axis=0)
-        shape = len(turns), len(own), len(turns[0])
+        quarters = np.array(shifts) * np.pi / 2
+        many = np.repeat(np.tile(own, (len(shifts), 1)), len(shifts[0]), axis=0)
+        shape = len(shifts), len(own), len(shifts[0])
         many[:, 0] -= np.broadcast_to(quarters[:, None], shape).reshape(-1)
-        waves = builder.cos(_radians(builder, many, axes))
-        ends.append((waves, len(own)))
+        ends.append((builder.cos(_radians(builder, many, axes)), len(own)))
     (rows, height), (columns, width) = ends
     product = builder.matmul(
         builder.reshape(rows, (None, 3 * height, 2)), builder.reshape(columns, (None, 2, width))
@@ -145,7 +139,7 @@ def _by_halves(
     return builder.gather(parts, 1, (0,)), builder.gather(parts, 1, (1, 2))
 
 
-def _waves(builder: Builder, phi: Value) -> tuple[Value, Value]:
+def _cos_and_sin(builder: Builder, phi: Value) -> tuple[Value, Value]:
     split = builder.reshape(phi, (None, 1, row_size(phi.shape)))
     signs = builder.constant(np.array([[[-1.0], [1.0]]]))
     return builder.cos(split), builder.multiply(builder.sin(split), signs)
@@ -154,8 +148,8 @@ def _waves(builder: Builder, phi: Value) -> tuple[Value, Value]:
 def _radians(builder: Builder, angles: NDArray[np.float64], axes: Axes) -> Value:
     """Return angles, given as rows of constants and factors: shape `(batch, len(angles))`."""
     factors = angles[:, 1:] @ axes.radians(builder.parameters.shape[1] or 0)
-    turned = builder.matmul(builder.parameters, builder.constant(factors.T))
-    return builder.add(turned, builder.constant(angles[None, :, 0]))
+    theta = builder.matmul(builder.parameters, builder.constant(factors.T))
+    return builder.add(theta, builder.constant(angles[None, :, 0]))
 
 
 def _signs(phases: Phases, wires: Sequence[int]) -> NDArray[np.float64]:

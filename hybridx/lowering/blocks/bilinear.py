@@ -1,9 +1,9 @@
-"""Bilinear forms in waves of the parameters: how they are cut in two, counted and built.
+"""Bilinear forms in Fourier modes of the parameters: how they are cut in two, counted and built.
 
     r_m(x) = sum_ab f_a(x) T_amb g_b(x)
 
-Products of waves are waves of summed frequencies, so the features f = cos(K x + phase) are one
-product and one cosine, and so are g.
+The product of two modes is the mode of the summed frequencies, so the features f = cos(K x + phase)
+are one product and one cosine, and so are g.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def best_cut(sizes: Sequence[int], results: int, parameters: int) -> int:
     """Return how many factors make f, the others g, so that the time is least.
 
     Args:
-        sizes: how many waves each factor has.
+        sizes: how many modes each factor has.
         results: M.
         parameters: P.
     """
@@ -48,19 +48,19 @@ def count(left: int, right: int, results: int, parameters: int) -> Cost:
     )
 
 
-def build(parameters: int, axes: Axes, left: Basis, right: Basis, waves: Matrix) -> Program:
+def build(parameters: int, axes: Axes, left: Basis, right: Basis, modes: Matrix) -> Program:
     """Return the program of a form.
 
     Args:
         parameters: P.
         axes: of the frequencies.
-        left: the waves of f.
-        right: the waves of g.
-        waves: the coefficient of each product of waves, `(M, waves of f, waves of g)`.
+        left: the modes of f.
+        right: the modes of g.
+        modes: the coefficient of each product of modes, `(M, modes of f, modes of g)`.
     """
-    results, width = len(waves), right.size
-    # One result at a time: the waves of all are the largest there is.
-    T = np.array([right.on_features(left.on_features(own).T).T.real for own in waves])
+    results, width = len(modes), right.size
+    # One result at a time: the coefficients of all results are the largest array there is.
+    T = np.array([right.on_features(left.on_features(own).T).T.real for own in modes])
     builder = Builder(parameters)
     f = left.features(builder, axes)
     product = builder.matmul(f, builder.constant(T.swapaxes(0, 1).reshape(left.size, -1)))

@@ -66,11 +66,11 @@ def prepared(operation: Prepare) -> Transfer:
     return np.asarray(np.einsum("i,pij,j->p", column.conj(), words, column).real)
 
 
-def waves(gate: Gate) -> tuple[Transfer, dict[int, tuple[Transfer, Transfer]]]:
-    """Return R of U(theta) = C + cos(k theta) A + sin(k theta) B as waves.
+def transfer_modes(gate: Gate) -> tuple[Transfer, dict[int, tuple[Transfer, Transfer]]]:
+    """Return R of U(theta) = C + cos(k theta) A + sin(k theta) B by Fourier modes.
 
-    R = R_0 + sum over n of cos(n k theta) R_n + sin(n k theta) R'_n, n = 1 and 2, for the
-    squares of cosine and sine are waves of twice the angle.
+    R = R_0 + sum over n of cos(n k theta) R_n + sin(n k theta) R'_n, with n = 1 and 2: the squares
+    of cosine and sine are modes of twice the angle.
 
     Returns:
         R_0, and the pair (R_n, R'_n) by n where it is not zero.
@@ -83,8 +83,8 @@ def waves(gate: Gate) -> tuple[Transfer, dict[int, tuple[Transfer, Transfer]]]:
         1: (_between(C, A) + _between(A, C), _between(C, B) + _between(B, C)),
         2: ((AA - BB) / 2, (_between(A, B) + _between(B, A)) / 2),
     }
-    moving = {n: pair for n, pair in pairs.items() if np.abs(np.stack(pair)).max() > _ZERO}
-    return _between(C, C) + (AA + BB) / 2, moving
+    modes = {n: pair for n, pair in pairs.items() if np.abs(np.stack(pair)).max() > _ZERO}
+    return _between(C, C) + (AA + BB) / 2, modes
 
 
 def _between(left: Matrix, right: Matrix) -> Transfer:
@@ -96,7 +96,7 @@ def _between(left: Matrix, right: Matrix) -> Transfer:
     return np.array(traces.real / size)
 
 
-def traced_transfer(builder: Builder, operation: Unitary | Channel) -> Value:
+def parametrised_transfer(builder: Builder, operation: Unitary | Channel) -> Value:
     """Return R of entries that are parameters, transposed: `(batch, 4**wires, 4**wires)`.
 
     The products K_ij conj(K_kl), summed over the Kraus operators, are put into words wire by
@@ -113,7 +113,7 @@ def traced_transfer(builder: Builder, operation: Unitary | Channel) -> Value:
     return builder.reshape(_real(builder, products, into + out), (None, 4**count, 4**count))
 
 
-def traced_prepared(builder: Builder, operation: Prepare) -> Value:
+def parametrised_prepared(builder: Builder, operation: Prepare) -> Value:
     """Return r of amplitudes that are parameters, shape `(batch, 4**wires)`."""
     count = len(operation.wires)
     products = _products(builder, operation, count)

@@ -1,12 +1,12 @@
-"""Sums of Pauli words over a whole state, as signed sums of products of amplitudes.
+"""Expectation values of Pauli words in a state, as signed sums of products of amplitudes.
 
 With x the wires of a word that have an X or a Y, z those that have a Z or a Y, and y how many Y,
 
     <P> = Re i^y sum_s (-1)^(z.s) psi(s) conj(psi(s ^ x)).
 
-So all words of one x take the same products, squares where x is empty, and differ in their signs
-only. The products are contracted from the last axis on, a few wires at a time, with the signs of
-those parities only that somebody asks for.
+All words with the same x take the same products, squares where x is empty, and differ only in their
+signs. The products are contracted a few wires at a time, beginning with the last axes, with the
+signs of only those parities that a result asks for.
 """
 
 from __future__ import annotations
@@ -84,6 +84,13 @@ def are_diagonal(measurements: Sequence[Measurement]) -> bool:
     )
 
 
+def describe_parities(asked: Sequence[Parities] | None) -> str:
+    """Return how results are computed as a line for people."""
+    if asked is None:
+        return "results: measured on the state as a whole"
+    return f"results: {sum(len(one.masks) for one in asked)} parities of products of amplitudes"
+
+
 def _together(kind: _Kind, columns: Sequence[Mapping[Mask, float]]) -> Parities:
     masks = tuple(dict.fromkeys(mask for column in columns for mask in column))
     weights = np.array([[column.get(mask, 0.0) for column in columns] for mask in masks])
@@ -96,10 +103,10 @@ def _sum(terms: Sequence[PauliTerm]) -> dict[_Kind, dict[Mask, float]]:
         letters = list(zip(term.wires, term.letters, strict=True))
         flipped = mask_of(wire for wire, letter in letters if letter in "XY")
         signed = mask_of(wire for wire, letter in letters if letter in "ZY")
-        turns = term.letters.count("Y")
+        count = term.letters.count("Y")
         # Re i^y q is Re q, -Im q, -Re q, Im q.
-        sign = -1.0 if turns % 4 in (1, 2) else 1.0
-        own = total.setdefault((flipped, turns % 2 == 1), {})
+        sign = -1.0 if count % 4 in (1, 2) else 1.0
+        own = total.setdefault((flipped, count % 2 == 1), {})
         own[signed] = own.get(signed, 0.0) + sign * term.coefficient
     return total
 
@@ -142,8 +149,7 @@ def _products(builder: Builder, state: Value, order: tuple[int, ...], asked: Par
         parts = builder.reshape(other, (other.shape[0], 2, 2 ** len(order)))
         swapped = builder.gather(parts, 1, (1, 0))
         signs = builder.constant(np.array([[[-1.0], [1.0]]]))
-        turned = builder.multiply(swapped, signs)
-        other = builder.reshape(turned, state.shape)
+        other = builder.reshape(builder.multiply(swapped, signs), state.shape)
     return builder.multiply(state, other)
 
 

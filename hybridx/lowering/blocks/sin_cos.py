@@ -10,7 +10,7 @@ from hybridx.circuit import Angle, Parameter
 from hybridx.program import Builder, Value
 
 
-class Turns:
+class SinCos:
     """The cosines and sines of all angles that a program needs, in one step each."""
 
     def __init__(self, builder: Builder, angles: Sequence[Parameter]) -> None:
@@ -22,7 +22,7 @@ class Turns:
             cosines, sines = builder.cos(theta), builder.sin(theta)
             self._trigonometric = builder.concatenate([cosines, sines], 1)
 
-    def waves(self, angles: Sequence[Parameter]) -> Value:
+    def features(self, angles: Sequence[Parameter]) -> Value:
         """Return the cosines of some of the angles, then their sines: `(batch, 2 len(angles))`."""
         cosines = [self._positions[angle] for angle in angles]
         sines = [len(self._positions) + position for position in cosines]

@@ -1,28 +1,27 @@
-"""Two halves of the wires, each with a matrix of its own for every row; constants where they meet.
+"""The state as a matrix over two halves of the wires: for data that is uploaded repeatedly.
 
-Data re-uploading is gates with parameters on single wires, then constant gates that join wires,
-again and again. All that acts inside one half is one matrix, a sum of waves. With the state as a
-matrix psi over the basis states of both halves, a stage is
+Data re-uploading alternates parametrised gates on single wires with constant gates that join wires.
+All gates inside one half are one matrix, a sum of Fourier modes. With the state as a matrix psi
+over the basis states of both halves, a stage is
 
     psi -> A(x) psi B(x)^T,    psi -> W psi,         exact:
 
-two products of small matrices, and one with a constant for what joins the halves. The state has
-axes (a, p, b): p are real and imaginary parts, so (a, p) and (p, b) are both rows of a matrix and
-nothing is ever transposed.
+two products of small matrices, and one with a constant matrix for what joins the halves. The state
+has axes (a, p, b), p for real and imaginary parts, so that (a, p) and (p, b) are both rows of a
+matrix and nothing has to be transposed.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hybridx.circuit import Apply, Channel, Circuit, Matrix, PureOperation, apply_to_axes, wires_of
+from hybridx.circuit import Apply, Circuit, Matrix, PureOperation, apply_to_axes, wires_of
 from hybridx.lowering.analysis.phase_polynomial import as_phases
-from hybridx.lowering.analysis.product_encoding import MIXED, product_spectrum, zero_state
+from hybridx.lowering.analysis.product_encoding import product_spectrum, zero_state
 from hybridx.lowering.analysis.real_factors import affine_of
 from hybridx.lowering.analysis.trig_polynomial import (
     Axes,
@@ -37,17 +36,18 @@ from hybridx.lowering.blocks import entropy
 from hybridx.lowering.blocks.measure_parities import (
     Parities,
     are_diagonal,
+    describe_parities,
     measure_parities,
     parities_of,
 )
 from hybridx.lowering.blocks.measure_state import measure, product_columns, with_batch
 from hybridx.lowering.blocks.state import COMPLEX, Amplitudes
-from hybridx.lowering.cost import Cost
+from hybridx.lowering.cost import MOST_LAYERED, Cost
+from hybridx.lowering.plan import Plan, Reason, exceeds, name_wires, pure_operations
 from hybridx.program import Builder, Program, Value
 
-_MOST_BYTES = 40e6  # of all constants in float32
-_MOST_WIRES = 10  # halves of more have too many waves
-_MOST_WAVES = 256  # of a half in one stage
+_MOST_WIRES = 10  # halves of more have too many modes
+_MOST_MODES = 256  # of a half in one stage
 _SMALL_PRODUCT = 75  # elements that are written in the time a small product takes to start
 
 
@@ -57,7 +57,7 @@ class Stage:
 
     Attributes:
         inside: the operations of each half, in order.
-        joint: operations of numbers, in order.
+        joint: constant operations, in order.
     """
 
     inside: tuple[tuple[PureOperation, ...], tuple[PureOperation, ...]]
@@ -65,7 +65,7 @@ class Stage:
 
 
 @dataclass(frozen=True, eq=False)
-class Halves:
+class BipartitePlan(Plan):
     """A circuit in stages.
 
     Attributes:
@@ -83,35 +83,93 @@ class Halves:
     frequencies: tuple[tuple[Frequency, ...], tuple[Frequency, ...]]
     asked: tuple[Parities, ...] | None
 
+    def describe(self) -> str:
+        """Return the halves, and a line for each stage."""
+        lines = [
+            f"{name_wires(wires)}: {len(frequencies)} Fourier modes"
+            for wires, frequencies in zip(self.wires, self.frequencies, strict=True)
+        ]
+        for number, stage in enumerate(self.stages):
+            first, second = map(len, stage.inside)
+            lines.append(
+                f"stage {number}: {first} and {second} operations inside the halves, "
+                f"then {len(stage.joint)} constant ones that join them"
+            )
+        return "\n".join([*lines, describe_parities(self.asked)])
 
-@lru_cache(maxsize=8)  # counted and lowered, a circuit is planned once
-def halves_of(circuit: Circuit) -> Halves | str:
-    """Return a circuit in stages, or why that cannot be."""
+    def build(self) -> Program:
+        """Return the program: exact but for rounding; float32 gives about 1e-6 at 8 wires."""
+        circuit = self.circuit
+        builder = Builder(circuit.parameters)
+        left, right = (_Half(builder, self, side) for side in (0, 1))
+        size = 2**circuit.wires
+        state: Value | None = None
+        for number, stage in enumerate(self.stages):
+            # Real and imaginary parts come out in front, unless the next stage follows at once.
+            in_front = bool(stage.joint) or number == len(self.stages) - 1
+            if state is None:
+                column = left.columns(stage, in_front=in_front)
+                state = builder.matmul(column, right.row(stage))
+            else:
+                rows = state.shape[0]
+                split = builder.reshape(state, (rows, left.size, 2 * right.size))
+                product = builder.matmul(split, right.behind(stage))
+                rows = product.shape[0]
+                split = builder.reshape(product, (rows, 2 * left.size, right.size))
+                state = builder.matmul(left.in_front(stage, in_front=in_front), split)
+            if stage.joint:
+                flat = builder.reshape(state, (state.shape[0], 2 * size))
+                is_last = number == len(self.stages) - 1
+                weights = _joint(stage, (left.size, right.size), in_front=is_last)
+                state = builder.matmul(flat, builder.constant(weights))
+        assert state is not None
+        flat = builder.reshape(state, (state.shape[0], 2 * size))
+        order = tuple(range(circuit.wires))
+        if self.asked is None:
+            return builder.build(measure(builder, Amplitudes(flat, (COMPLEX, *order)), circuit))
+        return builder.build(
+            with_batch(builder, measure_parities(builder, flat, order, self.asked))
+        )
+
+
+def plan(circuit: Circuit) -> BipartitePlan | Reason:
+    """Return the plan of a circuit, or why the strategy does not apply."""
     if not 2 <= circuit.wires <= _MOST_WIRES:
-        return f"the halves of {circuit.wires} wires are no small matrices"
+        return Reason(f"the halves of {circuit.wires} wires are no small matrices")
+    operations = pure_operations(circuit)
+    if isinstance(operations, Reason):
+        return operations
     cut = (circuit.wires + 1) // 2
     wires = tuple(range(cut)), tuple(range(cut, circuit.wires))
     axes = Axes.of(circuit)
     growing = [_Growing(axes)]
-    for operation in circuit.operations:
-        if isinstance(operation, Channel):
-            return MIXED
+    for operation in operations:
         if has_parameter(operation) and not isinstance(operation, Apply):
-            return "a state or a matrix holds a parameter"
+            return Reason("a state or a matrix holds a parameter")
         sides = {int(wire >= cut) for wire in wires_of(operation)}
         if len(sides) == 2 and has_parameter(operation):
-            return "a gate with a parameter joins the halves"
+            return Reason("a gate with a parameter joins the halves")
         _place(growing, operation, sides, axes)
-    if sum(one.moves for one in growing) < 2:
-        return "its parameters enter once"
+    if sum(one.is_parametrised for one in growing) < 2:
+        return Reason("its parameters enter once")
     asked = parities_of(circuit.measurements)
     if asked is not None and are_diagonal(circuit.measurements):
         asked = _peel(growing[-1].joint, asked)
-    frequencies = tuple(
+    modes = tuple(
         tuple(dict.fromkeys(f for one in growing for f in one.frequencies[side])) for side in (0, 1)
     )
+    frequencies = (modes[0], modes[1])
     stages = tuple(Stage((tuple(s.inside[0]), tuple(s.inside[1])), tuple(s.joint)) for s in growing)
-    return Halves(axes, wires, stages, (frequencies[0], frequencies[1]), asked)
+    cost = _count(circuit, wires, stages, frequencies)
+    return exceeds(cost.constant_bytes, MOST_LAYERED) or BipartitePlan(
+        circuit,
+        sum(map(entropy.count, circuit.measurements), cost),
+        axes,
+        wires,
+        stages,
+        frequencies,
+        asked,
+    )
 
 
 class _Growing:
@@ -120,11 +178,11 @@ class _Growing:
     def __init__(self, axes: Axes) -> None:
         self.inside: tuple[list[PureOperation], list[PureOperation]] = ([], [])
         self.joint: list[PureOperation] = []
-        still = {(0,) * len(axes.pairs)}
-        self.frequencies: list[set[Frequency]] = [still, still]
+        constant = {(0,) * len(axes.pairs)}
+        self.frequencies: list[set[Frequency]] = [constant, constant]
 
     @property
-    def moves(self) -> bool:
+    def is_parametrised(self) -> bool:
         """Whether a parameter is in it."""
         return any(has_parameter(one) for inside in self.inside for one in inside)
 
@@ -139,12 +197,12 @@ class _Growing:
         own = set(wires_of(operation))
         return any(own.intersection(wires_of(one)) for one in self.joint)
 
-    def grown(self, side: int, waves: Sequence[Frequency]) -> set[Frequency]:
+    def grown(self, side: int, modes: Sequence[Frequency]) -> set[Frequency]:
         """Return the frequencies of a half with one more factor."""
         return {
             tuple(a + b for a, b in zip(one, other, strict=True))
             for one in self.frequencies[side]
-            for other in waves
+            for other in modes
         }
 
 
@@ -160,21 +218,25 @@ def _place(stages: list[_Growing], operation: PureOperation, sides: set[int], ax
     number += stages[number].joins(operation)
     if number == len(stages):
         stages.append(_Growing(axes))
-    waves = tuple(spectrum_of(operation, axes))
-    # All stages take their matrices from the same waves, so the stage that adds fewest.
+    modes = tuple(spectrum_of(operation, axes))
+    # All stages take their matrices from the same modes, so the stage that adds fewest is best.
     known = {one for stage in stages for one in stage.frequencies[side]}
     possible = [
-        stage for stage in stages[number:] if len(stage.grown(side, waves)) <= _MOST_WAVES
+        stage for stage in stages[number:] if len(stage.grown(side, modes)) <= _MOST_MODES
     ] or [_Growing(axes)]
-    chosen = min(possible, key=lambda stage: len(known.union(stage.grown(side, waves))))
+    chosen = min(possible, key=lambda stage: len(known.union(stage.grown(side, modes))))
     if chosen not in stages:
         stages.append(chosen)
-    chosen.frequencies[side] = chosen.grown(side, waves)
+    chosen.frequencies[side] = chosen.grown(side, modes)
     chosen.inside[side].append(operation)
 
 
 def _peel(joint: list[PureOperation], asked: tuple[Parities, ...]) -> tuple[Parities, ...]:
-    """Take phases and permutations from the end; return what is to be asked for before them."""
+    """Take phases and permutations from the end; return what is to be asked for before them.
+
+    As a pass over circuits this would turn short Pauli words into long ones, with larger light
+    cones for every other strategy.
+    """
     while joint:
         wires, matrix = wires_of(joint[-1]), constant_matrix(joint[-1])
         permutation = affine_of(wires, matrix)
@@ -186,78 +248,41 @@ def _peel(joint: list[PureOperation], asked: tuple[Parities, ...]) -> tuple[Pari
     return asked
 
 
-def count(circuit: Circuit) -> Cost | str:
-    """Return the counted cost, or why the strategy does not apply."""
-    found = halves_of(circuit)
-    if isinstance(found, str):
-        return found
+def _count(
+    circuit: Circuit,
+    wires: Sequence[tuple[int, ...]],
+    stages: Sequence[Stage],
+    frequencies: Sequence[tuple[Frequency, ...]],
+) -> Cost:
+    """Return the cost of all but entropies."""
     size = 2 ** (circuit.wires + 1)
     columns = size * sum(map(product_columns, circuit.measurements))
     total = Cost(columns, size, 4, 4 * columns)
-    for wires, frequencies in zip(found.wires, found.frequencies, strict=True):
-        features = len(frequencies)
+    for half, modes in zip(wires, frequencies, strict=True):
+        features = len(modes)
         total += Cost(features * circuit.parameters, features, 3, 4 * features)
-        for stage in found.stages:
-            is_first = stage is found.stages[0]
-            entries = 4 * 2 ** len(wires) * (1 if is_first else 2 ** len(wires))
+        for stage in stages:
+            is_first = stage is stages[0]
+            entries = 4 * 2 ** len(half) * (1 if is_first else 2 ** len(half))
             total += Cost(features * entries, entries / 8, 2, 4 * features * entries)
             if not is_first:
-                total += Cost(2 * size * 2 ** len(wires), _SMALL_PRODUCT, 2, 0)
-    for stage in found.stages:
+                total += Cost(2 * size * 2 ** len(half), _SMALL_PRODUCT, 2, 0)
+    for stage in stages:
         if stage.joint:
             total += Cost(size * size, 0, 2, 4 * size * size)
-    if total.constant_bytes > _MOST_BYTES:
-        return f"its constants would take more than {_MOST_BYTES / 1e6:.0f} MB"
-    return sum(map(entropy.count, circuit.measurements), total)
-
-
-def lower(circuit: Circuit) -> Program:
-    """Return the program of a circuit to which the strategy applies.
-
-    Exact but for rounding; float32 gives about 1e-6 at 8 wires.
-    """
-    found = halves_of(circuit)
-    assert isinstance(found, Halves), found
-    builder = Builder(circuit.parameters)
-    left, right = (_Half(builder, found, side) for side in (0, 1))
-    size = 2**circuit.wires
-    state: Value | None = None
-    for number, stage in enumerate(found.stages):
-        # Real and imaginary parts come out in front, unless the next stage follows at once.
-        in_front = bool(stage.joint) or number == len(found.stages) - 1
-        if state is None:
-            column = left.columns(stage, in_front=in_front)
-            state = builder.matmul(column, right.row(stage))
-        else:
-            rows = state.shape[0]
-            split = builder.reshape(state, (rows, left.size, 2 * right.size))
-            product = builder.matmul(split, right.behind(stage))
-            rows = product.shape[0]
-            split = builder.reshape(product, (rows, 2 * left.size, right.size))
-            state = builder.matmul(left.in_front(stage, in_front=in_front), split)
-        if stage.joint:
-            flat = builder.reshape(state, (state.shape[0], 2 * size))
-            is_last = number == len(found.stages) - 1
-            weights = _joint(stage, (left.size, right.size), in_front=is_last)
-            state = builder.matmul(flat, builder.constant(weights))
-    assert state is not None
-    flat = builder.reshape(state, (state.shape[0], 2 * size))
-    order = tuple(range(circuit.wires))
-    if found.asked is None:
-        return builder.build(measure(builder, Amplitudes(flat, (COMPLEX, *order)), circuit))
-    return builder.build(with_batch(builder, measure_parities(builder, flat, order, found.asked)))
+    return total
 
 
 class _Half:
     """The matrices of one half, from features that all stages share."""
 
-    def __init__(self, builder: Builder, found: Halves, side: int) -> None:
+    def __init__(self, builder: Builder, found: BipartitePlan, side: int) -> None:
         self._builder, self._axes, self._side = builder, found.axes, side
         self._wires, self._frequencies = found.wires[side], found.frequencies[side]
         self.size = 2 ** len(self._wires)
         self._basis = Basis(np.array(self._frequencies, dtype=np.int64))
-        moves = self._basis.frequencies.any()
-        self._features = self._basis.features(builder, self._axes) if moves else None
+        is_parametrised = self._basis.frequencies.any()
+        self._features = self._basis.features(builder, self._axes) if is_parametrised else None
 
     def columns(self, stage: Stage, *, in_front: bool) -> Value:
         """Return what multiplies real numbers r + is by the first half's state.
@@ -265,8 +290,8 @@ class _Half:
         Shape `(batch or 1, 2 size, 2)`; its rows are (p, a) if `in_front`, else (a, p).
         """
         parts = self._embedded(stage, zero_state(len(self._wires)))[..., 0]
-        turned = parts if in_front else parts.transpose(0, 2, 1, 3)
-        return self._value(turned, (2 * self.size, 2))
+        ordered = parts if in_front else parts.transpose(0, 2, 1, 3)
+        return self._value(ordered, (2 * self.size, 2))
 
     def row(self, stage: Stage) -> Value:
         """Return the second half's state, real parts and imaginary parts."""
@@ -276,8 +301,8 @@ class _Half:
     def in_front(self, stage: Stage, *, in_front: bool) -> Value:
         """Return A: from (a, p) to (p, a) if `in_front`, else to (a, p)."""
         parts = self._embedded(stage, np.eye(self.size, dtype=np.complex128))
-        turned = parts.transpose((0, 1, 2, 4, 3) if in_front else (0, 2, 1, 4, 3))
-        return self._value(turned, (2 * self.size, 2 * self.size))
+        ordered = parts.transpose((0, 1, 2, 4, 3) if in_front else (0, 2, 1, 4, 3))
+        return self._value(ordered, (2 * self.size, 2 * self.size))
 
     def behind(self, stage: Stage) -> Value:
         """Return B^T: from (p, b) to (p, b)."""
@@ -291,8 +316,8 @@ class _Half:
 
     def _on_features(self, spectrum: Spectrum, start: Matrix) -> Matrix:
         nothing = np.zeros_like(start)
-        waves = [spectrum.get(frequency, nothing) for frequency in self._frequencies]
-        return self._basis.on_features(np.array(waves))
+        modes = [spectrum.get(frequency, nothing) for frequency in self._frequencies]
+        return self._basis.on_features(np.array(modes))
 
     def _value(self, parts: NDArray[np.float64], shape: tuple[int, int]) -> Value:
         columns = parts.reshape(len(parts), -1)
@@ -317,6 +342,6 @@ def _joint(stage: Stage, sizes: tuple[int, int], *, in_front: bool) -> NDArray[n
     for operation in stage.joint:
         tensor = apply_to_axes(constant_matrix(operation), wires_of(operation), tensor)
     parts = embedded(tensor.reshape(1, size, size)).reshape(2, *sizes, 2 * size)
-    turned = parts if in_front else parts.transpose(1, 0, 2, 3)
-    matrix: NDArray[np.float64] = turned.reshape(2 * size, 2 * size).T
+    ordered = parts if in_front else parts.transpose(1, 0, 2, 3)
+    matrix: NDArray[np.float64] = ordered.reshape(2 * size, 2 * size).T
     return matrix

@@ -1,16 +1,15 @@
-"""The whole state, a layer of gates in a few matrix products: for what is too wide to fold.
+"""The whole state, a layer of gates in a few matrix products: for circuits too wide to fold.
 
-Gates become real matrices between phases (`rephase`), phases meet once a layer (`epochs`), real
-matrices meet in windows (`windows`). The first gates give a product of small states, which is
-written down from the waves of its parameters; measurements that are signed sums of probabilities
-are contracted a few wires at a time.
+Gates become real matrices between phases (`real_factors.py`), the phases of a layer are applied
+together (`phase_layers.py`), and so are the real matrices on a block of wires (`gate_blocks.py`).
+The first gates give a product of small states, computed from the Fourier modes of its parameters.
+Measurements that are signed sums of products of amplitudes are contracted a few wires at a time.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from itertools import pairwise, product
 from typing import TypeAlias, assert_never
 
@@ -20,20 +19,17 @@ from numpy.typing import NDArray
 from hybridx.circuit import (
     Angle,
     Apply,
-    Channel,
     Circuit,
     Prepare,
     PureOperation,
     Unitary,
-    check,
-    has_channel,
     wires_of,
 )
-from hybridx.lowering.analysis.gate_blocks import MOST_WAVES, Move, Window, plan
-from hybridx.lowering.analysis.phase_layers import carried, epochs_of
+from hybridx.lowering.analysis.gate_blocks import MOST_MODES, Move, Window, plan_windows
+from hybridx.lowering.analysis.phase_layers import carried, phase_layers_of
 from hybridx.lowering.analysis.phase_polynomial import Phases
-from hybridx.lowering.analysis.product_encoding import MIXED, embed, product_spectrum, zero_state
-from hybridx.lowering.analysis.real_factors import Part, Real, rephase
+from hybridx.lowering.analysis.product_encoding import embed, product_spectrum, zero_state
+from hybridx.lowering.analysis.real_factors import Factor, RealMatrix, real_factors_of
 from hybridx.lowering.analysis.trig_polynomial import (
     Axes,
     Basis,
@@ -43,17 +39,19 @@ from hybridx.lowering.analysis.trig_polynomial import (
     spectrum_of,
 )
 from hybridx.lowering.blocks import entropy
-from hybridx.lowering.blocks.apply_phases import apply_phases, given_phases, is_sum, moves
+from hybridx.lowering.blocks.apply_phases import apply_phases, given_phases, is_sum
 from hybridx.lowering.blocks.measure_parities import (
     Parities,
     are_diagonal,
+    describe_parities,
     measure_parities,
     parities_of,
 )
 from hybridx.lowering.blocks.measure_state import measure, product_columns, with_batch
 from hybridx.lowering.blocks.sin_cos import combine
 from hybridx.lowering.blocks.state import COMPLEX, Amplitudes, bring_last, rows_at_once
-from hybridx.lowering.cost import EASY, Cost
+from hybridx.lowering.cost import EASY, MOST_IN_FILE, Cost
+from hybridx.lowering.plan import Plan, Reason, exceeds, name_wires, pure_operations
 from hybridx.lowering.strategies import statevector
 from hybridx.program import (
     Builder,
@@ -98,15 +96,22 @@ class Given:
     phases: Phases
 
 
+@dataclass(frozen=True, slots=True)
+class _Block:
+    """Neighbouring wires, with the operations before their first gate with other wires."""
+
+    wires: tuple[int, ...]
+    operations: tuple[PureOperation, ...]
+
+
 @dataclass(frozen=True, eq=False)
-class Sweep:
-    """What is to be done, before any matrix is built.
+class BlockedStatevectorPlan(Plan):
+    """What is to be done with the state, before any matrix is built.
 
     Attributes:
         axes: of the frequencies.
         given: what the state begins with, if the circuit prepares it.
-        blocks: neighbouring wires, with the operations that only they have taken part in; all that
-            the state begins with otherwise.
+        blocks: whose product the state begins with, if it is not given.
         steps: on the whole state.
         order: of its axes at the end.
         asked: the results, if they are sums of parities; permutations at the end of the circuit
@@ -115,75 +120,135 @@ class Sweep:
 
     axes: Axes
     given: Given | None
-    blocks: tuple[tuple[tuple[int, ...], tuple[PureOperation, ...]], ...]
+    blocks: tuple[_Block, ...]
     steps: tuple[_Step, ...]
     order: tuple[int, ...]
     asked: tuple[Parities, ...] | None
 
+    def describe(self) -> str:
+        """Return what the state begins with, a line for each step, and the results."""
+        if self.given:
+            lines = [f"start: {len(self.given.real)} given amplitudes"]
+        else:
+            lines = [
+                f"start: {len(block.operations)} operations on {name_wires(block.wires)}"
+                for block in self.blocks
+            ]
+        lines += map(_describe_step, self.steps)
+        return "\n".join([*lines, describe_parities(self.asked)])
 
-@lru_cache(maxsize=8)  # counted, lowered and shown, a circuit is planned once
-def plan_sweep(circuit: Circuit) -> Sweep:
-    """Plan the steps of a circuit without channels."""
+    def build(self) -> Program:
+        """Return the program: exact but for rounding; float32 gives about 1e-6 at 16 wires."""
+        circuit = self.circuit
+        builder = Builder(circuit.parameters)
+        dense = [step.operation for step in self.steps if isinstance(step, Dense)]
+        sin_cos = statevector.sin_cos_of(builder, dense)
+        if self.given:
+            real = combine(builder, self.given.real)
+            state = given_phases(builder, real, self.given.phases, tuple(range(circuit.wires)))
+        else:
+            state = _first_state(builder, self.blocks, self.axes)
+        for step in self.steps:
+            match step:
+                case Diagonal():
+                    state = apply_phases(builder, state, step.phases, step.order, self.axes)
+                case Window():
+                    state = _window(builder, state, step, self.axes)
+                case Move():
+                    amplitudes = Amplitudes(_flat(builder, state), (COMPLEX, *step.order))
+                    state = bring_last(builder, amplitudes, step.after).value
+                case Dense():
+                    amplitudes = Amplitudes(_flat(builder, state), (COMPLEX, *step.order))
+                    amplitudes = statevector.apply(builder, amplitudes, step.operation, sin_cos)
+                    state = bring_last(builder, amplitudes, (COMPLEX, *step.order)).value
+                case _:
+                    assert_never(step)
+        state = _flat(builder, state)
+        if self.asked is None:
+            amplitudes = Amplitudes(state, (COMPLEX, *self.order))
+            results = measure(builder, amplitudes, circuit)
+        else:
+            results = with_batch(builder, measure_parities(builder, state, self.order, self.asked))
+        return builder.build(results, rows_at_once(circuit.wires))
+
+
+def plan(circuit: Circuit) -> BlockedStatevectorPlan | Reason:
+    """Return the plan of a circuit, or why the strategy does not apply."""
+    operations = pure_operations(circuit)
+    if isinstance(operations, Reason):
+        return operations
+    too_large = exceeds(statevector.constant_bytes(circuit), MOST_IN_FILE)
+    if too_large:
+        return too_large
     axes = Axes.of(circuit)
-    blocks, rest = _first_blocks(circuit, axes)
+    blocks, rest = _first_blocks(circuit.wires, operations, axes)
     order = tuple(range(circuit.wires))
     given: Given | None = None
     match rest:
         case (Prepare(wires, real, ()), *after) if wires == order:
             given, rest = Given(real, Phases({})), tuple(after)
     steps: list[_Step] = []
-    parts: list[Part] = []
+    factors: list[Factor] = []
     for operation in rest:
-        found = rephase(operation, axes) if _is_matrix(operation) else None
+        found = real_factors_of(operation, axes) if _has_spectrum(operation) else None
         if found is not None:
-            parts += found
+            factors += found
             continue
-        order, _ = _plan_parts(parts, order, steps, sees_phases=True, everything=True)
-        parts = []
+        order, _ = _plan_factors(factors, order, steps, sees_phases=True, everything=True)
+        factors = []
         steps.append(Dense(operation, order))
     asked = parities_of(circuit.measurements)
     is_diagonal = are_diagonal(circuit.measurements)
-    order, left = _plan_parts(
-        parts, order, steps, sees_phases=not is_diagonal, everything=not is_diagonal or not asked
+    order, left = _plan_factors(
+        factors,
+        order,
+        steps,
+        sees_phases=not is_diagonal,
+        everything=not is_diagonal or not asked,
     )
+    # As a pass over circuits this would turn short Pauli words into long ones, with larger light
+    # cones for every other strategy.
     for permutation in reversed(left):
         assert asked is not None
         assert permutation.affine is not None
         asked = tuple(one.before(permutation.affine[0]) for one in asked)
     match steps:
-        case [Diagonal(phases), *others] if given and not moves(phases):
+        case [Diagonal(phases), *others] if given and phases.is_constant:
             given, steps = Given(given.real, phases), others
-    return Sweep(axes, given, blocks, tuple(steps), order, asked)
+    cost = _count(circuit, given, blocks, steps, asked)
+    return BlockedStatevectorPlan(circuit, cost, axes, given, blocks, tuple(steps), order, asked)
 
 
-def _plan_parts(
-    parts: Sequence[Part],
+def _plan_factors(
+    factors: Sequence[Factor],
     order: tuple[int, ...],
     steps: list[_Step],
     *,
     sees_phases: bool,
     everything: bool,
-) -> tuple[tuple[int, ...], list[Real]]:
-    """Append the steps of some parts; return the order of axes, and permutations left over.
+) -> tuple[tuple[int, ...], list[RealMatrix]]:
+    """Append the steps of some factors; return the order of axes, and permutations left over.
 
     Args:
-        parts: in an order in which they act.
+        factors: in an order in which they act.
         order: of the axes.
         steps: takes more.
         sees_phases: phases at the end make a difference.
         everything: leave no permutation over.
     """
-    epochs, last = epochs_of(parts)
-    left: list[Real] = []
-    for number, epoch in enumerate(epochs):
-        angles = epoch.phases.angles
+    layers, last = phase_layers_of(factors)
+    left: list[RealMatrix] = []
+    for number, layer in enumerate(layers):
+        angles = layer.phases.angles
         for permutation in reversed(left):
             assert permutation.affine is not None
             angles = carried(angles, permutation.affine[0])
         if angles:
             steps.append(Diagonal(Phases(angles), order))
-        is_last = number == len(epochs) - 1
-        windows, left = plan([*left, *epoch.reals], order, everything=is_last and everything)
+        is_last = number == len(layers) - 1
+        windows, left = plan_windows(
+            [*left, *layer.reals], order, everything=is_last and everything
+        )
         steps += windows
         order = windows[-1].after if windows else order
     if last.angles and sees_phases:
@@ -191,8 +256,8 @@ def _plan_parts(
     return order, left
 
 
-def _is_matrix(operation: PureOperation) -> bool:
-    """Return whether an operation is a number, or one that depends on an angle only."""
+def _has_spectrum(operation: PureOperation) -> bool:
+    """Return whether an operation is a gate, or a matrix of numbers."""
     match operation:
         case Apply():
             return True
@@ -205,56 +270,52 @@ def _is_matrix(operation: PureOperation) -> bool:
 
 
 def _first_blocks(
-    circuit: Circuit, axes: Axes
-) -> tuple[
-    tuple[tuple[tuple[int, ...], tuple[PureOperation, ...]], ...], tuple[PureOperation, ...]
-]:
-    """Return blocks of wires with the operations that come before wires of two blocks meet."""
-    count = -(-circuit.wires // _BLOCK)
-    bounds = [circuit.wires * index // count for index in range(count + 1)]
+    wires_in_all: int, operations: Sequence[PureOperation], axes: Axes
+) -> tuple[tuple[_Block, ...], tuple[PureOperation, ...]]:
+    """Return blocks with the operations before wires of two blocks meet, and those after."""
+    count = -(-wires_in_all // _BLOCK)
+    bounds = [wires_in_all * index // count for index in range(count + 1)]
     wires = [tuple(range(a, b)) for a, b in pairwise(bounds)]
     home = {wire: index for index, block in enumerate(wires) for wire in block}
     own: list[list[PureOperation]] = [[] for _ in wires]
-    waves = [1] * count
+    modes = [1] * count
     met: set[int] = set()
     rest: list[PureOperation] = []
-    for operation in circuit.operations:
-        assert not isinstance(operation, Channel), MIXED
+    for operation in operations:
         acted = wires_of(operation)
         blocks = {home[wire] for wire in acted}
         takes = len(blocks) == 1 and met.isdisjoint(acted)
         if takes and has_parameter(operation):
             (block,) = blocks
-            growth = len(spectrum_of(operation, axes)) if _is_matrix(operation) else 0
-            takes = 0 < growth * waves[block] <= MOST_WAVES
-            waves[block] *= growth if takes else 1
+            growth = len(spectrum_of(operation, axes)) if _has_spectrum(operation) else 0
+            takes = 0 < growth * modes[block] <= MOST_MODES
+            modes[block] *= growth if takes else 1
         if takes:
             own[home[acted[0]]].append(operation)
         else:
             met.update(acted)
             rest.append(operation)
-    return tuple(zip(wires, map(tuple, own), strict=True)), tuple(rest)
+    return tuple(_Block(*one) for one in zip(wires, map(tuple, own), strict=True)), tuple(rest)
 
 
-def count(circuit: Circuit) -> Cost | str:
-    """Return the counted cost, or why the strategy does not apply."""
-    if has_channel(circuit):
-        return MIXED
-    needed = statevector.constant_bytes(circuit)
-    if needed > statevector.MOST_BYTES:
-        return f"its constants would take more than {statevector.MOST_BYTES / 1e9} GB"
-    sweep = plan_sweep(circuit)
+def _count(
+    circuit: Circuit,
+    given: Given | None,
+    blocks: Sequence[_Block],
+    steps: Sequence[_Step],
+    asked: Sequence[Parities] | None,
+) -> Cost:
     size = 2 ** (circuit.wires + 1)
-    if sweep.given:
+    if given:
         total = Cost(0, EASY * size, 3, 4 * size)
     else:
-        total = Cost(2 * size, size / 4, 4 + 3 * len(sweep.blocks), 4 * 2**10 * len(sweep.blocks))
-    for step in sweep.steps:
+        total = Cost(2 * size, size / 4, 4 + 3 * len(blocks), 4 * 2**10 * len(blocks))
+    for step in steps:
         total += _count_step(step, size)
-    if sweep.asked is None:
+    if asked is None:
         columns = size * sum(map(product_columns, circuit.measurements))
         total += Cost(columns, 2 * size, 6, 4 * columns)
-    for one in sweep.asked or ():
+    for one in asked or ():
         total += Cost(16 * size, size / 4, 8, 4 * 32 * len(one.masks))
     return sum(map(entropy.count, circuit.measurements), total)
 
@@ -262,15 +323,15 @@ def count(circuit: Circuit) -> Cost | str:
 def _count_step(step: _Step, size: int) -> Cost:
     match step:
         case Window():
-            entries, waves = step.entries, step.waves
-            built = Cost(waves * entries, entries / 4, 5, 4 * waves * entries)
+            entries, modes = step.entries, step.modes
+            built = Cost(modes * entries, entries / 4, 5, 4 * modes * entries)
             elements = size / 10 + _SMALL_PRODUCT * step.products
             own = Cost(size * 2**step.width, elements, 2, 4 * entries)
-            return own + built if waves > 1 else own
+            return own + built if modes > 1 else own
         case Move():
             return Cost(0, size / 2, 3, 0)
         case Diagonal(phases, order):
-            if not moves(phases):
+            if phases.is_constant:
                 return Cost(0, size / 2, 4, 6 * size)
             if is_sum(phases, order):
                 return Cost(3 * size, size / 2, 13, 6 * size)
@@ -282,72 +343,51 @@ def _count_step(step: _Step, size: int) -> Cost:
             return Cost(size * dimension, 3 * size, 9, 4 * dimension**2)
 
 
-def lower(circuit: Circuit) -> Program:
-    """Return the program of a circuit without channels.
-
-    Exact but for rounding; float32 gives about 1e-6 at 16 wires.
-
-    Raises:
-        IllFormedCircuitError: the circuit breaks a law.
-    """
-    check(circuit)
-    sweep = plan_sweep(circuit)
-    builder = Builder(circuit.parameters)
-    turns = statevector.turns_of(
-        builder, [s.operation for s in sweep.steps if isinstance(s, Dense)]
-    )
-    if sweep.given:
-        real = combine(builder, sweep.given.real)
-        state = given_phases(builder, real, sweep.given.phases, tuple(range(circuit.wires)))
-    else:
-        state = _first_state(builder, sweep)
-    for step in sweep.steps:
-        match step:
-            case Diagonal():
-                state = apply_phases(builder, state, step.phases, step.order, sweep.axes)
-            case Window():
-                state = _window(builder, state, step, sweep.axes)
-            case Move():
-                amplitudes = Amplitudes(_flat(builder, state), (COMPLEX, *step.order))
-                state = bring_last(builder, amplitudes, step.after).value
-            case Dense():
-                amplitudes = Amplitudes(_flat(builder, state), (COMPLEX, *step.order))
-                amplitudes = statevector.apply(builder, amplitudes, step.operation, turns)
-                state = bring_last(builder, amplitudes, (COMPLEX, *step.order)).value
-    state = _flat(builder, state)
-    if sweep.asked is None:
-        amplitudes = Amplitudes(state, (COMPLEX, *sweep.order))
-        results = measure(builder, amplitudes, circuit)
-    else:
-        results = with_batch(builder, measure_parities(builder, state, sweep.order, sweep.asked))
-    return builder.build(results, rows_at_once(circuit.wires))
+def _describe_step(step: _Step) -> str:
+    match step:
+        case Window():
+            controls = f", controls {name_wires(step.controls)}" if step.controls else ""
+            kind = "constant" if step.modes == 1 else "parametrised"
+            to_front = ", moved to the front" if step.to_front else ""
+            return f"{kind} matrix on {name_wires(step.wires)}{controls}{to_front}"
+        case Move():
+            return f"axes moved to the order of {name_wires(step.after)}"
+        case Diagonal(phases):
+            kind = "constant" if phases.is_constant else "parametrised"
+            return f"{kind} phases of {len(phases.angles)} parities"
+        case Dense(operation):
+            name = operation.gate if isinstance(operation, Apply) else type(operation).__name__
+            return f"{name.lower()} on {name_wires(wires_of(operation))} by itself"
+        case _:
+            assert_never(step)
 
 
 def _flat(builder: Builder, state: Value) -> Value:
     return builder.reshape(state, (state.shape[0], row_size(state.shape)))
 
 
-def _first_state(builder: Builder, sweep: Sweep) -> Value:
+def _first_state(builder: Builder, blocks: Sequence[_Block], axes: Axes) -> Value:
     """Return the product of the blocks' states, shape `(batch or 1, 2, ...)`.
 
     (a + bi)(c + di): the right factor stands as rows (c, d), the left one as a matrix with rows
     (a, -b) and (b, a) for each of its entries.
     """
     state: Value | None = None
-    for wires, operations in reversed(sweep.blocks):
-        spectrum = product_spectrum(wires, operations, sweep.axes, zero_state(len(wires)))
-        basis = Basis.of([spectrum], sweep.axes)
+    for block in reversed(blocks):
+        start = zero_state(len(block.wires))
+        spectrum = product_spectrum(block.wires, block.operations, axes, start)
+        basis = Basis.of([spectrum], axes)
         # (features, entries of the block)
         own = basis.on_features(np.array([vector[:, 0] for vector in spectrum.values()]))
         if state is None:
             columns = np.concatenate([own.real, own.imag], axis=1)
-            value = _on_features(builder, basis, columns, sweep.axes)
+            value = _on_features(builder, basis, columns, axes)
             state = builder.reshape(value, (value.shape[0], 2, own.shape[1]))
             continue
         rows = np.stack(
             [np.stack([own.real, -own.imag], 2), np.stack([own.imag, own.real], 2)], axis=1
         )
-        value = _on_features(builder, basis, rows.reshape(len(own), -1), sweep.axes)
+        value = _on_features(builder, basis, rows.reshape(len(own), -1), axes)
         left = builder.reshape(value, (value.shape[0], 2 * own.shape[1], 2))
         right = builder.reshape(state, (state.shape[0], 2, row_size(state.shape) // 2))
         state = builder.matmul(left, right)
@@ -356,7 +396,7 @@ def _first_state(builder: Builder, sweep: Sweep) -> Value:
 
 
 def _on_features(builder: Builder, basis: Basis, columns: NDArray[np.float64], axes: Axes) -> Value:
-    """Return features times a matrix, `(batch or 1, columns)`: a constant if nothing moves."""
+    """Return features times a matrix, `(batch or 1, columns)`: constant without parameters."""
     if not basis.frequencies.any():
         return builder.constant(columns.sum(axis=0, keepdims=True))
     return builder.matmul(basis.features(builder, axes), builder.constant(columns))
@@ -365,8 +405,8 @@ def _on_features(builder: Builder, basis: Basis, columns: NDArray[np.float64], a
 def _window(builder: Builder, state: Value, window: Window, axes: Axes) -> Value:
     size, rows = 2**window.width, state.shape[0]
     behind = 2 ** (len(window.order) - window.start - window.width)
-    if window.turns:
-        # (size, size) @ (2, size, rest): what was last comes out in front.
+    if window.to_front:
+        # (size, size) @ (2, size, rest): the last axes are now in front.
         split = builder.reshape(state, (rows, 2, 2**window.start, size))
         matrix = _matrix(builder, window, axes, (1,))
         return builder.matmul(matrix, builder.transpose(split, (0, 1, 3, 2)))
@@ -376,7 +416,7 @@ def _window(builder: Builder, state: Value, window: Window, axes: Axes) -> Value
     if behind == 1:
         # The last run of axes in front are the rows of the product.
         split = builder.reshape(state, (rows, *before, size))
-        return builder.matmul(split, _matrix(builder, window, axes, leading[:-1], turned=True))
+        return builder.matmul(split, _matrix(builder, window, axes, leading[:-1], transposed=True))
     split = builder.reshape(state, (rows, *before, size, behind))
     return builder.matmul(_matrix(builder, window, axes, leading), split)
 
@@ -398,18 +438,18 @@ def _matrix(
     axes: Axes,
     leading: tuple[int, ...],
     *,
-    turned: bool = False,
+    transposed: bool = False,
 ) -> Value:
     """Return the matrices of a window, `(batch or 1, *leading, size, size)`, perhaps transposed."""
     size = 2**window.width
-    spectrum = _window_spectrum(window, axes, turned=turned)
+    spectrum = _window_spectrum(window, axes, transposed=transposed)
     columns = np.array([matrix.reshape(-1) for matrix in spectrum.values()])
     basis = Basis.of([spectrum], axes)
     value = _on_features(builder, basis, basis.on_features(columns).real, axes)
     return builder.reshape(value, (value.shape[0], *leading, size, size))
 
 
-def _window_spectrum(window: Window, axes: Axes, *, turned: bool) -> Spectrum:
+def _window_spectrum(window: Window, axes: Axes, *, transposed: bool) -> Spectrum:
     """Return, for all values of the controls one after another, the product of the matrices."""
     size = 2**window.width
     products: list[Spectrum] = []
@@ -423,13 +463,13 @@ def _window_spectrum(window: Window, axes: Axes, *, turned: bool) -> Spectrum:
     nothing = np.zeros((size, size), dtype=np.complex128)
     return {
         frequency: np.stack(
-            [m.T if turned else m for m in (one.get(frequency, nothing) for one in products)]
+            [m.T if transposed else m for m in (one.get(frequency, nothing) for one in products)]
         )
         for frequency in frequencies
     }
 
 
-def _within(real: Real, wires: tuple[int, ...], at: Mapping[int, int]) -> Spectrum:
+def _within(real: RealMatrix, wires: tuple[int, ...], at: Mapping[int, int]) -> Spectrum:
     """Return a matrix on the wires of a window, at given values of its controls outside."""
     count = len(real.wires)
     inside = [wire for wire in real.wires if wire not in at]

@@ -1,13 +1,17 @@
-"""Constant matrices between phases: for few wires, and parameters that enter again and again.
+"""Constant matrices between phases: for few wires, and parameters that enter repeatedly.
 
 Every gate with an angle is diagonal in some basis, the same for all its angles: U(theta) =
 Q e^{i (a + b theta)} Q^dagger. With all constant gates between two layers of phases folded,
 
     psi(x) = V_L D_L(x) V_(L-1) ... D_1(x) V_0 |0>,        exact.
 
-A layer is two steps: cos(phi) psi and sin(phi) psi are one product, and the matrix behind takes
-the first by V and the second by i V. Phases written by parities of wires pass through CNOTs, which
-map parities to parities: all of CNOT RZ CNOT, on any wires, are one layer.
+A layer is two steps: one product gives cos(phi) psi and sin(phi) psi, and one matrix applies V to
+the first and i V to the second. Phases are written by parities of wires, and CNOTs map parities to
+parities, so that phases can be moved through CNOTs: all CNOT RZ CNOT, on any wires, are one layer.
+
+Folding phases into layers is not a pass over circuits, because a circuit has no operation for the
+phases of many parities at once. Neither is measuring in the eigenbasis of the observable: as a gate
+at the end of the circuit it would change what every other strategy is given.
 """
 
 from __future__ import annotations
@@ -23,13 +27,11 @@ from numpy.typing import NDArray
 from hybridx.circuit import (
     Angle,
     Apply,
-    Channel,
     Circuit,
     Expectation,
     Matrix,
     Prepare,
     apply_to_axes,
-    has_channel,
     wires_of,
 )
 from hybridx.lowering.analysis.phase_layers import carried
@@ -42,7 +44,6 @@ from hybridx.lowering.analysis.phase_polynomial import (
     mask_of,
     walsh,
 )
-from hybridx.lowering.analysis.product_encoding import MIXED
 from hybridx.lowering.analysis.real_factors import Affine, affine_of
 from hybridx.lowering.analysis.trig_polynomial import (
     Axes,
@@ -56,10 +57,10 @@ from hybridx.lowering.blocks.channel_matrices import PAULIS
 from hybridx.lowering.blocks.measure_state import measure, product_columns, with_batch
 from hybridx.lowering.blocks.sin_cos import combine
 from hybridx.lowering.blocks.state import COMPLEX, Amplitudes
-from hybridx.lowering.cost import EASY, Cost
+from hybridx.lowering.cost import EASY, MOST_LAYERED, Cost
+from hybridx.lowering.plan import Plan, Reason, exceeds, name_wires, pure_operations
 from hybridx.program import Builder, Program, Value
 
-_MOST_BYTES = 40e6  # of all matrices in float32
 _MOST_WIRES = 11  # the states of more have no room for a matrix
 
 
@@ -96,7 +97,7 @@ class Layer:
 
 
 @dataclass(frozen=True, eq=False)
-class Alternation:
+class _Layers:
     """A circuit as such layers.
 
     Attributes:
@@ -120,36 +121,124 @@ class Alternation:
         )
 
 
+@dataclass(frozen=True, eq=False)
+class DenseDiagonalPlan(Plan):
+    """A circuit as constant matrices between phases.
+
+    Attributes:
+        found: the layers.
+    """
+
+    found: _Layers
+
+    def describe(self) -> str:
+        """Return what the state begins with, and a line for each layer."""
+        found = self.found
+        start = f"{len(found.amplitudes)} given amplitudes" if found.amplitudes else "|0>"
+        lines = [f"start: {start}, then {len(found.first)} constant matrices"]
+        for number, (layer, same) in enumerate(zip(found.layers, found.same, strict=True)):
+            phases = f"phases of {len(layer.phases.angles)} parities"
+            if same != number:
+                phases += f", the same as in layer {same}"
+            on = sorted({wire for one in layer.constants for wire in one.wires})
+            then = f"{len(layer.constants)} constant matrices"
+            lines.append(
+                f"layer {number}: {phases}, then {then}" + (f" on {name_wires(on)}" * bool(on))
+            )
+        return "\n".join(lines)
+
+    def build(self) -> Program:
+        """Return the program: exact but for rounding; float32 gives about 1e-6 at 10 wires."""
+        circuit, found = self.circuit, self.found
+        builder = Builder(circuit.parameters)
+        size = 2**circuit.wires
+        matrices = [_product(layer.constants, np.eye(size)) for layer in found.layers]
+        values, basis = _eigenbasis(circuit)
+        if matrices:
+            matrices[-1] = basis.conj().T @ matrices[-1]
+        start = _product(found.first, np.eye(size) if found.amplitudes else np.eye(size)[:, :1])
+        phases = _cosines_and_sines(builder, found, circuit.wires) if matrices else []
+        if found.amplitudes:
+            if not matrices:
+                start = basis.conj().T @ start
+            state = builder.matmul(
+                combine(builder, found.amplitudes),
+                builder.constant(_columns(start)),
+            )
+        for number, matrix in enumerate(matrices):
+            if number == 0 and not found.amplitudes:
+                # The state is constant: cos(phi) psi + sin(phi) i psi is linear in (cos, sin).
+                columns = matrix * start[:, 0]
+                weights = _columns(np.concatenate([columns, 1j * columns], axis=1))
+                state = builder.matmul(phases[0], builder.constant(weights))
+                continue
+            parts = builder.reshape(state, (state.shape[0], 1, 2, size))
+            scaled = builder.multiply(parts, builder.reshape(phases[number], (None, 2, 1, size)))
+            weights = np.concatenate([_embedded(matrix), _embedded(1j * matrix)])
+            state = builder.matmul(
+                builder.reshape(scaled, (None, 4 * size)), builder.constant(weights)
+            )
+        if values is not None:
+            squared = builder.multiply(state, state)
+            doubled = builder.constant(np.concatenate([values, values])[:, None])
+            return builder.build(with_batch(builder, builder.matmul(squared, doubled)))
+        amplitudes = Amplitudes(state, (COMPLEX, *range(circuit.wires)))
+        return builder.build(measure(builder, amplitudes, circuit))
+
+
+def plan(circuit: Circuit) -> DenseDiagonalPlan | Reason:
+    """Return the plan of a circuit, or why the strategy does not apply."""
+    found = _layers_of(circuit)
+    if isinstance(found, Reason):
+        return found
+    size, layers, kinds = 2**circuit.wires, len(found.layers), len(set(found.same))
+    if not layers and not found.amplitudes:
+        return Reason("it has no parameters")
+    columns = 2 * size * sum(map(product_columns, circuit.measurements))
+    entries = _entries(found, size) + columns
+    too_large = exceeds(4 * entries, MOST_LAYERED)
+    if too_large:
+        return too_large
+    own = Cost(
+        multiply_adds=entries,
+        elements=size * (2 * kinds + EASY * (4 * layers + 2)),
+        steps=4 + kinds + 3 * layers,
+        constant_bytes=4 * entries,
+    )
+    cost = sum(map(entropy.count, circuit.measurements), own)
+    return DenseDiagonalPlan(circuit, cost, found)
+
+
 def _key(phases: Phases) -> object:
     return tuple(sorted((mask, *angle.round(12)) for mask, angle in phases.angles.items()))
 
 
-def alternation_of(circuit: Circuit) -> Alternation | str:
+def _layers_of(circuit: Circuit) -> _Layers | Reason:
     """Return a circuit as layers, or why that cannot be."""
-    if has_channel(circuit):
-        return MIXED
+    pure = pure_operations(circuit)
+    if isinstance(pure, Reason):
+        return pure
     if circuit.wires > _MOST_WIRES:
-        return f"a matrix on {circuit.wires} wires is too large"
-    operations = list(circuit.operations)
+        return Reason(f"a matrix on {circuit.wires} wires is too large")
+    operations = list(pure)
     amplitudes: tuple[Angle, ...] = ()
     if operations and isinstance(operations[0], Prepare) and has_parameter(operations[0]):
         start = operations.pop(0)
         assert isinstance(start, Prepare)
         if start.wires != tuple(range(circuit.wires)) or start.imaginary:
-            return "a state of some wires, or a complex one, is a parameter"
+            return Reason("a state of some wires, or a complex one, is a parameter")
         amplitudes = start.real
     axes = Axes.of(circuit)
     items: list[_Item] = []
     for operation in operations:
-        assert not isinstance(operation, Channel), MIXED
         if not has_parameter(operation):
             items.append(_Constant(wires_of(operation), constant_matrix(operation)))
         elif isinstance(operation, Apply):
             items += _diagonalised(wires_of(operation), spectrum_of(operation, axes))
         else:
-            return "a state or a matrix holds a parameter"
+            return Reason("a state or a matrix holds a parameter")
     first, layers = _layers(items)
-    return Alternation(axes, amplitudes, first, layers)
+    return _Layers(axes, amplitudes, first, layers)
 
 
 def _diagonalised(wires: tuple[int, ...], spectrum: Spectrum) -> list[_Item]:
@@ -168,14 +257,14 @@ def _diagonalised(wires: tuple[int, ...], spectrum: Spectrum) -> list[_Item]:
     )
     hermitian = (some + some.conj().T) / 2 + 0.5772 * (some - some.conj().T) / 2j
     _, basis = np.linalg.eigh(hermitian)
-    turned = {frequency: basis.conj().T @ m @ basis for frequency, m in spectrum.items()}
-    phases = as_phases(wires, turned)
+    diagonal = {frequency: basis.conj().T @ m @ basis for frequency, m in spectrum.items()}
+    phases = as_phases(wires, diagonal)
     assert phases is not None, "law of one-angle gates: equal eigenvectors at all angles"
     return [_Constant(wires, basis.conj().T), phases, _Constant(wires, basis)]
 
 
 def _layers(items: Sequence[_Item]) -> tuple[tuple[_Constant, ...], tuple[Layer, ...]]:
-    """Return constant matrices and phases by turns, each as early as the others allow."""
+    """Return layers of phases and constant matrices, each as early as the others allow."""
     first: list[_Constant] = []
     layers: list[_Growing] = []
     for item in items:
@@ -217,28 +306,7 @@ def _acts_with(layer: _Growing, wires: Mask) -> bool:
     return any(mask & wires for mask in phases) or any(one.mask & wires for one in constants)
 
 
-def count(circuit: Circuit) -> Cost | str:
-    """Return the counted cost, or why the strategy does not apply."""
-    found = alternation_of(circuit)
-    if isinstance(found, str):
-        return found
-    size, layers, kinds = 2**circuit.wires, len(found.layers), len(set(found.same))
-    if not layers and not found.amplitudes:
-        return "it has no parameters"
-    columns = 2 * size * sum(map(product_columns, circuit.measurements))
-    entries = _entries(found, size) + columns
-    if 4 * entries > _MOST_BYTES:
-        return f"its constants would take more than {_MOST_BYTES / 1e6:.0f} MB"
-    own = Cost(
-        multiply_adds=entries,
-        elements=size * (2 * kinds + EASY * (4 * layers + 2)),
-        steps=4 + kinds + 3 * layers,
-        constant_bytes=4 * entries,
-    )
-    return sum(map(entropy.count, circuit.measurements), own)
-
-
-def _entries(found: Alternation, size: int) -> int:
+def _entries(found: _Layers, size: int) -> int:
     """Return how many numbers the matrices hold."""
     layers, starts = len(found.layers), bool(found.amplitudes)
     # The first phases act on numbers, unless the amplitudes are parameters.
@@ -246,48 +314,7 @@ def _entries(found: Alternation, size: int) -> int:
     return (first + 8 * (layers if starts else layers - 1)) * size * size
 
 
-def lower(circuit: Circuit) -> Program:
-    """Return the program of a circuit to which the strategy applies.
-
-    Exact but for rounding; float32 gives about 1e-6 at 10 wires.
-    """
-    found = alternation_of(circuit)
-    assert isinstance(found, Alternation), found
-    builder = Builder(circuit.parameters)
-    size = 2**circuit.wires
-    matrices = [_product(layer.constants, np.eye(size)) for layer in found.layers]
-    values, basis = _eigenbasis(circuit)
-    if matrices:
-        matrices[-1] = basis.conj().T @ matrices[-1]
-    start = _product(found.first, np.eye(size) if found.amplitudes else np.eye(size)[:, :1])
-    waves = _waves(builder, found, circuit.wires) if matrices else []
-    if found.amplitudes:
-        if not matrices:
-            start = basis.conj().T @ start
-        state = builder.matmul(
-            combine(builder, found.amplitudes),
-            builder.constant(_columns(start)),
-        )
-    for number, matrix in enumerate(matrices):
-        if number == 0 and not found.amplitudes:
-            # The state is a number yet: cos(phi) psi + sin(phi) i psi is linear in the waves.
-            columns = matrix * start[:, 0]
-            weights = _columns(np.concatenate([columns, 1j * columns], axis=1))
-            state = builder.matmul(waves[0], builder.constant(weights))
-            continue
-        parts = builder.reshape(state, (state.shape[0], 1, 2, size))
-        turned = builder.multiply(parts, builder.reshape(waves[number], (None, 2, 1, size)))
-        weights = np.concatenate([_embedded(matrix), _embedded(1j * matrix)])
-        state = builder.matmul(builder.reshape(turned, (None, 4 * size)), builder.constant(weights))
-    if values is not None:
-        squared = builder.multiply(state, state)
-        doubled = builder.constant(np.concatenate([values, values])[:, None])
-        return builder.build(with_batch(builder, builder.matmul(squared, doubled)))
-    amplitudes = Amplitudes(state, (COMPLEX, *range(circuit.wires)))
-    return builder.build(measure(builder, amplitudes, circuit))
-
-
-def _waves(builder: Builder, found: Alternation, wires: int) -> list[Value]:
+def _cosines_and_sines(builder: Builder, found: _Layers, wires: int) -> list[Value]:
     """Return the cosines, then the sines, of the phases of each layer: `(batch, 2 * 2**wires)`."""
     order = tuple(range(wires))
     distinct = list(dict.fromkeys(found.same))
@@ -298,8 +325,8 @@ def _waves(builder: Builder, found: Alternation, wires: int) -> list[Value]:
     both[:, 0] -= np.tile(np.repeat([0.0, np.pi / 2], size), count)
     factors = both[:, 1:] @ found.axes.radians(builder.parameters.shape[1] or 0)
     theta = builder.matmul(builder.parameters, builder.constant(factors.T))
-    waves = builder.cos(builder.add(theta, builder.constant(both[None, :, 0])))
-    split = builder.reshape(waves, (None, count, 2 * size))
+    cosines = builder.cos(builder.add(theta, builder.constant(both[None, :, 0])))
+    split = builder.reshape(cosines, (None, count, 2 * size))
     each = (
         [builder.gather(split, 1, (number,)) for number in range(count)] if count > 1 else [split]
     )

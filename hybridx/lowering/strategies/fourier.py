@@ -1,7 +1,8 @@
-"""Results as Fourier sums: for few parameters, however often each enters.
+"""Results as trigonometric polynomials: for few parameters, however often each enters.
 
-Every gate is a sum of few waves of its parameter (`spectrum.py`). So are the amplitudes, but for a
-phase that is common to all of them, and whatever is linear in the density matrix:
+Every gate is a sum of few Fourier modes of its parameter (`trig_polynomial.py`). So are the
+amplitudes, but for a phase that is common to all of them, and all that is linear in the density
+matrix:
 
     psi(x) = sum of a_n e^{i n.x}, 0 <= n_j <= D_j,    r_m(x) = sum of c_mf e^{i f.x}, |f_j| <= D_j,
 
@@ -23,7 +24,6 @@ from numpy.typing import NDArray
 
 from hybridx.circuit import (
     Apply,
-    Channel,
     Circuit,
     Expectation,
     Matrix,
@@ -34,7 +34,6 @@ from hybridx.circuit import (
     wires_of,
 )
 from hybridx.lowering.analysis.pauli_words import factors_of, flips_of
-from hybridx.lowering.analysis.product_encoding import MIXED
 from hybridx.lowering.analysis.trig_polynomial import (
     Axes,
     Basis,
@@ -43,12 +42,12 @@ from hybridx.lowering.analysis.trig_polynomial import (
     spectrum_of,
 )
 from hybridx.lowering.blocks import bilinear
-from hybridx.lowering.cost import Cost
+from hybridx.lowering.cost import MOST_FOLDED
+from hybridx.lowering.plan import Plan, Reason, exceeds, name_wires, pure_operations
 from hybridx.program import Program
 
-_MOST_BYTES = 48e6  # of T in float32
 _MOST_WORK = 2.0**30.5  # complex multiply-adds to find the coefficients: some five seconds
-_MOST_AXES = 14  # more would have 3^15 waves
+_MOST_AXES = 14  # more would have 3^15 modes
 _WIDEST = 9  # wires of an operation; its matrix takes 4 MB
 _TOGETHER = 2**21  # amplitudes on points: 32 MB
 _MOVED = 16  # multiply-adds in the time that an amplitude takes to be moved
@@ -60,7 +59,7 @@ _Integers: TypeAlias = NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class _Gate:
-    """A sum of waves of matrices.
+    """A matrix as a sum of Fourier modes.
 
     Attributes:
         wires: the first is the most significant of the matrices.
@@ -84,8 +83,8 @@ class _Block:
     @property
     def work(self) -> int:
         """About how many multiply-adds an amplitude takes."""
-        waves: int = prod((self.degrees + 1).tolist())
-        return waves * (_MOVED + (1 << len(self.wires)))
+        modes: int = prod((self.degrees + 1).tolist())
+        return modes * (_MOVED + (1 << len(self.wires)))
 
     def with_gate(self, gate: _Gate) -> _Block:
         """Return the block with a further gate."""
@@ -99,14 +98,14 @@ class _Block:
         total = start.reshape((2,) * count + (size,) + (1,) * len(self.degrees))
         for gate in self.gates:
             total = _after(gate, tuple(self.wires.index(wire) for wire in gate.wires), total)
-        waves = total.reshape(size, size, *(self.degrees + 1))
-        each = {n: waves[:, :, *n] for n in np.ndindex(*waves.shape[2:])}
+        modes = total.reshape(size, size, *(self.degrees + 1))
+        each = {n: modes[:, :, *n] for n in np.ndindex(*modes.shape[2:])}
         spectrum = {n: matrix for n, matrix in each.items() if matrix.any()}
         return _Gate(self.wires, spectrum, self.degrees)
 
 
 @dataclass(frozen=True, eq=False)
-class _Plan:
+class _Polynomial:
     """A circuit as such blocks.
 
     Attributes:
@@ -131,7 +130,7 @@ class _Plan:
         return tuple((2 * self.degrees + 1).tolist())
 
     def frequencies(self, axes: range) -> _Integers:
-        """Return the frequencies on some axes as `np.fft` orders them, `(waves, all axes)`."""
+        """Return the frequencies on some axes as `np.fft` orders them, `(modes, all axes)`."""
         sizes = [points if axis in axes else 1 for axis, points in enumerate(self.points)]
         index = np.indices(sizes).reshape(len(sizes), -1).T
         ordered = np.where(index > self.degrees, index - self.points, index)
@@ -139,62 +138,82 @@ class _Plan:
         return frequencies
 
 
-def count(circuit: Circuit) -> Cost | str:
-    """Return the counted cost, or why the strategy does not apply."""
-    plan = _plan(circuit)
-    if isinstance(plan, str):
-        return plan
-    points, results = plan.points, result_count(circuit)
-    cut = bilinear.best_cut(points, results, circuit.parameters)
-    return bilinear.count(prod(points[:cut]), prod(points[cut:]), results, circuit.parameters)
+@dataclass(frozen=True, eq=False)
+class FourierPlan(Plan):
+    """Results as a trigonometric polynomial.
 
-
-def lower(circuit: Circuit) -> Program:
-    """Return the program of a circuit to which the strategy applies.
-
-    Exact but for rounding; float32 multiplies the rounding of a parameter by its degree.
+    Attributes:
+        polynomial: the degrees, and the gates whose product gives the coefficients.
     """
-    plan = _plan(circuit)
-    assert not isinstance(plan, str), plan
-    coefficients = _coefficients(circuit, plan)
-    present = _present(coefficients)
-    axes = range(present.ndim)
-    sizes = [int(present.any(axis=(*axes[:axis], *axes[axis + 1 :])).sum()) for axis in axes]
-    cut = bilinear.best_cut(sizes, len(coefficients), circuit.parameters)
-    left, right = plan.frequencies(axes[:cut]), plan.frequencies(axes[cut:])
-    pairs = present.reshape(len(left), len(right))
-    f, g = pairs.any(axis=1), pairs.any(axis=0)
-    waves = coefficients.reshape(-1, len(left), len(right))[:, f][:, :, g]
-    return bilinear.build(circuit.parameters, plan.axes, Basis(left[f]), Basis(right[g]), waves)
+
+    polynomial: _Polynomial
+
+    def describe(self) -> str:
+        """Return the degree in each parameter, and which gates are multiplied first."""
+        found = self.polynomial
+        degrees = ", ".join(
+            f"{degree} in p[{column}]" + (f" scaled by {scale:g}" if scale != 1 else "")
+            for (column, scale), degree in zip(found.axes.pairs, found.degrees, strict=True)
+        )
+        blocks = "; ".join(
+            f"{len(block.gates)} on {name_wires(block.wires)}" for block in found.blocks
+        )
+        return (
+            f"degree of the results: {degrees}\n"
+            f"Fourier modes: {prod(found.points)} at most\n"
+            f"operations multiplied together: {blocks}"
+        )
+
+    def build(self) -> Program:
+        """Return the program: exact but for rounding.
+
+        float32 multiplies the rounding of a parameter by the degree in it.
+        """
+        found, parameters = self.polynomial, self.circuit.parameters
+        coefficients = _coefficients(self.circuit, found)
+        present = _present(coefficients)
+        axes = range(present.ndim)
+        sizes = [int(present.any(axis=(*axes[:axis], *axes[axis + 1 :])).sum()) for axis in axes]
+        cut = bilinear.best_cut(sizes, len(coefficients), parameters)
+        left, right = found.frequencies(axes[:cut]), found.frequencies(axes[cut:])
+        pairs = present.reshape(len(left), len(right))
+        f, g = pairs.any(axis=1), pairs.any(axis=0)
+        modes = coefficients.reshape(-1, len(left), len(right))[:, f][:, :, g]
+        return bilinear.build(parameters, found.axes, Basis(left[f]), Basis(right[g]), modes)
 
 
-def _plan(circuit: Circuit) -> _Plan | str:
+def plan(circuit: Circuit) -> FourierPlan | Reason:
+    """Return the plan of a circuit, or why the strategy does not apply."""
     if not all(isinstance(m, Expectation | Probabilities) for m in circuit.measurements):
-        return "a measurement is neither an expectation value nor probabilities"
+        return Reason("a measurement is neither an expectation value nor probabilities")
+    operations = pure_operations(circuit)
+    if isinstance(operations, Reason):
+        return operations
     axes = Axes.of(circuit)
     spectra: list[tuple[tuple[int, ...], Spectrum]] = []
-    for operation in circuit.operations:
-        if isinstance(operation, Channel):
-            return MIXED
+    for operation in operations:
         if has_parameter(operation) and not isinstance(operation, Apply):
-            return "a state or a matrix holds a parameter"
+            return Reason("a state or a matrix holds a parameter")
         if len(axes.pairs) > _MOST_AXES:
-            return f"{len(axes.pairs)} distinct parameters are too many"
+            return Reason(f"{len(axes.pairs)} distinct parameters are too many")
         if len(wires_of(operation)) > _WIDEST:
-            return f"an operation acts on more than {_WIDEST} wires"
+            return Reason(f"an operation acts on more than {_WIDEST} wires")
         spectra.append((wires_of(operation), spectrum_of(operation, axes)))
     if not axes.pairs:
-        return "it has no parameters"
-    plan = _in_units(axes, spectra)
-    waves, results = prod(plan.points), result_count(circuit)
-    if 4 * results * waves > _MOST_BYTES:
-        return f"its constants would take more than {_MOST_BYTES / 1e6:.0f} MB"
-    if _work(circuit, plan) > _MOST_WORK:
-        return f"{waves} waves of {circuit.wires} wires are too many to find"
-    return plan
+        return Reason("it has no parameters")
+    found = _in_units(axes, spectra)
+    points, results = found.points, result_count(circuit)
+    too_large = exceeds(4 * results * prod(points), MOST_FOLDED)
+    if too_large:
+        return too_large
+    if _work(circuit, found) > _MOST_WORK:
+        return Reason(f"{prod(points)} Fourier modes of {circuit.wires} wires are too many to find")
+    cut = bilinear.best_cut(points, results, circuit.parameters)
+    cost = bilinear.count(prod(points[:cut]), prod(points[cut:]), results, circuit.parameters)
+    return FourierPlan(circuit, cost, found)
 
 
-def _in_units(axes: Axes, spectra: Sequence[tuple[tuple[int, ...], Spectrum]]) -> _Plan:
+def _in_units(axes: Axes, spectra: Sequence[tuple[tuple[int, ...], Spectrum]]) -> _Polynomial:
     keys = [np.array(list(spectrum), dtype=np.int64) for _, spectrum in spectra]
     raised = [own - own.min(axis=0) for own in keys]
     units = np.maximum(np.gcd.reduce(np.concatenate(raised), axis=0), 1)
@@ -206,7 +225,7 @@ def _in_units(axes: Axes, spectra: Sequence[tuple[tuple[int, ...], Spectrum]]) -
         )
         for (wires, spectrum), own in zip(spectra, raised, strict=True)
     ]
-    return _Plan(axes, units, _blocks(gates))
+    return _Polynomial(axes, units, _blocks(gates))
 
 
 def _blocks(gates: Sequence[_Gate]) -> tuple[_Block, ...]:
@@ -223,22 +242,22 @@ def _blocks(gates: Sequence[_Gate]) -> tuple[_Block, ...]:
     return tuple(blocks)
 
 
-def _work(circuit: Circuit, plan: _Plan) -> float:
+def _work(circuit: Circuit, found: _Polynomial) -> float:
     """Return about how many complex multiply-adds `_coefficients` takes."""
-    degrees = np.zeros_like(plan.units)
+    degrees = np.zeros_like(found.units)
     a_state = 0
-    for block in plan.blocks:
+    for block in found.blocks:
         a_state += block.work * prod((degrees + 1).tolist())
         degrees = degrees + block.degrees
     products = len(_flips(circuit)) * (_TRANSFORM + result_count(circuit))
-    a_state += products * prod(plan.points)
+    a_state += products * prod(found.points)
     return 2.0**circuit.wires * a_state
 
 
 def _present(coefficients: Matrix) -> NDArray[np.bool_]:
-    """Return which waves are in any result, one at least.
+    """Return which modes are in any result, one at least.
 
-    Light cones and parities leave out many.
+    Many are in none: those of parameters outside the light cone, or of the wrong parity.
     """
     size = np.abs(coefficients).max(axis=0)
     present = np.asarray(size > _ZERO * size.max())
@@ -247,49 +266,49 @@ def _present(coefficients: Matrix) -> NDArray[np.bool_]:
     return present
 
 
-def _coefficients(circuit: Circuit, plan: _Plan) -> Matrix:
-    """Return the coefficients of all waves, `(M, waves of axis 0, waves of axis 1, ...)`."""
-    psi = _amplitudes(circuit.wires, plan)
-    points, results = prod(plan.points), result_count(circuit)
+def _coefficients(circuit: Circuit, found: _Polynomial) -> Matrix:
+    """Return the coefficients of all modes, `(M, modes of axis 0, modes of axis 1, ...)`."""
+    psi = _amplitudes(circuit.wires, found)
+    points, results = prod(found.points), result_count(circuit)
     a_time = max(1, _TOGETHER // max(points, results * len(_flips(circuit))))
     values = np.zeros((results, points))
     for start in range(0, len(psi), a_time):
         states = np.arange(start, min(start + a_time, len(psi)))
-        own = _on_points(psi[states], plan.points)
+        own = _on_points(psi[states], found.points)
         for flip, weights in _weights(circuit, states).items():
-            other = _on_points(psi[states ^ flip], plan.points) if flip else own
+            other = _on_points(psi[states ^ flip], found.points) if flip else own
             values += (weights @ (other.conj() * own)).real
-    axes = range(1, 1 + len(plan.points))
-    spectra: Matrix = np.fft.fftn(values.reshape(-1, *plan.points), axes=axes, norm="forward")
+    axes = range(1, 1 + len(found.points))
+    spectra: Matrix = np.fft.fftn(values.reshape(-1, *found.points), axes=axes, norm="forward")
     return spectra
 
 
-def _amplitudes(wires: int, plan: _Plan) -> Matrix:
+def _amplitudes(wires: int, found: _Polynomial) -> Matrix:
     """Return a_n for every basis state, `(2**wires, D_0 + 1, D_1 + 1, ...)`."""
-    psi = np.zeros((2,) * wires + (1,) * len(plan.units), dtype=np.complex128)
+    psi = np.zeros((2,) * wires + (1,) * len(found.units), dtype=np.complex128)
     psi.flat[0] = 1
-    for block in plan.blocks:
+    for block in found.blocks:
         psi = _after(block.product(), block.wires, psi)
     return psi.reshape(2**wires, *psi.shape[wires:])
 
 
-def _after(gate: _Gate, places: tuple[int, ...], waves: Matrix) -> Matrix:
-    """Return waves `(2, ..., 2, ..., waves of axis 0, ...)` after a gate on some of the axes."""
-    rest = waves.ndim - len(gate.degrees)
-    sizes = waves.shape[rest:]
-    grown = np.zeros((*waves.shape[:rest], *(sizes + gate.degrees)), dtype=np.complex128)
+def _after(gate: _Gate, places: tuple[int, ...], modes: Matrix) -> Matrix:
+    """Return modes `(2, ..., 2, ..., modes of axis 0, ...)` after a gate on some of the axes."""
+    rest = modes.ndim - len(gate.degrees)
+    sizes = modes.shape[rest:]
+    grown = np.zeros((*modes.shape[:rest], *(sizes + gate.degrees)), dtype=np.complex128)
     for frequency, matrix in gate.spectrum.items():
-        moved = (slice(n, n + size) for n, size in zip(frequency, sizes, strict=True))
-        place: tuple[Any, ...] = (..., *moved)
-        grown[place] += apply_to_axes(matrix, places, waves)
+        shifted = (slice(n, n + size) for n, size in zip(frequency, sizes, strict=True))
+        place: tuple[Any, ...] = (..., *shifted)
+        grown[place] += apply_to_axes(matrix, places, modes)
     return grown
 
 
-def _on_points(waves: Matrix, points: tuple[int, ...]) -> Matrix:
-    """Return sums of waves on equally spaced points of each axis, `(rows, points)`."""
-    axes = range(1, waves.ndim)
-    values: Matrix = np.fft.ifftn(waves, s=points, axes=axes, norm="forward")
-    return values.reshape(len(waves), -1)
+def _on_points(modes: Matrix, points: tuple[int, ...]) -> Matrix:
+    """Return sums of modes on equally spaced points of each axis, `(rows, points)`."""
+    axes = range(1, modes.ndim)
+    values: Matrix = np.fft.ifftn(modes, s=points, axes=axes, norm="forward")
+    return values.reshape(len(modes), -1)
 
 
 def _weights(circuit: Circuit, states: _Integers) -> dict[int, Matrix]:

@@ -1,13 +1,15 @@
-"""Results with smaller light cones than the whole circuit: every cone is lowered on its own.
+"""Results with smaller light cones than the whole circuit: every group of them has its own plan.
 
-An expectation value is a sum of words, and a word depends only on the gates in its cone. Words and
-other measurements whose cones lie inside one another form a group; each group is a smaller circuit
-with a program of its own, and one constant matrix adds up what the groups contribute.
+An expectation value is a sum of Pauli words, and a word depends only on the gates in its light cone
+(`circuit/cone.py` says what that is). Words and other measurements whose cones lie inside one
+another form a group; each group is measured on a smaller circuit, a part, and one constant matrix
+adds up what the parts contribute. The pass `passes/light_cone.py` has already dropped what lies
+outside the common cone of all measurements; here the cones are told apart.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
@@ -24,24 +26,66 @@ from hybridx.circuit import (
     result_count,
     result_layout,
 )
+from hybridx.lowering.cost import Cost
+from hybridx.lowering.plan import Plan, Reason
 from hybridx.program import Builder, Program
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Parts:
+class Part:
+    """A smaller circuit that gives some of the results, and how it is computed.
+
+    Attributes:
+        strategy: the name of the cheapest strategy for it.
+        plan: that strategy's plan.
+    """
+
+    strategy: str
+    plan: Plan
+
+
+@dataclass(frozen=True, eq=False)
+class LightConesPlan(Plan):
     """A circuit in parts: `results = (results of the parts, side by side) @ mixing`.
 
     Attributes:
-        circuits: one for each group.
+        parts: one for each group of measurements.
         mixing: zeros and ones, shape `(columns of all parts, M)`.
     """
 
-    circuits: tuple[Circuit, ...]
+    parts: tuple[Part, ...]
     mixing: NDArray[np.float64]
 
+    def describe(self) -> str:
+        """Return a line for each part."""
+        return "\n".join(
+            f"part {number}: {part.plan.circuit.wires} wires, "
+            f"{len(part.plan.circuit.operations)} operations, "
+            f"{result_count(part.plan.circuit)} results, by {part.strategy}"
+            for number, part in enumerate(self.parts)
+        )
 
-def split(circuit: Circuit) -> Parts | str:
-    """Return the parts of a circuit, or why it has none."""
+    def build(self) -> Program:
+        """Return the programs of the parts side by side, and the product with `mixing`."""
+        programs = [part.plan.build() for part in self.parts]
+        builder = Builder(self.circuit.parameters)
+        results = builder.concatenate([builder.include(program) for program in programs], 1)
+        if not np.array_equal(self.mixing, np.eye(len(self.mixing))):
+            results = builder.matmul(results, builder.constant(self.mixing))
+        rows = [program.rows for program in programs if program.rows is not None]
+        return builder.build(results, min(rows, default=None))
+
+
+def plan(
+    circuit: Circuit, plan_part: Callable[[Circuit], tuple[str, Plan] | None]
+) -> LightConesPlan | Reason:
+    """Return the plan of a circuit whose results have different light cones, or why it has none.
+
+    Args:
+        circuit: a well-formed circuit.
+        plan_part: returns the name of the cheapest strategy for a part and its plan, or None if no
+            strategy can hold it.
+    """
     pieces = [
         (index, piece)
         for index, measurement in enumerate(circuit.measurements)
@@ -51,25 +95,25 @@ def split(circuit: Circuit) -> Parts | str:
     distinct = tuple(dict.fromkeys(cones))
     largest = [cone for cone in distinct if not any(cone < other for other in distinct)]
     if len(largest) < 2:
-        return "all results need the same light cone"
+        return Reason("all results need the same light cone")
     groups: list[dict[int, list[Measurement]]] = [{} for _ in largest]
     for (index, piece), cone in zip(pieces, cones, strict=True):
         home = next(place for place, other in enumerate(largest) if cone <= other)
         groups[home].setdefault(index, []).append(piece)
-    circuits = tuple(restrict(circuit, [_join(own) for own in group.values()]) for group in groups)
-    return Parts(circuits, _mixing(circuit, circuits, groups))
-
-
-def combine(circuit: Circuit, programs: Sequence[Program], mixing: NDArray[np.float64]) -> Program:
-    """Return the program of a circuit from those of its parts."""
-    builder = Builder(circuit.parameters)
-    joined = builder.concatenate([builder.include(program) for program in programs], 1)
-    if np.array_equal(mixing, np.eye(len(mixing))):
-        results = joined
-    else:
-        results = builder.matmul(joined, builder.constant(mixing))
-    rows = [program.rows for program in programs if program.rows is not None]
-    return builder.build(results, min(rows, default=None))
+    circuits = [restrict(circuit, [_join(own) for own in group.values()]) for group in groups]
+    mixing = _mixing(circuit, circuits, groups)
+    planned: dict[Circuit, Part] = {}
+    for one in dict.fromkeys(circuits):
+        found = plan_part(one)
+        if found is None:
+            return Reason(f"a part of {one.wires} wires is too large")
+        planned[one] = Part(*found)
+    parts = tuple(planned[one] for one in circuits)
+    rows, columns = mixing.shape
+    cost = Cost(rows * columns, rows, steps=2, constant_bytes=4 * rows * columns)
+    for part in parts:
+        cost += part.plan.cost
+    return LightConesPlan(circuit, cost, parts, mixing)
 
 
 def _pieces(measurement: Measurement) -> list[Measurement]:

@@ -1,8 +1,8 @@
 """Noise: the density matrix as one real vector over Pauli words, every operation a real matrix.
 
-4^n numbers for n wires, 4^w by 4^w for an operation on w wires (`transfer.py`); no complex number
-and no distinction between gates and channels. What is constant and touches the same wires is
-one matrix.
+The vector has 4^n numbers for n wires, and an operation on w wires is a matrix of 4^w by 4^w
+(`channel_matrices.py`). All numbers are real, and gates are treated as channels are. Neighbouring
+constant operations on few wires are joined into one matrix.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import numpy as np
 
 from hybridx.circuit import (
     Apply,
+    Channel,
     Circuit,
     DensityMatrix,
     Entropy,
@@ -28,9 +29,9 @@ from hybridx.circuit import (
     Probabilities,
     Purity,
     State,
+    Unitary,
     Variance,
     apply_to_axes,
-    check,
     has_channel,
     row_of,
     wires_of,
@@ -40,19 +41,19 @@ from hybridx.lowering.blocks import entropy
 from hybridx.lowering.blocks.channel_matrices import (
     Transfer,
     constant_transfer,
+    parametrised_prepared,
+    parametrised_transfer,
     prepared,
-    traced_prepared,
-    traced_transfer,
-    waves,
+    transfer_modes,
 )
 from hybridx.lowering.blocks.measure_pauli import measure_words
-from hybridx.lowering.blocks.sin_cos import Turns, multiple
+from hybridx.lowering.blocks.sin_cos import SinCos, multiple
 from hybridx.lowering.blocks.state import Amplitudes, apply_matrix, bring_last
-from hybridx.lowering.cost import Cost
+from hybridx.lowering.cost import MOST_FOLDED, Cost
+from hybridx.lowering.plan import Plan, Reason, exceeds, name_wires
 from hybridx.program import Builder, Program, Value
 
 MOST_WIRES = 8  # 4^8 numbers a row, as many as the amplitudes of 15 wires
-MOST_BYTES = 48e6  # of matrices in float32
 _JOINED = 2  # wires; joining constant operations up to there makes no matrix larger than a CNOT's
 
 
@@ -68,45 +69,69 @@ class _Group:
         return not has_parameter(self.operations[0])
 
 
-def count(circuit: Circuit) -> Cost | str:
-    """Return the cost, or why the strategy does not apply."""
-    if not has_channel(circuit):
-        return "it has no channel"
-    if circuit.wires > MOST_WIRES:
-        return f"{circuit.wires} wires with a channel are more than {MOST_WIRES}"
-    size = 4**circuit.wires
-    total = Cost(0.0, size, steps=6, constant_bytes=4 * size)
-    for group in _groups(circuit.operations):
-        total += _cost(group, size)
-    for measurement in circuit.measurements:
-        total += _measuring_cost(measurement, size)
-    if total.constant_bytes > MOST_BYTES:
-        return f"its constants would take more than {MOST_BYTES / 1e6:.0f} MB"
-    return total
+@dataclass(frozen=True, eq=False)
+class PauliTransferPlan(Plan):
+    """A circuit with channels as real matrices on a vector over Pauli words.
 
-
-def lower(circuit: Circuit) -> Program:
-    """Return the program of a circuit to which the strategy applies.
-
-    Exact but for rounding; float32 gives about 1e-6 at 4 wires and 20 operations.
-
-    Raises:
-        IllFormedCircuitError: the circuit breaks a law.
+    Attributes:
+        groups: the operations of each matrix, in the order of time.
     """
-    check(circuit)
-    builder = Builder(circuit.parameters)
-    turns = Turns(builder, [turn for op in circuit.operations for turn in _turns(op)])
-    state = _zero_state(builder, circuit.wires)
-    for group in _groups(circuit.operations):
-        first = group.operations[0]
-        if isinstance(first, Prepare):
-            state = _prepare(builder, state, first)
-            continue
-        constant = builder.constant(_joint(group).T[None]) if group.is_constant else None
-        matrix = _moving(builder, first, turns) if constant is None else constant
-        state = apply_matrix(builder, state, matrix, _axes(group.wires), is_real=True)
-    words = bring_last(builder, state, _axes(range(circuit.wires))).value
-    return builder.build(measure_words(builder, words, circuit))
+
+    groups: tuple[_Group, ...]
+
+    def describe(self) -> str:
+        """Return a line for each matrix."""
+        lines = [f"vector over the {4**self.circuit.wires} Pauli words"]
+        for group in self.groups:
+            names = [
+                op.gate if isinstance(op, Apply) else _NAMES[type(op)] for op in group.operations
+            ]
+            kind = "constant" if group.is_constant else "parametrised"
+            lines.append(f"{kind} matrix on {name_wires(group.wires)}: {' '.join(names)}")
+        return "\n".join(lines)
+
+    def build(self) -> Program:
+        """Return the program: exact but for rounding.
+
+        float32 gives about 1e-6 at 4 wires and 20 operations.
+        """
+        circuit = self.circuit
+        builder = Builder(circuit.parameters)
+        angles = [angle for operation in circuit.operations for angle in _angles(operation)]
+        sin_cos = SinCos(builder, angles)
+        state = _zero_state(builder, circuit.wires)
+        for group in self.groups:
+            first = group.operations[0]
+            if isinstance(first, Prepare):
+                state = _prepare(builder, state, first)
+            else:
+                matrix = (
+                    builder.constant(_joint(group).T[None])
+                    if group.is_constant
+                    else _parametrised(builder, first, sin_cos)
+                )
+                state = apply_matrix(builder, state, matrix, _axes(group.wires), is_real=True)
+        words = bring_last(builder, state, _axes(range(circuit.wires))).value
+        return builder.build(measure_words(builder, words, circuit))
+
+
+_NAMES = {Unitary: "unitary", Prepare: "prepare", Channel: "channel"}
+
+
+def plan(circuit: Circuit) -> PauliTransferPlan | Reason:
+    """Return the plan of a circuit, or why the strategy does not apply."""
+    if not has_channel(circuit):
+        return Reason("it has no channel")
+    if circuit.wires > MOST_WIRES:
+        return Reason(f"{circuit.wires} wires with a channel are more than {MOST_WIRES}")
+    size = 4**circuit.wires
+    cost = Cost(0.0, size, steps=6, constant_bytes=4 * size)
+    groups = tuple(_groups(circuit.operations))
+    for group in groups:
+        cost += _cost(group, size)
+    for measurement in circuit.measurements:
+        cost += _measuring_cost(measurement, size)
+    return exceeds(cost.constant_bytes, MOST_FOLDED) or PauliTransferPlan(circuit, cost, groups)
 
 
 def _groups(operations: Iterable[Operation]) -> list[_Group]:
@@ -142,30 +167,29 @@ def _joint(group: _Group) -> Transfer:
     return matrix.reshape(4**wires, 4**wires)
 
 
-def _moving(builder: Builder, operation: Operation, turns: Turns) -> Value:
+def _parametrised(builder: Builder, operation: Apply | Unitary | Channel, sin_cos: SinCos) -> Value:
     """Return the matrix of an operation with a parameter, transposed: `(batch, D, D)`."""
     if not isinstance(operation, Apply):
-        assert not isinstance(operation, Prepare)
-        return traced_transfer(builder, operation)
-    constant, moving = waves(row_of(operation))
+        return parametrised_transfer(builder, operation)
+    constant, modes = transfer_modes(row_of(operation))
     size = len(constant)
-    if not moving:  # a global phase
+    if not modes:  # a global phase
         return builder.constant(constant.T[None])
-    terms = [*(cosine for cosine, _ in moving.values()), *(sine for _, sine in moving.values())]
+    terms = [*(cosine for cosine, _ in modes.values()), *(sine for _, sine in modes.values())]
     mixed = builder.matmul(
-        turns.waves(_turns(operation)),
+        sin_cos.features(_angles(operation)),
         builder.constant(np.stack([term.T.reshape(-1) for term in terms])),
     )
     mixed = builder.add(mixed, builder.constant(constant.T.reshape(1, -1)))
     return builder.reshape(mixed, (None, size, size))
 
 
-def _turns(operation: Operation) -> list[Parameter]:
-    """Return the angles whose cosines and sines a gate needs, in the order of its waves."""
+def _angles(operation: Operation) -> list[Parameter]:
+    """Return the angles whose cosines and sines a gate needs, in the order of its modes."""
     if not (isinstance(operation, Apply) and isinstance(operation.angle, Parameter)):
         return []
     row = row_of(operation)
-    return [multiple(operation.angle, n * row.rate) for n in waves(row)[1]]
+    return [multiple(operation.angle, n * row.rate) for n in transfer_modes(row)[1]]
 
 
 def _axes(wires: Iterable[int]) -> tuple[int, ...]:
@@ -186,7 +210,7 @@ def _prepare(builder: Builder, state: Amplitudes, operation: Prepare) -> Amplitu
     rows, rest = moved.value.shape[0], 2 ** (len(state.axes) - len(axes))
     split = builder.reshape(moved.value, (rows, rest, size))
     if has_parameter(operation):
-        vector = traced_prepared(builder, operation)
+        vector = parametrised_prepared(builder, operation)
     else:
         vector = builder.constant(prepared(operation)[None])
     vector = builder.reshape(vector, (vector.shape[0], 1, size))

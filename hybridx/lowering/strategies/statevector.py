@@ -1,13 +1,14 @@
 """Gate by gate: the state as one real tensor, every gate a matrix product on some of its axes.
 
-Complex numbers are one more axis of length 2 (real, imaginary): a complex matrix M acts there as
-[[Re M, -Im M], [Im M, Re M]], a real one leaves that axis alone. Axes are never moved back after
-a gate; where each wire's axis stands is known here and needs no step.
+Real and imaginary parts are one more axis of length 2. A complex matrix M acts on it as
+[[Re M, -Im M], [Im M, Re M]]; a real matrix does not act on it. Axes are not moved back after a
+gate: `Amplitudes` says where the axis of each wire is.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import assert_never
 
 import numpy as np
@@ -16,7 +17,6 @@ from numpy.typing import NDArray
 from hybridx.circuit import (
     Angle,
     Apply,
-    Channel,
     Circuit,
     Gate,
     Matrix,
@@ -25,16 +25,13 @@ from hybridx.circuit import (
     Prepare,
     PureOperation,
     Unitary,
-    check,
-    has_channel,
     row_of,
     wires_of,
 )
-from hybridx.lowering.analysis.product_encoding import MIXED
 from hybridx.lowering.analysis.trig_polynomial import has_parameter
 from hybridx.lowering.blocks import entropy
 from hybridx.lowering.blocks.measure_state import measure, product_columns
-from hybridx.lowering.blocks.sin_cos import Turns, combine, multiple, negative
+from hybridx.lowering.blocks.sin_cos import SinCos, combine, multiple, negative
 from hybridx.lowering.blocks.state import (
     COMPLEX,
     Amplitudes,
@@ -42,28 +39,61 @@ from hybridx.lowering.blocks.state import (
     bring_last,
     rows_at_once,
 )
-from hybridx.lowering.cost import Cost
+from hybridx.lowering.cost import MOST_IN_FILE, Cost
+from hybridx.lowering.plan import Plan, Reason, exceeds, pure_operations
 from hybridx.program import Builder, Program, Value
 
-MOST_BYTES = 1.5e9  # of constants in one file without external data
+
+@dataclass(frozen=True, eq=False)
+class StatevectorPlan(Plan):
+    """A circuit gate by gate.
+
+    Attributes:
+        operations: those of the circuit.
+    """
+
+    operations: tuple[PureOperation, ...]
+
+    def describe(self) -> str:
+        """Return how many operations there are."""
+        parametrised = sum(map(has_parameter, self.operations))
+        return (
+            f"state of {self.circuit.wires} wires gate by gate: "
+            f"{len(self.operations)} operations, {parametrised} of them parametrised"
+        )
+
+    def build(self) -> Program:
+        """Return the program: exact but for rounding.
+
+        float32 gives about 1e-6 at 10 wires and 100 gates.
+        """
+        circuit = self.circuit
+        builder = Builder(circuit.parameters)
+        sin_cos = sin_cos_of(builder, self.operations)
+        state = _zero_state(builder, circuit.wires)
+        for operation in self.operations:
+            state = apply(builder, state, operation, sin_cos)
+        return builder.build(measure(builder, state, circuit), rows_at_once(circuit.wires))
 
 
-def count(circuit: Circuit) -> Cost | str:
-    """Return the cost: a transpose and a small matrix product for each gate."""
-    if has_channel(circuit):
-        return MIXED
+def plan(circuit: Circuit) -> StatevectorPlan | Reason:
+    """Return the plan of a circuit: a transpose and a small matrix product for each gate."""
+    operations = pure_operations(circuit)
+    if isinstance(operations, Reason):
+        return operations
     needed = constant_bytes(circuit)
-    if needed > MOST_BYTES:
-        return f"its constants would take more than {MOST_BYTES / 1e9} GB"
+    too_large = exceeds(needed, MOST_IN_FILE)
+    if too_large:
+        return too_large
     size = 2 ** (circuit.wires + 1)
-    gates = [(2 ** (len(wires_of(op)) + 1), has_parameter(op)) for op in circuit.operations]
+    gates = [(2 ** (len(wires_of(op)) + 1), has_parameter(op)) for op in operations]
     own = Cost(
         multiply_adds=sum(size * dimension for dimension, _ in gates) + _measuring(circuit),
         elements=size * (2 * len(gates) + 1),
-        steps=sum(9 if moves else 5 for _, moves in gates) + 6,
+        steps=sum(9 if is_parametrised else 5 for _, is_parametrised in gates) + 6,
         constant_bytes=needed,
     )
-    return sum(map(entropy.count, circuit.measurements), own)
+    return StatevectorPlan(circuit, sum(map(entropy.count, circuit.measurements), own), operations)
 
 
 def constant_bytes(circuit: Circuit) -> int:
@@ -84,27 +114,9 @@ def _measuring(circuit: Circuit) -> int:
     return int(2 ** (circuit.wires + 1)) * columns  # whole numbers do not overflow
 
 
-def lower(circuit: Circuit) -> Program:
-    """Return the program that computes a circuit gate by gate.
-
-    Exact but for rounding; float32 gives about 1e-6 at 10 wires and 100 gates.
-
-    Raises:
-        IllFormedCircuitError: the circuit breaks a law.
-    """
-    check(circuit)
-    builder = Builder(circuit.parameters)
-    turns = turns_of(builder, circuit.operations)
-    state = _zero_state(builder, circuit.wires)
-    for operation in circuit.operations:
-        assert not isinstance(operation, Channel), MIXED
-        state = apply(builder, state, operation, turns)
-    return builder.build(measure(builder, state, circuit), rows_at_once(circuit.wires))
-
-
-def turns_of(builder: Builder, operations: Sequence[Operation]) -> Turns:
+def sin_cos_of(builder: Builder, operations: Sequence[Operation]) -> SinCos:
     """Return the cosines and sines of the angles of some gates."""
-    return Turns(
+    return SinCos(
         builder,
         [
             multiple(operation.angle, row_of(operation).rate)
@@ -115,13 +127,13 @@ def turns_of(builder: Builder, operations: Sequence[Operation]) -> Turns:
 
 
 def apply(
-    builder: Builder, state: Amplitudes, operation: PureOperation, turns: Turns
+    builder: Builder, state: Amplitudes, operation: PureOperation, sin_cos: SinCos
 ) -> Amplitudes:
-    """Return the state after an operation; `turns` has its angle, if it has one."""
+    """Return the state after an operation; `sin_cos` has its angle, if it has one."""
     match operation:
         case Apply():
             row = row_of(operation)
-            matrix = _gate_matrix(builder, row, operation, turns)
+            matrix = _gate_matrix(builder, row, operation, sin_cos)
             return apply_matrix(builder, state, matrix, wires_of(operation), _is_real(row))
         case Unitary(wires, _, imaginary):
             matrix = _entry_matrix(builder, operation)
@@ -132,7 +144,7 @@ def apply(
             assert_never(operation)
 
 
-def _gate_matrix(builder: Builder, row: Gate, operation: Apply, turns: Turns) -> Value:
+def _gate_matrix(builder: Builder, row: Gate, operation: Apply, sin_cos: SinCos) -> Value:
     """Return the transposed real matrix of a gate, shape `(batch or 1, D, D)`.
 
     D is the dimension of the gate, doubled if the gate is not real.
@@ -142,7 +154,7 @@ def _gate_matrix(builder: Builder, row: Gate, operation: Apply, turns: Turns) ->
             constant, *terms = (_real(term, row) for term in row.terms())
             size = len(constant)
             mixed = builder.matmul(
-                turns.waves([multiple(angle, row.rate)]),
+                sin_cos.features([multiple(angle, row.rate)]),
                 builder.constant(np.stack([term.T.reshape(-1) for term in terms])),
             )
             if constant.any():

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 
 from hybridx.circuit import parse, simulate
-from hybridx.lowering import lower
+from hybridx.lowering import choose
 from hybridx.program import Builder, run
 from tests.circuits import circuits, inputs
 from tests.tolerances import EXACT, FLOAT32
@@ -15,7 +15,7 @@ from tests.tolerances import EXACT, FLOAT32
 @given(circuits())
 def test_agrees_with_the_reference(circuit):
     parameters = inputs(circuit, batch=3)
-    program = lower(circuit)
+    program = choose(circuit, "statevector").program
     expected = simulate(circuit, parameters)
     np.testing.assert_allclose(run(program, parameters), expected, atol=EXACT)
     narrow = run(program, parameters.astype(np.float32))
@@ -29,7 +29,8 @@ def test_agrees_with_the_reference(circuit):
 @pytest.mark.parametrize("text", ["RX 0 p[0]; expval Z0", "RX 0 0.4; expval Z0; expval Y0"])
 def test_any_batch_gives_its_rows(text, batch):
     circuit = parse(text)
-    assert run(lower(circuit), inputs(circuit, batch)).shape == (batch, len(circuit.measurements))
+    program = choose(circuit, "statevector").program
+    assert run(program, inputs(circuit, batch)).shape == (batch, len(circuit.measurements))
 
 
 def test_the_result_has_to_have_a_batch_axis():
