@@ -28,5 +28,5 @@ def test_every_source_agrees(circuit):
     names = [one.strategy for one in choose(simple).candidates if one.cost is not None]
     assert set(names) <= {strategy.name for strategy in STRATEGIES}
     for name in names:
-        actual = run(choose(simple, name).program, parameters)
+        actual = run(choose(simple, name).plan.build(), parameters)
         np.testing.assert_allclose(actual, expected, atol=EXACT, err_msg=name)

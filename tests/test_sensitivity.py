@@ -45,7 +45,7 @@ def test_the_references_tell_circuits_apart(wrong):
     right = simulate(CIRCUIT, PARAMETERS)
 
     def lowered(circuit, parameters):
-        return run(choose(circuit, "statevector").program, parameters)
+        return run(choose(circuit, "statevector").plan.build(), parameters)
 
     for source in (simulate, pennylane_oracle.simulate, lowered):
         assert np.abs(source(CIRCUIT, PARAMETERS) - right).max() < EXACT

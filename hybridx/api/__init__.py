@@ -10,7 +10,13 @@ from hybridx.api.drawing_circuits import draw, qasm
 from hybridx.api.evaluating import Evaluation, evaluate
 from hybridx.api.exporting import ExportReport, export, export_source
 from hybridx.api.formats import FORMATS, NAMES, choose_format
-from hybridx.api.inspecting import CircuitSummary, InputSummary, Inspection, inspect
+from hybridx.api.inspecting import (
+    CircuitSummary,
+    InputSummary,
+    Inspection,
+    StrategySummary,
+    inspect,
+)
 from hybridx.api.lowering_modules import lower
 from hybridx.api.predicting import Prediction, predict
 from hybridx.api.running import BATCH_SIZE
@@ -30,6 +36,7 @@ __all__ = [
     "InputSummary",
     "Inspection",
     "Prediction",
+    "StrategySummary",
     "VerifyReport",
     "choose_format",
     "convert",

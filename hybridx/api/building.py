@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
@@ -36,11 +36,10 @@ Draft: TypeAlias = Callable[[Metadata], Content]
 def draft_onnx(
     captured: Capture,
     example: Example,
+    choices: Mapping[Circuit, Choice],
     *,
     dtype: str,
-    strategy: str | None,
     opset: int,
-    body: bool,
     bundled: bool,
 ) -> Draft:
     """Return a model as an ONNX file, or cut into a bundle.
@@ -48,18 +47,14 @@ def draft_onnx(
     Args:
         captured: the traced graph.
         example: the inputs it was traced with.
+        choices: how circuits are computed; those that are not in it get no body.
         dtype: of the circuits.
-        strategy: how they are computed; None for the cheapest way.
         opset: of the standard operators.
-        body: compile the circuits.
         bundled: cut it at its circuits.
     """
     from hybridx import targets
 
-    compiled = [
-        _compiled(circuit, dtype, strategy) if body else Compiled(encode(circuit), None)
-        for circuit in captured.circuits
-    ]
+    compiled = [_compiled(circuit, choices.get(circuit), dtype) for circuit in captured.circuits]
     proto = targets.to_onnx(captured, list(example.tensors.values()), compiled, opset=opset)
 
     def written(metadata: Metadata) -> Content:
@@ -69,27 +64,37 @@ def draft_onnx(
     return written
 
 
-def _compiled(circuit: Circuit, dtype: str, strategy: str | None) -> Compiled:
-    choice = _choice(circuit, strategy)
-    body = emit_body(choice.program, dtype=np.dtype(dtype), parameters=PARAMETERS, results=RESULTS)
+def _compiled(circuit: Circuit, choice: Choice | None, dtype: str) -> Compiled:
+    if choice is None:
+        return Compiled(encode(circuit), None)
+    program = choice.plan.build()
+    body = emit_body(program, dtype=np.dtype(dtype), parameters=PARAMETERS, results=RESULTS)
     return Compiled(encode(circuit), body, choice.strategy)
 
 
-def _choice(circuit: Circuit, strategy: str | None) -> Choice:
-    return choose(run_passes(circuit), strategy)
+def plan_circuits(captured: Capture, strategy: str | None, choices: dict[Circuit, Choice]) -> None:
+    """Choose how each circuit of a traced graph is computed.
+
+    Args:
+        captured: the traced graph.
+        strategy: the name of one; None for the cheapest.
+        choices: takes the choices. Circuits that are in it are not planned again: a graph may hold
+            the same circuit twice, and a model may be captured a second time.
+    """
+    for circuit in captured.circuits:
+        if circuit not in choices:
+            choices[circuit] = choose(run_passes(circuit), strategy)
 
 
-def compile_circuits(captured: Capture, strategy: str | None) -> list[Choice]:
-    """Return how each circuit of a traced graph is computed."""
-    return [_choice(circuit, strategy) for circuit in captured.circuits]
-
-
-def splice_circuits(captured: Capture, choices: Sequence[Choice], dtype: str) -> fx.GraphModule:
+def splice_circuits(
+    captured: Capture, choices: Mapping[Circuit, Choice], dtype: str
+) -> fx.GraphModule:
     """Return a traced graph with its circuits as torch operators of a dtype."""
     from hybridx import targets
     from hybridx.program.to_torch import emit_module
 
-    circuits = [emit_module(choice.program, dtype=np.dtype(dtype)) for choice in choices]
+    plans = [choices[circuit].plan for circuit in captured.circuits]
+    circuits = [emit_module(plan.build(), dtype=np.dtype(dtype)) for plan in plans]
     return targets.splice(captured, circuits)
 
 
@@ -106,31 +111,34 @@ def describe_inputs(captured: Capture, example: Example) -> tuple[Signature, ...
 
 
 def draft_torchscript(
-    captured: Capture, example: Example, *, dtype: str, strategy: str | None
+    captured: Capture, example: Example, choices: Mapping[Circuit, Choice], *, dtype: str
 ) -> Draft:
     """Return a model as a TorchScript archive; arguments as `draft_onnx`."""
     from hybridx import targets
 
-    choices = compile_circuits(captured, strategy)
     content = targets.to_torchscript(splice_circuits(captured, choices, dtype))
     return _archived(content, captured, example, choices)
 
 
 def draft_pt2(
-    captured: Capture, example: Example, *, dtype: str, strategy: str | None, aot: bool
+    captured: Capture,
+    example: Example,
+    choices: Mapping[Circuit, Choice],
+    *,
+    dtype: str,
+    aot: bool,
 ) -> Draft:
     """Return a model as a PT2 archive; arguments as `draft_onnx`.
 
     Args:
         captured: the traced graph.
         example: the inputs it was traced with.
+        choices: how circuits are computed.
         dtype: of the circuits.
-        strategy: how they are computed; None for the cheapest way.
         aot: put machine code into it too.
     """
     from hybridx import targets
 
-    choices = compile_circuits(captured, strategy)
     args: Sequence[Tensor] = list(example.tensors.values())
     spliced = splice_circuits(captured, choices, dtype)
     content = targets.to_pt2(spliced, args, captured.shapes, aot=aot)
@@ -138,11 +146,10 @@ def draft_pt2(
 
 
 def _archived(
-    content: bytes, captured: Capture, example: Example, choices: Sequence[Choice]
+    content: bytes, captured: Capture, example: Example, choices: Mapping[Circuit, Choice]
 ) -> Draft:
     compiled = [
-        Compiled(encode(circuit), None, choice.strategy)
-        for circuit, choice in zip(captured.circuits, choices, strict=True)
+        Compiled(encode(circuit), None, choices[circuit].strategy) for circuit in captured.circuits
     ]
     inputs = describe_inputs(captured, example)
 

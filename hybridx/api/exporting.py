@@ -9,7 +9,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, assert_never
 
-from hybridx.api.building import Draft, draft_onnx, draft_pt2, draft_torchscript
+from hybridx.api.building import Draft, draft_onnx, draft_pt2, draft_torchscript, plan_circuits
 from hybridx.api.comparing import build_and_compare
 from hybridx.api.formats import Format, check_format, check_target, choose_format, write_model
 from hybridx.api.inspecting import CircuitSummary, circuit_summaries
@@ -22,7 +22,9 @@ from hybridx.artifact import (
     Verification,
     decode_artifact,
 )
+from hybridx.circuit import Circuit
 from hybridx.errors import NoExampleError
+from hybridx.lowering import Choice
 from hybridx.parity import TOLERANCE
 from hybridx.runtime import Session, start_session
 from hybridx.version import VERSION
@@ -133,23 +135,25 @@ def export(
     chosen = dtype or capture.choose_dtype(model, tensors.values())
     flat = capture.Flat(model, call)
     training = capture.training_note(model)
+    choices: dict[Circuit, Choice] = {}
 
     def build(captured: Capture, example: Example) -> Draft:
+        if body:
+            plan_circuits(captured, strategy, choices)
         match target:
             case "onnx" | "bundle":
                 return draft_onnx(
                     captured,
                     example,
+                    choices,
                     dtype=chosen,
-                    strategy=strategy,
                     opset=opset,
-                    body=body,
                     bundled=target == "bundle",
                 )
             case "torchscript":
-                return draft_torchscript(captured, example, dtype=chosen, strategy=strategy)
+                return draft_torchscript(captured, example, choices, dtype=chosen)
             case "pt2":
-                return draft_pt2(captured, example, dtype=chosen, strategy=strategy, aot=aot)
+                return draft_pt2(captured, example, choices, dtype=chosen, aot=aot)
             case _:
                 assert_never(target)
 
@@ -200,7 +204,7 @@ def export(
         size=artifact.size,
         dtype=chosen,
         is_dynamic=built.captured.is_dynamic,
-        circuits=circuit_summaries(artifact),
+        circuits=circuit_summaries(artifact, choices),
         verification=verification,
         notes=notes,
         seconds=time.perf_counter() - started,

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from hybridx.artifact import (
     Artifact,
@@ -14,12 +15,29 @@ from hybridx.artifact import (
     read_artifact,
     walk_nodes,
 )
-from hybridx.circuit import result_count, show
+from hybridx.circuit import Circuit, result_count, show
 from hybridx.drawing import draw_text
-from hybridx.lowering import Candidate, consider
+from hybridx.lowering import Candidate, Choice, Cost, consider
 from hybridx.passes import run_passes
 
 _MOST_DRAWN = 120  # gates; more fill screens that nobody reads
+
+
+@dataclass(frozen=True)
+class StrategySummary:
+    """What one strategy makes of a circuit.
+
+    Attributes:
+        strategy: its name.
+        cost: of its plan; None if it does not apply.
+        reason: why it does not apply, or what its plan costs.
+        plan: what it found about the circuit, in a few lines; empty if it does not apply.
+    """
+
+    strategy: str
+    cost: Cost | None
+    reason: str
+    plan: str
 
 
 @dataclass(frozen=True)
@@ -34,7 +52,7 @@ class CircuitSummary:
         results: M, the columns it gives.
         nodes: standard ONNX nodes in its compiled body; 0 without one and in a file of torch.
         strategy: the lowering that made the body; empty without one.
-        candidates: what every strategy costs for it.
+        candidates: what every strategy makes of it.
         shots: samples a device should take, or None for exact values.
         text: the circuit in the text form of `hybridx.circuit`.
         picture: the same drawn with wires as lines; empty for a large circuit.
@@ -47,7 +65,7 @@ class CircuitSummary:
     results: int
     nodes: int
     strategy: str
-    candidates: tuple[Candidate, ...]
+    candidates: tuple[StrategySummary, ...]
     shots: int | None
     text: str
     picture: str
@@ -126,8 +144,21 @@ def inspect(path: str | Path) -> Inspection:
     )
 
 
-def circuit_summaries(artifact: Artifact) -> tuple[CircuitSummary, ...]:
-    """Return the quantum layers of a file, one for each distinct circuit."""
+def circuit_summaries(
+    artifact: Artifact, choices: Mapping[Circuit, Choice] = MappingProxyType({})
+) -> tuple[CircuitSummary, ...]:
+    """Return the quantum layers of a file, one for each distinct circuit.
+
+    Args:
+        artifact: the file.
+        choices: how circuits are computed, where that is known; the others are planned.
+    """
+    considered = {
+        circuit: choices[circuit].candidates
+        if circuit in choices
+        else consider(run_passes(circuit))
+        for circuit in artifact.circuits.values()
+    }
     nodes: dict[str, int] = {}
     if isinstance(artifact, OnnxArtifact):
         functions = artifact.model.functions
@@ -141,10 +172,15 @@ def circuit_summaries(artifact: Artifact) -> tuple[CircuitSummary, ...]:
             results=result_count(circuit),
             nodes=nodes.get(name, 0),
             strategy=artifact.strategies.get(name, ""),
-            candidates=consider(run_passes(circuit)),
+            candidates=tuple(map(_strategy_summary, considered[circuit])),
             shots=circuit.shots,
             text=show(circuit),
             picture=draw_text(circuit) if len(circuit.operations) <= _MOST_DRAWN else "",
         )
         for name, circuit in artifact.circuits.items()
     )
+
+
+def _strategy_summary(candidate: Candidate) -> StrategySummary:
+    plan = "" if candidate.cost is None else str(candidate.plan)
+    return StrategySummary(candidate.strategy, candidate.cost, candidate.reason, plan)

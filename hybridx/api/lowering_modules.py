@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from hybridx.api.building import compile_circuits, describe_inputs, splice_circuits
+from hybridx.api.building import describe_inputs, plan_circuits, splice_circuits
 from hybridx.api.comparing import build_and_compare
 from hybridx.api.options import check_batch, check_choice, need
+from hybridx.circuit import Circuit
+from hybridx.lowering import Choice
 from hybridx.parity import TOLERANCE
 from hybridx.runtime import Array
 
@@ -63,9 +65,11 @@ def lower(
     call, tensors = capture.describe_call(model, args, kwargs)
     chosen = dtype or capture.choose_dtype(model, tensors.values())
     flat = capture.Flat(model, call)
+    choices: dict[Circuit, Choice] = {}
 
     def build(captured: Capture, _: Example) -> fx.GraphModule:
-        return splice_circuits(captured, compile_circuits(captured, strategy), chosen)
+        plan_circuits(captured, strategy, choices)
+        return splice_circuits(captured, choices, chosen)
 
     with capture.one_thread(), capture.in_eval_mode(model), capture.as_dtype(model, chosen):
         example = capture.prepare_example(flat, tensors, dtype=chosen, batch=batch, dynamic=dynamic)

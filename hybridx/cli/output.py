@@ -214,6 +214,8 @@ def inspected(report: Inspection) -> None:
         for candidate in circuit.candidates:
             mark = "*" if candidate.strategy == circuit.strategy else " "
             console.print(Text(f"    {mark} {candidate.strategy}: {candidate.reason}", style="dim"))
+            if candidate.strategy == circuit.strategy:
+                console.print(Text(indent(candidate.plan, "        "), style="dim"))
     console.print(f"  {_proof(report.verification)}")
     console.print(f"  self-test {'included' if report.self_test else 'not included'}")
 

@@ -1,4 +1,4 @@
-"""From a circuit to a tensor program: every strategy makes a plan, the cheapest plan is built."""
+"""From a circuit to a tensor program: each strategy makes a plan, the cheapest is built."""
 
 from hybridx.lowering.cost import Cost
 from hybridx.lowering.plan import Candidate, Plan, Reason

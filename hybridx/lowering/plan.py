@@ -75,6 +75,17 @@ class Candidate:
         return self.plan.cost.describe() if isinstance(self.plan, Plan) else self.plan.sentence
 
 
+MOST_LINES = 24
+"""Lines that `Plan.describe` lists of one kind; people do not read more."""
+
+
+def list_lines(lines: Sequence[str]) -> list[str]:
+    """Return lines for `Plan.describe`, many of them cut short."""
+    if len(lines) <= MOST_LINES:
+        return list(lines)
+    return [*lines[: MOST_LINES - 1], f"and {len(lines) - MOST_LINES + 1} more like these"]
+
+
 def exceeds(constant_bytes: float, most: float) -> Reason | None:
     """Return the reason why constants of so many bytes are too large, or None if they are not."""
     if constant_bytes <= most:

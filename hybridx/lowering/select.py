@@ -1,4 +1,4 @@
-"""Which strategy lowers a circuit: every one makes a plan, the cheapest plan is built.
+"""Which strategy lowers a circuit: each one makes a plan, and the cheapest plan is chosen.
 
 | name | file in `strategies/` | what it computes |
 |---|---|---|
@@ -33,7 +33,6 @@ from hybridx.lowering.strategies import (
     pauli_transfer,
     statevector,
 )
-from hybridx.program import Program
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,23 +50,21 @@ class Strategy:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Choice:
-    """The program of a circuit, and how it was found.
+    """How a circuit is to be computed, and what else was considered.
 
     Attributes:
-        program: from parameters to results.
-        strategy: the name of the one that made it.
-        plan: from which the program was built.
+        strategy: the name of the chosen one.
+        plan: made by it; `plan.build()` gives the program.
         candidates: all strategies, in the order of `STRATEGIES`.
     """
 
-    program: Program
     strategy: str
     plan: Plan
     candidates: tuple[Candidate, ...]
 
 
 def choose(circuit: Circuit, strategy: str | None = None) -> Choice:
-    """Lower a circuit by the strategy with the least predicted time, or by a named one.
+    """Return the plan with the least predicted time, or that of a named strategy.
 
     Args:
         circuit: a well-formed circuit; run the passes first.
@@ -86,7 +83,7 @@ def choose(circuit: Circuit, strategy: str | None = None) -> Choice:
     name = strategy or _cheapest(plans)
     if name not in plans:
         raise OptionError("strategy", name, ", ".join(plans))
-    return Choice(plans[name].build(), name, plans[name], candidates)
+    return Choice(name, plans[name], candidates)
 
 
 def consider(circuit: Circuit) -> tuple[Candidate, ...]:

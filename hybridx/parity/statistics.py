@@ -164,7 +164,7 @@ def _means(circuit: Circuit, parameters: Array) -> Iterator[Array]:
     wanted = replace(circuit, measurements=tuple(one for part in parts for one in part))
     if not wanted.measurements:
         return
-    values = run(choose(run_passes(wanted)).program, parameters)
+    values = run(choose(run_passes(wanted)).plan.build(), parameters)
     layout = iter(result_layout(wanted))
     for part in parts:
         places = [next(layout) for _ in part]

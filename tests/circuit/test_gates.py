@@ -161,5 +161,5 @@ def test_every_execution_agrees(gate, adjoint, values):
             assert set(names) >= {"multilinear", "statevector", "unitary"}
         assert "statevector" in names
         for name in names:
-            actual = run(choose(circuit, name).program, parameters)
+            actual = run(choose(circuit, name).plan.build(), parameters)
             np.testing.assert_allclose(actual, expected, atol=EXACT, err_msg=name)

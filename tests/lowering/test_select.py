@@ -45,7 +45,7 @@ def applicable(circuit):
 def assert_agrees(circuit, name):
     parameters = inputs(circuit, batch=3)
     expected = simulate(circuit, parameters)
-    program = choose(circuit, name).program
+    program = choose(circuit, name).plan.build()
     scale = np.abs(expected).max(initial=1.0)
     np.testing.assert_allclose(run(program, parameters), expected, atol=EXACT * scale)
     narrow = run(program, parameters.astype(np.float32))
@@ -100,8 +100,8 @@ def test_bodies_agree_in_onnx_runtime(circuit, name):
 @pytest.mark.parametrize("name", ["sweep", "statevector"])
 def test_a_wide_state_is_computed_a_few_rows_at_a_time(name):
     circuit = strongly_entangling(12, layers=1)
-    assert choose(circuit, name).program.rows == 8
-    assert choose(strongly_entangling(11, layers=1), name).program.rows is None
+    assert choose(circuit, name).plan.build().rows == 8
+    assert choose(strongly_entangling(11, layers=1), name).plan.build().rows is None
     assert_body_agrees(circuit, name, (0, 1, 8, 19))
 
 
@@ -115,7 +115,7 @@ def assert_body_agrees(circuit, name, batches):
 
 
 def body_session(circuit, name, dtype):
-    program = choose(circuit, name).program
+    program = choose(circuit, name).plan.build()
     nodes = emit_body(program, dtype=np.dtype(dtype), parameters="x", results="y")
     kind = helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
     graph = helper.make_graph(
@@ -147,7 +147,7 @@ def test_a_deep_wide_circuit_keeps_its_digits(name, dtype, tolerance):
 @pytest.mark.parametrize("batch", [0, 1])
 def test_few_rows_give_few_rows(name, batch):
     circuit = fitting(name)
-    assert run(choose(circuit, name).program, inputs(circuit, batch)).shape == (batch, 6)
+    assert run(choose(circuit, name).plan.build(), inputs(circuit, batch)).shape == (batch, 6)
 
 
 def test_amplitudes_from_outside_need_no_matrix():
@@ -157,14 +157,14 @@ def test_amplitudes_from_outside_need_no_matrix():
     start = Prepare(tuple(range(wires)), entries)
     choice = choose(Circuit(wires, 2**wires, (start, *gates), (Probabilities(start.wires),)))
     # Some steps and vectors as long as the state; a matrix of its size would be 1 GB.
-    assert constant_bytes(choice.program) < 40e6
+    assert constant_bytes(choice.plan.build()) < 40e6
 
 
 @pytest.mark.parametrize("wires", [4, 5, 6, 8, 10])
 def test_embedding_and_entangling_layers_are_a_handful_of_steps(wires):
     choice = choose(strongly_entangling(wires))
     assert choice.strategy in ("multilinear", "unitary")
-    assert len(choice.program.steps) <= 20
+    assert len(choice.plan.build().steps) <= 20
 
 
 def test_counted_constants_are_those_of_the_program():
@@ -172,14 +172,16 @@ def test_counted_constants_are_those_of_the_program():
     for name in ("multilinear", "unitary"):
         choice = choose(circuit, name)
         counted = next(one.cost for one in choice.candidates if one.strategy == name)
-        assert constant_bytes(choice.program) == pytest.approx(counted.constant_bytes, rel=0.05)
+        assert constant_bytes(choice.plan.build()) == pytest.approx(
+            counted.constant_bytes, rel=0.05
+        )
 
 
 def test_a_wide_shallow_circuit_is_small():
     choice = choose(brickwork(24))
     assert choice.strategy == "cones"
-    assert constant_bytes(choice.program) < 200_000
-    assert len(choice.program.steps) < 200
+    assert constant_bytes(choice.plan.build()) < 200_000
+    assert len(choice.plan.build().steps) < 200
 
 
 def test_cones_agree_where_they_overlap():
@@ -209,9 +211,9 @@ def test_phases_between_cnots_are_one_layer_of_the_alternation():
     circuit = parse(f"{text}; {gadgets}; RX 0 0.3; CNOT 0 1; expval Z0 + X1")
     choice = choose(circuit)
     assert choice.strategy == "alternation"
-    waves = [step for step in choice.program.steps if isinstance(step, Unary)]
+    waves = [step for step in choice.plan.build().steps if isinstance(step, Unary)]
     assert len(waves) == 1
-    assert len(choice.program.steps) <= 14
+    assert len(choice.plan.build().steps) <= 14
     assert_agrees(circuit, "alternation")
 
 
@@ -243,8 +245,8 @@ def test_reuploading_on_a_few_wires_is_done_in_halves():
     """Three stages: a product of states, then twice two small products and one that joins them."""
     choice = choose(reuploading(6))
     assert choice.strategy == "halves"
-    assert len(choice.program.steps) <= 52
-    assert constant_bytes(choice.program) < 300_000
+    assert len(choice.plan.build().steps) <= 52
+    assert constant_bytes(choice.plan.build()) < 300_000
     assert_agrees(reuploading(6), "halves")
 
 
@@ -281,7 +283,7 @@ def test_fourier_agrees_with_pennylane():
     )
     circuit = parse(f"{layer}; {layer}; expval 0.5*X0@Y1 + Z2; probs 2 0; expval Y1@Y2")
     parameters = inputs(circuit, batch=3)
-    results = run(choose(circuit, "fourier").program, parameters)
+    results = run(choose(circuit, "fourier").plan.build(), parameters)
     expected = pennylane_oracle.simulate(circuit, parameters)
     np.testing.assert_allclose(results, expected, atol=EXACT)
 
@@ -302,8 +304,8 @@ def test_fourier_has_a_wave_for_each_combination_of_uploads(wires, columns, time
     circuit = uploads(wires, columns, times)
     choice = choose(circuit)
     assert choice.strategy == "fourier"
-    assert len(choice.program.steps) <= 17
-    assert constant_bytes(choice.program) <= 4 * waves * (2 + 2 * (columns + 1))
+    assert len(choice.plan.build().steps) <= 17
+    assert constant_bytes(choice.plan.build()) <= 4 * waves * (2 + 2 * (columns + 1))
     assert_agrees(circuit, "fourier")
 
 
@@ -311,8 +313,8 @@ def test_fourier_counts_the_constants_of_its_program():
     circuit = uploads(4, 2, 5)
     choice = choose(circuit, "fourier")
     counted = next(one.cost for one in choice.candidates if one.strategy == "fourier")
-    assert constant_bytes(choice.program) <= counted.constant_bytes
-    assert constant_bytes(choice.program) == pytest.approx(counted.constant_bytes, rel=0.3)
+    assert constant_bytes(choice.plan.build()) <= counted.constant_bytes
+    assert constant_bytes(choice.plan.build()) == pytest.approx(counted.constant_bytes, rel=0.3)
 
 
 def test_many_waves_are_left_to_other_strategies():
@@ -324,7 +326,7 @@ def test_many_waves_are_left_to_other_strategies():
 def test_waves_that_cancel_are_left_out():
     """RX(x) RX(x) has no frequency of one, and p[1] enters outside the light cone."""
     circuit = parse("RX 0 p[0]; RX 0 p[0]; CNOT 1 0; RX 0 p[1]; expval X0@Z1; expval Z1")
-    program = choose(circuit, "fourier").program
+    program = choose(circuit, "fourier").plan.build()
     assert constant_bytes(program) <= 4 * 5
     assert_agrees(circuit, "fourier")
     assert_agrees(parse("RX 0 p[0]; RX 0 p[0]; CNOT 0 1; expval Z1"), "fourier")

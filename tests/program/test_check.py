@@ -33,7 +33,7 @@ def test_what_a_builder_makes_has_no_faults(program):
 
 @pytest.mark.parametrize("name", [strategy.name for strategy in STRATEGIES])
 def test_what_is_lowered_has_no_faults(name):
-    assert list(faults(choose(fitting(name), name).program)) == []
+    assert list(faults(choose(fitting(name), name).plan.build())) == []
 
 
 @pytest.mark.parametrize(

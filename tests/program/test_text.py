@@ -47,7 +47,7 @@ def test_a_program_comes_back_from_its_text(program):
 
 @pytest.mark.parametrize("name", [strategy.name for strategy in STRATEGIES])
 def test_what_is_lowered_comes_back(name):
-    program = choose(fitting(name), name).program
+    program = choose(fitting(name), name).plan.build()
     assert_same(program, parse(show(program)))
 
 

@@ -25,7 +25,7 @@ def programs(circuit):
     found = choose(circuit)
     for one in found.candidates:
         if one.cost is not None:
-            yield choose(circuit, one.strategy).program
+            yield choose(circuit, one.strategy).plan.build()
 
 
 def assert_like_numpy(program, parameters, dtype):
@@ -50,7 +50,7 @@ def test_every_program_is_the_one_of_numpy(dtype, circuit):
 @settings(max_examples=20, deadline=None)
 @given(circuits(measured=entropies))
 def test_entropies_are_those_of_numpy(circuit):
-    assert_like_numpy(choose(circuit).program, inputs(circuit, 3), "float64")
+    assert_like_numpy(choose(circuit).plan.build(), inputs(circuit, 3), "float64")
 
 
 BODIES = [strongly_entangling(6), brickwork(9), parse("RX 0 0.4; CNOT 0 1; expval Z1; expval Y0")]
@@ -86,7 +86,7 @@ def onnx_session(program, dtype):
 @pytest.mark.parametrize("name", [strategy.name for strategy in STRATEGIES])
 def test_the_batch_stays_open_in_torch_export(name):
     circuit = fitting(name)
-    program = choose(circuit, name).program
+    program = choose(circuit, name).plan.build()
     module = emit_module(program, dtype=np.dtype("float64"))
     traced = torch.export.export(
         module,
@@ -101,7 +101,7 @@ def test_the_batch_stays_open_in_torch_export(name):
 
 
 def test_constants_are_buffers_and_no_device_is_named():
-    module = emit_module(choose(strongly_entangling(4)).program, dtype=np.dtype("float32"))
+    module = emit_module(choose(strongly_entangling(4)).plan.build(), dtype=np.dtype("float32"))
     assert not list(module.parameters())
     assert all(buffer.is_contiguous() for buffer in module.buffers())
     assert "device" not in module.code
@@ -111,7 +111,7 @@ def test_constants_are_buffers_and_no_device_is_named():
 
 
 def test_gradients_pass():
-    module = emit_module(choose(strongly_entangling(3)).program, dtype=np.dtype("float64"))
+    module = emit_module(choose(strongly_entangling(3)).plan.build(), dtype=np.dtype("float64"))
     parameters = torch.zeros(2, 3, dtype=torch.float64, requires_grad=True)
     torch.autograd.gradcheck(module, (parameters + 0.3,))
 

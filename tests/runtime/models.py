@@ -54,7 +54,7 @@ def build(nodes, outputs, weights=(), *, dtype="float32", body=True, metadata=No
         function = None
         if body:
             nodes_of_body = emit_body(
-                choose(circuit, "statevector").program,
+                choose(circuit, "statevector").plan.build(),
                 dtype=np.dtype(dtype),
                 parameters=PARAMETERS,
                 results=RESULTS,

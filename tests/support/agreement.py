@@ -83,7 +83,7 @@ def compiled(example: Example) -> Tensor:
     ready = prepare_example(flat, tensors, dtype="float64", rehearses=False)
     captured = capture(flat, ready, dtype="float64")
     assert captured.is_dynamic, captured.notes
-    programs = [choose(run_passes(circuit)).program for circuit in captured.circuits]
+    programs = [choose(run_passes(circuit)).plan.build() for circuit in captured.circuits]
 
     class Runner(fx.Interpreter):
         def call_function(self, target: Any, args: Any, kwargs: Any) -> Any:

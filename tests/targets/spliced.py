@@ -28,7 +28,7 @@ def splice_model(model, args, *, dtype="float32", kwargs=None, **options):
         example = capture.prepare_example(flat, tensors, dtype=dtype, **options)
         captured = capture.capture(flat, example, dtype=dtype)
     circuits = [
-        emit_module(choose(run_passes(circuit)).program, dtype=np.dtype(dtype))
+        emit_module(choose(run_passes(circuit)).plan.build(), dtype=np.dtype(dtype))
         for circuit in captured.circuits
     ]
     return SimpleNamespace(

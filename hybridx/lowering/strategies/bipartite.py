@@ -43,7 +43,7 @@ from hybridx.lowering.blocks.measure_parities import (
 from hybridx.lowering.blocks.measure_state import measure, product_columns, with_batch
 from hybridx.lowering.blocks.state import COMPLEX, Amplitudes
 from hybridx.lowering.cost import MOST_LAYERED, Cost
-from hybridx.lowering.plan import Plan, Reason, exceeds, name_wires, pure_operations
+from hybridx.lowering.plan import Plan, Reason, exceeds, list_lines, name_wires, pure_operations
 from hybridx.program import Builder, Program, Value
 
 _MOST_WIRES = 10  # halves of more have too many modes
@@ -89,13 +89,12 @@ class BipartitePlan(Plan):
             f"{name_wires(wires)}: {len(frequencies)} Fourier modes"
             for wires, frequencies in zip(self.wires, self.frequencies, strict=True)
         ]
-        for number, stage in enumerate(self.stages):
-            first, second = map(len, stage.inside)
-            lines.append(
-                f"stage {number}: {first} and {second} operations inside the halves, "
-                f"then {len(stage.joint)} constant ones that join them"
-            )
-        return "\n".join([*lines, describe_parities(self.asked)])
+        stages = [
+            f"stage {number}: {len(stage.inside[0])} and {len(stage.inside[1])} operations inside "
+            f"the halves, then {len(stage.joint)} constant ones that join them"
+            for number, stage in enumerate(self.stages)
+        ]
+        return "\n".join([*lines, *list_lines(stages), describe_parities(self.asked)])
 
     def build(self) -> Program:
         """Return the program: exact but for rounding; float32 gives about 1e-6 at 8 wires."""

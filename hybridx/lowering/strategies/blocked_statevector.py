@@ -51,7 +51,7 @@ from hybridx.lowering.blocks.measure_state import measure, product_columns, with
 from hybridx.lowering.blocks.sin_cos import combine
 from hybridx.lowering.blocks.state import COMPLEX, Amplitudes, bring_last, rows_at_once
 from hybridx.lowering.cost import EASY, MOST_IN_FILE, Cost
-from hybridx.lowering.plan import Plan, Reason, exceeds, name_wires, pure_operations
+from hybridx.lowering.plan import Plan, Reason, exceeds, list_lines, name_wires, pure_operations
 from hybridx.lowering.strategies import statevector
 from hybridx.program import (
     Builder,
@@ -134,7 +134,7 @@ class BlockedStatevectorPlan(Plan):
                 f"start: {len(block.operations)} operations on {name_wires(block.wires)}"
                 for block in self.blocks
             ]
-        lines += map(_describe_step, self.steps)
+        lines += list_lines([_describe_step(step) for step in self.steps])
         return "\n".join([*lines, describe_parities(self.asked)])
 
     def build(self) -> Program:

@@ -58,7 +58,7 @@ from hybridx.lowering.blocks.measure_state import measure, product_columns, with
 from hybridx.lowering.blocks.sin_cos import combine
 from hybridx.lowering.blocks.state import COMPLEX, Amplitudes
 from hybridx.lowering.cost import EASY, MOST_LAYERED, Cost
-from hybridx.lowering.plan import Plan, Reason, exceeds, name_wires, pure_operations
+from hybridx.lowering.plan import Plan, Reason, exceeds, list_lines, name_wires, pure_operations
 from hybridx.program import Builder, Program, Value
 
 _MOST_WIRES = 11  # the states of more have no room for a matrix
@@ -135,7 +135,7 @@ class DenseDiagonalPlan(Plan):
         """Return what the state begins with, and a line for each layer."""
         found = self.found
         start = f"{len(found.amplitudes)} given amplitudes" if found.amplitudes else "|0>"
-        lines = [f"start: {start}, then {len(found.first)} constant matrices"]
+        lines: list[str] = []
         for number, (layer, same) in enumerate(zip(found.layers, found.same, strict=True)):
             phases = f"phases of {len(layer.phases.angles)} parities"
             if same != number:
@@ -145,7 +145,8 @@ class DenseDiagonalPlan(Plan):
             lines.append(
                 f"layer {number}: {phases}, then {then}" + (f" on {name_wires(on)}" * bool(on))
             )
-        return "\n".join(lines)
+        start = f"start: {start}, then {len(found.first)} constant matrices"
+        return "\n".join([start, *list_lines(lines)])
 
     def build(self) -> Program:
         """Return the program: exact but for rounding; float32 gives about 1e-6 at 10 wires."""

@@ -43,7 +43,7 @@ from hybridx.lowering.analysis.trig_polynomial import (
 )
 from hybridx.lowering.blocks import bilinear
 from hybridx.lowering.cost import MOST_FOLDED
-from hybridx.lowering.plan import Plan, Reason, exceeds, name_wires, pure_operations
+from hybridx.lowering.plan import Plan, Reason, exceeds, list_lines, name_wires, pure_operations
 from hybridx.program import Program
 
 _MOST_WORK = 2.0**30.5  # complex multiply-adds to find the coefficients: some five seconds
@@ -155,13 +155,16 @@ class FourierPlan(Plan):
             f"{degree} in p[{column}]" + (f" scaled by {scale:g}" if scale != 1 else "")
             for (column, scale), degree in zip(found.axes.pairs, found.degrees, strict=True)
         )
-        blocks = "; ".join(
-            f"{len(block.gates)} on {name_wires(block.wires)}" for block in found.blocks
-        )
-        return (
-            f"degree of the results: {degrees}\n"
-            f"Fourier modes: {prod(found.points)} at most\n"
-            f"operations multiplied together: {blocks}"
+        blocks = [
+            f"{len(block.gates)} operations together on {name_wires(block.wires)}"
+            for block in found.blocks
+        ]
+        return "\n".join(
+            [
+                f"degree of the results: {degrees}",
+                f"Fourier modes: {prod(found.points)} at most",
+                *list_lines(blocks),
+            ]
         )
 
     def build(self) -> Program:

@@ -27,7 +27,7 @@ from hybridx.circuit import (
     result_layout,
 )
 from hybridx.lowering.cost import Cost
-from hybridx.lowering.plan import Plan, Reason
+from hybridx.lowering.plan import Plan, Reason, list_lines
 from hybridx.program import Builder, Program
 
 
@@ -58,12 +58,13 @@ class LightConesPlan(Plan):
 
     def describe(self) -> str:
         """Return a line for each part."""
-        return "\n".join(
+        lines = [
             f"part {number}: {part.plan.circuit.wires} wires, "
             f"{len(part.plan.circuit.operations)} operations, "
             f"{result_count(part.plan.circuit)} results, by {part.strategy}"
             for number, part in enumerate(self.parts)
-        )
+        ]
+        return "\n".join(list_lines(lines))
 
     def build(self) -> Program:
         """Return the programs of the parts side by side, and the product with `mixing`."""

@@ -50,7 +50,7 @@ from hybridx.lowering.blocks.measure_pauli import measure_words
 from hybridx.lowering.blocks.sin_cos import SinCos, multiple
 from hybridx.lowering.blocks.state import Amplitudes, apply_matrix, bring_last
 from hybridx.lowering.cost import MOST_FOLDED, Cost
-from hybridx.lowering.plan import Plan, Reason, exceeds, name_wires
+from hybridx.lowering.plan import Plan, Reason, exceeds, list_lines, name_wires
 from hybridx.program import Builder, Program, Value
 
 MOST_WIRES = 8  # 4^8 numbers a row, as many as the amplitudes of 15 wires
@@ -81,14 +81,15 @@ class PauliTransferPlan(Plan):
 
     def describe(self) -> str:
         """Return a line for each matrix."""
-        lines = [f"vector over the {4**self.circuit.wires} Pauli words"]
+        lines: list[str] = []
         for group in self.groups:
-            names = [
+            names = " ".join(
                 op.gate if isinstance(op, Apply) else _NAMES[type(op)] for op in group.operations
-            ]
+            )
             kind = "constant" if group.is_constant else "parametrised"
-            lines.append(f"{kind} matrix on {name_wires(group.wires)}: {' '.join(names)}")
-        return "\n".join(lines)
+            lines.append(f"{kind} matrix on {name_wires(group.wires)}: {names}")
+        start = f"vector over the {4**self.circuit.wires} Pauli words"
+        return "\n".join([start, *list_lines(lines)])
 
     def build(self) -> Program:
         """Return the program: exact but for rounding.

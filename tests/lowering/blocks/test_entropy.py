@@ -55,7 +55,7 @@ def test_known_states_have_known_entropies(text, expected):
     parameters = np.zeros((1, 0))
     np.testing.assert_allclose(simulate(circuit, parameters), [expected], atol=EXACT)
     for name in applicable(circuit):
-        program = choose(circuit, name).program
+        program = choose(circuit, name).plan.build()
         np.testing.assert_allclose(run(program, parameters), [expected], atol=EXACT)
         narrow = run(program, parameters.astype(np.float32))
         np.testing.assert_allclose(narrow, [expected], atol=NARROW)
@@ -107,7 +107,9 @@ def test_rounds_visit_every_pair_once(size):
 def test_bodies_agree_in_onnx_runtime(noise, dtype):
     text = f"RX 0 p[0]; RY 2 p[1]; CNOT 0 1; {noise}CNOT 1 2; RX 1 p[1]; mutual 0 | 1 base 2.0; "
     circuit = parse(f"{text}entropy 0 1 2; entropy 1")
-    nodes = emit_body(choose(circuit).program, dtype=np.dtype(dtype), parameters="x", results="y")
+    nodes = emit_body(
+        choose(circuit).plan.build(), dtype=np.dtype(dtype), parameters="x", results="y"
+    )
     kind = TensorProto.FLOAT if dtype == "float32" else TensorProto.DOUBLE
     graph = helper.make_graph(
         nodes,

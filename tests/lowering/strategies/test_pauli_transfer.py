@@ -105,15 +105,15 @@ def test_entries_may_be_parameters(text):
         moved = (*parse("RX 0 0.7; RY 2 0.4; CNOT 2 0; expval I").operations, *moved)
     circuit = Circuit(3, len(numbers), (*moved, *rest.operations), rest.measurements)
     parameters = np.array([numbers, numbers])
-    actual = run(choose(circuit, "density").program, parameters)
+    actual = run(choose(circuit, "density").plan.build(), parameters)
     np.testing.assert_allclose(actual, simulate(circuit, parameters), atol=EXACT)
 
 
 def test_constant_neighbours_are_one_matrix():
     noise = "; ".join(f"channel {w} [1, 0, 0, 0.8, 0, 0.6, 0, 0]" for w in (0, 1))
-    few = choose(parse(f"RX 0 p[0]; CNOT 0 1; expval Z0; expval Z1; {DAMPED}")).program
+    few = choose(parse(f"RX 0 p[0]; CNOT 0 1; expval Z0; expval Z1; {DAMPED}")).plan.build()
     many = choose(parse(f"RX 0 p[0]; CNOT 0 1; {noise}; RY 1 0.3; {noise}; expval Z0; expval Z1"))
-    assert len(many.program.steps) == len(few.steps)
+    assert len(many.plan.build().steps) == len(few.steps)
 
 
 def test_other_strategies_say_why_they_do_not_apply():
@@ -131,7 +131,7 @@ def test_cones_keep_noise_small():
     assert choice.strategy == "cones"
     parameters = inputs(circuit, batch=2)
     expected = 1 - (1 - np.cos(parameters)) * 0.64
-    np.testing.assert_allclose(run(choice.program, parameters), expected, atol=EXACT)
+    np.testing.assert_allclose(run(choice.plan.build(), parameters), expected, atol=EXACT)
 
 
 @pytest.mark.parametrize(

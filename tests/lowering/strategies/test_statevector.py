@@ -15,7 +15,7 @@ from tests.tolerances import EXACT, FLOAT32
 @given(circuits())
 def test_agrees_with_the_reference(circuit):
     parameters = inputs(circuit, batch=3)
-    program = choose(circuit, "statevector").program
+    program = choose(circuit, "statevector").plan.build()
     expected = simulate(circuit, parameters)
     np.testing.assert_allclose(run(program, parameters), expected, atol=EXACT)
     narrow = run(program, parameters.astype(np.float32))
@@ -29,7 +29,7 @@ def test_agrees_with_the_reference(circuit):
 @pytest.mark.parametrize("text", ["RX 0 p[0]; expval Z0", "RX 0 0.4; expval Z0; expval Y0"])
 def test_any_batch_gives_its_rows(text, batch):
     circuit = parse(text)
-    program = choose(circuit, "statevector").program
+    program = choose(circuit, "statevector").plan.build()
     assert run(program, inputs(circuit, batch)).shape == (batch, len(circuit.measurements))
 
 
