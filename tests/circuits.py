@@ -139,7 +139,7 @@ def circuits(draw, max_wires=4, max_gates=12, max_parameters=3, measured=measure
 
 @st.composite
 def noisy(draw, max_wires=3, max_gates=10, max_parameters=3):
-    """Circuits with at least one channel, anywhere behind what is prepared."""
+    """Circuits with at least one channel, anywhere after the state preparation."""
     plain = draw(circuits(max_wires, max_gates, max_parameters, measured=mixed_measurements))
     operations = list(plain.operations)
     first = sum(isinstance(operation, Prepare) for operation in operations)
@@ -149,13 +149,13 @@ def noisy(draw, max_wires=3, max_gates=10, max_parameters=3):
 
 
 def mixed_measurements(wires):
-    """What a density matrix has: everything but amplitudes."""
+    """The measurements of a density matrix: all but the state."""
     return measurements(wires).filter(lambda measurement: not isinstance(measurement, State))
 
 
 @st.composite
 def entropies(draw, wires):
-    """Entropies of up to three wires, and mutual information where there are two."""
+    """Entropies of up to three wires; with two wires or more, mutual information too."""
     chosen = draw(st.permutations(range(wires)))[: draw(st.integers(1, min(3, wires)))]
     base = draw(st.sampled_from((None, 2.0, 10.0)))
     if len(chosen) == 1 or draw(st.booleans()):

@@ -8,7 +8,7 @@ from torch import nn
 
 
 def strongly_entangling(wires=3, layers=2, device="default.qubit", shots=None):
-    """AngleEmbedding, StronglyEntanglingLayers, a list of ⟨Z⟩: what most people write."""
+    """AngleEmbedding, StronglyEntanglingLayers, a list of ⟨Z⟩: the most common circuit."""
 
     @qml.qnode(qml.device(device, wires=wires))
     def circuit(inputs, weights):
@@ -61,14 +61,14 @@ def sandwich():
 
 
 def convolution():
-    """An image model; the quantum layer stands behind a convolution."""
+    """An image model with a quantum layer after a convolution."""
     return nn.Sequential(
         nn.Conv2d(1, 2, 3), nn.ReLU(), nn.Flatten(), nn.Linear(32, 3), strongly_entangling(3)
     )
 
 
 class TwoHeads(nn.Module):
-    """Two quantum layers side by side and one of them a second time behind them."""
+    """Two quantum layers side by side, and one of them a second time after both."""
 
     def __init__(self):
         super().__init__()
@@ -83,7 +83,7 @@ class TwoHeads(nn.Module):
 
 
 class Residual(nn.Module):
-    """Leading dimensions beside the batch, and a skip connection around the circuit."""
+    """More leading dimensions than the batch, and a skip connection around the circuit."""
 
     def __init__(self):
         super().__init__()

@@ -1,4 +1,4 @@
-"""Long lists of like cases: some of them in the quick suite, the others in the slow one."""
+"""Long lists of similar cases, of which the quick suite runs a part and the slow one the rest."""
 
 from __future__ import annotations
 

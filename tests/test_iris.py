@@ -1,4 +1,4 @@
-"""The reference artifact, as a stranger would use it: no hybridx, no torch, no PennyLane."""
+"""The reference artifact, used without hybridx, torch and PennyLane."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ inputs = numpy.load(data)
 numpy.savez(output, **{name: session.run(None, {'x': inputs[name]})[0] for name in inputs.files})
 """
 
-# The promise for an exported file; the rows are drawn, so they lie outside what was trained on.
+# The tolerance of an exported file. The rows are drawn, so they are not those of the training.
 TOLERANCE = {"float32": 1e-5, "float64": 1e-10}
 
 

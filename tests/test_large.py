@@ -1,4 +1,4 @@
-"""Circuits that nobody can simulate, and circuits that only look so."""
+"""Circuits that are too large to simulate, and wide circuits that are not."""
 
 from __future__ import annotations
 

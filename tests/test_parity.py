@@ -1,4 +1,4 @@
-"""Models by executions by batch sizes by dtypes: one table of agreements."""
+"""One table of comparisons: models, executions, batch sizes and dtypes."""
 
 import numpy as np
 import onnxruntime
@@ -10,7 +10,7 @@ from hybridx.capture import eagerly
 from hybridx.errors import NoKernelError
 from tests import sample_models
 
-# The project's own promise for an exported file.
+# The tolerances that the README states for an exported file.
 TOLERANCE = {"float32": 1e-5, "float64": 1e-10}
 
 
@@ -31,7 +31,7 @@ def exported(request, tmp_path_factory):
     report = hybridx.export(model, (example,), path, dtype=dtype)
     assert report.is_dynamic
     assert report.circuits
-    # lightning.qubit's own results reach torch as float32, whatever the model's dtype.
+    # The Torch interface of lightning.qubit returns float32, whatever the dtype of the model.
     tolerance = TOLERANCE["float32" if name == "lightning" else dtype]
     assert report.verification.tolerance == tolerance
     return path, model.to(getattr(torch, dtype)), dtype, example, tolerance

@@ -1,4 +1,4 @@
-"""Many random circuits over the whole language, three sources each. Minutes of work."""
+"""Many random circuits with every operation, each computed in three ways; takes minutes."""
 
 from __future__ import annotations
 

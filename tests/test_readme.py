@@ -1,4 +1,4 @@
-"""The README's Python runs as it stands, in order, in one process."""
+"""The Python code of the README runs unchanged, in order, in one process."""
 
 import re
 import subprocess

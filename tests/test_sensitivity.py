@@ -1,4 +1,4 @@
-"""Every checker is shown a wrong answer and has to refuse it."""
+"""Each checker gets a wrong result and must refuse it."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ def test_export_refuses_a_wrong_circuit_in_the_node(tmp_path, monkeypatch):
     )
     model, example = sample_models.make("sandwich")
     path = tmp_path / "model.onnx"
-    # The body is right, so export cannot see it; a device runs the circuit and does.
+    # The body is correct, so export passes; only a device, which runs the circuit, shows the error.
     hybridx.export(model, (example,), path)
     assert hybridx.verify(path).worst < TOLERANCE["float32"]
     with pytest.raises(MismatchError):

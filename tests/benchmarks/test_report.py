@@ -1,4 +1,4 @@
-"""The report and the targets, from lines as a run writes them."""
+"""The report and the targets, from the lines of a run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every test here is slow, and has an environment and a folder with model files."""
+"""All tests here are slow and share an environment and a folder with model files."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def inputs():
 
 @pytest.fixture(scope="session")
 def exact(inputs):
-    """What `model.onnx` gives, by the reference simulator: means of two Pauli words a row."""
+    """The outputs of `model.onnx` by the reference simulator: two expectation values a row."""
     means = simulate(parse(TURN), inputs)
     assert np.abs(means).max() < 0.999, "at ±1 a mean has no spread to measure errors in"
     return means
@@ -52,7 +52,7 @@ def exact(inputs):
 
 @pytest.fixture
 def place(tmp_path, inputs, exact):
-    """A folder with data, a model that is one circuit, and one with three and classical parts."""
+    """A folder with data and two models: one circuit, and three circuits with classical parts."""
     outputs = {"y": exact.astype(np.float32)}
     metadata = Metadata("0", self_test=SelfTest({"x": inputs}, outputs, 1e-5))
     model = build([(TURN, ["x"], "y")], [("y", ["batch", 2])], metadata=metadata)

@@ -1,4 +1,4 @@
-"""Environments as users make them: hybridx and one extra, installed by pip, and nothing else."""
+"""Environments as users make them: pip installs only hybridx and one extra."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
 FOLDER = ROOT / ".plugins"
 EXTRAS = {"base": "", "braket": "[braket]", "qiskit": "[qiskit]"}
-# They come with an environment, or are what is tested.
+# These come with an environment, or are under test.
 OURS = {"hybridx", "pip", "setuptools"}
 
 
@@ -82,7 +82,7 @@ def make(name: str, folder: Path = FOLDER, variables: Mapping[str, str] | None =
         variables: instead of this process's own; pip takes its configuration from them.
     """
     found = Environment(name, folder / name)
-    # Several processes may run tests, and each would make it.
+    # Several processes may run tests, and only one of them must make the environment.
     with _alone(folder / f"{name}.lock"):
         wanted = _stamp(found.pins, ROOT / "pyproject.toml", also=sys.version)
         if _read(found.home / "made.txt") != wanted:
@@ -97,7 +97,7 @@ def make(name: str, folder: Path = FOLDER, variables: Mapping[str, str] | None =
 
 def _install(found: Environment, extra: str, *options: str, variables) -> None:
     with tempfile.TemporaryDirectory() as copy:
-        # A build leaves files beside the source, and packs what an earlier one left there.
+        # A build leaves files beside the source, and packs the files of earlier builds.
         for part in ("pyproject.toml", "README.md", "LICENSE"):
             shutil.copy(ROOT / part, copy)
         ignored = shutil.ignore_patterns("__pycache__")

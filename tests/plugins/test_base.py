@@ -1,4 +1,4 @@
-"""`pip install hybridx` and no more: files run, and what else is wanted is named."""
+"""`pip install hybridx` alone: files run, and errors name the extra that is missing."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_a_file_runs_on_data(base, exported):
     finished = base.hybridx(*words, folder=exported)
     assert finished.code == 0, finished.talk
     here, there = np.load(exported / "here.npy"), np.load(exported / "there.npy")
-    # The same float32 file on another version of ONNX Runtime, whose sums may be in another order.
+    # Another version of ONNX Runtime may sum in another order.
     np.testing.assert_allclose(there, here, rtol=0, atol=1e-5)
 
 

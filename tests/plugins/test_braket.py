@@ -1,4 +1,4 @@
-"""`pip install 'hybridx[braket]'`: its local simulators, and what it says without an account."""
+"""`pip install 'hybridx[braket]'`: local simulators, and the errors without an account."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The environments hold what their pins say, and one that cannot be made is a failure."""
+"""The environments hold the pinned versions; an environment that cannot be made is a failure."""
 
 import os
 

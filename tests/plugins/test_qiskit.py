@@ -1,4 +1,4 @@
-"""`pip install 'hybridx[qiskit]'`: Aer, its noise, and what runs as IBM's machines do."""
+"""`pip install 'hybridx[qiskit]'`: Aer with and without noise, and simulated IBM backends."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_aer_samples_and_a_seed_repeats_it(qiskit, place, exact):
     words = (*RUN, *AER, "--shots", SHOTS, "--seed", 7)
     finished = qiskit.hybridx(*words, folder=place)
     report = finished.json()
-    # Both words are measured together but for their bases, which differ: two circuits a row.
+    # The two words need different bases, so each row takes two circuits.
     assert f"qiskit.aer gets 10 circuits with {10 * SHOTS:,} shots" in finished.talk
     usage = report["usage"]
     assert (usage["device"], usage["shots"], usage["seed"]) == ("qiskit.aer", SHOTS, 7)
@@ -60,7 +60,7 @@ def test_the_way_to_ibm_runs_on_a_machine_that_is_not_real(qiskit, place, exact)
     report = finished.json()
     usage = report["usage"]
     assert (usage["device"], usage["circuits"]) == ("qiskit.remote", 10)
-    # It makes a job of each circuit, so rows go one at a time and none is lost with another.
+    # The plug-in makes one job of each circuit, so hybridx sends one row at a time.
     assert (usage["submissions"], usage["total_shots"]) == (5, 40_000)
     assert np.abs(np.array(report["outputs"]["y"]) - exact).max() < MOST_NOISE
 

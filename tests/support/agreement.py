@@ -1,4 +1,4 @@
-"""An example run twice: by PennyLane, and as hybridx captures and lowers it, in NumPy."""
+"""Runs an example twice: with PennyLane, and captured and lowered by hybridx, in NumPy."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ DATA = torch.tensor([[0.3, 1.9, -0.7], [2.2, 0.4, 1.1], [-1.3, 0.8, 2.6]], dtype
 
 
 class Circuit(nn.Module):
-    """An example between two probes, so that it meets no basis state and no phase stays unseen."""
+    """An example between two probes, which make phases visible and avoid basis states."""
 
     def __init__(self, example: Example) -> None:
         super().__init__()
         self.example = example
-        # default.qubit takes a wire more for what is measured on the way.
+        # default.qubit needs one more wire for each mid-circuit measurement.
         wires = None if example.device == "default.qubit" else example.wires
         self.node = qml.QNode(self.play, qml.device(example.device, wires=wires))
 
@@ -41,7 +41,7 @@ class Circuit(nn.Module):
 
 
 def _entangle(x: Tensor, wires: int) -> None:
-    # Every angle of a tape costs time to trace, so the probes are fixed gates where they can be.
+    # Each angle of a tape takes time to trace, so the probes use fixed gates if possible.
     for wire in range(wires):
         if wire < x.shape[1]:
             qml.RY(x[:, wire], wire)
@@ -66,14 +66,14 @@ def _finish(x: Tensor, example: Example) -> Any:
 
 @cache
 def eager(example: Example) -> Tensor:
-    """Return what PennyLane computes, complex128 or float64."""
+    """Return the results of PennyLane, complex128 or float64."""
     with torch.no_grad():
         result: Tensor = Circuit(example)(DATA)
     return result
 
 
 def compiled(example: Example) -> Tensor:
-    """Return what the captured and lowered circuit computes, its program run in NumPy.
+    """Return the results of the captured and lowered circuit, whose program runs in NumPy.
 
     Raises:
         HybridxError: hybridx does not support the example.

@@ -1,7 +1,7 @@
-"""One use of everything in PennyLane's lists that makes sense in a file, as short as can be.
+"""A short example of everything in PennyLane's lists that a file can hold.
 
-An example says what is done to `x`, a batch of three angles, on wires numbered from 0. It
-returns a measurement, or nothing of interest: then the probabilities of all wires are compared.
+An example uses `x`, a batch of three angles, on wires numbered from 0. It may return a measurement;
+otherwise the probabilities of all wires are compared.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ class Example:
     Attributes:
         wires: how many the circuit has.
         apply: does it, and returns the measurement if the circuit should end with it.
-        probed: how many wires, from 0 on, are in an entangled state of the data before; the
-            others are in |0>. Preparations and work wires need that.
+        probed: how many wires, from 0 on, start in an entangled state that depends on the data; the
+            others start in |0>, as preparations and work wires need.
         device: PennyLane's device that knows it.
     """
 
@@ -105,7 +105,7 @@ def _unitary_block(wires: Any) -> Any:
 
 
 _OPERATORS = {name: _native(name) for name in GATES} | {
-    # Seen only where a control makes it a relative phase.
+    # A global phase is visible only under a control.
     "GlobalPhase": on(2, lambda x: qml.ctrl(qml.GlobalPhase(x[:, 0]), 1)),
     # Gates and matrices.
     "BlockEncode": on(2, lambda x: qml.BlockEncode([[0.1, 0.2], [0.3, 0.4]], wires=[0, 1])),
@@ -142,7 +142,7 @@ _OPERATORS = {name: _native(name) for name in GATES} | {
     "Pow": on(1, lambda x: qml.pow(qml.RX(x[:, 0], 0), 3)),
     "Prod": on(2, lambda x: qml.prod(qml.RX(x[:, 0], 0), qml.CNOT([0, 1]))),
     "SubroutineOp": on(2, lambda x: _subroutine(x[:, 0], [0, 1])),
-    # Things without an effect.
+    # Operations without an effect.
     "Barrier": on(2, lambda x: qml.Barrier([0, 1])),
     "Snapshot": on(2, lambda x: qml.Snapshot()),
     "WireCut": on(2, lambda x: qml.WireCut(0)),
@@ -343,4 +343,4 @@ def nothing(x: Any) -> None:
 
 
 UNSEEN = frozenset({"Barrier", "Identity", "Snapshot", "WireCut"})
-"""What changes nothing. The probe sees every other operator."""
+"""Operations without an effect. The probe shows the effect of every other operator."""

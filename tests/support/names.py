@@ -1,4 +1,4 @@
-"""PennyLane's own lists of what can stand in a QNode, under the names that its users write."""
+"""PennyLane's own lists of operators and measurements, by the names that users write."""
 
 from __future__ import annotations
 

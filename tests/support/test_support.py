@@ -45,7 +45,9 @@ def test_the_lists_are_pennylanes():
 def test_an_example_agrees_with_pennylane(name):
     expected, actual = eager(EXAMPLES[name]), compiled(EXAMPLES[name])
     if expected.is_complex():
-        actual = torch.view_as_complex(actual.contiguous())  # a file has pairs of real numbers
+        actual = torch.view_as_complex(
+            actual.contiguous()
+        )  # a file returns complex numbers as pairs of real ones
     assert actual.dtype == expected.dtype
     np.testing.assert_allclose(actual, expected, rtol=0, atol=ROUNDED)
 
@@ -61,7 +63,7 @@ def test_the_probe_sees_the_operator(name):
 
 @pytest.mark.parametrize("name", sorted(PENDING))
 def test_what_is_pending_is_refused(name):
-    """If it is not, it works now: take its name out of `PENDING` and write the page anew."""
+    """If this fails, the name works now: remove it from `PENDING` and write the page again."""
     assert eager(EXAMPLES[name]).isfinite().all()
     with pytest.raises(hybridx.HybridxError):
         compiled(EXAMPLES[name])
