@@ -15,7 +15,7 @@ from hybridx.circuit import Circuit
 from hybridx.device_table import family_of
 from hybridx.errors import CompiledInError, MissingExtraError, NoBodyError
 from hybridx.runtime import devices, onnx
-from hybridx.runtime.customop import CustomOpModel
+from hybridx.runtime.customop.model import CustomOpModel
 from hybridx.runtime.execution import Execution
 from hybridx.runtime.executor import CountingExecutor, DeviceExecutor, Executor, Tally
 from hybridx.runtime.journal import digest

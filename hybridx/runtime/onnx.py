@@ -1,4 +1,4 @@
-"""ONNX Runtime sessions, made in one place with one set of options."""
+"""Sessions of ONNX Runtime: all are started here, with the same options."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import onnxruntime
-from onnxruntime.capi import onnxruntime_pybind11_state as _state
 
 from hybridx.errors import (
     BrokenArtifactError,
@@ -15,6 +14,7 @@ from hybridx.errors import (
     OptionError,
     ProviderFailedError,
 )
+from hybridx.runtime import onnxruntime_internals as internals
 
 _PROVIDERS = {
     "cuda": "CUDAExecutionProvider",
@@ -30,7 +30,7 @@ _PROVIDERS = {
 }
 PROVIDERS = ("auto", *_PROVIDERS)
 
-# Those that compile the model first, or change its precision, are taken only when asked for.
+# Providers that compile the model first, or change its precision, are used only by name.
 _AUTO = ("cuda", "rocm", "migraphx", "dml", "coreml", "cpu")
 
 
@@ -54,24 +54,25 @@ def start(
     Args:
         content: the model.
         path: for messages.
-        provider: `auto` takes what is there, best first, or one of `PROVIDERS`.
-        library: path of one with custom operators that the model calls.
+        provider: one of `PROVIDERS`; `auto` uses the best one that is there.
+        library: path of a library with custom operators that the model calls.
 
     Raises:
         OptionError: the provider is not in this build of ONNX Runtime.
-        ProviderFailedError: it is, and does not start.
-        NoKernelError: it has no implementation of an operator.
-        BrokenArtifactError: it refuses the model for another reason.
+        ProviderFailedError: the provider does not start.
+        NoKernelError: ONNX Runtime has no implementation of an operator.
+        BrokenArtifactError: ONNX Runtime refuses the model for another reason.
     """
     wanted = _providers(provider)
     try:
         session = _session(content, path, wanted, library, is_quiet=provider == "auto")
     except BrokenArtifactError:
-        # A provider that fails looks like a model that does; the processor tells them apart.
+        # The errors of a provider and of a model are alike. If the CPU takes the model, it was the
+        # provider that failed.
         if wanted == [_PROVIDERS["cpu"]]:
             raise
         session = _session(content, path, [_PROVIDERS["cpu"]], library, is_quiet=True)
-    # One whose libraries are missing is replaced by the processor without an error.
+    # ONNX Runtime replaces a provider whose libraries are missing by the CPU, without an error.
     if provider not in ("auto", provider_of(session)):
         raise ProviderFailedError(provider)
     return session
@@ -85,20 +86,13 @@ def _session(
     if library is not None:
         options.register_custom_ops_library(library)
     try:
-        # Its own fallback prints to stdout.
-        return onnxruntime.InferenceSession(
-            content, options, providers=providers, enable_fallback=0
-        )
-    except _state.NotImplemented as error:
-        raise NoKernelError(path, str(error)) from error
-    except (
-        _state.Fail,
-        _state.InvalidGraph,
-        _state.InvalidProtobuf,
-        _state.EPFail,
-        RuntimeError,
-    ) as error:
-        raise BrokenArtifactError(path, f"ONNX Runtime refuses it: {error}") from error
+        return internals.new_session(content, options, providers)
+    except Exception as error:
+        if internals.lacks_kernel(error):
+            raise NoKernelError(path, str(error)) from error
+        if internals.refuses_model(error):
+            raise BrokenArtifactError(path, f"ONNX Runtime refuses it: {error}") from error
+        raise
 
 
 def _providers(provider: str) -> list[str]:
@@ -120,5 +114,7 @@ def run(
     """
     try:
         return dict(zip(outputs, session.run(list(outputs), dict(inputs)), strict=True))
-    except (_state.Fail, _state.RuntimeException, _state.InvalidArgument) as error:
-        raise DeviceFailedError("onnx", str(error)) from error
+    except Exception as error:
+        if internals.stopped(error):
+            raise DeviceFailedError("onnx", str(error)) from error
+        raise

