@@ -1,7 +1,7 @@
 """Everything of ONNX Runtime and its extensions that is private or undocumented, in one file.
 
 Seen with onnxruntime 1.31 and onnxruntime-extensions 0.15. `tests/runtime/test_internals.py` has a
-test for each name, whose failure says which behaviour is gone.
+test for each name; its failure says which behaviour is gone.
 """
 
 from __future__ import annotations

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import logging
 import re
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -17,6 +16,7 @@ from torch import Tensor, fx
 from hybridx.capture import first_line, quiet
 from hybridx.errors import NoCompilerError
 from hybridx.storage import rezip, unzip
+from hybridx.targets.torch_internals import compile_program
 
 _PROGRAM = "models/model.json"
 _COMPILED = "data/aotinductor/"
@@ -24,10 +24,6 @@ _TORCHS_OWN = ".data/serialization_id"
 
 # Of what AOTInductor packs; the C++ source names folders of this machine.
 _NEEDED = (".so", "wrapper_metadata.json")
-
-# Without line tables, which name folders of this machine too; headers are not worth compiling
-# beforehand for one program.
-_INDUCTOR = {"aot_inductor.enable_line_tables": False, "cpp_cache_precompile_headers": False}
 
 
 def to_pt2(
@@ -80,25 +76,14 @@ def _compiled(
     program: torch.export.ExportedProgram, module: fx.GraphModule, args: Sequence[Tensor]
 ) -> dict[str, bytes]:
     """Return the members that hold a program as machine code, which was run once."""
-    from torch._inductor.utils import fresh_cache  # takes two seconds
-
-    # It warns that it keeps the files of a failed compilation, in a folder that goes anyway.
-    logger = logging.getLogger("torch._inductor")
-    level = logger.level
     with tempfile.TemporaryDirectory() as folder:
         package = Path(folder) / "model.pt2"
-        logger.setLevel(logging.CRITICAL)
         try:
-            with quiet(), fresh_cache(dir=folder):
-                torch._inductor.aoti_compile_and_package(
-                    program, package_path=str(package), inductor_configs=_INDUCTOR
-                )
-                results = torch._inductor.aoti_load_package(str(package))(*args)
+            with quiet():
+                results = compile_program(program, package)(*args)
         except Exception as error:
             # Inductor raises whatever its parts raise.
             raise NoCompilerError(first_line(error)) from error
-        finally:
-            logger.setLevel(level)
         with torch.no_grad():
             expected = module(*args)
         for result, value in zip(results, expected, strict=True):

@@ -1,0 +1,49 @@
+"""What the file formats need of torch's private names: Inductor, which compiles ahead of time.
+
+Seen with torch 2.13. `tests/targets/test_torch_internals.py` has a test for each name; its failure
+says which behaviour is gone.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+# Line tables name folders of this machine. Headers are not worth compiling beforehand for one
+# program.
+_INDUCTOR = {"aot_inductor.enable_line_tables": False, "cpp_cache_precompile_headers": False}
+
+
+def compile_program(
+    program: torch.export.ExportedProgram, package: Path
+) -> Callable[..., Sequence[Tensor]]:
+    """Compile a program to machine code, write it into a package, and return the loaded code.
+
+    Inductor's cache and its temporary files are in the folder of the package.
+
+    Args:
+        program: of torch.export.
+        package: the file to write; its name ends in `.pt2`.
+
+    Raises:
+        Exception: whatever a part of Inductor raises; it has no class of its own for a failure.
+    """
+    from torch._inductor.utils import fresh_cache  # takes two seconds
+
+    # Inductor warns that it keeps the files of a failed compilation, in a folder that is removed.
+    logger = logging.getLogger("torch._inductor")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        with fresh_cache(dir=str(package.parent)):
+            torch._inductor.aoti_compile_and_package(
+                program, package_path=str(package), inductor_configs=_INDUCTOR
+            )
+            code: Callable[..., Sequence[Tensor]] = torch._inductor.aoti_load_package(str(package))
+            return code
+    finally:
+        logger.setLevel(level)
