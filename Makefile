@@ -52,6 +52,11 @@ bench: $(INSTALLED)
 bench-quick: $(INSTALLED)
 	$(BIN)/python -m benchmarks.bench --quick
 
+# Writes the golden files anew; read the difference.
+golden: $(INSTALLED)
+	$(BIN)/python -m tests.cli.test_error_texts
+	$(BIN)/python -m tests.lowering.test_goldens
+
 train: $(INSTALLED)
 	$(BIN)/hybridx train exported/iris.toml --overwrite
 

@@ -19,8 +19,7 @@ from hybridx.circuit import (
 )
 from hybridx.errors import CircuitTooLargeError, IllFormedCircuitError, OptionError
 from hybridx.lowering import STRATEGIES, choose, consider
-from hybridx.lowering.strategies import blocked_statevector
-from hybridx.program import Constant, Unary, run
+from hybridx.program import Constant, run
 from hybridx.program.to_onnx import emit_body
 from tests import pennylane_oracle
 from tests.circuits import circuits, expectations, inputs
@@ -160,11 +159,18 @@ def test_amplitudes_from_outside_need_no_matrix():
     assert constant_bytes(choice.plan.build()) < 40e6
 
 
+@pytest.mark.parametrize("name", ["multilinear", "unitary"])
+def test_layers_behind_an_embedding_are_as_many_steps_on_any_number_of_wires(name):
+    kinds = [
+        [type(step) for step in choose(strongly_entangling(wires), name).plan.build().steps]
+        for wires in (4, 8)
+    ]
+    assert kinds[0] == kinds[1]
+
+
 @pytest.mark.parametrize("wires", [4, 5, 6, 8, 10])
-def test_embedding_and_entangling_layers_are_a_handful_of_steps(wires):
-    choice = choose(strongly_entangling(wires))
-    assert choice.strategy in ("multilinear", "unitary")
-    assert len(choice.plan.build().steps) <= 20
+def test_layers_behind_an_embedding_are_folded(wires):
+    assert choose(strongly_entangling(wires)).strategy in ("multilinear", "unitary")
 
 
 def test_counted_constants_are_those_of_the_program():
@@ -181,7 +187,6 @@ def test_a_wide_shallow_circuit_is_small():
     choice = choose(brickwork(24))
     assert choice.strategy == "cones"
     assert constant_bytes(choice.plan.build()) < 200_000
-    assert len(choice.plan.build().steps) < 200
 
 
 def test_cones_agree_where_they_overlap():
@@ -201,31 +206,6 @@ def test_every_strategy_says_why_it_does_not_apply():
     assert reasons["cones"] == "all results need the same light cone"
 
 
-def test_phases_between_cnots_are_one_layer_of_the_alternation():
-    """IQPEmbedding: CNOT RZ CNOT on every pair of wires, all diagonal together."""
-    pairs = [(a, b) for a in range(4) for b in range(a)]
-    text = "; ".join(f"Hadamard {wire}; RZ {wire} p[{wire}]" for wire in range(4))
-    gadgets = "; ".join(
-        f"CNOT {a} {b}; RZ {b} p[{4 + number}]; CNOT {a} {b}" for number, (a, b) in enumerate(pairs)
-    )
-    circuit = parse(f"{text}; {gadgets}; RX 0 0.3; CNOT 0 1; expval Z0 + X1")
-    choice = choose(circuit)
-    assert choice.strategy == "alternation"
-    waves = [step for step in choice.plan.build().steps if isinstance(step, Unary)]
-    assert len(waves) == 1
-    assert len(choice.plan.build().steps) <= 14
-    assert_agrees(circuit, "alternation")
-
-
-def test_cnots_around_phases_leave_a_sweep():
-    gates = "CNOT 0 1; RZ 1 p[0]; CNOT 0 1; CNOT 0 2; RZ 2 p[1]; CNOT 3 1; CNOT 0 2; CNOT 3 1"
-    start = "; ".join(f"Hadamard {wire}" for wire in range(12))
-    circuit = parse(f"{start}; CNOT 0 11; RZ 11 p[0]; CNOT 0 11; {gates}; Hadamard 0; expval Z0")
-    kinds = [type(step).__name__ for step in blocked_statevector.plan(circuit).steps]
-    assert kinds == ["Diagonal", "Window"]
-    assert_agrees(circuit, "sweep")
-
-
 def test_phases_pass_matrices_only_on_other_wires():
     circuit = parse(
         "Hadamard 0; Hadamard 1; RZ 0 p[0]; PauliX 1; CNOT 1 0; RX 1 0.4; RZ 0 p[1]; CNOT 0 2; "
@@ -239,15 +219,6 @@ def test_phases_pass_matrices_only_on_other_wires():
 def test_halves_agree_where_parameters_enter_again(circuit):
     if "halves" in applicable(circuit):
         assert_agrees(circuit, "halves")
-
-
-def test_reuploading_on_a_few_wires_is_done_in_halves():
-    """Three stages: a product of states, then twice two small products and one that joins them."""
-    choice = choose(reuploading(6))
-    assert choice.strategy == "halves"
-    assert len(choice.plan.build().steps) <= 52
-    assert constant_bytes(choice.plan.build()) < 300_000
-    assert_agrees(reuploading(6), "halves")
 
 
 @pytest.mark.slow
@@ -298,14 +269,13 @@ def uploads(wires, columns, times):
 
 
 @pytest.mark.parametrize(
-    ("wires", "columns", "times", "waves"), [(3, 1, 10, 61), (4, 2, 5, 21**2), (5, 3, 2, 5**3)]
+    ("wires", "columns", "times", "modes"), [(3, 1, 10, 61), (4, 2, 5, 21**2), (5, 3, 2, 5**3)]
 )
-def test_fourier_has_a_wave_for_each_combination_of_uploads(wires, columns, times, waves):
+def test_fourier_has_a_mode_for_each_combination_of_uploads(wires, columns, times, modes):
     circuit = uploads(wires, columns, times)
     choice = choose(circuit)
     assert choice.strategy == "fourier"
-    assert len(choice.plan.build().steps) <= 17
-    assert constant_bytes(choice.plan.build()) <= 4 * waves * (2 + 2 * (columns + 1))
+    assert constant_bytes(choice.plan.build()) <= 4 * modes * (2 + 2 * (columns + 1))
     assert_agrees(circuit, "fourier")
 
 
@@ -317,13 +287,13 @@ def test_fourier_counts_the_constants_of_its_program():
     assert constant_bytes(choice.plan.build()) == pytest.approx(counted.constant_bytes, rel=0.3)
 
 
-def test_many_waves_are_left_to_other_strategies():
-    """RX and RZ of each column, three times: 13^4 and 13^6 waves."""
+def test_many_modes_are_left_to_other_strategies():
+    """RX and RZ of each column, three times: 13^4 and 13^6 modes."""
     assert choose(reuploading(4)).strategy != "fourier"
     assert "fourier" not in applicable(reuploading(6))
 
 
-def test_waves_that_cancel_are_left_out():
+def test_modes_that_cancel_are_left_out():
     """RX(x) RX(x) has no frequency of one, and p[1] enters outside the light cone."""
     circuit = parse("RX 0 p[0]; RX 0 p[0]; CNOT 1 0; RX 0 p[1]; expval X0@Z1; expval Z1")
     program = choose(circuit, "fourier").plan.build()

@@ -59,9 +59,9 @@ class LightConesPlan(Plan):
     def describe(self) -> str:
         """Return a line for each part."""
         lines = [
-            f"part {number}: {part.plan.circuit.wires} wires, "
-            f"{len(part.plan.circuit.operations)} operations, "
-            f"{result_count(part.plan.circuit)} results, by {part.strategy}"
+            f"part {number} by {part.strategy}: wires {part.plan.circuit.wires}, "
+            f"operations {len(part.plan.circuit.operations)}, "
+            f"results {result_count(part.plan.circuit)}"
             for number, part in enumerate(self.parts)
         ]
         return "\n".join(list_lines(lines))
