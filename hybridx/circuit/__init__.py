@@ -33,8 +33,9 @@ from hybridx.circuit.circuit import (
 )
 from hybridx.circuit.codec import decode, encode
 from hybridx.circuit.cone import cone_of, measured_wires, restrict
+from hybridx.circuit.entries import complex_entries
 from hybridx.circuit.gate import Gate, Matrix
-from hybridx.circuit.gates import GATES, row_of
+from hybridx.circuit.gates import GATES, PAULIS, row_of
 from hybridx.circuit.limits import MAX_CHANNEL_WIRES, MAX_ENTROPY_WIRES, MAX_KRAUS
 from hybridx.circuit.qasm import to_qasm
 from hybridx.circuit.reference import evaluate_angle, simulate
@@ -45,6 +46,7 @@ __all__ = [
     "MAX_CHANNEL_WIRES",
     "MAX_ENTROPY_WIRES",
     "MAX_KRAUS",
+    "PAULIS",
     "Angle",
     "Apply",
     "Channel",
@@ -71,6 +73,7 @@ __all__ = [
     "apply_to_axes",
     "bind",
     "check",
+    "complex_entries",
     "cone_of",
     "decode",
     "encode",

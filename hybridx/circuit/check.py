@@ -32,6 +32,7 @@ from hybridx.circuit.circuit import (
     has_channel,
     wires_of,
 )
+from hybridx.circuit.entries import complex_entries
 from hybridx.circuit.gates import GATES
 from hybridx.circuit.limits import MAX_CHANNEL_WIRES, MAX_ENTROPY_WIRES, MAX_KRAUS
 from hybridx.errors import IllFormedCircuitError
@@ -133,9 +134,7 @@ def _channel_faults(channel: Channel) -> Iterator[str]:
         return
     if any(isinstance(angle, Parameter) for angle in angles_of(channel)):
         return
-    kraus = np.array(channel.real, dtype=np.complex128)
-    if channel.imaginary:
-        kraus = kraus + 1j * np.array(channel.imaginary, dtype=np.float64)
+    kraus = complex_entries(channel.real, channel.imaginary)
     # With one matrix above the other, one product sums over all of them.
     tall = kraus.reshape(-1, 2 ** len(channel.wires))
     error = np.abs(tall.conj().T @ tall - np.eye(tall.shape[1])).max()

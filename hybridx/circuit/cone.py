@@ -32,6 +32,7 @@ from hybridx.circuit.circuit import (
     angles_of,
     wires_of,
 )
+from hybridx.circuit.entries import complex_entries
 
 _EXACT = 1e-12  # a few roundings of entries of size one
 
@@ -100,9 +101,7 @@ def _preserves_norm(operation: Operation) -> bool:
         return True
     if any(isinstance(angle, Parameter) for angle in angles_of(operation)):
         return False
-    entries = np.array(operation.real, dtype=np.complex128)
-    if operation.imaginary:
-        entries = entries + 1j * np.array(operation.imaginary, dtype=np.float64)
+    entries = complex_entries(operation.real, operation.imaginary)
     matrix = entries.reshape(-1, 2 ** len(operation.wires))
     if isinstance(operation, Prepare):
         matrix = entries.reshape(-1, 1)

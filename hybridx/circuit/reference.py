@@ -34,6 +34,7 @@ from hybridx.circuit.circuit import (
     result_count,
     wires_of,
 )
+from hybridx.circuit.entries import complex_entries
 from hybridx.circuit.gate import Matrix
 from hybridx.circuit.gates import PAULIS, row_of
 
@@ -126,10 +127,10 @@ def _matrix(operation: PureOperation, row: NDArray[np.float64]) -> Matrix:
 def _complex(
     real: tuple[Angle, ...], imaginary: tuple[Angle, ...], row: NDArray[np.float64]
 ) -> Matrix:
-    numbers = np.array([evaluate_angle(entry, row) for entry in real], dtype=np.complex128)
-    if imaginary:
-        numbers += 1j * np.array([evaluate_angle(entry, row) for entry in imaginary])
-    return numbers
+    return complex_entries(
+        [evaluate_angle(entry, row) for entry in real],
+        [evaluate_angle(entry, row) for entry in imaginary],
+    )
 
 
 def _zero_state(wires: int) -> Matrix:

@@ -123,10 +123,13 @@ def _blocks(operations: tuple[PureOperation, ...]) -> list[tuple[tuple[int, ...]
             groups[-1][1].append(operation)
         else:
             groups.append((wires, [operation]))
-    return [(tuple(sorted(wires)), _block(tuple(sorted(wires)), own)) for wires, own in groups]
+    return [
+        (tuple(sorted(wires)), product_matrix(tuple(sorted(wires)), own)) for wires, own in groups
+    ]
 
 
-def _block(wires: tuple[int, ...], operations: list[PureOperation]) -> Matrix:
+def product_matrix(wires: Sequence[int], operations: Sequence[PureOperation]) -> Matrix:
+    """Return the product of constant operations, in order, as a matrix on `wires`."""
     size = 2 ** len(wires)
     block = np.eye(size, dtype=np.complex128).reshape((2,) * len(wires) + (size,))
     for operation in operations:

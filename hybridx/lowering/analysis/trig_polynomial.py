@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, reduce
-from typing import Any, TypeAlias, assert_never
+from typing import TypeAlias, assert_never
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +28,7 @@ from hybridx.circuit import (
     PureOperation,
     Unitary,
     angles_of,
+    complex_entries,
     row_of,
 )
 from hybridx.program import Builder, Value
@@ -72,18 +73,13 @@ def constant_matrix(operation: PureOperation) -> Matrix:
             assert not isinstance(angle, Parameter)
             return row_of(operation).matrix(angle)
         case Unitary(wires, real, imaginary):
-            return _entries(real, imaginary).reshape(2 ** len(wires), -1)
+            return complex_entries(real, imaginary).reshape(2 ** len(wires), -1)
         case Prepare(wires, real, imaginary):
             matrix = np.zeros((2 ** len(wires), 2 ** len(wires)), dtype=np.complex128)
-            matrix[:, 0] = _entries(real, imaginary)
+            matrix[:, 0] = complex_entries(real, imaginary)
             return matrix
         case _:
             assert_never(operation)
-
-
-def _entries(real: tuple[Any, ...], imaginary: tuple[Any, ...]) -> Matrix:
-    entries = np.array(real, dtype=np.complex128)
-    return entries + 1j * np.array(imaginary, dtype=np.float64) if imaginary else entries
 
 
 def has_parameter(operation: Operation) -> bool:

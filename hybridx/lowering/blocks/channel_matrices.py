@@ -17,8 +17,18 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from hybridx.circuit import Channel, Gate, Matrix, Operation, Prepare, Unitary
+from hybridx.circuit import (
+    PAULIS,
+    Channel,
+    Gate,
+    Matrix,
+    Operation,
+    Prepare,
+    Unitary,
+    complex_entries,
+)
 from hybridx.lowering.analysis.trig_polynomial import constant_matrix
+from hybridx.lowering.blocks.real_form import real_matrix
 from hybridx.lowering.blocks.sin_cos import combine
 from hybridx.lowering.blocks.state import COMPLEX, Amplitudes, apply_matrix, bring_last
 from hybridx.program import Builder, Value
@@ -27,12 +37,8 @@ Transfer: TypeAlias = NDArray[np.float64]
 
 _ZERO = 1e-15  # below this an entry is a rounding of zero
 
-PAULIS: Matrix = np.array([
-    [[1, 0], [0, 1]],
-    [[0, 1], [1, 0]],
-    [[0, -1j], [1j, 0]],
-    [[1, 0], [0, -1]],
-])  # fmt: skip
+LETTERS: Matrix = np.array([PAULIS[letter] for letter in "IXYZ"])
+"""The Pauli matrices by their numbers."""
 
 
 def pauli_words(wires: int) -> Matrix:
@@ -43,16 +49,14 @@ def pauli_words(wires: int) -> Matrix:
         product = np.einsum("pij,qkl->pqikjl", words, letters)
         return np.asarray(product.reshape(-1, size, size))
 
-    return reduce(extend, [PAULIS] * wires, np.ones((1, 1, 1), dtype=np.complex128))
+    return reduce(extend, [LETTERS] * wires, np.ones((1, 1, 1), dtype=np.complex128))
 
 
 def constant_transfer(operation: Operation) -> Transfer:
     """Return R of a channel or a gate without parameters."""
     if isinstance(operation, Channel):
         size = 2 ** len(operation.wires)
-        kraus = np.array(operation.real, dtype=np.complex128)
-        if operation.imaginary:
-            kraus = kraus + 1j * np.array(operation.imaginary, dtype=np.float64)
+        kraus = complex_entries(operation.real, operation.imaginary)
         parts = [_between(K, K) for K in kraus.reshape(-1, size, size)]
         return np.asarray(np.sum(parts, axis=0))
     matrix = constant_matrix(operation)
@@ -147,9 +151,8 @@ def _into_word(
     builder: Builder, tensor: Amplitudes, row: int, column: int, scale: float
 ) -> Amplitudes:
     """Return the tensor with a row and a column index x, y turned into sum of P_yx T_xy."""
-    letters = scale * PAULIS.transpose(0, 2, 1).reshape(4, 4)
-    embedded = np.block([[letters.real, -letters.imag], [letters.imag, letters.real]])
-    matrix = builder.constant(embedded.T[None])
+    letters = scale * LETTERS.transpose(0, 2, 1).reshape(4, 4)
+    matrix = builder.constant(real_matrix(letters).T[None])
     return apply_matrix(builder, tensor, matrix, (row, column), is_real=False)
 
 

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hybridx.circuit import Measurement, entropies_of
+from hybridx.lowering.blocks.real_form import real_form_places
 from hybridx.lowering.cost import Cost
 from hybridx.program import Builder, Value
 
@@ -63,12 +64,12 @@ def count(measurement: Measurement) -> Cost:
     for wires in entropies_of(measurement):
         used = min(len(wires), len(SWEEPS) - 1)
         size = 2**used
-        turns = SWEEPS[used] * (size - 1)
+        rotations = SWEEPS[used] * (size - 1)
         total += Cost(
-            multiply_adds=turns * (2 * (2 * size) ** 3 + 12 * size**3),
-            elements=turns * (4 * size * size + 12 * size),
-            steps=30 * turns + 20,
-            constant_bytes=turns * 4 * 12 * size**3,
+            multiply_adds=rotations * (2 * (2 * size) ** 3 + 12 * size**3),
+            elements=rotations * (4 * size * size + 12 * size),
+            steps=30 * rotations + 20,
+            constant_bytes=rotations * 4 * 12 * size**3,
         )
     return total
 
@@ -91,12 +92,8 @@ def rounds(size: int) -> list[list[tuple[int, int]]]:
 
 
 def _embedded(builder: Builder, rho: Value, size: int) -> Value:
-    """Return A + iB as [[A, -B], [B, A]], shape `(batch or 1, 2 size, 2 size)`."""
-    A = np.arange(size * size).reshape(size, size)
-    B = A + size * size
-    places = np.block([[A, B], [B, A]])
-    signs = np.ones_like(places, dtype=np.float64)
-    signs[:size, size:] = -1
+    """Return the real form of a matrix, shape `(batch or 1, 2 size, 2 size)`."""
+    places, signs = real_form_places(size)
     taken = builder.gather(rho, 1, places.reshape(-1).tolist())
     signed = builder.multiply(taken, builder.constant(signs.reshape(1, -1)))
     return builder.reshape(signed, (rho.shape[0], 2 * size, 2 * size))
@@ -127,8 +124,8 @@ def _rotate(builder: Builder, matrix: Value, pairs: Sequence[tuple[int, int]]) -
     n = builder.sqrt(twice)
     c = builder.divide(sum_, n)
     s = builder.multiply(b, builder.divide(sign, n))
-    turn = builder.reshape(builder.concatenate([c, s], 1), (rows, 1, 3 * count))
-    V = builder.matmul(turn, builder.constant(writing))
+    both = builder.reshape(builder.concatenate([c, s], 1), (rows, 1, 3 * count))
+    V = builder.matmul(both, builder.constant(writing))
     V = builder.reshape(V, (rows, 2 * size, 2 * size))
     adjoint = builder.transpose(V, (0, 2, 1))
     return builder.matmul(builder.matmul(adjoint, matrix), V)

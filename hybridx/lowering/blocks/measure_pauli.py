@@ -22,16 +22,17 @@ from hybridx.circuit import (
     Variance,
     entropies_of,
 )
-from hybridx.lowering.blocks.channel_matrices import PAULIS
+from hybridx.lowering.blocks.channel_matrices import LETTERS
 from hybridx.lowering.blocks.entropy import entropy, information
 from hybridx.lowering.blocks.measure_state import square, with_batch
+from hybridx.lowering.blocks.real_form import real_matrix
 from hybridx.lowering.blocks.state import COMPLEX, Amplitudes, apply_matrix, bring_last
 from hybridx.program import Builder, Value
 
 Column: TypeAlias = dict[int, float]
 """A sum of components r_P, by the number of P in base 4."""
 
-_LETTERS = {"X": 1, "Y": 2, "Z": 3}
+_NUMBERS = {"X": 1, "Y": 2, "Z": 3}
 
 
 def measure_words(builder: Builder, words: Value, circuit: Circuit) -> Value:
@@ -123,7 +124,7 @@ def _mean(terms: Sequence[PauliTerm], wires: int) -> Column:
     column: Column = {0: 0.0}
     for term in terms:
         pairs = zip(term.letters, term.wires, strict=True)
-        word = sum(_LETTERS[letter] * 4 ** (wires - 1 - wire) for letter, wire in pairs)
+        word = sum(_NUMBERS[letter] * 4 ** (wires - 1 - wire) for letter, wire in pairs)
         column[word] = column.get(word, 0.0) + term.coefficient
     return column
 
@@ -157,9 +158,8 @@ def _density(builder: Builder, words: Value, on: Sequence[int], wires: int) -> V
     zeros = builder.multiply(real, builder.constant(np.zeros((1, 1))))
     axes = (COMPLEX, *range(2 * count))
     tensor = Amplitudes(builder.concatenate([real, zeros], 1), axes)
-    letters = PAULIS.transpose(1, 2, 0).reshape(4, 4) / 2
-    embedded = np.block([[letters.real, -letters.imag], [letters.imag, letters.real]])
-    matrix = builder.constant(embedded.T[None])
+    letters = LETTERS.transpose(1, 2, 0).reshape(4, 4) / 2
+    matrix = builder.constant(real_matrix(letters).T[None])
     for wire in range(count):
         tensor = apply_matrix(builder, tensor, matrix, (2 * wire, 2 * wire + 1), is_real=False)
     order = (COMPLEX, *range(0, 2 * count, 2), *range(1, 2 * count, 2))

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hybridx.circuit import (
+    PAULIS,
     Circuit,
     DensityMatrix,
     Entropy,
@@ -27,19 +28,17 @@ from hybridx.circuit import (
     entropies_of,
 )
 from hybridx.lowering.blocks.entropy import entropy, information
+from hybridx.lowering.blocks.real_form import real_matrix
 from hybridx.lowering.blocks.state import COMPLEX, Amplitudes, apply_matrix, bring_last
 from hybridx.program import Builder, Value
 
 Columns = NDArray[np.float64]
 
 _LETTERS = {
-    # Transposed real embeddings; X and Z are real, Y mixes real and imaginary parts.
-    "X": (np.array([[[0.0, 1.0], [1.0, 0.0]]]), True),
-    "Z": (np.array([[[1.0, 0.0], [0.0, -1.0]]]), True),
-    "Y": (
-        np.array([[[0.0, 0, 0, 1], [0, 0, -1, 0], [0, -1, 0, 0], [1, 0, 0, 0]]]).transpose(0, 2, 1),
-        False,
-    ),
+    # Transposed; X and Z are real, Y mixes real and imaginary parts. Adding zero makes -0.0 to 0.0.
+    "X": (PAULIS["X"].real.T[None], True),
+    "Z": (PAULIS["Z"].real.T[None], True),
+    "Y": (real_matrix(PAULIS["Y"]).T[None] + 0.0, False),
 }
 
 

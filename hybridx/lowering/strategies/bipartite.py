@@ -19,9 +19,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from hybridx.circuit import Apply, Circuit, Matrix, PureOperation, apply_to_axes, wires_of
+from hybridx.circuit import Apply, Circuit, Matrix, PureOperation, wires_of
 from hybridx.lowering.analysis.phase_polynomial import as_phases
-from hybridx.lowering.analysis.product_encoding import product_spectrum, zero_state
+from hybridx.lowering.analysis.product_encoding import (
+    product_matrix,
+    product_spectrum,
+    zero_state,
+)
 from hybridx.lowering.analysis.real_factors import affine_of
 from hybridx.lowering.analysis.trig_polynomial import (
     Axes,
@@ -41,6 +45,7 @@ from hybridx.lowering.blocks.measure_parities import (
     parities_of,
 )
 from hybridx.lowering.blocks.measure_state import measure, product_columns, with_batch
+from hybridx.lowering.blocks.real_form import real_form
 from hybridx.lowering.blocks.state import COMPLEX, Amplitudes
 from hybridx.lowering.cost import MOST_LAYERED, Cost
 from hybridx.lowering.plan import Plan, Reason, exceeds, list_lines, name_wires, pure_operations
@@ -311,7 +316,7 @@ class _Half:
     def _embedded(self, stage: Stage, start: Matrix) -> NDArray[np.float64]:
         """Return the matrices of the features, shape `(features, 2, size, 2, columns)`."""
         spectrum = product_spectrum(self._wires, stage.inside[self._side], self._axes, start)
-        return embedded(self._on_features(spectrum, start))
+        return real_form(self._on_features(spectrum, start))
 
     def _on_features(self, spectrum: Spectrum, start: Matrix) -> Matrix:
         nothing = np.zeros_like(start)
@@ -327,20 +332,11 @@ class _Half:
         return self._builder.reshape(value, (value.shape[0], *shape))
 
 
-def embedded(matrices: Matrix) -> NDArray[np.float64]:
-    """Return complex matrices as real ones, shape `(count, 2, rows, 2, columns)`."""
-    blocks = np.array([[matrices.real, -matrices.imag], [matrices.imag, matrices.real]])
-    return blocks.transpose(2, 0, 3, 1, 4)
-
-
 def _joint(stage: Stage, sizes: tuple[int, int], *, in_front: bool) -> NDArray[np.float64]:
     """Return W for rows (p, a, b); what comes out is (p, a, b) if `in_front`, else (a, p, b)."""
     size = sizes[0] * sizes[1]
-    wires = size.bit_length() - 1
-    tensor = np.eye(size, dtype=np.complex128).reshape((2,) * wires + (size,))
-    for operation in stage.joint:
-        tensor = apply_to_axes(constant_matrix(operation), wires_of(operation), tensor)
-    parts = embedded(tensor.reshape(1, size, size)).reshape(2, *sizes, 2 * size)
+    wires = tuple(range(size.bit_length() - 1))
+    parts = real_form(product_matrix(wires, stage.joint)).reshape(2, *sizes, 2 * size)
     ordered = parts if in_front else parts.transpose(1, 0, 2, 3)
     matrix: NDArray[np.float64] = ordered.reshape(2 * size, 2 * size).T
     return matrix

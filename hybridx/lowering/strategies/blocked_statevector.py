@@ -48,6 +48,7 @@ from hybridx.lowering.blocks.measure_parities import (
     parities_of,
 )
 from hybridx.lowering.blocks.measure_state import measure, product_columns, with_batch
+from hybridx.lowering.blocks.real_form import real_columns, real_form
 from hybridx.lowering.blocks.sin_cos import combine
 from hybridx.lowering.blocks.state import COMPLEX, Amplitudes, bring_last, rows_at_once
 from hybridx.lowering.cost import EASY, MOST_IN_FILE, Cost
@@ -380,13 +381,10 @@ def _first_state(builder: Builder, blocks: Sequence[_Block], axes: Axes) -> Valu
         # (features, entries of the block)
         own = basis.on_features(np.array([vector[:, 0] for vector in spectrum.values()]))
         if state is None:
-            columns = np.concatenate([own.real, own.imag], axis=1)
-            value = _on_features(builder, basis, columns, axes)
+            value = _on_features(builder, basis, real_columns(own), axes)
             state = builder.reshape(value, (value.shape[0], 2, own.shape[1]))
             continue
-        rows = np.stack(
-            [np.stack([own.real, -own.imag], 2), np.stack([own.imag, own.real], 2)], axis=1
-        )
+        rows = real_form(own[..., None])  # of each entry
         value = _on_features(builder, basis, rows.reshape(len(own), -1), axes)
         left = builder.reshape(value, (value.shape[0], 2 * own.shape[1], 2))
         right = builder.reshape(state, (state.shape[0], 2, row_size(state.shape) // 2))

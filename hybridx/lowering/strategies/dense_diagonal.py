@@ -25,6 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hybridx.circuit import (
+    PAULIS,
     Angle,
     Apply,
     Circuit,
@@ -53,8 +54,8 @@ from hybridx.lowering.analysis.trig_polynomial import (
     spectrum_of,
 )
 from hybridx.lowering.blocks import entropy
-from hybridx.lowering.blocks.channel_matrices import PAULIS
 from hybridx.lowering.blocks.measure_state import measure, product_columns, with_batch
+from hybridx.lowering.blocks.real_form import real_columns
 from hybridx.lowering.blocks.sin_cos import combine
 from hybridx.lowering.blocks.state import COMPLEX, Amplitudes
 from hybridx.lowering.cost import EASY, MOST_LAYERED, Cost
@@ -164,18 +165,18 @@ class DenseDiagonalPlan(Plan):
                 start = basis.conj().T @ start
             state = builder.matmul(
                 combine(builder, found.amplitudes),
-                builder.constant(_columns(start)),
+                builder.constant(real_columns(start.T)),
             )
         for number, matrix in enumerate(matrices):
             if number == 0 and not found.amplitudes:
                 # The state is constant: cos(phi) psi + sin(phi) i psi is linear in (cos, sin).
                 columns = matrix * start[:, 0]
-                weights = _columns(np.concatenate([columns, 1j * columns], axis=1))
+                weights = real_columns(np.concatenate([columns, 1j * columns], axis=1).T)
                 state = builder.matmul(phases[0], builder.constant(weights))
                 continue
             parts = builder.reshape(state, (state.shape[0], 1, 2, size))
             scaled = builder.multiply(parts, builder.reshape(phases[number], (None, 2, 1, size)))
-            weights = np.concatenate([_embedded(matrix), _embedded(1j * matrix)])
+            weights = np.concatenate([_on_both(matrix), _on_both(1j * matrix)])
             state = builder.matmul(
                 builder.reshape(scaled, (None, 4 * size)), builder.constant(weights)
             )
@@ -346,7 +347,7 @@ def _eigenbasis(circuit: Circuit) -> tuple[NDArray[np.float64] | None, Matrix]:
             total = np.zeros((size, size), dtype=np.complex128)
             for term in terms:
                 letters = zip(term.wires, term.letters, strict=True)
-                word = [_Constant((wire,), PAULIS["IXYZ".index(one)]) for wire, one in letters]
+                word = [_Constant((wire,), PAULIS[one]) for wire, one in letters]
                 total += term.coefficient * _product(word, np.eye(size))
             values, basis = np.linalg.eigh(total)
             return values, basis
@@ -364,11 +365,9 @@ def _product(constants: Sequence[_Constant], state: NDArray[Any]) -> Matrix:
     return tensor.reshape(size, columns)
 
 
-def _embedded(matrix: Matrix) -> NDArray[np.float64]:
-    """Return x -> M x for rows (Re x, Im x)."""
-    return np.concatenate([_columns(matrix), _columns(1j * matrix)])
+def _on_both(matrix: Matrix) -> NDArray[np.float64]:
+    """Return the transposed real form of a matrix.
 
-
-def _columns(matrix: Matrix) -> NDArray[np.float64]:
-    """Return x -> M x for real rows x, as (Re, Im)."""
-    return np.concatenate([matrix.real.T, matrix.imag.T], axis=1)
+    `real_form` gives the same numbers, but other signs of zeros than the files of earlier versions.
+    """
+    return np.concatenate([real_columns(matrix.T), real_columns(1j * matrix.T)])

@@ -20,6 +20,7 @@ from hybridx.lowering.analysis.product_encoding import Encoding, contract, encod
 from hybridx.lowering.analysis.trig_polynomial import Basis, is_constant
 from hybridx.lowering.blocks import entropy
 from hybridx.lowering.blocks.measure_state import measure
+from hybridx.lowering.blocks.real_form import real_columns
 from hybridx.lowering.blocks.state import COMPLEX, Amplitudes
 from hybridx.lowering.cost import EASY, MOST_FOLDED, Cost
 from hybridx.lowering.plan import Plan, Reason, exceeds
@@ -55,7 +56,7 @@ class FoldedUnitaryPlan(Plan):
         modes = contract(V.T, maps).reshape(len(V), -1)
         W = basis.on_features(modes.T)
         features = basis.features(builder, encoding.axes)
-        state = builder.matmul(features, builder.constant(np.concatenate([W.real, W.imag], 1)))
+        state = builder.matmul(features, builder.constant(real_columns(W)))
         amplitudes = Amplitudes(state, (COMPLEX, *range(wires)))
         return builder.build(measure(builder, amplitudes, self.circuit))
 

@@ -15,7 +15,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hybridx.circuit import (
-    Angle,
     Apply,
     Circuit,
     Gate,
@@ -31,6 +30,7 @@ from hybridx.circuit import (
 from hybridx.lowering.analysis.trig_polynomial import has_parameter
 from hybridx.lowering.blocks import entropy
 from hybridx.lowering.blocks.measure_state import measure, product_columns
+from hybridx.lowering.blocks.real_form import real_form_places, real_matrix
 from hybridx.lowering.blocks.sin_cos import SinCos, combine, multiple, negative
 from hybridx.lowering.blocks.state import (
     COMPLEX,
@@ -167,7 +167,7 @@ def _gate_matrix(builder: Builder, row: Gate, operation: Apply, sin_cos: SinCos)
 def _real(term: Matrix, row: Gate) -> NDArray[np.float64]:
     if _is_real(row):
         return np.array(term.real)
-    return np.block([[term.real, -term.imag], [term.imag, term.real]])
+    return real_matrix(term)
 
 
 def _is_real(row: Gate) -> bool:
@@ -177,18 +177,17 @@ def _is_real(row: Gate) -> bool:
 def _entry_matrix(builder: Builder, operation: Unitary) -> Value:
     """Return the transposed real matrix of given entries, shape `(batch or 1, D, D)`."""
     size = 2 ** len(operation.wires)
-    order = np.arange(size * size).reshape(size, size).T
     if not operation.imaginary:
+        order = np.arange(size * size).reshape(size, size).T
         value = combine(builder, [operation.real[index] for index in order.reshape(-1)])
         return builder.reshape(value, (value.shape[0], size, size))
-    entries: list[Angle] = []
-    for half in (0, 1):
-        for column in order:
-            first, second = operation.real, operation.imaginary
-            if half:
-                first, second = tuple(map(negative, operation.imaginary)), operation.real
-            entries += [first[index] for index in column] + [second[index] for index in column]
-    value = combine(builder, entries)
+    places, signs = real_form_places(size)
+    entries = operation.real + operation.imaginary
+    signed = [
+        entries[place] if sign > 0 else negative(entries[place])
+        for place, sign in zip(places.T.flat, signs.T.flat, strict=True)
+    ]
+    value = combine(builder, signed)
     return builder.reshape(value, (value.shape[0], 2 * size, 2 * size))
 
 
