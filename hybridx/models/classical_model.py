@@ -9,7 +9,7 @@ from typing import Literal, TypeAlias
 
 from torch import Tensor, nn
 
-from hybridx.models.limits import UNIT, check_choice, check_count, check_number
+from hybridx.models.checks import UNIT, check_choice, check_count, check_number
 from hybridx.models.seeding import seeded
 
 Activation: TypeAlias = Literal["relu", "gelu", "tanh"]

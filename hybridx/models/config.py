@@ -12,8 +12,7 @@ import msgspec
 import tomli_w
 
 from hybridx.errors import ConfigError
-from hybridx.models.hybrid_model import HybridModelConfig
-from hybridx.models.limits import (
+from hybridx.models.checks import (
     OPEN_UNIT,
     UNIT,
     check_count,
@@ -21,6 +20,7 @@ from hybridx.models.limits import (
     check_names,
     check_number,
 )
+from hybridx.models.hybrid_model import HybridModelConfig
 from hybridx.storage import read_bytes, write_whole
 
 # Whole numbers of TOML have 64 bits, one of them the sign.

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from hybridx.models.checks import check_count, check_flag
 from hybridx.models.classical_model import ClassicalFeatureExtractor, ClassicalModelConfig
-from hybridx.models.limits import check_count, check_flag
 from hybridx.models.quantum_layers import QuantumLayer, QuantumLayerConfig
 from hybridx.models.seeding import seeded
 

@@ -19,7 +19,7 @@ from hybridx.errors import (
     MissingPluginError,
     UnknownDeviceError,
 )
-from hybridx.models.limits import check_count, check_name
+from hybridx.models.checks import check_count, check_name
 from hybridx.models.seeding import seeded
 
 # From here on lightning.qubit takes a training step faster: default.qubit keeps the states of a
