@@ -9,7 +9,7 @@ from hybridx.api.diagnosis import Diagnosis, doctor
 from hybridx.api.drawing_circuits import draw, qasm
 from hybridx.api.evaluating import Evaluation, evaluate
 from hybridx.api.exporting import ExportReport, export, export_source
-from hybridx.api.formats import FORMATS, NAMES, choose_format
+from hybridx.api.formats import FORMATS
 from hybridx.api.inspecting import (
     CircuitSummary,
     InputSummary,
@@ -27,7 +27,6 @@ from hybridx.runtime import load
 __all__ = [
     "BATCH_SIZE",
     "FORMATS",
-    "NAMES",
     "CircuitSummary",
     "Conversion",
     "Diagnosis",
@@ -38,7 +37,6 @@ __all__ = [
     "Prediction",
     "StrategySummary",
     "VerifyReport",
-    "choose_format",
     "convert",
     "doctor",
     "draw",

@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING, Any, Literal, assert_never
 
 from hybridx.api.building import Draft, draft_onnx, draft_pt2, draft_torchscript, plan_circuits
 from hybridx.api.comparing import build_and_compare
-from hybridx.api.formats import Format, check_format, check_target, choose_format, write_model
+from hybridx.api.formats import (
+    NAMES,
+    Format,
+    check_format,
+    check_target,
+    choose_format,
+    write_model,
+)
 from hybridx.api.inspecting import CircuitSummary, circuit_summaries
 from hybridx.api.options import check_batch, check_choice, need, read_batch
 from hybridx.artifact import (
@@ -217,7 +224,7 @@ def _start(draft: Draft, *_: object) -> Session:
 
 def export_source(
     source: str,
-    path: str | Path,
+    path: str | Path | None = None,
     *,
     checkpoint: str | Path | None = None,
     example: str | Path | None = None,
@@ -231,7 +238,7 @@ def export_source(
 
     Args:
         source: file.py:attribute, package.module:attribute or a config.toml.
-        path: of the file to write.
+        path: of the file to write; by default `model` with the ending of the format.
         checkpoint: weights to load first.
         example: a file with example inputs; arrays with the name of an argument are that argument.
         shapes: shapes of example inputs, such as `N,4` or `x=N,T,4`; not needed for a config.toml.
@@ -244,8 +251,9 @@ def export_source(
         UsageError: the source leads to no model, or nobody says what its input looks like.
     """
     rows = read_batch(batch)
-    target = choose_format(Path(path), format, "onnx")
-    check_target(Path(path), target, overwrite=overwrite)
+    target = choose_format(Path(path or ""), format, "onnx")
+    path = Path(path or NAMES[target])
+    check_target(path, target, overwrite=overwrite)
     need("exporting", "torch", "pennylane", "onnxscript", "safetensors", "threadpoolctl")
     from hybridx.capture import choose_dtype
     from hybridx.sources import (

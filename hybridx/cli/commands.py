@@ -1,9 +1,9 @@
-"""The commands: each parses its arguments, makes one call of the api and prints the report."""
+"""The commands. Each parses its arguments, calls one function of `api` and prints its report."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 
@@ -44,61 +44,81 @@ def _root(
 def export(
     source: options.SourceText,
     path: Annotated[
-        Optional[Path],  # noqa: UP045  typer reads the annotation at run time
-        typer.Option("--output", "-o", help="What to write. By default model.onnx, model.pt …"),
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            help="The file to write. By default model.onnx, model.pt, model.pt2 or model.bundle.",
+        ),
     ] = None,
     checkpoint: options.Checkpoint = None,
     example: Annotated[
-        Optional[Path],  # noqa: UP045  typer reads the annotation at run time
-        typer.Option(help="Example inputs: .npy, .npz (arrays named as arguments) or .csv."),
+        Path | None,
+        typer.Option(
+            help="A file with example inputs: .npy, .csv, or .npz with an array for each argument."
+        ),
     ] = None,
     shape: Annotated[
-        Optional[list[str]],  # noqa: UP045
+        list[str] | None,
         typer.Option(
-            help="Shape of an input: N,4 or x=N,T,4. N is the batch, other capitals are further "
-            "axes of any length. Repeatable."
+            help="The shape of an input, instead of --example: N,4 or x=N,T,4. N is the batch, "
+            "other capital letters are further axes of any length. Repeatable."
         ),
     ] = None,
     format: Annotated[
-        Optional[str],  # noqa: UP045
+        str | None,
         typer.Option(
-            help="onnx, torchscript, pt2 or bundle (a folder). By default what --output ends in "
-            "(.onnx, .pt, .pt2, .bundle), else onnx."
+            help="onnx, torchscript, pt2 or bundle (a folder). By default the ending of --output "
+            "decides (.onnx, .pt, .pt2, .bundle); without one it is onnx."
         ),
     ] = None,
     batch: Annotated[
         str,
-        typer.Option(help="dynamic: any number of rows; a number; or none, for a single sample."),
+        typer.Option(
+            help="How many rows the file takes: dynamic (any number), a number, or none (one "
+            "sample without a batch axis)."
+        ),
     ] = "dynamic",
     dtype: Annotated[
-        Optional[str],  # noqa: UP045
-        typer.Option(help="float32 or float64. By default the model's own."),
+        str | None,
+        typer.Option(help="float32 or float64. By default that of the model."),
     ] = None,
     opset: Annotated[int, typer.Option(help="Version of the ONNX operators.")] = 20,
     atol: options.Tolerance = None,
     strategy: Annotated[
-        Optional[str],  # noqa: UP045
-        typer.Option(help="How circuits are computed; hybridx inspect lists the names."),
+        str | None,
+        typer.Option(
+            help="The strategy that computes the circuits. By default the cheapest; hybridx "
+            "inspect lists their names."
+        ),
     ] = None,
     no_body: Annotated[
-        bool, typer.Option("--no-body", help="Leave circuits uncompiled: for devices only.")
+        bool,
+        typer.Option(
+            "--no-body", help="Do not compile the circuits. The file then runs on devices only."
+        ),
     ] = False,
     aot: Annotated[
-        bool, typer.Option("--aot", help="Put machine code into a pt2 file too; needs a compiler.")
+        bool, typer.Option("--aot", help="Add machine code to a pt2 file. Needs a C++ compiler.")
     ] = False,
     no_verify: Annotated[
-        bool, typer.Option("--no-verify", help="Do not compare the file with the model.")
+        bool,
+        typer.Option("--no-verify", help="Write the file without comparing it with the model."),
     ] = False,
     embed_example: Annotated[
-        bool, typer.Option("--embed-example", help="Keep the example's rows as the self-test.")
+        bool,
+        typer.Option(
+            "--embed-example",
+            help="Use the rows of the example as the self-test, which otherwise has random rows.",
+        ),
     ] = False,
     overwrite: options.Overwrite = False,
     json: options.Json = False,
 ) -> None:
-    """Export a hybrid model to a file and prove that it computes the same."""
+    """Export a hybrid model to a file, and verify that the file computes the same."""
     report = api.export_source(
         source,
-        path or api.NAMES[api.choose_format(Path(), format, "onnx")],
+        path,
         checkpoint=checkpoint,
         example=example,
         shapes=shape or (),
@@ -123,31 +143,43 @@ def run(
     model: options.Model,
     execution: Options,
     data: Annotated[
-        Optional[Path],  # noqa: UP045
-        typer.Option("--input", "-i", help="Data: .npy, .npz or .csv. Without it: the self-test."),
+        Path | None,
+        typer.Option(
+            "--input",
+            "-i",
+            help="The input data: .npy, .npz or .csv. Without it the self-test of the file is run.",
+        ),
     ] = None,
     path: Annotated[
-        Optional[Path],  # noqa: UP045
-        typer.Option("--output", "-o", help="Where to write: .npy, .npz, .csv or .json."),
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            help="File for the results: .npy, .npz, .csv or .json. Without it they are printed.",
+        ),
     ] = None,
     columns: options.Columns = None,
     batch_size: Annotated[
-        int, typer.Option(min=1, help="Rows at a time, also in one submission to a device.")
+        int, typer.Option(min=1, help="Rows that are run, or sent to a device, at a time.")
     ] = api.BATCH_SIZE,
     repeats: Annotated[
         int,
-        typer.Option(min=1, help="With --shots: run so often; write means and standard errors."),
+        typer.Option(
+            min=1,
+            help="With --shots: repeat the run so often, and write means and standard errors.",
+        ),
     ] = 1,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Send nothing; say what a device would get.")
+        bool,
+        typer.Option("--dry-run", help="Say what would be sent to the device, and send nothing."),
     ] = False,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with what an earlier run left in .partial.")
+        bool, typer.Option("--resume", help="Continue an interrupted run from its .partial file.")
     ] = False,
     overwrite: options.Overwrite = False,
     json: options.Json = False,
 ) -> None:
-    """Run a model file on data or, without data, on its own self-test."""
+    """Run a model file on data, or on its own self-test."""
     execution["dry_run"] = dry_run
     if data is None:
         options.refuse_without_data(dry_run=dry_run, resume=resume, repeats=repeats > 1)
@@ -171,15 +203,17 @@ def run(
 @app.command()
 def convert(
     model: options.Model,
-    path: Annotated[Path, typer.Option("--output", "-o", help="The file or folder to write.")],
+    path: Annotated[Path, typer.Option("--output", "-o", help="The file or the folder to write.")],
     format: Annotated[
-        Optional[str],  # noqa: UP045
-        typer.Option(help="onnx or bundle. By default onnx for a name in .onnx, else bundle."),
+        str | None,
+        typer.Option(
+            help="onnx or bundle. By default onnx if --output ends in .onnx, else bundle."
+        ),
     ] = None,
     overwrite: options.Overwrite = False,
     json: options.Json = False,
 ) -> None:
-    """Write a model file in another format, without the model that it came from."""
+    """Convert a model file to another format, without the model that it came from."""
     report = api.convert(model, path, format=format, overwrite=overwrite)
     (output.as_json if json else output.converted)(report)
 
@@ -190,15 +224,19 @@ def verify(
     model: options.Model,
     execution: Options,
     against: Annotated[
-        Optional[str],  # noqa: UP045
-        typer.Option(metavar="SOURCE", help="The model it came from. Without: its self-test."),
+        str | None,
+        typer.Option(
+            metavar="SOURCE",
+            help="The model that the file came from. Without it the self-test is used.",
+        ),
     ] = None,
     checkpoint: options.Checkpoint = None,
     atol: options.Tolerance = None,
     significance: Annotated[
-        Optional[float],  # noqa: UP045
+        float | None,
         typer.Option(
-            help="With --shots: how likely chance may refuse a right device. By default 0.01."
+            help="With --shots: the probability at which a correct device is refused by chance. By "
+            "default 0.01."
         ),
     ] = None,
     json: options.Json = False,
@@ -219,14 +257,14 @@ def verify(
 def inspect(
     model: options.Model,
     draw: Annotated[
-        Optional[Path],  # noqa: UP045
-        typer.Option(help="Draw the circuits as SVG into this file."),
+        Path | None,
+        typer.Option(help="Draw the circuits into this SVG file."),
     ] = None,
     qasm: Annotated[bool, typer.Option("--qasm", help="Print the circuits as OpenQASM 3.")] = False,
     overwrite: options.Overwrite = False,
     json: options.Json = False,
 ) -> None:
-    """Show what a model file holds: its inputs, its circuits, what was verified."""
+    """Show the inputs, outputs and circuits of a model file, and how it was verified."""
     if draw is not None:
         output.drawn(api.draw(model, draw, overwrite=overwrite))
         return
@@ -241,20 +279,27 @@ def inspect(
 def evaluate(
     model: options.Model,
     execution: Options,
-    data: Annotated[Path, typer.Option(help="A CSV table.")],
-    target: Annotated[str, typer.Option(help="The column with the true class or number.")],
+    data: Annotated[Path, typer.Option(help="A CSV table with a header.")],
+    target: Annotated[
+        str, typer.Option(help="The column that holds the true class or the true number.")
+    ],
     columns: options.Columns = None,
     classes: Annotated[
-        Optional[str],  # noqa: UP045
-        typer.Option(help="Names of the outputs, in order: a,b,c."),
+        str | None,
+        typer.Option(
+            help="Names of the classes, in the order of the outputs: a,b,c. By default those that "
+            "the file names."
+        ),
     ] = None,
     rows: Annotated[
-        Optional[Path],  # noqa: UP045
-        typer.Option(help="A JSON file with held_out_rows: score only these."),
+        Path | None,
+        typer.Option(
+            help="A JSON file with held_out_rows, as train writes it: score only these rows."
+        ),
     ] = None,
     json: options.Json = False,
 ) -> None:
-    """Score a model file on a CSV table with a target column."""
+    """Score a model file on the rows of a CSV table."""
     report = api.evaluate(
         model,
         data,
@@ -269,17 +314,19 @@ def evaluate(
 
 @app.command()
 def doctor(json: options.Json = False) -> None:
-    """Show what this machine can run, and what is missing for the rest."""
+    """Show what can be run on this machine, and what to install for the rest."""
     (output.as_json if json else output.diagnosed)(api.doctor())
 
 
 @app.command()
 def train(
-    config: Annotated[Path, typer.Argument(metavar="CONFIG", help="A config.toml.")],
+    config: Annotated[
+        Path, typer.Argument(metavar="CONFIG", help="The TOML file that describes the experiment.")
+    ],
     overwrite: options.Overwrite = False,
     json: options.Json = False,
 ) -> None:
-    """Train the reference classifier that a config describes, on the table it names."""
+    """Train the classifier that a config describes, on the table that the config names."""
     with output.TrainingProgress() as progress:
         report = api.train(config, overwrite=overwrite, progress=progress)
     (output.as_json if json else output.trained)(report)

@@ -6,7 +6,7 @@ import functools
 import inspect
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, Optional
+from typing import Annotated, Any
 
 import msgspec
 import typer
@@ -15,148 +15,101 @@ from hybridx.errors import OptionNeedsError, OptionSyntaxError
 from hybridx.runtime import PROVIDERS, Options
 
 Model = Annotated[
-    Path, typer.Argument(metavar="MODEL", help="What hybridx export wrote: a file or a bundle.")
+    Path,
+    typer.Argument(metavar="MODEL", help="A file or a bundle that hybridx export has written."),
 ]
 SourceText = Annotated[
     str,
     typer.Argument(
-        metavar="SOURCE", help="file.py:attribute, package.module:attribute or a config.toml."
+        metavar="SOURCE",
+        help="The model: file.py:attribute, package.module:attribute or a config.toml.",
     ),
 ]
 Checkpoint = Annotated[
-    Optional[Path],  # noqa: UP045  typer reads the annotation at run time
-    typer.Option(help="Weights: .safetensors, or a torch file of tensors."),
+    Path | None,
+    typer.Option(help="Weights to load first: .safetensors, or a torch file of tensors."),
 ]
 Tolerance = Annotated[
-    Optional[float],  # noqa: UP045
-    typer.Option(min=0.0, help="Largest error allowed. By default 1e-5, for float64 1e-10."),
+    float | None,
+    typer.Option(
+        min=0.0, help="Largest error that is accepted. By default 1e-5, for float64 1e-10."
+    ),
 ]
 Columns = Annotated[
-    Optional[str],  # noqa: UP045
-    typer.Option(help="Columns of a CSV file, in the model's order: a,b,c."),
+    str | None,
+    typer.Option(help="The columns of a CSV file that the model takes, in its order: a,b,c."),
 ]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace existing files.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object, for programs.")]
 
 
-_PANEL = "On what it runs"
+def _execution_option(kind: object, default: object, text: str, **more: Any) -> tuple[Any, object]:
+    """Return the annotation and the default of an option that says how a file is executed."""
+    option = typer.Option(help=text, rich_help_panel="Execution", **more)
+    return Annotated[kind, option], default
+
+
 # One for each attribute of `Execution` that a command line can give, by its name.
-_EXECUTION: dict[str, tuple[object, object]] = {
-    "device": (
-        Annotated[
-            str,
-            typer.Option(
-                help="Where circuits run: onnx, or the name of a PennyLane device.",
-                rich_help_panel=_PANEL,
-            ),
-        ],
+_EXECUTION = {
+    "device": _execution_option(
+        str,
         "onnx",
+        "Where circuits run: onnx for ONNX Runtime on this machine, or the name of a PennyLane "
+        "device.",
     ),
-    "shots": (
-        Annotated[
-            Optional[int],  # noqa: UP045
-            typer.Option(
-                min=1,
-                help="Samples per circuit on the device. Without it: exact values, if it has them.",
-                rich_help_panel=_PANEL,
-            ),
-        ],
+    "shots": _execution_option(
+        int | None,
         None,
+        "Samples per circuit. Without it the device gives exact values, if it can.",
+        min=1,
     ),
-    "seed": (
-        Annotated[
-            Optional[int],  # noqa: UP045
-            typer.Option(
-                min=0,
-                help="Repeats the samples, on a device that takes it.",
-                rich_help_panel=_PANEL,
-            ),
-        ],
+    "seed": _execution_option(
+        int | None, None, "Makes the samples repeatable, if the device takes a seed.", min=0
+    ),
+    "option": _execution_option(
+        list[str] | None,
         None,
+        "Another option of the device; VALUE is JSON or plain text. Repeatable.",
+        metavar="KEY=VALUE",
     ),
-    "option": (
-        Annotated[
-            Optional[list[str]],  # noqa: UP045
-            typer.Option(
-                metavar="KEY=VALUE",
-                help="A further option of the device, VALUE as JSON or a text. Repeatable.",
-                rich_help_panel=_PANEL,
-            ),
-        ],
+    "fallback": _execution_option(
+        str | None,
         None,
+        "The device to use if the plug-in or the credentials of --device are missing.",
+        metavar="DEVICE",
     ),
-    "fallback": (
-        Annotated[
-            Optional[str],  # noqa: UP045
-            typer.Option(
-                metavar="DEVICE",
-                help="Taken if the plug-in or the credentials of --device are missing.",
-                rich_help_panel=_PANEL,
-            ),
-        ],
-        None,
+    "max_circuits": _execution_option(
+        int | None, None, "Refuse to start if more circuits would be sent to the device.", min=0
     ),
-    "max_circuits": (
-        Annotated[
-            Optional[int],  # noqa: UP045
-            typer.Option(
-                min=0, help="Send nothing if it would be more circuits.", rich_help_panel=_PANEL
-            ),
-        ],
-        None,
+    "max_shots": _execution_option(
+        int | None, None, "Refuse to start if more shots in all would be sent.", min=0
     ),
-    "max_shots": (
-        Annotated[
-            Optional[int],  # noqa: UP045
-            typer.Option(
-                min=0, help="Send nothing if it would be more shots in all.", rich_help_panel=_PANEL
-            ),
-        ],
-        None,
+    "retries": _execution_option(
+        int, 3, "How often to try again after a network error or when the service is busy.", min=0
     ),
-    "retries": (
-        Annotated[
-            int,
-            typer.Option(
-                min=0,
-                help="Repetitions after an error of the network or a busy service.",
-                rich_help_panel=_PANEL,
-            ),
-        ],
-        3,
-    ),
-    "provider": (
-        Annotated[
-            str,
-            typer.Option(
-                help=f"What ONNX Runtime computes classical parts with: {', '.join(PROVIDERS)}.",
-                rich_help_panel=_PANEL,
-            ),
-        ],
+    "provider": _execution_option(
+        str,
         "auto",
+        f"The provider of ONNX Runtime for the classical parts: {', '.join(PROVIDERS)}.",
     ),
-    "engine": (
-        Annotated[
-            str,
-            typer.Option(
-                help="split: the model is cut at its circuits. custom-op: it stays whole, they are "
-                "operators in it (hybridx\\[custom-op]).",
-                rich_help_panel=_PANEL,
-            ),
-        ],
+    "engine": _execution_option(
+        str,
         "split",
+        "How circuits reach a device. split: the model is cut at its circuits. custom-op: the "
+        "model stays whole and its circuits are custom operators (needs hybridx\\[custom-op]).",
     ),
 }
 
 
 def takes_execution(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the options of an execution; it gets them as one argument, `execution`.
+    """Give a command the options of `_EXECUTION`, which it receives as one argument, `execution`.
 
-    typer reads what a command takes from its signature, so that is what is lengthened.
+    typer reads the options of a command from its signature. The signature is therefore extended by
+    these options, and the function that typer calls packs their values.
     """
 
     @functools.wraps(command)
-    def lengthened(**given: Any) -> None:
+    def extended(**given: Any) -> None:
         values = {name: given.pop(name) for name in _EXECUTION}
         options = dict(map(_read_option, values.pop("option") or ()))
         execution = Options(**values, options=options)  # type: ignore[typeddict-item]
@@ -171,9 +124,9 @@ def takes_execution(command: Callable[..., None]) -> Callable[..., None]:
         for name, (annotation, default) in _EXECUTION.items()
     ]
     parameters = [one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in own] + added
-    lengthened.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
-    lengthened.__annotations__ = {one.name: one.annotation for one in parameters}
-    return lengthened
+    extended.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+    extended.__annotations__ = {one.name: one.annotation for one in parameters}
+    return extended
 
 
 def _read_option(text: str) -> tuple[str, object]:
@@ -187,10 +140,10 @@ def _read_option(text: str) -> tuple[str, object]:
 
 
 def refuse_without_data(**asked: bool) -> None:
-    """Refuse options that say nothing about a self-test.
+    """Refuse options that need data, when a file is run on its self-test.
 
     Raises:
-        OptionNeedsError: it names the first.
+        OptionNeedsError: one is given; the first is named.
     """
     for name, is_asked in asked.items():
         if is_asked:

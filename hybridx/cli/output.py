@@ -1,4 +1,7 @@
-"""Results for people (rich) and for programs (JSON): data on stdout, talk on stderr."""
+"""Prints reports, for people with rich and for programs as JSON.
+
+Results go to stdout; notes, progress and errors go to stderr.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +40,7 @@ _ROWS_SHOWN = 10
 
 
 def talk() -> Console:
-    """Return the console for people, on stderr."""
+    """Return the console for notes, progress and errors, on stderr."""
     return Console(stderr=True, highlight=False, soft_wrap=True)
 
 
@@ -47,7 +50,7 @@ def data() -> Console:
 
 
 def fail(error: HybridxError) -> None:
-    """Print a known error: what, and what to do."""
+    """Print a known error: what happened, and what to do."""
     summary, _, remedy = str(error).partition("\n")
     console = talk()
     console.print(Text.assemble(("error ", "bold red"), summary))
@@ -64,7 +67,7 @@ def defect(error: Exception) -> None:
 
 
 def note(text: str) -> None:
-    """Print a note for people."""
+    """Print a note on stderr."""
     talk().print(Text.assemble(("note ", "yellow"), text))
 
 
@@ -107,7 +110,7 @@ def exported(report: ExportReport) -> None:
     console.print(f"[bold]{report.path}[/]  {size(report.size)}, {report.dtype}, {batch}")
     for circuit in report.circuits:
         console.print(f"  {_one_line(circuit)}")
-    console.print(f"  {_proof(report.verification)}")
+    console.print(f"  {_verified(report.verification)}")
     console.print(f"  {report.seconds:.1f} s")
 
 
@@ -123,23 +126,26 @@ def verified(report: VerifyReport) -> None:
     """Print a comparison that passed."""
     for text in report.notes:
         note(text)
-    agrees = (
-        f"agrees with {report.against} {_at(report.batches)}: "
+    compared = (
+        f"compared with {report.against} {_at(report.batches)}: "
         f"worst error {report.worst:.1e}, tolerance {report.tolerance:.0e}"
     )
     found = report.consistency
     if found is None:
-        data().print(f"[green]reproduces[/]  {report.path} on {report.device} {agrees}")
+        data().print(f"[green]verified[/]  {report.path} on {report.device}, {compared}")
         return
     shots = report.usage.shots if report.usage is not None else None
     data().print(
         f"[green]consistent[/]  {report.path} on {report.device}: {found.tests} results of "
-        f"{shots:,} shots are as far from their exact values as chance explains: smallest p-value "
-        f"{found.p_value:.2g} (corrected for {found.tests}), significance {found.significance:g}"
+        f"{shots:,} shots differ from the exact values by no more than sampling explains; smallest "
+        f"p-value {found.p_value:.2g} (corrected for {found.tests} tests), significance "
+        f"{found.significance:g}"
     )
     if found.untested:
-        note(f"{found.untested} results have no test: variances of sums of Pauli words")
-    data().print(f"  computed exactly it {agrees}")
+        note(
+            f"{found.untested} results have no test and were not compared: variances of Pauli sums"
+        )
+    data().print(f"  its exact values, {compared}")
 
 
 def predicted(report: Prediction) -> None:
@@ -193,7 +199,7 @@ def evaluated(report: Evaluation) -> None:
 
 
 def inspected(report: Inspection) -> None:
-    """Print what a file says of itself."""
+    """Print what is in a file."""
     console = data()
     console.print(
         f"[bold]{report.path}[/]  {report.format}, {size(report.size)}, "
@@ -216,12 +222,12 @@ def inspected(report: Inspection) -> None:
             console.print(Text(f"    {mark} {candidate.strategy}: {candidate.reason}", style="dim"))
             if candidate.strategy == circuit.strategy:
                 console.print(Text(indent(candidate.plan, "        "), style="dim"))
-    console.print(f"  {_proof(report.verification)}")
+    console.print(f"  {_verified(report.verification)}")
     console.print(f"  self-test {'included' if report.self_test else 'not included'}")
 
 
 class TrainingProgress:
-    """A progress bar on stderr that is told of every epoch."""
+    """A progress bar on stderr, to be called after every epoch."""
 
     def __init__(self) -> None:
         self._bar = Progress(
@@ -241,7 +247,7 @@ class TrainingProgress:
         self._bar.stop()
 
     def __call__(self, epoch: Epoch) -> None:
-        """Move the bar to an epoch."""
+        """Show an epoch."""
         text = (
             f"epoch {epoch.number} of {epoch.limit}: loss {epoch.train_loss:.4f}, "
             f"validation loss {epoch.validation.loss:.4f}, "
@@ -251,8 +257,8 @@ class TrainingProgress:
 
 
 def trained(report: TrainingReport) -> None:
-    """Print what a training found."""
-    table = Table(title=f"best of {report.epochs_run} epochs: {report.best_epoch}")
+    """Print the scores of a training run."""
+    table = Table(title=f"epoch {report.best_epoch}, the best of {report.epochs_run}")
     for name in ("rows", "accuracy", "loss"):
         table.add_column(name, justify="left" if name == "rows" else "right")
     for name, score in (
@@ -270,7 +276,7 @@ def size(count: int) -> str:
 
 
 def diagnosed(report: Diagnosis) -> None:
-    """Print what this machine can run, and what is missing for the rest."""
+    """Print what can be run on this machine, and what to install for the rest."""
     console = data()
     console.print(
         f"[bold]hybridx {report.version}[/], Python {report.python}, {report.platform}; "
@@ -282,8 +288,8 @@ def diagnosed(report: Diagnosis) -> None:
         console.print(f"  {part.package} {known}  [dim]{part.purpose}[/]", hint)
     console.print("[bold]devices[/]")
     for device in report.devices:
-        mark = "[green]ready[/]  " if device.is_ready else "[yellow]not yet[/]"
-        # Commands have brackets of their own.
+        mark = "[green]ready[/]    " if device.is_ready else "[yellow]not ready[/]"
+        # As a Text, because the brackets of pip install 'a[b]' would be markup in a str.
         told = Text("; ".join(filter(None, (device.needs, device.note))), style="dim")
         console.print(f"  {mark} {device.name} ", told)
 
@@ -292,8 +298,8 @@ def _ran_on(usage: Usage) -> str:
     classical = f"classical parts on {usage.provider}"
     if not usage.circuits:
         return classical
-    shots = f" with {usage.total_shots:,} shots" if usage.total_shots else ""
-    return f"{usage.circuits:,} circuits{shots} sent, {classical}"
+    shots = f" with {usage.total_shots:,} shots in all" if usage.total_shots else ""
+    return f"sent {usage.circuits:,} circuits{shots}; {classical}"
 
 
 def _one_line(circuit: CircuitSummary) -> str:
@@ -308,9 +314,9 @@ def _one_line(circuit: CircuitSummary) -> str:
     )
 
 
-def _proof(verification: Verification | None) -> str:
+def _verified(verification: Verification | None) -> str:
     if verification is None:
-        return "[yellow]not verified[/] against the eager model"
+        return "[yellow]not verified[/] against eager PyTorch"
     return (
         f"[green]verified[/] against eager PyTorch {_at(verification.batches)}: worst error "
         f"{verification.worst:.1e}, tolerance {verification.tolerance:.0e}"

@@ -53,7 +53,7 @@ def test_shots_and_a_seed_repeat_and_are_recorded(place):
     first = command(*words, "750", "-o", "y.json", folder=place)
     assert first.code == 0, first.talk
     assert "default.qubit gets 15 circuits with 750 shots in 3 submissions" in first.talk
-    assert "15 circuits with 750 shots sent, classical parts on cpu" in first.talk
+    assert "sent 15 circuits with 750 shots in all; classical parts on cpu" in first.talk
     written = json.loads((place / "y.json").read_text())
     assert written["execution"]["device"] == "default.qubit"
     report = command(*words, "750", "--json", folder=place).json()

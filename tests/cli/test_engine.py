@@ -28,7 +28,7 @@ def test_the_self_test_passes_with_circuits_as_a_custom_operator(folder):
     words = ("run", "model.onnx", "--device", "default.qubit", *ENGINE)
     finished = command(*words, folder=folder)
     assert finished.code == 0, finished.talk
-    assert "reproduces" in finished.out
+    assert "verified" in finished.out
 
 
 @pytest.mark.parametrize(
