@@ -1,4 +1,4 @@
-"""A model file written in another format, without the model that it came from."""
+"""Convert a model file to another format, without the model that it came from."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from hybridx.errors import NoConversionError
 
 @dataclass(frozen=True)
 class Conversion:
-    """A model file in another format.
+    """The result of a conversion.
 
     Attributes:
         path: of the new file or folder.
-        format: of it.
-        source: the file that it was made from.
-        files: names of the files in a bundle; none for a single file.
+        format: of the new file.
+        source: the file that was converted.
+        files: names of the files in a bundle; empty for a single file.
         size: in bytes.
-        seconds: the conversion took.
+        seconds: time of the conversion.
     """
 
     path: str
@@ -38,16 +38,16 @@ class Conversion:
 def convert(
     source: str | Path, path: str | Path, *, format: str | None = None, overwrite: bool = False
 ) -> Conversion:
-    """Write a model file in another format; the self-test and the proof are kept.
+    """Write a model file in another format, with its self-test and its verification.
 
     Args:
         source: an ONNX file or the folder of a bundle.
         path: of the new file or folder.
-        format: onnx or bundle; by default as the name says, else bundle.
-        overwrite: replace what is there.
+        format: onnx or bundle; by default the one of the ending of `path`, else bundle.
+        overwrite: replace an existing file or folder.
 
     Raises:
-        ArtifactError: the source cannot be read, or the target not written.
+        ArtifactError: the source cannot be read, or the target cannot be written.
         NoConversionError: the source is compiled for torch.
     """
     started = time.perf_counter()

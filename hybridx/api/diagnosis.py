@@ -1,4 +1,4 @@
-"""What this machine can run, and what is missing for the rest; nothing is imported to find out."""
+"""What this machine can run and what is missing, found out without importing anything."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 from hybridx.runtime import ONNX, DeviceStatus, available_providers, device_statuses
 from hybridx.version import VERSION
 
-# What each optional part is for, by the extra that brings it.
+# The purpose of each optional package, by the extra that installs it.
 _PARTS: Mapping[str, tuple[str, str]] = {
     "numpy": ("everything", "hybridx"),
     "onnx": ("everything", "hybridx"),
@@ -29,13 +29,13 @@ _PARTS: Mapping[str, tuple[str, str]] = {
 
 @dataclass(frozen=True)
 class Part:
-    """A package that hybridx stands on, for some of what it does.
+    """A package that a part of hybridx needs.
 
     Attributes:
-        package: as pip knows it.
-        version: that is installed; None where it is not.
-        purpose: what it is for.
-        install: the command that brings it, where it is missing.
+        package: its name for pip.
+        version: the installed version, or None.
+        purpose: what hybridx needs it for.
+        install: the command that installs it if it is missing.
     """
 
     package: str
@@ -46,15 +46,15 @@ class Part:
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """What this machine can run.
+    """What this machine can run and what is missing.
 
     Attributes:
         version: of hybridx.
         python: its version.
         platform: operating system and processor.
-        parts: the packages, there or missing.
-        providers: of ONNX Runtime, that `--provider` takes here; auto takes the first.
-        devices: that circuits can run on, ready or not.
+        parts: the packages, installed or missing.
+        providers: the providers of ONNX Runtime on this machine; `--provider auto` takes the first.
+        devices: the devices for circuits, ready or not.
     """
 
     version: str

@@ -1,4 +1,4 @@
-"""How well a model file does on a table with a target column."""
+"""Score a model file on a table with a target column."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from hybridx.storage import Table, read_bytes, read_table
 
 @dataclass(frozen=True)
 class Evaluation:
-    """How well a model does on a table with a target column.
+    """The score of a model on a table with a target column.
 
     Attributes:
         path: of the model.
-        device: that ran the circuits.
-        rows: how many were scored.
+        device: the device that ran the circuits.
+        rows: number of rows that were scored.
         metrics: `accuracy` for classes; `mean_squared_error` and `mean_absolute_error` for numbers.
         confusion: for classes, rows by true class and columns by predicted class.
         classes: their names, in order.
-        usage: on what it ran, and what that took.
+        usage: the devices and providers of the run, and what was sent.
     """
 
     path: str

@@ -1,4 +1,4 @@
-"""The formats of a model file, and how each is put in its place."""
+"""The formats of a model file, and how a file of each is written."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ FORMATS: Final[tuple[Format, ...]] = get_args(Format)
 
 
 def check_format(format: Format, *, opset: int, body: bool, aot: bool) -> None:
-    """Refuse options that another format has.
+    """Refuse options that only another format has.
 
     Raises:
-        OptionNeedsError: it names that format.
+        OptionNeedsError: an option needs another format.
     """
     is_torch = format in ("torchscript", "pt2")
     for option, is_given, needed in (
@@ -46,16 +46,16 @@ NAMES: Final[Mapping[Format, str]] = {
     "pt2": "model.pt2",
     "bundle": "model.bundle",
 }
-"""What a file is called if nobody says how."""
+"""The default names of files."""
 
 
 def choose_format(path: Path, format: str | None, otherwise: Format) -> Format:
-    """Return the format that is asked for, by name or by that of a file.
+    """Return the format of an option, or else of the ending of a file name.
 
     Args:
         path: of the file.
         format: one of `FORMATS`, or None.
-        otherwise: for a name that tells nothing.
+        otherwise: for a name with another ending.
 
     Raises:
         OptionError: there is no such format.
@@ -68,7 +68,7 @@ def choose_format(path: Path, format: str | None, otherwise: Format) -> Format:
 
 
 def check_target(path: Path, format: Format, *, overwrite: bool) -> None:
-    """Refuse a place that a format cannot be written to, before any work.
+    """Refuse a path to which a format cannot be written, before any work.
 
     Raises:
         ArtifactError: there is something else at `path`, or it cannot be written to.
@@ -80,7 +80,7 @@ def check_target(path: Path, format: Format, *, overwrite: bool) -> None:
 
 
 def write_model(path: Path, content: Content, *, overwrite: bool) -> None:
-    """Write a model file, or the folder of a bundle, whole or not at all.
+    """Write a model file, or the folder of a bundle, completely or not at all.
 
     Raises:
         ArtifactError: there is something at `path` already, or it cannot be written to.

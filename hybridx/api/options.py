@@ -20,7 +20,7 @@ def check_choice(option: str, value: object, choices: Sequence[object]) -> None:
 
 
 def check_batch(batch: object) -> None:
-    """Refuse a batch that is neither open, nor a number of rows, nor none.
+    """Refuse a batch that is not `dynamic`, `none` or a number of rows.
 
     Raises:
         OptionError: it names the choices.
@@ -31,10 +31,10 @@ def check_batch(batch: object) -> None:
 
 
 def read_batch(text: str) -> Literal["dynamic", "none"] | int:
-    """Return the batch that a text names.
+    """Return the batch of a `--batch` option.
 
     Raises:
-        OptionError: it names none.
+        OptionError: it is not one.
     """
     match text:
         case "dynamic":
@@ -46,10 +46,10 @@ def read_batch(text: str) -> Literal["dynamic", "none"] | int:
 
 
 def need(purpose: str, *packages: str) -> None:
-    """Refuse what needs a package of the `export` extra that is not there.
+    """Refuse a task if a package of the `export` extra that it needs is not installed.
 
     Raises:
-        MissingExtraError: it names the pip command.
+        MissingExtraError: a package is missing.
     """
     for package in packages:
         if find_spec(package) is None:

@@ -1,4 +1,4 @@
-"""A model file run on a data file."""
+"""Run a model file on a data file."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ class Prediction:
 
     Attributes:
         path: of the model.
-        device: that ran the circuits.
-        rows: how many.
+        device: the device that ran the circuits.
+        rows: number of rows.
         outputs: arrays by name.
-        written: the file they were written to, if one was asked for.
-        seconds: the run took, loading left out.
-        usage: on what it ran, and what that took.
-        is_dry: nothing was sent, there are no outputs, and `usage` is what would be sent.
+        written: the file to which they were written, or None.
+        seconds: time of the run, without loading the file.
+        usage: the devices and providers of the run, and what was sent.
+        is_dry: nothing was sent; there are no outputs, and `usage` is what would be sent.
     """
 
     path: str
@@ -77,18 +77,18 @@ def predict(
         data: `.npy`, `.npz` (arrays named as the inputs) or `.csv`.
         output: where to write the outputs: `.npy`, `.npz`, `.csv` or `.json`.
         columns: the columns of a CSV file in order; by default those that the model names.
-        batch_size: rows at a time, where the model takes any number.
-        repeats: run all of it so often on a device that samples; outputs are then means, and
-            arrays named `<output>_standard_error` stand beside them.
-        resume: take the results that an earlier run of the same kept before it stopped.
+        batch_size: rows at a time, if the model takes any number.
+        repeats: number of runs on a device that samples; the outputs are then means, and arrays
+            `<output>_standard_error` are added.
+        resume: use the results that an earlier, interrupted run of the same command stored.
         overwrite: replace an existing output.
         **execution: on what the model runs; see `hybridx.load`.
 
     Raises:
         InputError: the data do not fit the model.
         ArtifactError: a file cannot be read or written.
-        DeviceError: there is no such device, it failed, or it would be sent too much.
-        UsageError: options do not go together.
+        DeviceError: the device is unknown, it failed, or the run would exceed a limit.
+        UsageError: the options cannot be combined.
     """
     chosen = Execution(**execution)
     target = None if output is None else Path(output)
@@ -109,7 +109,7 @@ def predict(
             inputs,
             batch_size,
             repeats=repeats,
-            # A wrong ending is found before anything is paid for.
+            # A wrong ending must be found before anything is paid for.
             check=lambda expected: None if target is None else encode_arrays(target, expected),
         )
         seconds = time.perf_counter() - started
@@ -118,7 +118,7 @@ def predict(
             about = {} if not uses_device(session) else {"execution": usage}
             write_arrays(target, outputs, overwrite=overwrite, about=about)
     except BaseException:
-        # Also Ctrl-C: what came back so far is there, and whoever stopped wants to know.
+        # Also after Ctrl-C, tell the user that the results so far are stored.
         if journal is not None and session.usage.submissions:
             log.warning("%s", _kept(journal))
         raise
@@ -176,7 +176,7 @@ def read_inputs(session: Session, data: Path, columns: Sequence[str]) -> dict[st
     """Return the arrays of a data file under the names of the model's inputs.
 
     Raises:
-        InputNamesError: the file has one array without a name, the model several inputs.
+        InputNamesError: the file has one array without a name, but the model has several inputs.
     """
     arrays = read_arrays(data, columns=columns or session.metadata.columns)
     if set(arrays) != {""} and len(arrays) + len(session.input_names) > 2:

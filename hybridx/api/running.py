@@ -1,4 +1,4 @@
-"""The rows of a file run slice by slice, on a device only after what it will cost is known."""
+"""Run the rows of a data file slice by slice; on a device, only after counting the cost."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from hybridx.runtime import (
 log = logging.getLogger(__name__)
 
 BATCH_SIZE = 4096
-"""Rows that are run at a time, so that a long file does not need memory for all of it."""
+"""Rows that run at a time, so that a long file does not need memory for all rows."""
 
 Slices: TypeAlias = Sequence[Mapping[str, Array]]
 
@@ -40,17 +40,17 @@ def run_in_batches(
     """Run a session slice by slice and return the outputs of all rows.
 
     A model with a fixed batch, or with outputs that are not one row for each row of input, is run
-    in one piece. A session that counts only returns what it counted with: zeros.
+    in one piece. A session that only counts returns zeros.
 
     Args:
         session: a loaded model.
         inputs: of all rows.
         batch_size: rows at a time.
-        repeats: how often all of it is run; outputs are then means, with their standard errors.
-        check: refuses outputs of these names and shapes, before a device is sent anything.
+        repeats: number of runs; the outputs are then means, with their standard errors.
+        check: may refuse the names and shapes of the outputs before anything is sent to a device.
 
     Raises:
-        OverBudgetError: a device would be sent too much; it is sent nothing.
+        OverBudgetError: the run would exceed a limit; nothing was sent.
     """
     slices = _slices(session, inputs, batch_size)
     if not uses_device(session):
@@ -92,7 +92,7 @@ def _slices(session: Session, inputs: Mapping[str, Array], batch_size: int) -> S
 
 
 def _run(session: Session, slices: Slices) -> dict[str, Array] | None:
-    """Return the outputs of all slices one below the other, or None where that is not their sum."""
+    """Return the outputs of all slices concatenated, or None if they cannot be concatenated."""
     parts = [session.run(one) for one in slices]
     if len(parts) == 1:
         return parts[0]

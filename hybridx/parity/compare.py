@@ -1,4 +1,4 @@
-"""The one comparison: how far are two sets of outputs apart, and is that too far?"""
+"""The comparison of two sets of outputs with a tolerance."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from hybridx.errors import MismatchError
 Array: TypeAlias = NDArray[Any]
 
 TOLERANCE: Mapping[str, float] = MappingProxyType({
-    # A float32 number has 6e-8; the longest sums of a 10-wire circuit between two linear layers
-    # were seen to lose 5e-7, and 1e-5 still shows a wrong sign in the smallest weight.
+    # float32 has a precision of 6e-8. The longest sums of a 10-wire circuit between two linear
+    # layers lost 5e-7, and 1e-5 still shows a wrong sign of the smallest weight.
     "float32": 1e-5,
-    # 1e-16 a number; a thousand operations in a row stay below 1e-13.
+    # float64 has 1e-16; a thousand operations in sequence stay below 1e-13.
     "float64": 1e-10,
 })  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Difference:
-    """How far two sets of outputs are apart.
+    """The distance of two sets of outputs.
 
     Attributes:
         worst: the largest error of an element.
-        elements: how many were compared; NaN and infinite ones do not count.
+        elements: number of elements compared; NaN and infinite elements do not count.
     """
 
     worst: float
@@ -45,7 +45,7 @@ def compare(
     right: str,
     batch: int,
 ) -> Difference:
-    """Return how far two sets of named outputs are apart, or refuse them.
+    """Return the distance of two sets of named outputs, or refuse them.
 
     The error of an element is `|actual - expected| / max(1, |expected|)`; a NaN or an infinity
     on one side only is an infinite error, and so is another shape.
@@ -54,8 +54,8 @@ def compare(
         actual: outputs of the execution under test.
         expected: outputs that it should have.
         tolerance: the largest error that passes.
-        left: what gave `actual`, for the message.
-        right: what gave `expected`.
+        left: name of the execution that gave `actual`, for the message.
+        right: likewise of `expected`.
         batch: the batch size, for the message.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Inputs drawn from a fixed seed, so that nobody's data is needed to check a model."""
+"""Inputs drawn from a fixed seed, so that a check of a model needs no data of the user."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ def draw_inputs(
 ) -> dict[str, Array]:
     """Return inputs like the examples, with other lengths of their open axes.
 
-    Floating-point inputs are drawn. The range of integer and boolean inputs is not known: the
-    numbers of the example are repeated.
+    Floating-point inputs are drawn. Integer and boolean inputs repeat the numbers of the example,
+    because their range is not known.
 
     Args:
         examples: arrays by name.
         axes: by input, the names of the axes that may have any length.
-        lengths: of the axes of these names; others are as long as in the example.
+        lengths: by the name of the axis; other axes are as long as in the example.
         distribution: a key of `DISTRIBUTIONS`; None repeats the numbers of the example.
         seed: of the generator.
     """
@@ -54,7 +54,7 @@ def draw_inputs(
 
 
 def _repeated(example: Array, shape: Sequence[int]) -> Array:
-    """Return an array of another shape, in which each axis begins again at its end."""
+    """Return an array of another shape, which repeats the array along each axis."""
     repeated = example
     for axis, length in enumerate(shape):
         repeated = repeated.take(np.arange(length) % example.shape[axis], axis)

@@ -1,9 +1,9 @@
 """Whether sampled results are consistent with exact ones, at a stated significance.
 
-A result with shots is never equal to the exact value, and a tolerance that is wide enough for
-chance hides small errors. So each result is tested against the distribution that it has if the
-device is right, and the smallest p-value counts, multiplied by the number of tests (Bonferroni):
-a right device is refused with probability `significance` at most, however many results there are.
+A result with shots never equals the exact value, and a tolerance that allows for chance hides small
+errors. So each result is tested against its distribution on a correct device. The smallest p-value
+is multiplied by the number of tests (Bonferroni), so that a correct device is refused with
+probability `significance` at most, for any number of results.
 
 The tests hold at any number of shots:
 
@@ -11,8 +11,8 @@ The tests hold at any number of shots:
 * so is the outcome +1 of one Pauli word, with p = (1 + mean) / 2, and the variance of one is a
   function of the same count;
 * a sum of words is a mean of N bounded numbers, however a device groups the words; by Bernstein's
-  inequality P(|d| >= t) <= 2 exp(-N t^2 / (2 s^2 + 2 r t / 3)) with s the largest standard
-  deviation that the words can have together, and r the farthest from the mean that they can be.
+  inequality P(|d| >= t) <= 2 exp(-N t^2 / (2 s^2 + 2 r t / 3)), where s is the largest standard
+  deviation that the words can have together, and r their largest possible distance from the mean.
 """
 
 from __future__ import annotations
@@ -42,16 +42,16 @@ from hybridx.program import run
 Array: TypeAlias = NDArray[np.float64]
 
 SIGNIFICANCE = 0.01
-"""How often a right device is refused, at most."""
+"""The largest probability with which a correct device is refused."""
 
 
 @dataclass(frozen=True, eq=False)
 class Sample:
-    """What a device gave for one circuit.
+    """The results of a device for one circuit.
 
     Attributes:
         name: of the circuit, for messages.
-        circuit: what was run.
+        circuit: the circuit.
         parameters: shape `(batch, P)`.
         results: shape `(batch, M)`.
         shots: of each result.
@@ -66,13 +66,13 @@ class Sample:
 
 @dataclass(frozen=True)
 class Consistency:
-    """Sampled results that chance explains.
+    """Sampled results that are consistent with the exact ones.
 
     Attributes:
-        tests: how many results were tested.
-        untested: how many have no test: variances of sums of Pauli words.
+        tests: number of results that were tested.
+        untested: number of results without a test: variances of sums of Pauli words.
         p_value: the smallest of all, multiplied by the number of tests, at most 1.
-        significance: what it had to exceed.
+        significance: the bound that the p-value had to exceed.
     """
 
     tests: int
@@ -85,8 +85,9 @@ def check_consistent(samples: Sequence[Sample], *, significance: float, device: 
     """Test every sampled result against its exact distribution.
 
     Args:
-        samples: of one run of a model; each circuit is judged at the parameters it really got.
-        significance: probability with which a right device may be refused.
+        samples: of one run of a model; each circuit is tested at the parameters that the device was
+            sent.
+        significance: probability with which a correct device may be refused.
         device: for the message.
 
     Raises:
@@ -149,7 +150,7 @@ def p_values(sample: Sample) -> tuple[Array, Array]:
 
 
 def _means(circuit: Circuit, parameters: Array) -> Iterator[Array]:
-    """Yield, of each measurement that has a test, its probabilities or the means of its words."""
+    """Yield, for each measurement with a test, its probabilities or the means of its words."""
     parts: list[tuple[Measurement, ...]] = []
     for measurement in circuit.measurements:
         match measurement:
@@ -184,7 +185,7 @@ def _expectation(found: Array, words: Array, coefficients: Array, shots: int) ->
     distance = np.abs(found - words @ coefficients[:, None])
     spread = np.sqrt(np.clip(1 - words**2, 0, 1)) @ sizes[:, None]
     farthest = (1 + np.abs(words)) @ sizes[:, None]
-    # Sums of a hundred words lose some 1e-14, which is no evidence.
+    # Rounding of sums of a hundred words, about 1e-14, is no evidence.
     distance = np.where(distance < _ROUNDING * (1 + farthest), 0.0, distance)
     bound = 2 * spread**2 + 2 * farthest * distance / 3
     exponent = np.divide(shots * distance**2, bound, out=np.zeros_like(bound), where=bound > 0)
@@ -192,7 +193,7 @@ def _expectation(found: Array, words: Array, coefficients: Array, shots: int) ->
 
 
 _ROUNDING = 1e-10
-"""What the exact values are certain to, in float64; a probability below it may be zero or not."""
+"""Accuracy of the exact values in float64; a smaller probability may be zero."""
 
 
 def _binomial(found: Array, p: Array, shots: int) -> Array:
@@ -200,7 +201,7 @@ def _binomial(found: Array, p: Array, shots: int) -> Array:
     from scipy.stats import binom
 
     count = np.rint(found * shots)
-    # What is nearer to 0 or 1 than the exact values are certain: the side that refuses less.
+    # If p is within this accuracy of 0 or 1, take the value that refuses less.
     below = binom.cdf(count, shots, np.clip(p - _ROUNDING, 0, 1))
     above = binom.sf(count - 1, shots, np.clip(p + _ROUNDING, 0, 1))
     return np.asarray(np.minimum(1.0, 2 * np.minimum(below, above)))
