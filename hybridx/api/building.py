@@ -15,9 +15,9 @@ from hybridx.artifact import (
     Metadata,
     Signature,
     archive_entries,
-    seal,
     to_bundle,
     with_entries,
+    write_metadata,
 )
 from hybridx.circuit import Circuit, encode
 from hybridx.lowering import Choice, choose
@@ -58,7 +58,7 @@ def draft_onnx(
     proto = targets.to_onnx(captured, list(example.tensors.values()), compiled, opset=opset)
 
     def written(metadata: Metadata) -> Content:
-        content = seal(proto, metadata)
+        content = write_metadata(proto, metadata)
         return to_bundle(proto) if bundled else content
 
     return written

@@ -18,10 +18,10 @@ from hybridx.artifact.contract import (
     is_circuit_node,
     walk_nodes,
 )
-from hybridx.artifact.digest import seal
-from hybridx.artifact.functions import Compiled, circuit_function, function_name
+from hybridx.artifact.digest import function_name
+from hybridx.artifact.functions import Compiled, circuit_function
 from hybridx.artifact.limits import check_file_size, check_model, expanded_size
-from hybridx.artifact.metadata import Metadata
+from hybridx.artifact.metadata import Metadata, write_metadata
 from hybridx.artifact.read import (
     Artifact,
     Content,
@@ -30,9 +30,9 @@ from hybridx.artifact.read import (
     decode_artifact,
     read_artifact,
 )
+from hybridx.artifact.segments import CircuitCall, Segment, Stage, split
 from hybridx.artifact.selftest import SelfTest
 from hybridx.artifact.signature import Signature, signature_of
-from hybridx.artifact.split import CircuitCall, Segment, Stage, split
 
 __all__ = [
     "ARCHIVE_MEMBER",
@@ -70,10 +70,10 @@ __all__ = [
     "is_bundle_file",
     "is_circuit_node",
     "read_artifact",
-    "seal",
     "signature_of",
     "split",
     "to_bundle",
     "walk_nodes",
     "with_entries",
+    "write_metadata",
 ]

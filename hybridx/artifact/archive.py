@@ -22,7 +22,8 @@ from hybridx.artifact.contract import (
     KEY_STRATEGY,
     MAX_FILE_BYTES,
 )
-from hybridx.artifact.functions import Compiled, function_name
+from hybridx.artifact.digest import function_name
+from hybridx.artifact.functions import Compiled
 from hybridx.artifact.metadata import Metadata, decode_entry, encode_entry
 from hybridx.artifact.signature import Declared, Signature, declare, read_declared
 from hybridx.errors import BrokenArtifactError, ForeignFileError, TooLargeError

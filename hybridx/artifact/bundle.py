@@ -30,9 +30,11 @@ from hybridx.artifact.contract import (
     RESULTS,
     is_circuit_node,
 )
-from hybridx.artifact.functions import Compiled, circuit_function, function_name
+from hybridx.artifact.digest import function_name
+from hybridx.artifact.functions import Compiled, circuit_function
 from hybridx.artifact.limits import check_file_size
 from hybridx.artifact.metadata import decode_metadata
+from hybridx.artifact.segments import Segment, split
 from hybridx.artifact.signature import (
     Declared,
     Signature,
@@ -41,7 +43,6 @@ from hybridx.artifact.signature import (
     signature_of,
     value_of,
 )
-from hybridx.artifact.split import Segment, split
 from hybridx.circuit import decode, result_count, to_qasm
 from hybridx.errors import BrokenArtifactError, NoQasmError
 
@@ -110,7 +111,7 @@ def to_bundle(model: onnx.ModelProto) -> dict[str, bytes]:
     """Return the files of a bundle, by name.
 
     Args:
-        model: a sealed model of the file contract.
+        model: a model with its metadata written into it.
     """
     files: dict[str, bytes] = {}
     dtypes: dict[str, np.dtype[Any]] = {}

@@ -1,24 +1,31 @@
-"""The metadata of an ONNX file, with the digests of its functions, written last."""
+"""Digests: they name a circuit with its compiled body, and show that a body was changed."""
 
 from __future__ import annotations
 
+import hashlib
+
 import onnx
 
-from hybridx.artifact.contract import DOMAIN, KEY_BODIES
-from hybridx.artifact.functions import body_hash
-from hybridx.artifact.metadata import Metadata, encode_entry
+from hybridx.artifact.contract import FUNCTION_PREFIX
 
 
-def seal(model: onnx.ModelProto, metadata: Metadata) -> bytes:
-    """Write the metadata into `model` and return the bytes of the file.
+def function_name(circuit_json: str, function: onnx.FunctionProto | None) -> str:
+    """Return the name of a circuit: a digest of its JSON and, if it has one, of its body."""
+    body = b"" if function is None else _body_bytes(function)
+    digest = hashlib.sha256(circuit_json.encode() + b"\n" + body).hexdigest()
+    return FUNCTION_PREFIX + digest[:16]
 
-    Args:
-        model: a graph with its circuit functions attached; changed in place.
-        metadata: of the file.
-    """
-    bodies = {f.name: body_hash(f) for f in model.functions if f.domain == DOMAIN}
-    entries = metadata.encode() | {KEY_BODIES: encode_entry(bodies)}
-    del model.metadata_props[:]
-    for key in sorted(entries):
-        model.metadata_props.add(key=key, value=entries[key])
-    return bytes(model.SerializeToString(deterministic=True))
+
+def body_digest(function: onnx.FunctionProto) -> str:
+    """Return the SHA-256 of what a compiled body computes, in hexadecimal."""
+    return hashlib.sha256(_body_bytes(function)).hexdigest()
+
+
+def _body_bytes(function: onnx.FunctionProto) -> bytes:
+    """Return the inputs, outputs, nodes and operator versions of a body as bytes."""
+    core = onnx.FunctionProto()
+    core.input.extend(function.input)
+    core.output.extend(function.output)
+    core.node.extend(function.node)
+    core.opset_import.extend(function.opset_import)
+    return bytes(core.SerializeToString(deterministic=True))

@@ -11,9 +11,12 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import msgspec
+import onnx
 
 from hybridx.artifact.contract import (
+    DOMAIN,
     FORMAT_VERSION,
+    KEY_BODIES,
     KEY_CALL,
     KEY_CLASSES,
     KEY_COLUMNS,
@@ -23,6 +26,7 @@ from hybridx.artifact.contract import (
     KEY_VERSION,
     Verification,
 )
+from hybridx.artifact.digest import body_digest
 from hybridx.artifact.selftest import SelfTest, decode_self_test
 from hybridx.errors import BrokenArtifactError, ForeignFileError, NewerFormatError
 
@@ -63,6 +67,21 @@ class Metadata:
         if self.call is not None:
             entries[KEY_CALL] = encode_entry(self.call)
         return entries
+
+
+def write_metadata(model: onnx.ModelProto, metadata: Metadata) -> bytes:
+    """Write metadata and the digests of all bodies into a model, and return the bytes of the file.
+
+    Args:
+        model: a graph with its circuit functions attached; changed in place.
+        metadata: of the file.
+    """
+    bodies = {f.name: body_digest(f) for f in model.functions if f.domain == DOMAIN}
+    entries = metadata.encode() | {KEY_BODIES: encode_entry(bodies)}
+    del model.metadata_props[:]
+    for key in sorted(entries):
+        model.metadata_props.add(key=key, value=entries[key])
+    return bytes(model.SerializeToString(deterministic=True))
 
 
 def decode_metadata(entries: Mapping[str, str], path: str) -> Metadata:

@@ -20,7 +20,7 @@ from hybridx.artifact.contract import (
     is_circuit_node,
     walk_nodes,
 )
-from hybridx.artifact.functions import body_hash, function_name
+from hybridx.artifact.digest import body_digest, function_name
 from hybridx.artifact.limits import check_file_size, check_model
 from hybridx.artifact.metadata import Metadata, decode_entry, decode_metadata
 from hybridx.artifact.signature import Signature, signature_of
@@ -192,7 +192,7 @@ def _check_bodies(model: onnx.ModelProto, hashes: dict[str, str], path: str) -> 
     for function in model.functions:
         if function.domain != DOMAIN:
             continue
-        if hashes.get(function.name) != body_hash(function):
+        if hashes.get(function.name) != body_digest(function):
             raise BrokenArtifactError(path, f"the body of {function.name} was changed")
 
 

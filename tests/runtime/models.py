@@ -18,7 +18,7 @@ from hybridx.artifact import (
     circuit_function,
     decode_artifact,
     function_name,
-    seal,
+    write_metadata,
 )
 from hybridx.circuit import encode, parse
 from hybridx.lowering import choose
@@ -84,7 +84,7 @@ def build(nodes, outputs, weights=(), *, dtype="float32", body=True, metadata=No
     model = helper.make_model(
         graph, functions=list(functions.values()), opset_imports=opsets, ir_version=IR_VERSION
     )
-    content = seal(model, metadata or Metadata("0"))
+    content = write_metadata(model, metadata or Metadata("0"))
     return decode_artifact(content, "hand-made.onnx")
 
 
