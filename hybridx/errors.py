@@ -706,14 +706,14 @@ class DeviceFailedError(DeviceError):
 
     code = "HX503"
     summary = "device {name!r} failed: {reason}"
-    remedy = "check its options and, of a service, its state, or choose another with --device"
+    remedy = "check its options and whether its service is up, or choose another with --device"
     name: str
     reason: str
 
 
 @dataclass(eq=False)
 class NoNoiseError(DeviceError):
-    """A circuit has a channel and the device none."""
+    """A circuit has a noise channel, and the device cannot run one."""
 
     code = "HX504"
     summary = "device {name!r} cannot run a circuit with a noise channel: {reason}"
@@ -724,7 +724,7 @@ class NoNoiseError(DeviceError):
 
 @dataclass(eq=False)
 class CompiledInError(DeviceError):
-    """A device is asked for, and the format holds its circuits compiled only."""
+    """A device is asked for, and a file of this format holds its circuits compiled only."""
 
     code = "HX505"
     summary = "{path} is a {format} file: its circuits cannot run on device {name!r}"
@@ -751,7 +751,7 @@ class MissingOptionError(DeviceError):
     """A device does not open without one of its own options."""
 
     code = "HX507"
-    summary = "device {name!r} has to be told its {option}"
+    summary = "device {name!r} does not open without its option {option}"
     remedy = "give --option {option}={example}"
     name: str
     option: str
@@ -760,7 +760,7 @@ class MissingOptionError(DeviceError):
 
 @dataclass(eq=False)
 class OverBudgetError(DeviceError):
-    """A run would send more to a device than is allowed."""
+    """A run would send more to a device than a bound allows."""
 
     code = "HX508"
     summary = "{count} {unit} would go to device {name!r}, over the limit of {limit}"

@@ -1,4 +1,4 @@
-"""PennyLane devices found by name, with a useful answer when there is none."""
+"""PennyLane devices by name: which are installed, what they need, how one is opened."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ from hybridx.runtime.secrets import describe, is_secret, shown
 from hybridx.runtime.vendor_errors import CREDENTIALS
 
 ONNX = "onnx"
-"""The device that is no device: circuits run as their compiled bodies in ONNX Runtime."""
+"""The name that stands for no device: circuits run as their compiled bodies in ONNX Runtime."""
 
-
+# Devices that do not run circuits of qubit gates.
 _NO_GATES = ("braket.aws.ahs", "braket.local.ahs", "default.gaussian", "default.qutrit")
 
 
@@ -48,11 +48,11 @@ def is_installed(module: str) -> bool:
     try:
         return importlib.util.find_spec(module) is not None
     except ImportError:
-        return False  # something shuts it out
+        return False  # an import hook forbids it
 
 
 def check_device_name(name: str) -> None:
-    """Refuse a device that cannot be had, before anything is loaded.
+    """Refuse a device that is not installed or does not exist, before anything is loaded.
 
     Raises:
         MissingExtraError: PennyLane is not installed.
@@ -65,7 +65,7 @@ def check_device_name(name: str) -> None:
     if not is_installed("pennylane"):
         if family is None or family.module or EXTRAS.get(family.package) == "devices":
             raise MissingExtraError(f"device {name!r}", "pennylane", "devices")
-        raise _missing(name, family)  # a plug-in brings PennyLane along
+        raise _missing(name, family)  # PennyLane is installed along with a plug-in
     known = device_names()
     if name in known:
         if family and family.module and not is_installed(family.module):
@@ -83,10 +83,10 @@ class DeviceStatus:
     """Whether circuits can run on a device here.
 
     Attributes:
-        name: of the device; of a plug-in that is missing, how its devices' names begin.
-        is_ready: it is installed, and where it is a service, there is something to log in with.
-        needs: what is missing, as a command or the place of credentials.
-        note: what else it wants to be told.
+        name: of the device; if its plug-in is missing, how the names of its devices begin.
+        is_ready: whether it is installed and, if it is a service, whether credentials are there.
+        needs: what is missing: a command to install it, or where credentials are looked for.
+        note: which option the device needs.
     """
 
     name: str
@@ -128,11 +128,11 @@ def _missing(name: str, family: Family) -> MissingPluginError:
 
 
 def check_options(name: str, options: Mapping[str, object]) -> None:
-    """Refuse options that a device must not be given.
+    """Refuse options that must not be passed to a device.
 
     Raises:
         SecretOptionError: an option is a credential.
-        OptionError: an option is one of hybridx itself.
+        OptionError: hybridx itself sets that option.
     """
     family = family_of(name)
     for option in options:
@@ -144,11 +144,11 @@ def check_options(name: str, options: Mapping[str, object]) -> None:
 
 
 def check_required(name: str, options: Mapping[str, object], shots: int | None) -> None:
-    """Refuse to open a device without what it needs to be told.
+    """Refuse to open a device without an option that it needs.
 
     Raises:
-        MissingOptionError: it needs one of its options.
-        OptionNeedsError: it needs a number of shots.
+        MissingOptionError: the device needs one of its own options.
+        OptionNeedsError: the device needs a number of shots.
     """
     family = family_of(name)
     if family and family.login and not family.is_exact and shots is None:
@@ -158,7 +158,7 @@ def check_required(name: str, options: Mapping[str, object], shots: int | None) 
 
 
 def check_device(device: Any, options: Mapping[str, object], shots: int | None) -> None:
-    """Refuse a device, given by name, that cannot be had or lacks what it needs to be told.
+    """Refuse a device by its name, or because it lacks an option that it needs.
 
     Raises as `check_device_name` and `check_required`. A device object is never refused.
     """
@@ -182,14 +182,14 @@ def make_device(
     """Return a PennyLane device.
 
     Args:
-        name: as `check_device_name` accepts it.
-        wires: how many it must have.
-        seed: for devices that sample, where they are known to take one.
+        name: a name that `check_device_name` accepts.
+        wires: number of wires.
+        seed: is passed on if the device is known to take one.
         options: further keyword arguments of the device.
 
     Raises:
         MissingCredentialsError: a service has no credentials, or accepts none of them.
-        DeviceFailedError: the device does not open; the reason is the plug-in's own.
+        DeviceFailedError: the device does not open; the reason is in the plug-in's own words.
     """
     import pennylane as qml
 
@@ -204,7 +204,7 @@ def make_device(
                 keywords[option] = adapt(value)
         return qml.device(name, wires=wires, **keywords)
     except Exception as error:
-        # Plug-ins raise whatever their vendor's client raises.
+        # A plug-in raises whatever its vendor's client raises.
         raise device_failure(name, error) from shown(error)
 
 
@@ -238,11 +238,11 @@ def _ibm_backend(text: str) -> Any:
         return backend()
     from qiskit_ibm_runtime import QiskitRuntimeService
 
-    # It finds the account where Qiskit keeps it; nothing of that passes through here.
+    # The service reads the account where Qiskit keeps it; hybridx does not see it.
     return QiskitRuntimeService().backend(text)
 
 
-# Options that a plug-in wants an object for, which a command line can only name.
+# Options whose value is an object in Python and a name on the command line.
 ADAPTERS: Mapping[tuple[str, str], Callable[[str], Any]] = {
     ("qiskit.aer", "noise_model"): _noise_of_backend,
     ("qiskit.remote", "backend"): _ibm_backend,

@@ -1,9 +1,9 @@
-"""What torch gets to see of an archive: only what cannot make it do anything but arithmetic.
+"""An archive checked before torch reads it, so that torch can do nothing but arithmetic.
 
 `torch.export.load` unpickles, evaluates expressions as Python, imports modules by name and writes
-names of nodes into Python source; TorchScript can read and write files. So every member, operator,
-expression and name is compared with what hybridx writes, and what is anything else is refused. What
-is left is packed anew, so that torch reads the very bytes that were looked at.
+names of nodes into Python source; TorchScript can read and write files. Every member, operator,
+expression and name is therefore compared with what hybridx writes, and anything else is refused.
+The checked members are packed again, so that torch reads exactly the bytes that were checked.
 """
 
 from __future__ import annotations
@@ -29,8 +29,9 @@ def _words(text: str) -> frozenset[str]:
 _PLAIN: Final = ("byteorder", "version", ".data/version", "archive_format", "archive_version")
 _MACHINE_CODE: Final = "data/aotinductor/"
 
-# Operators that do something else than return a tensor, and those that start with an underscore,
-# some of which trust their arguments with memory; what models need of these is a short list.
+# Operators that do something other than return a tensor. Operators whose names start with an
+# underscore are refused too, because some of them use their arguments as addresses without a check;
+# `_INNER` lists those that models need.
 _HARMFUL: Final = frozenset(
     {"save", "load", "from_file", "set_data", "backward", "manual_seed", "warn", "requires_grad_"}
 )
@@ -45,7 +46,7 @@ _INNER: Final = _words(
 _WORD: Final = re.compile(r"[A-Za-z0-9_.]*")
 
 
-# What zipfile, json, pickletools, ast and a look into what they gave raise for damaged bytes.
+# What zipfile, json, pickletools and ast, and the checks of their results, raise for damaged bytes.
 _UNREADABLE: Final = (
     *(ValueError, KeyError, IndexError, TypeError, AttributeError, SyntaxError),
     *(RecursionError, MemoryError, EOFError, NotImplementedError, zipfile.BadZipFile, zlib.error),
@@ -53,16 +54,16 @@ _UNREADABLE: Final = (
 
 
 class _Foreign(Exception):  # noqa: N818
-    """A part that hybridx does not write."""
+    """A part of the archive that hybridx does not write."""
 
 
 def checked(content: bytes, format: str, path: str) -> bytes:
-    """Return an archive with all that torch may see of it; `path` is for messages.
+    """Return the checked archive that torch may read.
 
     Args:
-        content: the archive; its unpacked size is within bounds.
+        content: the archive; its unpacked size is within its limit.
         format: torchscript or pt2.
-        path: of the file.
+        path: of the file, for messages.
 
     Raises:
         BrokenArtifactError: it holds something that hybridx does not write.
@@ -73,7 +74,7 @@ def checked(content: bytes, format: str, path: str) -> bytes:
         for name, data in unzip(content):
             _require(name not in members, f"{name} is there twice")
             members[name] = data
-        # Machine code is for those who load the file with torch themselves.
+        # hybridx does not run machine code; it is for users who load the file with torch.
         members = {n: data for n, data in members.items() if not n.startswith(_MACHINE_CODE)}
         check(members)
     except _Foreign as error:
@@ -216,12 +217,12 @@ def _check_payload(payload: Any, pattern: str, members: Mapping[str, bytes], fol
     _require(payload["use_pickle"] is False, f"the pickle {name}")
     _require(re.fullmatch(pattern, name), f"the payload {name}")
     sizes = [size["as_int"] for size in payload["tensor_meta"]["sizes"]]
-    # For a member without bytes torch would make a tensor of any size that is asked for.
+    # For a member without bytes, torch would allocate a tensor of whatever size it claims.
     _require(members[f"{folder}/{name}"] or 0 in sizes, f"the payload {name} without bytes")
 
 
 def _entries(tree: Any, key: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield everything in a JSON document with the key that it stands under, also in a list."""
+    """Yield every value in a JSON document with its key; items of a list have the list's key."""
     yield key, tree
     if isinstance(tree, dict):
         for inner, value in tree.items():
@@ -248,7 +249,7 @@ def _check_text(text: str) -> None:
 
 
 def _check_expression(text: str) -> None:
-    """Refuse what is no expression in lengths, as sympy writes it: torch evaluates it as Python."""
+    """Refuse a text that is no expression in lengths; torch evaluates it as Python."""
     _require(len(text) < 10_000, "a long expression")
     for node in ast.walk(ast.parse(text, mode="eval")):
         match node:
@@ -271,7 +272,7 @@ def _check_expression(text: str) -> None:
 
 
 def _check_spec(text: str) -> None:
-    """Refuse containers other than Python's own: torch imports the classes of others by name."""
+    """Refuse containers other than Python's own; torch would import their classes by name."""
     for key, value in _entries(json.loads(text)):
         if key == "type":
             _require(value in _SPECS, f"the container {value}")

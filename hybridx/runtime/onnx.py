@@ -41,7 +41,7 @@ def available_providers() -> tuple[str, ...]:
 
 
 def provider_of(session: onnxruntime.InferenceSession) -> str:
-    """Return the short name of the provider that a session prefers."""
+    """Return the short name of the first provider of a session."""
     first = session.get_providers()[0]
     return next((short for short, long in _PROVIDERS.items() if long == first), str(first))
 
@@ -107,10 +107,10 @@ def _providers(provider: str) -> list[str]:
 def run(
     session: onnxruntime.InferenceSession, outputs: Sequence[str], inputs: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Return the named outputs of a session.
+    """Run a session and return its outputs by name.
 
     Raises:
-        DeviceFailedError: ONNX Runtime stopped; the reason is its own.
+        DeviceFailedError: ONNX Runtime stopped; the reason is in its own words.
     """
     try:
         return dict(zip(outputs, session.run(list(outputs), dict(inputs)), strict=True))

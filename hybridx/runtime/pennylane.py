@@ -1,4 +1,4 @@
-"""Circuits as PennyLane tapes, and what a device is sent: all rows of a batch at once."""
+"""Circuits as PennyLane tapes, and submissions, which send the tapes of all rows at once."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ from hybridx.errors import DeviceError, NoNoiseError
 from hybridx.runtime.devices import device_failure
 from hybridx.runtime.secrets import describe, shown
 
-# Read in the plug-ins: their `execute` is a loop that waits for each circuit.
+# Devices whose `execute` waits for each circuit in a loop, as their source shows.
 _ONE_BY_ONE = frozenset({"qiskit.remote"})
 
 
 @dataclass(frozen=True, eq=False)
 class Submission:
-    """A circuit for some rows, as a device takes it: one call of the device, however many tapes.
+    """A circuit for some rows, as one call of a device, however many tapes it has.
 
     Attributes:
         circuit: what is run.
@@ -61,7 +61,7 @@ class Submission:
     _join: Callable[[Any], Any]
 
     def send(self) -> NDArray[np.float64]:
-        """Run it; float64, shape `(batch, M)`. Raises whatever the device raises."""
+        """Run it and return float64, shape `(batch, M)`. Raises whatever the device raises."""
         results = self._join(self.device.execute(self.tapes, self._config))
         return np.array([_columns(result, self.circuit) for result in results], dtype=np.float64)
 
@@ -69,7 +69,7 @@ class Submission:
 def prepare(
     circuit: Circuit, parameters: NDArray[np.floating[Any]], device: Any, shots: int | None
 ) -> Submission:
-    """Return what a device is to be sent for some rows; sends nothing.
+    """Return the submission of a circuit for some rows, without sending it.
 
     Args:
         circuit: what to run; its own shots do not count here.
@@ -84,7 +84,8 @@ def prepare(
     device = modern(device)
     tapes = _tapes(circuit, np.asarray(parameters, dtype=np.float64), shots)
     try:
-        # What qml.execute does, in the two steps between which one can count.
+        # These are the first two steps of qml.execute; between them and the third, tapes are
+        # counted.
         config = qml.devices.ExecutionConfig(gradient_method=None)
         config = device.setup_execution_config(config, tapes[0])
         batch, join = device.preprocess_transforms(config)(tapes)
@@ -96,19 +97,19 @@ def prepare(
 
 
 def modern(device: Any) -> Any:
-    """Return a device with PennyLane's present interface, also for one of the former interface."""
+    """Return a device with PennyLane's current interface; one with the old interface is wrapped."""
     is_modern = isinstance(device, qml.devices.Device)
     return device if is_modern else qml.devices.LegacyDeviceFacade(device)
 
 
 def name_of(device: Any) -> str:
-    """Return what a device object is called where devices are chosen by name."""
+    """Return the name of a device object by which `qml.device` would open it."""
     target = getattr(device, "target_device", device)
     return str(getattr(target, "short_name", None) or device.name)
 
 
 def sends_one_by_one(device: Any) -> bool:
-    """Return whether a device makes a job of each circuit, however many it is given at once."""
+    """Return whether a device makes a job of each circuit when it is given several at once."""
     target = getattr(device, "target_device", device)
     send = getattr(type(target), "batch_execute", None)
     by_default = (qml.devices.LegacyDevice.batch_execute, qml.devices.QubitDevice.batch_execute)
@@ -123,7 +124,7 @@ def failure(circuit: Circuit, name: str, error: BaseException) -> DeviceError:
 
 
 def count_tapes(circuit: Circuit, columns: int, shots: int | None) -> int:
-    """Return into how many circuits a device that samples would split one row, most likely.
+    """Estimate into how many circuits a device that samples would split one row.
 
     Services measure observables together that commute letter by letter, as PennyLane groups them.
     """
@@ -131,13 +132,13 @@ def count_tapes(circuit: Circuit, columns: int, shots: int | None) -> int:
     try:
         batch, _ = qml.transforms.split_non_commuting(tape)
     except Exception:
-        # An estimate is not worth an error: measurements that do not split are one circuit.
+        # Some measurements cannot be split. Then the estimate is one circuit.
         return 1
     return len(batch)
 
 
 def _columns(result: Any, circuit: Circuit) -> NDArray[np.float64]:
-    """Return the results of one row side by side, complex ones as the contract lays them out."""
+    """Return the results of one row side by side; complex ones as real, then imaginary parts."""
     values = result if isinstance(result, tuple) else (result,)
     columns: list[Any] = []
     for value, place in zip(values, result_layout(circuit), strict=True):
@@ -147,7 +148,7 @@ def _columns(result: Any, circuit: Circuit) -> NDArray[np.float64]:
 
 
 def _tapes(circuit: Circuit, rows: NDArray[np.float64], shots: int | None) -> list[Any]:
-    """Return a tape for each row; the operators without a parameter are the same in all."""
+    """Return a tape for each row; operators without a parameter are shared by all tapes."""
     measurements = [_measurement(measurement) for measurement in circuit.measurements]
     shared = {
         index: _operator(operation, rows[0])
@@ -173,7 +174,7 @@ def _operator(operation: Operation, row: NDArray[np.float64]) -> Any:
             return qml.QubitUnitary(matrix, wires=wires, unitary_check=False)
         case Prepare(wires, real, imaginary):
             amplitudes = _complex(real, imaginary, row)
-            # A float32 graph normalises to 1e-7 only, which a device would refuse.
+            # A float32 graph normalises to 1e-7, and a device refuses more than 1e-8 or so.
             return qml.StatePrep(amplitudes / np.linalg.norm(amplitudes), wires=wires)
         case Channel(wires, real, imaginary):
             size = 2 ** len(wires)
@@ -184,14 +185,17 @@ def _operator(operation: Operation, row: NDArray[np.float64]) -> Any:
 
 
 def _completed(kraus: NDArray[np.complex128]) -> NDArray[np.complex128]:
-    """Return K S^(-1/2) with S the sum of K^dagger K: to float32 it is 1, a device wants 1e-8."""
+    """Return K S^(-1/2) with S the sum of K^dagger K.
+
+    S is 1 to the precision of float32; a device checks it to 1e-8.
+    """
     total = np.einsum("kij,kil->jl", kraus.conj(), kraus)
     values, vectors = np.linalg.eigh(total)
     return np.asarray(kraus @ ((vectors / np.sqrt(values)) @ vectors.conj().T))
 
 
 def _gate(operation: Apply, row: NDArray[np.float64]) -> Any:
-    # The circuit was checked: its gate is a row of the table, and rows have PennyLane's names.
+    # The circuit was checked, so its gate is in the table, which uses PennyLane's names.
     make = getattr(qml, operation.gate)
     if operation.angle is None:
         operator = make(wires=operation.wires)

@@ -1,4 +1,4 @@
-"""What a plug-in says, without the secrets that it may say it with."""
+"""Messages of plug-ins, with the secrets in them replaced."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _SECRET = re.compile(
     r"(_|$)|PASSWORD|SECRET",
     re.IGNORECASE,
 )
-# Shorter values are words like "1" or "none", and would tear holes into any message.
+# Shorter values are words like "1" or "none" and occur in any message.
 _SHORTEST = 6
 _IN_HEADERS = re.compile(
     r"\b(Bearer|Basic|apikey|Token)(\s*[:=]\s*|\s+)(?=\S*\d)[\w.~+/=-]{8,}", re.I
@@ -20,7 +20,7 @@ _IN_ADDRESSES = re.compile(r"(?<=://)[^/\s:@]*:[^/\s@]+(?=@)")
 
 
 def is_secret(name: str) -> bool:
-    """Return whether a variable or an option is called as secrets are."""
+    """Return whether the name of a variable or an option is that of a secret."""
     return _SECRET.search(name) is not None
 
 
@@ -40,18 +40,18 @@ def scrub(text: str) -> str:
         if is_secret(name) and len(value.strip()) >= _SHORTEST
         for form in {value.strip(), quote(value.strip(), safe=""), repr(value.strip())[1:-1]}
     ]
-    # A value that holds another one goes first.
+    # Longer values first: one value may contain another.
     for value, name in sorted(found, key=lambda pair: -len(pair[0])):
         text = text.replace(value, f"<{name}>")
     return _IN_ADDRESSES.sub("<hidden>", _IN_HEADERS.sub(r"\1 <hidden>", text))
 
 
 def describe(error: BaseException) -> str:
-    """Return the class and the message of somebody else's error, without secrets."""
+    """Return the class and the message of a plug-in's error, without secrets."""
     return scrub(f"{type(error).__name__}: {error}")
 
 
 def shown(error: BaseException) -> BaseException | None:
-    """Return the error as a cause to show, or None if its message holds a secret."""
+    """Return the error for `raise ... from`, or None if a message in its chain holds a secret."""
     chain = f"{error} {error.__cause__} {error.__context__}"
     return error if scrub(chain) == chain else None

@@ -227,7 +227,7 @@ def record_circuits(session: Session, inputs: Mapping[str, Array]) -> tuple[Circ
 
 
 def load(path: str | Path, **execution: Unpack[Options]) -> Session:
-    """Load a model file; `session.run({name: array})` gives `{name: array}`.
+    """Load a model file; `session.run({name: array})` returns `{name: array}`.
 
     Args:
         path: a file that hybridx wrote, or the folder of a bundle.
@@ -235,8 +235,8 @@ def load(path: str | Path, **execution: Unpack[Options]) -> Session:
 
     Raises:
         ArtifactError: the file cannot be read or breaks its contract.
-        NoBodyError: the file is for devices only, and the device is `onnx`.
-        DeviceError: there is no such device.
+        NoBodyError: the device is `onnx`, and the file holds no compiled circuits.
+        DeviceError: the device does not exist or does not open.
     """
     chosen = Execution(**execution)
     _check_options(chosen)
@@ -246,7 +246,7 @@ def load(path: str | Path, **execution: Unpack[Options]) -> Session:
 
 
 def start_session(artifact: Artifact, **execution: Unpack[Options]) -> Session:
-    """Return a session on an artifact that was read already; arguments and errors as `load`."""
+    """Return a session for a file that was read already; arguments and errors as `load`."""
     chosen = Execution(**execution)
     _check_options(chosen)
     requested = None
@@ -258,7 +258,7 @@ def start_session(artifact: Artifact, **execution: Unpack[Options]) -> Session:
         requested = devices.device_name(chosen.device)
         log.warning("%s; %s is used instead", _first_line(error), chosen.fallback)
         shots = None if chosen.fallback == devices.ONNX else chosen.shots
-        # Options belong to the device they were meant for.
+        # The options belong to the first device.
         chosen = replace(chosen, device=chosen.fallback, fallback=None, shots=shots, options={})
         engine = start_engine(artifact, chosen)
     return Session(artifact, chosen, engine, requested)
@@ -294,7 +294,7 @@ def _check_options(chosen: Execution) -> None:
 
 
 def _fit(array: Array, signature: Signature) -> Array:
-    """Return the array in the dtype of the model, or refuse it."""
+    """Return an array in the dtype of the model, or refuse it."""
     fits = array.ndim == len(signature.shape) and all(
         isinstance(length, str) or length == found
         for length, found in zip(signature.shape, array.shape, strict=True)

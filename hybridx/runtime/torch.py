@@ -1,4 +1,4 @@
-"""TorchScript and PT2 programs run by torch, which sees only what cannot harm (`guard.py`)."""
+"""TorchScript and PT2 programs run by torch, after `guard.py` has checked them."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ class TorchEngine:
     provider = "torch"
 
     def __init__(self, artifact: TorchArtifact) -> None:
-        """Load it.
+        """Load the program.
 
         Raises:
-            BrokenArtifactError: torch refuses the file, or must not see it.
+            BrokenArtifactError: torch refuses the file, or torch must not read it.
         """
         path, format = artifact.path, artifact.format
         self._artifact = artifact
@@ -41,7 +41,7 @@ class TorchEngine:
             with _quiet():
                 self._program = _LOADERS[format](archive)
         except Exception as error:
-            # torch raises whatever its parts raise; a damaged file is all that is left to blame.
+            # torch has no class of error for a file that it cannot load.
             problem = f"torch refuses it: {type(error).__name__}: {_first_line(error)}"
             raise BrokenArtifactError(path, problem) from error
 
@@ -50,7 +50,7 @@ class TorchEngine:
 
         Raises:
             DeviceFailedError: torch stopped; the reason is its own.
-            BrokenArtifactError: it returns something else than the file says.
+            BrokenArtifactError: the number of outputs is not the file's.
         """
         args = [
             torch.from_numpy(np.array(inputs[one.name], order="C")) for one in self._artifact.inputs
@@ -59,7 +59,7 @@ class TorchEngine:
             with torch.inference_mode(), _quiet():
                 returned = self._program(*args)
         except Exception as error:
-            # A graph may stop anywhere, and torch has no class of its own for that.
+            # torch has no class of error for a program that stops.
             raise DeviceFailedError("torch", _first_line(error)) from error
         tensors = (returned,) if isinstance(returned, torch.Tensor) else tuple(returned)
         names = self._artifact.outputs
@@ -75,7 +75,7 @@ def _load_torchscript(archive: io.BytesIO) -> Callable[..., Any]:
 
 
 def _load_pt2(archive: io.BytesIO) -> Callable[..., Any]:
-    # The runtime has checked the shapes already, with names in its messages.
+    # The session has checked the shapes already, and its messages name the inputs.
     return torch.export.load(archive).module(check_guards=False)
 
 
