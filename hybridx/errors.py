@@ -41,6 +41,12 @@ class HybridxError(Exception):
         return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
 
 
+def first_line(error: BaseException) -> str:
+    """Return the first line of an error's text, or the name of its class if it has none."""
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__
+
+
 class UsageError(HybridxError):
     """The call or its environment has to change."""
 

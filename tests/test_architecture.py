@@ -31,7 +31,13 @@ FLOORS = (
 )
 # Rooms inside a room, likewise. Its own files stand on top of them; they are entered by file.
 INNER = {
-    "capture": (("graph",), ("batching", "python"), ("model",), ("qnode",)),
+    "capture": (
+        ("torch_internals", "pennylane_internals"),
+        ("graph",),
+        ("batching", "python"),
+        ("model",),
+        ("qnode",),
+    ),
     "lowering": (("cost",), ("plan",), ("analysis",), ("blocks",), ("strategies",)),
 }
 MOST_FILES = 16

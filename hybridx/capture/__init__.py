@@ -8,8 +8,9 @@ from hybridx.capture.model.one_thread import one_thread
 from hybridx.capture.model.precision import as_dtype, choose_dtype, in_eval_mode
 from hybridx.capture.model.training_mode import training_note
 from hybridx.capture.module import Capture, capture
+from hybridx.capture.python.patches import quiet, uncollected
 from hybridx.capture.python.removed_in_pennylane import removed_idiom
-from hybridx.capture.trace import BATCH, first_line, quiet, uncollected
+from hybridx.capture.torch_export import BATCH
 
 __all__ = [
     "BATCH",
@@ -26,7 +27,6 @@ __all__ = [
     "decode_call",
     "describe_call",
     "eagerly",
-    "first_line",
     "in_eval_mode",
     "one_thread",
     "plain_call",

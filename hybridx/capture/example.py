@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from hybridx.capture.model.forward_call import Flat
-from hybridx.capture.trace import BATCH, Rehearsal, rehearse
+from hybridx.capture.rehearsal import Rehearsal, rehearse
+from hybridx.capture.torch_export import BATCH
 from hybridx.errors import ExampleRejectedError, OptionError
 
 EXAMPLE_ROWS = 3

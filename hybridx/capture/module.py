@@ -11,7 +11,9 @@ from torch import Tensor, fx, nn
 from hybridx.capture.example import Axes, Example
 from hybridx.capture.graph.float64 import lift_numbers
 from hybridx.capture.model.forward_call import Flat
-from hybridx.capture.trace import BATCH, Shapes, Trace, Tracer, quiet, uncollected
+from hybridx.capture.python.patches import quiet, uncollected
+from hybridx.capture.torch_export import BATCH, Shapes
+from hybridx.capture.trace import Trace, Tracer
 from hybridx.circuit import Circuit
 from hybridx.errors import NonFiniteWeightsError
 

@@ -122,6 +122,6 @@ def draw_typical(
 
 def reason_of(error: Exception) -> str:
     """Return the class and the first line of an error of the model."""
-    from hybridx.capture import first_line
+    from hybridx.errors import first_line
 
     return f"{type(error).__name__}: {first_line(error)}"

@@ -26,8 +26,8 @@ from hybridx.artifact import (
     circuit_function,
     function_name,
 )
-from hybridx.capture import CIRCUIT_OP, Capture, first_line, quiet, uncollected
-from hybridx.errors import UntranslatableError
+from hybridx.capture import CIRCUIT_OP, Capture, quiet, uncollected
+from hybridx.errors import UntranslatableError, first_line
 
 _PLACEHOLDER = "CapturedCircuit"
 _FLOATS = ["tensor(float)", "tensor(double)"]

@@ -13,8 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor, fx
 
-from hybridx.capture import first_line, quiet
-from hybridx.errors import NoCompilerError
+from hybridx.capture import quiet
+from hybridx.errors import NoCompilerError, first_line
 from hybridx.storage import rezip, unzip
 from hybridx.targets.torch_internals import compile_program
 

@@ -10,8 +10,8 @@ import sys
 import torch
 from torch import fx, nn
 
-from hybridx.capture import first_line, quiet
-from hybridx.errors import NoTorchScriptError, UnscriptableError
+from hybridx.capture import quiet
+from hybridx.errors import NoTorchScriptError, UnscriptableError, first_line
 from hybridx.storage import rezip, unzip
 from hybridx.targets.script import script_class
 

@@ -7,7 +7,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils import _pytree as pytree
 
 from hybridx.capture.batching.batched import (
     Rows,
@@ -20,6 +19,7 @@ from hybridx.capture.batching.batched import (
 from hybridx.capture.batching.rule import Call, Rule, axis_at, table
 from hybridx.capture.graph.float64 import DECOMPOSITIONS
 from hybridx.capture.graph.ops import CIRCUIT_OP, QNODE_OP, call_on_rows
+from hybridx.capture.torch_internals import flatten, map_leaves, overload_of, unflatten
 
 
 def pointwise(call: Call) -> Any:
@@ -34,7 +34,7 @@ def pointwise(call: Call) -> Any:
     def aligned(leaf: Any) -> Any:
         return pad_rank(leaf, rank) if isinstance(leaf, Rows) else leaf
 
-    args, kwargs = pytree.tree_map(aligned, (call.args, call.kwargs), is_leaf=is_rows)
+    args, kwargs = map_leaves(aligned, (call.args, call.kwargs), is_leaf=is_rows)
     result = call.target(*args, **kwargs)
     # A tensor without axes does not widen a dtype; with a row axis it would.
     traced = call.node.meta["val"]
@@ -62,7 +62,7 @@ def _reduction(over_all: Any, position: int = 1, default: Any = None) -> Rule:
     with_axes, without = axis_at(position, default), _over_everything(over_all)
 
     def rule(call: Call) -> Any:
-        name = call.target._overloadname
+        name = overload_of(call.target)
         return without(call) if name == "default" and len(call.args) == 1 else with_axes(call)
 
     return rule
@@ -118,9 +118,7 @@ def _folded(core: int) -> Rule:
         flat = value.reshape(-1, *value.shape[1 + lead :])
         result = call.target(flat, *call.args[1:], **call.kwargs)
         inner = call.args[0].value.shape[1 : 1 + lead]
-        return pytree.tree_map(
-            lambda leaf: leaf.reshape(call.rows, *inner, *leaf.shape[1:]), result
-        )
+        return map_leaves(lambda leaf: leaf.reshape(call.rows, *inner, *leaf.shape[1:]), result)
 
     return rule
 
@@ -168,14 +166,14 @@ def _qnode(call: Call) -> Tensor:
 
 def by_vmap(call: Call) -> Any:
     """Ask torch itself for a rule."""
-    leaves, structure = pytree.tree_flatten((call.args, call.kwargs), is_leaf=is_rows)
+    leaves, structure = flatten((call.args, call.kwargs), is_leaf=is_rows)
     places = [index for index, leaf in enumerate(leaves) if isinstance(leaf, Rows)]
 
     def one(*values: Tensor) -> Any:
         filled = list(leaves)
         for place, value in zip(places, values, strict=True):
             filled[place] = value
-        args, kwargs = pytree.tree_unflatten(filled, structure)
+        args, kwargs = unflatten(filled, structure)
         return call.target(*args, **kwargs)
 
     return torch.vmap(one)(*(leaves[place].value for place in places))

@@ -7,7 +7,8 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils import _pytree as pytree
+
+import hybridx.capture.torch_internals as torch_internals
 
 
 class NoRowRule(Exception):  # noqa: N818
@@ -51,13 +52,13 @@ def value_of(argument: Rows | Tensor) -> Tensor:
 
 
 def is_rows(leaf: Any) -> bool:
-    """True for `Rows`; pytree must not look inside."""
+    """True for `Rows`; `leaves_of` must not look inside."""
     return isinstance(leaf, Rows)
 
 
 def leaves_of(tree: Any) -> list[Any]:
     """Return the tensors, `Rows` and numbers among nested arguments."""
-    return pytree.tree_leaves(tree, is_leaf=is_rows)
+    return torch_internals.leaves_of(tree, is_leaf=is_rows)
 
 
 def pad_rank(rows: Rows, rank: int) -> Tensor:

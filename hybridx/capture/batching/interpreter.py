@@ -13,13 +13,13 @@ from typing import Any
 
 import torch
 from torch import Tensor, fx
-from torch.utils import _pytree as pytree
 
 from hybridx.capture.batching.arithmetic import ARITHMETIC, by_vmap, pointwise
 from hybridx.capture.batching.batched import NoRowRule, Rows, is_rows, leaves_of
 from hybridx.capture.batching.movement import MOVEMENT
 from hybridx.capture.batching.passthrough import may_stay, stay
 from hybridx.capture.batching.rule import Call
+from hybridx.capture.torch_internals import is_operator, map_leaves
 from hybridx.errors import CaptureError
 
 _RULES = MOVEMENT | ARITHMETIC
@@ -46,7 +46,7 @@ class RowInterpreter(fx.Interpreter):
             return args[0][args[1]]
         packet = getattr(target, "overloadpacket", target)
         rule = _RULES.get(packet)
-        if rule is None and isinstance(target, torch._ops.OpOverload):
+        if rule is None and is_operator(target):
             rule = pointwise if torch.Tag.pointwise in target.tags else by_vmap
         if rule is None:
             raise NoRowRule(str(target))
@@ -54,7 +54,7 @@ class RowInterpreter(fx.Interpreter):
         try:
             if may_stay(call):
                 return stay(call)
-            return pytree.tree_map(_wrapped, rule(call), is_leaf=is_rows)
+            return map_leaves(_wrapped, rule(call), is_leaf=is_rows)
         except (NoRowRule, CaptureError):
             raise
         except Exception as error:

@@ -7,11 +7,11 @@ from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor
-from torch.utils import _pytree as pytree
 
 from hybridx.capture.batching.batched import Rows, is_rows, leaves_of
 from hybridx.capture.batching.rule import Call, table
 from hybridx.capture.graph.ops import CIRCUIT_OP
+from hybridx.capture.torch_internals import map_leaves
 
 _Test: TypeAlias = Callable[[Call, int], bool]
 """Gets the call and the greatest rank among its tensors."""
@@ -41,9 +41,9 @@ def stay(call: Call) -> Any:
     def plain(leaf: Any) -> Any:
         return leaf.stored if isinstance(leaf, Rows) else leaf
 
-    args, kwargs = pytree.tree_map(plain, (call.args, call.kwargs), is_leaf=is_rows)
+    args, kwargs = map_leaves(plain, (call.args, call.kwargs), is_leaf=is_rows)
     result = call.target(*args, **kwargs)
-    return pytree.tree_map(
+    return map_leaves(
         lambda leaf: Rows(leaf, is_batch=True) if isinstance(leaf, Tensor) else leaf, result
     )
 

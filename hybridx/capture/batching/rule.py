@@ -8,9 +8,9 @@ from typing import Any, TypeAlias, TypeVar
 
 import torch
 from torch import Tensor, fx
-from torch.utils import _pytree as pytree
 
 from hybridx.capture.batching.batched import NoRowRule, Rows, leaves_of, spread
+from hybridx.capture.torch_internals import argument_names, map_leaves
 
 _aten = torch.ops.aten
 _Kind = TypeVar("_Kind")
@@ -77,10 +77,10 @@ def axis_at(position: int, default: Any = 0) -> Rule:
         if position < len(args):
             args[position] = shifted
         else:
-            kwargs[call.target._schema.arguments[position].name] = shifted
+            kwargs[argument_names(call.target)[position]] = shifted
         result = call.target(*args, **kwargs)
         if rank == 0:
-            return pytree.tree_map(lambda leaf: leaf.reshape(call.rows), result)
+            return map_leaves(lambda leaf: leaf.reshape(call.rows), result)
         return result
 
     return rule

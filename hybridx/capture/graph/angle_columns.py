@@ -17,6 +17,7 @@ from torch.fx.experimental.symbolic_shapes import statically_known_true
 from hybridx.capture.graph.constants import Constants
 from hybridx.capture.graph.insert import call_node
 from hybridx.capture.graph.provenance import Elements, Origins, Source, size_hint
+from hybridx.capture.torch_internals import is_operator
 from hybridx.circuit import Angle, Parameter
 
 _aten = torch.ops.aten
@@ -201,10 +202,7 @@ class Columns:
     def _likeness(self, column: _Column) -> Hashable | None:
         """Return what a column shares with those it can be computed with; None if with none."""
         node = column.source.node
-        is_pointwise = (
-            isinstance(node.target, torch._ops.OpOverload)
-            and torch.Tag.pointwise in node.target.tags
-        )
+        is_pointwise = is_operator(node.target) and torch.Tag.pointwise in node.target.tags
         if not is_pointwise or column.indices != tuple(range(column.stride)):
             return None
         key: list[Hashable] = [node.target]

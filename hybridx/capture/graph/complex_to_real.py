@@ -14,11 +14,11 @@ from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
-from torch.utils import _pytree as pytree
 
 from hybridx.capture.graph import complex_arithmetic as pairs
 from hybridx.capture.graph.complex_arithmetic import Complex, pair, parts
 from hybridx.capture.graph.ops import AGAIN_OP, QNODE_OP
+from hybridx.capture.torch_internals import leaves_of, map_leaves, overload_of
 from hybridx.errors import UntranslatableError
 
 _aten = torch.ops.aten
@@ -140,11 +140,11 @@ def _no_rule(target: Any) -> UntranslatableError:
 
 
 def _is_complex(value: Any) -> bool:
-    return any(isinstance(leaf, Tensor) and leaf.is_complex() for leaf in pytree.tree_leaves(value))
+    return any(isinstance(leaf, Tensor) and leaf.is_complex() for leaf in leaves_of(value))
 
 
 def _leaves(tree: Any) -> list[Any]:
-    return pytree.tree_leaves(tree, is_leaf=lambda leaf: isinstance(leaf, Complex))
+    return leaves_of(tree, is_leaf=lambda leaf: isinstance(leaf, Complex))
 
 
 def _as_real(z: Complex) -> Tensor:
@@ -228,7 +228,7 @@ def _one_part(call: _Call, positions: tuple[int, ...], values: list[Any], which:
         return torch.zeros_like(whole, dtype=dtype) if isinstance(whole, Tensor) else 0.0
 
     args = [
-        pytree.tree_map(chosen, arg, is_leaf=lambda leaf: isinstance(leaf, Complex))
+        map_leaves(chosen, arg, is_leaf=lambda leaf: isinstance(leaf, Complex))
         if at in positions and arg is not None
         else arg
         for at, arg in enumerate(call.args)
@@ -240,7 +240,7 @@ def _one_part(call: _Call, positions: tuple[int, ...], values: list[Any], which:
 
 
 def _dtype_of(node: fx.Node) -> torch.dtype:
-    first = next(leaf for leaf in pytree.tree_leaves(node.meta["val"]) if isinstance(leaf, Tensor))
+    first = next(leaf for leaf in leaves_of(node.meta["val"]) if isinstance(leaf, Tensor))
     return first.dtype.to_real()
 
 
@@ -397,7 +397,7 @@ def _either(call: _Call) -> Tensor:
 def _prod(call: _Call) -> Complex:
     """The product over an axis, or over all elements."""
     z = call.args[0]
-    if call.target._overloadname == "default":
+    if overload_of(call.target) == "default":
         factors, keeps, dim = _unbound(_reshaped(z, [-1]), 0), False, 0
     else:
         dim, keeps = call.args[1], call.arg(2, False)

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, fx
 
+from hybridx.capture.torch_internals import is_operator
 from hybridx.errors import TraceError
 
 _ABSENT = object()
@@ -54,14 +55,14 @@ class Constants:
             return _attribute(self._module, str(node.target))
         inputs = [self._values[n] for n in node.all_input_nodes]
         target: Any = node.target
-        is_operator = isinstance(target, torch._ops.OpOverload)
+        calls_operator = is_operator(target)
         if (
             node.op != "call_function"
             or any(value is _ABSENT for value in inputs)
-            or (is_operator and target.namespace == "hybridx")
+            or (calls_operator and target.namespace == "hybridx")
         ):
             return _ABSENT
-        if is_operator and torch.Tag.nondeterministic_seeded in target.tags:
+        if calls_operator and torch.Tag.nondeterministic_seeded in target.tags:
             raise TraceError(
                 f"{target} draws random numbers, so two predictions would differ",
                 "the call that draws them: draw once in __init__ and keep the result",

@@ -10,6 +10,8 @@ from typing import Any
 import pennylane as qml
 import torch
 
+from hybridx.capture.python.patches import TORCH_THREADS, intercepting, switched
+
 
 def exact(qnode: Any) -> Any:
     """Return a QNode that gives exact values, whatever shots it was made with.
@@ -94,21 +96,10 @@ def _in_cones(tape: Any) -> tuple[list[Any], Callable[[Sequence[Any]], Any]]:
 
 @contextmanager
 def eagerly() -> Iterator[None]:
-    """While active, there are no gradients, every QNode is exact, and torch uses one thread.
+    """While active, there are no gradients, every QNode is exact, and torch uses one thread."""
 
-    The tensors of small circuits are too short to share: two threads took ten times as long as one
-    (4 wires, batch 16, two cores).
-    """
-    original, threads = qml.QNode.__call__, torch.get_num_threads()
-
-    def call(qnode: Any, *args: Any, **kwargs: Any) -> Any:
+    def call(original: Any, qnode: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         return original(exact(qnode), *args, **kwargs)
 
-    qml.QNode.__call__ = call
-    torch.set_num_threads(1)
-    try:
-        with torch.no_grad():
-            yield
-    finally:
-        qml.QNode.__call__ = original
-        torch.set_num_threads(threads)
+    with switched(TORCH_THREADS), intercepting(qnode_call=call), torch.no_grad():
+        yield

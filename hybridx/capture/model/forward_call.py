@@ -10,6 +10,8 @@ from typing import Any
 from torch import Tensor, nn
 
 from hybridx.capture.model.outputs import free_name, named_tensors
+from hybridx.capture.python.torch_mode import following
+from hybridx.capture.torch_internals import share_state
 from hybridx.errors import ArgumentError, NoOutputError
 
 
@@ -178,7 +180,9 @@ class Flat:
             NoOutputError: it returns no tensor.
         """
         args, kwargs = self.call.filled(dict(zip(self.call.names, tensors, strict=True)))
-        found, left_out = named_tensors(self.model(*args, **kwargs), taken=self.call.names)
+        with following():
+            returned = self.model(*args, **kwargs)
+        found, left_out = named_tensors(returned, taken=self.call.names)
         if not found:
             raise NoOutputError("; ".join(left_out) or "nothing at all")
         self.output_names, self.left_out = tuple(found), left_out
@@ -190,10 +194,7 @@ class _FlatModule(nn.Module):
 
     def __init__(self, flat: Flat) -> None:
         super().__init__()
-        model = flat.model
-        self._parameters, self._buffers = model._parameters, model._buffers
-        self._modules = model._modules
-        self._non_persistent_buffers_set = model._non_persistent_buffers_set
+        share_state(self, flat.model)
         self._flat = flat
 
     def forward(self, *tensors: Tensor) -> tuple[Tensor, ...]:

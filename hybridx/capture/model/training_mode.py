@@ -13,6 +13,13 @@ from torch import nn
 
 from hybridx.capture.python.source_location import is_users
 
+_DROPOUT = (
+    *(nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d),
+    *(nn.AlphaDropout, nn.FeatureAlphaDropout),
+)
+_BATCH_NORM = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
+_INSTANCE_NORM = (nn.InstanceNorm1d, nn.InstanceNorm2d, nn.InstanceNorm3d)
+
 
 def training_note(model: nn.Module) -> str | None:
     """Return a sentence if an export in eval mode changes what a model does in its present one."""
@@ -33,11 +40,11 @@ def training_note(model: nn.Module) -> str | None:
 def _kind(module: nn.Module) -> str | None:
     """Return what in a module depends on its mode, in the user's words."""
     match module:
-        case nn.modules.dropout._DropoutNd(p=p) if p > 0:
+        case _ if isinstance(module, _DROPOUT) and module.p > 0:
             return "dropout"
-        case nn.modules.batchnorm._BatchNorm(track_running_stats=True):
+        case _ if isinstance(module, _BATCH_NORM) and module.track_running_stats:
             return "batch norm"
-        case nn.modules.instancenorm._InstanceNorm(track_running_stats=True):
+        case _ if isinstance(module, _INSTANCE_NORM) and module.track_running_stats:
             return "instance norm"
         case nn.RReLU(lower=lower, upper=upper) if lower != upper:
             return "RReLU"

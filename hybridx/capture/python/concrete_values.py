@@ -7,14 +7,19 @@ from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
-from torch._subclasses.fake_tensor import FakeTensor
-from torch.fx.experimental.proxy_tensor import get_proxy_mode, get_proxy_slot
-from torch.utils._python_dispatch import _disable_current_modes
 
 from hybridx.capture.graph.constants import Constants
+from hybridx.capture.torch_internals import (
+    constant_of,
+    current_tracer,
+    is_fake,
+    node_of,
+    untraced,
+    writes_into_arguments,
+)
 
 
-class Known:
+class ConcreteValues:
     """What is known while a model is traced: its weights, and what is computed from them.
 
     Args:
@@ -33,17 +38,18 @@ class Known:
 
     def value(self, tensor: Tensor) -> Tensor | None:
         """Return a tensor with the values of one of the trace, or None if the inputs decide."""
-        if not isinstance(tensor, FakeTensor):
+        if not is_fake(tensor):
             return tensor
-        if tensor.constant is not None:
-            return tensor.constant
-        mode = get_proxy_mode()
-        if mode is None:
+        constant = constant_of(tensor)
+        if constant is not None:
+            return constant
+        tracer = current_tracer()
+        if tracer is None:
             return None
-        if mode.tracer is not self._tracer:
-            self._start(mode.tracer)
-        node = self._node(tensor)
-        with _disable_current_modes():
+        if tracer is not self._tracer:
+            self._start(tracer)
+        node = node_of(tensor, tracer)
+        with untraced():
             if node is None or not self._constants.has(node) or _is_written(node):
                 return None
             value = self._constants.value(node)
@@ -54,13 +60,9 @@ class Known:
         self._tracer = tracer
         self._constants = Constants(tracer.root)
         for name, tensor in _weights(self._model):
-            node = self._node(tensor)
+            node = node_of(tensor, tracer)
             if node is not None and node.op == "placeholder":
                 self._constants.give(node, self._weights[name])
-
-    def _node(self, tensor: Tensor) -> fx.Node | None:
-        slot: Any = get_proxy_slot(tensor, self._tracer, default=None)
-        return slot.proxy.node if slot is not None else None
 
 
 def _weights(model: nn.Module) -> Any:
@@ -83,11 +85,7 @@ def _is_written(node: fx.Node) -> bool:
 
 def _writes(node: fx.Node) -> bool:
     target = node.target
-    return (
-        isinstance(target, torch._ops.OpOverload)
-        and target._schema.is_mutable
-        and target is not torch.ops.aten.detach_.default
-    )
+    return writes_into_arguments(target) and target is not torch.ops.aten.detach_.default
 
 
 def _ancestors(node: Any) -> set[fx.Node]:

@@ -1,130 +1,241 @@
-"""While a model is traced, its way through Python numbers and NumPy arrays is followed.
+"""What is replaced while a model is traced: one table, installed under one lock.
 
-`.item()`, `.numpy()`, `float()`, `np.array` and their like cannot have a value for what depends on
-the model's inputs. They give stand-ins instead, and `torch.tensor` and its like take these. Inside
-a quantum function they give tensors, which is what PennyLane takes.
-
-What depends on weights and constants alone has a value, and gets it.
+A replacement does what the original does unless the thread that calls it is the one that traces;
+`Interception` says what it does there. So other threads may train, compute and print meanwhile.
+Switches of the whole process are in a table of their own.
 """
 
 from __future__ import annotations
 
-import ast
 import builtins
 import functools
-import importlib
-import inspect
-import math
+import gc
+import logging
 import sys
-from collections.abc import Callable, Iterator
+import threading
+import warnings
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from types import ModuleType
+from dataclasses import dataclass, replace
+from types import FrameType, ModuleType
 from typing import Any
 
 import numpy as np
 import pennylane as qml
 import torch
-from torch import Tensor, nn
-from torch._subclasses.fake_tensor import FakeTensor
-from torch.utils import _pytree as pytree
-from torch.utils._python_dispatch import _disable_current_modes
+from torch import Tensor
 
-from hybridx.capture.python.concrete_values import Known
+import hybridx.capture.pennylane_internals as pennylane_internals
+import hybridx.capture.torch_internals as torch_internals
+from hybridx.capture.python.concrete_values import ConcreteValues
 from hybridx.capture.python.source_location import is_users
-from hybridx.capture.python.tracers import (
-    Array,
-    Number,
-    array_of,
-    as_tensors,
-    call,
-    holds_traced,
-    is_traced,
-    joined,
-    tnp,
-)
+from hybridx.capture.python.tracers import as_tensors, call, holds_traced, joined, made_of
 
 
-@contextmanager
-def followed(model: nn.Module, known: Known) -> Iterator[None]:
-    """While active, values of the trace pass through Python and NumPy as stand-ins."""
-    importlib.import_module("torch._dynamo")  # tables of torch's own methods are made on import
-    patches = [*_methods(known), *_constructors(), *_functions(), *_names(model)]
-    kept = [(room, name, vars(room).get(name, _ABSENT)) for room, name, _ in patches]
-    for room, name, value in patches:
-        setattr(room, name, value)
-    try:
-        yield
-    finally:
-        for room, name, value in reversed(kept):
-            if value is _ABSENT:
-                delattr(room, name)
-            else:
-                setattr(room, name, value)
+@dataclass(frozen=True)
+class Interception:
+    """What the replacements do in the thread that traces.
+
+    Attributes:
+        qnode_call: answers `(original, qnode, args, kwargs)` in place of a QNode.
+        layer_call: answers `(original, layer, x)` where a TorchLayer calls its QNode.
+        refuse_gradient: raises where a derivative begins.
+        values: what is known of tensors of the trace; None where nothing is traced.
+        keeps_draws: integers that libraries draw leave NumPy's global generator as it was.
+        note_unseeded: is told the frame of the user's that makes an unseeded NumPy generator.
+        module_for: gives imports inside the user's own functions another module in place of one.
+        function_called: is told of each quantum function before it runs.
+        is_mute: nothing is written to `sys.stderr`.
+        is_quiet: nobody is warned.
+    """
+
+    qnode_call: Callable[..., Any] | None = None
+    layer_call: Callable[..., Any] | None = None
+    refuse_gradient: Callable[[], Any] | None = None
+    values: ConcreteValues | None = None
+    keeps_draws: bool = False
+    note_unseeded: Callable[[FrameType], None] | None = None
+    module_for: Callable[[ModuleType], ModuleType] | None = None
+    function_called: Callable[[Any], None] | None = None
+    is_mute: bool = False
+    is_quiet: bool = False
 
 
-_ABSENT = object()
-
-_Patch = tuple[Any, str, Any]
-
-
-def _as_seen(stand_in: Number | Array) -> Any:
-    """Return a stand-in, but its tensor inside a quantum function."""
-    return stand_in.plain if qml.QueuingManager.recording() else stand_in
+class _Thread(threading.local):
+    interception = Interception()
 
 
-# --- Tensors become numbers and arrays ---------------------------------------------------------
+_THREAD = _Thread()
 
 
-def _methods(known: Known) -> Iterator[_Patch]:
-    """The methods of a tensor that ask for its values."""
-
-    def numpy(tensor: Tensor, **_: Any) -> Any:
-        return _as_seen(array_of(tensor))
-
-    def tolist(tensor: Tensor) -> Any:
-        if tensor.dim() == 0:
-            return tensor.item()
-        return [part.tolist() for part in tensor]
-
-    def item(tensor: Tensor) -> Any:
-        if tensor.is_floating_point() or tensor.is_complex():
-            return _as_seen(Number(tensor.reshape(())))
-        return original_item(tensor)  # a symbol, of which torch knows what it may do
-
-    original_item = Tensor.item
-    for name, method in (("numpy", numpy), ("tolist", tolist), ("item", item)):
-        yield Tensor, name, _unless_known(getattr(Tensor, name), known, method)
-    for name in ("__bool__", "__int__", "__float__", "__index__"):
-        original = getattr(Tensor, name)
-        yield Tensor, name, _unless_known(original, known, original)
-    yield Tensor, "__array_ufunc__", _ufunc_of_tensor
-    yield Tensor, "data", property(_data, _DATA.__set__)
+def current() -> Interception:
+    """Return what is intercepted in this thread."""
+    return _THREAD.interception
 
 
-def _data(tensor: Tensor) -> Any:
-    # Torch's own is a tensor that is no part of the trace.
-    return tensor.detach() if isinstance(tensor, FakeTensor) else _DATA.__get__(tensor)
+def is_followed() -> bool:
+    """Return whether this thread follows values from the inputs to the circuits."""
+    return _THREAD.interception.values is not None
 
 
-_DATA: Any = torch._C.TensorBase.data
+@dataclass(frozen=True)
+class Replacement:
+    """An attribute of another library that is replaced while a model is traced.
+
+    Attributes:
+        owner: a module or a class.
+        name: of the attribute.
+        replacement: makes what stands there meanwhile of what stood there; `ABSENT` if nothing did.
+        why: what could not be traced without it.
+        seen: the version of the library that the replacement was written for.
+        test: in `tests/capture/python/test_patches.py`; fails if the attribute is used no more.
+    """
+
+    owner: Any
+    name: str
+    replacement: Callable[[Any], Any]
+    why: str
+    seen: str
+    test: str
+
+    @property
+    def present(self) -> Any:
+        """What stands there now, as the owner itself has it; `ABSENT` if nothing does."""
+        return vars(self.owner).get(self.name, ABSENT)
+
+    def write(self, value: Any) -> None:
+        """Put something there."""
+        if value is ABSENT:
+            delattr(self.owner, self.name)
+        else:
+            setattr(self.owner, self.name, value)
 
 
-def _unless_known(
-    original: Callable[..., Any], known: Known, otherwise: Callable[..., Any]
-) -> Callable[..., Any]:
-    """Return a method that asks the value where it is known and goes on otherwise."""
+ABSENT = object()
+"""Stands for an attribute that an owner does not have itself."""
 
+
+# --- Replacements, in the order of the table -----------------------------------------------------
+
+
+def _qnode_call(original: Any) -> Any:
     @functools.wraps(original)
-    def method(tensor: Tensor, *args: Any, **kwargs: Any) -> Any:
-        if not isinstance(tensor, FakeTensor):
-            return original(tensor, *args, **kwargs)
-        value = known.value(tensor)
-        if value is None:
-            return otherwise(tensor, *args, **kwargs)
-        with _disable_current_modes():
-            return original(value.detach().clone(), *args, **kwargs)
+    def __call__(qnode: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: N807
+        handle = current().qnode_call
+        if handle is None:
+            return original(qnode, *args, **kwargs)
+        return handle(original, qnode, args, kwargs)
 
-    return method
+    return __call__
+
+
+def _layer_call(original: Any) -> Any:
+    @functools.wraps(original)
+    def evaluate(layer: Any, x: Tensor) -> Any:
+        handle = current().layer_call
+        return original(layer, x) if handle is None else handle(original, layer, x)
+
+    return evaluate
+
+
+def _preparation(original: Any) -> Any:
+    function = original.__func__
+
+    @functools.wraps(function)
+    def preprocess(
+        state: Any, wires: Any, pad_with: Any, normalize: bool, validate_norm: bool
+    ) -> Any:
+        if is_followed():
+            state = _one_tensor(state)
+            if isinstance(state, Tensor):
+                return _prepared(state, wires, pad_with, normalize)
+        return function(state, wires, pad_with, normalize, validate_norm)
+
+    return staticmethod(preprocess)
+
+
+def _prepared(amplitudes: Tensor, wires: Any, pad_with: Any, normalize: bool) -> Tensor:
+    if not (amplitudes.is_floating_point() or amplitudes.is_complex()):
+        amplitudes = amplitudes.to(torch.get_default_dtype())
+    if pad_with is not None:
+        missing = 2 ** len(qml.wires.Wires(wires)) - amplitudes.shape[-1]
+        amplitudes = torch.nn.functional.pad(amplitudes, (0, missing), value=pad_with)
+    if normalize or pad_with is not None:
+        amplitudes = amplitudes / torch.linalg.vector_norm(amplitudes, dim=-1, keepdim=True)
+    return amplitudes
+
+
+def _one_tensor(parameter: Any) -> Any:
+    """Return a tensor for a list that holds values of the trace, anything else as it is."""
+    is_list = isinstance(parameter, list | tuple) and holds_traced(parameter)
+    return joined(parameter, torch.float64) if is_list else parameter
+
+
+def _operator_init(original: Any) -> Any:
+    @functools.wraps(original)
+    def __init__(operator: Any, *params: Any, **kwargs: Any) -> None:  # noqa: N807
+        if is_followed():
+            params = tuple(map(_one_tensor, params))
+        original(operator, *params, **kwargs)
+
+    return __init__
+
+
+def _is_abstract(original: Any) -> Any:
+    @functools.wraps(original)
+    def is_abstract(value: Any, like: Any = None) -> bool:
+        return (is_followed() and isinstance(value, Tensor)) or bool(original(value, like))
+
+    return is_abstract
+
+
+def _real_if_close(original: Any) -> Any:
+    @functools.wraps(original)
+    def real_if_close(value: Any) -> Any:
+        return value.real if is_followed() and isinstance(value, Tensor) else original(value)
+
+    return real_if_close
+
+
+def _end_of_vmap(original: Any) -> Any:
+    @functools.wraps(original)
+    def remove(batched: Tensor, level: int, size: Any, axis: int) -> Tensor:
+        if not is_followed():
+            return original(batched, level, size, axis)  # type: ignore[no-any-return]
+        first: Tensor = original(batched, level, size, 0)
+        return first.movedim(0, axis) if axis else first
+
+    return remove
+
+
+class _Unvalidated:
+    """The default of `torch.distributions`: to look at no parameters in the thread that traces."""
+
+    def __init__(self, original: Any) -> None:
+        self._original = original
+
+    def __get__(self, instance: Any, owner: Any) -> Any:
+        return False if is_followed() else self._original
+
+
+def _derivative(original: Any) -> Any:
+    @functools.wraps(original)
+    def begin(*args: Any, **kwargs: Any) -> Any:
+        refuse = current().refuse_gradient
+        return original(*args, **kwargs) if refuse is None else refuse()
+
+    return begin
+
+
+def _new_tensor(original: Any) -> Any:
+    def __new__(cls: type, *args: Any, **kwargs: Any) -> Any:  # noqa: N807
+        if is_followed():
+            if args and not isinstance(args[0], Tensor) and holds_traced(args[0]):
+                return made_of(args[0], torch.get_default_dtype())
+            args = as_tensors(args)
+        return torch_internals.make_tensor(cls, *args, **kwargs)
+
+    return staticmethod(__new__)
 
 
 _REFLECTED = {
@@ -136,190 +247,302 @@ _REFLECTED = {
 }
 
 
-def _ufunc_of_tensor(tensor: Tensor, ufunc: Any, method: str, *args: Any, **kwargs: Any) -> Any:
-    """`np.sin(tensor)` is a tensor, as without tracing."""
-    if method != "__call__":
-        return NotImplemented
-    if ufunc in _REFLECTED and isinstance(args[0], np.generic):
-        return getattr(tensor, _REFLECTED[ufunc])(args[0])
-    if holds_traced(args):
+def _ufunc_of_fake(original: Any) -> Any:
+    def __array_ufunc__(  # noqa: N807
+        tensor: Tensor, ufunc: Any, method: str, *args: Any, **kwargs: Any
+    ) -> Any:
+        if method != "__call__" or not is_followed():
+            return NotImplemented
+        if ufunc in _REFLECTED and isinstance(args[0], np.generic):
+            return getattr(tensor, _REFLECTED[ufunc])(args[0])
         return as_tensors(call(ufunc, args, kwargs))
-    plain = (np.asarray(arg) if isinstance(arg, Tensor) else arg for arg in args)
-    return torch.as_tensor(ufunc(*plain, **kwargs))
+
+    return __array_ufunc__
 
 
-# --- Numbers and arrays become tensors ---------------------------------------------------------
-
-
-def _constructors() -> Iterator[_Patch]:
-    """What makes tensors of numbers and arrays."""
-    for name in ("tensor", "as_tensor", "from_numpy"):
-        yield torch, name, _constructor(getattr(torch, name))
-    for name, dtype in (("FloatTensor", torch.float32), ("DoubleTensor", torch.float64)):
-        yield torch, name, _constructor(getattr(torch, name), dtype)
-    make = _constructor(torch._C.TensorBase.__new__)
-
-    def new(cls: type, *args: Any, **kwargs: Any) -> Any:
-        if args and _is_for_us(args[0]):
-            return make(args[0], dtype=torch.get_default_dtype())
-        return torch._C.TensorBase.__new__(cls, *as_tensors(args), **kwargs)
-
-    yield Tensor, "__new__", staticmethod(new)
-
-
-def _constructor(original: Callable[..., Any], fixed: torch.dtype | None = None) -> Any:
+def _randint(original: Any) -> Any:
     @functools.wraps(original)
-    def make(data: Any = (), *args: Any, **kwargs: Any) -> Any:
-        if not _is_for_us(data):
-            return original(as_tensors(data), *args, **kwargs)
-        dtype = fixed or kwargs.get("dtype")
-        if isinstance(dtype, type):
-            dtype = getattr(torch, np.dtype(dtype).name)
-        tensor = joined(data, torch.get_default_dtype(), unwraps=True)
-        return tensor.to(dtype or tensor.dtype).detach().clone()
+    def randint(*args: Any, **kwargs: Any) -> Any:
+        if not current().keeps_draws or is_users(sys._getframe(1).f_code.co_filename):
+            return original(*args, **kwargs)
+        state = np.random.get_state()  # noqa: NPY002 - it is this one that libraries use
+        try:
+            return original(*args, **kwargs)
+        finally:
+            np.random.set_state(state)  # noqa: NPY002
 
-    return make
-
-
-def _is_for_us(data: Any) -> bool:
-    """Return whether torch itself cannot make a tensor of that."""
-    return not isinstance(data, Tensor) and holds_traced(data)
+    return randint
 
 
-# --- Functions ---------------------------------------------------------------------------------
+def _import(original: Any) -> Any:
+    @functools.wraps(original)
+    def __import__(  # noqa: N807
+        name: str,
+        globals: Mapping[str, Any] | None = None,
+        locals: Mapping[str, Any] | None = None,
+        fromlist: Any = (),
+        level: int = 0,
+    ) -> Any:
+        module = original(name, globals, locals, fromlist, level)
+        module_for = current().module_for
+        # A module that is loaded meanwhile keeps its names, a function's are gone when it returns.
+        if module_for is None or locals is not None:
+            return module
+        return module_for(module) if is_users(sys._getframe(1).f_code.co_filename) else module
 
-_CREATORS = ("zeros", "empty", "ones", "full", "zeros_like", "ones_like", "empty_like", "full_like")
+    return __import__
 
-_MATH = (
-    *("acos", "acosh", "asin", "asinh", "atan", "atan2", "atanh", "cos", "cosh", "erf", "exp"),
-    *("expm1", "hypot", "log", "log10", "log1p", "log2", "pow", "sin", "sinh", "sqrt", "tan"),
-    "tanh",
+
+class _Stream:
+    """A stream that drops what the thread that traces writes."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        return len(text) if current().is_mute else int(self._stream.write(text))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+_TORCH, _PENNYLANE = "torch 2.13.0", "PennyLane 0.45.1"
+
+REPLACEMENTS: tuple[Replacement, ...] = (
+    Replacement(
+        *(qml.QNode, "__call__", _qnode_call),
+        why="a QNode is recorded, or run without shots, in place of what it does by itself",
+        seen=_PENNYLANE,
+        test="test_a_qnode_call_is_answered",
+    ),
+    Replacement(
+        *(*pennylane_internals.call_of_layer(), _layer_call),
+        why="a TorchLayer knows how many axes of its input are the batch, its QNode does not",
+        seen=_PENNYLANE,
+        test="test_a_layer_tells_its_input",
+    ),
+    Replacement(
+        *(*pennylane_internals.preparation_of_state(), _preparation),
+        why="PennyLane pads and normalises amplitudes by their numbers and for one batch size",
+        seen=_PENNYLANE,
+        test="test_amplitudes_are_prepared_by_torch",
+    ),
+    Replacement(
+        *(qml.operation.Operator, "__init__", _operator_init),
+        why="`AngleEmbedding([a, b])` makes a NumPy array of a list of tensors",
+        seen=_PENNYLANE,
+        test="test_an_operator_takes_a_list_of_tensors",
+    ),
+    Replacement(
+        *(qml.math, "is_abstract", _is_abstract),
+        why="PennyLane checks strengths, norms and coefficients unless they are abstract",
+        seen=_PENNYLANE,
+        test="test_tensors_of_the_trace_are_abstract",
+    ),
+    Replacement(
+        *(qml.math, "real_if_close", _real_if_close),
+        why="exponentials ask for it, and autoray has no such function for torch",
+        seen=_PENNYLANE,
+        test="test_an_exponential_takes_a_tensor",
+    ),
+    Replacement(
+        *(*torch_internals.end_of_vmap(), _end_of_vmap),
+        why="torch.export writes no node for `out_dims` other than 0",
+        seen=_TORCH,
+        test="test_vmap_moves_its_axis_behind",
+    ),
+    Replacement(
+        *(*torch_internals.validation_of_distributions(), _Unvalidated),
+        why="distributions look at the numbers of their parameters",
+        seen=_TORCH,
+        test="test_distributions_look_at_no_parameters",
+    ),
+    Replacement(
+        *(*torch_internals.begin_of_backward(), _derivative),
+        why="torch.export follows no derivative, and says so in words that help nobody",
+        seen=_TORCH,
+        test="test_backward_is_refused",
+    ),
+    Replacement(
+        *(*torch_internals.begin_of_func_grad(), _derivative),
+        why="the same for torch.func",
+        seen=_TORCH,
+        test="test_func_grad_is_refused",
+    ),
+    Replacement(
+        *(Tensor, "__new__", _new_tensor),
+        why="`torch.Tensor([a, b])` is no torch function that a mode sees",
+        seen=_TORCH,
+        test="test_a_tensor_is_made_of_tracers",
+    ),
+    Replacement(
+        *(*torch_internals.ufunc_of_fake_tensor(), _ufunc_of_fake),
+        why="`np.sin(tensor)` asks a tensor for its numbers",
+        seen=_TORCH,
+        test="test_a_ufunc_takes_a_tensor_of_the_trace",
+    ),
+    Replacement(
+        *(np.random, "randint", _randint),
+        why="a device that is made in forward draws a seed, which makes no model random",
+        seen="NumPy 2.4.6",
+        test="test_a_device_made_in_forward_draws_nothing",
+    ),
+    Replacement(
+        *(builtins, "__import__", _import),
+        why="a function of the user's may import NumPy itself",
+        seen="Python 3.11",
+        test="test_an_import_inside_a_function_is_followed",
+    ),
+    Replacement(
+        *(sys, "stderr", _Stream),
+        why="torch.export prints the graph so far when it fails",
+        seen=_TORCH,
+        test="test_only_the_tracing_thread_is_mute",
+    ),
 )
 
-
-def _functions() -> Iterator[_Patch]:
-    """The functions of NumPy, PennyLane's NumPy and `math` that a model may call on stand-ins."""
-    rooms = (np, qml.numpy, tnp), (np.linalg, qml.numpy.linalg, tnp.linalg)
-    for room, pennylanes, ours in rooms:
-        for name in dir(ours):
-            original = vars(room).get(name)
-            if not callable(original) or isinstance(original, type):
-                continue
-            if not isinstance(original, np.ufunc):
-                yield room, name, _function(original, name, original)
-            if name in vars(pennylanes):
-                yield pennylanes, name, _function(vars(pennylanes)[name], name, original)
-    for name in _MATH:
-        yield math, name, _of_number(getattr(math, name), getattr(torch, name))
+_LOCK = threading.RLock()
+_installed = 0
 
 
-def _function(
-    original: Callable[..., Any], name: str, of_numpy: Callable[..., Any]
-) -> Callable[..., Any]:
-    """Return a function for which stand-ins are arrays, in the user's own code.
+@contextmanager
+def intercepting(**changes: Any) -> Iterator[None]:
+    """While active, the replacements do in this thread what the given fields say.
+
+    Only one thread at a time is inside; others that want to trace wait. Everything is put back when
+    the outermost block of the thread ends, however it ends.
 
     Args:
-        original: of NumPy, or PennyLane's version of it.
-        name: of both.
-        of_numpy: NumPy's own.
+        **changes: fields of `Interception`; the others stay as they are in this thread.
     """
-    is_creator = name in _CREATORS
-
-    @functools.wraps(original)
-    def function(*args: Any, **kwargs: Any) -> Any:
-        code = sys._getframe(1).f_code
-        # A compiled library that calls it has no frame of its own.
-        if not is_users(code.co_filename) or name not in code.co_names:
-            return original(*args, **kwargs)
-        has_symbol = any(isinstance(a, torch.SymInt) for a in pytree.tree_leaves((args, kwargs)))
-        if holds_traced((args, kwargs)) or (is_creator and has_symbol):
-            kwargs.pop("requires_grad", None)  # PennyLane's own argument
-            if isinstance(of_numpy, np.ufunc):
-                return of_numpy(*args, **kwargs)  # of a tensor it is a tensor
-            result = call(of_numpy, args, kwargs, is_traced=True)
-            return as_tensors(result) if qml.QueuingManager.recording() else result
-        result = original(*as_tensors(args), **as_tensors(kwargs))
-        # A buffer may be filled with values of the trace later.
-        is_buffer = is_creator and not qml.QueuingManager.recording()
-        return Array(result) if is_buffer else result
-
-    return function
+    with _LOCK, _replaced():
+        before = _THREAD.interception
+        try:
+            _THREAD.interception = replace(before, **changes)
+            yield
+        finally:
+            _THREAD.interception = before
 
 
-def _of_number(original: Callable[..., Any], by_torch: Callable[..., Any]) -> Callable[..., Any]:
-    """Return a function of `math` that takes stand-ins as well."""
-
-    @functools.wraps(original)
-    def function(*args: Any) -> Any:
-        if not any(map(is_traced, args)):
-            return original(*args)
-        parts = [joined(arg, torch.float64).to(torch.float64) for arg in args]
-        return _as_seen(Number(by_torch(*parts)))
-
-    return function
-
-
-# --- The name `float` --------------------------------------------------------------------------
-
-
-class _FloatType(type):
-    """Lets the class below be `float` for `isinstance`."""
-
-    def __instancecheck__(cls, instance: Any) -> bool:
-        return isinstance(instance, builtins.float)
-
-    def __subclasscheck__(cls, subclass: type) -> bool:
-        return issubclass(subclass, builtins.float)
-
-
-class _Float(builtins.float, metaclass=_FloatType):
-    """`float`, which leaves values of the trace as they are: Python demands real floats of it."""
-
-    dtype = np.dtype("float64")  # NumPy would take a class it does not know for objects
-
-    def __new__(cls, value: Any = 0.0) -> Any:
-        if isinstance(value, FakeTensor):
-            return value.item()
-        if isinstance(value, Array) and value.tensor is not None:
-            return value.tensor.item()
-        return value if isinstance(value, Number) else builtins.float(value)
-
-
-def _names(model: nn.Module) -> Iterator[_Patch]:
-    """`float`, in the modules of the user's code that the model is made of."""
-    roots = {
-        cls.__module__.split(".")[0]
-        for module in model.modules()
-        for cls in type(module).__mro__
-        if isinstance(vars(cls).get("forward"), type(_names))
-        and is_users(vars(cls)["forward"].__code__.co_filename)
-    }
-    for name, room in list(sys.modules.items()):
-        if name.split(".")[0] in roots and isinstance(room, ModuleType):
-            filename = getattr(room, "__file__", None)
-            if (filename is None or is_users(filename)) and not _is_dtype(room):
-                yield room, "float", vars(room).get("float", _Float)
-
-
-@functools.cache
-def _is_dtype(room: ModuleType) -> bool:
-    """True if a module hands `float` on, as in `dtype=float`: torch takes no other class for it."""
+@contextmanager
+def _replaced() -> Iterator[None]:
+    global _installed
+    if _installed:
+        yield
+        return
+    kept: list[tuple[Replacement, Any]] = []
     try:
-        tree = ast.parse(inspect.getsource(room))
-    except (OSError, TypeError, SyntaxError):
-        return False
-    harmless: set[ast.AST] = set()
-    for node in ast.walk(tree):
-        match node:
-            case ast.Call(func=ast.Name("float") as name):
-                harmless.add(name)
-            case ast.Call(func=ast.Name("map" | "isinstance"), args=args):
-                harmless.update(part for arg in args for part in ast.walk(arg))
-            case ast.Compare():
-                harmless.update(ast.walk(node))
-            case ast.arg(annotation=hint) | ast.AnnAssign(annotation=hint) if hint is not None:
-                harmless.update(ast.walk(hint))
-            case ast.FunctionDef(returns=hint) if hint is not None:
-                harmless.update(ast.walk(hint))
-    names = [node for node in ast.walk(tree) if isinstance(node, ast.Name) and node.id == "float"]
-    return any(name not in harmless for name in names)
+        _installed += 1
+        for one in REPLACEMENTS:
+            kept.append((one, one.present))
+            one.write(one.replacement(_found(one)))
+        yield
+    finally:
+        for one, value in reversed(kept):
+            if one.present is not value:
+                one.write(value)
+        _installed -= 1
+
+
+def _found(one: Replacement) -> Any:
+    """Return what a replacement stands for: of a class as its dictionary holds it."""
+    return one.present if one.present is not ABSENT else getattr(one.owner, one.name, ABSENT)
+
+
+# --- Switches of the whole process ---------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Switch:
+    """A setting of the whole process that is another one meanwhile.
+
+    Attributes:
+        read: returns the setting.
+        write: changes it.
+        meanwhile: what it is while the switch is active.
+        why: what it is for; other threads feel it.
+        test: of `tests/capture/python/test_patches.py`.
+    """
+
+    read: Callable[[], Any]
+    write: Callable[[Any], Any]
+    meanwhile: Any
+    why: str
+    test: str
+
+
+class _ThisThread:
+    """Stands in a filter of warnings for the text: any text, but of the thread that is quiet."""
+
+    def match(self, text: str) -> bool:
+        return current().is_quiet
+
+
+_OURS: Any = ("ignore", _ThisThread(), Warning, None, 0)
+_NOISY = ("torch.export", "torch.onnx", "torch.fx", "torch._inductor", "onnxscript")
+
+
+def _write_filter(is_there: bool) -> None:
+    while _OURS in warnings.filters:
+        warnings.filters.remove(_OURS)  # type: ignore[attr-defined]
+    if is_there:
+        warnings.filters.insert(0, _OURS)  # type: ignore[attr-defined]
+
+
+def _level_of(name: str) -> Switch:
+    logger = logging.getLogger(name)
+    return Switch(
+        *(lambda: logger.level, logger.setLevel, logging.CRITICAL),
+        why="exporters log what their users are not asked about",
+        test="test_loggers_are_quiet_meanwhile",
+    )
+
+
+COLLECTION = Switch(
+    *(gc.isenabled, lambda is_on: gc.enable() if is_on else gc.disable(), False),
+    why="torch makes some hundred thousand objects for a graph, nearly all to stay: going over "
+    "them again and again took a fifth of an export (0.8 of 3.9 s for the reference classifier)",
+    test="test_garbage_is_not_collected_meanwhile",
+)
+TORCH_THREADS = Switch(
+    *(torch.get_num_threads, torch.set_num_threads, 1),
+    why="the tensors of small circuits are too short to share: two threads took ten times as long "
+    "as one (4 wires, batch 16, two cores)",
+    test="test_eager_models_run_on_one_thread",
+)
+WARNINGS = Switch(
+    *(lambda: _OURS in warnings.filters, _write_filter, True),
+    why="exporters warn of what their users cannot change; other threads are warned as ever",
+    test="test_only_the_quiet_thread_is_not_warned",
+)
+LOG_LEVELS = tuple(map(_level_of, _NOISY))
+SWITCHES = (COLLECTION, TORCH_THREADS, WARNINGS, *LOG_LEVELS)
+
+
+@contextmanager
+def switched(*switches: Switch) -> Iterator[None]:
+    """While active, settings of the process are what the switches say; then as they were."""
+    with _LOCK:
+        kept: list[tuple[Switch, Any]] = []
+        try:
+            for one in switches:
+                kept.append((one, one.read()))
+                one.write(one.meanwhile)
+            yield
+        finally:
+            for one, value in reversed(kept):
+                one.write(value)
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep the exporters' own warnings and log lines off the user's terminal."""
+    with switched(WARNINGS, *LOG_LEVELS), intercepting(is_quiet=True):
+        yield
+
+
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """While active, Python does not search for cycles of garbage; `COLLECTION` says why."""
+    with switched(COLLECTION):
+        yield

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from hybridx.capture.python.patches import intercepting
 from hybridx.capture.python.source_location import is_users, place
 from hybridx.errors import FreshModuleError, RandomnessError
 
@@ -22,9 +23,13 @@ _RUNS = 8
 
 @contextmanager
 def draws_noted() -> Iterator[list[str]]:
-    """Note which of the global generators moved, and generators that nobody seeded."""
+    """Note which of the global generators moved, and generators that nobody seeded.
+
+    Integers that libraries draw leave the global state as it was: a PennyLane device draws a seed
+    for its shots when it is made, in forward perhaps.
+    """
     sources: list[str] = []
-    with _numpy_watched(lambda _: sources.append(_UNSEEDED)):
+    with intercepting(note_unseeded=lambda _: sources.append(_UNSEEDED), keeps_draws=True):
         before = _state()
         yield sources
         sources += _moved(before, _state())
@@ -76,36 +81,6 @@ def _moved(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
     return [f"{name}'s global generator" for name in before if before[name] != after[name]]
 
 
-@contextmanager
-def _numpy_watched(note: Callable[[FrameType], None]) -> Iterator[None]:
-    """Tell of unseeded generators; let libraries draw integers without moving the global state.
-
-    A PennyLane device draws a seed for its shots when it is made, in forward perhaps.
-    """
-    make, draw = np.random.default_rng, np.random.randint
-
-    def default_rng(seed: Any = None) -> Any:
-        caller = sys._getframe(1)
-        if seed is None and is_users(caller.f_code.co_filename):
-            note(caller)
-        return make(seed)
-
-    def randint(*args: Any, **kwargs: Any) -> Any:
-        if is_users(sys._getframe(1).f_code.co_filename):
-            return draw(*args, **kwargs)
-        state = np.random.get_state()  # noqa: NPY002
-        try:
-            return draw(*args, **kwargs)
-        finally:
-            np.random.set_state(state)  # noqa: NPY002
-
-    np.random.default_rng, np.random.randint = default_rng, randint
-    try:
-        yield
-    finally:
-        np.random.default_rng, np.random.randint = make, draw
-
-
 class _Finder:
     """Finds the line of the user's code in which a generator moves first.
 
@@ -128,23 +103,21 @@ class _Finder:
     @contextmanager
     def watching(self) -> Iterator[None]:
         """Look at the generators after each line of the user's code."""
-        tracer, init = sys.gettrace(), nn.Module.__init__
+        tracer = sys.gettrace()
 
-        def noted(module: nn.Module, *args: Any, **kwargs: Any) -> None:
-            self._made.append(type(module).__name__)
-            init(module, *args, **kwargs)
+        def found(frame: FrameType) -> None:
+            self._find(_UNSEEDED, (frame, frame.f_lineno))
 
-        modules: Any = nn.Module
-        modules.__init__ = noted
         sys.settrace(self._called)
         try:
-            with _numpy_watched(lambda frame: self._find(_UNSEEDED, (frame, frame.f_lineno))):
+            with intercepting(note_unseeded=found, keeps_draws=True):
                 yield
         finally:
             sys.settrace(tracer)
-            modules.__init__ = init
 
     def _called(self, frame: FrameType, event: str, argument: Any) -> Any:
+        if frame.f_code is nn.Module.__init__.__code__:
+            self._made.append(type(frame.f_locals["self"]).__name__)
         return self._step if is_users(frame.f_code.co_filename) and not self._found else None
 
     def _step(self, frame: FrameType, event: str, argument: Any) -> Any:

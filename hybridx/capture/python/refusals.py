@@ -8,13 +8,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import torch
-import torch._functorch.eager_transforms
 from torch import nn
-from torch.fx.experimental.symbolic_shapes import GuardOnDataDependentSymNode
 
+from hybridx.capture.python.patches import intercepting
 from hybridx.capture.python.removed_in_pennylane import removed_idiom
 from hybridx.capture.python.source_location import is_users, place, place_of
+from hybridx.capture.torch_internals import is_data_branch
 from hybridx.errors import (
     CaptureError,
     DataBranchError,
@@ -55,28 +54,15 @@ def refuse_unseeded(tape: Any, layer: str) -> None:
 
 @contextmanager
 def gradients_refused(model: nn.Module) -> Iterator[None]:
-    """While active, a model that asks torch for a gradient is refused.
+    """While active, a model that asks torch for a gradient is refused."""
 
-    All of them begin at one of two functions: `backward` and `torch.autograd`, or `torch.func`.
-    """
-
-    def refuse(*_: Any, **__: Any) -> Any:
+    def refuse() -> Any:
         lines = traceback.walk_stack(sys._getframe(1))
         users = next((line for line in lines if is_users(line[0].f_code.co_filename)), None)
         raise GradientError(place(model, users) if users else "a place that cannot be told")
 
-    rooms: Any = (
-        (torch.autograd, "_engine_run_backward"),
-        (torch._functorch.eager_transforms, "grad_increment_nesting"),
-    )
-    kept = [getattr(room, name) for room, name in rooms]
-    for room, name in rooms:
-        setattr(room, name, refuse)
-    try:
+    with intercepting(refuse_gradient=refuse):
         yield
-    finally:
-        for (room, name), original in zip(rooms, kept, strict=True):
-            setattr(room, name, original)
 
 
 def untraceable(model: nn.Module, error: Exception) -> CaptureError:
@@ -87,7 +73,7 @@ def untraceable(model: nn.Module, error: Exception) -> CaptureError:
     where = place_of(model, error)
     cause: BaseException | None = error
     while cause is not None:
-        if isinstance(cause, GuardOnDataDependentSymNode):
+        if is_data_branch(cause):
             return DataBranchError(where)
         cause = cause.__cause__
     lines = str(error).strip().splitlines() or [type(error).__name__]

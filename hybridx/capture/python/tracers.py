@@ -1,4 +1,4 @@
-"""What stands for Python numbers and NumPy arrays whose values are not known while tracing.
+"""Tracers: what stands for Python numbers and NumPy arrays whose values depend on the inputs.
 
 `Number` and `Array` hold tensors of the trace and behave as what they stand for: dtypes follow
 the rules of Python and NumPy, and torch takes them where it takes a float or an array.
@@ -12,12 +12,11 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch._numpy
 from torch import Tensor
-from torch._subclasses.fake_tensor import FakeTensor
-from torch.utils import _pytree as pytree
 
-tnp: Any = torch._numpy  # it carries no types
+from hybridx.capture.torch_internals import is_fake, leaves_of, map_leaves, tensor_numpy
+
+tnp: Any = tensor_numpy()  # it carries no types
 """Torch's own version of NumPy, on tensors."""
 
 
@@ -25,19 +24,17 @@ def is_traced(leaf: Any) -> bool:
     """Return whether a value is one of the trace, without numbers in it."""
     if isinstance(leaf, Array):
         return leaf.tensor is not None
-    return isinstance(leaf, FakeTensor | Number)
+    return isinstance(leaf, Number) or is_fake(leaf)
 
 
 def holds_traced(tree: Any) -> bool:
     """Return whether a value of the trace is somewhere in nested lists, tuples and dicts."""
-    return any(map(is_traced, pytree.tree_leaves(tree)))
+    return any(map(is_traced, leaves_of(tree)))
 
 
 def as_tensors(tree: Any) -> Any:
-    """Return nested values with tensors instead of stand-ins, arrays where these hold numbers."""
-    return pytree.tree_map(
-        lambda leaf: leaf.plain if isinstance(leaf, Number | Array) else leaf, tree
-    )
+    """Return nested values with tensors instead of tracers, arrays where these hold numbers."""
+    return map_leaves(lambda leaf: leaf.plain if isinstance(leaf, Number | Array) else leaf, tree)
 
 
 class Number:
@@ -317,7 +314,7 @@ _ARRAYS: dict[str, Callable[..., Any]] = {
 
 
 def joined(data: Any, float_dtype: torch.dtype, *, unwraps: bool = False) -> Tensor:
-    """Return nested lists of numbers, tensors and stand-ins as one tensor.
+    """Return nested lists of numbers, tensors and tracers as one tensor.
 
     Args:
         data: what `numpy.array` or `torch.tensor` takes.
@@ -344,10 +341,19 @@ def joined(data: Any, float_dtype: torch.dtype, *, unwraps: bool = False) -> Ten
     return plain if isinstance(plain, Tensor) else torch.as_tensor(plain)
 
 
+def made_of(data: Any, dtype: torch.dtype | None = None) -> Tensor:
+    """Return the tensor that torch would make of lists and arrays with values of the trace.
+
+    Args:
+        data: what `torch.tensor` takes.
+        dtype: of the tensor; by default the one that torch would choose.
+    """
+    tensor = joined(data, torch.get_default_dtype(), unwraps=True)
+    return tensor.to(dtype or tensor.dtype).detach().clone()
+
+
 def _wrapped(result: Any) -> Any:
-    return pytree.tree_map(
-        lambda leaf: Array(leaf) if isinstance(leaf, tnp.ndarray) else leaf, result
-    )
+    return map_leaves(lambda leaf: Array(leaf) if isinstance(leaf, tnp.ndarray) else leaf, result)
 
 
 def _for_tnp(tree: Any) -> Any:
@@ -367,7 +373,7 @@ def _for_tnp(tree: Any) -> Any:
             return getattr(tnp, np.dtype(leaf).name)
         return leaf
 
-    return pytree.tree_map(converted, tree)
+    return map_leaves(converted, tree)
 
 
 def _by_torch(func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
@@ -380,14 +386,12 @@ def _by_torch(func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
             return Number(leaf.plain).like(dtype) if is_scalar else torch.as_tensor(leaf.plain)
         return leaf.like(dtype) if isinstance(leaf, Number) else leaf
 
-    args, kwargs = pytree.tree_map(converted, (args, kwargs))
+    args, kwargs = map_leaves(converted, (args, kwargs))
     return func(*args, **kwargs)
 
 
 def _dtype_beside(tree: Any) -> torch.dtype | None:
     """Return the dtype of the floating-point tensors and arrays among arguments, if any."""
-    tensors = [
-        leaf.tensor if isinstance(leaf, Array) else leaf for leaf in pytree.tree_leaves(tree)
-    ]
+    tensors = [leaf.tensor if isinstance(leaf, Array) else leaf for leaf in leaves_of(tree)]
     dtypes = [t.dtype for t in tensors if isinstance(t, Tensor) and t.is_floating_point()]
     return dtypes[0] if dtypes else None

@@ -1,0 +1,119 @@
+"""torch as the model sees it while it is traced: values leave it as tracers, and come back.
+
+`.item()`, `.numpy()`, `float()` and their like cannot have a value for what depends on the model's
+inputs. They give tracers instead, and `torch.tensor` takes these. Inside a quantum function they
+give tensors, which is what PennyLane takes. What depends on weights and constants alone has a
+value, and gets it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+import numpy as np
+import pennylane as qml
+import torch
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
+
+from hybridx.capture.python.concrete_values import ConcreteValues
+from hybridx.capture.python.patches import current
+from hybridx.capture.python.tracers import (
+    Array,
+    Number,
+    array_of,
+    as_tensors,
+    holds_traced,
+    made_of,
+)
+from hybridx.capture.torch_internals import is_fake, untraced
+
+
+def as_seen(tracer: Number | Array) -> Any:
+    """Return a tracer, but its tensor inside a quantum function."""
+    return tracer.plain if qml.QueuingManager.recording() else tracer
+
+
+def constructor(original: Callable[..., Any], fixed: torch.dtype | None = None) -> Any:
+    """Return a function that makes tensors of tracers too.
+
+    Args:
+        original: makes them of numbers and arrays: `torch.tensor` and its like.
+        fixed: the dtype of what it makes, if it makes no other.
+    """
+
+    def make(data: Any = (), *args: Any, **kwargs: Any) -> Any:
+        if isinstance(data, Tensor) or not holds_traced(data):
+            return original(as_tensors(data), *args, **kwargs)
+        dtype = fixed or kwargs.get("dtype")
+        if isinstance(dtype, type):
+            dtype = getattr(torch, np.dtype(dtype).name)
+        return made_of(data, dtype)
+
+    return make
+
+
+class TracingMode(TorchFunctionMode):
+    """Answers, in this thread, what asks a tensor of the trace for its values.
+
+    Args:
+        values: of what depends on weights and constants alone.
+    """
+
+    def __init__(self, values: ConcreteValues) -> None:
+        super().__init__()
+        self._values = values
+        self._asked: dict[Any, Callable[..., Any]] = {
+            Tensor.numpy: self._numpy,
+            Tensor.__array__: self._numpy,
+            Tensor.tolist: self._tolist,
+            Tensor.item: self._item,
+            **{function: function for function in _CONVERSIONS},
+        }
+        self._made = {function: constructor(function) for function in _MAKE_TENSORS}
+        self._data: Any = Tensor.data.__get__  # type: ignore[attr-defined]
+
+    def __torch_function__(
+        self, func: Any, types: Iterable[Any], args: Any = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        """Call a function of torch, or what answers in its place."""
+        kwargs = kwargs or {}
+        if func in self._asked and is_fake(args[0]):
+            return self._answer(func, *args, **kwargs)
+        if func in self._made:
+            return self._made[func](*args, **kwargs)
+        if func == self._data and is_fake(args[0]):
+            return args[0].detach()  # torch's own is a tensor that is no part of the trace
+        return func(*args, **kwargs)
+
+    def _answer(self, func: Any, tensor: Tensor, *args: Any, **kwargs: Any) -> Any:
+        value = self._values.value(tensor)
+        if value is None:
+            return self._asked[func](tensor, *args, **kwargs)
+        with untraced():
+            return func(value.detach().clone(), *args, **kwargs)
+
+    def _numpy(self, tensor: Tensor, *_: Any, **__: Any) -> Any:
+        return as_seen(array_of(tensor))
+
+    def _tolist(self, tensor: Tensor) -> Any:
+        if tensor.dim() == 0:
+            return self._answer(Tensor.item, tensor)
+        return [self._answer(Tensor.tolist, part) for part in tensor]
+
+    def _item(self, tensor: Tensor) -> Any:
+        if tensor.is_floating_point() or tensor.is_complex():
+            return as_seen(Number(tensor.reshape(())))
+        return tensor.item()  # a symbol, of which torch knows what it may do
+
+
+_CONVERSIONS = (Tensor.__bool__, Tensor.__int__, Tensor.__float__, Tensor.__index__)
+_MAKE_TENSORS = (torch.tensor, torch.as_tensor)
+
+
+def following() -> AbstractContextManager[Any]:
+    """Follow values through the code of a model, if this thread traces it."""
+    values = current().values
+    return nullcontext() if values is None else TracingMode(values)

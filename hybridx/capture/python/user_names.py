@@ -1,0 +1,273 @@
+"""Names in the user's own modules that mean something else while their model is traced.
+
+`np`, `math`, `torch`, `pennylane.numpy` and functions of theirs stand there for modules of ours
+that take tracers; `float` leaves tracers as they are. The libraries' own modules stay as they are,
+and a thread that traces nothing gets from our functions what the originals give.
+"""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import functools
+import inspect
+import math
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from types import CellType, FunctionType, ModuleType
+from typing import Any
+
+import numpy as np
+import pennylane as qml
+import torch
+from torch import nn
+
+from hybridx.capture.python.numpy_functions import of_math, of_numpy, of_pennylane
+from hybridx.capture.python.patches import current, intercepting
+from hybridx.capture.python.source_location import is_users
+from hybridx.capture.python.torch_mode import constructor
+from hybridx.capture.python.tracers import Array, Number, tnp
+from hybridx.capture.torch_internals import is_fake
+
+# --- Modules as the user's code sees them --------------------------------------------------------
+
+
+class _Seen(ModuleType):
+    """A module in which some names are ours; everything else is asked of the module itself."""
+
+    def __init__(self, module: ModuleType, names: Mapping[str, Any]) -> None:
+        super().__init__(module.__name__, module.__doc__)
+        vars(self).update({"__spec__": module.__spec__, "__wrapped__": module, **names})
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(vars(self)["__wrapped__"], name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        setattr(vars(self)["__wrapped__"], name, value)
+
+    def __delattr__(self, name: str) -> None:
+        delattr(vars(self)["__wrapped__"], name)
+
+
+@functools.cache
+def _seen() -> dict[int, tuple[Any, Any]]:
+    """Return modules and functions, and what stands for each, by the identity of the former."""
+    numpys, pennylanes, randoms = np, qml.numpy, np.random
+    modules = {
+        numpys.linalg: dict(of_numpy(numpys.linalg, tnp.linalg)),
+        randoms: {"default_rng": _default_rng(randoms.default_rng)},
+        pennylanes.linalg: dict(of_pennylane(numpys.linalg, pennylanes.linalg, tnp.linalg)),
+        math: dict(of_math()),
+        torch: {
+            "from_numpy": constructor_where_followed(torch.from_numpy),
+            "FloatTensor": constructor_where_followed(torch.FloatTensor, torch.float32),
+            "DoubleTensor": constructor_where_followed(torch.DoubleTensor, torch.float64),
+        },
+    }
+    inner = {module: _Seen(module, names) for module, names in modules.items()}
+    numpy_names = dict(of_numpy(numpys, tnp))
+    modules[numpys] = numpy_names
+    inner[numpys] = _Seen(
+        numpys, {**numpy_names, "linalg": inner[numpys.linalg], "random": inner[randoms]}
+    )
+    pennylane_names = dict(of_pennylane(numpys, pennylanes, tnp))
+    modules[pennylanes] = pennylane_names
+    inner[pennylanes] = _Seen(pennylanes, {**pennylane_names, "linalg": inner[pennylanes.linalg]})
+    inner[qml] = _Seen(qml, {"numpy": inner[pennylanes]})
+    found: dict[int, tuple[Any, Any]] = {
+        id(module): (module, ours) for module, ours in inner.items()
+    }
+    for module, names in modules.items():
+        for name, ours in names.items():
+            original = vars(module)[name]
+            found[id(original)] = original, ours
+    return found
+
+
+def _seen_for(value: Any) -> Any:
+    """Return what stands for a module or a function; itself if nothing does."""
+    return _seen().get(id(value), (value, value))[1]
+
+
+def constructor_where_followed(
+    original: Callable[..., Any], fixed: torch.dtype | None = None
+) -> Callable[..., Any]:
+    """Return `original`, which makes tensors, but of tracers too in the thread that traces."""
+    ours = constructor(original, fixed)
+
+    @functools.wraps(original)
+    def make(*args: Any, **kwargs: Any) -> Any:
+        chosen = original if current().values is None else ours
+        return chosen(*args, **kwargs)
+
+    return make
+
+
+def _default_rng(original: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(original)
+    def default_rng(seed: Any = None) -> Any:
+        note = current().note_unseeded
+        caller = sys._getframe(1)
+        if note is not None and seed is None and is_users(caller.f_code.co_filename):
+            note(caller)
+        return original(seed)
+
+    return default_rng
+
+
+# --- The name `float` ----------------------------------------------------------------------------
+
+
+class _FloatType(type):
+    """Lets the class below be `float` for `isinstance` and `==`."""
+
+    def __instancecheck__(cls, instance: Any) -> bool:
+        return isinstance(instance, builtins.float)
+
+    def __subclasscheck__(cls, subclass: type) -> bool:
+        return issubclass(subclass, builtins.float)
+
+    def __eq__(cls, other: object) -> bool:
+        return other is cls or other is builtins.float
+
+    def __hash__(cls) -> int:
+        return hash(builtins.float)
+
+
+class _Float(builtins.float, metaclass=_FloatType):
+    """`float`, which leaves values of the trace as they are: Python demands real floats of it."""
+
+    dtype = np.dtype("float64")  # NumPy would take a class it does not know for objects
+
+    def __new__(cls, value: Any = 0.0) -> Any:
+        if is_fake(value):
+            return value.item()
+        if isinstance(value, Array) and value.tensor is not None:
+            return value.tensor.item()
+        return value if isinstance(value, Number) else builtins.float(value)
+
+
+@functools.cache
+def _is_dtype(room: ModuleType) -> bool:
+    """True if a module hands `float` on, as in `dtype=float`: torch takes no other class for it."""
+    try:
+        tree = ast.parse(inspect.getsource(room))
+    except (OSError, TypeError, SyntaxError):
+        return False
+    harmless: set[ast.AST] = set()
+    for node in ast.walk(tree):
+        match node:
+            case ast.Call(func=ast.Name("float") as name):
+                harmless.add(name)
+            case ast.Call(func=ast.Name("map" | "isinstance"), args=args):
+                harmless.update(part for arg in args for part in ast.walk(arg))
+            case ast.Compare(ops=ops) if not any(isinstance(op, ast.Is | ast.IsNot) for op in ops):
+                harmless.update(ast.walk(node))
+            case ast.arg(annotation=hint) | ast.AnnAssign(annotation=hint) if hint is not None:
+                harmless.update(ast.walk(hint))
+            case ast.FunctionDef(returns=hint) if hint is not None:
+                harmless.update(ast.walk(hint))
+    names = [node for node in ast.walk(tree) if isinstance(node, ast.Name) and node.id == "float"]
+    return any(name not in harmless for name in names)
+
+
+# --- Where the names stand -----------------------------------------------------------------------
+
+
+@contextmanager
+def names_replaced(model: nn.Module) -> Iterator[None]:
+    """While active, names in the user's own modules and functions stand for ours.
+
+    Args:
+        model: whose classes tell in which modules `float` is followed.
+    """
+    names = _Names()
+    try:
+        forwards = list(_forwards(model))
+        roots = {forward.__module__.split(".")[0] for forward in forwards}
+        for name, room in _users_modules():
+            names.replace_in(vars(room))
+            if name.split(".")[0] in roots and not _is_dtype(room):
+                names.put(vars(room), "float", vars(room).get("float", _Float))
+        for forward in forwards:
+            names.replace_for(forward)
+        with intercepting(module_for=_seen_for, function_called=names.replace_for):
+            yield
+    finally:
+        names.put_back()
+
+
+def _forwards(model: nn.Module) -> Iterator[FunctionType]:
+    """Yield the user's own functions named forward that a model is made of."""
+    for cls in dict.fromkeys(cls for module in model.modules() for cls in type(module).__mro__):
+        forward = vars(cls).get("forward")
+        if isinstance(forward, FunctionType) and is_users(forward.__code__.co_filename):
+            yield forward
+
+
+def _users_modules() -> Iterator[tuple[str, ModuleType]]:
+    for name, room in list(sys.modules.items()):
+        if isinstance(room, ModuleType):
+            filename = vars(room).get("__file__")
+            if is_users(filename) if isinstance(filename, str) else name == "__main__":
+                yield name, room
+
+
+_ABSENT = object()
+
+
+class _Names:
+    """Names that were replaced, and what stood there before."""
+
+    def __init__(self) -> None:
+        self._kept: list[tuple[dict[str, Any] | CellType, str, Any]] = []
+        self._done: set[int] = set()
+
+    def put(self, scope: dict[str, Any], name: str, value: Any) -> None:
+        """Let a name in a dictionary of globals stand for something else."""
+        self._kept.append((scope, name, scope.get(name, _ABSENT)))
+        scope[name] = value
+
+    def replace_in(self, scope: dict[str, Any]) -> None:
+        """Replace the names of one module."""
+        if id(scope) in self._done:
+            return
+        self._done.add(id(scope))
+        for name, value in list(scope.items()):
+            ours = _seen_for(value)
+            if ours is not value:
+                self.put(scope, name, ours)
+
+    def replace_for(self, function: Any) -> None:
+        """Replace the names that a function of the user's reads: globals, and what it captures."""
+        function = inspect.unwrap(getattr(function, "func", function))
+        function = getattr(function, "__func__", function)
+        if not isinstance(function, FunctionType) or id(function) in self._done:
+            return
+        if not is_users(function.__code__.co_filename):
+            return
+        self._done.add(id(function))
+        self.replace_in(function.__globals__)
+        for cell in function.__closure__ or ():
+            try:
+                content = cell.cell_contents
+            except ValueError:  # the name has no value yet
+                continue
+            ours = _seen_for(content)
+            if ours is not content:
+                self._kept.append((cell, "", content))
+                cell.cell_contents = ours
+            self.replace_for(content)
+
+    def put_back(self) -> None:
+        """Let every name stand for what it stood for."""
+        while self._kept:
+            scope, name, value = self._kept[-1]
+            if isinstance(scope, CellType):
+                scope.cell_contents = value
+            elif value is _ABSENT:
+                scope.pop(name, None)
+            else:
+                scope[name] = value
+            self._kept.pop()

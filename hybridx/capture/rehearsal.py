@@ -1,0 +1,67 @@
+"""The eager model run once on the example, for what a trace cannot tell."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from hybridx.capture.model.eager import eagerly
+from hybridx.capture.model.forward_call import Flat
+from hybridx.capture.python.randomness import draws_noted, refuse_draws
+from hybridx.capture.python.refusals import gradients_refused
+from hybridx.capture.python.removed_in_pennylane import removed_idiom
+from hybridx.capture.qnode.recording import rehearsed
+from hybridx.errors import CaptureError, ExampleRejectedError, LoweringError, first_line
+
+
+@dataclass(frozen=True)
+class Rehearsal:
+    """What the eager model did with the example.
+
+    Attributes:
+        dtypes: what each QNode call returned, in order.
+        repeats: a QNode was called more than once.
+        outputs: the tensors among what the model returned.
+        output_names: their names.
+        left_out: sentences on what else it returned.
+    """
+
+    dtypes: tuple[torch.dtype | None, ...]
+    repeats: bool
+    outputs: tuple[Tensor, ...]
+    output_names: tuple[str, ...]
+    left_out: tuple[str, ...]
+
+    @property
+    def shapes(self) -> list[torch.Size]:
+        """Of the outputs."""
+        return [output.shape for output in self.outputs]
+
+
+def rehearse(flat: Flat, args: Sequence[Tensor]) -> Rehearsal:
+    """Run the eager model once.
+
+    Raises:
+        RemovedIdiomError: it uses what PennyLane has removed.
+        ExampleRejectedError: it raises anything else.
+    """
+    try:
+        with eagerly(), gradients_refused(flat.model):
+            with draws_noted() as draws, rehearsed(flat.model) as (dtypes, layers):
+                outputs = flat(*args)
+            if draws:
+                refuse_draws(flat.model, lambda: flat(*args), outputs)
+    except (CaptureError, LoweringError):
+        raise
+    except Exception as error:
+        # The model is the user's own code and may raise anything.
+        if removed := removed_idiom(error):
+            raise removed from error
+        shapes = ", ".join(str(tuple(arg.shape)) for arg in args)
+        reason = f"{type(error).__name__}: {first_line(error)}"
+        raise ExampleRejectedError(shapes, reason) from error
+    repeats = len(set(layers)) < len(layers)
+    return Rehearsal(tuple(dtypes), repeats, outputs, flat.output_names, flat.left_out)

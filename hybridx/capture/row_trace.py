@@ -1,0 +1,139 @@
+"""A model at one row, and its graph run on all rows of a batch.
+
+What runs on all rows is right if the rows do not depend on each other. The eager model tells.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Any
+
+import torch
+from torch import Tensor, fx, nn
+
+from hybridx.capture.batching import NoRowRule, RowInterpreter, Rows
+from hybridx.capture.model.forward_call import Flat
+from hybridx.capture.rehearsal import Rehearsal, rehearse
+from hybridx.capture.torch_export import FixedBatch
+from hybridx.errors import ExampleRejectedError
+
+
+class OnRows(nn.Module):
+    """A graph that was traced at one row, as a module for any number of rows.
+
+    Args:
+        graph: takes tensors and returns a flat tuple of tensors.
+        batched: which inputs have the batch as their first axis.
+        axes: where each output has its batch.
+    """
+
+    def __init__(
+        self, graph: fx.GraphModule, batched: Sequence[bool], axes: Sequence[int | None]
+    ) -> None:
+        super().__init__()
+        self.traced = graph
+        self._batched = batched
+        self._axes = axes
+
+    def forward(self, *args: Tensor) -> Any:
+        """Run the graph on all rows of the batched inputs."""
+        pairs = list(zip(args, self._batched, strict=True))
+        rows = next(arg.shape[0] for arg, has_rows in pairs if has_rows)
+        # Each row keeps the batch axis of length 1 that it was traced with.
+        given = [Rows(arg, is_batch=True) if has_rows else arg for arg, has_rows in pairs]
+        returned = RowInterpreter(self.traced, rows).run(*given)
+        return tuple(
+            _as_batch(leaf, axis, rows) for leaf, axis in zip(returned, self._axes, strict=True)
+        )
+
+
+def _as_batch(leaf: Any, axis: int | None, rows: Any) -> Any:
+    """Return one output of all rows, with the batch on the axis where the model has it."""
+    if axis is None:
+        if isinstance(leaf, Rows):
+            raise NoRowRule("an output that mixes the rows")
+        return leaf
+    if isinstance(leaf, Rows) and leaf.is_batch and axis == 0:
+        return leaf.stored
+    value = leaf.value if isinstance(leaf, Rows) else leaf.unsqueeze(0).expand(rows, *leaf.shape)
+    if axis < 0:
+        return value  # the model itself dropped the axis of length 1
+    shape = value.shape[1:]
+    return value.movedim(0, axis).reshape(*shape[:axis], rows, *shape[axis + 1 :])
+
+
+def row_of(args: Sequence[Tensor], batched: Sequence[bool], row: int) -> list[Tensor]:
+    """Return the inputs of one row, as a batch of one."""
+    pairs = zip(args, batched, strict=True)
+    return [arg[row : row + 1] if has_rows else arg for arg, has_rows in pairs]
+
+
+def distinct_rows(
+    flat: Flat, args: Sequence[Tensor], batched: Sequence[bool], rehearsal: Rehearsal
+) -> tuple[Sequence[Tensor], Rehearsal]:
+    """Return inputs whose rows differ, and what the eager model does with them.
+
+    Equal rows, as a repeated example has, do not show whether rows depend on each other: `x` and
+    `x.mean(0)` are the same. Floating-point inputs are drawn then, if the model takes such.
+    """
+    pairs = list(zip(args, batched, strict=True))
+    if not all(bool((arg == arg[:1]).all()) for arg, has_rows in pairs if has_rows):
+        return args, rehearsal
+    generator = torch.Generator().manual_seed(0)
+    for draw in (torch.randn, torch.rand):
+        drawn = [
+            draw(arg.shape, generator=generator, dtype=arg.dtype)
+            if has_rows and arg.is_floating_point()
+            else arg
+            for arg, has_rows in pairs
+        ]
+        with suppress(ExampleRejectedError):
+            found = rehearse(flat, drawn)
+            is_alike = found.output_names == rehearsal.output_names
+            if is_alike and all(bool(output.isfinite().all()) for output in found.outputs):
+                return drawn, found
+    return args, rehearsal
+
+
+def row_axes(
+    flat: Flat, args: Sequence[Tensor], batched: Sequence[bool], rehearsal: Rehearsal
+) -> tuple[list[int | None], tuple[torch.dtype | None, ...]]:
+    """Return where each output has its batch, and what QNode calls return, from single rows.
+
+    The axis is None for an output that does not depend on the batch and -1 for one that has no
+    axis for a single row.
+
+    Raises:
+        FixedBatch: the model does not treat rows one by one.
+    """
+    count = next(len(arg) for arg, has_rows in zip(args, batched, strict=True) if has_rows)
+    rows = sorted({0, count - 1})
+    alone = [rehearse(flat, row_of(args, batched, row)) for row in rows]
+    if any(one.output_names != rehearsal.output_names for one in alone):
+        raise FixedBatch("the number of outputs depends on the batch")
+    axes: list[int | None] = []
+    for together, *singles in zip(rehearsal.outputs, *(one.outputs for one in alone), strict=True):
+        axis = _batch_axis(together, singles[0], count)
+        for row, single in zip(rows, singles, strict=True):
+            piece = together
+            if axis is not None:
+                piece = together.select(max(axis, 0), row)
+                single = single if axis < 0 else single.select(axis, 0)
+            # Row by row PennyLane sums in another order; a mixed batch differs by far more.
+            if not torch.allclose(piece, single, rtol=1e-3, atol=1e-4, equal_nan=True):
+                raise FixedBatch("the rows of the batch depend on each other")
+        axes.append(axis)
+    return axes, alone[0].dtypes
+
+
+def _batch_axis(together: Tensor, single: Tensor, count: int) -> int | None:
+    long, short = tuple(together.shape), tuple(single.shape)
+    if long == short:
+        return None
+    if long == (count, *short):
+        return -1
+    for axis, length in enumerate(long):
+        if length == count and short == (*long[:axis], 1, *long[axis + 1 :]):
+            return axis
+    raise FixedBatch("an output has no axis that follows the batch")

@@ -1,0 +1,169 @@
+"""What is private or undocumented in torch, as functions of our own; seen with torch 2.13.
+
+No other file of `capture` names anything private of torch. Each function has a
+canary in `tests/capture/test_internals.py`, whose failure says what a new release changed.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import Any, TypeGuard
+
+import torch
+import torch._dynamo.exc
+import torch._functorch.eager_transforms
+import torch._numpy
+from torch import Tensor, fx, nn
+from torch._subclasses.fake_tensor import FakeTensor
+from torch.fx.experimental.proxy_tensor import get_proxy_mode, get_proxy_slot
+from torch.fx.experimental.symbolic_shapes import GuardOnDataDependentSymNode
+from torch.utils import _pytree
+from torch.utils._python_dispatch import _disable_current_modes
+
+# --- Tensors of a trace ------------------------------------------------------------------------
+
+
+def is_fake(value: Any) -> TypeGuard[Tensor]:
+    """Return whether a value is a tensor of the trace, which has a shape and no numbers."""
+    return isinstance(value, FakeTensor)
+
+
+def constant_of(tensor: Tensor) -> Tensor | None:
+    """Return the numbers that torch itself keeps of a tensor of the trace, if it does."""
+    found: Tensor | None = getattr(tensor, "constant", None)
+    return found
+
+
+def current_tracer() -> Any:
+    """Return the tracer that writes down operations in this thread, or None."""
+    mode = get_proxy_mode()
+    return None if mode is None else mode.tracer
+
+
+def node_of(tensor: Tensor, tracer: Any) -> fx.Node | None:
+    """Return the node of a tracer's graph that makes a tensor, or None."""
+    slot: Any = get_proxy_slot(tensor, tracer, default=None)
+    return slot.proxy.node if slot is not None else None
+
+
+def untraced() -> AbstractContextManager[Any]:
+    """While active, operations of this thread are computed and not written down."""
+    context: AbstractContextManager[Any] = _disable_current_modes()
+    return context
+
+
+def load_method_tables() -> None:
+    """Let torch make its tables of methods, which it does when `torch._dynamo` is imported."""
+    importlib.import_module("torch._dynamo")
+
+
+def tensor_numpy() -> Any:
+    """Return torch's own version of NumPy, whose arrays are tensors."""
+    return torch._numpy
+
+
+def make_tensor(cls: type, *args: Any, **kwargs: Any) -> Tensor:
+    """Return what `torch.Tensor(...)` makes, a constructor of the C extension."""
+    made: Tensor = torch._C.TensorBase.__new__(cls, *args, **kwargs)
+    return made
+
+
+# --- Nested values -----------------------------------------------------------------------------
+
+
+def leaves_of(tree: Any, is_leaf: Callable[[Any], bool] | None = None) -> list[Any]:
+    """Return what stands in nested lists, tuples and dicts, in a fixed order."""
+    leaves: list[Any] = _pytree.tree_leaves(tree, is_leaf=is_leaf)
+    return leaves
+
+
+def map_leaves(
+    function: Callable[[Any], Any], tree: Any, is_leaf: Callable[[Any], bool] | None = None
+) -> Any:
+    """Return nested lists, tuples and dicts with `function` applied to what stands in them."""
+    return _pytree.tree_map(function, tree, is_leaf=is_leaf)
+
+
+def flatten(tree: Any, is_leaf: Callable[[Any], bool] | None = None) -> tuple[list[Any], Any]:
+    """Return the leaves and the structure of nested lists, tuples and dicts."""
+    leaves, structure = _pytree.tree_flatten(tree, is_leaf=is_leaf)
+    return leaves, structure
+
+
+def unflatten(leaves: list[Any], structure: Any) -> Any:
+    """Return nested values of a structure that `flatten` gave."""
+    return _pytree.tree_unflatten(leaves, structure)
+
+
+# --- Operators and graphs ----------------------------------------------------------------------
+
+
+def is_operator(target: Any) -> TypeGuard[Any]:
+    """Return whether the target of a node is an overload of one of torch's operators."""
+    return isinstance(target, torch._ops.OpOverload)
+
+
+def overload_of(target: Any) -> str:
+    """Return the name of an operator's overload, `default` where it has one only."""
+    name: str = target._overloadname
+    return name
+
+
+def argument_names(target: Any) -> list[str]:
+    """Return the names of an operator's arguments, in order."""
+    return [argument.name for argument in target._schema.arguments]
+
+
+def writes_into_arguments(target: Any) -> bool:
+    """Return whether an operator changes a tensor that it is given."""
+    return is_operator(target) and bool(target._schema.is_mutable)
+
+
+def share_state(module: nn.Module, model: nn.Module) -> None:
+    """Let a module have the parameters, buffers and submodules of a model under their names."""
+    module._parameters, module._buffers = model._parameters, model._buffers
+    module._modules = model._modules
+    module._non_persistent_buffers_set = model._non_persistent_buffers_set
+
+
+# --- Errors ------------------------------------------------------------------------------------
+
+
+def is_shape_error(error: BaseException) -> bool:
+    """Return whether torch.export says that an axis cannot stay open as it was asked."""
+    return isinstance(error, torch._dynamo.exc.UserError)
+
+
+def is_data_branch(error: BaseException) -> bool:
+    """Return whether an error says that a decision depends on the numbers in a tensor."""
+    return isinstance(error, GuardOnDataDependentSymNode)
+
+
+# --- What is replaced while a model is traced: the object and the name of its attribute ---------
+
+
+def end_of_vmap() -> tuple[Any, str]:
+    """Where `torch.vmap` moves the mapped axis of a result to the place that was asked."""
+    return torch._functorch.vmap, "_remove_batch_dim"
+
+
+def begin_of_backward() -> tuple[Any, str]:
+    """Where `backward` and `torch.autograd.grad` begin."""
+    return torch.autograd, "_engine_run_backward"
+
+
+def begin_of_func_grad() -> tuple[Any, str]:
+    """Where the derivatives of `torch.func` begin."""
+    return torch._functorch.eager_transforms, "grad_increment_nesting"
+
+
+def ufunc_of_fake_tensor() -> tuple[Any, str]:
+    """Where NumPy asks a tensor of the trace how a ufunc is computed; torch has nothing there."""
+    return FakeTensor, "__array_ufunc__"
+
+
+def validation_of_distributions() -> tuple[Any, str]:
+    """Whether `torch.distributions` looks at its parameters, where no argument says so."""
+    return torch.distributions.Distribution, "_validate_args"
