@@ -15,7 +15,7 @@ import sys
 import threading
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from types import FrameType, ModuleType
 from typing import Any
@@ -105,10 +105,14 @@ class Replacement:
 
     def write(self, value: Any) -> None:
         """Put something there."""
-        if value is ABSENT:
+        setattr(self.owner, self.name, value)
+
+    def put_back(self, value: Any) -> None:
+        """Put there what stood there, if anything else does by now."""
+        if value is not ABSENT:
+            self.write(value)
+        elif self.present is not ABSENT:
             delattr(self.owner, self.name)
-        else:
-            setattr(self.owner, self.name, value)
 
 
 ABSENT = object()
@@ -426,22 +430,21 @@ def intercepting(**changes: Any) -> Iterator[None]:
 
 @contextmanager
 def _replaced() -> Iterator[None]:
-    global _installed
     if _installed:
         yield
         return
-    kept: list[tuple[Replacement, Any]] = []
-    try:
-        _installed += 1
+    with ExitStack() as undo:
+        undo.callback(_count, -1)
+        _count(1)
         for one in REPLACEMENTS:
-            kept.append((one, one.present))
+            undo.callback(one.put_back, one.present)
             one.write(one.replacement(_found(one)))
         yield
-    finally:
-        for one, value in reversed(kept):
-            if one.present is not value:
-                one.write(value)
-        _installed -= 1
+
+
+def _count(change: int) -> None:
+    global _installed
+    _installed += change
 
 
 def _found(one: Replacement) -> Any:
@@ -522,16 +525,11 @@ SWITCHES = (COLLECTION, TORCH_THREADS, WARNINGS, *LOG_LEVELS)
 @contextmanager
 def switched(*switches: Switch) -> Iterator[None]:
     """While active, settings of the process are what the switches say; then as they were."""
-    with _LOCK:
-        kept: list[tuple[Switch, Any]] = []
-        try:
-            for one in switches:
-                kept.append((one, one.read()))
-                one.write(one.meanwhile)
-            yield
-        finally:
-            for one, value in reversed(kept):
-                one.write(value)
+    with _LOCK, ExitStack() as undo:
+        for one in switches:
+            undo.callback(one.write, one.read())
+            one.write(one.meanwhile)
+        yield
 
 
 @contextmanager

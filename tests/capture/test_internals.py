@@ -1,0 +1,204 @@
+"""Canaries for what is private in torch and PennyLane: each says which behaviour went."""
+
+from __future__ import annotations
+
+import inspect
+
+import pennylane as qml
+import pytest
+import torch
+from torch import nn
+from torch.fx.experimental.proxy_tensor import make_fx
+
+from hybridx.capture import pennylane_internals, torch_internals
+
+TREE = {"a": [1, (2, None)], "b": 3}
+ADD = torch.ops.aten.add.Tensor
+
+
+def traced(look):
+    """Trace `x + 1` with tensors without numbers, and look at each while it is traced."""
+    seen = []
+
+    def function(x):
+        seen.append(look(x + 1))
+        return x + 1
+
+    make_fx(function, tracing_mode="fake")(torch.zeros(2))
+    return seen[0]
+
+
+def test_a_tensor_of_the_trace_is_told_from_one_with_numbers():
+    assert traced(torch_internals.is_fake)
+    assert not torch_internals.is_fake(torch.zeros(2))
+
+
+def test_torch_keeps_the_numbers_of_small_constants():
+    def look(x):
+        made = torch.tensor(2.5)
+        return torch_internals.constant_of(made), torch_internals.constant_of(x)
+
+    kept, unknown = traced(look)
+    assert kept is not None
+    assert float(kept) == 2.5
+    assert unknown is None
+
+
+def test_a_tensor_of_the_trace_has_a_node():
+    outside = torch.zeros(1)
+
+    def look(x):
+        tracer = torch_internals.current_tracer()
+        return torch_internals.node_of(x, tracer), torch_internals.node_of(outside, tracer)
+
+    node, nothing = traced(look)
+    assert node.target is ADD
+    assert nothing is None
+    assert torch_internals.current_tracer() is None
+
+
+def test_what_is_computed_untraced_has_numbers():
+    def look(x):
+        with torch_internals.untraced():
+            return torch.ones(2).sum()
+
+    assert float(traced(look)) == 2.0
+
+
+def test_torch_has_a_numpy_of_its_own():
+    numpy = torch_internals.tensor_numpy()
+    assert numpy.sin(numpy.zeros(2)).tensor.tolist() == [0.0, 0.0]
+
+
+def test_method_tables_are_made_on_import():
+    torch_internals.load_method_tables()
+    assert "torch._dynamo" in __import__("sys").modules
+
+
+def test_the_constructor_makes_float32():
+    made = torch_internals.make_tensor(torch.Tensor, [1, 2])
+    assert made.dtype == torch.float32
+    assert type(made) is torch.Tensor
+
+
+def test_nested_values_come_apart_and_together():
+    leaves, structure = torch_internals.flatten(TREE)
+    assert leaves == torch_internals.leaves_of(TREE) == [1, 2, None, 3]
+    assert torch_internals.unflatten(leaves, structure) == TREE
+    assert torch_internals.map_leaves(str, TREE) == {"a": ["1", ("2", "None")], "b": "3"}
+    assert torch_internals.leaves_of(TREE, lambda leaf: isinstance(leaf, list)) == [
+        [1, (2, None)],
+        3,
+    ]
+
+
+def test_operators_tell_their_schema():
+    assert torch_internals.is_operator(ADD)
+    assert not torch_internals.is_operator(torch.add)
+    assert torch_internals.overload_of(ADD) == "Tensor"
+    assert torch_internals.argument_names(ADD) == ["self", "other", "alpha"]
+    assert torch_internals.writes_into_arguments(torch.ops.aten.add_.Tensor)
+    assert not torch_internals.writes_into_arguments(ADD)
+
+
+def test_a_module_shares_the_state_of_another():
+    model, module = nn.BatchNorm1d(2), nn.Module()
+    torch_internals.share_state(module, model)
+    assert module.weight is model.weight
+    assert list(module.state_dict()) == list(model.state_dict())
+
+
+def test_a_fixed_axis_is_a_shape_error():
+    def forward(self, x):
+        return x + torch.zeros(3, 2)
+
+    model = type("Model", (nn.Module,), {"forward": forward})()
+    with pytest.raises(Exception, match="batch") as caught:
+        torch.export.export(
+            model, (torch.zeros(3, 2),), dynamic_shapes=({0: torch.export.Dim("batch")},)
+        )
+    assert torch_internals.is_shape_error(caught.value)
+    assert not torch_internals.is_shape_error(ValueError("batch"))
+
+
+def test_a_decision_on_data_is_told_from_other_errors():
+    def forward(self, x):
+        return x if x.sum().item() > 0 else -x
+
+    model = type("Model", (nn.Module,), {"forward": forward})()
+    with pytest.raises(Exception, match="data-dependent") as caught:
+        torch.export.export(model, (torch.zeros(3),), strict=False)
+    causes, error = [], caught.value
+    while error is not None:
+        causes.append(error)
+        error = error.__cause__
+    assert any(map(torch_internals.is_data_branch, causes))
+    assert not torch_internals.is_data_branch(ValueError())
+
+
+@pytest.mark.parametrize(
+    ("place", "arguments"),
+    [
+        (torch_internals.end_of_vmap, ["self", "level", "batch_size", "out_dim"]),
+        (pennylane_internals.call_of_layer, ["self", "x"]),
+        (
+            pennylane_internals.preparation_of_state,
+            ["state", "wires", "pad_with", "normalize", "validate_norm"],
+        ),
+    ],
+)
+def test_what_is_replaced_takes_the_same_arguments(place, arguments):
+    owner, name = place()
+    assert list(inspect.signature(getattr(owner, name)).parameters) == arguments
+
+
+@pytest.mark.parametrize(
+    ("place", "derive"),
+    [
+        (torch_internals.begin_of_backward, lambda point: point.sum().backward()),
+        (torch_internals.begin_of_func_grad, torch.func.grad(lambda y: y.sum())),
+    ],
+)
+def test_derivatives_begin_there(place, derive, monkeypatch):
+    def begin(*_, **__):
+        raise ValueError("begun")
+
+    owner, name = place()
+    monkeypatch.setattr(owner, name, begin)
+    point = torch.ones(2, requires_grad=True)
+    with pytest.raises(ValueError, match="begun"):
+        derive(point)
+
+
+def test_distributions_ask_whether_to_look(monkeypatch):
+    owner, name = torch_internals.validation_of_distributions()
+    monkeypatch.setattr(owner, name, False)
+    torch.distributions.Normal(0.0, -1.0)
+    monkeypatch.setattr(owner, name, True)
+    with pytest.raises(ValueError, match="scale"):
+        torch.distributions.Normal(0.0, -1.0)
+
+
+def test_numpy_asks_a_tensor_of_the_trace_for_nothing_yet():
+    owner, name = torch_internals.ufunc_of_fake_tensor()
+    assert not hasattr(owner, name)
+
+
+def test_preparation_is_a_static_method():
+    owner, name = pennylane_internals.preparation_of_state()
+    assert isinstance(vars(owner)[name], staticmethod)
+    found = qml.StatePrep([1.0, 1.0], wires=0, normalize=True).parameters[0]
+    assert abs(found[0] - 0.5**0.5) < 1e-12
+
+
+@pytest.mark.parametrize("module", [torch_internals, pennylane_internals])
+def test_every_function_of_internals_has_a_canary(module):
+    names = [
+        name
+        for name, value in vars(module).items()
+        if inspect.isfunction(value) and value.__module__ == module.__name__
+    ]
+    source = inspect.getsource(__import__(__name__, fromlist=["_"]))
+    compiled = {"compiler_cache_in", "compile_ahead", "run_compiled"}  # tests/targets runs these
+    missing = [n for n in names if f"{module.__name__.split('.')[-1]}.{n}" not in source]
+    assert set(missing) <= compiled
