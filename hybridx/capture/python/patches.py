@@ -61,8 +61,11 @@ class Interception:
     is_quiet: bool = False
 
 
+_NOTHING = Interception()
+
+
 class _Thread(threading.local):
-    interception = Interception()
+    interception = _NOTHING
 
 
 _THREAD = _Thread()
@@ -264,6 +267,14 @@ def _ufunc_of_fake(original: Any) -> Any:
     return __array_ufunc__
 
 
+def _of_this_thread(original: Any) -> Any:
+    @functools.wraps(original)
+    def asked() -> bool:
+        return current() is not _NOTHING and bool(original())
+
+    return asked
+
+
 def _randint(original: Any) -> Any:
     @functools.wraps(original)
     def randint(*args: Any, **kwargs: Any) -> Any:
@@ -372,6 +383,18 @@ REPLACEMENTS: tuple[Replacement, ...] = (
         why="the same for torch.func",
         seen=_TORCH,
         test="test_func_grad_is_refused",
+    ),
+    Replacement(
+        *(torch.compiler, "is_compiling", _of_this_thread),
+        why="torch has one flag for all threads: an Adam beside an export would round to float32",
+        seen=_TORCH,
+        test="test_only_the_tracing_thread_compiles",
+    ),
+    Replacement(
+        *(torch.compiler, "is_exporting", _of_this_thread),
+        why="the same flag, as a model may ask for it",
+        seen=_TORCH,
+        test="test_only_the_tracing_thread_exports",
     ),
     Replacement(
         *(Tensor, "__new__", _new_tensor),

@@ -102,8 +102,10 @@ def test_an_operator_takes_a_list_of_tensors():
         qml.AngleEmbedding([x[0], x[1]], wires=range(2))
         return qml.expval(qml.Z(0))
 
-    found = captured(model_of(lambda self, x: torch.stack([circuit(row) for row in x])), example())
-    assert found.circuits[0].parameters == 2
+    def forward(self, x):
+        return torch.stack([torch.as_tensor(circuit(row)) for row in x])
+
+    assert captured(model_of(forward), example()).circuits[0].parameters == 2
 
 
 def test_tensors_of_the_trace_are_abstract():
@@ -151,6 +153,26 @@ def test_backward_is_refused():
 def test_func_grad_is_refused():
     with pytest.raises(GradientError):
         captured(model_of(lambda self, x: torch.func.grad(lambda y: (y**2).sum())(x)), example())
+
+
+def flags_while_traced(ask):
+    """Return what a question is answered while a model is traced: in that thread, in another."""
+    seen = []
+
+    def forward(self, x):
+        seen.append((ask(), in_a_thread(ask)))
+        return x + 1
+
+    captured(model_of(forward), example())
+    return seen[-1]
+
+
+def test_only_the_tracing_thread_compiles():
+    assert flags_while_traced(lambda: torch.compiler.is_compiling()) == (True, False)
+
+
+def test_only_the_tracing_thread_exports():
+    assert flags_while_traced(lambda: torch.compiler.is_exporting()) == (True, False)
 
 
 def test_a_tensor_is_made_of_tracers():
@@ -371,6 +393,7 @@ def attributes_of_ours():
     }
 
 
+@pytest.mark.filterwarnings("ignore")  # of deprecated names that torch still has
 def test_nothing_beside_the_table_is_replaced():
     seen = []
 
@@ -379,10 +402,9 @@ def test_nothing_beside_the_table_is_replaced():
             seen.append(attributes_of_ours())
         return rotation(x)
 
+    captured(model_of(forward), example())  # torch loads modules of its own the first time
     before = attributes_of_ours()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        captured(model_of(forward), example())
+    captured(model_of(forward), example())
     table = {(one.owner.__name__, one.name) for one in REPLACEMENTS}
     # A class may be reached by several names; a module that imports a function holds the original.
     assert {name for _, name in seen[-1] - before} == {name for _, name in table}
