@@ -505,7 +505,7 @@ class _ThisThread:
 
 
 _OURS: Any = ("ignore", _ThisThread(), Warning, None, 0)
-_NOISY = ("torch.export", "torch.onnx", "torch.fx", "torch._inductor", "onnxscript")
+_NOISY = ("torch.export", "torch.onnx", "torch.fx", "onnxscript")
 
 
 def _write_filter(is_there: bool) -> None:
