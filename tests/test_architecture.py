@@ -191,6 +191,104 @@ def test_heavy_packages_stay_in_their_rooms(name, path):
         assert allowed, f"{name}:{line}: {imported} is not for this room"
 
 
+# Libraries whose private names stand in files of internals alone. `torch.ops.aten` is public
+# enough, and so is what torch documents of torch.fx.experimental.
+BEHIND_A_BORDER = ("torch", "pennylane", "numpy", "onnx", "onnxruntime", "onnxscript", "onnx_ir")
+UNDOCUMENTED = ("onnxruntime.capi", "torch.fx.experimental.proxy_tensor")
+DOCUMENTED = {"make_fx", "get_proxy_mode"}
+LOCAL_NAMES = {"torch", "np", "qml", "onnx", "onnxruntime", "nn"}
+
+
+def is_private(name):
+    return name.startswith("_") and not (name.startswith("__") and name.endswith("__"))
+
+
+def is_foreign(path):
+    return path.split(".")[0] in BEHIND_A_BORDER
+
+
+def names_of_our_own():
+    """Return every name that a file of hybridx defines or assigns."""
+    for _, path in modules():
+        for node in ast.walk(ast.parse(path.read_text())):
+            match node:
+                case ast.FunctionDef(name=name) | ast.ClassDef(name=name):
+                    yield name
+                case ast.Attribute(attr=name, ctx=ast.Store()) | ast.Name(id=name, ctx=ast.Store()):
+                    yield name
+
+
+OWN = set(names_of_our_own())
+
+
+def private_names(tree):
+    """Yield (line, name) of what is private in another library."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.Import(names=names):
+                for alias in names:
+                    if is_foreign(alias.name) and (
+                        any(map(is_private, alias.name.split(".")))
+                        or alias.name.startswith(UNDOCUMENTED)
+                    ):
+                        yield node.lineno, alias.name
+            case ast.ImportFrom(module=str(module), names=names) if is_foreign(module):
+                imported = {alias.name for alias in names} - DOCUMENTED
+                is_hidden = any(map(is_private, [*module.split("."), *imported]))
+                if is_hidden or (imported and module.startswith(UNDOCUMENTED)):
+                    yield node.lineno, module
+            case ast.Attribute(value=value, attr=name) if is_private(name):
+                base = ast.unparse(value)
+                is_ours = name in OWN and base.split(".")[0] not in LOCAL_NAMES
+                is_own = base in ("self", "cls", "sys", "super()") or is_ours
+                if not is_own and base != "_aten" and not base.startswith("torch.ops.aten"):
+                    yield node.lineno, f"{base}.{name}"
+
+
+INTERNALS = [(name, path) for name, path in modules() if path.name.endswith("_internals.py")]
+
+
+def test_private_names_of_others_stand_in_few_files():
+    assert 1 <= len(INTERNALS) <= 4
+    for name, path in modules():
+        if path.name.endswith("_internals.py"):
+            continue
+        for line, found in private_names(ast.parse(path.read_text())):
+            pytest.fail(f"{name}:{line}: {found} belongs into a file of internals")
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import torch._dynamo.exc",
+        "from torch.utils import _pytree",
+        "from torch._subclasses.fake_tensor import FakeTensor",
+        "from torch.fx.experimental.proxy_tensor import get_proxy_slot",
+        "from onnxruntime.capi import onnxruntime_pybind11_state",
+        "import torch\nisinstance(target, torch._ops.OpOverload)",
+        "import pennylane as qml\nqml.StatePrep._preprocess",
+        "def f(layer):\n    return layer._evaluate_qnode",
+    ],
+)
+def test_the_test_of_private_names_sees_them(source):
+    assert list(private_names(ast.parse(source)))
+
+
+@pytest.mark.parametrize(("name", "path"), INTERNALS, ids=lambda value: str(value)[-40:])
+def test_files_of_internals_hand_on_no_name(name, path):
+    """What others import from there is defined there."""
+    module = f"hybridx.{name}"
+    defined = {
+        node.name
+        for node in ast.parse(path.read_text()).body
+        if isinstance(node, ast.FunctionDef | ast.ClassDef)
+    }
+    for other, file in modules():
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.ImportFrom) and node.module == module:
+                assert {alias.name for alias in node.names} <= defined, other
+
+
 @pytest.mark.parametrize(
     "name", [n for n, p in modules() if p.name == "__init__.py"], ids=lambda n: n or "hybridx"
 )

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils import _pytree as pytree
+
+from hybridx.capture.torch_internals import flatten, leaves_of
 
 _PLAIN = (
     bool, int, float, complex, str, bytes, type(None), CodeType, torch.dtype, torch.device
@@ -34,7 +35,7 @@ class _Same:
 
 def tensors_of(args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Tensor]:
     """Return the tensors among the arguments of a call, in a fixed order."""
-    return [leaf for leaf in pytree.tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)]
+    return [leaf for leaf in leaves_of((args, kwargs)) if isinstance(leaf, Tensor)]
 
 
 def likeness(qnode: Any, args: tuple[Any, ...], kwargs: dict[str, Any], layer: str) -> Hashable:
@@ -43,7 +44,7 @@ def likeness(qnode: Any, args: tuple[Any, ...], kwargs: dict[str, Any], layer: s
     Python values that the quantum function sees are part of it: arguments, what it captures, and
     plain attributes of the objects it captures.
     """
-    leaves, structure = pytree.tree_flatten((args, kwargs))
+    leaves, structure = flatten((args, kwargs))
     tensors = [leaf for leaf in leaves if isinstance(leaf, Tensor)]
     # A tensor given twice is one node of the graph; a call with two is another case.
     repeats = tuple(next(i for i, t in enumerate(tensors) if t is tensor) for tensor in tensors)
