@@ -14,7 +14,9 @@ def programs(draw):
     builder = Builder(draw(st.integers(1, 4)))
     values = [builder.parameters]
     for _ in range(draw(st.integers(0, 8))):
-        values.append(draw(st.sampled_from(STEPS))(draw, builder, draw(st.sampled_from(values))))
+        values.append(
+            draw(st.sampled_from(STEPS))(draw, builder, draw(st.sampled_from(values[-2:])))
+        )
     result = builder.reshape(values[-1], (None, row_size(values[-1].shape)))
     return builder.build(result, draw(st.none() | st.integers(1, 100)))
 
@@ -40,7 +42,13 @@ def gather(draw, builder, x):
     return builder.gather(x, axis, draw(indices))
 
 
+def reshape(draw, builder, x):
+    lengths = draw(st.permutations([*x.shape[1:], 1]))
+    return builder.reshape(x, (None, *lengths))
+
+
 def transpose(draw, builder, x):
+    x = reshape(draw, builder, x)
     return builder.transpose(x, [0, *draw(st.permutations(range(1, len(x.shape))))])
 
 
@@ -58,4 +66,4 @@ def constant(draw, builder, shape):
     return builder.constant(np.reshape(draw(st.lists(finite, min_size=size, max_size=size)), shape))
 
 
-STEPS = (unary, binary, matmul, gather, transpose, concatenate, total)
+STEPS = (unary, binary, matmul, gather, reshape, transpose, concatenate, total)
