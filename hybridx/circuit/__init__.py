@@ -35,7 +35,7 @@ from hybridx.circuit.codec import decode, encode
 from hybridx.circuit.cone import cone_of, measured_wires, restrict
 from hybridx.circuit.entries import complex_entries
 from hybridx.circuit.gate import Gate, Matrix
-from hybridx.circuit.gates import GATES, PAULIS, row_of
+from hybridx.circuit.gates import GATES, PAULIS, gate_of
 from hybridx.circuit.limits import MAX_CHANNEL_WIRES, MAX_ENTROPY_WIRES, MAX_KRAUS
 from hybridx.circuit.qasm import to_qasm
 from hybridx.circuit.reference import evaluate_angle, simulate
@@ -80,13 +80,13 @@ __all__ = [
     "entropies_of",
     "evaluate_angle",
     "faults",
+    "gate_of",
     "has_channel",
     "measured_wires",
     "parse",
     "restrict",
     "result_count",
     "result_layout",
-    "row_of",
     "show",
     "simulate",
     "to_qasm",

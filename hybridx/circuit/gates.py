@@ -149,10 +149,10 @@ def _rows() -> tuple[Gate, ...]:
 GATES: Mapping[str, Gate] = MappingProxyType({gate.name: gate for gate in _rows()})
 
 
-def row_of(operation: Apply) -> Gate:
-    """Return the row of an operation: its gate, made adjoint and controlled as it says.
+def gate_of(operation: Apply) -> Gate:
+    """Return the gate of the table that an operation names, made adjoint and controlled as it says.
 
-    The wires of the row are `operation.controls + operation.wires`.
+    It acts on the wires `operation.controls + operation.wires`.
     """
     gate = GATES[operation.gate]
     if operation.adjoint:

@@ -36,7 +36,7 @@ from hybridx.circuit.circuit import (
 )
 from hybridx.circuit.entries import complex_entries
 from hybridx.circuit.gate import Matrix
-from hybridx.circuit.gates import PAULIS, row_of
+from hybridx.circuit.gates import PAULIS, gate_of
 
 
 def simulate(circuit: Circuit, parameters: NDArray[np.floating]) -> NDArray[np.float64]:
@@ -112,7 +112,7 @@ def _kraus(operation: Operation, row: NDArray[np.float64]) -> Matrix:
 def _matrix(operation: PureOperation, row: NDArray[np.float64]) -> Matrix:
     match operation:
         case Apply(angle=angle):
-            return row_of(operation).matrix(None if angle is None else evaluate_angle(angle, row))
+            return gate_of(operation).matrix(None if angle is None else evaluate_angle(angle, row))
         case Unitary(wires, real, imaginary):
             return _complex(real, imaginary, row).reshape(2 ** len(wires), -1)
         case Prepare(wires, real, imaginary):

@@ -13,8 +13,8 @@ from hybridx.circuit import (
     PauliTerm,
     decode,
     encode,
+    gate_of,
     parse,
-    row_of,
     show,
     simulate,
 )
@@ -70,7 +70,7 @@ def test_controlled_equals_pennylane(gate, values, adjoint):
     if adjoint:
         operator = qml.adjoint(operator)
     expected = qml.matrix(qml.ctrl(operator, controls, values), wire_order=controls + applied.wires)
-    np.testing.assert_allclose(row_of(applied).matrix(angle), expected, atol=EXACT)
+    np.testing.assert_allclose(gate_of(applied).matrix(angle), expected, atol=EXACT)
 
 
 def is_close(left, right):

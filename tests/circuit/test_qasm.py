@@ -14,7 +14,7 @@ from hypothesis import given
 
 from hybridx.circuit import GATES, Apply, Circuit, Expectation, Parameter, PauliTerm, parse
 from hybridx.circuit.gate import Gate
-from hybridx.circuit.gates import row_of
+from hybridx.circuit.gates import gate_of
 from hybridx.circuit.qasm import to_qasm
 from hybridx.errors import NoQasmError
 from tests import circuits
@@ -164,7 +164,7 @@ def unitary(circuit, row=()):
         angle = op.angle
         if isinstance(angle, Parameter):
             angle = angle.scale * row[angle.column] + angle.offset
-        total = spread(row_of(op).matrix(angle), op.controls + op.wires, circuit.wires) @ total
+        total = spread(gate_of(op).matrix(angle), op.controls + op.wires, circuit.wires) @ total
     return total
 
 

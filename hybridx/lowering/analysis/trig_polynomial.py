@@ -29,7 +29,7 @@ from hybridx.circuit import (
     Unitary,
     angles_of,
     complex_entries,
-    row_of,
+    gate_of,
 )
 from hybridx.program import Builder, Value
 
@@ -71,7 +71,7 @@ def constant_matrix(operation: PureOperation) -> Matrix:
     match operation:
         case Apply(angle=angle):
             assert not isinstance(angle, Parameter)
-            return row_of(operation).matrix(angle)
+            return gate_of(operation).matrix(angle)
         case Unitary(wires, real, imaginary):
             return complex_entries(real, imaginary).reshape(2 ** len(wires), -1)
         case Prepare(wires, real, imaginary):
@@ -92,19 +92,19 @@ def spectrum_of(operation: PureOperation, axes: Axes) -> Spectrum:
     nothing = (0,) * len(axes.pairs)
     match operation:
         case Apply(angle=Parameter(column, scale, offset)):
-            row = row_of(operation)
-            assert row.cosine is not None
-            assert row.sine is not None
+            gate = gate_of(operation)
+            assert gate.cosine is not None
+            assert gate.sine is not None
             place = axes.pairs.index((column, abs(scale)))
-            step = round(2 * row.rate) * (1 if scale >= 0 else -1)
+            step = round(2 * gate.rate) * (1 if scale >= 0 else -1)
             mode = (*nothing[:place], step, *nothing[place + 1 :])
             mirrored = (*nothing[:place], -step, *nothing[place + 1 :])
-            shift = np.exp(1j * row.rate * offset)
+            shift = np.exp(1j * gate.rate * offset)
             return _without_zeros(
                 {
-                    nothing: row.constant,
-                    mode: shift * (row.cosine - 1j * row.sine) / 2,
-                    mirrored: np.conj(shift) * (row.cosine + 1j * row.sine) / 2,
+                    nothing: gate.constant,
+                    mode: shift * (gate.cosine - 1j * gate.sine) / 2,
+                    mirrored: np.conj(shift) * (gate.cosine + 1j * gate.sine) / 2,
                 }
             )
         case _:

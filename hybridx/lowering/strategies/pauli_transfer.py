@@ -32,8 +32,8 @@ from hybridx.circuit import (
     Unitary,
     Variance,
     apply_to_axes,
+    gate_of,
     has_channel,
-    row_of,
     wires_of,
 )
 from hybridx.lowering.analysis.trig_polynomial import has_parameter
@@ -172,7 +172,7 @@ def _parametrised(builder: Builder, operation: Apply | Unitary | Channel, sin_co
     """Return the matrix of an operation with a parameter, transposed: `(batch, D, D)`."""
     if not isinstance(operation, Apply):
         return parametrised_transfer(builder, operation)
-    constant, modes = transfer_modes(row_of(operation))
+    constant, modes = transfer_modes(gate_of(operation))
     size = len(constant)
     if not modes:  # a global phase
         return builder.constant(constant.T[None])
@@ -189,8 +189,8 @@ def _angles(operation: Operation) -> list[Parameter]:
     """Return the angles whose cosines and sines a gate needs, in the order of its modes."""
     if not (isinstance(operation, Apply) and isinstance(operation.angle, Parameter)):
         return []
-    row = row_of(operation)
-    return [multiple(operation.angle, n * row.rate) for n in transfer_modes(row)[1]]
+    gate = gate_of(operation)
+    return [multiple(operation.angle, n * gate.rate) for n in transfer_modes(gate)[1]]
 
 
 def _axes(wires: Iterable[int]) -> tuple[int, ...]:

@@ -24,7 +24,7 @@ from hybridx.circuit import (
     Prepare,
     PureOperation,
     Unitary,
-    row_of,
+    gate_of,
     wires_of,
 )
 from hybridx.lowering.analysis.trig_polynomial import has_parameter
@@ -119,7 +119,7 @@ def sin_cos_of(builder: Builder, operations: Sequence[Operation]) -> SinCos:
     return SinCos(
         builder,
         [
-            multiple(operation.angle, row_of(operation).rate)
+            multiple(operation.angle, gate_of(operation).rate)
             for operation in operations
             if isinstance(operation, Apply) and isinstance(operation.angle, Parameter)
         ],
@@ -132,9 +132,9 @@ def apply(
     """Return the state after an operation; `sin_cos` has its angle, if it has one."""
     match operation:
         case Apply():
-            row = row_of(operation)
-            matrix = _gate_matrix(builder, row, operation, sin_cos)
-            return apply_matrix(builder, state, matrix, wires_of(operation), _is_real(row))
+            gate = gate_of(operation)
+            matrix = _gate_matrix(builder, gate, operation, sin_cos)
+            return apply_matrix(builder, state, matrix, wires_of(operation), _is_real(gate))
         case Unitary(wires, _, imaginary):
             matrix = _entry_matrix(builder, operation)
             return apply_matrix(builder, state, matrix, wires, not imaginary)
@@ -144,34 +144,34 @@ def apply(
             assert_never(operation)
 
 
-def _gate_matrix(builder: Builder, row: Gate, operation: Apply, sin_cos: SinCos) -> Value:
+def _gate_matrix(builder: Builder, gate: Gate, operation: Apply, sin_cos: SinCos) -> Value:
     """Return the transposed real matrix of a gate, shape `(batch or 1, D, D)`.
 
     D is the dimension of the gate, doubled if the gate is not real.
     """
     match operation.angle:
         case Parameter() as angle:
-            constant, *terms = (_real(term, row) for term in row.terms())
+            constant, *terms = (_real(term, gate) for term in gate.terms())
             size = len(constant)
             mixed = builder.matmul(
-                sin_cos.features([multiple(angle, row.rate)]),
+                sin_cos.features([multiple(angle, gate.rate)]),
                 builder.constant(np.stack([term.T.reshape(-1) for term in terms])),
             )
             if constant.any():
                 mixed = builder.add(mixed, builder.constant(constant.T.reshape(1, -1)))
             return builder.reshape(mixed, (None, size, size))
         case angle:
-            return builder.constant(_real(row.matrix(angle), row).T[None])
+            return builder.constant(_real(gate.matrix(angle), gate).T[None])
 
 
-def _real(term: Matrix, row: Gate) -> NDArray[np.float64]:
-    if _is_real(row):
+def _real(term: Matrix, gate: Gate) -> NDArray[np.float64]:
+    if _is_real(gate):
         return np.array(term.real)
     return real_matrix(term)
 
 
-def _is_real(row: Gate) -> bool:
-    return not any(term.imag.any() for term in row.terms())
+def _is_real(gate: Gate) -> bool:
+    return not any(term.imag.any() for term in gate.terms())
 
 
 def _entry_matrix(builder: Builder, operation: Unitary) -> Value:
