@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given, settings
 
 from hybridx.circuit import simulate
-from hybridx.lowering import STRATEGIES, choose
 from hybridx.passes import run_passes
 from hybridx.program import run
 from tests import pennylane_oracle
 from tests.circuits import circuits, inputs
+from tests.lowering.agreement import plans_of
 
 # Forty gates on eight wires in complex128.
 EXACT = 1e-11
@@ -25,8 +25,8 @@ def test_every_source_agrees(circuit):
     expected = simulate(circuit, parameters)
     np.testing.assert_allclose(pennylane_oracle.simulate(circuit, parameters), expected, atol=EXACT)
     simple = run_passes(circuit)
-    names = [one.strategy for one in choose(simple).candidates if one.cost is not None]
-    assert set(names) <= {strategy.name for strategy in STRATEGIES}
-    for name in names:
-        actual = run(choose(simple, name).plan.build(), parameters)
+    plans = plans_of(simple)
+    assert "statevector" in plans
+    for name, plan in plans.items():
+        actual = run(plan.build(), parameters)
         np.testing.assert_allclose(actual, expected, atol=EXACT, err_msg=name)

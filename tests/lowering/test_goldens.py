@@ -14,7 +14,7 @@ import pytest
 from hybridx.circuit import parse, show
 from hybridx.lowering import STRATEGIES, choose
 from hybridx.program import show as show_program
-from tests.lowering.test_select import assert_agrees
+from tests.lowering.agreement import assert_agrees
 
 GOLDENS = sorted((Path(__file__).parent / "goldens").glob("*.txt"))
 

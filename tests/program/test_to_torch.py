@@ -15,6 +15,7 @@ from hybridx.program import Builder, run
 from hybridx.program.to_onnx import emit_body
 from hybridx.program.to_torch import emit_module
 from tests.circuits import circuits, entropies, inputs, noisy
+from tests.lowering.agreement import plans_of
 from tests.lowering.encoded import brickwork, encoded, fitting, strongly_entangling
 from tests.tolerances import EXACT, FLOAT32
 
@@ -22,10 +23,7 @@ ROUNDING = {"float32": FLOAT32, "float64": EXACT}
 
 
 def programs(circuit):
-    found = choose(circuit)
-    for one in found.candidates:
-        if one.cost is not None:
-            yield choose(circuit, one.strategy).plan.build()
+    return [plan.build() for plan in plans_of(circuit).values()]
 
 
 def assert_like_numpy(program, parameters, dtype):

@@ -104,7 +104,7 @@ class Window:
 
 @dataclass(frozen=True, eq=False)
 class Move:
-    """The axes brought into another order, where no window serves."""
+    """The axes brought into another order, where no window can apply the next matrix."""
 
     order: tuple[int, ...]
     after: tuple[int, ...]
@@ -152,7 +152,7 @@ class _Path:
         return not self.left if everything else all(real.affine is not None for real in self.left)
 
     def estimate(self) -> float:
-        """Return the cost with that of what is left, at the rate of a good window."""
+        """Return the cost, with what is left at the cost of a good window."""
         return self.cost + _NS_EACH * len(self.left)
 
     def continued(self) -> Iterator[_Path]:
@@ -177,7 +177,7 @@ def _order_for(real: RealMatrix, order: tuple[int, ...]) -> tuple[int, ...]:
     """Return an order in which a matrix is a window: its targets together, its controls before."""
     places = sorted(order.index(wire) for wire in wires_in(real.targets))
     if places[-1] - places[0] == len(places) - 1 < WIDEST:
-        # What follows one another stays so: all from the first control behind them goes in front.
+        # Neighbours stay neighbours: all axes from the first control behind on are put in front.
         cut = min(p for p, wire in enumerate(order) if real.controls >> wire & 1 and p > places[-1])
         return order[cut:] + order[:cut]
     targets = tuple(wire for wire in order if real.targets >> wire & 1)

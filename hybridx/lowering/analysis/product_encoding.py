@@ -20,7 +20,7 @@ from hybridx.lowering.analysis.trig_polynomial import (
 )
 from hybridx.lowering.plan import Reason, pure_operations
 
-_BLOCK = 5  # wires; gates are joined into blocks of 32 x 32 before they meet the large matrix
+_BLOCK = 5  # wires; gates are joined to blocks of 32 x 32 before they multiply the large matrix
 _TOGETHER = 256  # columns of that matrix: what copies of them take is little beside it
 
 

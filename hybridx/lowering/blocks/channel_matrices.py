@@ -137,12 +137,12 @@ def _products(builder: Builder, operation: Unitary | Channel | Prepare, count: i
     # (R, I) becomes (I, -R), for the imaginary parts of (R + iI)_x (R - iI)_y.
     swapped = builder.gather(right, 1, [*range(half, 2 * half), *range(half)])
     signs = np.repeat([1.0, -1.0], half).reshape(1, -1, 1)
-    turned = builder.multiply(swapped, builder.constant(signs))
+    minus_i_times = builder.multiply(swapped, builder.constant(signs))
     parts = [
         builder.reshape(
             builder.matmul(builder.transpose(left, (0, 2, 1)), right), (None, size * size)
         )
-        for left in (right, turned)
+        for left in (right, minus_i_times)
     ]
     return Amplitudes(builder.concatenate(parts, 1), (COMPLEX, *range(2 * count)))
 
@@ -150,7 +150,7 @@ def _products(builder: Builder, operation: Unitary | Channel | Prepare, count: i
 def _into_word(
     builder: Builder, tensor: Amplitudes, row: int, column: int, scale: float
 ) -> Amplitudes:
-    """Return the tensor with a row and a column index x, y turned into sum of P_yx T_xy."""
+    """Return the tensor with the sum of P_yx T_xy in place of a row and a column index x, y."""
     letters = scale * LETTERS.transpose(0, 2, 1).reshape(4, 4)
     matrix = builder.constant(real_matrix(letters).T[None])
     return apply_matrix(builder, tensor, matrix, (row, column), is_real=False)

@@ -114,8 +114,8 @@ def _rotate(builder: Builder, matrix: Value, pairs: Sequence[tuple[int, int]]) -
     read = builder.reshape(read, (rows, 3, count))
     delta, b = builder.gather(read, 1, (0,)), builder.gather(read, 1, (1, 2))
     half = builder.add(builder.sign(delta), builder.constant([[[0.5]]]))
-    sign = builder.sign(half)  # of zero it is one
-    # Enlarged a little, so that nothing is divided by zero; c^2 + |s|^2 is one all the same.
+    sign = builder.sign(half)  # 1 for zero
+    # A small number is added so that nothing is divided by zero; c^2 + |s|^2 stays 1.
     d = builder.add(builder.multiply(delta, sign), builder.constant([[[_SMALL]]]))
     length = builder.reshape(builder.sum(builder.multiply(b, b), 1), (rows, 1, count))
     r = builder.sqrt(builder.add(builder.multiply(d, d), length))

@@ -25,8 +25,8 @@ from hybridx.lowering.analysis.real_factors import Affine
 from hybridx.program import Builder, Value
 
 _AT_ONCE = 5  # wires; 32 products by the signs of some parities
-_ALL_AT_ONCE = 8  # wires; steps would cost more than signs of products that nobody shares
-_MOST_PROBABILITIES = 6  # wires; beyond, the squares are summed where they stand
+_ALL_AT_ONCE = 8  # wires; further steps would cost more than the larger matrix of signs
+_MOST_PROBABILITIES = 6  # wires; of more, the squares are summed without a matrix
 _LAST = 4  # wires that are flipped by a product with a matrix: a Gather copies 16 numbers at least
 
 
@@ -47,7 +47,7 @@ class Parities:
     weights: NDArray[np.float64]
 
     def before(self, permutation: Affine) -> Parities:
-        """Return what is to be asked for before a permutation of basis states; x is empty."""
+        """Return the parities to measure before a permutation of basis states; x is empty."""
         moved = [permutation.back(mask) for mask in self.masks]
         signs = np.array([[sign] for _, sign in moved])
         masks = tuple(mask for mask, _ in moved)
@@ -84,11 +84,11 @@ def are_diagonal(measurements: Sequence[Measurement]) -> bool:
     )
 
 
-def describe_parities(asked: Sequence[Parities] | None) -> str:
+def describe_parities(parities: Sequence[Parities] | None) -> str:
     """Return how results are computed as a line for people."""
-    if asked is None:
+    if parities is None:
         return "results: measured on the state as a whole"
-    return f"results: {sum(len(one.masks) for one in asked)} parities of products of amplitudes"
+    return f"results: {sum(len(one.masks) for one in parities)} parities of products of amplitudes"
 
 
 def _together(kind: _Kind, columns: Sequence[Mapping[Mask, float]]) -> Parities:
@@ -120,7 +120,7 @@ def _probabilities(wires: Sequence[int]) -> list[dict[Mask, float]]:
 
 
 def measure_parities(
-    builder: Builder, state: Value, order: tuple[int, ...], asked: Sequence[Parities]
+    builder: Builder, state: Value, order: tuple[int, ...], parities: Sequence[Parities]
 ) -> Value:
     """Return the results, shape `(batch or 1, M)`.
 
@@ -128,10 +128,10 @@ def measure_parities(
         builder: takes the steps.
         state: shape `(batch or 1, 2 * 2**wires)`: real parts, imaginary parts.
         order: of the wires' axes.
-        asked: what is asked for.
+        parities: the results.
     """
     results = [
-        _contract(builder, _products(builder, state, order, one), order, one) for one in asked
+        _contract(builder, _products(builder, state, order, one), order, one) for one in parities
     ]
     total = results[0]
     for result in results[1:]:
@@ -139,13 +139,13 @@ def measure_parities(
     return total
 
 
-def _products(builder: Builder, state: Value, order: tuple[int, ...], asked: Parities) -> Value:
+def _products(builder: Builder, state: Value, order: tuple[int, ...], wanted: Parities) -> Value:
     """Return what adds up, over real and imaginary parts, to parts of psi(s) conj(psi(s ^ x)).
 
     With psi = a + bi: a a' + b b', or b a' - a b'.
     """
-    other = _flip(builder, state, order, asked.flipped)
-    if asked.is_imaginary:
+    other = _flip(builder, state, order, wanted.flipped)
+    if wanted.is_imaginary:
         parts = builder.reshape(other, (other.shape[0], 2, 2 ** len(order)))
         swapped = builder.gather(parts, 1, (1, 0))
         signs = builder.constant(np.array([[[-1.0], [1.0]]]))
@@ -159,8 +159,8 @@ def _flip(builder: Builder, state: Value, order: tuple[int, ...], flipped: Mask)
     last = order[-_LAST:]
     if mask_of(last) & flipped:
         size = 2 ** len(last)
-        turn = sum(1 << (len(last) - 1 - p) for p, wire in enumerate(last) if flipped >> wire & 1)
-        matrix = np.eye(size)[:, np.arange(size) ^ turn]
+        flip = sum(1 << (len(last) - 1 - p) for p, wire in enumerate(last) if flipped >> wire & 1)
+        matrix = np.eye(size)[:, np.arange(size) ^ flip]
         split = builder.reshape(state, (rows, 2 ** (count + 1) // size, size))
         state = builder.matmul(split, builder.constant(matrix))
     first = order[: count - len(last)]
@@ -169,13 +169,13 @@ def _flip(builder: Builder, state: Value, order: tuple[int, ...], flipped: Mask)
         # One Gather over the axes from the first to the last that is flipped.
         start, stop = places[0], places[-1] + 1
         length = 2 ** (stop - start)
-        turn = sum(1 << (stop - 1 - place) for place in places)
+        flip = sum(1 << (stop - 1 - place) for place in places)
         split = builder.reshape(state, (rows, 2 ** (start + 1), length, 2 ** (count - stop)))
-        state = builder.gather(split, 2, [index ^ turn for index in range(length)])
+        state = builder.gather(split, 2, [index ^ flip for index in range(length)])
     return builder.reshape(state, (rows, 2 ** (count + 1)))
 
 
-def _contract(builder: Builder, products: Value, order: tuple[int, ...], asked: Parities) -> Value:
+def _contract(builder: Builder, products: Value, order: tuple[int, ...], wanted: Parities) -> Value:
     """Return the results of products that are given, shape `(batch or 1, M)`."""
     rows, value = products.shape[0], products
     known: list[Mask] = [0]  # the parities, on the wires contracted so far, of each column
@@ -185,17 +185,17 @@ def _contract(builder: Builder, products: Value, order: tuple[int, ...], asked: 
     for stop, start in pairwise(bounds):
         taken = order[start:stop]
         inside |= mask_of(taken)
-        wanted = list(dict.fromkeys(mask & inside for mask in asked.masks))
-        signs = _signs(taken, known, wanted)
+        needed = list(dict.fromkeys(mask & inside for mask in wanted.masks))
+        signs = _signs(taken, known, needed)
         if start:
             value = builder.reshape(value, (rows, 2 ** (start + 1), len(signs)))
             value = builder.matmul(value, builder.constant(signs))
-            known = wanted
+            known = needed
     # The last product also adds the two parts, and the words of each result.
-    places = {mask: place for place, mask in enumerate(wanted)}
-    total = np.concatenate([signs, signs])[:, [places[mask] for mask in asked.masks]]
+    places = {mask: place for place, mask in enumerate(needed)}
+    total = np.concatenate([signs, signs])[:, [places[mask] for mask in wanted.masks]]
     value = builder.reshape(value, (rows, len(total)))
-    return builder.matmul(value, builder.constant(total @ asked.weights))
+    return builder.matmul(value, builder.constant(total @ wanted.weights))
 
 
 def _signs(

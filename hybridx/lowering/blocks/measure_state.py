@@ -1,4 +1,4 @@
-"""Measurements of a state: what stands in the columns of `results`.
+"""Measurements of a state: how the columns of `results` are computed.
 
 Whatever is a signed sum of the probabilities (words of Z, probabilities of wires) is one matrix
 product for all measurements together; any other Pauli word is applied to the state as a gate.
@@ -60,7 +60,7 @@ def measure(builder: Builder, state: Amplitudes, circuit: Circuit) -> Value:
 
 
 MOST_TOGETHER = 64
-"""Probabilities that are columns of the matrix product; more are summed where they stand."""
+"""Probabilities that are columns of the matrix product; more are summed without a matrix."""
 
 
 _SLOW_SUM = 10
@@ -114,13 +114,13 @@ def _multiply(left: PauliTerm, right: PauliTerm) -> tuple[complex, tuple[tuple[i
         if before is None:
             letters[wire] = letter
         elif before != letter:
-            turn, letters[wire] = _PRODUCTS[before, letter]
-            phase *= turn
+            factor, letters[wire] = _PRODUCTS[before, letter]
+            phase *= factor
     return phase, tuple(sorted(letters.items()))
 
 
 class _Means:
-    """Mean values asked for by columns, computed in one go when they are needed."""
+    """Mean values as columns of one matrix, computed together when the first is needed."""
 
     def __init__(self, builder: Builder, state: Amplitudes, wires: int) -> None:
         self._builder = builder
@@ -131,7 +131,7 @@ class _Means:
         self._value: Value | None = None
 
     def add_sum(self, terms: Sequence[PauliTerm]) -> list[int]:
-        """Ask for the mean value of a sum of Pauli words; return its column."""
+        """Add the mean value of a sum of Pauli words; return its column."""
         column = len(self._diagonal)
         signs = np.zeros(2**self._wires)
         for term in terms:
@@ -144,7 +144,7 @@ class _Means:
         return [column]
 
     def add_probabilities(self, wires: Sequence[int]) -> list[int]:
-        """Ask for the probability of each basis state of some wires; return their columns."""
+        """Add the probability of each basis state of some wires; return their columns."""
         states = np.arange(2**self._wires)
         index = np.zeros_like(states)
         for wire in wires:
@@ -154,7 +154,7 @@ class _Means:
         return list(range(first, len(self._diagonal)))
 
     def value(self) -> Value:
-        """Return all columns that were asked for, shape `(batch or 1, columns)`."""
+        """Return all columns that were added, shape `(batch or 1, columns)`."""
         if self._value is None:
             self._value = self._compute()
         return self._value
@@ -251,13 +251,13 @@ def _density(builder: Builder, state: Amplitudes, wires: tuple[int, ...]) -> tup
     rows, rest = moved.value.shape[0], 2 ** len(others)
     parts = builder.reshape(moved.value, (rows, 2, rest * size))
     swapped = builder.gather(parts, 1, (1, 0))
-    turned = builder.multiply(swapped, builder.constant(np.array([[[1.0], [-1.0]]])))
+    minus_i_times = builder.multiply(swapped, builder.constant(np.array([[[1.0], [-1.0]]])))
     right = builder.reshape(parts, (rows, 2 * rest, size))
     real, imaginary = (
         builder.matmul(
             builder.transpose(builder.reshape(left, (rows, 2 * rest, size)), (0, 2, 1)), right
         )
-        for left in (parts, turned)
+        for left in (parts, minus_i_times)
     )
     return (
         builder.reshape(real, (rows, size * size)),

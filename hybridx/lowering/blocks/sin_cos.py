@@ -57,5 +57,5 @@ def multiple(angle: Parameter, factor: float) -> Parameter:
 
 
 def negative(angle: Angle) -> Angle:
-    """Return an angle, or an entry, with its sign turned."""
+    """Return the negative of an angle or an entry."""
     return multiple(angle, -1.0) if isinstance(angle, Parameter) else -angle

@@ -1,4 +1,4 @@
-"""A state as one real tensor whose axes are labelled, so that they need not be moved back."""
+"""A state as one real tensor with labelled axes, which can then stay in any order."""
 
 from __future__ import annotations
 
@@ -54,17 +54,17 @@ def bring_last(builder: Builder, state: Amplitudes, last: tuple[int, ...]) -> Am
     axes = tuple(axis for axis in state.axes if axis not in last) + last
     if axes == state.axes:
         return state
-    # Axes that travel together count as one: transposing three blocks is cheaper than ten axes.
+    # Axes that stay neighbours count as one: transposing three blocks is faster than ten axes.
     runs = _runs(state.axes, axes)
     starts = sorted(runs, key=lambda run: state.axes.index(run[0]))
     rows = state.value.shape[0]
     split = builder.reshape(state.value, (rows, *(2 ** len(run) for run in starts)))
-    turned = builder.transpose(split, (0, *(1 + starts.index(run) for run in runs)))
-    return Amplitudes(builder.reshape(turned, (rows, 2 ** len(axes))), axes)
+    moved = builder.transpose(split, (0, *(1 + starts.index(run) for run in runs)))
+    return Amplitudes(builder.reshape(moved, (rows, 2 ** len(axes))), axes)
 
 
 def _runs(before: tuple[int, ...], after: tuple[int, ...]) -> list[tuple[int, ...]]:
-    """Cut `after` into the longest pieces that also stand together in `before`."""
+    """Cut `after` into the longest runs that are also runs of `before`."""
     runs = [[after[0]]]
     for axis in after[1:]:
         if before.index(axis) == before.index(runs[-1][-1]) + 1:

@@ -78,7 +78,7 @@ class BipartitePlan(Plan):
         wires: of each half, in order.
         stages: in order.
         frequencies: of each half, those of all its stages.
-        asked: the results, if they are sums of parities; permutations at the end of the circuit
+        parities: the results, if all are sums of parities; permutations at the end of the circuit
             are in them.
     """
 
@@ -86,7 +86,7 @@ class BipartitePlan(Plan):
     wires: tuple[tuple[int, ...], tuple[int, ...]]
     stages: tuple[Stage, ...]
     frequencies: tuple[tuple[Frequency, ...], tuple[Frequency, ...]]
-    asked: tuple[Parities, ...] | None
+    parities: tuple[Parities, ...] | None
 
     def describe(self) -> str:
         """Return the halves, and a line for each stage."""
@@ -99,7 +99,7 @@ class BipartitePlan(Plan):
             f"the halves, then {len(stage.joint)} constant ones that join them"
             for number, stage in enumerate(self.stages)
         ]
-        return "\n".join([*lines, *list_lines(stages), describe_parities(self.asked)])
+        return "\n".join([*lines, *list_lines(stages), describe_parities(self.parities)])
 
     def build(self) -> Program:
         """Return the program: exact but for rounding; float32 gives about 1e-6 at 8 wires."""
@@ -109,7 +109,7 @@ class BipartitePlan(Plan):
         size = 2**circuit.wires
         state: Value | None = None
         for number, stage in enumerate(self.stages):
-            # Real and imaginary parts come out in front, unless the next stage follows at once.
+            # Real and imaginary parts are put in front, unless the next stage follows at once.
             in_front = bool(stage.joint) or number == len(self.stages) - 1
             if state is None:
                 column = left.columns(stage, in_front=in_front)
@@ -129,10 +129,10 @@ class BipartitePlan(Plan):
         assert state is not None
         flat = builder.reshape(state, (state.shape[0], 2 * size))
         order = tuple(range(circuit.wires))
-        if self.asked is None:
+        if self.parities is None:
             return builder.build(measure(builder, Amplitudes(flat, (COMPLEX, *order)), circuit))
         return builder.build(
-            with_batch(builder, measure_parities(builder, flat, order, self.asked))
+            with_batch(builder, measure_parities(builder, flat, order, self.parities))
         )
 
 
@@ -156,9 +156,9 @@ def plan(circuit: Circuit) -> BipartitePlan | Reason:
         _place(growing, operation, sides, axes)
     if sum(one.is_parametrised for one in growing) < 2:
         return Reason("its parameters enter once")
-    asked = parities_of(circuit.measurements)
-    if asked is not None and are_diagonal(circuit.measurements):
-        asked = _peel(growing[-1].joint, asked)
+    parities = parities_of(circuit.measurements)
+    if parities is not None and are_diagonal(circuit.measurements):
+        parities = _peel(growing[-1].joint, parities)
     modes = tuple(
         tuple(dict.fromkeys(f for one in growing for f in one.frequencies[side])) for side in (0, 1)
     )
@@ -172,7 +172,7 @@ def plan(circuit: Circuit) -> BipartitePlan | Reason:
         wires,
         stages,
         frequencies,
-        asked,
+        parities,
     )
 
 
@@ -190,7 +190,7 @@ class _Growing:
         """Whether a parameter is in it."""
         return any(has_parameter(one) for inside in self.inside for one in inside)
 
-    def meets(self, operation: PureOperation) -> bool:
+    def touches(self, operation: PureOperation) -> bool:
         """Return whether an operation shares a wire with those in it."""
         own = set(wires_of(operation))
         every = (*self.inside[0], *self.inside[1], *self.joint)
@@ -213,7 +213,7 @@ class _Growing:
 def _place(stages: list[_Growing], operation: PureOperation, sides: set[int], axes: Axes) -> None:
     """Put an operation into the earliest stage that the others allow."""
     number = len(stages) - 1
-    while number and not stages[number].meets(operation):
+    while number and not stages[number].touches(operation):
         number -= 1
     if len(sides) == 2 or (stages[number].joins(operation) and not has_parameter(operation)):
         stages[number].joint.append(operation)
@@ -235,8 +235,8 @@ def _place(stages: list[_Growing], operation: PureOperation, sides: set[int], ax
     chosen.inside[side].append(operation)
 
 
-def _peel(joint: list[PureOperation], asked: tuple[Parities, ...]) -> tuple[Parities, ...]:
-    """Take phases and permutations from the end; return what is to be asked for before them.
+def _peel(joint: list[PureOperation], parities: tuple[Parities, ...]) -> tuple[Parities, ...]:
+    """Remove phases and permutations from the end; return the parities to measure before them.
 
     As a pass over circuits this would turn short Pauli words into long ones, with larger light
     cones for every other strategy.
@@ -245,11 +245,11 @@ def _peel(joint: list[PureOperation], asked: tuple[Parities, ...]) -> tuple[Pari
         wires, matrix = wires_of(joint[-1]), constant_matrix(joint[-1])
         permutation = affine_of(wires, matrix)
         if permutation is not None:
-            asked = tuple(one.before(permutation[0]) for one in asked)
+            parities = tuple(one.before(permutation[0]) for one in parities)
         elif as_phases(wires, {(): matrix}) is None:
-            return asked
+            return parities
         joint.pop()
-    return asked
+    return parities
 
 
 def _count(
@@ -333,7 +333,7 @@ class _Half:
 
 
 def _joint(stage: Stage, sizes: tuple[int, int], *, in_front: bool) -> NDArray[np.float64]:
-    """Return W for rows (p, a, b); what comes out is (p, a, b) if `in_front`, else (a, p, b)."""
+    """Return W from rows (p, a, b) to rows (p, a, b) if `in_front`, else to rows (a, p, b)."""
     size = sizes[0] * sizes[1]
     wires = tuple(range(size.bit_length() - 1))
     parts = real_form(product_matrix(wires, stage.joint)).reshape(2, *sizes, 2 * size)

@@ -115,7 +115,7 @@ class BlockedStatevectorPlan(Plan):
         blocks: whose product the state begins with, if it is not given.
         steps: on the whole state.
         order: of its axes at the end.
-        asked: the results, if they are sums of parities; permutations at the end of the circuit
+        parities: the results, if all are sums of parities; permutations at the end of the circuit
             are in them.
     """
 
@@ -124,7 +124,7 @@ class BlockedStatevectorPlan(Plan):
     blocks: tuple[_Block, ...]
     steps: tuple[_Step, ...]
     order: tuple[int, ...]
-    asked: tuple[Parities, ...] | None
+    parities: tuple[Parities, ...] | None
 
     def describe(self) -> str:
         """Return what the state begins with, a line for each step, and the results."""
@@ -136,7 +136,7 @@ class BlockedStatevectorPlan(Plan):
                 for block in self.blocks
             ]
         lines += list_lines([_describe_step(step) for step in self.steps])
-        return "\n".join([*lines, describe_parities(self.asked)])
+        return "\n".join([*lines, describe_parities(self.parities)])
 
     def build(self) -> Program:
         """Return the program: exact but for rounding; float32 gives about 1e-6 at 16 wires."""
@@ -165,11 +165,13 @@ class BlockedStatevectorPlan(Plan):
                 case _:
                     assert_never(step)
         state = _flat(builder, state)
-        if self.asked is None:
+        if self.parities is None:
             amplitudes = Amplitudes(state, (COMPLEX, *self.order))
             results = measure(builder, amplitudes, circuit)
         else:
-            results = with_batch(builder, measure_parities(builder, state, self.order, self.asked))
+            results = with_batch(
+                builder, measure_parities(builder, state, self.order, self.parities)
+            )
         return builder.build(results, rows_at_once(circuit.wires))
 
 
@@ -198,26 +200,26 @@ def plan(circuit: Circuit) -> BlockedStatevectorPlan | Reason:
         order, _ = _plan_factors(factors, order, steps, sees_phases=True, everything=True)
         factors = []
         steps.append(Dense(operation, order))
-    asked = parities_of(circuit.measurements)
+    parities = parities_of(circuit.measurements)
     is_diagonal = are_diagonal(circuit.measurements)
     order, left = _plan_factors(
         factors,
         order,
         steps,
         sees_phases=not is_diagonal,
-        everything=not is_diagonal or not asked,
+        everything=not is_diagonal or not parities,
     )
     # As a pass over circuits this would turn short Pauli words into long ones, with larger light
     # cones for every other strategy.
     for permutation in reversed(left):
-        assert asked is not None
+        assert parities is not None
         assert permutation.affine is not None
-        asked = tuple(one.before(permutation.affine[0]) for one in asked)
+        parities = tuple(one.before(permutation.affine[0]) for one in parities)
     match steps:
         case [Diagonal(phases), *others] if given and phases.is_constant:
             given, steps = Given(given.real, phases), others
-    cost = _count(circuit, given, blocks, steps, asked)
-    return BlockedStatevectorPlan(circuit, cost, axes, given, blocks, tuple(steps), order, asked)
+    cost = _count(circuit, given, blocks, steps, parities)
+    return BlockedStatevectorPlan(circuit, cost, axes, given, blocks, tuple(steps), order, parities)
 
 
 def _plan_factors(
@@ -273,19 +275,19 @@ def _has_spectrum(operation: PureOperation) -> bool:
 def _first_blocks(
     wires_in_all: int, operations: Sequence[PureOperation], axes: Axes
 ) -> tuple[tuple[_Block, ...], tuple[PureOperation, ...]]:
-    """Return blocks with the operations before wires of two blocks meet, and those after."""
+    """Return blocks with their operations, and the operations from the first on two blocks on."""
     count = -(-wires_in_all // _BLOCK)
     bounds = [wires_in_all * index // count for index in range(count + 1)]
     wires = [tuple(range(a, b)) for a, b in pairwise(bounds)]
     home = {wire: index for index, block in enumerate(wires) for wire in block}
     own: list[list[PureOperation]] = [[] for _ in wires]
     modes = [1] * count
-    met: set[int] = set()
+    joined: set[int] = set()
     rest: list[PureOperation] = []
     for operation in operations:
         acted = wires_of(operation)
         blocks = {home[wire] for wire in acted}
-        takes = len(blocks) == 1 and met.isdisjoint(acted)
+        takes = len(blocks) == 1 and joined.isdisjoint(acted)
         if takes and has_parameter(operation):
             (block,) = blocks
             growth = len(spectrum_of(operation, axes)) if _has_spectrum(operation) else 0
@@ -294,7 +296,7 @@ def _first_blocks(
         if takes:
             own[home[acted[0]]].append(operation)
         else:
-            met.update(acted)
+            joined.update(acted)
             rest.append(operation)
     return tuple(_Block(*one) for one in zip(wires, map(tuple, own), strict=True)), tuple(rest)
 
@@ -304,7 +306,7 @@ def _count(
     given: Given | None,
     blocks: Sequence[_Block],
     steps: Sequence[_Step],
-    asked: Sequence[Parities] | None,
+    parities: Sequence[Parities] | None,
 ) -> Cost:
     size = 2 ** (circuit.wires + 1)
     if given:
@@ -313,10 +315,10 @@ def _count(
         total = Cost(2 * size, size / 4, 4 + 3 * len(blocks), 4 * 2**10 * len(blocks))
     for step in steps:
         total += _count_step(step, size)
-    if asked is None:
+    if parities is None:
         columns = size * sum(map(product_columns, circuit.measurements))
         total += Cost(columns, 2 * size, 6, 4 * columns)
-    for one in asked or ():
+    for one in parities or ():
         total += Cost(16 * size, size / 4, 8, 4 * 32 * len(one.masks))
     return sum(map(entropy.count, circuit.measurements), total)
 
@@ -370,7 +372,7 @@ def _flat(builder: Builder, state: Value) -> Value:
 def _first_state(builder: Builder, blocks: Sequence[_Block], axes: Axes) -> Value:
     """Return the product of the blocks' states, shape `(batch or 1, 2, ...)`.
 
-    (a + bi)(c + di): the right factor stands as rows (c, d), the left one as a matrix with rows
+    (a + bi)(c + di): the right factor is given as rows (c, d), the left one as a matrix with rows
     (a, -b) and (b, a) for each of its entries.
     """
     state: Value | None = None

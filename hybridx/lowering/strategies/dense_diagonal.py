@@ -62,7 +62,7 @@ from hybridx.lowering.cost import EASY, MOST_LAYERED, Cost
 from hybridx.lowering.plan import Plan, Reason, exceeds, list_lines, name_wires, pure_operations
 from hybridx.program import Builder, Program, Value
 
-_MOST_WIRES = 11  # the states of more have no room for a matrix
+_MOST_WIRES = 11  # a matrix on more takes at least 134 MB
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,7 +115,7 @@ class _Layers:
 
     @cached_property
     def same(self) -> tuple[int, ...]:
-        """For each layer the first one with its phases: uploads of the same data have the same."""
+        """For each layer the first one with equal phases, which repeated uploads of data have."""
         first: dict[object, int] = {}
         return tuple(
             first.setdefault(_key(layer.phases), number) for number, layer in enumerate(self.layers)
@@ -271,8 +271,8 @@ def _layers(items: Sequence[_Item]) -> tuple[tuple[_Constant, ...], tuple[Layer,
     layers: list[_Growing] = []
     for item in items:
         if isinstance(item, _Constant):
-            meets = (number for number, layer in _backward(layers) if _acts_with(layer, item.mask))
-            number = next(meets, -1)
+            overlapping = (n for n, layer in _backward(layers) if _acts_on(layer, item.mask))
+            number = next(overlapping, -1)
             (first if number < 0 else layers[number][1]).append(item)
             continue
         for mask, angle in item.angles.items():
@@ -290,9 +290,9 @@ def _backward(layers: Sequence[_Growing]) -> Iterator[tuple[int, _Growing]]:
 
 
 def _ways_back(layers: Sequence[_Growing], angles: _Angles) -> Iterator[tuple[int, _Angles]]:
-    """Yield the layers that phases at the end could be in, the last first, and what they are there.
+    """Yield each layer to which phases can be moved from the end, the last first, and them there.
 
-    They pass by matrices on other wires, and through permutations.
+    Phases commute with matrices on other wires, and can be carried through permutations.
     """
     for number, (_, constants) in _backward(layers):
         for constant in reversed(constants):
@@ -303,7 +303,7 @@ def _ways_back(layers: Sequence[_Growing], angles: _Angles) -> Iterator[tuple[in
         yield number, angles
 
 
-def _acts_with(layer: _Growing, wires: Mask) -> bool:
+def _acts_on(layer: _Growing, wires: Mask) -> bool:
     phases, constants = layer
     return any(mask & wires for mask in phases) or any(one.mask & wires for one in constants)
 

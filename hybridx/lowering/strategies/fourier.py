@@ -50,7 +50,7 @@ _MOST_WORK = 2.0**30.5  # complex multiply-adds to find the coefficients: some f
 _MOST_AXES = 14  # more would have 3^15 modes
 _WIDEST = 9  # wires of an operation; its matrix takes 4 MB
 _TOGETHER = 2**21  # amplitudes on points: 32 MB
-_MOVED = 16  # multiply-adds in the time that an amplitude takes to be moved
+_COPIED = 16  # multiply-adds in the time that copying an amplitude takes
 _TRANSFORM = 16  # multiply-adds that an amplitude takes in the Fourier transforms
 _ZERO = 1e-14  # a coefficient this much smaller than the largest is a rounding of zero
 
@@ -74,7 +74,7 @@ class _Gate:
 
 @dataclass(frozen=True, slots=True)
 class _Block:
-    """Gates in the order of time that are multiplied before they meet the amplitudes."""
+    """Gates in the order of time that are multiplied before they are applied to the state."""
 
     wires: tuple[int, ...]
     gates: tuple[_Gate, ...]
@@ -84,7 +84,7 @@ class _Block:
     def work(self) -> int:
         """About how many multiply-adds an amplitude takes."""
         modes: int = prod((self.degrees + 1).tolist())
-        return modes * (_MOVED + (1 << len(self.wires)))
+        return modes * (_COPIED + (1 << len(self.wires)))
 
     def with_gate(self, gate: _Gate) -> _Block:
         """Return the block with a further gate."""

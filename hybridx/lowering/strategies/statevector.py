@@ -109,7 +109,7 @@ def _entries(operation: Operation) -> int:
 
 
 def _measuring(circuit: Circuit) -> int:
-    """Return the size of the matrix that turns squared amplitudes into results."""
+    """Return the size of the matrix from squared amplitudes to results."""
     columns = sum(map(product_columns, circuit.measurements))
     return int(2 ** (circuit.wires + 1)) * columns  # whole numbers do not overflow
 

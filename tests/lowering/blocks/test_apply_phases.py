@@ -13,10 +13,10 @@ AXES = Axes(((0, 1.0), (1, 2.0)))
 ORDER = (3, 0, 7, 5, 1, 2, 8, 4, 6)  # of axes; the first four are one half
 
 
-def phases_on(*groups, moving=True):
+def phases_on(*groups, parametrised=True):
     rng = np.random.default_rng(len(groups))
     angles = {mask_of(wires): rng.normal(size=3) for wires in groups}
-    return Phases({m: angle if moving else angle * [1, 0, 0] for m, angle in angles.items()})
+    return Phases({m: angle if parametrised else angle * [1, 0, 0] for m, angle in angles.items()})
 
 
 INSIDE = (3, 0), (7,), (5, 3), (1, 2), (8, 6, 4)
@@ -25,20 +25,20 @@ HALVES = 6 * 2**4 + 2 * 2**5  # cosines of the left and of the right half
 
 
 @pytest.mark.parametrize(
-    ("phases", "waves"),
+    ("phases", "cosines"),
     [
-        (phases_on(*INSIDE, moving=False), 0),
+        (phases_on(*INSIDE, parametrised=False), 0),
         (phases_on(*INSIDE), HALVES),
         (phases_on(*INSIDE, *CROSSING), 2 * 2**9),
         (phases_on((3,)), HALVES),
         (
-            Phases(phases_on(*INSIDE).angles | phases_on(*CROSSING, moving=False).angles),
+            Phases(phases_on(*INSIDE).angles | phases_on(*CROSSING, parametrised=False).angles),
             HALVES,
         ),
     ],
     ids=["numbers", "inside the halves", "crossing", "in one half", "numbers cross"],
 )
-def test_phases_turn_the_state(phases, waves):
+def test_phases_turn_the_state(phases, cosines):
     builder = Builder(2)
     start = np.random.default_rng(0).normal(size=(1, 2, 2**9))
     state = apply_phases(builder, builder.constant(start), phases, ORDER, AXES)
@@ -56,10 +56,10 @@ def test_phases_turn_the_state(phases, waves):
         for step, shape in zip(program.steps, program.shapes, strict=True)
         if isinstance(step, Unary)
     ]
-    assert sum(computed) == waves
+    assert sum(computed) == cosines
 
 
 def test_only_parities_of_parameters_have_to_be_inside_a_half():
     assert is_sum(phases_on(*INSIDE), ORDER)
-    assert is_sum(phases_on(*CROSSING, moving=False), ORDER)
+    assert is_sum(phases_on(*CROSSING, parametrised=False), ORDER)
     assert not is_sum(phases_on(*CROSSING), ORDER)

@@ -16,7 +16,7 @@ from hybridx.program import Builder, run
 from hybridx.program.to_onnx import emit_body
 from tests import pennylane_oracle
 from tests.circuits import circuits, entropies, inputs
-from tests.lowering.test_select import applicable, assert_agrees
+from tests.lowering.agreement import assert_agrees, plans_of
 
 # Rounding of 1e-16 in an eigenvalue near zero is 4e-15 in x log x.
 EXACT = 1e-12
@@ -33,8 +33,7 @@ def test_entropies_agree_with_both_sources(circuit):
     expected = simulate(circuit, parameters)
     # PennyLane counts eigenvalues of -1e-16 otherwise than we do.
     np.testing.assert_allclose(pennylane_oracle.simulate(circuit, parameters), expected, atol=EXACT)
-    for name in applicable(circuit):
-        assert_agrees(circuit, name)
+    assert_agrees(circuit)
 
 
 @pytest.mark.parametrize(
@@ -54,8 +53,8 @@ def test_known_states_have_known_entropies(text, expected):
     circuit = parse(text)
     parameters = np.zeros((1, 0))
     np.testing.assert_allclose(simulate(circuit, parameters), [expected], atol=EXACT)
-    for name in applicable(circuit):
-        program = choose(circuit, name).plan.build()
+    for plan in plans_of(circuit).values():
+        program = plan.build()
         np.testing.assert_allclose(run(program, parameters), [expected], atol=EXACT)
         narrow = run(program, parameters.astype(np.float32))
         np.testing.assert_allclose(narrow, [expected], atol=NARROW)

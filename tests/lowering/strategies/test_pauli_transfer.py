@@ -14,7 +14,7 @@ from hybridx.passes import run_passes
 from hybridx.program import run
 from tests import pennylane_oracle
 from tests.circuits import inputs, noisy
-from tests.lowering.test_select import applicable, assert_agrees
+from tests.lowering.agreement import assert_agrees
 from tests.tolerances import EXACT
 
 DAMPED = "channel 0 [1, 0, 0, 0.8, 0, 0.6, 0, 0]"
@@ -26,8 +26,7 @@ def test_noise_agrees_with_both_sources(circuit):
     parameters = inputs(circuit, batch=2)
     expected = simulate(circuit, parameters)
     np.testing.assert_allclose(pennylane_oracle.simulate(circuit, parameters), expected, atol=EXACT)
-    for name in applicable(circuit):
-        assert_agrees(circuit, name)
+    assert_agrees(circuit)
 
 
 @settings(max_examples=40, deadline=None)
