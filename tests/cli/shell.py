@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -10,8 +11,11 @@ from pathlib import Path
 
 import numpy as np
 
+from tests.cli.warm import warm
+
 HERE = Path(__file__).parent
 USER_MODEL = HERE / "user_model.py"
+START = "import runpy\nrunpy.run_module('hybridx', run_name='__main__', alter_sys=True)"
 
 
 @dataclass(frozen=True)
@@ -28,10 +32,32 @@ class Finished:
         return json.loads(self.out)
 
 
-def command(*arguments, folder, python=sys.executable, variables=None):
-    """Run `python -m hybridx` as a user does, of another environment if one is named."""
+def command(*arguments, folder, patch=""):
+    """Run `python -m hybridx` as a user does, in a copy of a process that has imported torch.
+
+    Args:
+        *arguments: of the command.
+        folder: its working directory.
+        patch: Python to run first.
+    """
+    code = f"{patch}\n{START}"
+    return Finished(*warm().run(code, list(map(str, arguments)), folder, os.environ))
+
+
+def new_command(*arguments, folder, python=sys.executable, variables=None, patch=""):
+    """Run `python -m hybridx` in a new process, of another environment if one is named.
+
+    Args:
+        *arguments: of the command.
+        folder: its working directory.
+        python: the interpreter.
+        variables: its environment; by default that of this process.
+        patch: Python to run first.
+    """
+    code = f"{patch}\n{START}"
+    start = ["-c", code] if patch else ["-m", "hybridx"]
     finished = subprocess.run(
-        [str(python), "-m", "hybridx", *map(str, arguments)],
+        [str(python), *start, *map(str, arguments)],
         cwd=folder,
         env=variables,
         capture_output=True,

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 import logging
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 
 from hybridx.cli.output import notes_from_log
-from tests.cli.shell import Finished, command, listing
+from tests.cli.shell import command, listing, new_command
 from tests.runtime.models import GRAPHS
 from tests.runtime.remote import rows
 
@@ -25,14 +23,6 @@ def place(tmp_path):
     (tmp_path / "model.onnx").write_bytes(content)
     np.save(tmp_path / "x.npy", rows(5))
     return tmp_path
-
-
-def patched(patch, *arguments, folder):
-    """Run a command after some Python."""
-    code = f"import sys\nfrom hybridx.cli import main\n{patch}\nsys.argv[0] = 'hybridx'\nmain()"
-    words = [sys.executable, "-c", code, *map(str, arguments)]
-    done = subprocess.run(words, cwd=folder, capture_output=True, text=True, check=False)
-    return Finished(done.returncode, done.stdout, done.stderr)
 
 
 MISHAP = """
@@ -82,7 +72,8 @@ def test_standard_errors_stand_beside_the_outputs(place):
 
 def test_a_stop_by_hand_ends_with_130_and_says_what_is_kept(place):
     words = (*RUN, "--device", "default.qubit", "-o", "y.npz", "--batch-size", "2")
-    stopped = patched(MISHAP.format(at=5, error="KeyboardInterrupt"), *words, folder=place)
+    mishap = MISHAP.format(at=5, error="KeyboardInterrupt")
+    stopped = command(*words, folder=place, patch=mishap)
     assert stopped.code == 130, stopped.talk
     assert "4 submissions are kept in y.npz.partial; --resume" in stopped.talk
     assert "Traceback" not in stopped.talk
@@ -93,7 +84,7 @@ def test_a_stop_by_hand_ends_with_130_and_says_what_is_kept(place):
 
 def test_a_failure_on_the_way_is_repeated_and_told(place):
     patch = MISHAP.format(at=2, error="ConnectionError('reset')")
-    finished = patched(patch, *RUN, "--device", "default.qubit", folder=place)
+    finished = command(*RUN, "--device", "default.qubit", folder=place, patch=patch)
     assert finished.code == 0, finished.talk
     assert "failed (ConnectionError: reset); again in 1 s" in finished.talk
 
@@ -101,7 +92,7 @@ def test_a_failure_on_the_way_is_repeated_and_told(place):
 def test_a_defect_shows_no_secret(place, monkeypatch):
     monkeypatch.setenv("SOME_API_KEY", "tk-5f1e9a2b7c")
     patch = "from hybridx import api\ndef run(*_, **__):\n    raise KeyError('tk-5f1e9a2b7c')\n"
-    finished = patched(f"{patch}api.predict = run", *RUN, folder=place)
+    finished = command(*RUN, folder=place, patch=f"{patch}api.predict = run")
     assert finished.code == 70
     assert "<SOME_API_KEY>" in finished.talk
     assert "5f1e" not in finished.talk
@@ -183,6 +174,7 @@ def test_a_self_test_takes_no_options_of_data(words, place):
 
 
 SHUT = """
+import sys
 class Shut:
     def find_spec(self, name, path=None, target=None):
         if name.split('.')[0] in ('torch', 'pennylane'):
@@ -192,7 +184,7 @@ sys.meta_path.insert(0, Shut())
 
 
 def test_doctor_says_what_is_there_and_what_is_missing(tmp_path):
-    report = patched(SHUT, "doctor", "--json", folder=tmp_path).json()
+    report = new_command("doctor", "--json", folder=tmp_path, patch=SHUT).json()
     assert "cpu" in report["providers"]
     assert {"package", "version", "purpose", "install"} == report["parts"][0].keys()
     devices = {device["name"]: device for device in report["devices"]}

@@ -10,7 +10,7 @@ import torch
 
 import hybridx
 from tests.cli import user_model
-from tests.cli.shell import DATA, command, listing
+from tests.cli.shell import DATA, command, listing, new_command
 
 SHAPE = ("--shape", "N,4")
 
@@ -34,7 +34,7 @@ FLOAT64 = 1e-10
 
 
 def test_a_user_exports_with_one_command(folder):
-    finished = command("export", "user_model.py:model", *SHAPE, folder=folder)
+    finished = new_command("export", "user_model.py:model", *SHAPE, folder=folder)
     assert finished.code == 0, finished.talk
     assert "verified against eager PyTorch" in finished.out
     assert finished.talk == ""

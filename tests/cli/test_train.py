@@ -1,4 +1,4 @@
-"""`hybridx train` and a config as SOURCE, in a real subprocess."""
+"""`hybridx train` and a config as SOURCE."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.shell import Finished, command
+from tests.cli.shell import Finished, new_command
 from tests.fresh_machine import fresh
 
 HERE = Path(__file__).parent
@@ -54,7 +54,7 @@ class Environment:
         """Run `python -m hybridx` in it, in a folder that is also the user's home."""
         variables = fresh(os.environ, folder)
         variables.pop("PYTHONPATH", None)  # else it would run the hybridx of this folder
-        return command(*arguments, folder=folder, python=self.python, variables=variables)
+        return new_command(*arguments, folder=folder, python=self.python, variables=variables)
 
     def installed(self) -> dict[str, str]:
         """Return the version of each package in it, by its name as pip compares names."""

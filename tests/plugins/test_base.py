@@ -7,7 +7,7 @@ import subprocess
 import numpy as np
 import pytest
 
-from tests.cli.shell import DATA, USER_MODEL, command
+from tests.cli.shell import DATA, USER_MODEL, new_command
 
 
 @pytest.fixture(scope="session")
@@ -16,9 +16,11 @@ def exported(tmp_path_factory):
     folder = tmp_path_factory.mktemp("exported")
     for name in ("model.onnx", "model.pt2"):
         words = ("export", f"{USER_MODEL}:model", "--shape", "N,4", "-o", name)
-        assert command(*words, folder=folder).code == 0
+        assert new_command(*words, folder=folder).code == 0
     np.save(folder / "x.npy", DATA)
-    assert command("run", "model.onnx", "-i", "x.npy", "-o", "here.npy", folder=folder).code == 0
+    assert (
+        new_command("run", "model.onnx", "-i", "x.npy", "-o", "here.npy", folder=folder).code == 0
+    )
     return folder
 
 
