@@ -1,4 +1,4 @@
-"""The command line: parse, one call of the api, output. No logic here."""
+"""The command line: each command is parsed, calls one function of `api` and prints its report."""
 
 from hybridx.cli.main import main
 

@@ -1,6 +1,6 @@
-"""The entry point, and the one boundary where errors become exit codes.
+"""The entry point, where errors become exit codes.
 
-0 done    1 the answer is no    2 usage    3 a known error    70 a defect of hybridx
+0 done  1 a comparison failed  2 wrong usage  3 a known error  70 a defect  130 interrupted
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ def main() -> None:
     except KeyboardInterrupt:
         sys.exit(130)
     except BrokenPipeError:
-        # The reader of our output went away, as `head` does; nothing is left to say.
+        # The reader of the output, such as `head`, has closed it.
         sys.stderr.close()
         sys.exit(0)
     except Exception as error:
-        # Outside the tree is a defect: the traceback is what a report needs.
+        # An error outside the tree is a defect; its report needs the traceback.
         output.defect(error)
         sys.exit(70)

@@ -20,6 +20,10 @@ PITCH: Final = 2.0  # between wires
 BOX: Final = 1.34  # height of a box
 LETTER: Final = 0.30  # width of a letter of a name
 GAP: Final = 0.62  # between columns
+LEFT: Final = 2.2  # of the wires, for their labels
+RIGHT: Final = 1.8  # beside the measurements
+BETWEEN: Final = 0.6  # between two systems, beside the distance of wires
+LINE: Final = 0.9  # of the legend
 SYSTEM: Final = 40.0  # width after which a circuit continues below
 FONT: Final = 10.5  # points
 
@@ -63,32 +67,28 @@ def figure(circuit: Circuit) -> Figure:
     from matplotlib.figure import Figure
 
     packed = columns(circuit)
-    ends, legend = measured(circuit)
     widths = [_width(column) + GAP for column in packed]
     runs = list(wrap(widths, SYSTEM))
-    left, right = 2.2, 0.8 + LETTER * max(map(len, ends)) + 1.0
-    longest = max(sum(widths[i] for i in run) for run in runs) + GAP
-    height = circuit.wires * PITCH + 0.6
-    footing = 0.9 * len(legend)
-    size = (left + longest + right, len(runs) * height + footing)
+    ends, legend = measured(circuit)
+    length = max(sum(widths[i] for i in run) for run in runs) + GAP
+    right = LETTER * max(map(len, ends)) + RIGHT
+    height = circuit.wires * PITCH + BETWEEN
+    size = (LEFT + length + right, len(runs) * height + LINE * len(legend))
     drawn = Figure(figsize=(size[0] * INCH, size[1] * INCH))
     axes = drawn.add_axes((0, 0, 1, 1), xlim=(0, size[0]), ylim=(-size[1], 0))
     axes.axis("off")
     for number, run in enumerate(runs):
-        top = -number * height - PITCH / 2 - 0.3
-        end = left + sum(widths[i] for i in run) + GAP
-        _wires(axes, circuit.wires, top, left, end, is_first=number == 0)
-        x = left + GAP
+        top = -number * height - (PITCH + BETWEEN) / 2
+        end = LEFT + sum(widths[i] for i in run) + GAP
+        _wires(axes, circuit.wires, top, end, is_first=number == 0)
+        left = LEFT + GAP
         for index in run:
-            middle = x + (widths[index] - GAP) / 2
             for glyph in packed[index]:
-                _glyph(axes, glyph, middle, top)
-            x += widths[index]
+                _glyph(axes, glyph, left + (widths[index] - GAP) / 2, top)
+            left += widths[index]
         if run is runs[-1]:
             _ends(axes, ends, top, end)
-    for number, line in enumerate(legend):
-        y = -len(runs) * height - 0.9 * number - 0.3
-        axes.text(left, y, line, color=INK, fontsize=FONT - 2, va="center", ha="left")
+    _legend(axes, legend, -len(runs) * height)
     return drawn
 
 
@@ -103,12 +103,12 @@ def _box_width(mark: Mark) -> float:
     return max(BOX, 0.7 + LETTER * max(1.25 * len(mark.name), len(mark.angle)))
 
 
-def _wires(axes: Axes, count: int, top: float, left: float, end: float, *, is_first: bool) -> None:
+def _wires(axes: Axes, count: int, top: float, end: float, *, is_first: bool) -> None:
     for wire in range(count):
         y = top - wire * PITCH
-        axes.plot([left, end], [y, y], color=WIRE, linewidth=0.9, zorder=1)
+        axes.plot([LEFT, end], [y, y], color=WIRE, linewidth=0.9, zorder=1)
         label = rf"$|0\rangle_{{{wire}}}$" if is_first else rf"${wire}$"
-        axes.text(left - 0.3, y, label, color=INK, fontsize=FONT, va="center", ha="right")
+        axes.text(LEFT - 0.3, y, label, color=INK, fontsize=FONT, va="center", ha="right")
 
 
 def _ends(axes: Axes, ends: tuple[str, ...], top: float, x: float) -> None:
@@ -117,6 +117,12 @@ def _ends(axes: Axes, ends: tuple[str, ...], top: float, x: float) -> None:
             y = top - wire * PITCH
             axes.plot([x, x], [y - 0.42, y + 0.42], color=INK, linewidth=1.1, zorder=2)
             axes.text(x + 0.3, y, _math(text), color=INK, fontsize=FONT, va="center", ha="left")
+
+
+def _legend(axes: Axes, lines: tuple[str, ...], top: float) -> None:
+    for number, line in enumerate(lines):
+        y = top - LINE * number - 0.3
+        axes.text(LEFT, y, line, color=INK, fontsize=FONT - 2, va="center", ha="left")
 
 
 def _glyph(axes: Axes, glyph: Glyph, x: float, top: float) -> None:

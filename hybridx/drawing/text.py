@@ -18,8 +18,7 @@ def draw_text(circuit: Circuit, width: int = 100) -> str:
 
     Example:
         >>> from hybridx.circuit import parse
-        >>> print(draw_text(parse("RY 0 p[0]; CNOT 0 2; H 1" .replace("H ", "Hadamard ")
-        ...                       + "; expval Z2")))
+        >>> print(draw_text(parse("RY 0 p[0]; CNOT 0 2; Hadamard 1; expval Z2")))
         0: ─RY(p[0])─●───
                      │
         1: ──────────┼─H─
@@ -40,9 +39,8 @@ def draw_text(circuit: Circuit, width: int = 100) -> str:
             _line(row, labels, gutter, [rendered[i][row] for i in run], ends if is_last else ())
             for row in range(2 * circuit.wires - 1)
         ]
-        # Rows between wires without a connection are left out.
         systems.append("\n".join(lines))
-    return "\n\n".join([*systems, *(["\n".join(legend)] if legend else [])])
+    return "\n\n".join(filter(None, [*systems, "\n".join(legend)]))
 
 
 def _line(

@@ -1,7 +1,7 @@
 """Reference hybrid classifiers: a classical extractor, a trained circuit, a small head.
 
-They are ordinary torch modules around PennyLane circuits and know nothing of the compiler; it
-knows nothing of them.
+They are ordinary torch modules around PennyLane circuits. They do not import the compiler, and the
+compiler does not import them.
 """
 
 from hybridx.models.checkpoint import (

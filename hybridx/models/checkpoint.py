@@ -17,7 +17,7 @@ from hybridx.storage import read_bytes
 
 
 def weights_path(config_path: Path) -> Path:
-    """Return where the weights of a config live.
+    """Return the path of the weights that belong to a config.
 
     >>> weights_path(Path("exported/iris.toml")).as_posix()
     'exported/iris.safetensors'
@@ -26,7 +26,7 @@ def weights_path(config_path: Path) -> Path:
 
 
 def metrics_path(config_path: Path) -> Path:
-    """Return where the figures of a config's training live.
+    """Return the path of the scores of a config's training.
 
     >>> metrics_path(Path("exported/iris.toml")).as_posix()
     'exported/iris.metrics.json'
@@ -49,7 +49,8 @@ def load_classifier(config_path: Path, weights: Path | None = None) -> HybridCla
     Raises:
         FileMissingError: a file cannot be read.
         ConfigError: the config is wrong.
-        CheckpointError: the weights are no safetensors file, or are not of this model.
+        CheckpointError: the file is not in the safetensors format, or its weights do not fit the
+            model.
     """
     config = load_config(config_path)
     model = HybridClassifier(config.model, seed=config.training.seed)
@@ -67,7 +68,7 @@ def load_classifier(config_path: Path, weights: Path | None = None) -> HybridCla
 
 
 def _differences(expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> list[str]:
-    """Return what keeps the found weights from being the expected ones, a sentence each."""
+    """Return a phrase for each difference between the weights found and those expected."""
     missing = [f"{name!r} is missing" for name in expected if name not in found]
     unexpected = [f"{name!r} is not of this model" for name in found if name not in expected]
     shapes = [

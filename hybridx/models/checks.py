@@ -1,4 +1,4 @@
-"""Checks of configuration values: each refusal names the field, the value and what is allowed."""
+"""Checks of configuration values. Each error names the field, its value and what is allowed."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """The real numbers from `low`, which belongs to it or not, up to but without `high`."""
+    """The real numbers between `low` and `high`; `high` is outside, `low` inside if `has_low`."""
 
     low: float
     high: float
@@ -28,7 +28,7 @@ OPEN_UNIT = Interval(0.0, 1.0, has_low=False)
 
 
 def check_count(name: str, value: object, minimum: int = 1) -> None:
-    """Refuse everything but a whole number of at least `minimum`; a bool is none.
+    """Refuse everything but a whole number of at least `minimum`; a bool is refused too.
 
     Raises:
         ValueError: `value` is something else.
@@ -38,7 +38,7 @@ def check_count(name: str, value: object, minimum: int = 1) -> None:
 
 
 def check_number(name: str, value: object, allowed: Interval) -> None:
-    """Refuse everything but a number in `allowed`; a bool is none.
+    """Refuse everything but a number in `allowed`; a bool is refused too.
 
     Raises:
         ValueError: `value` is something else, NaN included.

@@ -1,4 +1,4 @@
-"""The classical half in front of the circuit: a plain multilayer perceptron."""
+"""The classical layers in front of the circuit: a multilayer perceptron."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class ClassicalModelConfig:
 
 
 class ClassicalFeatureExtractor(nn.Module):
-    """Per hidden layer: Linear, LayerNorm, activation, Dropout.
+    """Hidden layers of Linear, LayerNorm, activation and Dropout each.
 
     Args:
         config: widths, activation and dropout.

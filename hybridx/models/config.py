@@ -23,13 +23,13 @@ from hybridx.models.checks import (
 from hybridx.models.hybrid_model import HybridModelConfig
 from hybridx.storage import read_bytes, write_whole
 
-# Whole numbers of TOML have 64 bits, one of them the sign.
+# The whole numbers of TOML have 64 bits with the sign.
 SEED_LIMIT = 2**63
 
 
 @dataclass(frozen=True, slots=True)
 class DataConfig:
-    """Where the samples are.
+    """The table with the samples, and which of its columns are used.
 
     Attributes:
         csv: path of the table, relative to the folder of the TOML file; no default.
@@ -60,7 +60,7 @@ class DataConfig:
 
 @dataclass(frozen=True, slots=True)
 class TrainingConfig:
-    """How the weights are found.
+    """How the weights are trained.
 
     Attributes:
         seed: start of every random number (split, weights, order, dropout); from 0 to
@@ -112,9 +112,9 @@ class ExperimentConfig:
     """Everything that a training run depends on, besides the rows of the table.
 
     Attributes:
-        data: where the samples are.
+        data: the table of samples.
         model: the classifier; takes as many inputs and gives as many logits as `data` names.
-        training: how the weights are found.
+        training: how the weights are trained.
 
     Raises:
         ValueError: model and data do not fit together.
@@ -137,12 +137,12 @@ class ExperimentConfig:
 def load_config(path: Path) -> ExperimentConfig:
     """Read an experiment from a TOML file.
 
-    A key with a default may be left out; None is said by leaving the key out.
+    A key with a default may be left out. A key is left out for None, which TOML cannot write.
 
     Raises:
         FileMissingError: the file cannot be read.
         ConfigError: it is not TOML, or a key is unknown, missing or of the wrong type, or a value
-            is outside its range; the key is named.
+            is outside its range. The error names the key.
     """
     try:
         document = tomllib.loads(read_bytes(path).decode())

@@ -1,4 +1,4 @@
-"""Samples from a CSV table, and which of them train, validate and test."""
+"""Samples of a CSV table, and their split into training, validation and test rows."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Dataset:
     """Labelled samples, row by row as in the table.
 
     Attributes:
-        path: where they came from, for messages.
+        path: of the table, for messages.
         features: float64, shape `(rows, features)`, in the table's units.
         labels: int64, shape `(rows,)`; number of the class in `classes`.
         classes: class names, in the order of the logits.
@@ -71,16 +71,16 @@ def read_dataset(config: DataConfig, folder: Path) -> Dataset:
 
 
 def split_dataset(dataset: Dataset, config: TrainingConfig) -> Split:
-    """Divide the rows so that every class is shared out in the same fractions.
+    """Split the rows so that every class has the same fractions in each part.
 
-    Each class is shuffled by the seed and cut at the rounded fractions.
+    The rows of a class are shuffled by the seed and split at the rounded fractions.
 
     Args:
         dataset: the samples.
         config: seed and fractions.
 
     Raises:
-        TableError: a class has too few rows for one of each part.
+        TableError: a class has too few rows for one in each part.
     """
     generator = np.random.default_rng(config.seed)
     parts: tuple[list[int], list[int], list[int]] = ([], [], [])

@@ -25,7 +25,7 @@ class HybridModelConfig:
         n_classes: logits that come out; at least 2, no default.
         post_quantum_dim: width of the head's hidden layer, at least 1; None (default) means
             `n_qubits`. A width of 1 carries no information: LayerNorm of one value is constant.
-        use_skip_connection: add the classical features to the mean values; default True.
+        use_skip_connection: add the classical features to the expectation values; default True.
 
     Raises:
         ValueError: a value is outside its range, or the extractor and the circuit differ in width.
@@ -108,7 +108,7 @@ class HybridClassifier(nn.Module):
     def predict_proba(self, x: Tensor) -> Tensor:
         """Return the probability of each class: shape `(..., n_classes)`, rows sum to 1.
 
-        Runs in eval mode and without gradients; the training mode is afterwards as before.
+        Runs in eval mode and without gradients, and restores the training mode.
         """
         with evaluating(self), torch.no_grad():
             return torch.softmax(self(x), dim=-1)  # (..., n_classes)
@@ -116,14 +116,14 @@ class HybridClassifier(nn.Module):
     def predict(self, x: Tensor) -> Tensor:
         """Return the number of the most probable class: int64, shape `(...)`.
 
-        Runs in eval mode and without gradients; the training mode is afterwards as before.
+        Runs in eval mode and without gradients, and restores the training mode.
         """
         return self.predict_proba(x).argmax(dim=-1)  # (...)
 
 
 @contextmanager
 def evaluating(model: nn.Module) -> Iterator[None]:
-    """While active, `model` is in eval mode; then each submodule is in the mode it was in."""
+    """Put `model` into eval mode, and each submodule back into its own mode at the end."""
     modes = {module: module.training for module in model.modules()}
     model.eval()
     try:

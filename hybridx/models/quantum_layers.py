@@ -1,4 +1,4 @@
-"""The circuit as a torch layer: angles in, mean values out, gradients through PennyLane."""
+"""The circuit as a torch layer from angles to expectation values, differentiated by PennyLane."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class QuantumLayerConfig:
         n_layers: entangling layers, each with a rotation of three angles per wire; at least 1,
             default 2.
         backend: name of a PennyLane device; None (default) chooses the best local simulator.
-        shots: samples per circuit, at least 1; None (default) gives exact mean values.
+        shots: samples per circuit, at least 1; None (default) gives exact expectation values.
 
     Raises:
         ValueError: a value is outside its range.
@@ -64,14 +64,14 @@ class QuantumLayerConfig:
 
 
 class QuantumLayer(nn.Module):
-    """Mean values of Z on every wire of a trained circuit, one circuit per row of the input.
+    """Expectation values of Z on every wire of a trained circuit, one circuit per row of the input.
 
     The circuit: RY(x_i) on wire i, then `n_layers` times Rot(a, b, c) = RZ(c) RY(b) RZ(a) on
     every wire and a ring of CNOTs (PennyLane's StronglyEntanglingLayers). Angles in radians;
     `weights` has shape `(n_layers, n_qubits, 3)` and starts uniform in [0, 2π). The simulation
     runs in float64 whatever the dtype of the input. Gradients come from the best method that
     the device offers; with shots that is the parameter-shift rule, row by row. The last of the
-    three angles in the last layer has a gradient of 0: it turns about the measured axis.
+    three angles in the last layer has a gradient of 0: it rotates about the measured axis.
 
     A backend that cannot be opened (no plug-in, no credentials) is replaced by a local simulator
     with a `BackendFallbackWarning`. What a device refuses later, while it runs, is an error.
@@ -109,7 +109,7 @@ class QuantumLayer(nn.Module):
         return str(self._circuit.device.name)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the mean value of Z on every wire.
+        """Return the expectation value of Z on every wire.
 
         Args:
             x: angles in radians, a float dtype, shape `(..., n_qubits)`.
@@ -119,7 +119,7 @@ class QuantumLayer(nn.Module):
 
         Raises:
             ValueError: the last axis is not `n_qubits` long.
-            TypeError: the dtype is no float: mean values would be cut to whole numbers.
+            TypeError: the dtype is no float: expectation values would be cut to whole numbers.
         """
         _check_angles(x, self.config.n_qubits)
         if x.numel() == 0:

@@ -1,4 +1,4 @@
-"""Random numbers that can be repeated without touching anybody else's."""
+"""Repeatable random numbers that leave torch's global random state unchanged."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import torch
 
 @contextmanager
 def seeded(seed: int | None) -> Iterator[None]:
-    """While active, torch's random numbers on the CPU start from `seed`; then all is as before.
+    """Start torch's random numbers on the CPU from `seed`, and restore their state at the end.
 
     Args:
-        seed: at least 0; None changes nothing, the numbers come from torch's global state.
+        seed: at least 0; with None the numbers come from torch's global state.
     """
     if seed is None:
         yield

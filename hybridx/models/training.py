@@ -1,8 +1,7 @@
-"""Training: a config in, weights and figures beside it out. The same config gives the same bytes.
+"""Training: reads a config, and writes the weights and their scores beside it.
 
-The test rows are used once, after the weights are chosen; the epoch is chosen by the validation
-rows alone. Equal bytes are promised on one machine with one version of torch: elsewhere sums may
-round otherwise.
+The validation rows alone choose the epoch; the test rows are used once, after that. The same config
+gives the same bytes on one machine with one version of torch. Elsewhere sums may round differently.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ class Score:
     """How well a model does on some rows.
 
     Attributes:
-        accuracy: share of the rows whose class is found, in [0, 1].
+        accuracy: share of the rows that are classified correctly, in [0, 1].
         loss: mean cross entropy, in nats.
     """
 
@@ -43,7 +42,7 @@ class Score:
 
 @dataclass(frozen=True, slots=True)
 class Epoch:
-    """One pass over the training rows, as it is told to `progress`.
+    """The result of one pass over the training rows, for `progress`.
 
     Attributes:
         number: from 1.
@@ -62,12 +61,12 @@ class Epoch:
 
 @dataclass(frozen=True, slots=True)
 class TrainingReport:
-    """What a training run found; also the content of `.metrics.json`.
+    """The scores of a training run; also the content of `.metrics.json`.
 
     Attributes:
         seed: of the run.
         classes: class names, in the order of the logits.
-        epochs_run: epochs until the limit, or until patience ended.
+        epochs_run: epochs until the limit or the end of patience.
         best_epoch: the epoch, from 1, whose weights are kept.
         train: score of these weights on the training rows.
         validation: score on the rows that chose the epoch.
@@ -99,11 +98,11 @@ def train(
     overwrite: bool = False,
     progress: Callable[[Epoch], None] | None = None,
 ) -> TrainingReport:
-    """Train the classifier of a config; write its weights and figures beside it.
+    """Train the classifier of a config, and write its weights and scores beside it.
 
     Args:
         config_path: TOML file of the experiment.
-        overwrite: replace weights and figures that exist.
+        overwrite: replace weights and scores that exist.
         progress: called after every epoch.
 
     Raises:
@@ -161,7 +160,7 @@ def encode_metrics(report: TrainingReport) -> bytes:
 def _epochs(
     model: HybridClassifier, train_rows: _Rows, validation_rows: _Rows, config: TrainingConfig
 ) -> Iterator[Epoch]:
-    """Train `model` in place; yield after every epoch until the limit or until patience ends."""
+    """Train `model` in place, and yield each epoch until the limit or the end of patience."""
     optimizer = torch.optim.AdamW(
         model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
     )

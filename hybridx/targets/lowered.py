@@ -1,4 +1,4 @@
-"""A model whose circuits are torch operators, called as the model itself is."""
+"""A module that is called like the user's model and has its circuits as torch operators."""
 
 from __future__ import annotations
 
@@ -16,14 +16,23 @@ from hybridx.errors import FixedArgumentError
 
 @dataclasses.dataclass(frozen=True)
 class _Input:
-    """Where a tensor stands among the arguments."""
+    """The place of a tensor among the arguments.
+
+    Attributes:
+        name: of the graph's input that takes it.
+    """
 
     name: str
 
 
 @dataclasses.dataclass(frozen=True)
 class _Output:
-    """Where a tensor stands in what the model returns."""
+    """The place of a tensor in what the model returns.
+
+    Attributes:
+        index: of the graph's output that is put there.
+        is_complex: the output holds real and imaginary parts in its last axis.
+    """
 
     index: int
     is_complex: bool
@@ -32,13 +41,13 @@ class _Output:
 class Lowered(nn.Module):
     """A model in eval mode with its quantum layers as torch operators.
 
-    It takes what the model takes and returns what the model returns. Weights of quantum layers are
-    numbers in it; it is for inference, by itself, under torch.compile, and on any device that it
-    is moved to.
+    It takes the model's arguments and returns the same structure of tensors. It is for inference:
+    the weights of quantum layers are constants in it. It can be compiled by torch.compile and moved
+    to any device of torch.
 
     Attributes:
-        graph: takes tensors and returns a tuple of tensors.
-        notes: what the user should know.
+        graph: takes a tensor for each input and returns a tuple of tensors.
+        notes: remarks for the user.
     """
 
     def __init__(
@@ -55,8 +64,8 @@ class Lowered(nn.Module):
             graph: of `splice`.
             call: how the model was called when it was captured.
             model: for the names of its arguments.
-            returned: what the model returned then; its tensors are replaced.
-            notes: what the user should know.
+            returned: what the model returned then, for the structure around its tensors.
+            notes: remarks for the user.
         """
         super().__init__()
         self.graph = graph
@@ -72,38 +81,45 @@ class Lowered(nn.Module):
         """Call the model.
 
         Raises:
-            FixedArgumentError: an argument that is no tensor is not what it was in the capture.
+            FixedArgumentError: an argument that is not a tensor differs from that of the capture.
         """
         given: Any = (args, kwargs)
-        made: Any = (self._args, self._kwargs)
+        expected: Any = (self._args, self._kwargs)
         if len(args) != len(self._args) or kwargs.keys() != self._kwargs.keys():
             # The same argument may be given by position or by name.
             given = self._signature.bind(*args, **kwargs).arguments
-            made = self._signature.bind(*self._args, **self._kwargs).arguments
+            expected = self._signature.bind(*self._args, **self._kwargs).arguments
         tensors: dict[str, Tensor] = {}
-        _collect(made, given, "the call", tensors)
+        _collect(expected, given, "the call", tensors)
         outputs = self.graph(*[tensors[name] for name in self._inputs])
         return _filled(self._returned, outputs)
 
 
-def _collect(made: Any, given: Any, name: str, tensors: dict[str, Tensor]) -> None:
-    """Put the tensors among arguments under the names of the inputs."""
-    if isinstance(made, _Input):
+def _collect(expected: Any, given: Any, name: str, tensors: dict[str, Tensor]) -> None:
+    """Add the tensors of an argument to `tensors`, and refuse whatever else differs.
+
+    Args:
+        expected: the argument of the capture, with an `_Input` in the place of each tensor.
+        given: the argument of the call.
+        name: of the argument, for the error.
+        tensors: filled here, by the names of the inputs.
+    """
+    if isinstance(expected, _Input):
         if not isinstance(given, Tensor):
-            raise FixedArgumentError(made.name, repr(given), "a tensor")
-        tensors[made.name] = given
-    elif isinstance(made, dict):
-        if not isinstance(given, dict) or given.keys() != made.keys():
-            raise FixedArgumentError(name, _keys(given), _keys(made))
-        for key, item in made.items():
+            raise FixedArgumentError(expected.name, repr(given), "a tensor")
+        tensors[expected.name] = given
+    elif isinstance(expected, dict):
+        if not isinstance(given, dict) or given.keys() != expected.keys():
+            raise FixedArgumentError(name, _keys(given), _keys(expected))
+        for key, item in expected.items():
             _collect(item, given[key], str(key), tensors)
-    elif isinstance(made, list | tuple):
-        if not isinstance(given, list | tuple) or len(given) != len(made):
-            raise FixedArgumentError(name, _length(given), _length(made))
-        for index, item in enumerate(made):
+    elif isinstance(expected, list | tuple):
+        if not isinstance(given, list | tuple) or len(given) != len(expected):
+            raise FixedArgumentError(name, _length(given), _length(expected))
+        for index, item in enumerate(expected):
             _collect(item, given[index], f"{name}[{index}]", tensors)
-    elif isinstance(given, Tensor) or made != given:
-        raise FixedArgumentError(name, repr(given), repr(made))
+    elif isinstance(given, Tensor) or expected != given:
+        raise FixedArgumentError(name, repr(given), repr(expected))
 
 
 def _keys(value: Any) -> str:
@@ -115,7 +131,7 @@ def _length(value: Any) -> str:
 
 
 def _template(value: Any, seen: list[Tensor]) -> Any:
-    """Return what a model returned with an `_Output` in place of every tensor."""
+    """Return a structure with an `_Output` for each tensor, and add the tensors to `seen`."""
     match value:
         case Tensor():
             seen.append(value)
@@ -133,20 +149,26 @@ def _template(value: Any, seen: list[Tensor]) -> Any:
 
 @dataclasses.dataclass(frozen=True)
 class _Record:
-    """A dataclass of the user's in which tensors are missing."""
+    """A dataclass of the user, taken apart because its fields hold no tensors yet.
+
+    Attributes:
+        kind: the class.
+        fields: templates of the values.
+    """
 
     kind: type
     fields: Mapping[str, Any]
 
 
 def _rebuilt(value: Any, parts: Any) -> Any:
-    """Return a container like `value` of other parts."""
-    if hasattr(value, "_fields"):
+    """Return a container of the class of `value` with other parts."""
+    if hasattr(value, "_fields"):  # a named tuple
         return type(value)(*parts)
     return type(value)(parts)
 
 
 def _filled(template: Any, outputs: Sequence[Tensor]) -> Any:
+    """Return a template with the outputs of the graph in their places."""
     match template:
         case _Output(index, is_complex):
             output = outputs[index]

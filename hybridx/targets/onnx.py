@@ -1,7 +1,7 @@
-"""ONNX: the classical graph translated by torch, each circuit an attached function.
+"""ONNX: torch translates the classical graph, and each circuit becomes a call of a function.
 
-While torch translates, a circuit is an opaque placeholder node. Afterwards it becomes a call of
-the circuit's function, and everything that would differ between two runs is stripped.
+While torch translates, a circuit is a placeholder node. Names are changed in the graph of onnx_ir
+that torch returns; what would differ between two runs is removed from its protobuf.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def to_onnx(
     """Return the ONNX model of a captured module.
 
     Args:
-        captured: the traced graph; its circuit nodes count into `compiled`.
+        captured: the traced graph; its circuit nodes hold an index into `compiled`.
         args: the example inputs it was traced with.
         compiled: one circuit for each index.
         opset: of the standard operators.
@@ -97,13 +97,13 @@ def _translate(captured: Capture, args: Sequence[Tensor], opset: int) -> ir.Mode
 
 
 def _circuit_node(parameters: Any, index: int, width: int) -> Any:
-    """Translate `hybridx::circuit` into one opaque node."""
+    """Translate `hybridx::circuit` into the placeholder."""
     del width
     return Op(Opset(DOMAIN, DOMAIN_VERSION), _PLACEHOLDER)(parameters, index=index)
 
 
 def _register_placeholder() -> None:
-    """Tell onnx of the placeholder; the registry is the process's and refuses a second time."""
+    """Register the placeholder with onnx, once in a process; a second registration is an error."""
     if onnx.defs.has(_PLACEHOLDER, DOMAIN):
         return
     schema = onnx.defs.OpSchema
@@ -183,6 +183,7 @@ def _strip(model: onnx.ModelProto) -> None:
 
 
 def _clear(graph: onnx.GraphProto) -> None:
+    """Empty the metadata and the doc_strings of a graph and of the graphs in it."""
     del graph.metadata_props[:]
     for values in (graph.input, graph.output, graph.value_info, graph.initializer, graph.node):
         for value in values:

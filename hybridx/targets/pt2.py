@@ -22,7 +22,7 @@ _PROGRAM = "models/model.json"
 _COMPILED = "data/aotinductor/"
 _TORCHS_OWN = ".data/serialization_id"
 
-# Of what AOTInductor packs; the C++ source names folders of this machine.
+# The files of AOTInductor that are kept; its C++ source names folders of this machine.
 _NEEDED = (".so", "wrapper_metadata.json")
 
 
@@ -62,11 +62,11 @@ def to_pt2(
 
 
 def _without_origin(text: bytes) -> bytes:
-    """Return a program without where it came from: stack traces, source lines, Python ids."""
+    """Return a program without its origin: stack traces, source lines, Python ids."""
     document = json.loads(text)
     for node in document["graph_module"]["graph"]["nodes"]:
         node["metadata"] = {}
-    document["guards_code"] = []  # what the shapes must be; its reader would run them as Python
+    document["guards_code"] = []  # conditions on shapes, which the reader would run as Python
     calls = document["graph_module"]["module_call_graph"]
     document["graph_module"]["module_call_graph"] = [call for call in calls if not call["fqn"]]
     return json.dumps(document, sort_keys=True, separators=(",", ":")).encode()
@@ -75,20 +75,20 @@ def _without_origin(text: bytes) -> bytes:
 def _compiled(
     program: torch.export.ExportedProgram, module: fx.GraphModule, args: Sequence[Tensor]
 ) -> dict[str, bytes]:
-    """Return the members that hold a program as machine code, which was run once."""
+    """Return the members that hold a program as machine code, after a comparison with `module`."""
     with tempfile.TemporaryDirectory() as folder:
         package = Path(folder) / "model.pt2"
         try:
             with quiet():
                 results = compile_program(program, package)(*args)
         except Exception as error:
-            # Inductor raises whatever its parts raise.
+            # Inductor has no class of errors of its own.
             raise NoCompilerError(first_line(error)) from error
         with torch.no_grad():
             expected = module(*args)
         for result, value in zip(results, expected, strict=True):
             if not torch.allclose(result, value, rtol=1e-4, atol=1e-5, equal_nan=True):
-                raise NoCompilerError("what the compiler made computes something else")
+                raise NoCompilerError("the compiled program computes other values")
         places = (folder, str(Path(torch.__file__).parent))
         return {
             name: _blotted(data, places)
@@ -98,9 +98,9 @@ def _compiled(
 
 
 def _blotted(library: bytes, places: Sequence[str]) -> bytes:
-    """Return machine code whose messages do not name files of this machine."""
+    """Return machine code with the names of files of this machine overwritten by dots."""
     for place in places:
         named = re.compile(re.escape(place.encode()) + rb"[^\0]*")
-        # Of the same length: nothing else in the library may move.
+        # The length stays the same, because nothing else in the library may move.
         library = named.sub(lambda found: b"." * len(found[0]), library)
     return library
