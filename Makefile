@@ -10,7 +10,7 @@ VENV       ?= .venv
 BIN         = $(VENV)/bin
 INSTALLED   = $(VENV)/.installed
 
-.PHONY: install demo check format test test-all test-plugins bench bench-quick train golden clean
+.PHONY: install demo check format test test-slow test-plugins test-versions test-all bench bench-quick train golden clean
 
 install: $(INSTALLED)
 
@@ -35,14 +35,22 @@ format: $(INSTALLED)
 	$(BIN)/ruff check --fix .
 
 test: $(INSTALLED)
-	$(BIN)/python -m pytest -n auto -m "not slow"
+	$(BIN)/python -m pytest -n auto --dist worksteal -m "not slow"
 
-test-all: $(INSTALLED)
-	$(BIN)/python -m pytest -n auto
+# What `make test` leaves out, but for the plug-ins.
+test-slow: $(INSTALLED)
+	$(BIN)/python -m pytest -n auto --dist worksteal -m slow --ignore tests/plugins
 
 # Plug-ins of PennyLane, each in an environment of its own that pip makes in .plugins.
 test-plugins: $(INSTALLED)
 	$(BIN)/python -m pytest tests/plugins --durations 10
+
+# Other versions of our dependencies, in environments that pip makes in .versions.
+# VERSIONS="newest-torch python-3.12" runs these rows of tests/versions/environments.toml.
+test-versions: $(INSTALLED)
+	$(BIN)/python -m tests.versions $(VERSIONS)
+
+test-all: test test-slow test-plugins test-versions
 
 # An hour and a half on an idle machine; an interrupted run continues. BENCH=--fresh begins again.
 bench: $(INSTALLED)
@@ -61,4 +69,4 @@ train: $(INSTALLED)
 	$(BIN)/hybridx train exported/iris.toml --overwrite
 
 clean:
-	rm -rf $(VENV) build benchmarks/.venvs .plugins .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info
+	rm -rf $(VENV) build benchmarks/.venvs .plugins .versions .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info

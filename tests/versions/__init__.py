@@ -1,0 +1,1 @@
+"""The core of the tests with other versions of the libraries that hybridx stands on."""

@@ -1,0 +1,77 @@
+"""What pip installs into an environment, from the bounds in `pyproject.toml`."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
+# The tests that say most in few minutes: each private name, each kind of circuit through each
+# format, each library's own interfaces.
+CORE = (
+    "tests/artifact/test_contract.py",
+    "tests/capture/qnode",
+    "tests/capture/test_internals.py",
+    "tests/capture/test_module.py",
+    "tests/program",
+    "tests/runtime",
+    "tests/targets/test_splice.py",
+    "tests/targets/test_torch_internals.py",
+    "tests/test_parity.py",
+    "tests/test_sensitivity.py",
+)
+TOOLS = ("hypothesis", "pytest")
+REQUIREMENT = re.compile(r"([\w.-]+)(?:>=([\d.]+))?(?:,<([\d.]+))?")
+
+
+@dataclass(frozen=True)
+class Environment:
+    """A row of `environments.toml`."""
+
+    name: str
+    python: str
+    versions: Literal["oldest", "newest"]
+    torch: str | None = None
+    default: bool = False
+
+    def requirements(self) -> list[str]:
+        """Return what pip is to install, the interpreter's own packages apart."""
+        declared = declared_requirements()
+        if self.versions == "oldest":
+            declared = [oldest(requirement) for requirement in declared]
+        if self.torch is not None:
+            declared = [one for one in declared if _name(one) != "torch"] + [self.torch]
+        return [*declared, *TOOLS]
+
+
+def environments() -> dict[str, Environment]:
+    """Return the rows by their names."""
+    rows = tomllib.loads((HERE / "environments.toml").read_text(encoding="utf-8"))
+    return {name: Environment(name, **row) for name, row in rows.items()}
+
+
+def declared_requirements() -> list[str]:
+    """Return what the base install and the `export` extra require, with their bounds."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    return [*project["dependencies"], *project["optional-dependencies"]["export"]]
+
+
+def oldest(requirement: str) -> str:
+    """Return the requirement of the oldest release that another allows.
+
+    Example:
+        >>> oldest("numpy>=2.0,<2.5")
+        'numpy==2.0.*'
+    """
+    found = REQUIREMENT.fullmatch(requirement)
+    if found is None or found[2] is None:
+        raise ValueError(f"{requirement!r} in pyproject.toml has no lower bound")
+    return f"{found[1]}=={found[2]}.*"
+
+
+def _name(requirement: str) -> str:
+    return re.split(r"[<>=]", requirement)[0]
