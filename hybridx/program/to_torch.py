@@ -119,7 +119,7 @@ class _Emitter:
         return self._batch
 
     def _buffer(self, array: NDArray[Any]) -> fx.Node:
-        name = f"constant_{len(self._root._buffers)}"
+        name = f"constant_{len(dict(self._root.named_buffers()))}"
         # A copy in row-major order: a broadcast view would be written at its full size later.
         self._root.register_buffer(name, torch.from_numpy(np.array(array, order="C")))
         return self._graph.get_attr(name)

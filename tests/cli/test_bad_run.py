@@ -135,12 +135,6 @@ CASES = {
         "HX501",
         ["'default.qbit'", "default.qubit"],
     ),
-    "device of a plug-in": (
-        nothing,
-        (*RUN, "x.npy", "--device", "qiskit.aer"),
-        "HX502",
-        ["'qiskit.aer'", "pip install 'hybridx[qiskit]'"],
-    ),
     "unknown provider": (
         nothing,
         ("run", "model.onnx", "--provider", "tpu"),

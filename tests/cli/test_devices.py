@@ -10,6 +10,7 @@ import pytest
 
 from hybridx.cli.output import notes_from_log
 from tests.cli.shell import command, listing, new_command
+from tests.runtime.installed import WITHOUT_PLUGINS
 from tests.runtime.models import GRAPHS
 from tests.runtime.remote import rows
 
@@ -39,7 +40,8 @@ time.sleep = lambda _: None
 
 
 def test_shots_and_a_seed_repeat_and_are_recorded(place):
-    words = (*RUN, "--device", "default.qubit", "--shots", "50", "--seed", "2", "--max-shots")
+    words = (*RUN, "--device", "default.qubit", "--shots", "50", "--seed", "2", "--provider", "cpu")
+    words = (*words, "--max-shots")
     first = command(*words, "750", "-o", "y.json", folder=place)
     assert first.code == 0, first.talk
     assert "default.qubit gets 15 circuits with 750 shots in 3 submissions" in first.talk
@@ -100,6 +102,11 @@ def test_a_defect_shows_no_secret(place, monkeypatch):
 
 BAD = {
     "no plug-in": (("--device", "ionq.qpu"), "HX502", ["pip install pennylane-ionq"]),
+    "no plug-in that has an extra": (
+        ("--device", "qiskit.aer"),
+        "HX502",
+        ["'qiskit.aer'", "pip install 'hybridx[qiskit]'"],
+    ),
     "no quimb": (("--device", "default.tensor"), "HX502", ["pip install quimb"]),
     "bounded circuits": (
         ("--device", "default.qubit", "--max-circuits", "14"),
@@ -149,7 +156,7 @@ BAD = {
 @pytest.mark.parametrize(("words", "code", "facts"), BAD.values(), ids=BAD)
 def test_bad_input_is_refused_and_leaves_nothing(words, code, facts, place):
     before = listing(place)
-    finished = command(*RUN, *words, folder=place)
+    finished = command(*RUN, *words, folder=place, patch=WITHOUT_PLUGINS)
     assert finished.code == 3, finished.talk
     assert f"error {code} " in finished.talk
     assert "help: " in finished.talk
@@ -160,7 +167,7 @@ def test_bad_input_is_refused_and_leaves_nothing(words, code, facts, place):
 
 def test_a_fallback_is_told_and_recorded(place):
     words = (*RUN, "--device", "ionq.qpu", "--fallback", "default.qubit", "--json")
-    finished = command(*words, folder=place)
+    finished = command(*words, folder=place, patch=WITHOUT_PLUGINS)
     usage = finished.json()["usage"]
     assert (usage["device"], usage["requested"]) == ("default.qubit", "ionq.qpu")
     assert "default.qubit is used instead" in finished.talk
@@ -184,13 +191,14 @@ sys.meta_path.insert(0, Shut())
 
 
 def test_doctor_says_what_is_there_and_what_is_missing(tmp_path):
-    report = new_command("doctor", "--json", folder=tmp_path, patch=SHUT).json()
+    patch = SHUT + WITHOUT_PLUGINS
+    report = new_command("doctor", "--json", folder=tmp_path, patch=patch).json()
     assert "cpu" in report["providers"]
     assert {"package", "version", "purpose", "install"} == report["parts"][0].keys()
     devices = {device["name"]: device for device in report["devices"]}
     assert devices["onnx"]["is_ready"]
     assert devices["ionq.*"]["needs"].startswith("pip install pennylane-ionq")
-    shown = command("doctor", folder=tmp_path)
+    shown = command("doctor", folder=tmp_path, patch=WITHOUT_PLUGINS)
     assert shown.code == 0
     assert "pip install 'hybridx[qiskit]'" in shown.out
 

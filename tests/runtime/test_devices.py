@@ -127,9 +127,8 @@ def test_a_device_on_this_machine_may_be_exact(name):
     check_required(name, {}, None)
 
 
+@pytest.mark.usefixtures("without_plugins")
 def test_default_tensor_says_what_it_needs():
-    if "quimb" in sys.modules:
-        pytest.skip("quimb is here")
     with pytest.raises(MissingPluginError) as caught:
         check_device_name("default.tensor")
     assert caught.value.plugin == "quimb"
@@ -227,6 +226,7 @@ def test_a_device_on_this_machine_has_no_credentials(monkeypatch):
         make_device("qiskit.aer", 2)
 
 
+@pytest.mark.usefixtures("without_plugins")
 def test_every_family_is_in_the_report_of_what_is_there(monkeypatch):
     monkeypatch.setenv("IONQ_API_KEY", SECRET)
     statuses = {status.name: status for status in device_statuses()}
@@ -249,8 +249,9 @@ def test_a_provider_that_does_not_start_is_no_silent_processor(artifact, monkeyp
 
 def test_the_provider_that_was_taken_is_recorded(artifact):
     assert "cpu" in available_providers()
-    for provider in ("auto", "cpu"):
-        for device in ("onnx", "default.qubit"):
-            session = start_session(artifact, device=device, provider=provider)
-            expected = "none" if device != "onnx" else "cpu"  # there is no classical part
-            assert session.usage.provider == expected
+    # What auto takes depends on the machine.
+    for provider, taken in (("auto", available_providers()), ("cpu", ("cpu",))):
+        assert start_session(artifact, provider=provider).usage.provider in taken
+        # There is no classical part.
+        session = start_session(artifact, device="default.qubit", provider=provider)
+        assert session.usage.provider == "none"

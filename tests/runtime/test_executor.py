@@ -167,6 +167,7 @@ def test_a_dry_run_sends_nothing_and_counts_what_a_run_sends(folder, caplog):
     assert service.got == [2, 2, 2, 1, 1, 1]
 
 
+@pytest.mark.usefixtures("without_plugins")
 def test_a_dry_run_needs_no_plug_in(folder, caplog):
     words = {"device": "ionq.qpu", "shots": 50, "dry_run": True}
     report = hybridx.predict(folder / "model.onnx", folder / "x.npy", **words)
@@ -345,6 +346,7 @@ def test_numbers_that_count_nothing_are_refused(options, folder):
     assert service.calls == 0
 
 
+@pytest.mark.usefixtures("without_plugins")
 def test_a_fallback_is_taken_only_for_what_is_missing(artifact, caplog):
     words = {"fallback": "default.qubit"}
     session = start_session(artifact, device="ionq.qpu", **words)
@@ -356,6 +358,7 @@ def test_a_fallback_is_taken_only_for_what_is_missing(artifact, caplog):
         start_session(artifact, device="default.qubit", fallback="aqt.sim")
 
 
+@pytest.mark.usefixtures("without_plugins")
 def test_a_fallback_to_the_file_itself_has_no_shots(artifact):
     session = start_session(artifact, device="ionq.qpu", shots=10, fallback="onnx")
     assert (session.device, session.usage.shots) == ("onnx", None)

@@ -90,6 +90,7 @@ def test_known_devices_pass(name):
     assert name == "onnx" or name in device_names()
 
 
+@pytest.mark.usefixtures("without_plugins")
 @pytest.mark.parametrize(
     ("name", "error", "fields"),
     [
