@@ -85,6 +85,14 @@ def test_without_an_account_it_says_where_one_is_looked_for(qiskit, place):
     assert (taken["device"], taken["requested"]) == ("qiskit.aer", "qiskit.remote")
 
 
+def test_a_misspelled_backend_is_no_matter_of_an_account(qiskit, place):
+    words = (*RUN, "--device", "qiskit.remote", "--option", "backend=FakeManila", "--shots", 10)
+    finished = qiskit.hybridx(*words, folder=place)
+    assert (finished.code, finished.out) == (3, "")
+    assert "error HX503 " in finished.talk
+    assert "nearest: FakeManilaV2" in finished.talk
+
+
 def test_doctor_sees_the_plug_in(qiskit, place):
     report = qiskit.hybridx("doctor", "--json", folder=place).json()
     devices = {device["name"]: device for device in report["devices"]}
