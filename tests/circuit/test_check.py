@@ -1,5 +1,8 @@
 """Every law of a circuit, each broken once."""
 
+import re
+from pathlib import Path
+
 import msgspec
 import numpy as np
 import pytest
@@ -7,6 +10,9 @@ import pytest
 from hybridx.circuit import Circuit, check, faults, parse
 from hybridx.errors import IllFormedCircuitError
 
+ROOT = Path(__file__).parents[2]
+DOCUMENT = ROOT / "docs" / "circuit.md"
+LAWS = ROOT / "hybridx" / "circuit" / "check.py"
 GOOD = "RX 0 p[0]; ctrl[1] RY 0 0.5; expval Z0@X1"
 
 
@@ -90,3 +96,10 @@ def test_controls_have_values():
     unpaired = msgspec.structs.replace(circuit.operations[0], control_values=())
     broken = Circuit(2, 0, (unpaired,), circuit.measurements)
     assert any("I6:" in fault for fault in faults(broken))
+
+
+def test_the_document_numbers_the_laws():
+    listed = re.findall(r"^\| (I\d+) \|", DOCUMENT.read_text(), re.MULTILINE)
+    cited = set(re.findall(r"\bI\d+(?=:)", LAWS.read_text()))
+    assert listed == [f"I{number}" for number in range(1, len(cited) + 1)]
+    assert set(listed) == cited

@@ -2,6 +2,7 @@
 
 import dataclasses
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,6 +17,9 @@ from tests.lowering.encoded import fitting
 from tests.program.programs import programs
 from tests.program.test_text import EVERY_STEP
 
+ROOT = Path(__file__).parents[2]
+DOCUMENT = ROOT / "docs" / "program.md"
+LAWS = ROOT / "hybridx" / "program" / "check.py"
 INPUT = "v0: (batch, 4) = parameters; "
 
 
@@ -129,3 +133,10 @@ def test_no_target_writes_a_broken_program(emit):
     broken = parse("rows 0; v0: (batch, 1) = parameters")
     with pytest.raises(IllFormedProgramError, match="P10"):
         emit(broken, dtype=np.dtype("float32"), **names)
+
+
+def test_the_document_numbers_the_laws():
+    listed = re.findall(r"^\| (P\d+) \|", DOCUMENT.read_text(), re.MULTILINE)
+    cited = set(re.findall(r"\bP\d+(?=:)", LAWS.read_text()))
+    assert listed == [f"P{number}" for number in range(1, len(cited) + 1)]
+    assert set(listed) == cited
