@@ -184,6 +184,22 @@ def test_numpy_asks_a_tensor_of_the_trace_for_nothing_yet():
     assert not hasattr(owner, name)
 
 
+def test_queues_stand_in_one_list():
+    owner, name = pennylane_internals.active_queues()
+    assert getattr(owner, name) == []
+    with qml.queuing.AnnotatedQueue() as queue:
+        assert getattr(owner, name) == [queue]
+
+
+def test_a_pause_is_a_generator_without_captured_names():
+    function, name = pennylane_internals.pause_of_recording()
+    code = getattr(function, name)
+    assert code.co_varnames[: code.co_argcount] == ("cls",)
+    assert code.co_freevars == ()
+    assert inspect.isgeneratorfunction(function)
+    assert pennylane_internals.paused.__code__.co_freevars == ()
+
+
 def test_preparation_is_a_static_method():
     owner, name = pennylane_internals.preparation_of_state()
     assert isinstance(vars(owner)[name], staticmethod)

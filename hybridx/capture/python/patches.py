@@ -17,7 +17,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
-from types import FrameType, ModuleType
+from types import FrameType, FunctionType, ModuleType
 from typing import Any
 
 import numpy as np
@@ -65,7 +65,9 @@ _NOTHING = Interception()
 
 
 class _Thread(threading.local):
-    interception = _NOTHING
+    def __init__(self) -> None:
+        self.interception = _NOTHING
+        self.queues: list[Any] = []
 
 
 _THREAD = _Thread()
@@ -104,6 +106,8 @@ class Replacement:
     @property
     def present(self) -> Any:
         """What stands there now, as the owner itself has it; `ABSENT` if nothing does."""
+        if isinstance(self.owner, FunctionType):
+            return getattr(self.owner, self.name)
         return vars(self.owner).get(self.name, ABSENT)
 
     def write(self, value: Any) -> None:
@@ -134,6 +138,16 @@ def _qnode_call(original: Any) -> Any:
         return handle(original, qnode, args, kwargs)
 
     return __call__
+
+
+class _Queues:
+    """The queues that are recorded to: the thread that traces has its own."""
+
+    def __init__(self, original: list[Any]) -> None:
+        self._original = original
+
+    def __get__(self, instance: Any, owner: Any) -> list[Any]:
+        return self._original if current() is _NOTHING else _THREAD.queues
 
 
 def _layer_call(original: Any) -> Any:
@@ -329,6 +343,18 @@ REPLACEMENTS: tuple[Replacement, ...] = (
         why="a QNode is recorded, or run without shots, in place of what it does by itself",
         seen=_PENNYLANE,
         test="test_a_qnode_call_is_answered",
+    ),
+    Replacement(
+        *(*pennylane_internals.active_queues(), _Queues),
+        why="PennyLane has one queue for all threads: operators of others would join a circuit",
+        seen=_PENNYLANE,
+        test="test_operators_of_other_threads_join_no_circuit",
+    ),
+    Replacement(
+        *(*pennylane_internals.pause_of_recording(), lambda _: pennylane_internals.paused.__code__),
+        why="it takes the queue from every thread, and would take the place of the row above",
+        seen=_PENNYLANE,
+        test="test_others_do_not_stop_a_recording",
     ),
     Replacement(
         *(*pennylane_internals.call_of_layer(), _layer_call),
