@@ -1,36 +1,121 @@
-"""When two QNode calls are alike: then the inside of the second need not be traced."""
+"""When two QNode calls are alike: then the inside of the second need not be traced.
+
+A key is made of everything that the quantum function can read: its arguments, what it captures,
+the globals that it and the functions it calls name, and all that can be reached from there
+(attributes, slots, items, class attributes, arrays by content, tensors by identity and version).
+Whatever cannot be read so, such as a generator or an open file, makes a call unlike every other.
+"""
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Hashable, Iterator
-from contextlib import suppress
-from functools import partial
-from types import CodeType, FunctionType, MethodType
-from typing import Any
+import array
+import dis
+import functools
+import hashlib
+import logging
+import random
+import re
+import sys
+import weakref
+from collections import OrderedDict, defaultdict, deque
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import date, time, timedelta, tzinfo
+from decimal import Decimal
+from fractions import Fraction
+from pathlib import PurePath
+from threading import Lock, RLock
+from types import (
+    BuiltinFunctionType,
+    CellType,
+    CodeType,
+    FunctionType,
+    GenericAlias,
+    GetSetDescriptorType,
+    MappingProxyType,
+    MemberDescriptorType,
+    MethodDescriptorType,
+    MethodType,
+    ModuleType,
+    SimpleNamespace,
+    UnionType,
+    WrapperDescriptorType,
+)
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
+import pennylane as qml
 import torch
 from torch import Tensor
 
 from hybridx.capture.torch_internals import flatten, leaves_of
 
-_PLAIN = (
-    bool, int, float, complex, str, bytes, type(None), CodeType, torch.dtype, torch.device
+from hybridx.capture.python.source_location import is_users
+
+MOST_OBJECTS = 50_000
+"""How many objects are looked at for one call; a call that reads more is unlike every other."""
+
+MOST_NESTED = 150
+"""How deeply what a call reads may be nested."""
+
+_PLAIN = frozenset({
+    bool, int, str, bytes, range, Decimal, Fraction, type(None), type(Ellipsis),
+    type(NotImplemented), torch.dtype, torch.device, torch.layout, torch.memory_format,
+})  # fmt: skip
+_CONTAINERS = frozenset({OrderedDict, dict, list, tuple})
+_FIXED = (date, time, timedelta, tzinfo, PurePath)  # immutable, equal where they read alike
+
+
+class _Pair(NamedTuple):
+    first: int
+
+
+# Immutable, or known by which one they are.
+_BY_IDENTITY = (
+    GetSetDescriptorType, MemberDescriptorType, MethodDescriptorType, WrapperDescriptorType,
+    GenericAlias, UnionType, TypeVar, re.Pattern, np.dtype, np.ufunc, logging.Logger,
+    type(_Pair.__dict__["first"]), type(Lock()), type(RLock()), type(np.stack),
+    qml.devices.Device, torch.fx.Node, torch.fx.Proxy,
 )  # fmt: skip
+_TRUSTED = frozenset({
+    *sys.stdlib_module_names, "autoray", "hybridx", "numpy", "opt_einsum", "pennylane",
+    "pennylane_lightning", "scipy", "torch",
+})  # fmt: skip
+"""Packages whose own functions and classes do not change while a model is traced."""
+
+# What a function finds by a name that does not stand in its code.
+_BY_ANY_NAME = frozenset({
+    "__dict__", "__getattribute__", "attrgetter", "dir", "eval", "exec", "getattr", "getmembers",
+    "globals", "locals", "methodcaller", "vars",
+})  # fmt: skip
+_OUTSIDE_BUILTINS = frozenset({"input", "open"})
+_OUTSIDE_MODULES = frozenset({"datetime", "io", "os", "secrets", "socket", "time", "uuid"})
+
+# What every class has; no quantum function depends on it.
+_EVERY_CLASS = frozenset({
+    "__annotations__", "__dict__", "__doc__", "__firstlineno__", "__module__", "__qualname__",
+    "__static_attributes__", "__weakref__", "_abc_impl",
+})  # fmt: skip
 
 
-class _Same:
-    """A thing that is like itself only; held, so that no other takes its place in memory."""
+_CachedFunction = type(functools.lru_cache(lambda: None))
 
-    def __init__(self, thing: Any) -> None:
-        self._thing = thing
 
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Same) and self._thing is other._thing
+class _Unknown(Exception):  # noqa: N818
+    """Something that a call reads cannot be compared with what another call reads."""
 
-    def __hash__(self) -> int:
-        return id(self._thing)
+
+@dataclass(frozen=True)
+class Key:
+    """What a call reads, as a flat sequence.
+
+    Attributes:
+        tokens: plain values, and the identities of other objects.
+        held: these objects, so that no other one takes an identity while the key is there.
+    """
+
+    tokens: tuple[Any, ...]
+    held: tuple[Any, ...] = field(compare=False, repr=False)
 
 
 def tensors_of(args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Tensor]:
@@ -41,66 +126,422 @@ def tensors_of(args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Tensor]:
 def likeness(qnode: Any, args: tuple[Any, ...], kwargs: dict[str, Any], layer: str) -> Hashable:
     """Return a key that is equal for calls whose circuits differ in the tensors' numbers only.
 
-    Python values that the quantum function sees are part of it: arguments, what it captures, and
-    plain attributes of the objects it captures.
+    A call that reads what cannot be compared has a key that equals no other, not even that of the
+    same call made again.
     """
     leaves, structure = flatten((args, kwargs))
     tensors = [leaf for leaf in leaves if isinstance(leaf, Tensor)]
     # A tensor given twice is one node of the graph; a call with two is another case.
     repeats = tuple(next(i for i, t in enumerate(tensors) if t is tensor) for tensor in tensors)
-    return (
-        layer,
-        _function(qnode.func),
-        tuple(transform.tape_transform for transform in qnode.compile_pipeline),
-        qnode.shots.total_shots,
-        str(qnode.device.wires),
-        str(structure),
-        tuple(_value(leaf, depth=2) for leaf in leaves if not isinstance(leaf, Tensor)),
-        tuple((tuple(map(str, t.shape)), t.dtype) for t in tensors),
-        repeats,
+    reader = _Reader()
+    try:
+        reader.plain(
+            layer,
+            str(structure),
+            tuple((tuple(map(str, t.shape)), t.dtype) for t in tensors),
+            repeats,
+            torch.get_default_dtype(),
+            torch.initial_seed(),
+            random.getstate(),
+        )
+        reader.read(np.random.get_state())  # noqa: NPY002 - the state that user code shares
+        reader.read([leaf for leaf in leaves if not isinstance(leaf, Tensor)])
+        reader.read(qnode)
+        return reader.key()
+    except _Unknown:
+        return Key((object(),), ())
+
+
+class _Reader:
+    """Writes down what can be reached from a value, each object once."""
+
+    def __init__(self) -> None:
+        self._tokens: list[Any] = []
+        self._held: list[Any] = []
+        self._numbers: dict[int, int] = {}  # of the objects met, by identity
+        self._depth = 0
+        self._names: set[str] = set()  # that code which can be reached reads
+        self._reads_any_name = False
+        self._namespaces: list[dict[str, Any]] = []  # of which only what is named is read
+
+    def key(self) -> Key:
+        """Return the key of all that was read.
+
+        Raises:
+            _Unknown: it reads something that cannot be compared.
+        """
+        has_news = True
+        while has_news:
+            has_news = False
+            for namespace in self._namespaces:
+                for name in [name for name in namespace if self._is_named(name)]:
+                    self.plain(name)
+                    self.read(namespace.pop(name))
+                    has_news = True
+        return Key(tuple(self._tokens), tuple(self._held))
+
+    def _is_named(self, name: str) -> bool:
+        is_called_by_python = name == "forward" or (name.startswith("__") and name.endswith("__"))
+        return self._reads_any_name or is_called_by_python or name in self._names
+
+    def plain(self, *values: Any) -> None:
+        """Write down values that are what they say."""
+        self._tokens.extend(values)
+
+    def read(self, value: Any) -> None:
+        """Write down a value and what can be reached from it.
+
+        Raises:
+            _Unknown: it cannot be compared.
+        """
+        kind = type(value)
+        if kind in _PLAIN:
+            self._tokens += kind, value
+            return
+        if kind is float or kind is complex:
+            self._tokens += kind, repr(value)  # of NaN too, and -0.0 is not 0.0
+            return
+        number = self._numbers.get(id(value))
+        if number is not None:
+            self._tokens += "again", number
+            return
+        self._numbers[id(value)] = len(self._numbers)
+        self._held.append(value)
+        if len(self._numbers) > MOST_OBJECTS or self._depth > MOST_NESTED:
+            raise _Unknown
+        self._depth += 1
+        self._object(value)
+        self._depth -= 1  # after an error the reader is of no use
+
+    def _all(self, kind: str, values: Iterable[Any]) -> None:
+        tokens, values = self._tokens, tuple(values)
+        tokens += kind, len(values)
+        for value in values:
+            if type(value) in _PLAIN:
+                tokens += type(value), value
+            else:
+                self.read(value)
+
+    def _itself(self, value: Any) -> None:
+        self._held.append(value)
+        self._tokens += "itself", id(value)
+
+    def _object(self, value: Any) -> None:
+        if type(value) in _CONTAINERS:  # most of what is read
+            self.plain(type(value))
+            if type(value) in (list, tuple):
+                self._all("items", value)
+            else:
+                self._mapping(value)
+            return
+        match value:
+            case Tensor():
+                self._tensor(value)
+            case np.ndarray():
+                self._array(value)
+            case np.generic():
+                self.plain(type(value), value.dtype.str, value.tobytes())
+            case type():
+                self._class(value)
+            case FunctionType():
+                self._function(value)
+            case CodeType():
+                self._code(value, {})
+            case MethodType():
+                self._all("method", (value.__func__, value.__self__))
+            case BuiltinFunctionType():
+                self._builtin(value)
+            case _CachedFunction():
+                cache = value.cache_info()  # but for the hits, which a like call adds
+                self.plain(cache.misses, cache.currsize)
+                self._all("cached", (value.__wrapped__,))
+            case functools.partial():
+                self._all("partial", (value.func, value.args, value.keywords))
+                self._attributes(value)
+            case property():
+                self._all("property", (value.fget, value.fset, value.fdel))
+            case functools.cached_property():
+                self._all("property", (value.func,))
+            case staticmethod() | classmethod():
+                self._all(type(value).__name__, (value.__func__,))
+            case CellType():
+                self._cell(value)
+            case ModuleType():
+                self._module(value)
+            case weakref.ref():
+                self._all("weak", (value(),))
+            case qml.QNode():
+                self._qnode(value)
+            case qml.operation.Operator() | qml.measurements.MeasurementProcess():
+                # Not its attributes: they hold what it worked out when it was first asked.
+                self.plain(type(value))
+                self.read(value._flatten())
+            case _:
+                self._further(value)
+
+    def _further(self, value: Any) -> None:
+        kind: Any = type(value)
+        match value:
+            case list() | tuple() | deque() | set() | frozenset():
+                # In the order of iteration, which a circuit may follow, also that of a set.
+                self._kind(value)
+                self._all("items", value)
+                self.plain(getattr(value, "maxlen", None))
+                self._attributes(value)
+            case dict():
+                self._kind(value)
+                self._mapping(value)
+                if isinstance(value, defaultdict):
+                    self.read(value.default_factory)
+                self._attributes(value)
+            case MappingProxyType():
+                self._mapping(value)
+            case SimpleNamespace():
+                self._kind(value)
+                self._mapping(vars(value))
+            case slice():
+                self._all("slice", (value.start, value.stop, value.step))
+            case bytearray():
+                self.plain(bytearray, bytes(value))
+            case array.array():
+                self.plain(array.array, value.typecode, value.tobytes())
+            case random.Random():
+                self._kind(value)
+                self.read(value.getstate())
+                self._attributes(value)
+            case np.random.Generator():
+                self.read(value.bit_generator)
+            case np.random.BitGenerator():
+                self.plain(type(value))
+                self.read(value.state)
+            case np.random.RandomState():
+                self.read(value.get_state())
+            case _ if isinstance(value, _FIXED):
+                self.plain(type(value), repr(value))
+            case _ if isinstance(value, _BY_IDENTITY) or _is_ours(type(value)):
+                self._itself(value)
+            case int() | float() | complex() | str() | bytes():
+                self._kind(value)
+                self.plain(_builtin_base(value), repr(_builtin_base(value)(value)))
+                self._attributes(value)
+            case _ if _is_pure(kind):
+                self._itself(value)
+                self._kind(value)
+                self._attributes(value)
+            case _:
+                raise _Unknown
+
+    def _tensor(self, value: Tensor) -> None:
+        try:
+            version = value._version
+        except RuntimeError:  # a tensor of inference mode has none
+            raise _Unknown from None
+        self._tokens += "tensor", id(value), version
+        for name, item in getattr(value, "__dict__", {}).items():
+            if type(item) in _PLAIN:
+                self._tokens += name, item
+
+    def _array(self, value: np.ndarray[Any, Any]) -> None:
+        self.plain(type(value), value.dtype.str, value.shape)
+        if value.dtype.hasobject:
+            self._all("elements", value.ravel().tolist())
+        else:
+            content = np.ascontiguousarray(value).view(np.ndarray)
+            self.plain(hashlib.blake2b(content.tobytes()).digest())
+        self._attributes(value)
+
+    def _mapping(self, value: Mapping[Any, Any]) -> None:
+        tokens = self._tokens
+        tokens += "mapping", len(value)
+        for key, item in value.items():
+            for part in (key, item):
+                if type(part) in _PLAIN:
+                    tokens += type(part), part
+                else:
+                    self.read(part)
+
+    def _kind(self, value: Any) -> None:
+        """Read the class of a value, and through it the methods that are called on it."""
+        kind = type(value)
+        if kind.__module__ == "builtins":
+            self.plain(kind)
+        else:
+            self.read(kind)
+
+    def _attributes(self, value: Any) -> None:
+        """Read what an object keeps in its `__dict__` and in its slots."""
+        attributes = getattr(value, "__dict__", None)
+        if attributes is not None:
+            self._mapping(attributes)
+        kind: Any = type(value)
+        for slot in _slots(kind):
+            try:
+                content = slot.__get__(value)
+            except AttributeError:
+                self.plain("empty")
+                continue
+            self.read(content)
+
+    def _class(self, value: type[Any]) -> None:
+        self._itself(value)
+        for base in value.__mro__[:-1]:
+            if _is_trusted(base.__module__):
+                continue
+            members: dict[str, Any] = {}
+            for name, member in vars(base).items():
+                if name in _EVERY_CLASS or isinstance(member, MemberDescriptorType):
+                    continue
+                if callable(member) or hasattr(type(member), "__get__"):
+                    members[name] = member
+                else:
+                    self.plain(name)
+                    self.read(member)
+            self._itself(base)
+            self._namespaces.append(members)
+
+    def _function(self, value: FunctionType) -> None:
+        is_library = _is_trusted(value.__module__) and not is_users(value.__code__.co_filename)
+        if is_library and ("<locals>" not in value.__qualname__ or _is_ours(value)):
+            self._itself(value)
+            return
+        self._code(value.__code__, {} if is_library else value.__globals__)
+        self._all("cells", value.__closure__ or ())
+        self._all("defaults", value.__defaults__ or ())
+        self._mapping(value.__kwdefaults__ or {})
+        self._mapping(value.__dict__)
+
+    def _code(self, code: CodeType, namespace: Mapping[str, Any]) -> None:
+        """Read the globals that code names.
+
+        Raises:
+            _Unknown: it takes something from outside the process.
+        """
+        self._itself(code)
+        if not namespace:
+            return  # of a library: it reads what it is given
+        names, texts, imports = _names(code)
+        self._names |= names | texts
+        self._reads_any_name |= not names.isdisjoint(_BY_ANY_NAME)
+        if not names.isdisjoint(_OUTSIDE_BUILTINS):
+            raise _Unknown
+        for name in sorted(names & namespace.keys()):
+            self.plain(name)
+            self.read(namespace[name])
+        for name in sorted(imports):
+            if name in sys.modules:
+                self.read(sys.modules[name])
+            elif name in _OUTSIDE_MODULES or not _is_trusted(name):
+                raise _Unknown
+
+    def _builtin(self, value: Any) -> None:
+        owner = value.__self__
+        if owner is None or isinstance(owner, ModuleType):
+            self._itself(value)
+        else:
+            self.plain(value.__name__)
+            self.read(owner)
+
+    def _cell(self, value: CellType) -> None:
+        try:
+            content = value.cell_contents
+        except ValueError:  # a name that has no value yet
+            self.plain("empty")
+            return
+        self.read(content)
+
+    def _module(self, value: ModuleType) -> None:
+        if value.__name__ in _OUTSIDE_MODULES:
+            raise _Unknown
+        self._itself(value)
+        if not _is_trusted(value.__name__):
+            self._namespaces.append(dict(vars(value)))
+
+    def _qnode(self, value: Any) -> None:
+        self._itself(value.device)
+        self.plain(
+            value.device.name,
+            str(value.device.wires),
+            value.shots.total_shots,
+            str(value.interface),
+            str(getattr(value.device, "readout_err", None)),
+        )
+        self.read(value.func)
+        for transform in value.compile_pipeline:
+            self._itself(transform.tape_transform)
+            self.read(transform.args)
+            self.read(transform.kwargs)
+
+
+@functools.lru_cache(maxsize=4096)
+def _names(code: CodeType) -> tuple[frozenset[str], frozenset[str], frozenset[str]]:
+    """Return the names that code reads, its texts, and the modules that it imports.
+
+    Functions that it makes count as parts of it.
+    """
+    names, texts = set(code.co_names), set[str]()
+    imports = {one.argval for one in dis.get_instructions(code) if one.opname == "IMPORT_NAME"}
+    for constant in _constants(code.co_consts):
+        if isinstance(constant, CodeType):
+            inner_names, inner_texts, inner_imports = _names(constant)
+            names |= inner_names
+            texts |= inner_texts
+            imports |= inner_imports
+        elif constant.isidentifier():
+            texts.add(constant)
+    return frozenset(names), frozenset(texts), frozenset(imports)
+
+
+def _constants(constants: Iterable[Any]) -> Iterator[Any]:
+    """Yield the code and the texts among constants, also in tuples and sets."""
+    for constant in constants:
+        if isinstance(constant, tuple | frozenset):
+            yield from _constants(constant)
+        elif isinstance(constant, CodeType | str):
+            yield constant
+
+
+@functools.cache
+def _is_trusted(name: str | None) -> bool:
+    """Return whether a module is that of a library that is known not to change."""
+    if name is None or name.partition(".")[0] not in _TRUSTED or name.startswith("hybridx.models"):
+        return False
+    # The user's own file may have the name of a library.
+    file = getattr(sys.modules.get(name), "__file__", None)
+    return file is None or not is_users(file)
+
+
+def _is_ours(value: Callable[..., Any]) -> bool:
+    """Return whether a class or function belongs to the tracing itself."""
+    name = value.__module__ or ""
+    return name.startswith("hybridx.") and not name.startswith("hybridx.models")
+
+
+@functools.lru_cache(maxsize=4096)
+def _slots(kind: Any) -> tuple[MemberDescriptorType, ...]:
+    """Return the slots of a class of Python, also those that it inherits."""
+    return tuple(
+        slot
+        for base in kind.__mro__
+        if "__slots__" in vars(base)
+        for slot in vars(base).values()
+        if isinstance(slot, MemberDescriptorType)
     )
 
 
-def _function(function: Any) -> Hashable:
-    if isinstance(function, partial):
-        given = (function.args, tuple(sorted(function.keywords.items())))
-        return _function(function.func), _value(given, depth=2)
-    if isinstance(function, MethodType):
-        return _function(function.__func__), _value(function.__self__, depth=2)
-    function = inspect.unwrap(function)
-    if not isinstance(function, FunctionType):
-        return _Same(function)
-    used = [
-        function.__globals__[n] for n in function.__code__.co_names if n in function.__globals__
-    ]
-    return (
-        function.__code__,
-        tuple(_value(value, depth=2) for value in _captured(function)),
-        tuple(_value(value, depth=1) for value in used),
-        _value(function.__defaults__ or (), depth=2),
-    )
+@functools.lru_cache(maxsize=4096)
+def _is_pure(kind: Any) -> bool:
+    """Return whether all that objects of a class hold are attributes and slots of Python."""
+    for base in kind.__mro__[:-1]:
+        is_heap = bool(base.__flags__ & _HEAP_TYPE)
+        if not is_heap or not (base.__dictoffset__ or "__slots__" in vars(base)):
+            return False
+    # A class in C keeps its own fields behind those of `object`.
+    pointer = tuple.__itemsize__
+    return bool(kind.__basicsize__ <= object.__basicsize__ + pointer * (len(_slots(kind)) + 2))
 
 
-def _captured(function: FunctionType) -> Iterator[Any]:
-    """Yield what a function captures; a name that has no value yet is left out."""
-    for cell in function.__closure__ or ():
-        with suppress(ValueError):
-            yield cell.cell_contents
+_HEAP_TYPE = 1 << 9  # Py_TPFLAGS_HEAPTYPE
 
 
-def _value(value: Any, depth: int) -> Hashable:
-    """Return a key for a Python value; of an object, which one it is and its plain attributes."""
-    if isinstance(value, _PLAIN):
-        return type(value).__name__, value
-    if isinstance(value, np.ndarray):
-        return value.dtype.str, value.shape, value.tobytes()
-    if isinstance(value, list | tuple) and depth:
-        return type(value).__name__, tuple(_value(item, depth - 1) for item in value)
-    if isinstance(value, dict) and depth:
-        items = [(str(name), _value(item, depth - 1)) for name, item in value.items()]
-        return "dict", tuple(sorted(items, key=lambda item: item[0]))
-    if isinstance(value, FunctionType) and depth:
-        return value.__code__, tuple(_value(item, depth - 1) for item in _captured(value))
-    attributes = getattr(value, "__dict__", {}) if depth else {}
-    plain = [(name, item) for name, item in attributes.items() if isinstance(item, _PLAIN)]
-    return _Same(value), tuple(plain)
+def _builtin_base(value: Any) -> Any:
+    return next(one for one in (int, float, complex, str, bytes) if isinstance(value, one))

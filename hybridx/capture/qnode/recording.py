@@ -212,7 +212,9 @@ def _record(
     recording.circuits.append(circuit)
     recording.layers.append(layer)
     is_own = any(reading.is_own for reading in readings)
-    if recording.values.reads == reads and not is_own:  # else another call may see other values
+    is_again = key == (likeness(qnode, args, kwargs, layer) if recording.joins else position)
+    # Else another call may see other values, or has to change what this one has changed.
+    if recording.values.reads == reads and not is_own and is_again:
         recording.known[key] = call
     inputs = leaves if recording.joins else []
     results = QNODE_OP(
