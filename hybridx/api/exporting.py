@@ -261,32 +261,32 @@ def export_source(
         axes_by_input,
         example_from_file,
         example_from_shapes,
-        find_source,
+        found_source,
     )
 
-    found = find_source(source, None if checkpoint is None else Path(checkpoint))
-    args: Sequence[Any] = found.example
-    kwargs: Mapping[str, Any] = {}
-    dynamic = None
-    example_dtype = choose_dtype(found.model, ())
-    if example is not None:
-        args, kwargs = arguments(found.model, example_from_file(Path(example), example_dtype))
-    elif shapes:
-        shaped = example_from_shapes(shapes, example_dtype)
-        args, kwargs = arguments(found.model, [(one.name, one.tensor) for one in shaped])
-        dynamic = axes_by_input(found.model, args, kwargs, shaped)
-    if not args and not kwargs:
-        raise NoExampleError(source)
-    return export(
-        found.model,
-        args,
-        path,
-        kwargs=kwargs,
-        batch=rows,
-        dynamic=dynamic,
-        format=target,
-        overwrite=overwrite,
-        columns=found.columns,
-        classes=found.classes,
-        **options,
-    )
+    with found_source(source, None if checkpoint is None else Path(checkpoint)) as found:
+        args: Sequence[Any] = found.example
+        kwargs: Mapping[str, Any] = {}
+        dynamic = None
+        example_dtype = choose_dtype(found.model, ())
+        if example is not None:
+            args, kwargs = arguments(found.model, example_from_file(Path(example), example_dtype))
+        elif shapes:
+            shaped = example_from_shapes(shapes, example_dtype)
+            args, kwargs = arguments(found.model, [(one.name, one.tensor) for one in shaped])
+            dynamic = axes_by_input(found.model, args, kwargs, shaped)
+        if not args and not kwargs:
+            raise NoExampleError(source)
+        return export(
+            found.model,
+            args,
+            path,
+            kwargs=kwargs,
+            batch=rows,
+            dynamic=dynamic,
+            format=target,
+            overwrite=overwrite,
+            columns=found.columns,
+            classes=found.classes,
+            **options,
+        )

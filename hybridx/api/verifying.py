@@ -300,7 +300,7 @@ def verify_source(
     if against is None:
         return verify(path, atol=atol, significance=significance, **execution)
     need("comparing with a model", "torch", "pennylane", "safetensors")
-    from hybridx.sources import find_source
+    from hybridx.sources import found_source
 
-    model = find_source(against, None if checkpoint is None else Path(checkpoint)).model
-    return verify(path, against=model, atol=atol, significance=significance, **execution)
+    with found_source(against, None if checkpoint is None else Path(checkpoint)) as found:
+        return verify(path, against=found.model, atol=atol, significance=significance, **execution)

@@ -6,7 +6,7 @@ from hybridx.sources.example import (
     example_from_file,
     example_from_shapes,
 )
-from hybridx.sources.source import Source, find_source
+from hybridx.sources.source import Source, found_source
 
 __all__ = [
     "Source",
@@ -14,5 +14,5 @@ __all__ = [
     "axes_by_input",
     "example_from_file",
     "example_from_shapes",
-    "find_source",
+    "found_source",
 ]

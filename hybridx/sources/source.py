@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import difflib
 import importlib
-import importlib.util
-import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -24,6 +24,7 @@ from hybridx.errors import (
     SourceNotFoundError,
 )
 from hybridx.sources.example import example_from_shapes
+from hybridx.sources.importing import import_file, importing_from
 
 
 @dataclass(frozen=True)
@@ -43,8 +44,12 @@ class Source:
     classes: tuple[str, ...] = ()
 
 
-def find_source(text: str, checkpoint: Path | None = None) -> Source:
-    """Return the model that a SOURCE names, with a checkpoint loaded into it.
+@contextmanager
+def found_source(text: str, checkpoint: Path | None = None) -> Iterator[Source]:
+    """Yield the model that a SOURCE names, with a checkpoint loaded into it.
+
+    While active, the model's code can import what lies beside it. Afterwards `sys.modules` and
+    `sys.meta_path` are as they were: the user's modules are forgotten.
 
     Raises:
         UsageError: the source leads to no module.
@@ -53,15 +58,20 @@ def find_source(text: str, checkpoint: Path | None = None) -> Source:
         FileMissingError: a file cannot be read.
     """
     if text.endswith(".toml"):
-        return _from_config(Path(text), checkpoint)
+        yield _from_config(Path(text), checkpoint)
+        return
     place, _, attribute = text.rpartition(":")
     if not place or not attribute:
         raise SourceNotFoundError(text, "it has no colon with an attribute behind it")
-    found = _attribute(_import(place, text), attribute)
-    model = _make(found, text)
-    if checkpoint is not None:
-        _load_checkpoint(model, checkpoint)
-    return Source(model)
+    # As `python file.py` and `python -m` do: beside the file, or where the command is given.
+    folder = Path(place).parent if place.endswith(".py") else Path.cwd()
+    with importing_from(folder):
+        called = Path(place).stem if place.endswith(".py") else place
+        found = _attribute(_import(place, text), called, attribute)
+        model = _make(found, text)
+        if checkpoint is not None:
+            _load_checkpoint(model, checkpoint)
+        yield Source(model)
 
 
 def _from_config(path: Path, checkpoint: Path | None) -> Source:
@@ -80,10 +90,7 @@ def _from_config(path: Path, checkpoint: Path | None) -> Source:
 def _import(place: str, source: str) -> ModuleType:
     try:
         if place.endswith(".py"):
-            return _import_file(Path(place))
-        # As `python -m` does: the user's own modules lie where the command is given.
-        if str(Path.cwd()) not in sys.path:
-            sys.path.insert(0, str(Path.cwd()))
+            return import_file(Path(place))
         return importlib.import_module(place)
     except OSError as error:
         raise SourceNotFoundError(source, error.strerror or str(error)) from error
@@ -94,27 +101,13 @@ def _import(place: str, source: str) -> ModuleType:
         raise SourceNotFoundError(source, f"{type(error).__name__}: {error}") from error
 
 
-def _import_file(path: Path) -> ModuleType:
-    if not path.is_file():
-        raise FileNotFoundError(2, "no such file")
-    specification = importlib.util.spec_from_file_location(path.stem, path)
-    assert specification is not None
-    assert specification.loader is not None
-    module = importlib.util.module_from_spec(specification)
-    # Modules beside the file can be imported from it, and pickles find their classes.
-    sys.path.insert(0, str(path.parent.resolve()))
-    sys.modules[path.stem] = module
-    specification.loader.exec_module(module)
-    return module
-
-
-def _attribute(module: ModuleType, name: str) -> Any:
+def _attribute(module: ModuleType, called: str, name: str) -> Any:
     try:
         return getattr(module, name)
     except AttributeError:
         public = [other for other in vars(module) if not other.startswith("_")]
         nearest = difflib.get_close_matches(name, public, n=3, cutoff=0.3) or public[:5]
-        raise SourceAttributeError(module.__name__, name, ", ".join(nearest) or "none") from None
+        raise SourceAttributeError(called, name, ", ".join(nearest) or "none") from None
 
 
 def _make(found: Any, source: str) -> nn.Module:
