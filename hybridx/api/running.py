@@ -27,6 +27,7 @@ BATCH_SIZE = 4096
 Slices: TypeAlias = Sequence[Mapping[str, Array]]
 
 STANDARD_ERROR = "_standard_error"
+"""What the name of an output's standard error ends in; another `_` where an output has it."""
 
 
 def run_in_batches(
@@ -114,5 +115,8 @@ def _averaged(runs: Sequence[Mapping[str, Array]]) -> dict[str, Array]:
         dtype = first.dtype if first.dtype.kind == "f" else np.dtype(np.float64)
         error = values.std(axis=0, ddof=1) / np.sqrt(len(runs))
         outputs[name] = values.mean(axis=0).astype(dtype)
-        outputs[name + STANDARD_ERROR] = np.asarray(error, dtype=dtype)
+        error_name = name + STANDARD_ERROR
+        while error_name in runs[0] or error_name in outputs:
+            error_name += "_"
+        outputs[error_name] = np.asarray(error, dtype=dtype)
     return outputs

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import csv
 import io
+import zipfile
 import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TypeAlias
-from zipfile import BadZipFile
 
 import msgspec
 import numpy as np
@@ -54,8 +54,13 @@ def _read_numpy(path: Path) -> dict[str, Array]:
         if isinstance(loaded, np.ndarray):
             return {"": loaded}
         with loaded:
-            return {name: loaded[name] for name in loaded.files}
-    except (ValueError, OSError, EOFError, KeyError, BadZipFile, zlib.error) as error:
+            # By the names of the members: `a.npy` may be an array, or the member of the array `a`.
+            members = set(loaded.zip.namelist())
+            return {
+                name: loaded[name + _MEMBER if name + _MEMBER in members else name]
+                for name in loaded.files
+            }
+    except (ValueError, OSError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
         raise TableError(
             str(path), f"it is not a NumPy file ({error})", "write it with numpy.save or savez"
         ) from error
@@ -70,9 +75,9 @@ def write_arrays(
 ) -> None:
     """Write named arrays; the ending of `path` chooses the form.
 
-    A CSV file has one column per element of a row, named `output` or `output_3`; arrays are
-    laid side by side and must agree in their first axis. A JSON file also takes what there is to
-    say about the arrays, under names that no array has.
+    A CSV file has one column per element of a row, named `output` or `output_3`; arrays are laid
+    side by side and have one length of the first axis. A JSON file also holds what is said about
+    the arrays, under names that no array has.
 
     Raises:
         OptionError: the ending is unknown, or the form cannot hold these arrays.
@@ -88,9 +93,7 @@ def encode_arrays(
     """Return the content that `write_arrays` writes."""
     match path.suffix.lower():
         case ".npz":
-            buffer = io.BytesIO()
-            np.savez(buffer, **dict(arrays))  # type: ignore[arg-type]
-            return buffer.getvalue()
+            return _encode_npz(arrays)
         case ".npy":
             if len(arrays) != 1:
                 raise OptionError("an .npy file for several outputs", path.name, ".npz, .json")
@@ -106,6 +109,36 @@ def encode_arrays(
             raise OptionError("the ending of an output file", path.name, ", ".join(WRITABLE))
 
 
+_MEMBER = ".npy"
+_LONGEST_MEMBER = 2**16 - 1  # bytes
+
+
+def _encode_npz(arrays: Mapping[str, Array]) -> bytes:
+    """Return the bytes that `numpy.savez` writes: that takes names as keywords, and not all.
+
+    Raises:
+        OptionError: `numpy.load` would not find an array under its name.
+    """
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
+        for name, array in arrays.items():
+            if not _is_member(name) or name.removesuffix(_MEMBER) in arrays.keys() - {name}:
+                raise OptionError("the name of an array in an .npz file", name[:60], ".json, .csv")
+            member = zipfile.ZipInfo(name + _MEMBER)
+            with archive.open(member, "w", force_zip64=True) as file:
+                np.lib.format.write_array(file, np.asanyarray(array), allow_pickle=False)
+    return buffer.getvalue()
+
+
+def _is_member(name: str) -> bool:
+    """Return whether a zip archive can hold a member of that name."""
+    try:
+        length = len((name + _MEMBER).encode())
+    except UnicodeEncodeError:
+        return False
+    return length <= _LONGEST_MEMBER and "\0" not in name
+
+
 def _encode_csv(arrays: Mapping[str, Array]) -> bytes:
     lengths = {array.shape[0] if array.ndim else 0 for array in arrays.values()}
     if len(lengths) != 1 or 0 in lengths:
@@ -117,6 +150,9 @@ def _encode_csv(arrays: Mapping[str, Array]) -> bytes:
         block = array.reshape(rows, -1)
         header += [name] if array.ndim == 1 else [f"{name}_{i}" for i in range(block.shape[1])]
         blocks.append(block)
+    if len(set(header)) != len(header):
+        repeated = next(one for one in header if header.count(one) > 1)
+        raise OptionError("the name of a column in a .csv file", repeated[:60], ".npz, .json")
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(header)
