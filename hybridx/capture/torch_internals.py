@@ -70,6 +70,15 @@ def make_tensor(cls: type, *args: Any, **kwargs: Any) -> Tensor:
     return made
 
 
+def version_of(tensor: Tensor) -> int | None:
+    """Return how often a tensor was changed in place; None where torch does not count."""
+    try:
+        version: int = tensor._version
+    except RuntimeError:  # a tensor of inference mode
+        return None
+    return version
+
+
 # --- Nested values -----------------------------------------------------------------------------
 
 

@@ -33,6 +33,22 @@ def test_a_tensor_of_the_trace_is_told_from_one_with_numbers():
     assert not torch_internals.is_fake(torch.zeros(2))
 
 
+@pytest.mark.parametrize("look", [traced, lambda count: count(torch.zeros(2) + 1)])
+def test_torch_counts_changes_in_place(look):
+    def changed(x):
+        before = torch_internals.version_of(x)
+        x.add_(1)
+        x[0] = 0
+        return torch_internals.version_of(x) - before
+
+    assert look(changed) == 2
+
+
+def test_torch_does_not_count_in_inference_mode():
+    with torch.inference_mode():
+        assert torch_internals.version_of(torch.zeros(2)) is None
+
+
 def test_torch_keeps_the_numbers_of_small_constants():
     def look(x):
         made = torch.tensor(2.5)

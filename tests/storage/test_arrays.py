@@ -58,6 +58,15 @@ def test_numpy_finds_every_array_under_its_name(names, tmp_path):
         assert [loaded[name].tolist() for name in names] == [[i, i] for i in range(len(names))]
 
 
+def test_each_array_is_read_under_its_name(tmp_path):
+    path = tmp_path / "foreign.npz"
+    np.savez(path, **{"a": np.zeros(2), "a.npy": np.ones(2)})
+    assert {name: array.tolist() for name, array in read_arrays(path).items()} == {
+        "a": [0, 0],
+        "a.npy": [1, 1],
+    }
+
+
 def test_an_npz_file_has_the_bytes_that_numpy_writes(tmp_path):
     arrays = {"x": np.arange(6.0).reshape(2, 3), "y": np.array(True)}
     write_arrays(tmp_path / "ours.npz", arrays, overwrite=False)

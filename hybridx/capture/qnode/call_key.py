@@ -48,9 +48,8 @@ import pennylane as qml
 import torch
 from torch import Tensor
 
-from hybridx.capture.torch_internals import flatten, leaves_of
-
 from hybridx.capture.python.source_location import is_users
+from hybridx.capture.torch_internals import flatten, leaves_of, version_of
 
 MOST_OBJECTS = 50_000
 """How many objects are looked at for one call; a call that reads more is unlike every other."""
@@ -275,7 +274,9 @@ class _Reader:
             case qml.operation.Operator() | qml.measurements.MeasurementProcess():
                 # Not its attributes: they hold what it worked out when it was first asked.
                 self.plain(type(value))
-                self.read(value._flatten())
+                leaves, structure = qml.pytrees.flatten(value)
+                self.read(leaves)
+                self._structure(structure)
             case _:
                 self._further(value)
 
@@ -331,11 +332,20 @@ class _Reader:
             case _:
                 raise _Unknown
 
+    def _structure(self, structure: Any) -> None:
+        """Read how an operator is made of its parts."""
+        if structure.is_leaf:
+            self.plain("leaf")
+            return
+        self.plain(structure.type_, len(structure.children))
+        self.read(structure.metadata)
+        for child in structure.children:
+            self._structure(child)
+
     def _tensor(self, value: Tensor) -> None:
-        try:
-            version = value._version
-        except RuntimeError:  # a tensor of inference mode has none
-            raise _Unknown from None
+        version = version_of(value)
+        if version is None:
+            raise _Unknown
         self._tokens += "tensor", id(value), version
         for name, item in getattr(value, "__dict__", {}).items():
             if type(item) in _PLAIN:
