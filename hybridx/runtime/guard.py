@@ -167,7 +167,6 @@ _CONFIGS: Final = {
     "data/weights/model_weights_config.json": r"weight_\d+",
     "data/constants/model_constants_config.json": r"tensor_\d+",
 }
-_FREE: Final = frozenset({"as_string", "expr_str", "in_spec", "out_spec"})
 _TARGET: Final = re.compile(r"torch\.ops\.aten\.(\w+)\.\w+")
 _NUMBERS: Final = _words(
     "_operator.add _operator.sub _operator.mul _operator.floordiv _operator.truediv _operator.mod "
