@@ -77,3 +77,16 @@ def listing(folder):
         for path in sorted(folder.rglob("*"))
         if "__pycache__" not in path.parts
     }
+
+
+def assert_refused(arguments, folder, code, facts):
+    """Run a command that is refused with an error of `code`, and see that it leaves no trace."""
+    before = listing(folder)
+    finished = command(*arguments, folder=folder)
+    assert finished.code == 3, finished.talk
+    assert finished.out == ""
+    assert f"error {code} " in finished.talk
+    assert "help: " in finished.talk
+    assert "Traceback" not in finished.talk
+    assert [fact for fact in facts if fact not in finished.talk] == [], finished.talk
+    assert listing(folder) == before

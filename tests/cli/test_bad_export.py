@@ -8,7 +8,7 @@ import safetensors.torch
 import torch
 
 from tests.cli import user_model
-from tests.cli.shell import command, listing
+from tests.cli.shell import assert_refused, command, listing
 from tests.sampling import some
 
 SHAPE = ("--shape", "N,4")
@@ -210,15 +210,7 @@ CASES = {
 def test_bad_input_is_refused_in_the_users_words(name, folder):
     prepare, arguments, code, facts = CASES[name]
     prepare(folder)
-    before = listing(folder)
-    finished = command("export", *arguments, folder=folder)
-    assert finished.code == 3, finished.talk
-    assert finished.out == ""
-    assert f"error {code} " in finished.talk
-    assert "help: " in finished.talk
-    assert "Traceback" not in finished.talk
-    assert [fact for fact in facts if fact not in finished.talk] == [], finished.talk
-    assert listing(folder) == before
+    assert_refused(("export", *arguments), folder, code, facts)
 
 
 def test_a_defect_keeps_its_traceback_and_has_a_code_of_its_own(folder, monkeypatch):

@@ -8,7 +8,7 @@ import onnx
 import pytest
 from onnx import helper
 
-from tests.cli.shell import DATA, command, listing
+from tests.cli.shell import DATA, assert_refused
 
 
 def nothing(folder):
@@ -168,12 +168,4 @@ CASES = {
 @pytest.mark.parametrize(("prepare", "arguments", "code", "facts"), CASES.values(), ids=CASES)
 def test_bad_input_is_refused_in_the_users_words(prepare, arguments, code, facts, model, folder):
     prepare(folder)
-    before = listing(folder)
-    finished = command(*arguments, folder=folder)
-    assert finished.code == 3, finished.talk
-    assert finished.out == ""
-    assert f"error {code} " in finished.talk
-    assert "help: " in finished.talk
-    assert "Traceback" not in finished.talk
-    assert [fact for fact in facts if fact not in finished.talk] == [], finished.talk
-    assert listing(folder) == before
+    assert_refused(arguments, folder, code, facts)

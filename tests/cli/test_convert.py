@@ -11,7 +11,7 @@ import pytest
 import hybridx
 from hybridx.artifact import Metadata, SelfTest
 from hybridx.runtime import start_session
-from tests.cli.shell import command, listing
+from tests.cli.shell import assert_refused, command, listing
 from tests.runtime.models import GRAPHS
 
 NAME = "between classical nodes"
@@ -199,12 +199,4 @@ CASES = {
 @pytest.mark.parametrize(("prepare", "arguments", "code", "facts"), CASES.values(), ids=CASES)
 def test_bad_input_is_refused_in_the_users_words(prepare, arguments, code, facts, bundle):
     prepare(bundle)
-    before = listing(bundle)
-    finished = command(*arguments, folder=bundle)
-    assert finished.code == 3, finished.talk
-    assert finished.out == ""
-    assert f"error {code} " in finished.talk
-    assert "help: " in finished.talk
-    assert "Traceback" not in finished.talk
-    assert [fact for fact in facts if fact not in finished.talk] == [], finished.talk
-    assert listing(bundle) == before
+    assert_refused(arguments, bundle, code, facts)

@@ -12,42 +12,15 @@ from pathlib import Path
 import pytest
 import torch
 
-from hybridx.capture import quiet
-from hybridx.errors import NoTorchScriptError, UnscriptableError
-from hybridx.targets import to_torchscript
-from hybridx.targets.script import script_class
 from tests import sample_models
+from tests.targets.archives import members, run_alone
 from tests.targets.spliced import ENTRIES, FORMATS, content, eager, sample, splice_model, write
 from tests.targets.test_splice import mixed
 
-LOADED = Path(__file__).with_name("loaded.py")
 BATCHES = (0, 1, 2, 50)
 TRACES = re.compile(
     rb"/(tmp|home|root|usr|opt|work|Users)/|\.py\"|line \d+|site-packages|stack_trace"
 )
-
-
-def members(archive):
-    with zipfile.ZipFile(io.BytesIO(archive)) as opened:
-        return {name.partition("/")[2]: opened.read(name) for name in opened.namelist()}
-
-
-def run_alone(tmp_path, format, archive, inputs):
-    path, given, found = (tmp_path / name for name in ("model.pt2", "in.pt", "out.pt"))
-    path.write_bytes(archive)
-    torch.save(inputs, given)
-    command = [
-        sys.executable,
-        "-W",
-        "ignore",
-        str(LOADED),
-        format,
-        str(path),
-        str(given),
-        str(found),
-    ]
-    subprocess.run(command, check=True, cwd=tmp_path, timeout=120)
-    return torch.load(found)
 
 
 @pytest.mark.parametrize("format", FORMATS)
@@ -140,86 +113,3 @@ def test_every_member_is_plain_dateless_and_aligned(format):
             start = info.header_offset + 30 + len(info.filename) + len(info.extra)
             assert start % 64 == 0
             assert archive[start : start + len(data)] == data
-
-
-def test_the_users_example_is_not_in_it():
-    assert members(content("sandwich", "pt2"))["data/sample_inputs/model.pt"] == b""
-
-
-def test_weights_move_with_a_scripted_module():
-    loaded = torch.jit.load(io.BytesIO(content("sandwich", "torchscript")))
-    moved = loaded.to(torch.float64)  # in place of a device, which a test machine may lack
-    assert moved(torch.zeros(5, 4, dtype=torch.float64)).dtype == torch.float64
-
-
-def test_a_python_without_torchscript_is_named(monkeypatch):
-    monkeypatch.setattr(sys, "version_info", (3, 14, 0))
-    with pytest.raises(NoTorchScriptError, match="pt2"):
-        to_torchscript(sample("sandwich").module)
-
-
-class Lengths(torch.nn.Module):
-    """Literals of every kind, and arithmetic on lengths."""
-
-    def forward(self, x):
-        rows = x.shape[0]
-        wide = torch.nn.functional.pad(x, (0, 2), value=float("inf"))
-        picked = x[:, torch.tensor([1, 0])]
-        halves = torch.split(torch.cat([x, x]), [2, 4])
-        scaled = x.reshape(rows * 2, -1) * (rows // 2 + 1) / (rows + 0.5)
-        best = wide[:, :3].max(dim=1)
-        return wide, picked, halves[1], scaled, best.values, best.indices, x.sum(dim=[])
-
-
-def test_lengths_and_literals_come_out_in_torchscript():
-    x = torch.randn(3, 4)
-    with quiet():
-        traced = torch.export.export(Lengths(), (x,), strict=False).run_decompositions({})
-        module = traced.module(check_guards=False)
-    module.graph.set_codegen(torch.fx.graph.CodeGen())
-    loaded = torch.jit.load(io.BytesIO(to_torchscript(module)))
-    torch.testing.assert_close(loaded(x), Lengths()(x))
-
-
-def test_what_torchscript_has_not_is_named():
-    graph = torch.fx.Graph()
-    x = graph.placeholder("x")
-    graph.output((graph.call_function(torch.ops.higher_order.cond, (x,)),))
-    with pytest.raises(UnscriptableError, match="cond"):
-        script_class(torch.fx.GraphModule(torch.nn.Module(), graph))
-
-
-WITHOUT_COMPILER = """
-from hybridx.errors import NoCompilerError
-from tests.targets.spliced import sample, write
-try:
-    write(sample("layer"), "pt2", aot=True)
-except NoCompilerError as error:
-    print(error)
-"""
-
-
-def test_no_compiler_is_named():
-    # In a process of its own: torch looks for the compiler once.
-    root = Path(__file__).parents[2]
-    command = [sys.executable, "-W", "ignore", "-c", WITHOUT_COMPILER]
-    environment = os.environ | {"CXX": "/nowhere/g++", "PYTHONPATH": str(root)}
-    finished = subprocess.run(
-        command, check=True, capture_output=True, text=True, cwd=root, env=environment
-    )
-    assert finished.stdout.startswith("HX020")
-    assert "without --aot" in finished.stdout
-    assert finished.stderr == ""
-
-
-@pytest.mark.slow  # the compiler takes half a minute
-def test_machine_code_is_the_program(tmp_path):
-    spliced = sample("sandwich")
-    archive = write(spliced, "pt2", aot=True)
-    code = {name: data for name, data in members(archive).items() if "aotinductor" in name}
-    assert sorted(Path(name).suffix for name in code) == [".json", ".so"]
-    assert not any(re.search(rb"/(tmp|home|root|work)/", data) for data in code.values())
-    inputs = [(torch.randn(batch, 4),) for batch in (1, 2, 50)]
-    for format in ("aot", "pt2"):
-        for args, found in zip(inputs, run_alone(tmp_path, format, archive, inputs), strict=True):
-            torch.testing.assert_close(found, list(spliced.module(*args)), atol=1e-5, rtol=1e-5)

@@ -46,11 +46,10 @@ def test_agrees_with_eager(name, dtype):
     (example,) = spliced.args
     for batch in (1, 3, 7) if spliced.captured.is_dynamic else (3,):
         rows = torch.randn(batch, *example.shape[1:], dtype=example.dtype)
-        outputs = spliced.module(rows)
-        if dtype == "float32":
-            tolerance = TOLERANCE[dtype]
-            for output, expected in zip(outputs, eager(spliced, rows), strict=True):
-                torch.testing.assert_close(output, expected, atol=tolerance, rtol=tolerance)
+        # PennyLane 0.45 rounds the results of lightning.qubit to float32 on their way to torch.
+        tolerance = TOLERANCE["float32" if name == "lightning" else dtype]
+        for output, expected in zip(spliced.module(rows), eager(spliced, rows), strict=True):
+            torch.testing.assert_close(output, expected, atol=tolerance, rtol=tolerance)
 
 
 def test_integers_fixed_circuits_and_complex_outputs():

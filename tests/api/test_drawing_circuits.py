@@ -1,0 +1,39 @@
+"""The circuits of a file drawn into SVG files, and printed as OpenQASM."""
+
+from __future__ import annotations
+
+import pytest
+
+from hybridx import api
+from hybridx.errors import OutputExistsError
+from tests.runtime.models import MIX, TURN, build
+
+
+@pytest.fixture
+def model(tmp_path):
+    """A file with two circuits."""
+    nodes = [(TURN, ("x",), "turned"), (MIX, ("turned",), "y")]
+    path = tmp_path / "model.onnx"
+    path.write_bytes(build(nodes, [("y", ["batch", 2])]).content)
+    return path
+
+
+def test_several_circuits_are_several_pictures(model):
+    written = api.draw(model, model.with_name("c.svg"))
+    assert [name.rpartition("/")[2] for name in written] == ["c_0.svg", "c_1.svg"]
+    assert all(model.with_name(f"c_{index}.svg").read_bytes() for index in (0, 1))
+
+
+def test_pictures_are_not_overwritten(model):
+    model.with_name("c_1.svg").write_text("precious")
+    with pytest.raises(OutputExistsError):
+        api.draw(model, model.with_name("c.svg"))
+    assert model.with_name("c_1.svg").read_text() == "precious"
+    assert not model.with_name("c_0.svg").exists()
+    assert len(api.draw(model, model.with_name("c.svg"), overwrite=True)) == 2
+
+
+def test_circuits_are_printed_as_qasm(model):
+    programs = api.qasm(model)
+    assert len(programs) == 2
+    assert all(text.startswith("OPENQASM 3.0;") for text in programs.values())
