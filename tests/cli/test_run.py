@@ -137,6 +137,12 @@ def test_inspect_shows_the_circuit(model, folder):
     assert len(picture) >= circuit["wires"]
     assert all(line in shown.out for line in picture)
     assert f"* {circuit['strategy']}:" in shown.out
+    plans = {one["strategy"]: one["plan"].splitlines() for one in circuit["candidates"]}
+    assert plans[circuit["strategy"]]
+    assert all(line in shown.out for line in plans[circuit["strategy"]])
+    assert [name for name, plan in plans.items() if plan] == [
+        one["strategy"] for one in circuit["candidates"] if one["cost"] is not None
+    ]
 
 
 def labelled(expected):
