@@ -10,11 +10,11 @@ from hybridx.passes.merge_rotations import merge_rotations
 
 # light_cone comes first, because it may drop the gate between two rotations.
 #
-# Rewrites that change what a strategy is given stay in the strategies that gain from them. Cancelling
-# inverses in `phase_layers.py` needs phases carried out of the way, and a circuit has no operation
-# for phases of parities. Permutations and phases before a measurement, which `bipartite.py` and
-# `blocked_statevector.py` move into the measured parities, would as a pass turn short Pauli words
-# into long ones, with larger light cones.
+# Rewrites that change what a strategy is given stay in the strategies that gain from them.
+# Cancelling inverses in `phase_layers.py` needs phases carried out of the way, and a circuit has no
+# operation for phases of parities. `bipartite.py` and `blocked_statevector.py` move permutations
+# and phases before a measurement into the measured parities. A pass that did so would turn short
+# Pauli words into long ones, with larger light cones.
 PASSES: tuple[Callable[[Circuit], Circuit], ...] = (light_cone, merge_rotations)
 
 LIMIT = 10  # rounds; two suffice today, one to work and one to see that nothing is left

@@ -15,8 +15,8 @@ import numpy as np
 
 from hybridx.lowering.analysis.phase_polynomial import (
     SMALL,
-    Angle,
     Mask,
+    PhaseAngle,
     Phases,
     add_angles,
     wires_in,
@@ -38,8 +38,8 @@ def phase_layers_of(factors: Sequence[Factor]) -> tuple[tuple[PhaseLayer, ...], 
     Args:
         factors: in an order in which they act.
     """
-    done: list[tuple[dict[Mask, Angle], list[RealMatrix]]] = [({}, [])]
-    pending: dict[Mask, Angle] = {}
+    done: list[tuple[dict[Mask, PhaseAngle], list[RealMatrix]]] = [({}, [])]
+    pending: dict[Mask, PhaseAngle] = {}
     for factor in _early_phases(factors):
         match factor:
             case Phases(angles):
@@ -76,9 +76,9 @@ def _append(reals: list[RealMatrix], permutation: RealMatrix) -> None:
     reals.append(permutation)
 
 
-def carried(angles: Mapping[Mask, Angle], permutation: Affine) -> dict[Mask, Angle]:
+def carried(angles: Mapping[Mask, PhaseAngle], permutation: Affine) -> dict[Mask, PhaseAngle]:
     """Return phases d as the phases x -> d(permutation(x))."""
-    moved: dict[Mask, Angle] = {}
+    moved: dict[Mask, PhaseAngle] = {}
     for mask, angle in angles.items():
         image, sign = permutation.back(mask)
         add_angles(moved, {image: sign * angle})

@@ -20,7 +20,7 @@ from hybridx.lowering.analysis.trig_polynomial import Spectrum
 Mask: TypeAlias = int
 """A set of wires: bit w for wire w."""
 
-Angle: TypeAlias = NDArray[np.float64]
+PhaseAngle: TypeAlias = NDArray[np.float64]
 """Radians: a constant, then a factor for each pair of `Axes` (in halves of its scale)."""
 
 SMALL = 1e-12
@@ -35,7 +35,7 @@ class Phases:
         angles: by the parity m of wires, as a set.
     """
 
-    angles: Mapping[Mask, Angle]
+    angles: Mapping[Mask, PhaseAngle]
 
     @cached_property
     def mask(self) -> Mask:
@@ -71,15 +71,15 @@ def as_phases(wires: tuple[int, ...], spectrum: Spectrum) -> Phases | None:
     if not np.allclose(np.sort(sizes, axis=0)[-1], 1, rtol=0, atol=1e-9):
         return None
     mode = sizes.argmax(axis=0)
-    # A frequency counts halves of the scale; so does an Angle.
+    # A frequency counts halves of the scale; so does an PhaseAngle.
     slopes = np.array(list(spectrum), dtype=np.float64).reshape(len(spectrum), -1)[mode]
     constants = np.angle(entries[mode, np.arange(entries.shape[1])])
-    return parities(wires, np.concatenate([constants[:, None], slopes], axis=1))
+    return phases_by_parity(wires, np.concatenate([constants[:, None], slopes], axis=1))
 
 
-def parities(wires: Sequence[int], phases: NDArray[np.float64]) -> Phases:
+def phases_by_parity(wires: Sequence[int], phases: NDArray[np.float64]) -> Phases:
     """Return phases, given for each basis state of the wires, by parities."""
-    angles: dict[Mask, Angle] = {}
+    angles: dict[Mask, PhaseAngle] = {}
     for index, angle in enumerate(_hadamard(phases) / len(phases)):
         if np.abs(angle).max() > SMALL:
             chosen = [w for p, w in enumerate(wires) if index >> (len(wires) - 1 - p) & 1]
@@ -87,7 +87,7 @@ def parities(wires: Sequence[int], phases: NDArray[np.float64]) -> Phases:
     return Phases(angles)
 
 
-def add_angles(total: dict[Mask, Angle], angles: Mapping[Mask, Angle]) -> None:
+def add_angles(total: dict[Mask, PhaseAngle], angles: Mapping[Mask, PhaseAngle]) -> None:
     """Add the angles of some parities to those in `total`."""
     for mask, angle in angles.items():
         total[mask] = total[mask] + angle if mask in total else angle

@@ -23,7 +23,7 @@ from hybridx.lowering.analysis.phase_polynomial import (
     Phases,
     as_phases,
     mask_of,
-    parities,
+    phases_by_parity,
     wires_in,
 )
 from hybridx.lowering.analysis.trig_polynomial import (
@@ -113,7 +113,7 @@ def real_factors_of(operation: PureOperation, axes: Axes) -> tuple[Factor, ...] 
 def _constant(wires: tuple[int, ...], phases: NDArray[np.float64], axes: Axes) -> Phases:
     column = np.zeros((len(phases), 1 + len(axes.pairs)))
     column[:, 0] = phases
-    return parities(wires, column)
+    return phases_by_parity(wires, column)
 
 
 def _real_phases(

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from hybridx.lowering.analysis.phase_polynomial import Angle, Mask, Phases, mask_of, walsh
+from hybridx.lowering.analysis.phase_polynomial import Mask, PhaseAngle, Phases, mask_of, walsh
 from hybridx.lowering.analysis.trig_polynomial import Axes
 from hybridx.program import Builder, Value, row_size
 
@@ -69,7 +69,7 @@ def given_phases(builder: Builder, real: Value, phases: Phases, order: Sequence[
     return builder.multiply(builder.reshape(real, (real.shape[0], 1, len(phi))), factors)
 
 
-def _crossing(phases: Phases, order: Sequence[int]) -> dict[Mask, Angle]:
+def _crossing(phases: Phases, order: Sequence[int]) -> dict[Mask, PhaseAngle]:
     """Return the parities of wires in both halves of the axes."""
     left = mask_of(order[: len(order) // 2])
     return {m: angle for m, angle in phases.angles.items() if m & left and m & ~left}

@@ -36,9 +36,9 @@ from hybridx.circuit import (
     wires_of,
 )
 from hybridx.lowering.analysis.phase_layers import carried
-from hybridx.lowering.analysis.phase_polynomial import Angle as PhaseAngle
 from hybridx.lowering.analysis.phase_polynomial import (
     Mask,
+    PhaseAngle,
     Phases,
     add_angles,
     as_phases,

@@ -58,7 +58,7 @@ _Integers: TypeAlias = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
-class _Gate:
+class _FourierMatrix:
     """A matrix as a sum of Fourier modes.
 
     Attributes:
@@ -73,11 +73,11 @@ class _Gate:
 
 
 @dataclass(frozen=True, slots=True)
-class _Block:
+class _Group:
     """Gates in the order of time that are multiplied before they are applied to the state."""
 
     wires: tuple[int, ...]
-    gates: tuple[_Gate, ...]
+    gates: tuple[_FourierMatrix, ...]
     degrees: _Integers
 
     @property
@@ -86,12 +86,12 @@ class _Block:
         modes: int = prod((self.degrees + 1).tolist())
         return modes * (_COPIED + (1 << len(self.wires)))
 
-    def with_gate(self, gate: _Gate) -> _Block:
-        """Return the block with a further gate."""
+    def with_gate(self, gate: _FourierMatrix) -> _Group:
+        """Return the group with a further gate."""
         wires = tuple(sorted({*self.wires, *gate.wires}))
-        return _Block(wires, (*self.gates, gate), self.degrees + gate.degrees)
+        return _Group(wires, (*self.gates, gate), self.degrees + gate.degrees)
 
-    def product(self) -> _Gate:
+    def product(self) -> _FourierMatrix:
         """Return the gates as one."""
         count, size = len(self.wires), 2 ** len(self.wires)
         start = np.eye(size, dtype=np.complex128)
@@ -101,27 +101,27 @@ class _Block:
         modes = total.reshape(size, size, *(self.degrees + 1))
         each = {n: modes[:, :, *n] for n in np.ndindex(*modes.shape[2:])}
         spectrum = {n: matrix for n, matrix in each.items() if matrix.any()}
-        return _Gate(self.wires, spectrum, self.degrees)
+        return _FourierMatrix(self.wires, spectrum, self.degrees)
 
 
 @dataclass(frozen=True, eq=False)
 class _Polynomial:
-    """A circuit as such blocks.
+    """The results as a trigonometric polynomial, by the gates that give its coefficients.
 
     Attributes:
         axes: of the frequencies.
         units: for each axis, of which all frequencies of results are multiples.
-        blocks: in the order of time.
+        groups: in the order of time.
     """
 
     axes: Axes
     units: _Integers
-    blocks: tuple[_Block, ...]
+    groups: tuple[_Group, ...]
 
     @cached_property
     def degrees(self) -> _Integers:
         """The D of each axis, in its units."""
-        degrees: _Integers = np.sum([block.degrees for block in self.blocks], axis=0)
+        degrees: _Integers = np.sum([group.degrees for group in self.groups], axis=0)
         return degrees
 
     @property
@@ -155,15 +155,15 @@ class FourierPlan(Plan):
             f"{degree} in p[{column}]" + (f" scaled by {scale:g}" if scale != 1 else "")
             for (column, scale), degree in zip(found.axes.pairs, found.degrees, strict=True)
         )
-        blocks = [
-            f"{len(block.gates)} operations together on {name_wires(block.wires)}"
-            for block in found.blocks
+        groups = [
+            f"{len(group.gates)} operations together on {name_wires(group.wires)}"
+            for group in found.groups
         ]
         return "\n".join(
             [
                 f"degree of the results: {degrees}",
                 f"Fourier modes: {prod(found.points)} at most",
-                *list_lines(blocks),
+                *list_lines(groups),
             ]
         )
 
@@ -221,37 +221,37 @@ def _in_units(axes: Axes, spectra: Sequence[tuple[tuple[int, ...], Spectrum]]) -
     raised = [own - own.min(axis=0) for own in keys]
     units = np.maximum(np.gcd.reduce(np.concatenate(raised), axis=0), 1)
     gates = [
-        _Gate(
+        _FourierMatrix(
             wires,
             dict(zip(map(tuple, (own // units).tolist()), spectrum.values(), strict=True)),
             own.max(axis=0) // units,
         )
         for (wires, spectrum), own in zip(spectra, raised, strict=True)
     ]
-    return _Polynomial(axes, units, _blocks(gates))
+    return _Polynomial(axes, units, _groups(gates))
 
 
-def _blocks(gates: Sequence[_Gate]) -> tuple[_Block, ...]:
+def _groups(gates: Sequence[_FourierMatrix]) -> tuple[_Group, ...]:
     """Join each gate with those before it if that is less work than one after the other."""
-    blocks: list[_Block] = []
+    groups: list[_Group] = []
     for gate in gates:
-        alone = _Block(gate.wires, (gate,), gate.degrees)
-        if blocks:
-            joined = blocks[-1].with_gate(gate)
-            if joined.work <= blocks[-1].work + alone.work:
-                blocks[-1] = joined
+        alone = _Group(gate.wires, (gate,), gate.degrees)
+        if groups:
+            joined = groups[-1].with_gate(gate)
+            if joined.work <= groups[-1].work + alone.work:
+                groups[-1] = joined
                 continue
-        blocks.append(alone)
-    return tuple(blocks)
+        groups.append(alone)
+    return tuple(groups)
 
 
 def _work(circuit: Circuit, found: _Polynomial) -> float:
     """Return about how many complex multiply-adds `_coefficients` takes."""
     degrees = np.zeros_like(found.units)
     a_state = 0
-    for block in found.blocks:
-        a_state += block.work * prod((degrees + 1).tolist())
-        degrees = degrees + block.degrees
+    for group in found.groups:
+        a_state += group.work * prod((degrees + 1).tolist())
+        degrees = degrees + group.degrees
     products = len(_flips(circuit)) * (_TRANSFORM + result_count(circuit))
     a_state += products * prod(found.points)
     return 2.0**circuit.wires * a_state
@@ -290,12 +290,12 @@ def _amplitudes(wires: int, found: _Polynomial) -> Matrix:
     """Return a_n for every basis state, `(2**wires, D_0 + 1, D_1 + 1, ...)`."""
     psi = np.zeros((2,) * wires + (1,) * len(found.units), dtype=np.complex128)
     psi.flat[0] = 1
-    for block in found.blocks:
-        psi = _after(block.product(), block.wires, psi)
+    for group in found.groups:
+        psi = _after(group.product(), group.wires, psi)
     return psi.reshape(2**wires, *psi.shape[wires:])
 
 
-def _after(gate: _Gate, places: tuple[int, ...], modes: Matrix) -> Matrix:
+def _after(gate: _FourierMatrix, places: tuple[int, ...], modes: Matrix) -> Matrix:
     """Return modes `(2, ..., 2, ..., modes of axis 0, ...)` after a gate on some of the axes."""
     rest = modes.ndim - len(gate.degrees)
     sizes = modes.shape[rest:]
