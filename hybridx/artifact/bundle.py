@@ -58,7 +58,7 @@ def is_bundle_file(name: str) -> bool:
     return name == MANIFEST or _NAME.fullmatch(name) is not None
 
 
-class _Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="classical"):
+class _ClassicalStep(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="classical"):
     """A step on ONNX Runtime: a model with inputs and outputs of these names."""
 
     model: str
@@ -66,7 +66,7 @@ class _Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="classi
     outputs: tuple[str, ...]
 
 
-class _Run(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="circuit"):
+class _CircuitStep(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="circuit"):
     """A step on a quantum device: a circuit for every row of `parameters`.
 
     Both values have the dtype, because the following parts take no other.
@@ -78,10 +78,10 @@ class _Run(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="circuit
     dtype: Literal["float32", "float64"]
 
 
-_Step: TypeAlias = _Part | _Run
+_Step: TypeAlias = _ClassicalStep | _CircuitStep
 
 
-class _Circuit(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+class _CircuitFiles(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """The files of a circuit; a file that cannot be made is left out."""
 
     json: str
@@ -94,7 +94,7 @@ class _Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     inputs: tuple[Declared, ...]
     outputs: tuple[Declared, ...]
     steps: tuple[_Step, ...]
-    circuits: dict[str, _Circuit]
+    circuits: dict[str, _CircuitFiles]
     opset: _Version
     ir_version: _Version
     sha256: dict[str, str]  # of every other file, by name
@@ -122,7 +122,7 @@ def to_bundle(model: onnx.ModelProto) -> dict[str, bytes]:
         for call in stage.circuits:
             dtypes[call.function] = call.dtype
             name: Any = call.dtype.name
-            steps.append(_Run(call.function, call.parameters, call.results, name))
+            steps.append(_CircuitStep(call.function, call.parameters, call.results, name))
     circuits = {
         name: _circuit(f"circuit_{number}", text, name, model, dtypes[name], files)
         for number, (name, text) in enumerate(_texts(model).items())
@@ -145,9 +145,9 @@ def _sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def _part(name: str, segment: Segment, files: dict[str, bytes]) -> _Part:
+def _part(name: str, segment: Segment, files: dict[str, bytes]) -> _ClassicalStep:
     files[name] = segment.content
-    return _Part(name, segment.inputs, segment.outputs)
+    return _ClassicalStep(name, segment.inputs, segment.outputs)
 
 
 def _texts(model: onnx.ModelProto) -> dict[str, str]:
@@ -166,7 +166,7 @@ def _circuit(
     model: onnx.ModelProto,
     dtype: np.dtype[Any],
     files: dict[str, bytes],
-) -> _Circuit:
+) -> _CircuitFiles:
     files[f"{stem}.json"] = text.encode()
     qasm = compiled = None
     strategy = ""
@@ -182,7 +182,7 @@ def _circuit(
                 _body_model(function, dtype, text).SerializeToString(deterministic=True)
             )
             strategy = next((e.value for e in function.metadata_props if e.key == KEY_STRATEGY), "")
-    return _Circuit(f"{stem}.json", qasm, compiled, strategy)
+    return _CircuitFiles(f"{stem}.json", qasm, compiled, strategy)
 
 
 def _body_model(function: onnx.FunctionProto, dtype: np.dtype[Any], text: str) -> onnx.ModelProto:
@@ -245,19 +245,19 @@ class _Joiner:
         types: list[onnx.ValueInfoProto] = []
         for step in manifest.steps:
             match step:
-                case _Part():
+                case _ClassicalStep():
                     graph = self._part(step)
                     model.graph.node.extend(graph.node)
                     self._add_weights(graph, model)
                     types += [*graph.input, *graph.output]
-                case _Run(name, parameters, results):
+                case _CircuitStep(name, parameters, results):
                     node = helper.make_node(name, [parameters], [results], domain=DOMAIN)
                     node.attribute.append(helper.make_attribute(CIRCUIT_ATTRIBUTE, texts[name]))
                     model.graph.node.append(node)
                 case _:
                     assert_never(step)
         # A value that goes from one circuit to another has its type in no part.
-        runs = [step for step in manifest.steps if isinstance(step, _Run)]
+        runs = [step for step in manifest.steps if isinstance(step, _CircuitStep)]
         types += [
             value_of(Signature(name, np.dtype(run.dtype), ("?", "?")))
             for run in runs
@@ -275,9 +275,9 @@ class _Joiner:
         known = {value.name for value in self.manifest.inputs}
         for step in self.manifest.steps:
             match step:
-                case _Part(what, reads, gives):
+                case _ClassicalStep(what, reads, gives):
                     pass
-                case _Run(what, parameters, results):
+                case _CircuitStep(what, parameters, results):
                     reads, gives = (parameters,), (results,)
                 case _:
                     assert_never(step)
@@ -296,14 +296,14 @@ class _Joiner:
         """Refuse runs of unknown circuits, and circuits whose JSON is too large in total."""
         size = 0
         for step in self.manifest.steps:
-            if isinstance(step, _Run):
+            if isinstance(step, _CircuitStep):
                 if step.circuit not in texts:
                     raise self._broken(f"it runs {step.circuit}, which it does not have")
                 # The JSON is one file, but every node has a copy of it.
                 size += len(texts[step.circuit])
                 check_file_size(size)
 
-    def _part(self, step: _Part) -> onnx.GraphProto:
+    def _part(self, step: _ClassicalStep) -> onnx.GraphProto:
         model = self._model(step.model)
         graph = model.graph
         is_as_declared = (
