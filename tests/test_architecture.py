@@ -147,7 +147,7 @@ IN_THE_HOUSE = [(name, path) for name, path in modules() if name not in ("", "__
 
 @pytest.mark.parametrize(("name", "path"), IN_THE_HOUSE, ids=lambda value: str(value)[-40:])
 def test_floors_hold(name, path):
-    tree = ast.parse(path.read_text())
+    tree = ast.parse(path.read_text(encoding="utf-8"))
     assert [*broken_floors(name, tree), *broken_inner_floors(name, tree)] == []
 
 
@@ -185,7 +185,7 @@ def test_no_folder_is_a_long_list():
 
 @pytest.mark.parametrize(("name", "path"), IN_THE_HOUSE, ids=lambda value: str(value)[-40:])
 def test_heavy_packages_stay_in_their_rooms(name, path):
-    for line, imported in imports(ast.parse(path.read_text()), top_only=True):
+    for line, imported in imports(ast.parse(path.read_text(encoding="utf-8")), top_only=True):
         rooms = HEAVY.get(imported.split(".")[0])
         allowed = rooms is None or name in rooms or name.split(".")[0] in rooms
         assert allowed, f"{name}:{line}: {imported} is not for this room"
@@ -210,7 +210,7 @@ def is_foreign(path):
 def names_of_our_own():
     """Return every name that a file of hybridx defines or assigns."""
     for _, path in modules():
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             match node:
                 case ast.FunctionDef(name=name) | ast.ClassDef(name=name):
                     yield name
@@ -253,7 +253,7 @@ def test_private_names_of_others_stand_in_few_files():
     for name, path in modules():
         if path.name.endswith("_internals.py"):
             continue
-        for line, found in private_names(ast.parse(path.read_text())):
+        for line, found in private_names(ast.parse(path.read_text(encoding="utf-8"))):
             pytest.fail(f"{name}:{line}: {found} belongs into a file of internals")
 
 
@@ -280,11 +280,11 @@ def test_files_of_internals_hand_on_no_name(name, path):
     module = f"hybridx.{name}"
     defined = {
         node.name
-        for node in ast.parse(path.read_text()).body
+        for node in ast.parse(path.read_text(encoding="utf-8")).body
         if isinstance(node, ast.FunctionDef | ast.ClassDef)
     }
     for other, file in modules():
-        for node in ast.walk(ast.parse(file.read_text())):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             if isinstance(node, ast.ImportFrom) and node.module == module:
                 assert {alias.name for alias in node.names} <= defined, other
 
@@ -404,7 +404,7 @@ def missing(text):
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path)[-40:])
 def test_what_a_document_names_is_there(document):
-    text = document.read_text()
+    text = document.read_text(encoding="utf-8")
     assert list(missing(text)) == []
     links = re.findall(r"\]\(([^)#:]+)\)", text)
     assert [link for link in links if not (document.parent / link).exists()] == []
@@ -416,7 +416,7 @@ def test_what_is_not_there_is_seen(text):
 
 
 def test_the_page_shows_the_floors_that_hold():
-    page = PAGE.read_text()
+    page = PAGE.read_text(encoding="utf-8")
     rows = re.findall(r"^    (\d+)  (\w+(?: \| \w+)*)(?:  .*)?$", page, re.MULTILINE)
     floors = {int(level): set(rooms.split(" | ")) for level, rooms in rows}
     assert floors == {level: set(rooms) for level, rooms in enumerate(FLOORS, 1)}
@@ -427,7 +427,7 @@ def test_the_page_shows_the_floors_that_hold():
 
 
 def test_the_page_lists_every_strategy():
-    table = PAGE.read_text().partition("| strategy |")[2]
+    table = PAGE.read_text(encoding="utf-8").partition("| strategy |")[2]
     names = [
         name for row in re.findall(r"^\| ([a-z, ]+) \|", table, re.M) for name in row.split(", ")
     ]

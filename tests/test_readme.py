@@ -11,7 +11,9 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def code_blocks():
-    return re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), flags=re.DOTALL)
+    return re.findall(
+        r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), flags=re.DOTALL
+    )
 
 
 def test_the_example_is_short():
@@ -28,6 +30,8 @@ def test_the_code_runs(tmp_path):
 
 
 def test_the_commands_exist():
-    blocks = re.findall(r"```sh\n(.*?)```", (ROOT / "README.md").read_text(), flags=re.DOTALL)
+    blocks = re.findall(
+        r"```sh\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), flags=re.DOTALL
+    )
     commands = set(re.findall(r"^hybridx (\w+)", "".join(blocks), flags=re.MULTILINE))
     assert commands == {command.callback.__name__ for command in app.registered_commands}

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import sys
+from io import TextIOWrapper
 
 from hybridx.cli import output
 from hybridx.cli.commands import app
@@ -14,6 +15,10 @@ from hybridx.errors import HybridxError, ParityError
 
 def main() -> None:
     """Run the command line and exit with its code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            # A locale without the characters of a picture shows question marks.
+            stream.reconfigure(errors="replace")
     try:
         with output.notes_from_log():
             app()

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 
 import msgspec
 import numpy as np
 import pytest
 
 import hybridx
-from tests.cli.shell import DATA, command, listing
+from tests.cli.shell import DATA, command, listing, new_command
 
 NAMES = ("a", "b", "c", "d")
 
@@ -121,6 +122,14 @@ def test_verify_against_a_wrong_model_is_answered_with_no(model, folder):
     assert "HX601" in finished.talk
     assert finished.out == ""
     assert listing(folder) == before
+
+
+def test_a_locale_without_the_characters_of_a_picture_shows_question_marks(folder, model):
+    variables = os.environ | {"PYTHONIOENCODING": "ascii:strict"}
+    finished = new_command("inspect", "model.onnx", folder=folder, variables=variables)
+    assert (finished.code, finished.talk) == (0, "")
+    assert "RX" in finished.out
+    assert "??" in finished.out
 
 
 def test_inspect_shows_the_circuit(model, folder):

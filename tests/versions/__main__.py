@@ -54,6 +54,7 @@ def _run(environment: Environment) -> str:
         for command in (
             [interpreter, "-m", "venv", str(_home(environment))],
             [str(python), "-m", "pip", "install", "--quiet", *wanted.splitlines()],
+            [str(python), "-m", "pip", "install", "--quiet", "--no-deps", "--editable", str(ROOT)],
         ):
             if subprocess.run(command, check=False).returncode:
                 return "not installed"
@@ -61,11 +62,10 @@ def _run(environment: Environment) -> str:
     with tempfile.TemporaryDirectory() as home:
         # A later release may warn of more; that is no failure of what it computes.
         words = ["-m", "pytest", "-q", "-m", "not slow", "-o", "filterwarnings=default"]
-        variables = fresh(os.environ, Path(home)) | {"PYTHONPATH": str(ROOT)}
         done = subprocess.run(
             [str(python), *words, "-p", "no:cacheprovider", "--disable-warnings", *CORE],
             cwd=ROOT,
-            env=variables,
+            env=fresh(os.environ, Path(home)),
             check=False,
         )
     return "failed" if done.returncode else "passed"
