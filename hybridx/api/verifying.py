@@ -36,7 +36,7 @@ from hybridx.runtime import Array, Options, Session, Usage, load, record_circuit
 if TYPE_CHECKING:
     from torch import nn
 
-    from hybridx.capture import Call
+    from hybridx.capture import ForwardCall
 
 
 @dataclass(frozen=True)
@@ -239,7 +239,7 @@ def _batches(session: Session, examples: Mapping[str, Array]) -> tuple[int, ...]
     return (_rows(session, examples),)
 
 
-def _call(session: Session) -> Call:
+def _call(session: Session) -> ForwardCall:
     """Return how the inputs of a file are arguments of its model's forward.
 
     Raises:

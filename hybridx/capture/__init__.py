@@ -3,7 +3,13 @@
 from hybridx.capture.example import EXAMPLE_ROWS, Axes, Example, prepare_example
 from hybridx.capture.graph.ops import CIRCUIT_OP
 from hybridx.capture.model.eager import eagerly
-from hybridx.capture.model.forward_call import Call, Flat, decode_call, describe_call, plain_call
+from hybridx.capture.model.forward_call import (
+    Flat,
+    ForwardCall,
+    decode_call,
+    describe_call,
+    plain_call,
+)
 from hybridx.capture.model.one_thread import one_thread
 from hybridx.capture.model.precision import as_dtype, choose_dtype, in_eval_mode
 from hybridx.capture.model.training_mode import training_note
@@ -17,10 +23,10 @@ __all__ = [
     "CIRCUIT_OP",
     "EXAMPLE_ROWS",
     "Axes",
-    "Call",
     "Capture",
     "Example",
     "Flat",
+    "ForwardCall",
     "as_dtype",
     "capture",
     "choose_dtype",

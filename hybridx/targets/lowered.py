@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 
-from hybridx.capture import Call
+from hybridx.capture import ForwardCall
 from hybridx.errors import FixedArgumentError
 
 
@@ -53,7 +53,7 @@ class Lowered(nn.Module):
     def __init__(
         self,
         graph: fx.GraphModule,
-        call: Call,
+        call: ForwardCall,
         model: nn.Module,
         returned: Any,
         notes: tuple[str, ...],

@@ -16,13 +16,13 @@ from hybridx.capture.batching.batched import (
     pad_rank,
     value_of,
 )
-from hybridx.capture.batching.rule import Call, Rule, axis_at, table
+from hybridx.capture.batching.rule import OperatorCall, Rule, axis_at, table
 from hybridx.capture.graph.float64 import DECOMPOSITIONS
 from hybridx.capture.graph.ops import CIRCUIT_OP, QNODE_OP, call_on_rows
 from hybridx.capture.torch_internals import flatten, map_leaves, overload_of, unflatten
 
 
-def pointwise(call: Call) -> Any:
+def pointwise(call: OperatorCall) -> Any:
     """The rule of everything that computes element by element."""
     leaves = leaves_of((call.args, call.kwargs))
     rank = max(
@@ -41,15 +41,15 @@ def pointwise(call: Call) -> Any:
     return as_dtype(result, traced.dtype) if isinstance(traced, Tensor) else result
 
 
-def _every_matrix(call: Call) -> Any:
+def _every_matrix(call: OperatorCall) -> Any:
     """For operations on the last two axes."""
     return call.target(call.args[0].value, *call.args[1:], **call.kwargs)
 
 
-def _over_everything(packet: Any) -> Callable[[Call], Tensor]:
+def _over_everything(packet: Any) -> Callable[[OperatorCall], Tensor]:
     """Return the rule of a reduction to a number: `packet` reduces the last axis instead."""
 
-    def rule(call: Call) -> Tensor:
+    def rule(call: OperatorCall) -> Tensor:
         flat = call.args[0].value.reshape(call.rows, -1)
         result: Tensor = packet(flat, 1, **call.kwargs)
         return result
@@ -61,7 +61,7 @@ def _reduction(over_all: Any, position: int = 1, default: Any = None) -> Rule:
     """Return the rule of an operation that has a form with axes and one without."""
     with_axes, without = axis_at(position, default), _over_everything(over_all)
 
-    def rule(call: Call) -> Any:
+    def rule(call: OperatorCall) -> Any:
         name = overload_of(call.target)
         return without(call) if name == "default" and len(call.args) == 1 else with_axes(call)
 
@@ -81,11 +81,11 @@ def _product(left: Rows | Tensor, right: Rows | Tensor) -> Tensor:
     return value_of(left) @ value_of(right)
 
 
-def _matmul(call: Call) -> Tensor:
+def _matmul(call: OperatorCall) -> Tensor:
     return _product(call.args[0], call.args[1])
 
 
-def _addmm(call: Call) -> Tensor:
+def _addmm(call: OperatorCall) -> Tensor:
     bias, left, right = call.args[:3]
     scaled = call.kwargs.get("beta", 1) != 1 or call.kwargs.get("alpha", 1) != 1
     shared = not isinstance(bias, Rows) and not isinstance(right, Rows) and isinstance(left, Rows)
@@ -99,19 +99,19 @@ def _addmm(call: Call) -> Tensor:
     return result
 
 
-def _linear(call: Call) -> Tensor:
+def _linear(call: OperatorCall) -> Tensor:
     call.alone(1, 2)
     return torch.nn.functional.linear(call.args[0].value, *call.args[1:])
 
 
-def _dot(call: Call) -> Tensor:
+def _dot(call: OperatorCall) -> Tensor:
     return (value_of(call.args[0]) * value_of(call.args[1])).sum(-1)
 
 
 def _folded(core: int) -> Rule:
     """Return the rule of an operation on the last `core` axes that takes one batch axis."""
 
-    def rule(call: Call) -> Any:
+    def rule(call: OperatorCall) -> Any:
         call.alone(*range(1, len(call.args)))
         value = call.args[0].value
         lead = call.rank(0) - core
@@ -123,24 +123,24 @@ def _folded(core: int) -> Rule:
     return rule
 
 
-def _convolution(call: Call) -> Tensor:
+def _convolution(call: OperatorCall) -> Tensor:
     stride = call.arg(3, [1])
     return _folded(1 + len(stride))(call)  # type: ignore[no-any-return]
 
 
-def _batch_norm(call: Call) -> Any:
+def _batch_norm(call: OperatorCall) -> Any:
     call.alone(1, 2, 3, 4)
     value = call.args[0].value
     output, *saved = call.target(value.flatten(0, 1), *call.args[1:], **call.kwargs)
     return output.reshape(value.shape), *saved
 
 
-def _layer_norm(call: Call) -> Any:
+def _layer_norm(call: OperatorCall) -> Any:
     call.alone(1, 2, 3)
     return call.target(call.args[0].value, *call.args[1:], **call.kwargs)
 
 
-def _group_norm(call: Call) -> Any:
+def _group_norm(call: OperatorCall) -> Any:
     call.alone(1, 2)
     value = call.args[0].value
     flat = value.reshape(-1, *value.shape[2:])
@@ -148,23 +148,23 @@ def _group_norm(call: Call) -> Any:
     return output.reshape(value.shape), mean, spread
 
 
-def _attention(call: Call) -> Tensor:
+def _attention(call: OperatorCall) -> Tensor:
     leaves = [call.spread(a) if isinstance(a, Tensor | Rows) else a for a in call.args]
     return call.target(*leaves, **call.kwargs)  # type: ignore[no-any-return]
 
 
-def _circuit(call: Call) -> Tensor:
+def _circuit(call: OperatorCall) -> Tensor:
     parameters, index, width = call.args
     flat: Tensor = CIRCUIT_OP(parameters.value.flatten(0, 1), index, width)
     return flat.reshape(call.rows, *call.shape)
 
 
-def _qnode(call: Call) -> Tensor:
+def _qnode(call: OperatorCall) -> Tensor:
     angles, _, *rest = call.args
     return call_on_rows([value_of(a) for a in angles], [isinstance(a, Rows) for a in angles], *rest)
 
 
-def by_vmap(call: Call) -> Any:
+def by_vmap(call: OperatorCall) -> Any:
     """Ask torch itself for a rule."""
     leaves, structure = flatten((call.args, call.kwargs), is_leaf=is_rows)
     places = [index for index, leaf in enumerate(leaves) if isinstance(leaf, Rows)]

@@ -18,7 +18,7 @@ from hybridx.capture.batching.arithmetic import ARITHMETIC, by_vmap, pointwise
 from hybridx.capture.batching.batched import NoRowRule, Rows, is_rows, leaves_of
 from hybridx.capture.batching.movement import MOVEMENT
 from hybridx.capture.batching.passthrough import may_stay, stay
-from hybridx.capture.batching.rule import Call
+from hybridx.capture.batching.rule import OperatorCall
 from hybridx.capture.torch_internals import is_operator, map_leaves
 from hybridx.errors import CaptureError
 
@@ -50,7 +50,7 @@ class RowInterpreter(fx.Interpreter):
             rule = pointwise if torch.Tag.pointwise in target.tags else by_vmap
         if rule is None:
             raise NoRowRule(str(target))
-        call = Call(target, args, kwargs, self._node, self._rows)
+        call = OperatorCall(target, args, kwargs, self._node, self._rows)
         try:
             if may_stay(call):
                 return stay(call)

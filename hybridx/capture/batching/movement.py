@@ -9,17 +9,17 @@ import torch
 from torch import Tensor
 
 from hybridx.capture.batching.batched import NoRowRule, Rows, as_dtype, pad_rank
-from hybridx.capture.batching.rule import Call, axis_at, table
+from hybridx.capture.batching.rule import OperatorCall, axis_at, table
 
 _aten = torch.ops.aten
 
 
-def _same(call: Call) -> Any:
+def _same(call: OperatorCall) -> Any:
     """For operations on the first argument alone that never look at an axis."""
     return call.target(call.args[0].value, *call.args[1:], **call.kwargs)
 
 
-def _reshape(call: Call) -> Rows:
+def _reshape(call: OperatorCall) -> Rows:
     """For everything that keeps the order of the elements."""
     stored, shape = call.args[0].stored, call.shape
     is_batch = shape[:1] == (1,)
@@ -29,33 +29,33 @@ def _reshape(call: Call) -> Rows:
     return Rows(stored if same else stored.reshape(call.rows, *kept), is_batch)
 
 
-def _select(call: Call) -> Any:
+def _select(call: OperatorCall) -> Any:
     source, axis = call.args[:2]
     if isinstance(source, Rows) and source.is_batch and axis % source.rank == 0:
         return Rows(source.stored)
     return axis_at(1)(call)
 
 
-def _slice(call: Call) -> Any:
+def _slice(call: OperatorCall) -> Any:
     source, axis = call.args[0], call.arg(1, 0)
     if source.is_batch and axis % source.rank == 0 and call.shape[0] == 1:
         return source
     return axis_at(1)(call)
 
 
-def _unbind(call: Call) -> Any:
+def _unbind(call: OperatorCall) -> Any:
     source, axis = call.args[0], call.arg(1, 0)
     if source.is_batch and axis % source.rank == 0:
         return [Rows(source.stored)]
     return axis_at(1)(call)
 
 
-def _expand(call: Call) -> Tensor:
+def _expand(call: OperatorCall) -> Tensor:
     shape = call.shape
     return pad_rank(call.args[0], len(shape)).expand(call.rows, *shape)
 
 
-def _copy(call: Call) -> Tensor:
+def _copy(call: OperatorCall) -> Tensor:
     """The second argument in the shape and dtype of the first."""
     source, shape = call.args[1], call.shape
     if not isinstance(source, Rows):
@@ -64,18 +64,18 @@ def _copy(call: Call) -> Tensor:
     return as_dtype(wide, call.node.meta["val"].dtype)
 
 
-def _repeat(call: Call) -> Tensor:
+def _repeat(call: OperatorCall) -> Tensor:
     repeats = call.args[1]
     return pad_rank(call.args[0], len(repeats)).repeat(1, *repeats)
 
 
-def _permute(call: Call) -> Tensor:
+def _permute(call: OperatorCall) -> Tensor:
     rank = call.rank(0)
     value: Tensor = call.args[0].value
     return value.permute(0, *(d % rank + 1 for d in call.args[1]))
 
 
-def _transpose(call: Call) -> Tensor:
+def _transpose(call: OperatorCall) -> Tensor:
     rank = call.rank(0)
     first, second = call.args[1:] if len(call.args) == 3 else (0, 1)
     if rank < 2:
@@ -83,7 +83,7 @@ def _transpose(call: Call) -> Tensor:
     return call.args[0].value.transpose(first % rank + 1, second % rank + 1)  # type: ignore[no-any-return]
 
 
-def _cat(call: Call) -> Any:
+def _cat(call: OperatorCall) -> Any:
     tensors = [t for t in call.args[0] if isinstance(t, Rows) or t.shape != (0,)]
     if len(tensors) == 1:
         return tensors[0]
@@ -93,20 +93,20 @@ def _cat(call: Call) -> Any:
     return torch.cat([as_dtype(call.spread(t), dtype) for t in tensors], dim)
 
 
-def _stack(call: Call) -> Any:
+def _stack(call: OperatorCall) -> Any:
     dim = call.kwargs.get("dim", call.arg(1, 0)) % len(call.shape) + 1
     if dim == 1 and len(call.args[0]) == 1:
         return Rows(call.spread(call.args[0][0]), is_batch=True)
     return torch.stack([call.spread(t) for t in call.args[0]], dim)
 
 
-def _row_numbers(call: Call, rank: int) -> Tensor:
+def _row_numbers(call: OperatorCall, rank: int) -> Tensor:
     """Return the number of each row with `rank` further axes of length 1."""
     device = call.node.meta["val"].device
     return torch.arange(0, call.rows, device=device).reshape(-1, *[1] * rank)  # type: ignore[arg-type]
 
 
-def _row_indices(call: Call, indices: Sequence[Any]) -> list[Any]:
+def _row_indices(call: OperatorCall, indices: Sequence[Any]) -> list[Any]:
     """Return indices into `(rows, …)` for indices into one row."""
     if not any(isinstance(index, Rows) for index in indices):
         return [None, *indices]
@@ -117,7 +117,7 @@ def _row_indices(call: Call, indices: Sequence[Any]) -> list[Any]:
     return [numbers, *(pad_rank(i, rank) if isinstance(i, Rows) else i for i in indices)]
 
 
-def _index(call: Call) -> Tensor:
+def _index(call: OperatorCall) -> Tensor:
     source, indices = call.args[:2]
     if not isinstance(source, Rows):
         # Only the indices differ: the result has their axes first.
@@ -129,7 +129,7 @@ def _index(call: Call) -> Tensor:
     return _aten.index.Tensor(source.value, _row_indices(call, indices))  # type: ignore[no-any-return]
 
 
-def _index_put(call: Call) -> Tensor:
+def _index_put(call: OperatorCall) -> Tensor:
     target, indices, values = call.args[:3]
     accumulate = call.arg(3, False)
     at = _row_indices(call, indices)
@@ -143,7 +143,7 @@ def _index_put(call: Call) -> Tensor:
     return torch.ops.aten.index_put.default(call.spread(target), at, put, accumulate)  # type: ignore[no-any-return]
 
 
-def _index_select(call: Call) -> Tensor:
+def _index_select(call: OperatorCall) -> Tensor:
     source, dim, index = call.args[:3]
     if isinstance(index, Rows):
         if isinstance(source, Rows) or dim % source.dim():
@@ -152,12 +152,12 @@ def _index_select(call: Call) -> Tensor:
     return _aten.index_select.default(source.value, dim % source.rank + 1, index)  # type: ignore[no-any-return]
 
 
-def _embedding(call: Call) -> Tensor:
+def _embedding(call: OperatorCall) -> Tensor:
     call.alone(0)
     return call.target(call.args[0], call.args[1].value, *call.args[2:])  # type: ignore[no-any-return]
 
 
-def _spread_all(call: Call) -> Any:
+def _spread_all(call: OperatorCall) -> Any:
     """For operations of several tensors that share one axis, the second argument."""
     rank = max(call.rank(0), 1)
     args = [call.spread(a) if isinstance(a, Tensor | Rows) else a for a in call.args]
@@ -165,7 +165,7 @@ def _spread_all(call: Call) -> Any:
     return call.target(*args, **call.kwargs)
 
 
-def _scatter_slice(call: Call) -> Tensor:
+def _scatter_slice(call: OperatorCall) -> Tensor:
     target, source = call.spread(call.args[0]), call.spread(call.args[1])
     dim = call.arg(2, 0) % call.rank(0) + 1
     return call.target(target, source, dim, *call.args[3:], **call.kwargs)  # type: ignore[no-any-return]

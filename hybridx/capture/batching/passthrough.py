@@ -9,15 +9,15 @@ import torch
 from torch import Tensor
 
 from hybridx.capture.batching.batched import Rows, is_rows, leaves_of
-from hybridx.capture.batching.rule import Call, table
+from hybridx.capture.batching.rule import OperatorCall, table
 from hybridx.capture.graph.ops import CIRCUIT_OP
 from hybridx.capture.torch_internals import map_leaves
 
-_Test: TypeAlias = Callable[[Call, int], bool]
+_Test: TypeAlias = Callable[[OperatorCall, int], bool]
 """Gets the call and the greatest rank among its tensors."""
 
 
-def may_stay(call: Call) -> bool:
+def may_stay(call: OperatorCall) -> bool:
     """True if an operation can be left as it is: the row axis takes the place of the batch axis."""
     packet = getattr(call.target, "overloadpacket", call.target)
     is_pointwise = torch.Tag.pointwise in getattr(call.target, "tags", ())
@@ -35,7 +35,7 @@ def may_stay(call: Call) -> bool:
     return _MAY_STAY[packet](call, rank)
 
 
-def stay(call: Call) -> Any:
+def stay(call: OperatorCall) -> Any:
     """Run an operation for which `may_stay` is true, with the batch as its batch."""
 
     def plain(leaf: Any) -> Any:
@@ -51,7 +51,7 @@ def stay(call: Call) -> Any:
 def _off_axis(position: int) -> _Test:
     """Return whether the axes at an argument's position spare the first; none means all."""
 
-    def spares(call: Call, rank: int) -> bool:
+    def spares(call: OperatorCall, rank: int) -> bool:
         axes = call.kwargs.get("dim", call.arg(position))
         several = axes if isinstance(axes, list | tuple) else [axes]
         return bool(several) and all(axis is not None and axis % rank for axis in several)
@@ -59,7 +59,7 @@ def _off_axis(position: int) -> _Test:
     return spares
 
 
-def _data_first(call: Call, rank: int) -> bool:
+def _data_first(call: OperatorCall, rank: int) -> bool:
     """Return whether only the first argument comes from the data."""
     return not any(isinstance(leaf, Rows) for leaf in leaves_of((call.args[1:], call.kwargs)))
 
@@ -69,40 +69,40 @@ def _with_batch(core: int) -> _Test:
     return lambda call, rank: rank == core + 1 and _data_first(call, rank)
 
 
-def _always(call: Call, rank: int) -> bool:
+def _always(call: OperatorCall, rank: int) -> bool:
     return True
 
 
-def _keeps_first_axis(call: Call, rank: int) -> bool:
+def _keeps_first_axis(call: OperatorCall, rank: int) -> bool:
     return bool(call.args[1][0] == 0)
 
 
-def _pads_other_axes(call: Call, rank: int) -> bool:
+def _pads_other_axes(call: OperatorCall, rank: int) -> bool:
     return len(call.args[1]) < 2 * rank
 
 
-def _normalises_other_axes(call: Call, rank: int) -> bool:
+def _normalises_other_axes(call: OperatorCall, rank: int) -> bool:
     return len(call.args[1]) < rank and _data_first(call, rank)
 
 
-def _times_constant(call: Call, rank: int) -> bool:
+def _times_constant(call: OperatorCall, rank: int) -> bool:
     return rank == 2 and not isinstance(call.args[1], Rows)
 
 
-def _times_constant_plus_vector(call: Call, rank: int) -> bool:
+def _times_constant_plus_vector(call: OperatorCall, rank: int) -> bool:
     bias, _, matrix = call.args[:3]
     return not isinstance(bias, Rows) and not isinstance(matrix, Rows) and bias.dim() == 1
 
 
-def _has_rows_of_features(call: Call, rank: int) -> bool:
+def _has_rows_of_features(call: OperatorCall, rank: int) -> bool:
     return rank > 1 and _data_first(call, rank)
 
 
-def _convolves_batch(call: Call, rank: int) -> bool:
+def _convolves_batch(call: OperatorCall, rank: int) -> bool:
     return _with_batch(1 + len(call.args[3]))(call, rank)
 
 
-def _looks_up_constant(call: Call, rank: int) -> bool:
+def _looks_up_constant(call: OperatorCall, rank: int) -> bool:
     return not isinstance(call.args[0], Rows)
 
 

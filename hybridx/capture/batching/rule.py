@@ -17,7 +17,7 @@ _Kind = TypeVar("_Kind")
 
 
 @dataclass(frozen=True)
-class Call:
+class OperatorCall:
     """One operation of the traced graph with the arguments of all rows."""
 
     target: Any
@@ -51,13 +51,13 @@ class Call:
                 raise NoRowRule(f"{self.target} with argument {index} from the data")
 
 
-Rule: TypeAlias = Callable[[Call], Any]
+Rule: TypeAlias = Callable[[OperatorCall], Any]
 
 
 def axis_at(position: int, default: Any = 0) -> Rule:
     """Return the rule of an operation whose axis, or axes, are the argument at `position`."""
 
-    def rule(call: Call) -> Any:
+    def rule(call: OperatorCall) -> Any:
         call.alone(*range(1, len(call.args)))
         rank = call.rank(0)
         args = list(call.args)

@@ -16,7 +16,7 @@ from torch.fx.experimental.symbolic_shapes import statically_known_true
 
 from hybridx.capture.graph.constants import Constants
 from hybridx.capture.graph.insert import call_node
-from hybridx.capture.graph.provenance import Elements, Origins, Source, size_hint
+from hybridx.capture.graph.provenance import Elements, Origins, SourceTensor, size_hint
 from hybridx.capture.torch_internals import is_operator
 from hybridx.circuit import Angle, Parameter
 
@@ -61,7 +61,7 @@ class _Column:
         indices: which element of a row each of the joined calls takes.
     """
 
-    source: Source
+    source: SourceTensor
     stride: int
     indices: tuple[int, ...]
 

@@ -57,7 +57,7 @@ class Elements:
 
 
 @dataclass(frozen=True, eq=False)
-class Source:
+class SourceTensor:
     """A node whose elements carry the labels from `first` to `first + count - 1`."""
 
     node: fx.Node
@@ -71,7 +71,7 @@ class Origins:
     def __init__(self, constants: Constants) -> None:
         self._constants = constants
         self._known: dict[fx.Node, Any] = {}
-        self._sources: list[Source] = []
+        self._sources: list[SourceTensor] = []
         self._next = 0
 
     def of(self, node: fx.Node) -> Elements:
@@ -94,7 +94,7 @@ class Origins:
         assert isinstance(elements, Elements)
         return elements
 
-    def source_of(self, label: int) -> Source:
+    def source_of(self, label: int) -> SourceTensor:
         """Return the source that a label (not -1) belongs to."""
         return next(s for s in self._sources if s.first <= label < s.first + s.count)
 
@@ -102,7 +102,7 @@ class Origins:
         """Return fresh labels for a node and stop following it further up."""
         shape = tuple(map(size_hint, node.meta["val"].shape))
         count = torch.Size(shape).numel()
-        self._sources.append(Source(node, self._next, count))
+        self._sources.append(SourceTensor(node, self._next, count))
         label = torch.arange(self._next, self._next + count).reshape(shape)
         self._next += count
         ones = torch.ones(shape, dtype=torch.float64)

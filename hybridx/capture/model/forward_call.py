@@ -23,7 +23,7 @@ class Input:
 
 
 @dataclass(frozen=True)
-class Call:
+class ForwardCall:
     """The arguments of `forward`, with an `Input` in place of every tensor.
 
     Attributes:
@@ -54,14 +54,14 @@ class Call:
         }
 
 
-def plain_call(names: Sequence[str]) -> Call:
+def plain_call(names: Sequence[str]) -> ForwardCall:
     """Return the call that gives each input by position."""
-    return Call(tuple(map(Input, names)), {}, tuple(names))
+    return ForwardCall(tuple(map(Input, names)), {}, tuple(names))
 
 
 def describe_call(
     model: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]
-) -> tuple[Call, dict[str, Tensor]]:
+) -> tuple[ForwardCall, dict[str, Tensor]]:
     """Return how `model(*args, **kwargs)` calls it, and the tensors among the arguments by name.
 
     Raises:
@@ -76,7 +76,7 @@ def describe_call(
     ]
     by_signature = sorted(kwargs, key=lambda n: order.index(n) if n in order else len(order))
     named = {name: _described(kwargs[name], name, tensors) for name in by_signature}
-    return Call(tuple(given), named, tuple(tensors)), tensors
+    return ForwardCall(tuple(given), named, tuple(tensors)), tensors
 
 
 def _positional_names(parameters: Sequence[inspect.Parameter], count: int) -> list[str]:
@@ -126,8 +126,8 @@ def _encoded(tree: Any) -> Any:
     return tree
 
 
-def decode_call(document: Any, names: Collection[str]) -> Call:
-    """Read what `Call.encode` wrote, for a file with inputs of these names.
+def decode_call(document: Any, names: Collection[str]) -> ForwardCall:
+    """Read what `ForwardCall.encode` wrote, for a file with inputs of these names.
 
     Raises:
         ValueError: it is something else.
@@ -135,7 +135,7 @@ def decode_call(document: Any, names: Collection[str]) -> Call:
     try:
         args = tuple(_decoded(tree) for tree in document["args"])
         kwargs = {str(name): _decoded(tree) for name, tree in document["kwargs"].items()}
-        call = Call(args, kwargs, tuple(names))
+        call = ForwardCall(args, kwargs, tuple(names))
         call.filled(dict.fromkeys(names))  # type: ignore[arg-type]
     except (KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError(f"{type(error).__name__}: {error}") from error
@@ -166,7 +166,7 @@ class Flat:
         left_out: sentences on what else the model returned then.
     """
 
-    def __init__(self, model: nn.Module, call: Call) -> None:
+    def __init__(self, model: nn.Module, call: ForwardCall) -> None:
         self.model = model
         self.call = call
         self.module = _FlatModule(self)
