@@ -13,6 +13,7 @@ from hybridx.capture.model.forward_call import Flat
 from hybridx.capture.python.randomness import draws_noted, refuse_draws
 from hybridx.capture.python.refusals import gradients_refused
 from hybridx.capture.python.removed_in_pennylane import removed_idiom
+from hybridx.capture.python.user_names import names_replaced
 from hybridx.capture.qnode.recording import rehearsed
 from hybridx.errors import CaptureError, ExampleRejectedError, LoweringError, first_line
 
@@ -49,7 +50,7 @@ def rehearse(flat: Flat, args: Sequence[Tensor]) -> Rehearsal:
         ExampleRejectedError: it raises anything else.
     """
     try:
-        with eagerly(), gradients_refused(flat.model):
+        with eagerly(), gradients_refused(flat.model), names_replaced(flat.model):
             with draws_noted() as draws, rehearsed(flat.model) as (dtypes, layers):
                 outputs = flat(*args)
             if draws:

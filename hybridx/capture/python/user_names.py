@@ -162,7 +162,7 @@ def _is_dtype(room: ModuleType) -> bool:
                 harmless.add(name)
             case ast.Call(func=ast.Name("map" | "isinstance"), args=args):
                 harmless.update(part for arg in args for part in ast.walk(arg))
-            case ast.Compare(ops=ops) if not any(isinstance(op, ast.Is | ast.IsNot) for op in ops):
+            case ast.Compare() if not _asks_for_a_type(node):
                 harmless.update(ast.walk(node))
             case ast.arg(annotation=hint) | ast.AnnAssign(annotation=hint) if hint is not None:
                 harmless.update(ast.walk(hint))
@@ -170,6 +170,13 @@ def _is_dtype(room: ModuleType) -> bool:
                 harmless.update(ast.walk(hint))
     names = [node for node in ast.walk(tree) if isinstance(node, ast.Name) and node.id == "float"]
     return any(name not in harmless for name in names)
+
+
+def _asks_for_a_type(node: ast.Compare) -> bool:
+    """Return whether a comparison is `type(x) is float`: nothing but `float` itself passes."""
+    sides = (node.left, *node.comparators)
+    is_type = any(isinstance(s, ast.Call) and ast.unparse(s.func) == "type" for s in sides)
+    return is_type and any(isinstance(op, ast.Is | ast.IsNot) for op in node.ops)
 
 
 # --- Where the names stand -----------------------------------------------------------------------

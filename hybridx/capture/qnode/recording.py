@@ -89,7 +89,7 @@ def rehearsed(model: nn.Module) -> Iterator[tuple[list[torch.dtype | None], list
         layers.append(layer)
         return results
 
-    with names_replaced(model), _every_call(model, call):
+    with _every_call(model, call):
         yield dtypes, layers
 
 
