@@ -4,9 +4,8 @@
     pip install onnxruntime qiskit qiskit-qasm3-import
     python bundle_with_qiskit.py bundle
 
-It runs the input of the bundle's self-test, and prints the outputs and their distance from the
-recorded ones. To run on a quantum computer, replace `run_row`. docs/file-format.md describes the
-format.
+It prints the outputs for the input of the bundle's self-test, and their distance from the recorded
+ones. To run on a quantum computer, replace `run_row`; docs/file-format.md describes the format.
 """
 
 import base64

@@ -67,7 +67,7 @@ def test_an_outcome_that_cannot_be_is_refused_at_a_single_shot():
     right = sample(1, 0, rows=ROWS[2:])
     impossible = right.results.copy()
     impossible[0, 0] = -1.0
-    with pytest.raises(InconsistentResultError, match="1 is exact"):
+    with pytest.raises(InconsistentResultError, match="instead of the exact 1"):
         check_consistent(
             [Sample("c", CIRCUIT, ROWS[2:], impossible, 1)], significance=0.01, device="it"
         )
