@@ -267,7 +267,7 @@ def _rule(func: Any) -> Callable[..., Any]:
     """Return torch's version of a NumPy function."""
     if func.__name__ in _ARRAYS:
         return _ARRAYS[func.__name__]
-    if "torch" in func.__module__:
+    if "torch" in getattr(func, "__module__", ""):  # a ufunc has none before NumPy 2.2
         found: Callable[..., Any] = func
         return found
     room: Any = tnp
