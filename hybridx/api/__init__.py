@@ -22,15 +22,25 @@ from hybridx.api.predicting import Prediction, predict
 from hybridx.api.running import BATCH_SIZE
 from hybridx.api.training import train
 from hybridx.api.verifying import VerifyReport, reproduce, self_test, verify, verify_source
-from hybridx.runtime import load
+from hybridx.artifact import OPSET, OPSETS
+from hybridx.lowering import STRATEGIES
+from hybridx.parity import SIGNIFICANCE, TOLERANCE, VERIFIED_BATCHES
+from hybridx.runtime import Execution, load
 
 __all__ = [
     "BATCH_SIZE",
     "FORMATS",
+    "OPSET",
+    "OPSETS",
+    "SIGNIFICANCE",
+    "STRATEGIES",
+    "TOLERANCE",
+    "VERIFIED_BATCHES",
     "CircuitSummary",
     "Conversion",
     "Diagnosis",
     "Evaluation",
+    "Execution",
     "ExportReport",
     "InputSummary",
     "Inspection",

@@ -20,7 +20,7 @@ from hybridx.api.formats import (
     write_model,
 )
 from hybridx.api.inspecting import CircuitSummary, circuit_summaries
-from hybridx.api.options import check_batch, check_choice, need, read_batch
+from hybridx.api.options import Batch, Dynamic, check_choice, need, read_batch, read_open_axes
 from hybridx.artifact import (
     OPSET,
     OPSETS,
@@ -75,8 +75,8 @@ def export(
     kwargs: Mapping[str, Any] = MappingProxyType({}),
     format: Format | None = None,
     dtype: Literal["float32", "float64"] | None = None,
-    batch: Literal["dynamic", "none"] | int = "dynamic",
-    dynamic: Mapping[str, Mapping[int, str]] | None = None,
+    batch: Batch | None = None,
+    dynamic: Dynamic | None = None,
     opset: int = OPSET,
     atol: float | None = None,
     strategy: str | None = None,
@@ -103,13 +103,15 @@ def export(
             TorchScript, `.pt2`, `.bundle`), else ONNX.
         dtype: float32 exports the model as it is, float64 `model.double()`. By default float64 if
             all its parameters and floating-point inputs are that, else float32.
-        batch: `dynamic`, a fixed number of rows, or `none` for inputs without a batch.
-        dynamic: by input, the name of each axis that may have any length, for example
-            `{"x": {0: "batch", 1: "length"}}`; all others are fixed. By default the batch is found
-            by running the model at two lengths, and nothing else is dynamic.
+        batch: another spelling of what `dynamic` says of the batch: `dynamic`, `none` or a number
+            of rows. Beside named axes, it speaks of the one that is called batch.
+        dynamic: which axes may have any length. `batch`, the default: the batch, which is found by
+            running the model at two lengths. `none`: no axis. A number: the batch is fixed at so
+            many rows. Or by input the name of each axis, for example
+            `{"x": {0: "batch", 1: "length"}}`; all others are fixed.
         opset: version of the standard ONNX operators.
         atol: tolerance of the verification; by default `TOLERANCE` of the dtype.
-        strategy: how circuits are computed, a name in `hybridx.lowering.STRATEGIES`; by default
+        strategy: how circuits are computed, the name of one of `STRATEGIES`; by default
             the one that costs least.
         body: compile the circuits. Without bodies the file runs on devices only, holds no
             self-test and is compared with nothing: that is for circuits too large to simulate.
@@ -131,11 +133,11 @@ def export(
     path = Path(path)
     check_choice("dtype", dtype, (*TOLERANCE, None))
     check_choice("opset", opset, OPSETS)
-    check_batch(batch)
     target = choose_format(path, format, "onnx")
     check_target(path, target, overwrite=overwrite)
     check_format(target, opset=opset, body=body, aot=aot)
     need("exporting", "torch", "pennylane", "onnxscript", "threadpoolctl")
+    open_axes = read_open_axes(dynamic, batch)
     from hybridx import capture
 
     call, tensors = capture.describe_call(model, args, kwargs)
@@ -166,7 +168,7 @@ def export(
 
     with capture.one_thread(), capture.in_eval_mode(model), capture.as_dtype(model, chosen):
         example = capture.prepare_example(
-            flat, tensors, dtype=chosen, batch=batch, dynamic=dynamic, rehearses=body
+            flat, tensors, dtype=chosen, open_axes=open_axes, rehearses=body
         )
         built = build_and_compare(
             flat,

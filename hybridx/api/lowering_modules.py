@@ -10,7 +10,7 @@ import numpy as np
 
 from hybridx.api.building import describe_inputs, plan_circuits, splice_circuits
 from hybridx.api.comparing import build_and_compare
-from hybridx.api.options import check_batch, check_choice, need
+from hybridx.api.options import Batch, Dynamic, check_choice, need, read_open_axes
 from hybridx.circuit import Circuit
 from hybridx.lowering import Choice
 from hybridx.parity import TOLERANCE
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from torch import fx, nn
 
     from hybridx.capture import Capture, Example
+    from hybridx.targets import Lowered
 
 
 def lower(
@@ -28,12 +29,12 @@ def lower(
     *,
     kwargs: Mapping[str, Any] = MappingProxyType({}),
     dtype: Literal["float32", "float64"] | None = None,
-    batch: Literal["dynamic", "none"] | int = "dynamic",
-    dynamic: Mapping[str, Mapping[int, str]] | None = None,
+    batch: Batch | None = None,
+    dynamic: Dynamic | None = None,
     atol: float | None = None,
     strategy: str | None = None,
     verify: bool = True,
-) -> nn.Module:
+) -> Lowered:
     """Return a model that computes the same, its quantum layers as torch operators.
 
     It is the model in eval mode, for inference: on its own, under torch.compile, or moved to
@@ -48,7 +49,7 @@ def lower(
         batch: as in `export`.
         dynamic: as in `export`.
         atol: tolerance of the verification; by default `TOLERANCE` of the dtype.
-        strategy: how circuits are computed, a name in `hybridx.lowering.STRATEGIES`.
+        strategy: how circuits are computed, the name of one of `STRATEGIES`.
         verify: compare with the eager model at `VERIFIED_BATCHES`.
 
     Raises:
@@ -58,8 +59,8 @@ def lower(
         ParityError: what comes out does not agree with the model.
     """
     check_choice("dtype", dtype, (*TOLERANCE, None))
-    check_batch(batch)
     need("lowering", "torch", "pennylane", "threadpoolctl")
+    open_axes = read_open_axes(dynamic, batch)
     from hybridx import capture, targets
 
     call, tensors = capture.describe_call(model, args, kwargs)
@@ -72,7 +73,7 @@ def lower(
         return splice_circuits(captured, choices, chosen)
 
     with capture.one_thread(), capture.in_eval_mode(model), capture.as_dtype(model, chosen):
-        example = capture.prepare_example(flat, tensors, dtype=chosen, batch=batch, dynamic=dynamic)
+        example = capture.prepare_example(flat, tensors, dtype=chosen, open_axes=open_axes)
         built = build_and_compare(
             flat, example, build, _LoweredGraph, dtype=chosen, atol=atol, verify=verify, runs=verify
         )

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
-from typing import Literal
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from hybridx.errors import MissingExtraError, OptionError
+
+if TYPE_CHECKING:
+    from hybridx.capture import OpenAxes
 
 
 def check_choice(option: str, value: object, choices: Sequence[object]) -> None:
@@ -19,29 +22,54 @@ def check_choice(option: str, value: object, choices: Sequence[object]) -> None:
         raise OptionError(option, str(value), ", ".join(map(str, choices)))
 
 
-def check_batch(batch: object) -> None:
-    """Refuse a batch that is not `dynamic`, `none` or a number of rows.
+Batch: TypeAlias = Literal["dynamic", "none"] | int
+Dynamic: TypeAlias = Literal["batch", "none"] | int | Mapping[str, Mapping[int, str]]
+
+
+def read_open_axes(dynamic: Dynamic | None, batch: Batch | None) -> OpenAxes:
+    """Return which axes may have any length, from the parameters of `export` and `lower`.
+
+    Args:
+        dynamic: `batch`, `none`, a number of rows, or names of axes by input; None is `batch`.
+        batch: the other spelling: `dynamic`, `none` or a number of rows. Beside names of axes, it
+            speaks of the one that is called batch.
 
     Raises:
-        OptionError: it names the choices.
+        OptionError: a value is none of these, or the two say different things.
     """
-    is_number = isinstance(batch, int) and not isinstance(batch, bool) and batch > 0
-    if not is_number and batch not in ("dynamic", "none"):
-        raise OptionError("batch", str(batch), "dynamic, none, or a whole number of rows")
+    from hybridx.capture import OpenAxes
+
+    if batch is not None:
+        _check_batch("batch", batch, "dynamic")
+    if isinstance(dynamic, Mapping):
+        return OpenAxes(dynamic, "dynamic" if batch is None else batch)
+    if dynamic is None:
+        return OpenAxes(None, "dynamic" if batch is None else batch)
+    _check_batch("dynamic", dynamic, "batch")
+    found: Batch = "dynamic" if dynamic == "batch" else dynamic
+    if batch not in (None, found):
+        raise OptionError("batch", str(batch), f"{found}, which dynamic says, or none at all")
+    return OpenAxes(None, found)
 
 
-def read_batch(text: str) -> Literal["dynamic", "none"] | int:
-    """Return the batch of a `--batch` option.
+def _check_batch(option: str, value: object, is_open: str) -> None:
+    is_number = isinstance(value, int) and not isinstance(value, bool) and value > 0
+    if not is_number and value not in (is_open, "none"):
+        raise OptionError(option, str(value), f"{is_open}, none, or a whole number of rows")
+
+
+def read_batch(text: str) -> Batch:
+    """Return the batch that a text names.
 
     Raises:
-        OptionError: it is not one.
+        OptionError: it names none.
     """
     match text:
         case "dynamic":
             return "dynamic"
         case "none":
             return "none"
-    check_batch(int(text) if text.isdecimal() else text)
+    _check_batch("batch", int(text) if text.isdecimal() else text, "dynamic")
     return int(text)
 
 

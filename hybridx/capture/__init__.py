@@ -1,6 +1,6 @@
 """From a torch module to a classical graph and circuits: nothing is simulated here."""
 
-from hybridx.capture.example import EXAMPLE_ROWS, Axes, Example, prepare_example
+from hybridx.capture.example import EXAMPLE_ROWS, Axes, Example, OpenAxes, prepare_example
 from hybridx.capture.graph.ops import CIRCUIT_OP
 from hybridx.capture.model.eager import eagerly
 from hybridx.capture.model.forward_call import (
@@ -27,6 +27,7 @@ __all__ = [
     "Example",
     "Flat",
     "ForwardCall",
+    "OpenAxes",
     "as_dtype",
     "capture",
     "choose_dtype",

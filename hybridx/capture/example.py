@@ -22,6 +22,20 @@ Axes: TypeAlias = Mapping[str, Mapping[int, str]]
 
 
 @dataclass(frozen=True)
+class OpenAxes:
+    """Which axes of the inputs may have any length.
+
+    Attributes:
+        named: by input, the name of each open axis; None to find the batch by running the model.
+        batch: `dynamic` for a batch of any length, a number of rows that it is fixed at, or `none`
+            for the length that it has in the example.
+    """
+
+    named: Axes | None = None
+    batch: Literal["dynamic", "none"] | int = "dynamic"
+
+
+@dataclass(frozen=True)
 class Example:
     """What a model is traced on.
 
@@ -61,18 +75,20 @@ class Example:
         )
 
 
+_FIND_THE_BATCH = OpenAxes()
+
+
 def prepare_example(
     flat: Flat,
     tensors: Mapping[str, Tensor],
     *,
     dtype: str,
-    batch: Literal["dynamic", "none"] | int = "dynamic",
-    dynamic: Axes | None = None,
+    open_axes: OpenAxes = _FIND_THE_BATCH,
     rehearses: bool = True,
 ) -> Example:
     """Find out which axes are the batch, and return inputs that are long enough to trace.
 
-    Unless `dynamic` says otherwise, the batch is the first axis of the first input whose first
+    Unless the axes are named, the batch is the first axis of the first input whose first
     axis the model's outputs follow, and of every input that is as long there. The model is run on
     the inputs as they are, and then with that axis at another length. If it does not run then, or
     no output has another shape, that axis is no batch. If none is, all shapes are fixed.
@@ -81,18 +97,18 @@ def prepare_example(
         flat: the model.
         tensors: what the user gave, by input.
         dtype: float64 widens floating-point inputs.
-        batch: `dynamic`, a fixed number of rows, or `none` for inputs without a batch.
-        dynamic: axes that may have any length; by default only the batch may.
+        open_axes: which axes may have any length; by default only the batch may.
         rehearses: run the eager model; without it, the first candidate is taken for the batch.
 
     Raises:
         ExampleRejectedError: the model does not run on the inputs.
-        OptionError: `dynamic` names no axis of an input.
+        OptionError: an axis that is named is none of an input.
     """
     plain = {name: _plain(tensor, dtype) for name, tensor in tensors.items()}
     given = Example(plain, {}, None, _rehearsed(flat, plain) if rehearses else None)
-    if dynamic is not None:
-        return _lengthened(flat, replace(given, axes=_checked(dynamic, plain)), batch)
+    batch = open_axes.batch
+    if open_axes.named is not None:
+        return _lengthened(flat, replace(given, axes=_checked(open_axes.named, plain)), batch)
     if batch == "none":
         return given
     candidates = list(_candidates(plain))

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from hybridx.capture import OpenAxes
 from tests import sample_models
 from tests.targets.archives import members, run_alone
 from tests.targets.spliced import ENTRIES, FORMATS, content, eager, sample, splice_model, write
@@ -47,7 +48,7 @@ def test_integers_fixed_circuits_and_complex_outputs(tmp_path, format):
 @pytest.mark.parametrize("format", FORMATS)
 def test_a_fixed_batch_stays_fixed(format):
     model, example = sample_models.make("sandwich")
-    spliced = splice_model(model, (example,), batch=3)
+    spliced = splice_model(model, (example,), open_axes=OpenAxes(batch=3))
     archive = io.BytesIO(write(spliced, format))
     loaded = (
         torch.jit.load(archive) if format == "torchscript" else torch.export.load(archive).module()
