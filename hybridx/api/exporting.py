@@ -127,7 +127,7 @@ def export(
         UsageError: an option or an argument is not one that a file can have.
         CaptureError: the model cannot be captured; the message says what to change.
         ArtifactError: the file cannot be written.
-        ParityError: the file would not agree with the model; nothing is written.
+        ParityError: the file and the model differ, or nothing can be compared; no file is written.
     """
     started = time.perf_counter()
     path = Path(path)
@@ -250,7 +250,7 @@ def export_source(
         **options: passed to `export`.
 
     Raises:
-        UsageError: the source leads to no model, or nobody says what its input looks like.
+        UsageError: the source leads to no model, or the shape of its input is not known.
     """
     rows = read_batch(batch)
     target = choose_format(Path(path or ""), format, "onnx")

@@ -20,7 +20,7 @@ from hybridx.drawing import draw_text
 from hybridx.lowering import Candidate, Choice, Cost, consider
 from hybridx.passes import run_passes
 
-_MOST_DRAWN = 120  # gates; more fill screens that nobody reads
+_MOST_DRAWN = 120  # gates; a drawing of more fills several screens
 
 
 @dataclass(frozen=True)

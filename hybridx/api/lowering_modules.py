@@ -56,7 +56,7 @@ def lower(
         UsageError: an option or an argument is not one that can be lowered.
         CaptureError: the model cannot be captured; the message says what to change.
         LoweringError: a circuit is too large to simulate.
-        ParityError: what comes out does not agree with the model.
+        ParityError: the two differ, or nothing can be compared.
     """
     check_choice("dtype", dtype, (*TOLERANCE, None))
     need("lowering", "torch", "pennylane", "threadpoolctl")

@@ -48,7 +48,7 @@ def read_open_axes(dynamic: Dynamic | None, batch: Batch | None) -> OpenAxes:
     _check_batch("dynamic", dynamic, "batch")
     found: Batch = "dynamic" if dynamic == "batch" else dynamic
     if batch not in (None, found):
-        raise OptionError("batch", str(batch), f"{found}, which dynamic says, or none at all")
+        raise OptionError("batch", str(batch), f"{found}, as dynamic says")
     return OpenAxes(None, found)
 
 
