@@ -41,7 +41,7 @@ from hybridx.artifact.signature import (
     declare,
     read_declared,
     signature_of,
-    value_of,
+    value_info_of,
 )
 from hybridx.circuit import decode, result_count, to_qasm
 from hybridx.errors import BrokenArtifactError, NoQasmError
@@ -191,8 +191,8 @@ def _body_model(function: onnx.FunctionProto, dtype: np.dtype[Any], text: str) -
     graph = helper.make_graph(
         list(function.node),
         function.name,
-        [value_of(Signature(PARAMETERS, dtype, (BATCH, circuit.parameters)))],
-        [value_of(Signature(RESULTS, dtype, (BATCH, result_count(circuit))))],
+        [value_info_of(Signature(PARAMETERS, dtype, (BATCH, circuit.parameters)))],
+        [value_info_of(Signature(RESULTS, dtype, (BATCH, result_count(circuit))))],
     )
     return helper.make_model(graph, opset_imports=function.opset_import, ir_version=IR_VERSION)
 
@@ -259,7 +259,7 @@ class _Joiner:
         # A value that goes from one circuit to another has its type in no part.
         runs = [step for step in manifest.steps if isinstance(step, _CircuitStep)]
         types += [
-            value_of(Signature(name, np.dtype(run.dtype), ("?", "?")))
+            value_info_of(Signature(name, np.dtype(run.dtype), ("?", "?")))
             for run in runs
             for name in (run.parameters, run.results)
         ]
@@ -357,7 +357,7 @@ class _Joiner:
         return {each.domain: each.version for each in imports}
 
     def _value(self, declared: Declared) -> onnx.ValueInfoProto:
-        return value_of(read_declared(declared, self.path))
+        return value_info_of(read_declared(declared, self.path))
 
     def _read(self, name: str) -> bytes:
         if name == MANIFEST or not is_bundle_file(name):

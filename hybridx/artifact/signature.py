@@ -37,7 +37,7 @@ def signature_of(value: onnx.ValueInfoProto) -> Signature:
     return Signature(value.name, helper.tensor_dtype_to_np_dtype(tensor.elem_type), shape)
 
 
-def value_of(signature: Signature) -> onnx.ValueInfoProto:
+def value_info_of(signature: Signature) -> onnx.ValueInfoProto:
     """Return the ONNX value of a signature; the inverse of `signature_of`."""
     element = helper.np_dtype_to_tensor_dtype(signature.dtype)
     # With a name, ONNX would take all axes called `?` for equally long.

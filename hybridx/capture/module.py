@@ -13,7 +13,7 @@ from hybridx.capture.graph.float64 import lift_numbers
 from hybridx.capture.model.forward_call import Flat
 from hybridx.capture.python.patches import quiet, uncollected
 from hybridx.capture.torch_export import BATCH, Shapes
-from hybridx.capture.trace import Trace, Tracer
+from hybridx.capture.trace import Trace, trace_model
 from hybridx.circuit import Circuit
 from hybridx.errors import NonFiniteWeightsError
 
@@ -65,7 +65,7 @@ def capture(flat: Flat, example: Example, *, dtype: str) -> Capture:
     rehearsal, tensors = example.rehearsal, tuple(example.tensors.values())
     wanted = [example.axes.get(name, {}) for name in example.tensors]
     with quiet(), uncollected():
-        traced = Tracer(flat, tensors, wanted, getattr(torch, dtype), rehearsal).trace()
+        traced = trace_model(flat, tensors, wanted, getattr(torch, dtype), rehearsal)
         lift_numbers(traced.module)
     axes = {
         name: {axis: called[axis] for axis in shape}

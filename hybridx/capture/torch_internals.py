@@ -6,7 +6,6 @@ canary in `tests/capture/test_internals.py`, whose failure says what a new relea
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any, TypeGuard
@@ -52,11 +51,6 @@ def untraced() -> AbstractContextManager[Any]:
     """While active, operations of this thread are computed and not written down."""
     context: AbstractContextManager[Any] = _disable_current_modes()
     return context
-
-
-def load_method_tables() -> None:
-    """Let torch make its tables of methods, which it does when `torch._dynamo` is imported."""
-    importlib.import_module("torch._dynamo")
 
 
 def tensor_numpy() -> Any:

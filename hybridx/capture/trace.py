@@ -59,17 +59,31 @@ class Trace:
     reason: str
 
 
-@dataclass(frozen=True)
-class Tracer:
-    """Traces one model.
+def trace_model(
+    flat: Flat,
+    args: Sequence[Tensor],
+    axes: Sequence[Mapping[int, str]],
+    dtype: torch.dtype,
+    rehearsal: Rehearsal | None,
+) -> Trace:
+    """Return a model as a graph, with those open axes for which that is possible.
 
-    Attributes:
+    Args:
         flat: the model, in the mode in which it is to be traced.
         args: example inputs; their open axes are at least 2 long.
         axes: of each input, the names of the axes that are to be open.
         dtype: of the circuits in the file.
         rehearsal: of the same inputs, or None if the model cannot be run.
+
+    Raises:
+        TraceError: the model cannot be traced at all.
     """
+    return _ModelTrace(flat, args, axes, dtype, rehearsal).trace()
+
+
+@dataclass(frozen=True)
+class _ModelTrace:
+    """The ways to trace one model; see `trace_model`."""
 
     flat: Flat
     args: Sequence[Tensor]
@@ -78,11 +92,7 @@ class Tracer:
     rehearsal: Rehearsal | None
 
     def trace(self) -> Trace:
-        """Return the model as a graph, with those open axes for which that is possible.
-
-        Raises:
-            TraceError: the model cannot be traced at all.
-        """
+        """Return what the first possible way gives."""
         reason = ""
         for way in self._ways():
             try:

@@ -10,9 +10,9 @@ from torch import Tensor
 
 from hybridx.capture.batching.batched import (
     Rows,
-    as_dtype,
+    argument_leaves,
+    in_dtype,
     is_rows,
-    leaves_of,
     pad_rank,
     value_of,
 )
@@ -24,7 +24,7 @@ from hybridx.capture.torch_internals import flatten, map_leaves, overload_of, un
 
 def pointwise(call: OperatorCall) -> Any:
     """The rule of everything that computes element by element."""
-    leaves = leaves_of((call.args, call.kwargs))
+    leaves = argument_leaves((call.args, call.kwargs))
     rank = max(
         leaf.rank if isinstance(leaf, Rows) else leaf.dim()
         for leaf in leaves
@@ -38,7 +38,7 @@ def pointwise(call: OperatorCall) -> Any:
     result = call.target(*args, **kwargs)
     # A tensor without axes does not widen a dtype; with a row axis it would.
     traced = call.node.meta["val"]
-    return as_dtype(result, traced.dtype) if isinstance(traced, Tensor) else result
+    return in_dtype(result, traced.dtype) if isinstance(traced, Tensor) else result
 
 
 def _every_matrix(call: OperatorCall) -> Any:

@@ -52,11 +52,11 @@ def value_of(argument: Rows | Tensor) -> Tensor:
 
 
 def is_rows(leaf: Any) -> bool:
-    """True for `Rows`; `leaves_of` must not look inside."""
+    """True for `Rows`; `argument_leaves` must not look inside."""
     return isinstance(leaf, Rows)
 
 
-def leaves_of(tree: Any) -> list[Any]:
+def argument_leaves(tree: Any) -> list[Any]:
     """Return the tensors, `Rows` and numbers among nested arguments."""
     return torch_internals.leaves_of(tree, is_leaf=is_rows)
 
@@ -69,6 +69,6 @@ def pad_rank(rows: Rows, rank: int) -> Tensor:
     return value
 
 
-def as_dtype(value: Tensor, dtype: torch.dtype) -> Tensor:
+def in_dtype(value: Tensor, dtype: torch.dtype) -> Tensor:
     """Return a tensor in a dtype; a cast to the same one would still be a node."""
     return value if value.dtype == dtype else value.to(dtype)

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, fx
 
 from hybridx.capture.batching.arithmetic import ARITHMETIC, by_vmap, pointwise
-from hybridx.capture.batching.batched import NoRowRule, Rows, is_rows, leaves_of
+from hybridx.capture.batching.batched import NoRowRule, Rows, argument_leaves, is_rows
 from hybridx.capture.batching.movement import MOVEMENT
 from hybridx.capture.batching.passthrough import may_stay, stay
 from hybridx.capture.batching.rule import OperatorCall
@@ -40,7 +40,7 @@ class RowInterpreter(fx.Interpreter):
 
     def call_function(self, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Run an operation, by its rule if an argument is `Rows`."""
-        if not any(isinstance(leaf, Rows) for leaf in leaves_of((args, kwargs))):
+        if not any(isinstance(leaf, Rows) for leaf in argument_leaves((args, kwargs))):
             return super().call_function(target, args, kwargs)
         if target is operator.getitem:
             return args[0][args[1]]

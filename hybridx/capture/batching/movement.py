@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from hybridx.capture.batching.batched import NoRowRule, Rows, as_dtype, pad_rank
+from hybridx.capture.batching.batched import NoRowRule, Rows, in_dtype, pad_rank
 from hybridx.capture.batching.rule import OperatorCall, axis_at, table
 
 _aten = torch.ops.aten
@@ -61,7 +61,7 @@ def _copy(call: OperatorCall) -> Tensor:
     if not isinstance(source, Rows):
         source = Rows(call.spread(source))
     wide = pad_rank(source, len(shape)).expand(call.rows, *shape)
-    return as_dtype(wide, call.node.meta["val"].dtype)
+    return in_dtype(wide, call.node.meta["val"].dtype)
 
 
 def _repeat(call: OperatorCall) -> Tensor:
@@ -90,7 +90,7 @@ def _cat(call: OperatorCall) -> Any:
     rank = len(call.shape)
     dim = call.kwargs.get("dim", call.arg(1, 0)) % rank + 1
     dtype = call.node.meta["val"].dtype
-    return torch.cat([as_dtype(call.spread(t), dtype) for t in tensors], dim)
+    return torch.cat([in_dtype(call.spread(t), dtype) for t in tensors], dim)
 
 
 def _stack(call: OperatorCall) -> Any:

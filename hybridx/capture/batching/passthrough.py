@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 import torch
 from torch import Tensor
 
-from hybridx.capture.batching.batched import Rows, is_rows, leaves_of
+from hybridx.capture.batching.batched import Rows, argument_leaves, is_rows
 from hybridx.capture.batching.rule import OperatorCall, table
 from hybridx.capture.graph.ops import CIRCUIT_OP
 from hybridx.capture.torch_internals import map_leaves
@@ -23,7 +23,7 @@ def may_stay(call: OperatorCall) -> bool:
     is_pointwise = torch.Tag.pointwise in getattr(call.target, "tags", ())
     if packet not in _MAY_STAY and not is_pointwise:
         return False
-    leaves = leaves_of((call.args, call.kwargs))
+    leaves = argument_leaves((call.args, call.kwargs))
     if not all(leaf.is_batch for leaf in leaves if isinstance(leaf, Rows)):
         return False
     ranks = {leaf.rank for leaf in leaves if isinstance(leaf, Rows)}
@@ -61,7 +61,7 @@ def _off_axis(position: int) -> _Test:
 
 def _data_first(call: OperatorCall, rank: int) -> bool:
     """Return whether only the first argument comes from the data."""
-    return not any(isinstance(leaf, Rows) for leaf in leaves_of((call.args[1:], call.kwargs)))
+    return not any(isinstance(leaf, Rows) for leaf in argument_leaves((call.args[1:], call.kwargs)))
 
 
 def _with_batch(core: int) -> _Test:

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias, TypeVar
 import torch
 from torch import Tensor, fx
 
-from hybridx.capture.batching.batched import NoRowRule, Rows, leaves_of, spread
+from hybridx.capture.batching.batched import NoRowRule, Rows, argument_leaves, spread
 from hybridx.capture.torch_internals import argument_names, map_leaves
 
 _aten = torch.ops.aten
@@ -47,7 +47,7 @@ class OperatorCall:
     def alone(self, *indices: int) -> None:
         """Demand that these arguments are shared by all rows."""
         for index in indices:
-            if any(isinstance(leaf, Rows) for leaf in leaves_of(self.arg(index))):
+            if any(isinstance(leaf, Rows) for leaf in argument_leaves(self.arg(index))):
                 raise NoRowRule(f"{self.target} with argument {index} from the data")
 
 

@@ -70,7 +70,7 @@ _Value: TypeAlias = float | tuple[_Column, float, float]
 """What an angle is: a number, or a column times a scale plus an offset."""
 
 
-class Columns:
+class AngleColumns:
     """The angles of one call: numbers, or columns of the tensors that they come from."""
 
     def __init__(
@@ -186,7 +186,7 @@ class Columns:
         """Return values with columns that are computed alike as those of one matrix."""
         groups: dict[Hashable, dict[fx.Node, None]] = {}
         for value in values:
-            if not isinstance(value, float) and (key := self._likeness(value[0])) is not None:
+            if not isinstance(value, float) and (key := self._key_of(value[0])) is not None:
                 groups.setdefault(key, {})[value[0].source.node] = None
         place: dict[fx.Node, _Column] = {}
         for group in groups.values():
@@ -199,7 +199,7 @@ class Columns:
             for value in values
         ]
 
-    def _likeness(self, column: _Column) -> Hashable | None:
+    def _key_of(self, column: _Column) -> Hashable | None:
         """Return what a column shares with those it can be computed with; None if with none."""
         node = column.source.node
         is_pointwise = is_operator(node.target) and torch.Tag.pointwise in node.target.tags
@@ -235,7 +235,9 @@ class Columns:
     def _matrix(self, nodes: Sequence[Any]) -> fx.Node:
         """Insert the matrix that has some nodes as its columns."""
         lengths = [0] * len(nodes)
-        inner = Columns(self._module, self._call, nodes, lengths, self._constants, self._computed)
+        inner = AngleColumns(
+            self._module, self._call, nodes, lengths, self._constants, self._computed
+        )
         value = inner.write(nodes[0].meta["val"].dtype)
         slots = [inner.angle_of(Parameter(index)) for index in range(len(nodes))]
         parameters = [slot for slot in slots if isinstance(slot, Parameter)]

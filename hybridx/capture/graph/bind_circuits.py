@@ -12,7 +12,14 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, fx
 
-from hybridx.capture.graph.angle_columns import Columns, Folding, cast, foldings, repeats, select
+from hybridx.capture.graph.angle_columns import (
+    AngleColumns,
+    Folding,
+    cast,
+    foldings,
+    repeats,
+    select,
+)
 from hybridx.capture.graph.constants import Constants
 from hybridx.capture.graph.insert import call_node
 from hybridx.capture.graph.ops import CIRCUIT_OP, QNODE_OP
@@ -40,7 +47,7 @@ def bind_circuits(
     constants = Constants(module)
     for node in [n for n in module.graph.nodes if n.target is QNODE_OP]:
         angles, _, index, width, _, lengths = node.args
-        columns = Columns(module, node, angles, lengths, constants)
+        columns = AngleColumns(module, node, angles, lengths, constants)
         circuit = bind(circuits[index], columns.count, columns.angle_of)
         with module.graph.inserting_before(node):
             parameters = columns.write(dtype)

@@ -9,9 +9,9 @@ from typing import Any, TypeAlias
 import torch
 from torch import Tensor
 
-from hybridx.capture.graph.matrix_functions import matrix_exp as real_matrix_exp
+from hybridx.capture.graph.matrix_functions import real_matrix_exp
 
-Part: TypeAlias = Any
+Real: TypeAlias = Any
 """A real tensor, a real number, or None for zero everywhere."""
 
 
@@ -42,14 +42,14 @@ class Complex:
         )
 
 
-def pair(real: Part, imaginary: Part) -> Complex:
+def pair(real: Real, imaginary: Real) -> Complex:
     """Return the complex tensor of two parts, broadcast to one shape."""
     if real is not None and imaginary is not None and real.shape != imaginary.shape:
         real, imaginary = torch.broadcast_tensors(real, imaginary)
     return Complex(real, imaginary)
 
 
-def parts(value: Any) -> tuple[Part, Part]:
+def parts(value: Any) -> tuple[Real, Real]:
     """Return the real and the imaginary part of a tensor or a number of either kind."""
     if isinstance(value, Complex):
         return value.real, value.imaginary
@@ -61,21 +61,21 @@ def parts(value: Any) -> tuple[Part, Part]:
 # --- parts, of which None is zero ----------------------------------------------------------------
 
 
-def plus(left: Part, right: Part) -> Part:
+def plus(left: Real, right: Real) -> Real:
     """Return the sum."""
     if left is None or right is None:
         return right if left is None else left
     return left + right
 
 
-def minus(left: Part, right: Part) -> Part:
+def minus(left: Real, right: Real) -> Real:
     """Return the difference."""
     if right is None:
         return left
     return -right if left is None else left - right
 
 
-def times(left: Part, right: Part) -> Part:
+def times(left: Real, right: Real) -> Real:
     """Return the product."""
     if left is None or right is None:
         return None
@@ -92,7 +92,7 @@ def times(left: Part, right: Part) -> Part:
 def product(left: Any, right: Any, multiply: Any = times) -> Complex:
     """Return the product; `multiply` is what takes two real parts to one, such as matmul."""
 
-    def of(a: Part, b: Part) -> Part:
+    def of(a: Real, b: Real) -> Real:
         return None if a is None or b is None else multiply(a, b)
 
     (a, b), (c, d) = parts(left), parts(right)
@@ -163,7 +163,7 @@ def angle(z: Complex) -> Tensor:
 def exp(z: Any) -> Complex:
     """Return e^x (cos y + i sin y)."""
     real, imaginary = parts(z)
-    scale: Part = 1 if real is None else torch.exp(real)
+    scale: Real = 1 if real is None else torch.exp(real)
     if imaginary is None:
         return Complex(scale, None)
     return pair(times(scale, torch.cos(imaginary)), times(scale, torch.sin(imaginary)))

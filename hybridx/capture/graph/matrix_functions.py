@@ -16,7 +16,7 @@ _SQUARINGS = 10
 _GROUPS = ((1, 2, 3), (4, 5, 6), (7, 8, 9))
 
 
-def matrix_exp(A: Tensor) -> Tensor:
+def real_matrix_exp(A: Tensor) -> Tensor:
     """Return the exponential of real square matrices, shape `(…, d, d)`.
 
     Scaling and squaring with a Taylor polynomial and a fixed number of steps, of M = exp(X) - 1
@@ -61,7 +61,7 @@ def cdist(left: Tensor, right: Tensor, p: float = 2.0, compute_mode: Any = None)
 
 
 def _only_real(A: Tensor) -> Any:
-    return NotImplemented if A.is_complex() else matrix_exp(A)
+    return NotImplemented if A.is_complex() else real_matrix_exp(A)
 
 
 MATRIX_DECOMPOSITIONS = {

@@ -19,8 +19,8 @@ from hybridx.capture.python.patches import is_followed
 from hybridx.capture.python.source_location import is_users
 from hybridx.capture.python.torch_mode import as_seen
 from hybridx.capture.python.tracers import (
-    Array,
-    Number,
+    ArrayTracer,
+    NumberTracer,
     as_tensors,
     call,
     holds_traced,
@@ -89,7 +89,7 @@ def _function(
         result = original(*as_tensors(args), **as_tensors(kwargs))
         # A buffer may be filled with values of the trace later.
         is_buffer = is_creator and not qml.QueuingManager.recording()
-        return Array(result) if is_buffer else result
+        return ArrayTracer(result) if is_buffer else result
 
     return function
 
@@ -102,6 +102,6 @@ def _of_number(original: Callable[..., Any], by_torch: Callable[..., Any]) -> Ca
         if not is_followed() or not any(map(is_traced, args)):
             return original(*args)
         parts = [joined(arg, torch.float64).to(torch.float64) for arg in args]
-        return as_seen(Number(by_torch(*parts)))
+        return as_seen(NumberTracer(by_torch(*parts)))
 
     return function

@@ -21,8 +21,8 @@ from torch.overrides import TorchFunctionMode
 from hybridx.capture.python.concrete_values import ConcreteValues
 from hybridx.capture.python.patches import current
 from hybridx.capture.python.tracers import (
-    Array,
-    Number,
+    ArrayTracer,
+    NumberTracer,
     array_of,
     as_tensors,
     holds_traced,
@@ -31,7 +31,7 @@ from hybridx.capture.python.tracers import (
 from hybridx.capture.torch_internals import is_fake, untraced
 
 
-def as_seen(tracer: Number | Array) -> Any:
+def as_seen(tracer: NumberTracer | ArrayTracer) -> Any:
     """Return a tracer, but its tensor inside a quantum function."""
     return tracer.plain if qml.QueuingManager.recording() else tracer
 
@@ -105,7 +105,7 @@ class TracingMode(TorchFunctionMode):
 
     def _item(self, tensor: Tensor) -> Any:
         if tensor.is_floating_point() or tensor.is_complex():
-            return as_seen(Number(tensor.reshape(())))
+            return as_seen(NumberTracer(tensor.reshape(())))
         return tensor.item()  # a symbol, of which torch knows what it may do
 
 

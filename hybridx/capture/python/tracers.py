@@ -1,7 +1,8 @@
 """Tracers: what stands for Python numbers and NumPy arrays whose values depend on the inputs.
 
-`Number` and `Array` hold tensors of the trace and behave as what they stand for: dtypes follow
-the rules of Python and NumPy, and torch takes them where it takes a float or an array.
+`NumberTracer` and `ArrayTracer` hold tensors of the trace and behave as a number and an array:
+dtypes follow the rules of Python and NumPy, and torch takes them where it takes a float or an
+array.
 """
 
 from __future__ import annotations
@@ -22,9 +23,9 @@ tnp: Any = tensor_numpy()  # it carries no types
 
 def is_traced(leaf: Any) -> bool:
     """Return whether a value is one of the trace, without numbers in it."""
-    if isinstance(leaf, Array):
+    if isinstance(leaf, ArrayTracer):
         return leaf.tensor is not None
-    return isinstance(leaf, Number) or is_fake(leaf)
+    return isinstance(leaf, NumberTracer) or is_fake(leaf)
 
 
 def holds_traced(tree: Any) -> bool:
@@ -34,10 +35,12 @@ def holds_traced(tree: Any) -> bool:
 
 def as_tensors(tree: Any) -> Any:
     """Return nested values with tensors instead of tracers, arrays where these hold numbers."""
-    return map_leaves(lambda leaf: leaf.plain if isinstance(leaf, Number | Array) else leaf, tree)
+    return map_leaves(
+        lambda leaf: leaf.plain if isinstance(leaf, NumberTracer | ArrayTracer) else leaf, tree
+    )
 
 
-class Number:
+class NumberTracer:
     """A Python float or complex number.
 
     Attributes:
@@ -84,45 +87,45 @@ class Number:
     def __int__(self) -> int:
         return int(self.tensor)
 
-    def __abs__(self) -> Number:
-        return Number(abs(self.tensor))
+    def __abs__(self) -> NumberTracer:
+        return NumberTracer(abs(self.tensor))
 
-    def __neg__(self) -> Number:
-        return Number(-self.tensor)
+    def __neg__(self) -> NumberTracer:
+        return NumberTracer(-self.tensor)
 
-    def __pos__(self) -> Number:
+    def __pos__(self) -> NumberTracer:
         return self
 
     def __round__(self, digits: int | None = None) -> Any:
-        return int(self) if digits is None else Number(self.tensor.round(decimals=digits))
+        return int(self) if digits is None else NumberTracer(self.tensor.round(decimals=digits))
 
     __hash__ = object.__hash__
 
 
-def _arithmetic(name: str, *, is_reflected: bool) -> Callable[[Number, Any], Any]:
+def _arithmetic(name: str, *, is_reflected: bool) -> Callable[[NumberTracer, Any], Any]:
     function = getattr(operator, name)
 
-    def method(self: Number, other: Any) -> Any:
+    def method(self: NumberTracer, other: Any) -> Any:
         if isinstance(other, np.generic):
             return NotImplemented  # a float64 is a float, but NumPy's rules hold
-        if isinstance(other, Number):
+        if isinstance(other, NumberTracer):
             other = other.tensor
         elif not isinstance(other, int | float | complex):
             return NotImplemented
         sides = (other, self.tensor) if is_reflected else (self.tensor, other)
-        return Number(function(*sides))
+        return NumberTracer(function(*sides))
 
     return method
 
 
 for _name in ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow"):
-    setattr(Number, f"__{_name}__", _arithmetic(_name, is_reflected=False))
-    setattr(Number, f"__r{_name}__", _arithmetic(_name, is_reflected=True))
+    setattr(NumberTracer, f"__{_name}__", _arithmetic(_name, is_reflected=False))
+    setattr(NumberTracer, f"__r{_name}__", _arithmetic(_name, is_reflected=True))
 for _name in ("lt", "le", "gt", "ge", "eq", "ne"):
-    setattr(Number, f"__{_name}__", _arithmetic(_name, is_reflected=False))
+    setattr(NumberTracer, f"__{_name}__", _arithmetic(_name, is_reflected=False))
 
 
-class Array(np.lib.mixins.NDArrayOperatorsMixin):
+class ArrayTracer(np.lib.mixins.NDArrayOperatorsMixin):
     """A NumPy array or scalar: of numbers, until a value of the trace is written into it.
 
     Args:
@@ -130,7 +133,7 @@ class Array(np.lib.mixins.NDArrayOperatorsMixin):
         parent: an array of which this one is the part at `key`, so that writing reaches it.
     """
 
-    def __init__(self, content: Any, parent: Array | None = None, key: Any = None) -> None:
+    def __init__(self, content: Any, parent: ArrayTracer | None = None, key: Any = None) -> None:
         self._content = content
         self._parent = parent
         self._key = key
@@ -182,7 +185,7 @@ class Array(np.lib.mixins.NDArrayOperatorsMixin):
     def __getitem__(self, key: Any) -> Any:
         if self.tensor is None and not holds_traced(key):
             part = self._content[as_tensors(key)]
-            return Array(part, self, key) if isinstance(part, np.ndarray) else part
+            return ArrayTracer(part, self, key) if isinstance(part, np.ndarray) else part
         self.trace()
         return _wrapped(self.content[_for_tnp(key)])
 
@@ -238,9 +241,9 @@ class Array(np.lib.mixins.NDArrayOperatorsMixin):
         return _by_torch(func, args, kwargs or {})
 
 
-def array_of(tensor: Tensor) -> Array:
+def array_of(tensor: Tensor) -> ArrayTracer:
     """Return what stands for the array with a tensor's values."""
-    return Array(tnp.ndarray(tensor))
+    return ArrayTracer(tnp.ndarray(tensor))
 
 
 def call(func: Any, args: Any, kwargs: dict[str, Any], *, is_traced: bool = False) -> Any:
@@ -321,7 +324,7 @@ def joined(data: Any, float_dtype: torch.dtype, *, unwraps: bool = False) -> Ten
         float_dtype: of Python numbers.
         unwraps: a tensor of one element in a list counts as a number, as `torch.tensor` has it.
     """
-    if isinstance(data, Number):
+    if isinstance(data, NumberTracer):
         return data.like(float_dtype)
     if isinstance(data, list | tuple) and data:
         items = [joined(item, float_dtype, unwraps=unwraps) for item in data]
@@ -353,7 +356,9 @@ def made_of(data: Any, dtype: torch.dtype | None = None) -> Tensor:
 
 
 def _wrapped(result: Any) -> Any:
-    return map_leaves(lambda leaf: Array(leaf) if isinstance(leaf, tnp.ndarray) else leaf, result)
+    return map_leaves(
+        lambda leaf: ArrayTracer(leaf) if isinstance(leaf, tnp.ndarray) else leaf, result
+    )
 
 
 def _for_tnp(tree: Any) -> Any:
@@ -361,9 +366,9 @@ def _for_tnp(tree: Any) -> Any:
     dtype = _dtype_beside(tree) or torch.float64
 
     def converted(leaf: Any) -> Any:
-        if isinstance(leaf, Number):
+        if isinstance(leaf, NumberTracer):
             return tnp.ndarray(leaf.like(dtype))
-        if isinstance(leaf, Array):
+        if isinstance(leaf, ArrayTracer):
             leaf = leaf.content
         if isinstance(leaf, Tensor):
             return tnp.ndarray(leaf)
@@ -380,11 +385,13 @@ def _by_torch(func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
     dtype = _dtype_beside((args, kwargs))
 
     def converted(leaf: Any) -> Any:
-        if isinstance(leaf, Array):
+        if isinstance(leaf, ArrayTracer):
             # torch takes a NumPy scalar for a float, which widens nothing.
             is_scalar = isinstance(leaf.plain, Tensor) and leaf.plain.dim() == 0
-            return Number(leaf.plain).like(dtype) if is_scalar else torch.as_tensor(leaf.plain)
-        return leaf.like(dtype) if isinstance(leaf, Number) else leaf
+            return (
+                NumberTracer(leaf.plain).like(dtype) if is_scalar else torch.as_tensor(leaf.plain)
+            )
+        return leaf.like(dtype) if isinstance(leaf, NumberTracer) else leaf
 
     args, kwargs = map_leaves(converted, (args, kwargs))
     return func(*args, **kwargs)
@@ -392,6 +399,6 @@ def _by_torch(func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
 
 def _dtype_beside(tree: Any) -> torch.dtype | None:
     """Return the dtype of the floating-point tensors and arrays among arguments, if any."""
-    tensors = [leaf.tensor if isinstance(leaf, Array) else leaf for leaf in leaves_of(tree)]
+    tensors = [leaf.tensor if isinstance(leaf, ArrayTracer) else leaf for leaf in leaves_of(tree)]
     dtypes = [t.dtype for t in tensors if isinstance(t, Tensor) and t.is_floating_point()]
     return dtypes[0] if dtypes else None

@@ -27,7 +27,7 @@ from hybridx.capture.python.numpy_functions import of_math, of_numpy, of_pennyla
 from hybridx.capture.python.patches import current, intercepting
 from hybridx.capture.python.source_location import is_users
 from hybridx.capture.python.torch_mode import constructor
-from hybridx.capture.python.tracers import Array, Number, tnp
+from hybridx.capture.python.tracers import ArrayTracer, NumberTracer, tnp
 from hybridx.capture.torch_internals import is_fake
 
 # --- Modules as the user's code sees them --------------------------------------------------------
@@ -143,9 +143,9 @@ class _Float(builtins.float, metaclass=_FloatType):
     def __new__(cls, value: Any = 0.0) -> Any:
         if is_fake(value):
             return value.item()
-        if isinstance(value, Array) and value.tensor is not None:
+        if isinstance(value, ArrayTracer) and value.tensor is not None:
             return value.tensor.item()
-        return value if isinstance(value, Number) else builtins.float(value)
+        return value if isinstance(value, NumberTracer) else builtins.float(value)
 
 
 @functools.cache

@@ -122,7 +122,7 @@ def tensors_of(args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Tensor]:
     return [leaf for leaf in leaves_of((args, kwargs)) if isinstance(leaf, Tensor)]
 
 
-def likeness(qnode: Any, args: tuple[Any, ...], kwargs: dict[str, Any], layer: str) -> Hashable:
+def call_key(qnode: Any, args: tuple[Any, ...], kwargs: dict[str, Any], layer: str) -> Hashable:
     """Return a key that is equal for calls whose circuits differ in the tensors' numbers only.
 
     A call that reads what cannot be compared has a key that equals no other, not even that of the

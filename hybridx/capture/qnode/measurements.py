@@ -21,8 +21,8 @@ from hybridx.capture.qnode.observables import (
     is_computed,
     outcomes,
     pauli_sum,
-    product,
     projector,
+    symmetrized_product,
     weighted,
 )
 from hybridx.circuit import (
@@ -141,12 +141,14 @@ class Reader:
         if not self.kept:
             return self._sum(observable)
         kept = projector(self.kept)
-        return _joined(operator.truediv, self._sum(product(observable, kept)), self._sum(kept))
+        return _joined(
+            operator.truediv, self._sum(symmetrized_product(observable, kept)), self._sum(kept)
+        )
 
     def _variance(self, observable: PauliSum) -> Reading:
         if not self.kept and not is_computed(observable):
             return Reading((Variance(self._terms(observable)),))
-        square = self._mean(product(observable, observable))
+        square = self._mean(symmetrized_product(observable, observable))
         return _joined(lambda square, mean: square - mean * mean, square, self._mean(observable))
 
     def _sum(self, observable: PauliSum) -> Reading:

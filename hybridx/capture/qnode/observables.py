@@ -16,7 +16,8 @@ from torch import Tensor
 PauliSum: TypeAlias = Mapping[Any, Any]
 """For each PennyLane `PauliWord` its real coefficient: a number, or a tensor `()` or `(batch,)`."""
 
-_MAX_MATRIX_WIRES = 6  # an observable without Pauli form is decomposed into up to 4^6 words
+MAX_MATRIX_WIRES = 6
+"""The most wires of an operator known by its matrix only: 4^6 numbers, or as many Pauli words."""
 
 
 def is_computed(observable: PauliSum) -> bool:
@@ -32,8 +33,8 @@ def pauli_sum(observable: Any) -> PauliSum:
     """
     if observable.pauli_rep is not None:
         return {word: _real(value) for word, value in observable.pauli_rep.items()}
-    if len(observable.wires) > _MAX_MATRIX_WIRES:
-        raise ValueError(f"its observable is a matrix on more than {_MAX_MATRIX_WIRES} wires")
+    if len(observable.wires) > MAX_MATRIX_WIRES:
+        raise ValueError(f"its observable is a matrix on more than {MAX_MATRIX_WIRES} wires")
     if not any(isinstance(datum, Tensor) for datum in observable.data):
         matrix = qml.math.toarray(qml.matrix(observable, wire_order=observable.wires))
         words = qml.pauli_decompose(matrix, wire_order=observable.wires, pauli=True)
@@ -49,7 +50,7 @@ def pauli_sum(observable: Any) -> PauliSum:
         case qml.ops.Sum():
             return _added(map(pauli_sum, observable.operands))
         case qml.ops.Prod() if not _overlap(observable.operands):
-            return reduce(product, map(pauli_sum, observable.operands))
+            return reduce(symmetrized_product, map(pauli_sum, observable.operands))
         case _:
             raise ValueError(f"its {observable.name} is computed from data or weights")
 
@@ -76,10 +77,10 @@ def projector(kept: Sequence[tuple[Any, int]]) -> PauliSum:
     """Return the projector on given values of some wires: the product of (1 +- Z) / 2."""
     word = qml.pauli.PauliWord
     factors = [{word({}): 0.5, word({wire: "Z"}): 0.5 - value} for wire, value in kept]
-    return reduce(product, factors)
+    return reduce(symmetrized_product, factors)
 
 
-def product(first: PauliSum, second: PauliSum) -> PauliSum:
+def symmetrized_product(first: PauliSum, second: PauliSum) -> PauliSum:
     """Return (A B + B A) / 2: the product itself where A and B commute."""
     found: dict[Any, Any] = {}
     for (left, factor), (right, other) in itertools.product(first.items(), second.items()):

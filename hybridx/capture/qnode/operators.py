@@ -11,7 +11,8 @@ import pennylane as qml
 import torch
 from torch import Tensor
 
-from hybridx.capture.qnode.state_preparation import prepare
+from hybridx.capture.qnode.observables import MAX_MATRIX_WIRES
+from hybridx.capture.qnode.state_preparation import prepare_state
 from hybridx.circuit import (
     GATES,
     MAX_CHANNEL_WIRES,
@@ -26,7 +27,6 @@ from hybridx.circuit import (
 from hybridx.errors import UnsupportedOperatorError
 
 _MAX_DEPTH = 40  # decompositions nest a few levels; more is a cycle
-_MAX_MATRIX_WIRES = 6  # an operator without a decomposition is up to 4^6 numbers
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ class Translator:
             for part in parts:
                 yield from self._translate(part, inside, depth + 1)
                 inside.update(part.wires)
-        elif operator.has_matrix and len(operator.wires) <= _MAX_MATRIX_WIRES:
+        elif operator.has_matrix and len(operator.wires) <= MAX_MATRIX_WIRES:
             yield Unitary(self._numbers(operator.wires), *self._entries(operator.matrix(), 2))
         else:
             raise UnsupportedOperatorError(self.layer, operator.name)
@@ -178,7 +178,7 @@ def _parts(operator: Any) -> Sequence[Any] | None:
     amplitudes of a state, and whether the determinant of a controlled gate is one.
     """
     if _is_preparation(operator) and _is_computed(operator):
-        return prepare(operator.data[0], operator.wires)
+        return prepare_state(operator.data[0], operator.wires)
     if isinstance(operator, qml.ops.op_math.Adjoint) and not operator.base.has_adjoint:
         parts = _parts(operator.base)
         return None if parts is None else [qml.adjoint(part) for part in reversed(parts)]

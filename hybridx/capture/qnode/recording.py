@@ -24,11 +24,11 @@ from hybridx.capture.python.patches import current, intercepting
 from hybridx.capture.python.refusals import refuse_device, refuse_unseeded
 from hybridx.capture.python.tracers import as_tensors
 from hybridx.capture.python.user_names import names_replaced
-from hybridx.capture.qnode.call_key import likeness, tensors_of
+from hybridx.capture.qnode.call_key import call_key, tensors_of
 from hybridx.capture.qnode.measurements import Reader
 from hybridx.capture.qnode.operators import Translator
 from hybridx.capture.qnode.returns import RecordedCall, returned
-from hybridx.capture.qnode.tape import describe, is_mixed, number_wires, tape_of
+from hybridx.capture.qnode.tape import describe_qnode, is_mixed, number_wires, tape_of
 from hybridx.circuit import Angle, Circuit, Parameter, result_count, result_layout
 from hybridx.errors import CircuitTooLargeError
 
@@ -142,7 +142,9 @@ def _every_call(model: nn.Module, handle: Callable[..., Any]) -> Iterator[None]:
     traced = current_thread()
 
     def call(original: Any, qnode: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        return handle(original, qnode, args, kwargs, describe(qnode, path[-1] if path else ""))
+        return handle(
+            original, qnode, args, kwargs, describe_qnode(qnode, path[-1] if path else "")
+        )
 
     with ExitStack() as hooks:
         for name, module in model.named_modules():
@@ -168,7 +170,7 @@ def _record(
     position = recording.calls
     recording.calls += 1
     leaves = tensors_of(args, kwargs)
-    key = likeness(qnode, args, kwargs, layer) if recording.joins else position
+    key = call_key(qnode, args, kwargs, layer) if recording.joins else position
     known = recording.known.get(key)
     if known is not None:
         width = result_count(known.circuit)
@@ -212,7 +214,7 @@ def _record(
     recording.circuits.append(circuit)
     recording.layers.append(layer)
     is_own = any(reading.is_own for reading in readings)
-    is_again = key == (likeness(qnode, args, kwargs, layer) if recording.joins else position)
+    is_again = key == (call_key(qnode, args, kwargs, layer) if recording.joins else position)
     # Else another call may see other values, or has to change what this one has changed.
     if recording.values.reads == reads and not is_own and is_again:
         recording.known[key] = call

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 
-def prepare(amplitudes: Tensor, wires: Sequence[Any]) -> list[Any]:
+def prepare_state(amplitudes: Tensor, wires: Sequence[Any]) -> list[Any]:
     """Return PennyLane gates that take |0...0> to a state, its phases included.
 
     First the absolute values are made, wire by wire: a block of amplitudes whose halves have the

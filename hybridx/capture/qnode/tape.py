@@ -104,7 +104,7 @@ def is_mixed(qnode: Any, layer: str) -> bool:
     return bool(qnode.device.name == "default.mixed")
 
 
-def describe(qnode: Any, path: str) -> str:
+def describe_qnode(qnode: Any, path: str) -> str:
     """Return where a QNode stands: its module's path in the model, its function, file and line."""
     function = inspect.unwrap(qnode.func)
     code = getattr(function, "__code__", None)

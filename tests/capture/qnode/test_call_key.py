@@ -20,7 +20,7 @@ import torch
 from torch import nn
 
 import hybridx
-from hybridx.capture.qnode.call_key import MOST_NESTED, MOST_OBJECTS, likeness
+from hybridx.capture.qnode.call_key import MOST_NESTED, MOST_OBJECTS, call_key
 
 DEVICE = qml.device("default.qubit", wires=3)
 WIRING = [0, 1]
@@ -30,7 +30,7 @@ X = torch.ones(2)
 
 
 def key(function, *args, device=DEVICE, **options):
-    return likeness(qml.QNode(function, device, **options), (X, *args), {}, "layer")
+    return call_key(qml.QNode(function, device, **options), (X, *args), {}, "layer")
 
 
 class Bag:
@@ -339,7 +339,7 @@ def test_arguments_of_transforms_count():
 
     def of_argument(tolerance):
         transform = qml.transforms.merge_rotations
-        return likeness(transform(qml.QNode(circuit, DEVICE), atol=tolerance), (X,), {}, "layer")
+        return call_key(transform(qml.QNode(circuit, DEVICE), atol=tolerance), (X,), {}, "layer")
 
     assert of_argument(1e-3) == of_argument(1e-3)
     assert of_argument(1e-3) != of_argument(1e-4)
