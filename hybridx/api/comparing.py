@@ -15,7 +15,7 @@ from hybridx.parity import (
     compare_with_eager,
     draw_typical,
 )
-from hybridx.runtime import Array
+from hybridx.storage import Array
 
 if TYPE_CHECKING:
     from hybridx.capture import Capture, Example, Flat

@@ -14,7 +14,7 @@ from hybridx.api.options import Batch, Dynamic, check_choice, need, read_open_ax
 from hybridx.circuit import Circuit
 from hybridx.lowering import Choice
 from hybridx.parity import TOLERANCE
-from hybridx.runtime import Array
+from hybridx.storage import Array
 
 if TYPE_CHECKING:
     from torch import fx, nn

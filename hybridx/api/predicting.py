@@ -14,7 +14,6 @@ import numpy as np
 from hybridx.api.running import BATCH_SIZE, run_in_batches
 from hybridx.errors import InputNamesError, OptionError, OptionNeedsError
 from hybridx.runtime import (
-    Array,
     Execution,
     Journal,
     Options,
@@ -28,7 +27,7 @@ from hybridx.runtime import (
     partial_path,
     uses_device,
 )
-from hybridx.storage import check_writable, encode_arrays, read_arrays, write_arrays
+from hybridx.storage import Array, check_writable, encode_arrays, read_arrays, write_arrays
 
 log = logging.getLogger(__name__)
 

@@ -8,9 +8,8 @@ from typing import TypeAlias
 
 import numpy as np
 
-from hybridx.artifact import BATCH
+from hybridx.program import BATCH
 from hybridx.runtime import (
-    Array,
     Session,
     Tally,
     check_budget,
@@ -18,6 +17,7 @@ from hybridx.runtime import (
     is_dry,
     uses_device,
 )
+from hybridx.storage import Array
 
 log = logging.getLogger(__name__)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
 from hybridx.api.options import need
-from hybridx.artifact import BATCH, SelfTest
+from hybridx.artifact import SelfTest
 from hybridx.errors import (
     BrokenArtifactError,
     NoSelfTestError,
@@ -31,7 +31,9 @@ from hybridx.parity import (
     open_axes,
     reason_of,
 )
-from hybridx.runtime import Array, Options, Session, Usage, load, record_circuits, start_session
+from hybridx.program import BATCH
+from hybridx.runtime import Options, Session, Usage, load, record_circuits, start_session
+from hybridx.storage import Array
 
 if TYPE_CHECKING:
     from torch import nn

@@ -4,7 +4,6 @@ from hybridx.artifact.archive import TorchFormat, archive_entries, with_entries
 from hybridx.artifact.bundle import MANIFEST, is_bundle_file, to_bundle
 from hybridx.artifact.contract import (
     ARCHIVE_MEMBER,
-    BATCH,
     CIRCUIT_ATTRIBUTE,
     DOMAIN,
     DOMAIN_VERSION,
@@ -36,7 +35,6 @@ from hybridx.artifact.signature import Signature, signature_of
 
 __all__ = [
     "ARCHIVE_MEMBER",
-    "BATCH",
     "CIRCUIT_ATTRIBUTE",
     "DOMAIN",
     "DOMAIN_VERSION",

@@ -20,7 +20,6 @@ from google.protobuf.message import DecodeError
 from onnx import helper
 
 from hybridx.artifact.contract import (
-    BATCH,
     CIRCUIT_ATTRIBUTE,
     DOMAIN,
     DOMAIN_VERSION,
@@ -45,6 +44,7 @@ from hybridx.artifact.signature import (
 )
 from hybridx.circuit import decode, result_count, to_qasm
 from hybridx.errors import BrokenArtifactError, NoQasmError
+from hybridx.program import BATCH
 
 MANIFEST: Final = "manifest.json"
 

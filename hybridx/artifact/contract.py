@@ -22,9 +22,6 @@ CIRCUIT_ATTRIBUTE: Final = "circuit"
 PARAMETERS: Final = "parameters"
 RESULTS: Final = "results"
 
-# The name of the axis along which rows are independent; hybridx.capture uses the same name.
-BATCH: Final = "batch"
-
 # Keys of the model's metadata.
 KEY_FORMAT: Final = "hybridx.format"
 KEY_VERSION: Final = "hybridx.version"

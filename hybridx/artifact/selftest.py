@@ -7,13 +7,11 @@ import binascii
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, TypeAlias
 
 import msgspec
 import numpy as np
-from numpy.typing import NDArray
 
-Array: TypeAlias = NDArray[Any]
+from hybridx.storage import Array
 
 _DTYPES = ("float32", "float64", "int64", "int32", "bool")
 

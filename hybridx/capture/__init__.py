@@ -1,6 +1,6 @@
 """From a torch module to a classical graph and circuits: nothing is simulated here."""
 
-from hybridx.capture.example import EXAMPLE_ROWS, Axes, Example, OpenAxes, prepare_example
+from hybridx.capture.example import EXAMPLE_ROWS, AxisNames, Example, OpenAxes, prepare_example
 from hybridx.capture.graph.ops import CIRCUIT_OP
 from hybridx.capture.model.eager import eagerly
 from hybridx.capture.model.forward_call import (
@@ -16,13 +16,11 @@ from hybridx.capture.model.training_mode import training_note
 from hybridx.capture.module import Capture, capture
 from hybridx.capture.python.patches import quiet, uncollected
 from hybridx.capture.python.removed_in_pennylane import removed_idiom
-from hybridx.capture.torch_export import BATCH
 
 __all__ = [
-    "BATCH",
     "CIRCUIT_OP",
     "EXAMPLE_ROWS",
-    "Axes",
+    "AxisNames",
     "Capture",
     "Example",
     "Flat",

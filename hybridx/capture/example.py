@@ -11,13 +11,13 @@ from torch import Tensor
 
 from hybridx.capture.model.forward_call import Flat
 from hybridx.capture.rehearsal import Rehearsal, rehearse
-from hybridx.capture.torch_export import BATCH
 from hybridx.errors import ExampleRejectedError, OptionError
+from hybridx.program import BATCH
 
 EXAMPLE_ROWS = 3
 """The shortest length that is traced: torch.export takes a length of 1 for a constant."""
 
-Axes: TypeAlias = Mapping[str, Mapping[int, str]]
+AxisNames: TypeAlias = Mapping[str, Mapping[int, str]]
 """By input, the name of each axis of any length; the batch is called `batch`."""
 
 
@@ -31,7 +31,7 @@ class OpenAxes:
             for the length that it has in the example.
     """
 
-    named: Axes | None = None
+    named: AxisNames | None = None
     batch: Literal["dynamic", "none"] | int = "dynamic"
 
 
@@ -48,7 +48,7 @@ class Example:
     """
 
     tensors: Mapping[str, Tensor]
-    axes: Axes
+    axes: AxisNames
     rows: int | None
     rehearsal: Rehearsal | None
     notes: tuple[str, ...] = ()
@@ -134,7 +134,7 @@ def _plain(tensor: Tensor, dtype: str) -> Tensor:
     return plain.contiguous()
 
 
-def _checked(dynamic: Axes, tensors: Mapping[str, Tensor]) -> Axes:
+def _checked(dynamic: AxisNames, tensors: Mapping[str, Tensor]) -> AxisNames:
     """Return axes counted from the front, refused where there is none."""
     checked: dict[str, dict[int, str]] = {}
     for input_name, axes in dynamic.items():
@@ -151,7 +151,7 @@ def _checked(dynamic: Axes, tensors: Mapping[str, Tensor]) -> Axes:
     return checked
 
 
-def _candidates(tensors: Mapping[str, Tensor]) -> Iterator[Axes]:
+def _candidates(tensors: Mapping[str, Tensor]) -> Iterator[AxisNames]:
     """Yield what the batch may be: the inputs of one length, for each length in order."""
     for length in dict.fromkeys(len(tensor) for tensor in tensors.values() if tensor.dim()):
         if length:

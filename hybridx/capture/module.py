@@ -8,14 +8,15 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, fx, nn
 
-from hybridx.capture.example import Axes, Example
+from hybridx.capture.example import AxisNames, Example
 from hybridx.capture.graph.float64 import lift_numbers
 from hybridx.capture.model.forward_call import Flat
 from hybridx.capture.python.patches import quiet, uncollected
-from hybridx.capture.torch_export import BATCH, Shapes
+from hybridx.capture.torch_export import Shapes
 from hybridx.capture.trace import Trace, trace_model
 from hybridx.circuit import Circuit
 from hybridx.errors import NonFiniteWeightsError
+from hybridx.program import BATCH
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ class Capture:
     layers: tuple[str, ...]
     input_names: tuple[str, ...]
     output_names: tuple[str, ...]
-    axes: Axes
+    axes: AxisNames
     shapes: Shapes
     precision: str
     notes: tuple[str, ...]
@@ -92,7 +93,7 @@ def capture(flat: Flat, example: Example, *, dtype: str) -> Capture:
     )
 
 
-def _fixed(example: Example, axes: Axes, reason: str) -> Iterator[str]:
+def _fixed(example: Example, axes: AxisNames, reason: str) -> Iterator[str]:
     """Yield a sentence for each axis that was to be open and is not."""
     kept = {called for open_axes in axes.values() for called in open_axes.values()}
     wanted: dict[str, int] = {}

@@ -13,9 +13,7 @@ from hybridx.capture.graph.complex_to_real import InPairs, has_complex
 from hybridx.capture.graph.float64 import DECOMPOSITIONS
 from hybridx.capture.graph.matrix_functions import MATRIX_DECOMPOSITIONS
 from hybridx.capture.python.patches import intercepting
-
-BATCH = "batch"
-"""The name of the axis along which rows are independent."""
+from hybridx.program import BATCH
 
 Shapes: TypeAlias = tuple[dict[int, Any], ...]
 

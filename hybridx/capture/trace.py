@@ -24,7 +24,6 @@ from hybridx.capture.qnode.recording import Recording, recorded
 from hybridx.capture.rehearsal import Rehearsal
 from hybridx.capture.row_trace import OnRows, distinct_rows, row_axes, row_of
 from hybridx.capture.torch_export import (
-    BATCH,
     TABLE,
     FixedBatch,
     Shapes,
@@ -38,6 +37,7 @@ from hybridx.capture.torch_export import (
 from hybridx.capture.torch_internals import is_shape_error
 from hybridx.circuit import Circuit
 from hybridx.errors import CaptureError, ExampleRejectedError, LoweringError, TraceError, first_line
+from hybridx.program import BATCH
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from hybridx.artifact import BATCH, Signature
+from hybridx.artifact import Signature
 from hybridx.errors import NothingComparedError
-from hybridx.parity.compare import Array, compare
+from hybridx.parity.compare import compare
 from hybridx.parity.draw import draw_inputs
 from hybridx.parity.trials import (
     SEED,
@@ -20,6 +20,8 @@ from hybridx.parity.trials import (
     own_lengths,
     reason_of,
 )
+from hybridx.program import BATCH
+from hybridx.storage import Array
 
 
 @dataclass(frozen=True)

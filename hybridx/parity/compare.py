@@ -5,14 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
 from hybridx.errors import MismatchError
-
-Array: TypeAlias = NDArray[Any]
+from hybridx.storage import Array
 
 TOLERANCE: Mapping[str, float] = MappingProxyType({
     # float32 has a precision of 6e-8. The longest sums of a 10-wire circuit between two linear

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-Array: TypeAlias = NDArray[Any]
+from hybridx.storage import Array
 
 _Draw: TypeAlias = Callable[[np.random.Generator, Sequence[int]], NDArray[np.float64]]
 

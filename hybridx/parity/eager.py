@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, TypeAlias
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from hybridx.capture import Flat, eagerly
-
-Array: TypeAlias = NDArray[Any]
+from hybridx.storage import Array
 
 
 def run_eager(flat: Flat, inputs: Mapping[str, Array]) -> dict[str, Array]:

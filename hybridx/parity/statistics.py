@@ -39,7 +39,7 @@ from hybridx.lowering import choose
 from hybridx.passes import run_passes
 from hybridx.program import run
 
-Array: TypeAlias = NDArray[np.float64]
+Float64s: TypeAlias = NDArray[np.float64]
 
 SIGNIFICANCE = 0.01
 """The largest probability with which a correct device is refused."""
@@ -60,7 +60,7 @@ class Sample:
     name: str
     circuit: Circuit
     parameters: NDArray[np.floating[Any]]
-    results: Array
+    results: Float64s
     shots: int
 
 
@@ -119,7 +119,7 @@ def check_consistent(samples: Sequence[Sample], *, significance: float, device: 
     return Consistency(tests, untested, smallest, significance)
 
 
-def p_values(sample: Sample) -> tuple[Array, Array]:
+def p_values(sample: Sample) -> tuple[Float64s, Float64s]:
     """Return the two-sided p-value of each result, and its exact value.
 
     Returns:
@@ -149,7 +149,7 @@ def p_values(sample: Sample) -> tuple[Array, Array]:
     return p, exact
 
 
-def _means(circuit: Circuit, parameters: Array) -> Iterator[Array]:
+def _means(circuit: Circuit, parameters: Float64s) -> Iterator[Float64s]:
     """Yield, for each measurement with a test, its probabilities or the means of its words."""
     parts: list[tuple[Measurement, ...]] = []
     for measurement in circuit.measurements:
@@ -173,11 +173,11 @@ def _means(circuit: Circuit, parameters: Array) -> Iterator[Array]:
         yield np.asarray(chosen, dtype=np.float64)
 
 
-def _coefficients(terms: Sequence[PauliTerm]) -> Array:
+def _coefficients(terms: Sequence[PauliTerm]) -> Float64s:
     return np.array([term.coefficient for term in terms])
 
 
-def _expectation(found: Array, words: Array, coefficients: Array, shots: int) -> Array:
+def _expectation(found: Float64s, words: Float64s, coefficients: Float64s, shots: int) -> Float64s:
     """Return p-values of sums of words; `found` `(batch, 1)`, `words` `(batch, terms)`."""
     if coefficients.size == 1 and coefficients[0] != 0.0:
         return _binomial((1 + found / coefficients[0]) / 2, (1 + words) / 2, shots)
@@ -196,7 +196,7 @@ _ROUNDING = 1e-10
 """Accuracy of the exact values in float64; a smaller probability may be zero."""
 
 
-def _binomial(found: Array, p: Array, shots: int) -> Array:
+def _binomial(found: Float64s, p: Float64s, shots: int) -> Float64s:
     """Return two-sided p-values of relative frequencies: twice the smaller tail."""
     from scipy.stats import binom
 
@@ -207,7 +207,7 @@ def _binomial(found: Array, p: Array, shots: int) -> Array:
     return np.asarray(np.minimum(1.0, 2 * np.minimum(below, above)))
 
 
-def _variance(found: Array, words: Array, shots: int) -> Array:
+def _variance(found: Float64s, words: Float64s, shots: int) -> Float64s:
     """Return two-sided p-values of 1 - m^2, with m the mean of a word's outcomes."""
     from scipy.stats import binom
 

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
-from hybridx.artifact import BATCH, Signature
+from hybridx.artifact import Signature
 from hybridx.errors import HybridxError, NoFiniteInputError, NothingComparedError
 from hybridx.parity.draw import DISTRIBUTIONS, draw_inputs
-
-Array: TypeAlias = NDArray[Any]
+from hybridx.program import BATCH
+from hybridx.storage import Array
 
 Expected: TypeAlias = Callable[[Mapping[str, Array]], dict[str, Array]]
 """The eager model on named arrays: its outputs by name. It may raise anything."""

@@ -13,7 +13,6 @@ from hybridx.runtime.journal import Journal, check_no_partial, digest, partial_p
 from hybridx.runtime.onnx import PROVIDERS, available_providers
 from hybridx.runtime.secrets import scrub
 from hybridx.runtime.session import (
-    Array,
     Session,
     Usage,
     check_budget,
@@ -29,7 +28,6 @@ from hybridx.runtime.session import (
 __all__ = [
     "ONNX",
     "PROVIDERS",
-    "Array",
     "DeviceStatus",
     "Execution",
     "Journal",

@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, TypeAlias, assert_never
 
 import numpy as np
-from numpy.typing import NDArray
 
 from hybridx.artifact import Artifact, OnnxArtifact, Stage, TorchArtifact, split
 from hybridx.circuit import Circuit
@@ -19,8 +18,8 @@ from hybridx.runtime.customop.model import CustomOpModel
 from hybridx.runtime.execution import Execution
 from hybridx.runtime.executor import CountingExecutor, DeviceExecutor, Executor, Tally
 from hybridx.runtime.journal import digest
+from hybridx.storage import Array
 
-Array: TypeAlias = NDArray[Any]
 SessionExecutor: TypeAlias = DeviceExecutor | CountingExecutor
 
 log = logging.getLogger(__name__)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import os
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -24,8 +24,6 @@ from hybridx.errors import (
     PartialResultsError,
 )
 from hybridx.storage import read_bytes
-
-Array: TypeAlias = NDArray[np.float64]
 
 SUFFIX = ".partial"
 FORMAT = 1
@@ -85,7 +83,7 @@ class Journal:
         """
         self.path = path
         self.run = run
-        self._kept: dict[str, Array] = {}
+        self._kept: dict[str, NDArray[np.float64]] = {}
         self._is_begun = False
         self._length = 0
         if resume and path.exists():
@@ -94,11 +92,11 @@ class Journal:
     def __len__(self) -> int:
         return len(self._kept)
 
-    def find(self, key: str) -> Array | None:
+    def find(self, key: str) -> NDArray[np.float64] | None:
         """Return the results under a key, or None."""
         return self._kept.get(key)
 
-    def keep(self, key: str, results: Array) -> None:
+    def keep(self, key: str, results: NDArray[np.float64]) -> None:
         """Keep the results of one submission.
 
         Raises:

@@ -6,10 +6,9 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TypeAlias, Unpack
+from typing import Unpack
 
 import numpy as np
-from numpy.typing import NDArray
 
 from hybridx.artifact import Artifact, Signature, TorchArtifact, read_artifact
 from hybridx.errors import (
@@ -37,8 +36,7 @@ from hybridx.runtime.executor import (
     check_bounds,
 )
 from hybridx.runtime.journal import Journal, RunIdentity, digest
-
-Array: TypeAlias = NDArray[Any]
+from hybridx.storage import Array
 
 log = logging.getLogger(__name__)
 

@@ -6,17 +6,15 @@ import io
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from hybridx.artifact import TorchArtifact
 from hybridx.errors import BrokenArtifactError, DeviceFailedError
 from hybridx.runtime.guard import checked
-
-Array: TypeAlias = NDArray[Any]
+from hybridx.storage import Array
 
 
 class TorchEngine:

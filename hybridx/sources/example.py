@@ -12,8 +12,9 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from hybridx.capture import BATCH, EXAMPLE_ROWS, describe_call
+from hybridx.capture import EXAMPLE_ROWS, describe_call
 from hybridx.errors import ShapeSyntaxError
+from hybridx.program import BATCH
 from hybridx.storage import read_arrays
 
 _SHAPE = re.compile(r"(?:(\w+)=)?((?:[A-Z]|\d+)(?:,(?:[A-Z]|\d+))*)")

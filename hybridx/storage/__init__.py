@@ -1,6 +1,6 @@
 """Files on disk: arrays and tables read and written, whole files put in place at once."""
 
-from hybridx.storage.arrays import encode_arrays, read_arrays, write_arrays
+from hybridx.storage.arrays import Array, encode_arrays, read_arrays, write_arrays
 from hybridx.storage.files import (
     check_folder_writable,
     check_writable,
@@ -12,6 +12,7 @@ from hybridx.storage.table import Table, read_table
 from hybridx.storage.zipped import rezip, unzip
 
 __all__ = [
+    "Array",
     "Table",
     "check_folder_writable",
     "check_writable",

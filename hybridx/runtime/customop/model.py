@@ -6,11 +6,10 @@ import importlib.util
 import itertools
 import threading
 from collections.abc import Mapping
-from typing import Any, Final, TypeAlias
+from typing import Final
 
 import numpy as np
 import onnx
-from numpy.typing import NDArray
 from onnx import helper
 
 from hybridx.artifact import DOMAIN, OnnxArtifact, is_circuit_node, walk_nodes
@@ -20,8 +19,7 @@ from hybridx.runtime import onnx as onnx_runtime
 from hybridx.runtime import onnxruntime_internals
 from hybridx.runtime.customop.run import Run, call_operator, numbered
 from hybridx.runtime.executor import Executor
-
-Array: TypeAlias = NDArray[Any]
+from hybridx.storage import Array
 
 _OPERATOR: Final = "RunCircuit_"  # followed by a dtype
 _PLACE: Final = "place"  # the attribute that distinguishes a circuit node from all others

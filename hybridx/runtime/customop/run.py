@@ -9,16 +9,13 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
 from hybridx.circuit import Circuit, result_count
 from hybridx.runtime.customop.signals import SignalGate
 from hybridx.runtime.executor import Executor
-
-Array: TypeAlias = NDArray[Any]
+from hybridx.storage import Array
 
 _RUNS: dict[int, Run] = {}
 _NUMBERS = itertools.count()
