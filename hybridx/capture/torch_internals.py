@@ -12,7 +12,6 @@ from typing import Any, TypeGuard
 
 import torch
 import torch._dynamo.exc
-import torch._functorch.eager_transforms
 import torch._numpy
 from torch import Tensor, fx, nn
 from torch._subclasses.fake_tensor import FakeTensor
@@ -153,13 +152,8 @@ def end_of_vmap() -> tuple[Any, str]:
 
 
 def begin_of_backward() -> tuple[Any, str]:
-    """Where `backward` and `torch.autograd.grad` begin."""
+    """Where `backward`, `torch.autograd.grad` and the derivatives of `torch.func` begin."""
     return torch.autograd, "_engine_run_backward"
-
-
-def begin_of_func_grad() -> tuple[Any, str]:
-    """Where the derivatives of `torch.func` begin."""
-    return torch._functorch.eager_transforms, "grad_increment_nesting"
 
 
 def ufunc_of_fake_tensor() -> tuple[Any, str]:

@@ -41,7 +41,6 @@ class Interception:
         layer_call: answers `(original, layer, x)` where a TorchLayer calls its QNode.
         refuse_gradient: raises where a derivative begins.
         values: what is known of tensors of the trace; None where nothing is traced.
-        keeps_draws: integers that libraries draw leave NumPy's global generator as it was.
         note_unseeded: is told the frame of the user's that makes an unseeded NumPy generator.
         module_for: gives imports inside the user's own functions another module in place of one.
         function_called: is told of each quantum function before it runs.
@@ -53,7 +52,6 @@ class Interception:
     layer_call: Callable[..., Any] | None = None
     refuse_gradient: Callable[[], Any] | None = None
     values: ConcreteValues | None = None
-    keeps_draws: bool = False
     note_unseeded: Callable[[FrameType], None] | None = None
     module_for: Callable[[ModuleType], ModuleType] | None = None
     function_called: Callable[[Any], None] | None = None
@@ -292,7 +290,7 @@ def _of_this_thread(original: Any) -> Any:
 def _randint(original: Any) -> Any:
     @functools.wraps(original)
     def randint(*args: Any, **kwargs: Any) -> Any:
-        if not current().keeps_draws or is_users(sys._getframe(1).f_code.co_filename):
+        if current() is _NOTHING or is_users(sys._getframe(1).f_code.co_filename):
             return original(*args, **kwargs)
         state = np.random.get_state()  # noqa: NPY002 - it is this one that libraries use
         try:
@@ -403,12 +401,6 @@ REPLACEMENTS: tuple[Replacement, ...] = (
         why="torch.export follows no derivative, and says so in words that help nobody",
         seen=_TORCH,
         test="test_backward_is_refused",
-    ),
-    Replacement(
-        *(*torch_internals.begin_of_func_grad(), _derivative),
-        why="the same for torch.func",
-        seen=_TORCH,
-        test="test_func_grad_is_refused",
     ),
     Replacement(
         *(torch.compiler, "is_compiling", _of_this_thread),

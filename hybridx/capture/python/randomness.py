@@ -29,7 +29,7 @@ def draws_noted() -> Iterator[list[str]]:
     for its shots when it is made, in forward perhaps.
     """
     sources: list[str] = []
-    with intercepting(note_unseeded=lambda _: sources.append(_UNSEEDED), keeps_draws=True):
+    with intercepting(note_unseeded=lambda _: sources.append(_UNSEEDED)):
         before = _state()
         yield sources
         sources += _moved(before, _state())
@@ -110,7 +110,7 @@ class _Finder:
 
         sys.settrace(self._called)
         try:
-            with intercepting(note_unseeded=found, keeps_draws=True):
+            with intercepting(note_unseeded=found):
                 yield
         finally:
             sys.settrace(tracer)

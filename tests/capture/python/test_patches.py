@@ -130,7 +130,9 @@ def test_amplitudes_are_prepared_by_torch():
         qml.AmplitudeEmbedding(x, wires=range(2), pad_with=0.3, normalize=True)
         return qml.expval(qml.Z(0))
 
-    assert captured(model_of(lambda self, x: circuit(x)), example() + 1).is_dynamic
+    # Rows that depend on each other are traced together or not at all.
+    found = captured(model_of(lambda self, x: circuit(x - x.mean(0))), example() + 1)
+    assert found.is_dynamic
 
 
 def test_an_operator_takes_a_list_of_tensors():
@@ -158,7 +160,7 @@ def test_tensors_of_the_trace_are_abstract():
 def test_an_exponential_takes_a_tensor():
     @qml.qnode(DEVICE)
     def circuit(x):
-        qml.exp(qml.X(0), 1j * x[..., 0])
+        qml.exp(qml.X(0) @ qml.Z(1), -1j * x[..., 0])
         return qml.expval(qml.Z(0))
 
     assert captured(model_of(lambda self, x: torch.stack([circuit(row) for row in x])), example())
@@ -185,11 +187,6 @@ def test_backward_is_refused():
 
     with pytest.raises(GradientError):
         captured(model_of(forward), example())
-
-
-def test_func_grad_is_refused():
-    with pytest.raises(GradientError):
-        captured(model_of(lambda self, x: torch.func.grad(lambda y: (y**2).sum())(x)), example())
 
 
 def flags_while_traced(ask):
@@ -238,9 +235,11 @@ def test_a_device_made_in_forward_draws_nothing():
 
         return circuit(x)
 
-    state = np.random.get_state()[1].copy()
+    before = np.random.get_state()
     assert captured(model_of(forward), example()).is_dynamic
-    assert (np.random.get_state()[1] == state).all()
+    after = np.random.get_state()
+    assert (before[1] == after[1]).all()
+    assert before[2:] == after[2:]
 
 
 def test_an_import_inside_a_function_is_followed():
