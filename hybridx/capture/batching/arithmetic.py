@@ -182,7 +182,7 @@ def by_vmap(call: OperatorCall) -> Any:
 ARITHMETIC: dict[Any, Rule] = {
     QNODE_OP.overloadpacket: _qnode,
     CIRCUIT_OP.overloadpacket: _circuit,
-    # `wide.py` keeps these whole in float32; not all of them carry torch's tag.
+    # `graph/float64.py` keeps these whole in float32; not all of them carry torch's tag.
     **{target.overloadpacket: pointwise for target in DECOMPOSITIONS},
     **table(
         (_every_matrix, "linalg_matrix_exp linalg_inv_ex linalg_eigh"),
