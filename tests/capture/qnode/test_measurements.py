@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 import hybridx
-from hybridx.capture.qnode.observables import product
+from hybridx.capture.qnode.observables import symmetrized_product
 from tests.sampling import some
 from tests.support.agreement import DATA, Circuit, compiled, eager
 from tests.support.examples import HERMITIAN, on
@@ -131,4 +131,4 @@ def test_the_product_of_observables_is_symmetrised():
     first = {word({0: "X"}): 0.5, word({}): 2.0}
     second = {word({0: "Y"}): 3.0, word({0: "X"}): -1.0}
     expected = {word({}): -0.5, word({0: "Y"}): 6.0, word({0: "X"}): -2.0}
-    assert dict(product(first, second)) == expected
+    assert dict(symmetrized_product(first, second)) == expected

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import hybridx
-from hybridx.capture.qnode.state_preparation import prepare
+from hybridx.capture.qnode.state_preparation import prepare_state
 from tests.support.agreement import DATA, Circuit, compiled, eager
 from tests.support.examples import on
 
@@ -105,7 +105,7 @@ def test_a_preparation_is_pennylanes_gate_by_gate(wires, is_complex, zeros):
     theirs = qml.MottonenStatePreparation.compute_decomposition(
         state.requires_grad_(), list(range(wires))
     )
-    for ours, other in zip(prepare(state, range(wires)), theirs, strict=True):
+    for ours, other in zip(prepare_state(state, range(wires)), theirs, strict=True):
         assert (ours.name, ours.wires) == (other.name, other.wires)
         for angle, expected in zip(ours.data, other.data, strict=True):
             torch.testing.assert_close(angle, expected, rtol=0, atol=ROUNDED)
