@@ -10,11 +10,10 @@ from hybridx.capture.model.forward_call import (
     describe_call,
     plain_call,
 )
-from hybridx.capture.model.one_thread import one_thread
 from hybridx.capture.model.precision import as_dtype, choose_dtype, in_eval_mode
 from hybridx.capture.model.training_mode import training_note
 from hybridx.capture.module import Capture, capture
-from hybridx.capture.python.patches import quiet, uncollected
+from hybridx.capture.python.patches import one_thread, quiet, uncollected
 from hybridx.capture.python.removed_in_pennylane import removed_idiom
 
 __all__ = [

@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 import pennylane as qml
 import torch
+from threadpoolctl import OpenBLASController, ThreadpoolController
 from torch import Tensor
 
 import hybridx.capture.pennylane_internals as pennylane_internals
@@ -542,6 +543,25 @@ def _level_of(name: str) -> Switch:
     )
 
 
+def _blas() -> list[Any]:
+    """Return the libraries that multiply matrices in this process."""
+    # threadpoolctl ignores every thread but the first that limits OpenBLAS, without a word.
+    OpenBLASController.clear_controlling_thread(force=True)
+    libraries: list[Any] = ThreadpoolController().select(user_api="blas").lib_controllers
+    return libraries
+
+
+def _blas_threads() -> list[int]:
+    return [library.get_num_threads() for library in _blas()]
+
+
+def _limit_blas(threads: int | list[int]) -> None:
+    libraries = _blas()
+    each = threads if isinstance(threads, list) else [threads] * len(libraries)
+    for library, number in zip(libraries, each, strict=False):
+        library.set_num_threads(number)
+
+
 COLLECTION = Switch(
     *(gc.isenabled, lambda is_on: gc.enable() if is_on else gc.disable(), False),
     why="torch makes some hundred thousand objects for a graph, nearly all to stay: going over "
@@ -554,13 +574,19 @@ TORCH_THREADS = Switch(
     "as one (4 wires, batch 16, two cores)",
     test="test_eager_models_run_on_one_thread",
 )
+BLAS_THREADS = Switch(
+    *(_blas_threads, _limit_blas, 1),
+    why="sums on another number of threads have other last bits, and constants of a file are sums; "
+    "on two cores OpenBLAS took four times the processor time for 10 wires",
+    test="test_products_are_computed_on_one_thread",
+)
 WARNINGS = Switch(
     *(lambda: _OURS in warnings.filters, _write_filter, True),
     why="exporters warn of what their users cannot change; other threads are warned as ever",
     test="test_only_the_quiet_thread_is_not_warned",
 )
 LOG_LEVELS = tuple(map(_level_of, _NOISY))
-SWITCHES = (COLLECTION, TORCH_THREADS, WARNINGS, *LOG_LEVELS)
+SWITCHES = (COLLECTION, TORCH_THREADS, BLAS_THREADS, WARNINGS, *LOG_LEVELS)
 
 
 @contextmanager
@@ -577,6 +603,13 @@ def switched(*switches: Switch) -> Iterator[None]:
 def quiet() -> Iterator[None]:
     """Keep the exporters' own warnings and log lines off the user's terminal."""
     with switched(WARNINGS, *LOG_LEVELS), intercepting(is_quiet=True):
+        yield
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """While active, BLAS and torch compute on one thread; another thread that exports waits."""
+    with switched(TORCH_THREADS, BLAS_THREADS):
         yield
 
 

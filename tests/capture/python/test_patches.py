@@ -29,6 +29,7 @@ from hybridx.capture.python.patches import (
     REPLACEMENTS,
     SWITCHES,
     intercepting,
+    one_thread,
     switched,
     uncollected,
 )
@@ -266,6 +267,13 @@ def test_eager_models_run_on_one_thread():
     with eagerly():
         assert torch.get_num_threads() == 1
     assert torch.get_num_threads() == threads
+
+
+def test_products_are_computed_on_one_thread():
+    before = patches.BLAS_THREADS.read()
+    with one_thread():
+        assert set(patches.BLAS_THREADS.read()) == {1}
+    assert patches.BLAS_THREADS.read() == before
 
 
 def test_only_the_quiet_thread_is_not_warned():
