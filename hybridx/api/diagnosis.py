@@ -1,4 +1,4 @@
-"""What this machine can run and what is missing, found out without importing anything."""
+"""Find out what this machine can run and what is missing, without importing the packages."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _PARTS: Mapping[str, tuple[str, str]] = {
 
 
 @dataclass(frozen=True)
-class Part:
+class Package:
     """A package that a part of hybridx needs.
 
     Attributes:
@@ -60,7 +60,7 @@ class Diagnosis:
     version: str
     python: str
     platform: str
-    parts: tuple[Part, ...]
+    parts: tuple[Package, ...]
     providers: tuple[str, ...]
     devices: tuple[DeviceStatus, ...]
 
@@ -77,10 +77,10 @@ def doctor() -> Diagnosis:
     )
 
 
-def _part(package: str) -> Part:
+def _part(package: str) -> Package:
     purpose, extra = _PARTS[package]
     try:
-        return Part(package, version(package), purpose, None)
+        return Package(package, version(package), purpose, None)
     except PackageNotFoundError:
         name = extra if extra == "hybridx" else f"'hybridx[{extra}]'"
-        return Part(package, None, purpose, f"pip install {name}")
+        return Package(package, None, purpose, f"pip install {name}")

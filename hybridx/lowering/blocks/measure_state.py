@@ -32,7 +32,7 @@ from hybridx.lowering.blocks.real_form import real_matrix
 from hybridx.lowering.blocks.state import COMPLEX, Amplitudes, apply_matrix, bring_last
 from hybridx.program import Builder, Value
 
-Columns = NDArray[np.float64]
+Eigenvalues = NDArray[np.float64]
 
 _LETTERS = {
     # Transposed; X and Z are real, Y mixes real and imaginary parts. Adding zero makes -0.0 to 0.0.
@@ -126,7 +126,7 @@ class _Means:
         self._builder = builder
         self._state = state
         self._wires = wires
-        self._diagonal: list[Columns] = []
+        self._diagonal: list[Eigenvalues] = []
         self._others: dict[tuple[str, tuple[int, ...]], dict[int, float]] = {}
         self._value: Value | None = None
 
@@ -284,7 +284,7 @@ def _mean(builder: Builder, state: Amplitudes, letters: str, wires: tuple[int, .
     return builder.sum(builder.multiply(state.value, changed.value), 1)
 
 
-def _parities(term: PauliTerm, wires: int) -> Columns:
+def _parities(term: PauliTerm, wires: int) -> Eigenvalues:
     """Return the eigenvalue of a word of Z for each basis state, wire 0 most significant."""
     states = np.arange(2**wires)
     signs = np.ones(2**wires)
