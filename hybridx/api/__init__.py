@@ -1,4 +1,4 @@
-"""What hybridx does, one function each; the command line only calls these.
+"""The public functions of hybridx, one for each task; the command line only calls these.
 
 torch and PennyLane are imported inside the functions that need them, so that running and
 inspecting a file works without either.

@@ -1,4 +1,4 @@
-"""A captured model as the content of a file, in any format."""
+"""Build the content of a file from a captured model, in any format."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from hybridx.capture import Capture, Example
 
 Draft: TypeAlias = Callable[[Metadata], Content]
-"""Gives the content of a file with given metadata; the model in it is made once."""
+"""Returns the content of a file with the given metadata; the model in it is built only once."""
 
 
 def draft_onnx(
@@ -47,7 +47,7 @@ def draft_onnx(
     Args:
         captured: the traced graph.
         example: the inputs it was traced with.
-        choices: how circuits are computed; those that are not in it get no body.
+        choices: how circuits are computed; a circuit without a choice gets no body.
         dtype: of the circuits.
         opset: of the standard operators.
         bundled: cut it at its circuits.
@@ -78,8 +78,8 @@ def plan_circuits(captured: Capture, strategy: str | None, choices: dict[Circuit
     Args:
         captured: the traced graph.
         strategy: the name of one; None for the cheapest.
-        choices: takes the choices. Circuits that are in it are not planned again: a graph may hold
-            the same circuit twice, and a model may be captured a second time.
+        choices: the choices are added to it. Circuits already in it are not planned again: a graph
+            may hold the same circuit twice, and a model may be captured a second time.
     """
     for circuit in captured.circuits:
         if circuit not in choices:

@@ -1,4 +1,4 @@
-"""A captured model built and compared with the eager one, until each open axis was really moved."""
+"""Build a captured model, and compare it with the eager one at several lengths of open axes."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, eq=False)
 class Built(Generic[T]):
-    """A captured model with what was made of it.
+    """A captured model, and what was built from it.
 
     Attributes:
         example: the inputs it was captured with.
         captured: the traced model.
-        product: what was built.
+        product: what was built from the capture.
         typical: inputs with the eager model's outputs; None if no model was run.
         tolerance: the largest error that passes.
-        comparison: what was compared; None if that was waived.
+        comparison: what was compared; None if nothing was.
     """
 
     example: Example
@@ -61,21 +61,22 @@ def build_and_compare(
     runs: bool = True,
     embed: bool = False,
 ) -> Built[T]:
-    """Capture a model, build something of it, and compare that with the eager model.
+    """Capture a model, build something from it, and compare that with the eager model.
 
-    torch.export may follow an axis at which the model runs at one length only. An axis of which no
-    other length than the example's could be compared is fixed, and the model is captured again.
+    torch.export may leave an axis open although the model runs at one length of it only. If no
+    length of an axis other than the example's could be compared, the axis is fixed and the model is
+    captured again.
 
     Args:
         flat: the model, in the mode and dtype of the export.
         example: inputs for the capture.
-        build: what is made of a capture.
-        execute: gives what was built as something that can be run.
+        build: makes the product from a capture.
+        execute: returns an object that runs the product.
         dtype: of the circuits.
         atol: tolerance; by default `TOLERANCE` of the dtype.
         verify: compare.
-        runs: the eager model can be run; without it nothing is compared.
-        embed: take the example itself for typical inputs, instead of drawn ones.
+        runs: the eager model can be run; if false, nothing is compared.
+        embed: use the example itself as typical inputs, instead of drawn ones.
 
     Raises:
         CaptureError: the model cannot be captured.
@@ -124,7 +125,7 @@ MOST_CALLS = 1000
 
 
 def choose_batches(example: Example) -> tuple[int, ...]:
-    """Return the batch sizes to compare at, without the largest where eager would take minutes."""
+    """Return the batch sizes to compare at, without those at which eager would take minutes."""
     calls = 0 if example.rehearsal is None else len(example.rehearsal.dtypes)
     rows = example.rows or 1
     batches: tuple[int, ...] = VERIFIED_BATCHES

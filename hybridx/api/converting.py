@@ -1,4 +1,4 @@
-"""Convert a model file to another format, without the model that it came from."""
+"""Convert a model file to another format; the original model is not needed."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def convert(
     Args:
         source: an ONNX file or the folder of a bundle.
         path: of the new file or folder.
-        format: onnx or bundle; by default the one of the ending of `path`, else bundle.
+        format: onnx or bundle; by default the format of the ending of `path`, else bundle.
         overwrite: replace an existing file or folder.
 
     Raises:

@@ -53,8 +53,8 @@ def evaluate(
 ) -> Evaluation:
     """Score a model file on a CSV table.
 
-    A model whose output has several columns is a classifier: its prediction is the largest. One
-    with a single column predicts a number.
+    A model whose output has several columns is a classifier, which predicts the class of the
+    largest column. A model with a single column predicts a number.
 
     Args:
         path: of the model; it has one input `(batch, features)`.

@@ -52,9 +52,9 @@ class ExportReport:
         dtype: of the model.
         is_dynamic: True if the batch may have any length.
         circuits: the quantum layers.
-        verification: what was compared with the eager model, or None if that was waived.
+        verification: what was compared with the eager model, or None if nothing was.
         notes: what the user should know.
-        seconds: the whole export took.
+        seconds: duration of the whole export.
     """
 
     path: str
@@ -90,8 +90,8 @@ def export(
 ) -> ExportReport:
     """Export a hybrid model to one file, or to a bundle, and verify that it computes the same.
 
-    The model is exported in eval mode and left as it was. Inputs have the names of the arguments
-    of `forward`, outputs those of the keys and fields in what it returns.
+    The model is exported in eval mode and restored afterwards. Inputs are named after the arguments
+    of `forward`, and outputs after the keys and fields in what it returns.
 
     Args:
         model: any module whose quantum parts are PennyLane QNodes or TorchLayers.
@@ -236,7 +236,7 @@ def export_source(
     overwrite: bool = False,
     **options: Any,
 ) -> ExportReport:
-    """Export a model that is named by a text; see `export` for the further options.
+    """Export the model that a source text names; see `export` for the further options.
 
     Args:
         source: file.py:attribute, package.module:attribute or a config.toml.
@@ -250,7 +250,7 @@ def export_source(
         **options: passed to `export`.
 
     Raises:
-        UsageError: the source leads to no model, or the shape of its input is not known.
+        UsageError: the source names no model, or the shape of its input is not known.
     """
     rows = read_batch(batch)
     target = choose_format(Path(path or ""), format, "onnx")

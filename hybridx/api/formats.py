@@ -1,4 +1,4 @@
-"""The formats of a model file, and how a file of each is written."""
+"""The formats of a model file, and how each is chosen, checked and written."""
 
 from __future__ import annotations
 
@@ -50,12 +50,12 @@ NAMES: Final[Mapping[Format, str]] = {
 
 
 def choose_format(path: Path, format: str | None, otherwise: Format) -> Format:
-    """Return the format of an option, or else of the ending of a file name.
+    """Return the format that an option names, or else that of the ending of a file name.
 
     Args:
         path: of the file.
         format: one of `FORMATS`, or None.
-        otherwise: for a name with another ending.
+        otherwise: the format for any other ending.
 
     Raises:
         OptionError: there is no such format.

@@ -1,4 +1,4 @@
-"""What a file says of itself; needs neither torch nor PennyLane."""
+"""Describe a model file, without torch and PennyLane."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from hybridx.drawing import draw_text
 from hybridx.lowering import Candidate, Choice, Cost, consider
 from hybridx.passes import run_passes
 
-_MOST_DRAWN = 120  # gates; a drawing of more fills several screens
+_MOST_DRAWN = 120  # gates; the drawing of a larger circuit fills several screens
 
 
 @dataclass(frozen=True)
 class StrategySummary:
-    """What one strategy makes of a circuit.
+    """The result of one strategy for a circuit.
 
     Attributes:
         strategy: its name.
-        cost: of its plan; None if it does not apply.
+        cost: the cost of its plan; None if the strategy does not apply.
         reason: why it does not apply, or what its plan costs.
         plan: what it found about the circuit, in a few lines; empty if it does not apply.
     """
@@ -82,7 +82,7 @@ class InputSummary:
 
 @dataclass(frozen=True)
 class Inspection:
-    """What a file says of itself.
+    """The description of a model file.
 
     Attributes:
         path: of the file.
@@ -116,7 +116,7 @@ class Inspection:
 
 
 def inspect(path: str | Path) -> Inspection:
-    """Return what a file says of itself; needs neither torch nor PennyLane.
+    """Return the description of a model file; needs neither torch nor PennyLane.
 
     Raises:
         ArtifactError: the file cannot be read or breaks its contract.
@@ -151,7 +151,7 @@ def circuit_summaries(
 
     Args:
         artifact: the file.
-        choices: how circuits are computed, where that is known; the others are planned.
+        choices: how circuits are computed, if known; all other circuits are planned.
     """
     considered = {
         circuit: choices[circuit].candidates

@@ -1,4 +1,4 @@
-"""Lower: the quantum layers of a model replaced by torch operators, in memory."""
+"""Replace the quantum layers of a model by torch operators, in memory."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ def lower(
     strategy: str | None = None,
     verify: bool = True,
 ) -> Lowered:
-    """Return a model that computes the same, its quantum layers as torch operators.
+    """Return a model that computes the same, with torch operators as its quantum layers.
 
-    It is the model in eval mode, for inference: on its own, under torch.compile, or moved to
-    another device. The weights of quantum layers are numbers in it. The model is left as it was,
-    and is called as before; arguments that are no tensors have to be those of the example.
+    The result is for inference, in eval mode: on its own, under torch.compile, or moved to another
+    device. The weights of quantum layers are constants in it. It is called as the model is;
+    arguments that are not tensors must be those of the example. The model itself is restored.
 
     Args:
         model: any module whose quantum parts are PennyLane QNodes or TorchLayers.
@@ -53,7 +53,7 @@ def lower(
         verify: compare with the eager model at `VERIFIED_BATCHES`.
 
     Raises:
-        UsageError: an option or an argument is not one that can be lowered.
+        UsageError: an option or an argument cannot be used for lowering.
         CaptureError: the model cannot be captured; the message says what to change.
         LoweringError: a circuit is too large to simulate.
         ParityError: the two differ, or nothing can be compared.
@@ -84,7 +84,7 @@ def lower(
 
 
 class _LoweredGraph:
-    """A graph as something to compare."""
+    """A graph in the form that a comparison runs."""
 
     device = "torch"
 

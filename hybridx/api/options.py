@@ -1,4 +1,4 @@
-"""Options and packages checked before any work begins."""
+"""Check options and packages before any work begins."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
 
 def check_choice(option: str, value: object, choices: Sequence[object]) -> None:
-    """Refuse a value that is not offered.
+    """Refuse a value that is not among the choices.
 
     Raises:
-        OptionError: it names the choices.
+        OptionError: the value is not; the message names the choices.
     """
     if value not in choices:
         raise OptionError(option, str(value), ", ".join(map(str, choices)))
@@ -35,7 +35,7 @@ def read_open_axes(dynamic: Dynamic | None, batch: Batch | None) -> OpenAxes:
             speaks of the one that is called batch.
 
     Raises:
-        OptionError: a value is none of these, or the two say different things.
+        OptionError: a value is none of these, or the two contradict each other.
     """
     from hybridx.capture import OpenAxes
 
@@ -62,7 +62,7 @@ def read_batch(text: str) -> Batch:
     """Return the batch that a text names.
 
     Raises:
-        OptionError: it names none.
+        OptionError: the text names no batch.
     """
     match text:
         case "dynamic":

@@ -79,7 +79,7 @@ def predict(
         batch_size: rows at a time, if the model takes any number.
         repeats: number of runs on a device that samples; the outputs are then means, and arrays
             `<output>_standard_error` are added.
-        resume: use the results that an earlier, interrupted run of the same command stored.
+        resume: use the results that an interrupted earlier run of the same command stored.
         overwrite: replace an existing output.
         **execution: on what the model runs; see `hybridx.load`.
 
@@ -108,7 +108,7 @@ def predict(
             inputs,
             batch_size,
             repeats=repeats,
-            # A wrong ending must be found before anything is paid for.
+            # Find a wrong ending before the run costs anything.
             check=lambda expected: None if target is None else encode_arrays(target, expected),
         )
         seconds = time.perf_counter() - started

@@ -1,4 +1,4 @@
-"""Run the rows of a data file slice by slice; on a device, only after counting the cost."""
+"""Run the rows of a data file slice by slice; on a device, count the cost before running."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ BATCH_SIZE = 4096
 Slices: TypeAlias = Sequence[Mapping[str, Array]]
 
 STANDARD_ERROR = "_standard_error"
-"""What the name of an output's standard error ends in; another `_` where an output has it."""
+"""The ending of the name of a standard error; with another `_` if an output has that name."""
 
 
 def run_in_batches(
@@ -40,8 +40,8 @@ def run_in_batches(
 ) -> dict[str, Array]:
     """Run a session slice by slice and return the outputs of all rows.
 
-    A model with a fixed batch, or with outputs that are not one row for each row of input, is run
-    in one piece. A session that only counts returns zeros.
+    A model is run in one piece if its batch is fixed, or if an output does not have one row for
+    each row of input. A session that only counts returns zeros.
 
     Args:
         session: a loaded model.
@@ -56,8 +56,8 @@ def run_in_batches(
     slices = _slices(session, inputs, batch_size)
     if not uses_device(session):
         return _run(session, slices) or session.run(inputs)
-    # Whether slices can be joined is found out before anything is sent, because a second run of all
-    # rows in one piece would be paid for again.
+    # Find out whether slices can be joined before anything is sent, because a second run of all
+    # rows in one piece would cost again.
     counting = counting_session(session)
     expected = _run(counting, slices)
     if expected is None:

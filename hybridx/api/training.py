@@ -1,4 +1,4 @@
-"""The reference classifier trained from its config."""
+"""Train the reference classifier from its config."""
 
 from __future__ import annotations
 

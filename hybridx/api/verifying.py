@@ -1,4 +1,4 @@
-"""A file compared with the model it came from, or with its own self-test."""
+"""Compare a file with the model it was exported from, or with its own self-test."""
 
 from __future__ import annotations
 
@@ -53,9 +53,9 @@ class VerifyReport:
         worst: largest error seen.
         tolerance: largest error allowed.
         notes: what the user should know.
-        usage: on what the file ran, and what that took.
-        consistency: with shots, that of the sampled results; the rest is on the file computed
-            exactly then.
+        usage: the devices and providers of the run, and what was sent.
+        consistency: with shots, the consistency of the sampled results; all other fields then
+            describe the file computed exactly.
     """
 
     path: str
@@ -74,14 +74,14 @@ def reproduce(
 ) -> VerifyReport:
     """Run the self-test of a loaded file.
 
-    On a device with shots, the file is computed exactly first; then each result of its circuits is
-    tested against the distribution that it has if the device is right.
+    On a device with shots, the file is first computed exactly. Then each result of its circuits is
+    tested against the distribution that a correct device would give.
 
     Args:
         session: the file on the device in question.
         atol: tolerance; by default the one that the file states. With shots, the outputs are then
             compared within it instead of being tested.
-        significance: with shots, how often a right device may be refused.
+        significance: with shots, the probability that a correct device is refused.
 
     Raises:
         NoSelfTestError: the file carries none.
@@ -131,14 +131,14 @@ def verify(
 ) -> VerifyReport:
     """Compare a file with the eager model, or, without one, with its own self-test.
 
-    With shots it is compared when it is computed exactly, and its circuits are tested on the
+    With shots, the file is computed exactly for the comparison, and its circuits are tested on the
     device as in `reproduce`.
 
     Args:
         path: of the file.
         against: the model it was exported from.
         atol: tolerance; by default the one that the file states.
-        significance: with shots, how often a right device may be refused; by default
+        significance: with shots, the probability that a correct device is refused; by default
             `SIGNIFICANCE`.
         **execution: on what the file runs; see `hybridx.load`.
 
@@ -212,10 +212,10 @@ def _sampled(session: Session, exact: VerifyReport, significance: float | None) 
 
 
 def _typical(examples: Mapping[str, Array], expected: Expected) -> Typical:
-    """Return the inputs of a self-test with the outputs of a model, which may be another one.
+    """Return the inputs of a self-test with the outputs of a model, maybe not the exported one.
 
     Raises:
-        NothingComparedError: the model does not take them.
+        NothingComparedError: the model does not run on the inputs.
     """
     typical = draw_typical(examples, expected, repeats=True)
     try:
@@ -242,10 +242,10 @@ def _batches(session: Session, examples: Mapping[str, Array]) -> tuple[int, ...]
 
 
 def _call(session: Session) -> ForwardCall:
-    """Return how the inputs of a file are arguments of its model's forward.
+    """Return how the inputs of a file become arguments of its model's forward.
 
     Raises:
-        BrokenArtifactError: the file does not say it in a form that can be read.
+        BrokenArtifactError: that part of the file cannot be read.
     """
     from hybridx.capture import decode_call, plain_call
 
@@ -265,7 +265,7 @@ def _self_test(session: Session) -> SelfTest:
 
 
 def _rows(session: Session, arrays: Mapping[str, Array]) -> int:
-    """Return the length of the batch; where no axis is called so, that of the first axis."""
+    """Return the length of the batch, or of the first axis if none is called batch."""
     named = [
         arrays[name].shape[axis]
         for name, axes in open_axes(session.inputs).items()
@@ -296,7 +296,7 @@ def verify_source(
         against: file.py:attribute, package.module:attribute or a config.toml.
         checkpoint: weights to load into that model first.
         atol: tolerance.
-        significance: with shots, how often a right device may be refused.
+        significance: with shots, the probability that a correct device is refused.
         **execution: on what the file runs; see `hybridx.load`.
     """
     if against is None:

@@ -15,7 +15,7 @@ from hybridx.errors import ExampleRejectedError, OptionError
 from hybridx.program import BATCH
 
 EXAMPLE_ROWS = 3
-"""The shortest length that is traced: torch.export takes a length of 1 for a constant."""
+"""The shortest length that is traced: torch.export treats a length of 1 as a constant."""
 
 AxisNames: TypeAlias = Mapping[str, Mapping[int, str]]
 """By input, the name of each axis of any length; the batch is called `batch`."""
@@ -41,7 +41,7 @@ class Example:
 
     Attributes:
         tensors: by input, in the order of the signature.
-        axes: those that may have any length.
+        axes: by input, the axes that may have any length.
         rows: length of the batch, or None if there is none.
         rehearsal: what the eager model did with the tensors; None if it was not run.
         notes: what the user should know.
@@ -88,21 +88,21 @@ def prepare_example(
 ) -> Example:
     """Find out which axes are the batch, and return inputs that are long enough to trace.
 
-    Unless the axes are named, the batch is the first axis of the first input whose first
-    axis the model's outputs follow, and of every input that is as long there. The model is run on
-    the inputs as they are, and then with that axis at another length. If it does not run then, or
-    no output has another shape, that axis is no batch. If none is, all shapes are fixed.
+    Unless the axes are named, the first axis of each input is tried as the batch, together with
+    the first axis of every input of the same length. The model is run on the inputs as they are,
+    and then with these axes at another length. If it runs and the shape of an output changes, they
+    are the batch. Otherwise the next length is tried; if there is none, all shapes are fixed.
 
     Args:
         flat: the model.
         tensors: what the user gave, by input.
         dtype: float64 widens floating-point inputs.
         open_axes: which axes may have any length; by default only the batch may.
-        rehearses: run the eager model; without it, the first candidate is taken for the batch.
+        rehearses: run the eager model; if false, the first candidate is taken for the batch.
 
     Raises:
         ExampleRejectedError: the model does not run on the inputs.
-        OptionError: an axis that is named is none of an input.
+        OptionError: an input does not have an axis that is named.
     """
     plain = {name: _plain(tensor, dtype) for name, tensor in tensors.items()}
     given = Example(plain, {}, None, _rehearsed(flat, plain) if rehearses else None)
@@ -135,7 +135,7 @@ def _plain(tensor: Tensor, dtype: str) -> Tensor:
 
 
 def _checked(dynamic: AxisNames, tensors: Mapping[str, Tensor]) -> AxisNames:
-    """Return axes counted from the front, refused where there is none."""
+    """Return the axes counted from the front; refuse an axis that its input does not have."""
     checked: dict[str, dict[int, str]] = {}
     for input_name, axes in dynamic.items():
         if input_name not in tensors:
@@ -152,14 +152,14 @@ def _checked(dynamic: AxisNames, tensors: Mapping[str, Tensor]) -> AxisNames:
 
 
 def _candidates(tensors: Mapping[str, Tensor]) -> Iterator[AxisNames]:
-    """Yield what the batch may be: the inputs of one length, for each length in order."""
+    """Yield candidates for the batch: for each first length in order, the inputs that have it."""
     for length in dict.fromkeys(len(tensor) for tensor in tensors.values() if tensor.dim()):
         if length:
             yield {n: {0: BATCH} for n, t in tensors.items() if t.dim() and len(t) == length}
 
 
 def _probed(flat: Flat, given: Example) -> Example | None:
-    """Return the example to trace if the outputs follow the batch."""
+    """Return the example to trace if the outputs' shapes change with the batch, else None."""
     length = _lengths(given)[BATCH]
     is_short = length < EXAMPLE_ROWS
     probe = _resized(given, {BATCH: EXAMPLE_ROWS if is_short else length + 1})
@@ -183,7 +183,7 @@ def _lengthened(flat: Flat, given: Example, batch: Literal["dynamic", "none"] | 
     if BATCH in lengths:
         others = {length for name, length in lengths.items() if name != BATCH}
         while lengths[BATCH] in others:
-            lengths[BATCH] += 1  # torch takes equal lengths for one
+            lengths[BATCH] += 1  # torch takes axes of equal length for one axis
         if batch != "dynamic":
             lengths[BATCH] = found[BATCH] if batch == "none" else batch
     tensors = _resized(given, lengths)
@@ -209,7 +209,7 @@ def _lengths(given: Example) -> dict[str, int]:
 
 
 def _resized(given: Example, lengths: Mapping[str, int]) -> dict[str, Tensor]:
-    """Return the tensors at other lengths: what is there is repeated, or cut off."""
+    """Return the tensors at other lengths, with their elements repeated or cut off."""
     resized = dict(given.tensors)
     for name, axes in given.axes.items():
         for axis, called in axes.items():

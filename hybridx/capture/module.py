@@ -1,4 +1,4 @@
-"""A whole model traced: one graph with open axes, circuits as opaque nodes in it."""
+"""Trace a whole model to one graph with open axes, with its circuits as opaque nodes."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Capture:
 
     Attributes:
         module: its classical graph; `hybridx::circuit` nodes stand for the quantum layers.
-        circuits: what they stand for, by the index that a node carries.
+        circuits: the circuits, by the index that a node carries.
         layers: where each circuit stands in the model, in the user's words.
         input_names: one for each example input.
         output_names: one for each output.
@@ -57,10 +57,10 @@ def capture(flat: Flat, example: Example, *, dtype: str) -> Capture:
     Args:
         flat: any module whose quantum parts are PennyLane QNodes or TorchLayers.
         example: inputs; where the model itself fixes an open axis, it is fixed, with a note.
-        dtype: float32 or float64, of the circuits in the file.
+        dtype: of the circuits in the file, float32 or float64.
 
     Raises:
-        CaptureError: a leaf of it says what in the model has to change.
+        CaptureError: its subclass says what to change in the model.
     """
     _check_weights(flat.model)
     rehearsal, tensors = example.rehearsal, tuple(example.tensors.values())
@@ -94,7 +94,7 @@ def capture(flat: Flat, example: Example, *, dtype: str) -> Capture:
 
 
 def _fixed(example: Example, axes: AxisNames, reason: str) -> Iterator[str]:
-    """Yield a sentence for each axis that was to be open and is not."""
+    """Yield a sentence for each axis that should be open and is fixed."""
     kept = {called for open_axes in axes.values() for called in open_axes.values()}
     wanted: dict[str, int] = {}
     for name, open_axes in example.axes.items():

@@ -1,6 +1,6 @@
-"""What is private in PennyLane, as functions of our own; seen with PennyLane 0.45.1.
+"""Access to private parts of PennyLane, one function each; checked with PennyLane 0.45.1.
 
-Each function has a canary in `tests/capture/test_internals.py`.
+Each function has a test in `tests/capture/test_internals.py` that fails when PennyLane changes it.
 """
 
 from __future__ import annotations
@@ -14,25 +14,25 @@ import pennylane as qml
 
 
 def call_of_layer() -> tuple[Any, str]:
-    """Where a TorchLayer calls its QNode with a batch: `(layer, x)`, x of shape `(batch, n)`."""
+    """The method in which a TorchLayer calls its QNode: `(layer, x)`, x of shape `(batch, n)`."""
     return qml.qnn.TorchLayer, "_evaluate_qnode"
 
 
 def active_queues() -> tuple[Any, str]:
-    """Where the queues stand that operators are added to: a list of all threads."""
+    """The list of the queues that operators are added to; all threads share it."""
     return qml.QueuingManager, "_active_contexts"
 
 
 def pause_of_recording() -> tuple[Any, str]:
-    """What `QueuingManager.stop_recording` does, also where it already decorates a function.
+    """The body of `QueuingManager.stop_recording`, also where it already decorates a function.
 
-    A generator function of the class; it puts another list in the place of `active_queues`.
+    It is a generator function of the class that replaces the list `active_queues` by another one.
     """
     return qml.QueuingManager.stop_recording.__func__.__wrapped__, "__code__"
 
 
 def paused(cls: Any) -> Iterator[None]:
-    """Record no operators meanwhile, by emptying the list of queues in place."""
+    """While active, record no operators, by emptying the list of queues in place."""
     queues = cls._active_contexts
     kept = list(queues)
     queues.clear()
@@ -43,8 +43,8 @@ def paused(cls: Any) -> Iterator[None]:
 
 
 def preparation_of_state() -> tuple[Any, str]:
-    """Where `StatePrep` pads and normalises: `(state, wires, pad_with, normalize, validate_norm)`.
+    """The static method in which `StatePrep` pads and normalises amplitudes.
 
-    It is a static method.
+    Its arguments are `(state, wires, pad_with, normalize, validate_norm)`.
     """
     return qml.StatePrep, "_preprocess"

@@ -1,4 +1,4 @@
-"""The eager model run once on the example, for what a trace cannot tell."""
+"""Run the eager model once on the example, to learn what a trace does not show."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Rehearsal:
         repeats: a QNode was called more than once.
         outputs: the tensors among what the model returned.
         output_names: their names.
-        left_out: sentences on what else it returned.
+        left_out: sentences on the values it returned that are not tensors.
     """
 
     dtypes: tuple[torch.dtype | None, ...]
@@ -38,7 +38,7 @@ class Rehearsal:
 
     @property
     def shapes(self) -> list[torch.Size]:
-        """Of the outputs."""
+        """The shapes of the outputs."""
         return [output.shape for output in self.outputs]
 
 
@@ -47,7 +47,7 @@ def rehearse(flat: Flat, args: Sequence[Tensor]) -> Rehearsal:
 
     Raises:
         RemovedIdiomError: it uses what PennyLane has removed.
-        ExampleRejectedError: it raises anything else.
+        ExampleRejectedError: it raises any other error.
     """
     try:
         with eagerly(), gradients_refused(flat.model), names_replaced(flat.model):

@@ -1,6 +1,6 @@
-"""A model at one row, and its graph run on all rows of a batch.
+"""Trace a model at one row, and run its graph on all rows of a batch.
 
-What runs on all rows is right if the rows do not depend on each other. The eager model tells.
+That is correct if the rows do not depend on each other, which is tested with the eager model.
 """
 
 from __future__ import annotations
@@ -74,8 +74,9 @@ def distinct_rows(
 ) -> tuple[Sequence[Tensor], Rehearsal]:
     """Return inputs whose rows differ, and what the eager model does with them.
 
-    Equal rows, as a repeated example has, do not show whether rows depend on each other: `x` and
-    `x.mean(0)` are the same. Floating-point inputs are drawn then, if the model takes such.
+    Equal rows, as in a repeated example, do not show whether rows depend on each other: `x` and
+    `x.mean(0)` are then equal. In that case floating-point inputs are drawn, if the model runs on
+    them.
     """
     pairs = list(zip(args, batched, strict=True))
     if not all(bool((arg == arg[:1]).all()) for arg, has_rows in pairs if has_rows):
@@ -99,10 +100,10 @@ def distinct_rows(
 def row_axes(
     flat: Flat, args: Sequence[Tensor], batched: Sequence[bool], rehearsal: Rehearsal
 ) -> tuple[list[int | None], tuple[torch.dtype | None, ...]]:
-    """Return where each output has its batch, and what QNode calls return, from single rows.
+    """Return the batch axis of each output, and what QNode calls return, from runs of single rows.
 
-    The axis is None for an output that does not depend on the batch and -1 for one that has no
-    axis for a single row.
+    The axis is None for an output that does not depend on the batch, and -1 for one that has no
+    batch axis when the model runs on a single row.
 
     Raises:
         FixedBatch: the model does not treat rows one by one.
@@ -120,7 +121,7 @@ def row_axes(
             if axis is not None:
                 piece = together.select(max(axis, 0), row)
                 single = single if axis < 0 else single.select(axis, 0)
-            # Row by row PennyLane sums in another order; a mixed batch differs by far more.
+            # PennyLane sums single rows in another order; dependent rows differ by far more.
             if not torch.allclose(piece, single, rtol=1e-3, atol=1e-4, equal_nan=True):
                 raise FixedBatch("the rows of the batch depend on each other")
         axes.append(axis)

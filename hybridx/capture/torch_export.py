@@ -1,4 +1,4 @@
-"""torch.export called on a model, and the graph that comes of it in real numbers."""
+"""Call torch.export on a model, and convert the graph that it returns to real numbers."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ Shapes: TypeAlias = tuple[dict[int, Any], ...]
 
 
 class FixedBatch(Exception):  # noqa: N818
-    """The model works at one batch size only, as far as this way of tracing can tell."""
+    """This way of tracing works at one batch size only."""
 
 
 def export_program(module: nn.Module, args: Sequence[Tensor], shapes: Shapes) -> Any:
-    """Return what torch.export makes of a module that takes any number of tensors."""
-    # The forward of all that is exported takes any number of inputs: one argument, for torch.
+    """Return the program that torch.export makes of a module that takes any number of tensors."""
+    # Every module exported here has `forward(*tensors)`, which torch counts as one argument.
     with intercepting(is_mute=True):
         return torch.export.export(module, tuple(args), dynamic_shapes=(shapes,), strict=False)
 
 
 def refined(dims: Mapping[str, Any], message: str) -> dict[str, Any]:
-    """Return the axes that torch leaves open after all, with the bounds that it found.
+    """Return the axes that may stay open according to a message of torch, with torch's bounds.
 
     Raises:
-        FixedBatch: it leaves none open, or not the batch, or does not say what it wants.
+        FixedBatch: no axis may stay open, or the batch may not, or the message names no axis.
     """
     refined = dict(dims)
     for name in dims:
@@ -45,7 +45,7 @@ def refined(dims: Mapping[str, Any], message: str) -> dict[str, Any]:
             numbers = {bound: int(number) for bound, number in bounds.items()}
             refined[name] = torch.export.Dim(name, **numbers)
     if not refined or refined == dims or refined.get(BATCH) is not dims.get(BATCH):
-        raise FixedBatch  # torch does not say where
+        raise FixedBatch  # the message may name no axis
     return refined
 
 
@@ -56,11 +56,12 @@ def graph_of(program: Any, decompositions: Any) -> fx.GraphModule:
     for node in [n for n in module.graph.nodes if n.target in _ASSERTIONS]:
         module.graph.erase_node(node)
     module.graph.set_codegen(fx.graph.CodeGen())
-    # A fresh module, without the checks that torch.export hangs on its inputs.
+    # A new module, without the input checks that torch.export attaches to its own.
     return fx.GraphModule(module, module.graph)
 
 
-# Writing into a buffer moves numbers; as a comparison of positions nobody could follow them.
+# These write a slice into a tensor. Decomposed, they compare positions, and then
+# `graph/provenance.py` could not follow the elements.
 _KEPT = (torch.ops.aten.select_scatter.default, torch.ops.aten.slice_scatter.default)
 
 TABLE = {**DECOMPOSITIONS, **MATRIX_DECOMPOSITIONS}
@@ -78,7 +79,7 @@ def core_table() -> Any:
 def graph_in_real_numbers(
     program: Any, decompositions: Any, args: Sequence[Tensor], shapes: Shapes
 ) -> fx.GraphModule:
-    """Return the graph of a program, complex tensors as pairs of real ones."""
+    """Return the graph of a program, with each complex tensor as a pair of real tensors."""
     module = graph_of(program, decompositions)
     if not has_complex(module):
         return module
@@ -86,7 +87,8 @@ def graph_in_real_numbers(
     return graph_of(export_program(core, args, shapes), decompositions)
 
 
-# Checks that tracing leaves behind: ONNX has none, and for eager inputs they hold.
+# Assertions that tracing leaves in the graph. ONNX has no such operator, and they hold for the
+# example inputs.
 _ASSERTIONS = frozenset({
     torch.ops.aten._assert_tensor_metadata.default,
     torch.ops.aten._assert_scalar.default,
@@ -95,7 +97,7 @@ _ASSERTIONS = frozenset({
 
 
 def dynamic_shapes(axes: Sequence[Mapping[int, str]], dims: Mapping[str, Any]) -> Shapes:
-    """Return what torch.export calls dynamic shapes: the axes whose names are among `dims`."""
+    """Return the `dynamic_shapes` of torch.export: by axis, the entry of `dims` for its name."""
     return tuple(
         {axis: dims[name] for axis, name in named.items() if name in dims} for named in axes
     )

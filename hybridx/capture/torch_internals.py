@@ -1,7 +1,7 @@
-"""What is private or undocumented in torch, as functions of our own; seen with torch 2.13.
+"""Access to private or undocumented parts of torch, one function each; checked with torch 2.13.
 
-No other file of `capture` names anything private of torch. Each function has a
-canary in `tests/capture/test_internals.py`, whose failure says what a new release changed.
+No other file of `capture` names anything private of torch. Each function has a test in
+`tests/capture/test_internals.py`; its failure says what a new release of torch changed.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ from torch.utils._python_dispatch import _disable_current_modes
 
 
 def is_fake(value: Any) -> TypeGuard[Tensor]:
-    """Return whether a value is a tensor of the trace, which has a shape and no numbers."""
+    """Return whether a value is a traced tensor, which has a shape and no numbers."""
     return isinstance(value, FakeTensor)
 
 
 def constant_of(tensor: Tensor) -> Tensor | None:
-    """Return the numbers that torch itself keeps of a tensor of the trace, if it does."""
+    """Return the numbers that torch itself stores for a traced tensor, or None."""
     found: Tensor | None = getattr(tensor, "constant", None)
     return found
 
 
 def current_tracer() -> Any:
-    """Return the tracer that writes down operations in this thread, or None."""
+    """Return the tracer that records operations in this thread, or None."""
     mode = get_proxy_mode()
     return None if mode is None else mode.tracer
 
@@ -47,7 +47,7 @@ def node_of(tensor: Tensor, tracer: Any) -> fx.Node | None:
 
 
 def untraced() -> AbstractContextManager[Any]:
-    """While active, operations of this thread are computed and not written down."""
+    """While active, operations of this thread are computed and not recorded."""
     context: AbstractContextManager[Any] = _disable_current_modes()
     return context
 
@@ -76,7 +76,7 @@ def version_of(tensor: Tensor) -> int | None:
 
 
 def leaves_of(tree: Any, is_leaf: Callable[[Any], bool] | None = None) -> list[Any]:
-    """Return what stands in nested lists, tuples and dicts, in a fixed order."""
+    """Return the leaves of nested lists, tuples and dicts, in a fixed order."""
     leaves: list[Any] = _pytree.tree_leaves(tree, is_leaf=is_leaf)
     return leaves
 
@@ -84,7 +84,7 @@ def leaves_of(tree: Any, is_leaf: Callable[[Any], bool] | None = None) -> list[A
 def map_leaves(
     function: Callable[[Any], Any], tree: Any, is_leaf: Callable[[Any], bool] | None = None
 ) -> Any:
-    """Return nested lists, tuples and dicts with `function` applied to what stands in them."""
+    """Return nested lists, tuples and dicts with `function` applied to their leaves."""
     return _pytree.tree_map(function, tree, is_leaf=is_leaf)
 
 
@@ -108,7 +108,7 @@ def is_operator(target: Any) -> TypeGuard[Any]:
 
 
 def overload_of(target: Any) -> str:
-    """Return the name of an operator's overload, `default` where it has one only."""
+    """Return the name of an operator's overload, which is `default` if it has only one."""
     name: str = target._overloadname
     return name
 
@@ -124,7 +124,7 @@ def writes_into_arguments(target: Any) -> bool:
 
 
 def share_state(module: nn.Module, model: nn.Module) -> None:
-    """Let a module have the parameters, buffers and submodules of a model under their names."""
+    """Give a module the parameters, buffers and submodules of a model, under the same names."""
     module._parameters, module._buffers = model._parameters, model._buffers
     module._modules = model._modules
     module._non_persistent_buffers_set = model._non_persistent_buffers_set
@@ -134,7 +134,7 @@ def share_state(module: nn.Module, model: nn.Module) -> None:
 
 
 def is_shape_error(error: BaseException) -> bool:
-    """Return whether torch.export says that an axis cannot stay open as it was asked."""
+    """Return whether torch.export says that an axis cannot be open as requested."""
     return isinstance(error, torch._dynamo.exc.UserError)
 
 
@@ -147,20 +147,20 @@ def is_data_branch(error: BaseException) -> bool:
 
 
 def end_of_vmap() -> tuple[Any, str]:
-    """Where `torch.vmap` moves the mapped axis of a result to the place that was asked."""
+    """The function in which `torch.vmap` moves the mapped axis of a result to `out_dims`."""
     return torch._functorch.vmap, "_remove_batch_dim"
 
 
 def begin_of_backward() -> tuple[Any, str]:
-    """Where `backward`, `torch.autograd.grad` and the derivatives of `torch.func` begin."""
+    """The function in which `backward`, `torch.autograd.grad` and `torch.func` gradients begin."""
     return torch.autograd, "_engine_run_backward"
 
 
 def ufunc_of_fake_tensor() -> tuple[Any, str]:
-    """Where NumPy asks a tensor of the trace how a ufunc is computed; torch has nothing there."""
+    """The attribute by which a traced tensor can compute a NumPy ufunc; torch defines none."""
     return FakeTensor, "__array_ufunc__"
 
 
 def validation_of_distributions() -> tuple[Any, str]:
-    """Whether `torch.distributions` looks at its parameters, where no argument says so."""
+    """The default of whether `torch.distributions` checks the values of its parameters."""
     return torch.distributions.Distribution, "_validate_args"

@@ -1,8 +1,9 @@
-"""A model traced by torch.export, with an open batch wherever its own code allows that.
+"""Trace a model with torch.export, with an open batch wherever the model's code allows that.
 
-Three ways are tried. The whole batch at once is the plainest graph. A model that loops over its
-batch, or calls a circuit many times, is traced at one row, its calls are joined, and the graph is
-run on all rows (`row_trace.py`). What works at one batch size only is traced at that.
+Three ways are tried. Tracing the whole batch at once gives the simplest graph. A model that loops
+over its batch, or calls a circuit many times, is traced at one row, its calls are joined, and the
+graph is run on all rows (`row_trace.py`). A model that works at one batch size only is traced at
+that size.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ class Trace:
 
     Attributes:
         module: the graph; `hybridx::circuit` nodes stand for circuits.
-        circuits: what they stand for, by the index that a node carries.
+        circuits: the circuits, by the index that a node carries.
         layers: where each circuit stands in the model, in the user's words.
         shapes: which axes of each input are open, as torch.export's dynamic shapes.
         reason: why the batch is fixed, if it is.
@@ -66,7 +67,7 @@ def trace_model(
     dtype: torch.dtype,
     rehearsal: Rehearsal | None,
 ) -> Trace:
-    """Return a model as a graph, with those open axes for which that is possible.
+    """Return a model as a graph in which as many of the named axes as possible are open.
 
     Args:
         flat: the model, in the mode in which it is to be traced.
@@ -92,7 +93,7 @@ class _ModelTrace:
     rehearsal: Rehearsal | None
 
     def trace(self) -> Trace:
-        """Return what the first possible way gives."""
+        """Return the trace of the first way that works."""
         reason = ""
         for way in self._ways():
             try:
@@ -124,7 +125,7 @@ class _ModelTrace:
         """Trace with the whole example at once; some axes of these names stay open."""
         dtypes = () if self.rehearsal is None else self.rehearsal.dtypes
         dims = {name: torch.export.Dim(name) for name in names}
-        # Each time round, torch fixes or bounds one axis or more.
+        # In each round torch fixes or bounds at least one axis.
         for _ in range(2 * len(names)):
             shapes = dynamic_shapes(self.axes, dims)
             with recorded(self.flat.model, dtypes, joins=False) as recording:
@@ -142,7 +143,7 @@ class _ModelTrace:
         raise FixedBatch
 
     def _at_one_size(self, args: Sequence[Tensor], dtypes: Sequence[torch.dtype | None]) -> Trace:
-        """Trace at the shapes of `args`; calls that are alike become one."""
+        """Trace at the shapes of `args`; calls of the same circuit are joined."""
         table = core_table()
         shapes = dynamic_shapes(self.axes, {})
         for joins in (True, False):

@@ -1,4 +1,4 @@
-"""What a SOURCE on the command line names: a model, and what is known of its input."""
+"""A SOURCE on the command line: it names a model and may describe its input."""
 
 from hybridx.sources.example import (
     arguments,

@@ -1,4 +1,4 @@
-"""Example inputs from `--shape` or `--example`, and which arguments of forward they are."""
+"""Example inputs from `--shape` or `--example`, as arguments of forward."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from hybridx.program import BATCH
 from hybridx.storage import read_arrays
 
 _SHAPE = re.compile(r"(?:(\w+)=)?((?:[A-Z]|\d+)(?:,(?:[A-Z]|\d+))*)")
-_OTHER_LENGTH = 5  # of the first letter that is not N; each further one is longer by 1
+_OTHER_LENGTH = 5  # for the first letter other than N; each further letter is longer by 1
 
 
 @dataclass(frozen=True)
 class Shaped:
-    """An example of a shape: its name or "", the tensor, and the names of its open axes."""
+    """An example input made for a shape: its name or "", its tensor, the names of its open axes."""
 
     name: str
     tensor: Tensor
@@ -76,7 +76,7 @@ def example_from_file(path: Path, dtype: str = "float32") -> list[tuple[str, Ten
 def arguments(
     model: nn.Module, examples: Sequence[tuple[str, Tensor]]
 ) -> tuple[tuple[Tensor, ...], dict[str, Tensor]]:
-    """Return examples as arguments of forward: by name where it has one, else in order."""
+    """Return examples as arguments of forward: by name if it has that parameter, else in order."""
     parameters = inspect.signature(model.forward).parameters.values()
     by_name = {
         parameter.name
@@ -85,7 +85,7 @@ def arguments(
     }
     named = {name: tensor for name, tensor in examples if name in by_name}
     args = [tensor for name, tensor in examples if name not in named]
-    # What can be given by position is: then a file need not say how it was called.
+    # Pass by position where possible: then the file need not store how the model was called.
     for parameter in [] if args else parameters:
         if parameter.kind is parameter.KEYWORD_ONLY or parameter.name not in named:
             break
@@ -99,7 +99,7 @@ def axes_by_input(
     kwargs: dict[str, Tensor],
     shaped: Sequence[Shaped],
 ) -> dict[str, dict[int, str]]:
-    """Return the open axes of shapes by the input that each one became."""
+    """Return the open axes of the shapes, by the name of the input."""
     _, tensors = describe_call(model, args, kwargs)
     axes = {id(one.tensor): one.axes for one in shaped}
     return {name: axes[id(tensor)] for name, tensor in tensors.items()}

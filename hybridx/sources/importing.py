@@ -1,4 +1,4 @@
-"""The user's own modules imported, whatever their names, and the process put back afterwards."""
+"""Import the user's own modules, whatever their names, and restore the process afterwards."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from types import ModuleType
 def importing_from(folder: Path) -> Iterator[None]:
     """While active, modules in a folder can be imported as if it were first on `sys.path`.
 
-    What the standard library, torch, PennyLane or hybridx itself may import later keeps its
-    meaning: a `queue.py` in the folder is not found under that name. Afterwards modules that were
-    found in the folder are forgotten, so that another folder may have others of the same names.
+    The folder does not hide modules that the standard library, torch, PennyLane or hybridx may
+    import later: a `queue.py` in the folder is not found under that name. Afterwards modules from
+    the folder are removed from `sys.modules`, so another folder may use the same names.
     """
     finder = _Folder(folder)
     before = dict(sys.modules)
@@ -39,7 +39,7 @@ def importing_from(folder: Path) -> Iterator[None]:
 
 
 class _Folder:
-    """Finds the top-level modules of a folder; packages find their own parts.
+    """Finds the top-level modules of a folder; packages find their own submodules.
 
     Attributes:
         found: the names under which something in the folder was imported.
@@ -57,7 +57,8 @@ class _Folder:
         found = PathFinder.find_spec(name, [self._folder])
         if found is None:
             return None
-        # What also lies elsewhere may be a library's; a folder without Python in it always yields.
+        # A module that is also found elsewhere may belong to a library. A folder without Python
+        # files never takes precedence over it.
         is_elsewhere = PathFinder.find_spec(name) is not None
         if is_elsewhere and (found.loader is None or name in needed_names()):
             return None
@@ -67,7 +68,7 @@ class _Folder:
 
 @cache
 def needed_names() -> frozenset[str]:
-    """Return the top-level names that hybridx and what it stands on may import at any time."""
+    """Return the top-level names that hybridx and its dependencies may import at any time."""
     packages = {"hybridx", "torch", "pennylane", "onnx", "onnxruntime", "onnxscript"}
     distributions = packages_distributions()
     waiting = [name for package in packages for name in distributions.get(package, ())]
@@ -79,7 +80,7 @@ def needed_names() -> frozenset[str]:
         known.add(name)
         try:
             wanted = requires(name) or []
-        except PackageNotFoundError:  # of an extra that is not installed
+        except PackageNotFoundError:  # it belongs to an extra that is not installed
             continue
         waiting += [re.split(r"[^\w.-]", one, maxsplit=1)[0] for one in wanted]
     return frozenset(
@@ -89,18 +90,18 @@ def needed_names() -> frozenset[str]:
 
 
 def _plain(name: str) -> str:
-    """Return the one spelling of the name of a distribution."""
+    """Return the normalised name of a distribution."""
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def import_file(path: Path) -> ModuleType:
-    """Import a Python file under its own name, or a free one like it; see `importing_from`.
+    """Import a Python file under its own name, or a similar free one; see `importing_from`.
 
-    The module stands in `sys.modules`, where dataclasses and pickles look for it.
+    The module is put into `sys.modules`, where dataclasses and pickle look it up.
 
     Raises:
         OSError: the file cannot be read.
-        Exception: whatever the file raises.
+        Exception: any error that the file raises.
     """
     if not path.is_file():
         raise FileNotFoundError(2, "no such file")
@@ -123,7 +124,7 @@ def import_file(path: Path) -> ModuleType:
 
 
 def _free(name: str) -> str:
-    """Return a name that no other module has or may be imported by."""
+    """Return a name under which no other module is or may be imported."""
     while name in sys.modules or _is_taken(name):
         name += "_"
     return name

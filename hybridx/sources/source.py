@@ -1,4 +1,4 @@
-"""`file.py:attribute`, `package.module:attribute` or `config.toml`: a model found and made."""
+"""Find the model that `file.py:attribute`, `package.module:attribute` or `config.toml` names."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from hybridx.sources.importing import import_file, importing_from
 
 @dataclass(frozen=True)
 class Source:
-    """A model with what its source tells of its input.
+    """A model, and what its source says about its input.
 
     Attributes:
         model: ready for use.
@@ -48,11 +48,11 @@ class Source:
 def found_source(text: str, checkpoint: Path | None = None) -> Iterator[Source]:
     """Yield the model that a SOURCE names, with a checkpoint loaded into it.
 
-    While active, the model's code can import what lies beside it. Afterwards `sys.modules` and
-    `sys.meta_path` are as they were: the user's modules are forgotten.
+    While active, the model's code can import modules from its own folder. Afterwards `sys.modules`
+    and `sys.meta_path` are restored, without the user's modules.
 
     Raises:
-        UsageError: the source leads to no module.
+        UsageError: the source does not give a module.
         RemovedIdiomError: it uses what PennyLane has removed.
         CheckpointError: the checkpoint belongs to another model.
         FileMissingError: a file cannot be read.
@@ -63,7 +63,7 @@ def found_source(text: str, checkpoint: Path | None = None) -> Iterator[Source]:
     place, _, attribute = text.rpartition(":")
     if not place or not attribute:
         raise SourceNotFoundError(text, "it has no colon with an attribute behind it")
-    # As `python file.py` and `python -m` do: beside the file, or where the command is given.
+    # As `python file.py` and `python -m` do: the folder of the file, or the current folder.
     folder = Path(place).parent if place.endswith(".py") else Path.cwd()
     with importing_from(folder):
         called = Path(place).stem if place.endswith(".py") else place

@@ -1,4 +1,4 @@
-"""A graph that was traced for one row, run on all rows of a batch."""
+"""Run a graph that was traced for one row on all rows of a batch."""
 
 from hybridx.capture.batching.batched import NoRowRule, Rows
 from hybridx.capture.batching.interpreter import RowInterpreter

@@ -23,7 +23,7 @@ from hybridx.capture.torch_internals import flatten, map_leaves, overload_of, un
 
 
 def pointwise(call: OperatorCall) -> Any:
-    """The rule of everything that computes element by element."""
+    """The rule of elementwise operations."""
     leaves = argument_leaves((call.args, call.kwargs))
     rank = max(
         leaf.rank if isinstance(leaf, Rows) else leaf.dim()
@@ -36,13 +36,13 @@ def pointwise(call: OperatorCall) -> Any:
 
     args, kwargs = map_leaves(aligned, (call.args, call.kwargs), is_leaf=is_rows)
     result = call.target(*args, **kwargs)
-    # A tensor without axes does not widen a dtype; with a row axis it would.
+    # torch lets a tensor without axes widen no dtype; with a row axis it would widen one.
     traced = call.node.meta["val"]
     return in_dtype(result, traced.dtype) if isinstance(traced, Tensor) else result
 
 
 def _every_matrix(call: OperatorCall) -> Any:
-    """For operations on the last two axes."""
+    """The rule of operations on the last two axes."""
     return call.target(call.args[0].value, *call.args[1:], **call.kwargs)
 
 
@@ -182,7 +182,7 @@ def by_vmap(call: OperatorCall) -> Any:
 ARITHMETIC: dict[Any, Rule] = {
     QNODE_OP.overloadpacket: _qnode,
     CIRCUIT_OP.overloadpacket: _circuit,
-    # `graph/float64.py` keeps these whole in float32; not all of them carry torch's tag.
+    # `graph/float64.py` does not decompose these in float32; not all have torch's pointwise tag.
     **{target.overloadpacket: pointwise for target in DECOMPOSITIONS},
     **table(
         (_every_matrix, "linalg_matrix_exp linalg_inv_ex linalg_eigh"),

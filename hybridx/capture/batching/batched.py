@@ -12,7 +12,7 @@ import hybridx.capture.torch_internals as torch_internals
 
 
 class NoRowRule(Exception):  # noqa: N818
-    """An operation cannot be carried over to a batch; the text names it."""
+    """An operation has no rule for a batch; the text names the operation."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Rows:
 
 
 def spread(argument: Any, rows: int | torch.SymInt) -> Tensor:
-    """Return an argument with a row axis, also where all rows share it."""
+    """Return an argument with a row axis; one that all rows share is expanded."""
     if isinstance(argument, Rows):
         return argument.value
     return argument.unsqueeze(0).expand(rows, *argument.shape)  # type: ignore[no-any-return]
@@ -52,7 +52,7 @@ def value_of(argument: Rows | Tensor) -> Tensor:
 
 
 def is_rows(leaf: Any) -> bool:
-    """True for `Rows`; `argument_leaves` must not look inside."""
+    """Return whether a value is `Rows`, which `argument_leaves` must not take apart."""
     return isinstance(leaf, Rows)
 
 
@@ -70,5 +70,5 @@ def pad_rank(rows: Rows, rank: int) -> Tensor:
 
 
 def in_dtype(value: Tensor, dtype: torch.dtype) -> Tensor:
-    """Return a tensor in a dtype; a cast to the same one would still be a node."""
+    """Return a tensor in a dtype, without a cast, which adds a node, if it has that dtype."""
     return value if value.dtype == dtype else value.to(dtype)

@@ -1,9 +1,9 @@
-"""A graph traced for one row, run on a batch: each operation learns to carry a leading axis.
+"""Run a graph that was traced for one row on a batch: each operation gets a leading row axis.
 
-A model that loops over its batch in Python cannot be traced with an open batch, but it can at one
-row, where the loop runs once. Run on tensors that hold one value of the traced graph for each
-row, that graph is the whole model again, at any batch size. `torch.vmap` does the same in
-principle; under `torch.export` several of its rules fix the batch size (seen in 2.13).
+A model that loops over its batch in Python cannot be traced with an open batch. It can be traced at
+one row, where the loop runs once. Here that graph is run on tensors with a leading axis for the
+rows, which gives the whole model at any batch size. `torch.vmap` does the same in principle, but
+under `torch.export` several of its rules fix the batch size (seen in 2.13).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _RULES = MOVEMENT | ARITHMETIC
 
 
 class RowInterpreter(fx.Interpreter):
-    """Runs a graph whose inputs may be `Rows`; what depends on them is `Rows` as well."""
+    """Runs a graph whose inputs may be `Rows`; values that depend on such inputs are `Rows` too."""
 
     def __init__(self, module: fx.GraphModule, rows: int | torch.SymInt) -> None:
         super().__init__(module)
@@ -58,7 +58,7 @@ class RowInterpreter(fx.Interpreter):
         except (NoRowRule, CaptureError):
             raise
         except Exception as error:
-            # A rule that meets a form it does not know fails inside torch, in any way.
+            # torch may raise any error if a rule does not support this form of its operation.
             raise NoRowRule(f"{target} ({error})") from error
 
 

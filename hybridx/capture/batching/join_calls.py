@@ -1,8 +1,8 @@
-"""Calls of the same circuit joined: one node on a larger batch instead of one node a call.
+"""Join calls of the same circuit: one node on a larger batch instead of one node per call.
 
 A loop over patches, heads or time steps leaves many calls in the graph that differ only in their
-inputs. Those that do not depend on each other become one call. What a quantum function does with
-its inputs was traced at the first call alone, so here it is also written out for the others.
+inputs. Calls that do not depend on each other become one call. The operations of a quantum
+function on its inputs were traced at the first call only, so here they are inserted for the others.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _aten = torch.ops.aten
 
 
 class UnlikeCalls(Exception):  # noqa: N818
-    """A quantum function takes data from elsewhere than its arguments: trace every call."""
+    """A quantum function reads data other than its arguments, so every call must be traced."""
 
 
 def join_calls(module: fx.GraphModule) -> None:
@@ -36,7 +36,7 @@ def join_calls(module: fx.GraphModule) -> None:
         module: a graph in core operators, every size a number.
 
     Raises:
-        UnlikeCalls: calls that looked alike may not be.
+        UnlikeCalls: calls with equal keys may have different circuits.
     """
     repeated = {node.args[2] for node in module.graph.nodes if node.target is AGAIN_OP}
     constants = Constants(module)
@@ -45,7 +45,7 @@ def join_calls(module: fx.GraphModule) -> None:
         if node.target in (QNODE_OP, AGAIN_OP) and node.args[2] in repeated:
             alike.setdefault(node.args[2], []).append(node)
     groups = [group for calls in alike.values() for group in _groups(calls, constants)]
-    # All bodies come first: joining one group takes the inside of the next away.
+    # Extract all bodies first: joining one group may remove nodes of the next group's body.
     bodies = [_body(group, constants) for group in groups]
     for group, body in zip(groups, bodies, strict=True):
         for independent in _levels(module, group.calls):
@@ -59,7 +59,7 @@ def join_calls(module: fx.GraphModule) -> None:
 
 
 MOST_VARIANTS = 8
-"""How many circuits with numbers of their own may come of one; with more, numbers are inputs."""
+"""The most circuits made of one for different constant inputs; beyond, constants are inputs."""
 
 
 @dataclass(frozen=True)
@@ -67,8 +67,8 @@ class _Group:
     """Calls that become one wherever they do not depend on each other.
 
     Attributes:
-        first: the call whose inside was traced.
-        calls: like it.
+        first: the call whose quantum function was traced.
+        calls: the calls with the same circuit.
         fixed: the inputs, by position, that are the same constant in all calls.
         free: the other inputs, without those that repeat an earlier one.
     """
@@ -80,7 +80,7 @@ class _Group:
 
 
 def _groups(calls: list[fx.Node], constants: Constants) -> list[_Group]:
-    """Return calls of one circuit by the constants that go into it."""
+    """Group the calls of one circuit by the constants among their inputs."""
     first = calls[0]
     variants: dict[Hashable, list[fx.Node]] = {}
     for call in calls:
@@ -111,7 +111,7 @@ def _inputs(call: fx.Node) -> list[fx.Node]:
 
 
 def _fingerprint(leaf: fx.Node, constants: Constants) -> Hashable:
-    """Return the numbers of a constant, or None for what depends on the data."""
+    """Return the numbers of a constant, or None for a node that depends on the data."""
     if not constants.has(leaf):
         return None
     value = constants.value(leaf)
@@ -158,7 +158,7 @@ def _body(group: _Group, constants: Constants) -> fx.GraphModule:
 
 
 def _ancestors(nodes: Any, stop: Container[fx.Node]) -> list[fx.Node]:
-    """Return nodes and everything they come from, causes first, not looking beyond `stop`."""
+    """Return nodes and their ancestors, inputs first, without the ancestors of `stop`."""
     ordered: dict[fx.Node, None] = {}
     pending = [(node, False) for node in reversed(nodes)]
     while pending:
@@ -173,7 +173,7 @@ def _ancestors(nodes: Any, stop: Container[fx.Node]) -> list[fx.Node]:
 
 
 def _levels(module: fx.GraphModule, calls: list[fx.Node]) -> Iterable[list[fx.Node]]:
-    """Return the calls in groups that do not depend on each other, causes first."""
+    """Return groups of calls that do not depend on each other, in the order of dependence."""
     members = set(calls)
     depth: dict[fx.Node, int] = {}
     levels: dict[int, list[fx.Node]] = {}
@@ -189,7 +189,7 @@ def _levels(module: fx.GraphModule, calls: list[fx.Node]) -> Iterable[list[fx.No
 def _join(
     module: fx.GraphModule, calls: list[fx.Node], free: list[int], body: fx.GraphModule
 ) -> None:
-    """Replace independent calls by one. The order of the graph is mended by the caller."""
+    """Replace independent calls by one; the caller must sort the graph afterwards."""
     inputs = [[_inputs(call)[position] for call in calls] for position in free]
     with module.graph.inserting_after(calls[-1]):
         anchor = module.graph.call_function(operator.not_, (False,))
@@ -212,15 +212,15 @@ def _join(
 
 
 def _is_constant(body: fx.GraphModule) -> bool:
-    """Return whether the angles of a call are numbers, so that all calls are the same."""
+    """Return whether all angles of a call are numbers; then all calls are equal."""
     (call,) = body.graph.find_nodes(op="call_function", target=QNODE_OP)
     return all(angle.op == "get_attr" for angle in call.all_input_nodes)
 
 
 def _copy(module: fx.GraphModule, body: fx.GraphModule) -> fx.Node:
-    """Copy a call whose angles are numbers at the present place of insertion.
+    """Insert a copy of a call whose angles are numbers, at the current insertion point.
 
-    It is not run on them: the operator has no implementation for real tensors.
+    The call is not executed: the operator has no implementation for real tensors.
     """
     (call,) = body.graph.find_nodes(op="call_function", target=QNODE_OP)
     copied: dict[fx.Node, fx.Node] = {}
@@ -231,7 +231,7 @@ def _copy(module: fx.GraphModule, body: fx.GraphModule) -> fx.Node:
 
 
 def _order(graph: fx.Graph) -> None:
-    """Put every node behind its inputs again, otherwise keeping the order."""
+    """Sort the graph so that every node follows its inputs; otherwise keep the order."""
     number = {node: position for position, node in enumerate(graph.nodes)}
     waiting = {node: len(node.all_input_nodes) for node in number}
     ready = [position for position, node in enumerate(number) if not waiting[node]]
@@ -260,7 +260,7 @@ def _on_rows(body: fx.GraphModule, count: int, examples: list[Tensor]) -> fx.Gra
 
 
 def _inline(module: fx.GraphModule, inner: fx.GraphModule, inputs: list[fx.Node]) -> fx.Node:
-    """Copy a graph into another one at the present place of insertion; return its output."""
+    """Copy a graph into another one at the current insertion point; return its output."""
     given = iter(inputs)
     copied: dict[fx.Node, Any] = {}
     for node in inner.graph.nodes:
@@ -278,7 +278,7 @@ def _inline(module: fx.GraphModule, inner: fx.GraphModule, inputs: list[fx.Node]
 
 def _number(module: fx.GraphModule, value: Tensor) -> fx.Node:
     """Insert a constant."""
-    # Buffers only get more, so the name is new; nodes come and go.
+    # Buffers are never removed, so their number gives a new name.
     name = f"joined_{len(module._buffers)}"
     module.register_buffer(name, value, persistent=False)
     node = module.graph.get_attr(name)

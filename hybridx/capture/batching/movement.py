@@ -1,4 +1,4 @@
-"""Rules of operations that move numbers about."""
+"""Rules of operations that move elements and do not compute."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ _aten = torch.ops.aten
 
 
 def _same(call: OperatorCall) -> Any:
-    """For operations on the first argument alone that never look at an axis."""
+    """The rule of operations on the first argument alone that do not depend on axes."""
     return call.target(call.args[0].value, *call.args[1:], **call.kwargs)
 
 
 def _reshape(call: OperatorCall) -> Rows:
-    """For everything that keeps the order of the elements."""
+    """The rule of operations that keep the order of the elements."""
     stored, shape = call.args[0].stored, call.shape
     is_batch = shape[:1] == (1,)
     kept = shape[1:] if is_batch else shape
-    # Without a change there is no node.
+    # If the shape does not change, insert no node.
     same = tuple(stored.shape[1:]) == kept
     return Rows(stored if same else stored.reshape(call.rows, *kept), is_batch)
 
@@ -158,7 +158,7 @@ def _embedding(call: OperatorCall) -> Tensor:
 
 
 def _spread_all(call: OperatorCall) -> Any:
-    """For operations of several tensors that share one axis, the second argument."""
+    """The rule of operations on several tensors along one axis, the second argument."""
     rank = max(call.rank(0), 1)
     args = [call.spread(a) if isinstance(a, Tensor | Rows) else a for a in call.args]
     args[1] = args[1] % rank + 1

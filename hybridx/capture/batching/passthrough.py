@@ -14,11 +14,11 @@ from hybridx.capture.graph.ops import CIRCUIT_OP
 from hybridx.capture.torch_internals import map_leaves
 
 _Test: TypeAlias = Callable[[OperatorCall, int], bool]
-"""Gets the call and the greatest rank among its tensors."""
+"""Takes the call and the greatest rank among its tensors."""
 
 
 def may_stay(call: OperatorCall) -> bool:
-    """True if an operation can be left as it is: the row axis takes the place of the batch axis."""
+    """Return whether an operation may stay as it is, with the row axis as its batch axis."""
     packet = getattr(call.target, "overloadpacket", call.target)
     is_pointwise = torch.Tag.pointwise in getattr(call.target, "tags", ())
     if packet not in _MAY_STAY and not is_pointwise:
@@ -36,7 +36,7 @@ def may_stay(call: OperatorCall) -> bool:
 
 
 def stay(call: OperatorCall) -> Any:
-    """Run an operation for which `may_stay` is true, with the batch as its batch."""
+    """Run an operation for which `may_stay` is true, with the row axis as its batch axis."""
 
     def plain(leaf: Any) -> Any:
         return leaf.stored if isinstance(leaf, Rows) else leaf
@@ -49,7 +49,7 @@ def stay(call: OperatorCall) -> Any:
 
 
 def _off_axis(position: int) -> _Test:
-    """Return whether the axes at an argument's position spare the first; none means all."""
+    """Return a test that the axes argument at `position` leaves out axis 0; no axes means all."""
 
     def spares(call: OperatorCall, rank: int) -> bool:
         axes = call.kwargs.get("dim", call.arg(position))
@@ -65,7 +65,7 @@ def _data_first(call: OperatorCall, rank: int) -> bool:
 
 
 def _with_batch(core: int) -> _Test:
-    """Return whether a tensor has a batch axis before `core` others, as the operation wants it."""
+    """Return a test that the input has a batch axis before the `core` axes of the operation."""
     return lambda call, rank: rank == core + 1 and _data_first(call, rank)
 
 

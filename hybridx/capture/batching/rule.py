@@ -1,4 +1,4 @@
-"""What rules are made of: an operation with the arguments of all rows, and what is common."""
+"""An operation with the arguments of all rows, and helpers that several rules share."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class OperatorCall:
     rows: int | torch.SymInt
 
     def arg(self, index: int, default: Any = None) -> Any:
-        """Return an argument, or what it is by default."""
+        """Return an argument, or its default."""
         return self.args[index] if index < len(self.args) else default
 
     def rank(self, index: int) -> int:
@@ -41,11 +41,11 @@ class OperatorCall:
         return tuple(self.node.meta["val"].shape)
 
     def spread(self, argument: Any) -> Tensor:
-        """Return an argument with a row axis, also where all rows share it."""
+        """Return an argument with a row axis; one that all rows share is expanded."""
         return spread(argument, self.rows)
 
     def alone(self, *indices: int) -> None:
-        """Demand that these arguments are shared by all rows."""
+        """Raise `NoRowRule` unless all rows share these arguments."""
         for index in indices:
             if any(isinstance(leaf, Rows) for leaf in argument_leaves(self.arg(index))):
                 raise NoRowRule(f"{self.target} with argument {index} from the data")
@@ -65,7 +65,7 @@ def axis_at(position: int, default: Any = 0) -> Rule:
         kwargs = dict(call.kwargs)
         axis = kwargs.pop("dim", args[position] if position < len(args) else default)
         if rank == 0:
-            # A number counts as a vector of one element, wherever torch wants an axis.
+            # Where torch needs an axis it treats a number as a vector of one element.
             args[0] = args[0].unsqueeze(1)
         every = list(range(max(rank, 1)))
         if axis is None or axis == []:
@@ -87,5 +87,5 @@ def axis_at(position: int, default: Any = 0) -> Rule:
 
 
 def table(*groups: tuple[_Kind, str]) -> dict[Any, _Kind]:
-    """Return what belongs to each operator, for names of aten operators separated by blanks."""
+    """Return the entries by operator, from names of aten operators separated by blanks."""
     return {getattr(_aten, name): kind for kind, names in groups for name in names.split()}

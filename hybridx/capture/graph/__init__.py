@@ -1,7 +1,7 @@
-"""The traced graph: opaque circuit operators, where angles come from, real arithmetic.
+"""The traced graph: opaque circuit operators, the sources of angles, real arithmetic.
 
-`ops` are the operators that stand for circuits; `provenance` says of which element of which tensor
-an angle is made, `angle_columns` finds the columns, `bind_circuits` puts the circuits in.
-`complex_to_real`, `complex_arithmetic` and `matrix_functions` leave no complex number behind,
-`float64` no number that torch's exporter would narrow.
+`ops` has the operators that stand for circuits. `provenance` finds the tensor elements that an
+angle is made of, `angle_columns` finds the columns, and `bind_circuits` inserts the circuits.
+`complex_to_real`, `complex_arithmetic` and `matrix_functions` replace all complex numbers by real
+ones. `float64` replaces the numbers that torch's exporter would round to float32.
 """

@@ -1,7 +1,7 @@
 """The angles of a call as numbers, or as columns of the tensors that they come from.
 
-Angles that are computed alike, each from columns of its own, such as the products of an
-IQPEmbedding, are computed together: one operation on matrices of those columns.
+Some angles are computed by the same operation, each from its own columns: the products of an
+IQPEmbedding, for example. They are computed together, by one operation on matrices.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Folding:
 
 
 def foldings(module: fx.GraphModule, rows: Any) -> list[Folding]:
-    """Return in how many ways the rows of a call can be seen, the plainest first."""
+    """Return the possible foldings of the rows of a call, the simplest first."""
     found = [Folding(rows, 1)]
     if isinstance(rows, int):
         return [*found, Folding(1, rows)]
@@ -53,10 +53,10 @@ def foldings(module: fx.GraphModule, rows: Any) -> list[Folding]:
 
 @dataclass(frozen=True)
 class _Column:
-    """One number for each call out of a source that is read as a matrix `(batch, stride)`.
+    """One number for each call, from a source that is read as a matrix `(batch, stride)`.
 
     Attributes:
-        source: whose elements they are.
+        source: the tensor that the numbers are elements of.
         stride: the length of one row of the matrix.
         indices: which element of a row each of the joined calls takes.
     """
@@ -67,7 +67,7 @@ class _Column:
 
 
 _Value: TypeAlias = float | tuple[_Column, float, float]
-"""What an angle is: a number, or a column times a scale plus an offset."""
+"""An angle: a number, or `(column, scale, offset)` for scale * column + offset."""
 
 
 class AngleColumns:
@@ -113,11 +113,11 @@ class AngleColumns:
                 return Parameter(self._position[column], scale, offset)
 
     def write(self, dtype: torch.dtype) -> fx.Node:
-        """Insert the nodes that lay the columns side by side, shape `(batch, P)`."""
+        """Insert the nodes that put the columns side by side, shape `(batch, P)`."""
         parts = [self._write_block(block, dtype) for block in self._blocks]
         if not parts:
             empty = call_node(self._module, _aten.zeros.default, [1, 0], dtype=dtype, device="cpu")
-            # Like all values of the trace: a circuit has no implementation for real tensors.
+            # Its traced value must be a fake tensor: a circuit has no implementation for real ones.
             empty.meta["val"] = self._call.meta["val"].new_empty((1, 0), dtype=dtype)
             return empty
         return parts[0] if len(parts) == 1 else call_node(self._module, _aten.cat.default, parts, 1)
@@ -136,7 +136,7 @@ class AngleColumns:
         return cast(module, part, dtype)
 
     def _resolve(self, angle: fx.Node, length: int) -> Iterator[_Value]:
-        """Yield what each parameter is whose values are in one tensor."""
+        """Yield the number or the column of each parameter whose values are in one tensor."""
         count = length or 1
         if self._constants.has(angle) and self._constants.value(angle).numel() == count:
             yield from map(float, self._constants.value(angle).reshape(-1))
@@ -151,7 +151,7 @@ class AngleColumns:
             yield column
 
     def _spread(self, angle: fx.Node, length: int) -> fx.Node:
-        """Return the angle itself as a source: one row of it for each row of the call."""
+        """Return the angle, as its own source, with one row for each row of the call."""
         value = angle.meta["val"]
         last = (length,) if length else ()
         rows = self._rows
@@ -162,7 +162,7 @@ class AngleColumns:
             return call_node(self._module, _aten.expand.default, angle, [size, *last])
 
     def _column(self, elements: Elements) -> tuple[_Column, float, float] | None:
-        """Return the column that the elements are, or None if they are no column."""
+        """Return the elements as `(column, scale, offset)`, or None if they are not a column."""
         label, scale, offset = elements.label, elements.scale, elements.offset
         if (label < 0).any() or not (_is_constant(scale) and _is_constant(offset)):
             return None
@@ -174,7 +174,7 @@ class AngleColumns:
             stride = source.count // batch
             grid = label.reshape(batch, folding.count) - source.first
             inside = bool(((grid[0] >= 0) & (grid[0] < stride)).all())
-            # A row of the source has to be a row at every batch size, not at the traced one only.
+            # A row of the source must have `stride` elements at every batch size, not only here.
             numel = source.node.meta["val"].numel()
             follows = statically_known_true(numel == folding.batch * stride)
             if inside and follows and repeats(grid, stride):
@@ -183,7 +183,7 @@ class AngleColumns:
         return None
 
     def _together(self, values: list[_Value]) -> list[_Value]:
-        """Return values with columns that are computed alike as those of one matrix."""
+        """Return the values, with columns that one operation can compute taken from one matrix."""
         groups: dict[Hashable, dict[fx.Node, None]] = {}
         for value in values:
             if not isinstance(value, float) and (key := self._key_of(value[0])) is not None:
@@ -200,7 +200,7 @@ class AngleColumns:
         ]
 
     def _key_of(self, column: _Column) -> Hashable | None:
-        """Return what a column shares with those it can be computed with; None if with none."""
+        """Return a key that is equal for columns that can be computed together, or None."""
         node = column.source.node
         is_pointwise = is_operator(node.target) and torch.Tag.pointwise in node.target.tags
         if not is_pointwise or column.indices != tuple(range(column.stride)):
@@ -218,7 +218,7 @@ class AngleColumns:
         return tuple(key)
 
     def _at_once(self, nodes: tuple[fx.Node, ...]) -> dict[fx.Node, _Column]:
-        """Insert one operation on matrices for many on columns; return where each is now."""
+        """Insert one operation on matrices for many on columns; return the new column of each."""
         if nodes not in self._computed:
             first = nodes[0]
             args = [
@@ -233,7 +233,7 @@ class AngleColumns:
         return {node: column[0] for node, column in zip(nodes, columns, strict=True) if column}
 
     def _matrix(self, nodes: Sequence[Any]) -> fx.Node:
-        """Insert the matrix that has some nodes as its columns."""
+        """Insert the matrix whose columns are the given nodes."""
         lengths = [0] * len(nodes)
         inner = AngleColumns(
             self._module, self._call, nodes, lengths, self._constants, self._computed
@@ -258,7 +258,7 @@ class AngleColumns:
 
 
 def _are_rows(*nodes: fx.Node) -> bool:
-    """Return whether nodes are vectors of real numbers, as long as each other at any batch."""
+    """Return whether nodes are real vectors that have equal lengths at every batch size."""
     values: list[Any] = [node.meta.get("val") for node in nodes]
     return all(
         isinstance(value, Tensor)
@@ -270,14 +270,14 @@ def _are_rows(*nodes: fx.Node) -> bool:
 
 
 def _apart(elements: Elements, count: int) -> list[Elements]:
-    """Return the elements of each of `count` parameters, which are side by side."""
+    """Split elements into those of `count` parameters, which stand side by side."""
     parts = (elements.label, elements.scale, elements.offset)
     columns = zip(*(part.reshape(-1, count).unbind(1) for part in parts), strict=True)
     return [Elements(*column) for column in columns]
 
 
 def _blocks(columns: list[_Column]) -> list[list[_Column]]:
-    """Group columns by the matrix they belong to; take all of it where most of it is used."""
+    """Group columns by their matrix; take the whole matrix where most of it is used."""
     groups: dict[tuple[fx.Node, int, int], dict[_Column, None]] = {}
     for column in columns:
         key = (column.source.node, column.stride, len(column.indices))
@@ -294,12 +294,12 @@ def _blocks(columns: list[_Column]) -> list[list[_Column]]:
 
 
 def repeats(grid: Tensor, stride: int) -> bool:
-    """True if every row of labels is the first one, `stride` further on for each row."""
+    """Return whether each row of labels is the row before it plus `stride`."""
     return torch.equal(grid, grid[0] + stride * torch.arange(len(grid))[:, None])
 
 
 def select(module: fx.GraphModule, node: fx.Node, columns: list[int]) -> fx.Node:
-    """Insert the choice of some columns of a matrix."""
+    """Insert the node that selects some columns of a matrix."""
     first, last = columns[0], columns[-1]
     if columns == list(range(first, last + 1)):
         return call_node(module, _aten.slice.Tensor, node, 1, first, last + 1)
@@ -308,7 +308,7 @@ def select(module: fx.GraphModule, node: fx.Node, columns: list[int]) -> fx.Node
 
 
 def _constant(module: fx.GraphModule, like: fx.Node, numbers: Tensor) -> fx.Node:
-    """Insert numbers; their traced value is of the same kind as that of `like`."""
+    """Insert constant numbers whose traced value is a fake tensor if that of `like` is one."""
     name = f"columns_{len(module.graph.nodes)}"
     module.register_buffer(name, numbers, persistent=False)
     node = module.graph.get_attr(name)
@@ -317,7 +317,7 @@ def _constant(module: fx.GraphModule, like: fx.Node, numbers: Tensor) -> fx.Node
 
 
 def cast(module: fx.GraphModule, node: fx.Node, dtype: torch.dtype) -> fx.Node:
-    """Insert the conversion to a dtype where it takes one."""
+    """Insert a conversion to a dtype if the node has another one."""
     if node.meta["val"].dtype == dtype:
         return node
     return call_node(module, _aten._to_copy.default, node, dtype=dtype)

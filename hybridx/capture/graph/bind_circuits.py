@@ -1,8 +1,8 @@
-"""Traced calls become circuits: constants written in, columns found, glue removed.
+"""Replace traced calls by circuits: insert constants, find columns, remove data movement.
 
-Around a circuit PennyLane leaves a select for every angle and a reshape for every result. They
-cost more at run time than the circuit, so the angles are traced back to the tensor whose columns
-they are, and the results forward to the place where they stand side by side again.
+PennyLane leaves a select for every angle of a circuit and a reshape for every result. These cost
+more at run time than the circuit. So angles are traced back to the tensor whose columns they are,
+and results are traced forward to the node where they stand side by side again.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ def bind_circuits(
 
     Args:
         module: a traced graph with `hybridx::qnode` nodes.
-        circuits: what they stand for; parameter i is the i-th angle of the call.
+        circuits: the circuits of these calls; parameter i is the i-th angle of the call.
         dtype: of the circuits' parameters and results in the file.
 
     Returns:
-        For each new node, which of `circuits` it is and the circuit itself, with parameters
-        `(batch, P)` as the node hands them over.
+        For each new node, the index of its circuit among `circuits`, and the circuit itself with
+        parameters `(batch, P)` in the order in which the node passes them.
     """
     bound: list[tuple[int, Circuit]] = []
     constants = Constants(module)
@@ -63,7 +63,7 @@ def bind_circuits(
 def _replace_results(
     module: fx.GraphModule, call: fx.Node, results: fx.Node, constants: Constants
 ) -> None:
-    """Let everything that only moved the results of `call` about read `results` instead."""
+    """Replace nodes that only move the results of `call` by nodes that read `results`."""
     batched = call.meta["val"].dim() == 2
     rows, width = results.meta["val"].shape
     ways = foldings(module, rows)
@@ -92,7 +92,7 @@ def _chosen(
     columns: list[int],
     shape: tuple[int, ...],
 ) -> fx.Node:
-    """Insert the choice of columns among the results of `calls` calls, in a shape for each row."""
+    """Insert the nodes that select columns of the results of `calls` calls, in a shape per row."""
     width = calls * int(results.meta["val"].shape[1])
     value = results
     if columns != list(range(width)):
@@ -107,7 +107,7 @@ def _chosen(
 
 
 def _moved(call: fx.Node, constants: Constants) -> dict[fx.Node, Elements]:
-    """Return `call` and the nodes below it whose every element is an element of it."""
+    """Return `call` and the nodes after it that hold nothing but elements of its result."""
     origins = Origins(constants)
     moved = {call: origins.make_source(call)}
     count = moved[call].label.numel()
@@ -119,14 +119,14 @@ def _moved(call: fx.Node, constants: Constants) -> dict[fx.Node, Elements]:
             continue
         seen.add(node)
         if not isinstance(node.meta.get("val"), Tensor):
-            pending += node.users  # unbind and split: their pieces are looked at
+            pending += node.users  # unbind and split: look at their pieces
             continue
         elements = origins.of(node)
         inside = (elements.label >= 0) & (elements.label < count)
         if (inside & (elements.scale == 1) & (elements.offset == 0)).all():
             moved[node] = elements
         if (elements.label < count).all():
-            # Perhaps a buffer that is filled by and by: constants disappear in the end.
+            # It may be a buffer that is filled step by step: a later node may hold results only.
             pending += node.users
     return moved
 
@@ -134,11 +134,11 @@ def _moved(call: fx.Node, constants: Constants) -> dict[fx.Node, Elements]:
 def _picked(
     label: Tensor, ways: Sequence[Folding], width: int
 ) -> tuple[int, list[int], tuple[int, ...]] | None:
-    """Return which columns stand in each row of `label`, or None if it is no choice of columns.
+    """Return the columns that each row of `label` selects, or None if it does not select columns.
 
     Returns:
-        how many joined calls there are in one row, the columns among all their results, and the
-        shape that they have in one row.
+        the number of joined calls in one row, the columns among all their results, and their
+        shape in one row.
     """
     for folding in ways:
         batch, stride = size_hint(folding.batch), folding.count * width

@@ -17,7 +17,7 @@ Real: TypeAlias = Any
 
 @dataclass(frozen=True)
 class Complex:
-    """The tensor `real + i imaginary`; both parts have its shape, and at least one is there.
+    """The tensor `real + i imaginary`; both parts have its shape, and at least one is not None.
 
     Attributes:
         real: None if it is zero everywhere.
@@ -29,13 +29,13 @@ class Complex:
 
     @property
     def some_part(self) -> Tensor:
-        """A part that is there, for its shape, dtype and device."""
+        """A part that is not None, to read shape, dtype and device from."""
         part = self.imaginary if self.real is None else self.real
         assert part is not None
         return part
 
     def filled(self) -> tuple[Tensor, Tensor]:
-        """Return both parts, zeros written out."""
+        """Return both parts, with a tensor of zeros in place of None."""
         return (
             torch.zeros_like(self.some_part) if self.real is None else self.real,
             torch.zeros_like(self.some_part) if self.imaginary is None else self.imaginary,
@@ -58,7 +58,7 @@ def parts(value: Any) -> tuple[Real, Real]:
     return value, None
 
 
-# --- parts, of which None is zero ----------------------------------------------------------------
+# --- parts; None stands for zero -----------------------------------------------------------------
 
 
 def plus(left: Real, right: Real) -> Real:
@@ -90,7 +90,7 @@ def times(left: Real, right: Real) -> Real:
 
 
 def product(left: Any, right: Any, multiply: Any = times) -> Complex:
-    """Return the product; `multiply` is what takes two real parts to one, such as matmul."""
+    """Return the product; `multiply` multiplies two real parts, as matmul does for example."""
 
     def of(a: Real, b: Real) -> Real:
         return None if a is None or b is None else multiply(a, b)

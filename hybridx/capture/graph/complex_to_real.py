@@ -1,8 +1,8 @@
 """Complex tensors as pairs of real ones, because ONNX has none.
 
-A traced graph is run once more on pairs: every operation on complex numbers has a rule that writes
-it with real ones. Real operations stay as they are, and so do real parts: where a circuit takes
-the real part of a complex tensor, it takes the tensor that the real part was made of.
+A traced graph is run once more on pairs: every operation on complex numbers has a rule that
+computes it with real ones. Real operations stay as they are. Real parts are not copied: where a
+circuit takes the real part of a complex tensor, it takes the real tensor of the pair itself.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _aten = torch.ops.aten
 
 
 def has_complex(module: fx.GraphModule) -> bool:
-    """True if a node of the graph is complex."""
+    """Return whether the result of any node of the graph is complex."""
     return any(_is_complex(node.meta.get("val")) for node in module.graph.nodes)
 
 
@@ -76,21 +76,21 @@ class _PairInterpreter(fx.Interpreter):
     """Runs a graph whose complex tensors are `Complex`."""
 
     def __init__(self, module: fx.GraphModule) -> None:
-        # A view as real numbers looks back at what it is a view of.
+        # `_part_of_view` needs the input of a view as real numbers, which must not be freed.
         super().__init__(module, garbage_collect_values=False)
         self._node: fx.Node
 
     def run_node(self, n: fx.Node) -> Any:
-        """Remember which node is run; keep apart what a QNode is called with."""
+        """Remember which node is run; give a QNode copies of its complex arguments."""
         self._node = n
         value = super().run_node(n)
         if isinstance(value, Complex) and any(u.target in (QNODE_OP, AGAIN_OP) for u in n.users):
-            # Calls are told apart by the nodes they take: these must be no one else's.
+            # Calls are distinguished by their argument nodes, which no other call may share.
             return Complex(*(part.clone() for part in value.filled()))
         return value
 
     def call_function(self, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """Run an operation, by its rule if a complex number has to do with it."""
+        """Run an operation, by its rule if an argument or the result is complex."""
         target = _RESHAPES.get(target, target)
         leaves = _leaves((args, kwargs))
         made = _is_complex(self._node.meta.get("val"))
@@ -107,12 +107,12 @@ class _PairInterpreter(fx.Interpreter):
         try:
             value = rule(_Call(target, args, kwargs, self._node))
         except (TypeError, AttributeError, RuntimeError, IndexError) as error:
-            # A rule that meets a form it does not know fails here or inside torch.
+            # A rule fails here or inside torch for a form of its operation that it lacks.
             raise _no_rule(target) from error
         return _in_dtype(value, self._node.meta["val"])
 
     def _part_of_view(self) -> Tensor | None:
-        """Return the part itself where this node selects it from a view as real numbers."""
+        """Return the real or imaginary part if this node selects it from a view as real numbers."""
         node = self._node
         if node.target is not _aten.select.int:
             return None
@@ -126,7 +126,7 @@ class _PairInterpreter(fx.Interpreter):
         return inner.filled()[index]  # type: ignore[index]
 
 
-# Where a tensor lies in memory is another matter than it was in the trace.
+# Strides differ from those of the trace, so a view may be impossible: reshape instead.
 _RESHAPES = {
     _aten.view.default: _aten.reshape.default,
     _aten._unsafe_view.default: _aten.reshape.default,
@@ -153,7 +153,7 @@ def _as_real(z: Complex) -> Tensor:
 
 
 def _flat(args: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Return arguments whose lists hold two real tensors for each complex one."""
+    """Return the arguments with two real tensors for each complex one in a list."""
     return tuple(
         [part for leaf in arg for part in (leaf.filled() if isinstance(leaf, Complex) else [leaf])]
         if isinstance(arg, list | tuple)
@@ -163,7 +163,7 @@ def _flat(args: tuple[Any, ...]) -> tuple[Any, ...]:
 
 
 def _in_dtype(value: Any, traced: Any) -> Any:
-    """Return a result with the precision that the trace has at its place."""
+    """Return a result in the precision of the same node in the trace."""
     if isinstance(value, list | tuple):
         return [_in_dtype(one, seen) for one, seen in zip(value, traced, strict=True)]
     if not isinstance(traced, Tensor):
@@ -195,7 +195,7 @@ _Rule = Callable[[_Call], Any]
 
 
 def _linear(*positions: int) -> _Rule:
-    """Return the rule of an operation that treats both parts alike.
+    """Return the rule of an operation that acts on each part separately and in the same way.
 
     Args:
         positions: of the arguments, or lists of them, that are numbers; all others are sizes,
@@ -317,7 +317,7 @@ def _addmm(target: Any) -> _Rule:
 
 
 def _to_copy(call: _Call) -> Any:
-    """A cast; that of a complex tensor to a real dtype leaves the real part."""
+    """A cast; a complex tensor cast to a real dtype keeps its real part."""
     real, imaginary = parts(call.args[0])
     dtype = call.node.meta["val"].dtype
     if dtype.is_complex:
@@ -328,7 +328,7 @@ def _to_copy(call: _Call) -> Any:
 
 
 def _copy(call: _Call) -> Any:
-    """The second argument in the shape of the first; in ONNX it would keep its own."""
+    """The second argument in the shape of the first; ONNX would leave it in its own shape."""
     target, source = call.args[:2]
     shape = (target.some_part if isinstance(target, Complex) else target).shape
     wide = Complex(*(None if part is None else part.expand(shape) for part in parts(source)))
@@ -370,7 +370,7 @@ def _view_as_complex(call: _Call) -> Complex:
 
 
 def _of_modulus(call: _Call) -> Any:
-    """For what depends on the modulus only, such as norms."""
+    """The rule of operations that depend on the modulus only, such as norms."""
     return call.target(pairs.modulus(call.args[0]), *call.args[1:], **call.kwargs)
 
 
@@ -388,7 +388,7 @@ def _filled(value: Any) -> tuple[Any, Any]:
 
 
 def _either(call: _Call) -> Tensor:
-    """For tests of single numbers that hold if they hold for one of the parts."""
+    """The rule of elementwise tests that are true if they are true for either part."""
     rest, kwargs = call.args[1:], call.kwargs
     both = [call.target(p, *rest, **kwargs) for p in parts(call.args[0]) if p is not None]
     return both[0] if len(both) == 1 else torch.logical_or(*both)
@@ -421,7 +421,7 @@ def _reshaped(z: Complex, shape: list[int]) -> Complex:
 
 
 def _variance(call: _Call) -> Tensor:
-    """The variance of a complex number is the sum of those of its parts."""
+    """The variance, which is the sum of the variances of both parts."""
     rest, kwargs = call.args[1:], call.kwargs
     both = [call.target(p, *rest, **kwargs) for p in parts(call.args[0]) if p is not None]
     result: Tensor = both[0] if len(both) == 1 else both[0] + both[1]
@@ -429,12 +429,12 @@ def _variance(call: _Call) -> Tensor:
 
 
 def _size(call: _Call) -> Any:
-    """For what looks at the shape only."""
+    """The rule of operations that use the shape only."""
     return call.target(call.args[0].some_part, *call.args[1:])
 
 
 def _table(*groups: tuple[_Rule, str]) -> dict[Any, _Rule]:
-    """Return rule by operator, for names of aten operators separated by blanks."""
+    """Return the rules by operator, from names of aten operators separated by blanks."""
     return {getattr(_aten, name): rule for rule, names in groups for name in names.split()}
 
 

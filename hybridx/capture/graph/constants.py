@@ -1,4 +1,4 @@
-"""What does not depend on the user's inputs is a number, and is written into the circuit."""
+"""The values of nodes that do not depend on the user's inputs; circuits hold them as numbers."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ class Constants:
         self._values: dict[fx.Node, Any] = {}
 
     def give(self, node: fx.Node, value: Tensor) -> None:
-        """Say what a node is that the graph takes from outside."""
+        """Set the value of a node that is an input of the graph."""
         self._values[node] = value
 
     def has(self, node: fx.Node) -> bool:
-        """True if the node's value is known without the user's inputs."""
+        """Return whether the value of a node is known without the user's inputs."""
         return self._evaluate(node) is not _ABSENT
 
     def value(self, node: fx.Node) -> Any:

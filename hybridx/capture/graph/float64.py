@@ -1,9 +1,9 @@
-"""float64 kept at full precision on its way to ONNX; float32 parts of a graph are left alone.
+"""Keep float64 at full precision on its way to ONNX; float32 parts of a graph do not change.
 
-Three things would spoil it. ONNX Runtime's CPU provider has no float64 kernel for erf, the inverse
-trigonometric functions and several activations; ONNX keeps LayerNormalization's epsilon as a
-float32: both are replaced by formulas good to a few units of 1e-16. And torch's exporter rounds
-plain numbers to float32 (seen in 2.13): they become tensors first.
+Three things would lose precision. ONNX Runtime's CPU provider has no float64 kernel for erf, the
+inverse trigonometric functions and several activations. ONNX stores the epsilon of
+LayerNormalization as a float32. Both are replaced by formulas that are accurate to a few units of
+1e-16. torch's exporter rounds plain numbers to float32 (seen in 2.13): they become tensors first.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _aten = torch.ops.aten
 # log(erfc(z) exp(z^2) / t) with t = 2 / (2 + z), as a Chebyshev series in 2 t - 1 for z >= 0.
 # The substitution is that of Press et al., Numerical Recipes (2007), section 6.2.2; the
 # coefficients were fitted with 50 digits. As powers of t - 1/2 they are all above 1e-8: torch's
-# ONNX optimizer takes smaller summands for zero (seen in 2.13).
+# ONNX optimizer treats smaller summands as zero (seen in 2.13).
 _ERFC = 2.0 ** np.arange(28) * np.polynomial.chebyshev.cheb2poly([
     -0.6513268598908547, 0.6419697923564902, 0.019476473204185836, -0.009561514786808632,
     -0.0009465953444820369, 0.00036683949785276145, 4.252332480690777e-05,
@@ -66,7 +66,7 @@ def asin(x: Tensor) -> Tensor:
 def atan2(y: Tensor, x: Tensor) -> Tensor:
     """Return the angle of the point (x, y) in radians, in [-pi, pi]; 0 at the origin."""
     zero = torch.zeros_like(x)
-    slope = y / torch.where(x == 0, zero, x)  # -0 would turn the sign
+    slope = y / torch.where(x == 0, zero, x)  # a zero of -0 would flip the sign
     turned = torch.where(x < 0, torch.where(y < 0, zero - math.pi, zero + math.pi), zero)
     return torch.where((x == 0) & (y == 0), zero, atan(slope) + turned)
 
@@ -138,11 +138,11 @@ def _only_float64(formula: Callable[..., Tensor]) -> Callable[..., Any]:
 
 
 DECOMPOSITIONS = {target: _only_float64(formula) for target, formula in _FORMULAS.items()}
-"""What `ExportedProgram.run_decompositions` takes; float32 operations stay as they are."""
+"""For `ExportedProgram.run_decompositions`; float32 operations stay as they are."""
 
 
 def _polynomial(x: Tensor, coefficients: list[float]) -> Tensor:
-    """Return the polynomial with the constant first, by Horner's rule."""
+    """Evaluate a polynomial by Horner's rule; the constant is the first coefficient."""
     *lower, value, highest = coefficients
     result = highest * x + value
     for coefficient in reversed(lower):
@@ -151,7 +151,7 @@ def _polynomial(x: Tensor, coefficients: list[float]) -> Tensor:
 
 
 def lift_numbers(module: fx.GraphModule) -> None:
-    """Make float64 tensors of the plain numbers in float64 arithmetic, in place.
+    """Replace the plain numbers in float64 arithmetic by float64 tensors, in place.
 
     Numbers that a float32 holds exactly stay as they are.
     """

@@ -10,8 +10,8 @@ from torch import Tensor
 
 _aten = torch.ops.aten
 
-# exp(A) - 1 = X + … + X^9 / 9! with X = A / 2^10: for norms of A up to 64 what is left out is below
-# (1/16)^10 / 10!, or 4e-18 of X.
+# exp(A) - 1 = X + … + X^9 / 9! with X = A / 2^10: for norms of A up to 64 the remainder is
+# below (1/16)^10 / 10!, or 4e-18 of X.
 _SQUARINGS = 10
 _GROUPS = ((1, 2, 3), (4, 5, 6), (7, 8, 9))
 
@@ -47,7 +47,7 @@ def real_matrix_exp(A: Tensor) -> Tensor:
 
 def cdist(left: Tensor, right: Tensor, p: float = 2.0, compute_mode: Any = None) -> Tensor:
     """Return the p-norm distances of vectors: `(…, P, M)` and `(…, R, M)` to `(…, P, R)`."""
-    del compute_mode  # how torch computes it
+    del compute_mode  # it selects how torch computes the distances
     apart = (left.unsqueeze(-2) - right.unsqueeze(-3)).abs()
     if p == 0:
         return (apart != 0).to(left.dtype).sum(-1)
@@ -70,4 +70,4 @@ MATRIX_DECOMPOSITIONS = {
     _aten.cdist.default: cdist,
     _aten._cdist_forward.default: cdist,
 }
-"""What `ExportedProgram.run_decompositions` takes; complex matrices stay as they are."""
+"""For `ExportedProgram.run_decompositions`; complex matrices stay as they are."""

@@ -1,14 +1,14 @@
 """The opaque torch operators that stand for a circuit in a traced graph.
 
     hybridx::qnode(angles, leaves, index, width, dtype, lengths)   a call
-    hybridx::again(leaves, batch, index, width, dtype)             one like that of the index
+    hybridx::again(leaves, batch, index, width, dtype)             another call of a circuit
     hybridx::circuit(parameters, index, width)                     `(batch, P)` to `(batch, width)`
 
-The first two appear while tracing, the third replaces them. `angles` are tensors of shape
-`(batch,)` or `()`, one for each gate; one whose entry of `lengths` is not zero has a last axis of
-that length for as many numbers, the amplitudes of a state, say. `leaves` are the tensors that the
-QNode was called with, `index` counts the circuits of one capture, `width` is the number of results
-M. None has an implementation: a traced graph is translated, never run.
+The first two appear while tracing, and the third replaces them. `angles` are tensors of shape
+`(batch,)` or `()`, one for each angle of a gate. A tensor whose entry of `lengths` is not zero has
+a last axis of that length, for example for the amplitudes of a state. `leaves` are the tensors that
+the QNode was called with, `index` counts the circuits of one capture, `width` is the number of
+results M. None has an implementation: a traced graph is translated, never run.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""Where the elements of a tensor come from, found by running its data movement on labels.
+"""Find where the elements of a tensor come from, by running its data movement on labels.
 
-PennyLane and torch move single columns about with select, permute, reshape, hstack and casts.
-Each such operator is run here on small tensors of labels instead of numbers: afterwards every
-element of the result says which element of which *source* it is, up to a scale and an offset.
-Sources are the nodes at which real arithmetic begins.
+PennyLane and torch move single columns with select, permute, reshape, hstack and casts. Each such
+operator is run here on small tensors of labels instead of numbers. Each element of the result is
+then the label of an element of a *source*, with a scale and an offset. A source is a node that
+computes anything other than movement, scaling by a constant or adding a constant, or an input.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ class SourceTensor:
 
 
 class Origins:
-    """The elements of every node of a graph, computed as they are asked for."""
+    """The elements of every node of a graph, computed on demand."""
 
     def __init__(self, constants: Constants) -> None:
         self._constants = constants
@@ -117,7 +117,7 @@ class Origins:
         if _is_followed(node):
             if node.target is operator.getitem:
                 pieces = self._known[_first_input(node)]
-                # Operations with several results that are more than movement have no pieces.
+                # An operation that computes its several results gives no pieces of its input.
                 return self.make_source(node) if pieces is None else pieces[node.args[1]]
             followed = self._follow(node)
             if followed is not None:
@@ -139,7 +139,7 @@ class Origins:
         return self._scale(node, packet)
 
     def _move(self, node: fx.Node, packet: Any) -> Any:
-        # A view of a traced tensor may not be one of its label tensor: strides differ.
+        # The label tensor has other strides than the traced one, so a view of it may be impossible.
         run: Any = _aten.reshape if packet in (_aten.view, _aten._unsafe_view) else node.target
 
         def moved(part: Callable[[Elements], Tensor]) -> Any:

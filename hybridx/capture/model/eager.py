@@ -1,4 +1,4 @@
-"""The eager model, run for its values: what an export starts from and is compared with."""
+"""Run the eager model: an export starts from its values and is compared with them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from hybridx.capture.python.patches import TORCH_THREADS, intercepting, switched
 def exact(qnode: Any) -> Any:
     """Return a QNode that gives exact values, whatever shots it was made with.
 
-    What is wide and shallow is run light cone by light cone.
+    A circuit on many wires is run light cone by light cone.
     """
     if qnode.shots.total_shots:
         qnode = qml.set_shots(qnode, shots=None)
@@ -25,14 +25,14 @@ def exact(qnode: Any) -> Any:
 
 
 WHOLE = 16
-"""The most wires that are simulated together where the results do not need it."""
+"""A circuit on more wires than this is simulated light cone by light cone, if it can be."""
 
 
 def cone_tapes(tape: Any) -> list[tuple[tuple[int, ...], Any]]:
-    """Return tapes for the measurements, with the operators in their light cones alone.
+    """Return tapes for the measurements, each with only the operators in their light cones.
 
-    Beside each stand the numbers of the measurements it makes: those whose cones have the same
-    wires. A tape of few wires, or one that cannot be cut, makes all as it is.
+    With each tape come the indices of its measurements, whose cones have the same wires. A tape on
+    few wires, or one that cannot be cut, is returned whole with all its measurements.
     """
     whole = [(tuple(range(len(tape.measurements))), tape)]
     if len(tape.wires) <= WHOLE or any(not one.wires for one in tape.measurements):
@@ -60,7 +60,7 @@ def cone_tapes(tape: Any) -> list[tuple[tuple[int, ...], Any]]:
 
 
 def _parts(operator: Any) -> Iterator[Any]:
-    """Yield what a template on many wires is made of, anything else as it is."""
+    """Yield the operators that a template on many wires decomposes to, or the operator itself."""
     if len(operator.wires) > WHOLE and operator.has_decomposition:
         for part in operator.decomposition():
             yield from _parts(part)
@@ -69,7 +69,7 @@ def _parts(operator: Any) -> Iterator[Any]:
 
 
 def _cone(operators: Sequence[Any], measured: Iterable[Any]) -> tuple[frozenset[Any], set[int]]:
-    """Return the wires of a light cone, and the places of the operators in it."""
+    """Return the wires of a light cone, and the indices of the operators in it."""
     wires, places = set(measured), set()
     for place, operator in reversed(list(enumerate(operators))):
         if not wires.isdisjoint(operator.wires):
@@ -78,7 +78,7 @@ def _cone(operators: Sequence[Any], measured: Iterable[Any]) -> tuple[frozenset[
     return frozenset(wires), places
 
 
-# PennyLane has no types.
+# PennyLane has no type annotations.
 @qml.transform  # type: ignore[untyped-decorator]
 def _in_cones(tape: Any) -> tuple[list[Any], Callable[[Sequence[Any]], Any]]:
     """Run a wide tape cone by cone: PennyLane itself simulates all wires at once."""

@@ -1,4 +1,4 @@
-"""How a model is called: which arguments of `forward` are inputs of the file, which constants."""
+"""Which arguments of `forward` are inputs of the file, and which are constants."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class ForwardCall:
     names: tuple[str, ...]
 
     def filled(self, tensors: Mapping[str, Tensor]) -> tuple[list[Any], dict[str, Any]]:
-        """Return the arguments with tensors in the place of the inputs."""
+        """Return the arguments with the tensors in place of each `Input`."""
         args = [_filled(tree, tensors) for tree in self.args]
         return args, {name: _filled(tree, tensors) for name, tree in self.kwargs.items()}
 
@@ -47,7 +47,7 @@ class ForwardCall:
         return not self.kwargs and all(isinstance(tree, Input) for tree in self.args)
 
     def encode(self) -> dict[str, Any]:
-        """Return what `decode_call` reads, for JSON."""
+        """Return the call as a JSON document that `decode_call` reads."""
         return {
             "args": [_encoded(tree) for tree in self.args],
             "kwargs": {name: _encoded(tree) for name, tree in self.kwargs.items()},
@@ -65,7 +65,7 @@ def describe_call(
     """Return how `model(*args, **kwargs)` calls it, and the tensors among the arguments by name.
 
     Raises:
-        ArgumentError: an argument is neither a tensor nor a constant, nor holds only such.
+        ArgumentError: an argument holds something that is neither a tensor nor a constant.
     """
     parameters = list(inspect.signature(model.forward).parameters.values())
     order = [parameter.name for parameter in parameters]
@@ -130,7 +130,7 @@ def decode_call(document: Any, names: Collection[str]) -> ForwardCall:
     """Read what `ForwardCall.encode` wrote, for a file with inputs of these names.
 
     Raises:
-        ValueError: it is something else.
+        ValueError: the document does not have that form.
     """
     try:
         args = tuple(_decoded(tree) for tree in document["args"])
@@ -160,10 +160,10 @@ class Flat:
 
     Attributes:
         model: the model itself.
-        call: what to make of the tensors.
+        call: how the tensors become arguments of `forward`.
         module: the function as a module, for torch.export.
         output_names: of the tensors that the latest call returned.
-        left_out: sentences on what else the model returned then.
+        left_out: sentences on the values it returned that are not tensors.
     """
 
     def __init__(self, model: nn.Module, call: ForwardCall) -> None:
@@ -177,7 +177,7 @@ class Flat:
         """Call the model; `tensors` are in the order of the call's names.
 
         Raises:
-            NoOutputError: it returns no tensor.
+            NoOutputError: the model returns no tensor.
         """
         args, kwargs = self.call.filled(dict(zip(self.call.names, tensors, strict=True)))
         with following():
@@ -190,7 +190,7 @@ class Flat:
 
 
 class _FlatModule(nn.Module):
-    """Shares the weights of a model under their own names, and calls it by way of a `Flat`."""
+    """A module with the weights of a model under their own names, which calls a `Flat`."""
 
     def __init__(self, flat: Flat) -> None:
         super().__init__()

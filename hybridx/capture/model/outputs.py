@@ -1,4 +1,4 @@
-"""What a model returns, flattened: the one place where outputs get their names."""
+"""Flatten what a model returns, and name the outputs."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from torch import Tensor
 def named_tensors(
     returned: Any, taken: Collection[str] = ()
 ) -> tuple[dict[str, Tensor], tuple[str, ...]]:
-    """Return the tensors in what a model returned by name, and sentences on the rest.
+    """Return the tensors that a model returned, by name, and sentences on all other values.
 
-    A name is the keys and fields that lead to the tensor, joined by `_`. What stands in lists and
-    tuples is counted where there are several. A single tensor is `output`.
+    A name is the keys and fields that lead to the tensor, joined by `_`. Items of lists and tuples
+    are numbered if there are several. A single tensor is `output`.
 
     Args:
         returned: tensors in dicts, named tuples, dataclasses, lists and tuples.
@@ -39,7 +39,7 @@ def named_tensors(
 
 
 def free_name(name: str, taken: Collection[str]) -> str:
-    """Return the name, with a number behind it if it is taken."""
+    """Return the name, with a number appended if it is taken."""
     number, free = 1, name
     while free in taken:
         free, number = f"{name}_{number}", number + 1
@@ -78,7 +78,7 @@ def _fields(value: Any) -> Mapping[Any, Any] | None:
 
 
 def _unnested(value: Any) -> list[Any]:
-    """Return what stands in lists in lists, in order."""
+    """Return the items of nested lists and tuples, in order."""
     if isinstance(value, list | tuple) and _fields(value) is None:
         return [leaf for item in value for leaf in _unnested(item)]
     return [value]

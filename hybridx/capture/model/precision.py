@@ -1,4 +1,4 @@
-"""A model put into the state that is exported, and put back exactly as it was."""
+"""Put a model into the mode and dtype of the export, and afterwards restore it exactly."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from torch import Tensor, nn
 
 @contextmanager
 def in_eval_mode(model: nn.Module) -> Iterator[None]:
-    """The model in eval mode while active; afterwards it and the random generators are as before.
+    """While active, the model is in eval mode; afterwards it and the generators are as before.
 
-    Put back are the flag of each submodule, which objects its parameters and buffers are, their
-    `requires_grad`, the numbers in its buffers, which a forward may write, and the states of the
-    generators of torch, NumPy and Python, from which it may draw.
+    Restored are: the training flag of each submodule; the parameter and buffer objects and the
+    parameters' `requires_grad`; the numbers in the buffers, which a forward may overwrite; and the
+    states of the random generators of torch, NumPy and Python, from which a forward may draw.
     """
     flags = [(module, module.training) for module in model.modules()]
     owned = [(module, *_tensors(module)) for module in model.modules()]
@@ -46,7 +46,7 @@ def in_eval_mode(model: nn.Module) -> Iterator[None]:
 
 
 def _tensors(module: nn.Module) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return a module's own parameters and buffers by name, also one that it has twice."""
+    """Return a module's own parameters and buffers by name; a tensor with two names is in twice."""
     parameters = module.named_parameters(recurse=False, remove_duplicate=False)
     return dict(parameters), dict(module.named_buffers(recurse=False, remove_duplicate=False))
 
@@ -62,11 +62,12 @@ def _put_back(module: nn.Module, parameters: dict[str, Any], buffers: dict[str, 
 
 @contextmanager
 def as_dtype(model: nn.Module, dtype: str) -> Iterator[None]:
-    """The model with the numbers of `model.double()` for float64, in the same tensors.
+    """While active, the model's floating-point tensors hold float64 numbers if `dtype` is float64.
 
-    float32 means the model as it is: nobody's float64 parts are narrowed by an export. Gradients
-    are set aside and come back as they were; `model.double()` would leave them in float64, and
-    other buffers.
+    With float32 the model stays as it is: float64 parameters are not converted to float32. With
+    float64 the numbers are those of `model.double()`, in the same tensor objects. Afterwards data
+    and gradients are restored. `model.double()` itself would leave the gradients in float64 and
+    replace the buffers by other objects.
     """
     if dtype == "float32":
         yield
@@ -75,7 +76,7 @@ def as_dtype(model: nn.Module, dtype: str) -> Iterator[None]:
     kept = [(one, one.data, one.grad) for one in tensors if one.is_floating_point()]
     try:
         for tensor, data, _ in kept:
-            tensor.grad = None  # of another dtype than the data torch refuses it
+            tensor.grad = None  # torch refuses a gradient whose dtype is not that of the data
             tensor.data = data.double()
         yield
     finally:
@@ -86,7 +87,7 @@ def as_dtype(model: nn.Module, dtype: str) -> Iterator[None]:
 
 
 def choose_dtype(model: nn.Module, tensors: Iterable[Tensor]) -> str:
-    """Return float64 if every floating-point input and parameter is that, else float32."""
+    """Return float64 if every floating-point input and parameter is float64, else float32."""
     dtypes = {
         tensor.dtype for tensor in chain(model.parameters(), tensors) if tensor.is_floating_point()
     }

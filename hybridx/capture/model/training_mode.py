@@ -1,4 +1,4 @@
-"""Which modules of a model act otherwise in training than in inference."""
+"""Find the modules of a model that behave differently in training and in inference."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def training_note(model: nn.Module) -> str | None:
 
 
 def _kind(module: nn.Module) -> str | None:
-    """Return what in a module depends on its mode, in the user's words."""
+    """Return the part of a module that depends on its mode, in the user's words."""
     match module:
         case _ if isinstance(module, _DROPOUT) and module.p > 0:
             return "dropout"

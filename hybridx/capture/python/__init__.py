@@ -1,6 +1,6 @@
-"""The Python around a model: what its values are while it is traced, and what is refused there.
+"""Tracing of Python values in a model, and the refusal of models that no file can hold.
 
-`patches` is the table of what is replaced meanwhile, `tracers` stand for numbers and arrays,
-`concrete_values` knows what depends on weights alone, `source_location` names lines of the user's
-code. `randomness`, `refusals` and `removed_in_pennylane` say no.
+`patches` has the table of replaced attributes, `tracers` stand for numbers and arrays,
+`concrete_values` finds the values that depend on weights alone, and `source_location` names lines
+of the user's code. `randomness`, `refusals` and `removed_in_pennylane` raise the refusals.
 """

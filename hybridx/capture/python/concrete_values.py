@@ -20,13 +20,13 @@ from hybridx.capture.torch_internals import (
 
 
 class ConcreteValues:
-    """What is known while a model is traced: its weights, and what is computed from them.
+    """The known values while a model is traced: its weights, and what is computed from them.
 
     Args:
         model: whose weights torch.export replaces by tensors without values.
 
     Attributes:
-        reads: how often a value was asked for and known.
+        reads: how often a known value was read.
     """
 
     def __init__(self, model: nn.Module) -> None:
@@ -37,7 +37,7 @@ class ConcreteValues:
         self._constants: Constants
 
     def value(self, tensor: Tensor) -> Tensor | None:
-        """Return a tensor with the values of one of the trace, or None if the inputs decide."""
+        """Return the values of a traced tensor, or None if they depend on the inputs."""
         if not is_fake(tensor):
             return tensor
         constant = constant_of(tensor)
@@ -72,9 +72,9 @@ def _weights(model: nn.Module) -> Any:
 
 
 def _is_written(node: fx.Node) -> bool:
-    """Return whether anything may have been written into what a node is computed from.
+    """Return whether a tensor that a node is computed from may have been written into.
 
-    The graph is not functional yet: a write is a node of its own, on a view perhaps.
+    The graph is not functional yet: a write is a node of its own, possibly on a view.
     """
     sources = _ancestors(node)
     return any(
@@ -89,7 +89,7 @@ def _writes(node: fx.Node) -> bool:
 
 
 def _ancestors(node: Any) -> set[fx.Node]:
-    """Return a node and all that it is computed from."""
+    """Return a node and all nodes that it is computed from."""
     found: set[fx.Node] = set()
     pending = [node]
     while pending:

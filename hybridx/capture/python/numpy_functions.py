@@ -1,6 +1,6 @@
 """The functions of NumPy, PennyLane's NumPy and `math` that a model may call on tracers.
 
-They are made for the user's own modules (`user_names.py`); the libraries' own stay as they are.
+Only the user's own modules get them (`user_names.py`); the libraries do not change.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _MATH = (
 def of_numpy(numpys: Any, ours: Any) -> Iterator[tuple[str, Callable[..., Any]]]:
     """Yield the functions of a module of NumPy that torch's own version has too.
 
-    Ufuncs are not among them: they ask their arguments, by NumPy's protocol.
+    Ufuncs are left out: NumPy calls the `__array_ufunc__` of their arguments.
     """
     for name in dir(ours):
         original = vars(numpys).get(name)
@@ -66,7 +66,7 @@ def of_math() -> Iterator[tuple[str, Callable[..., Any]]]:
 def _function(
     original: Callable[..., Any], name: str, of_numpy: Callable[..., Any]
 ) -> Callable[..., Any]:
-    """Return a function for which tracers are arrays, in the user's own code.
+    """Return a function for the user's code that takes tracers as arrays.
 
     Args:
         original: of NumPy, or PennyLane's version of it.
@@ -83,11 +83,11 @@ def _function(
         if holds_traced((args, kwargs)) or (is_creator and has_symbol):
             kwargs.pop("requires_grad", None)  # PennyLane's own argument
             if isinstance(of_numpy, np.ufunc):
-                return of_numpy(*args, **kwargs)  # of a tensor it is a tensor
+                return of_numpy(*args, **kwargs)  # for a tensor it returns a tensor
             result = call(of_numpy, args, kwargs, is_traced=True)
             return as_tensors(result) if qml.QueuingManager.recording() else result
         result = original(*as_tensors(args), **as_tensors(kwargs))
-        # A buffer may be filled with values of the trace later.
+        # The user's code may write traced values into a new array later.
         is_buffer = is_creator and not qml.QueuingManager.recording()
         return ArrayTracer(result) if is_buffer else result
 

@@ -1,8 +1,8 @@
-"""What is replaced while a model is traced: one table, installed under one lock.
+"""Attributes of other libraries that are replaced while a model is traced, and process settings.
 
-A replacement does what the original does unless the thread that calls it is the one that traces;
-`Interception` says what it does there. So other threads may train, compute and print meanwhile.
-Switches of the whole process are in a table of their own.
+`REPLACEMENTS` is installed under one lock. A replacement acts as `Interception` says in the thread
+that traces. In any other thread it does what the original does, so other threads may train,
+compute and print meanwhile. Settings of the whole process are in a table of their own.
 """
 
 from __future__ import annotations
@@ -41,12 +41,12 @@ class Interception:
         qnode_call: answers `(original, qnode, args, kwargs)` in place of a QNode.
         layer_call: answers `(original, layer, x)` where a TorchLayer calls its QNode.
         refuse_gradient: raises where a derivative begins.
-        values: what is known of tensors of the trace; None where nothing is traced.
-        note_unseeded: is told the frame of the user's that makes an unseeded NumPy generator.
-        module_for: gives imports inside the user's own functions another module in place of one.
-        function_called: is told of each quantum function before it runs.
+        values: the known values of traced tensors; None where nothing is traced.
+        note_unseeded: called with the frame of user code that makes an unseeded NumPy generator.
+        module_for: returns the module that an import inside a function of the user's is given.
+        function_called: called with each quantum function before it runs.
         is_mute: nothing is written to `sys.stderr`.
-        is_quiet: nobody is warned.
+        is_quiet: no warning is shown.
     """
 
     qnode_call: Callable[..., Any] | None = None
@@ -89,10 +89,10 @@ class Replacement:
     Attributes:
         owner: a module or a class.
         name: of the attribute.
-        replacement: makes what stands there meanwhile of what stood there; `ABSENT` if nothing did.
-        why: what could not be traced without it.
+        replacement: takes the original, or `ABSENT` if there is none, and returns its replacement.
+        why: the reason for the replacement.
         seen: the version of the library that the replacement was written for.
-        test: in `tests/capture/python/test_patches.py`; fails if the attribute is used no more.
+        test: in `tests/capture/python/test_patches.py`; fails once the attribute is no longer used.
     """
 
     owner: Any
@@ -104,17 +104,17 @@ class Replacement:
 
     @property
     def present(self) -> Any:
-        """What stands there now, as the owner itself has it; `ABSENT` if nothing does."""
+        """The attribute as the owner itself holds it now; `ABSENT` if it does not hold one."""
         if isinstance(self.owner, FunctionType):
             return getattr(self.owner, self.name)
         return vars(self.owner).get(self.name, ABSENT)
 
     def write(self, value: Any) -> None:
-        """Put something there."""
+        """Set the attribute of the owner."""
         setattr(self.owner, self.name, value)
 
     def put_back(self, value: Any) -> None:
-        """Put there what stood there, if anything else does by now."""
+        """Set the attribute to the original value; for `ABSENT`, delete it if it exists."""
         if value is not ABSENT:
             self.write(value)
         elif self.present is not ABSENT:
@@ -122,7 +122,7 @@ class Replacement:
 
 
 ABSENT = object()
-"""Stands for an attribute that an owner does not have itself."""
+"""The value of an attribute that the owner does not hold itself."""
 
 
 # --- Replacements, in the order of the table -----------------------------------------------------
@@ -140,7 +140,7 @@ def _qnode_call(original: Any) -> Any:
 
 
 class _Queues:
-    """The queues that are recorded to: the thread that traces has its own."""
+    """PennyLane's queues of operators; the thread that traces has its own list."""
 
     def __init__(self, original: list[Any]) -> None:
         self._original = original
@@ -186,7 +186,7 @@ def _prepared(amplitudes: Tensor, wires: Any, pad_with: Any, normalize: bool) ->
 
 
 def _one_tensor(parameter: Any) -> Any:
-    """Return a tensor for a list that holds values of the trace, anything else as it is."""
+    """Return a list that holds traced values as one tensor, and anything else unchanged."""
     is_list = isinstance(parameter, list | tuple) and holds_traced(parameter)
     return joined(parameter, torch.float64) if is_list else parameter
 
@@ -229,7 +229,7 @@ def _end_of_vmap(original: Any) -> Any:
 
 
 class _Unvalidated:
-    """The default of `torch.distributions`: to look at no parameters in the thread that traces."""
+    """`Distribution._validate_args`: off in the thread that traces, else the user's setting."""
 
     def __init__(self, original: Any) -> None:
         self._original = original
@@ -293,7 +293,7 @@ def _randint(original: Any) -> Any:
     def randint(*args: Any, **kwargs: Any) -> Any:
         if current() is _NOTHING or is_users(sys._getframe(1).f_code.co_filename):
             return original(*args, **kwargs)
-        state = np.random.get_state()  # noqa: NPY002 - it is this one that libraries use
+        state = np.random.get_state()  # noqa: NPY002 - libraries use the global generator
         try:
             return original(*args, **kwargs)
         finally:
@@ -313,7 +313,8 @@ def _import(original: Any) -> Any:
     ) -> Any:
         module = original(name, globals, locals, fromlist, level)
         module_for = current().module_for
-        # A module that is loaded meanwhile keeps its names, a function's are gone when it returns.
+        # A module keeps the names that it imports at its top level; a function's end with the call.
+        # At the top level `locals` is given, inside a function it is None.
         if module_for is None or locals is not None:
             return module
         return module_for(module) if is_users(sys._getframe(1).f_code.co_filename) else module
@@ -322,7 +323,7 @@ def _import(original: Any) -> Any:
 
 
 class _Stream:
-    """A stream that drops what the thread that traces writes."""
+    """A stream that discards what the thread that traces writes."""
 
     def __init__(self, stream: Any) -> None:
         self._stream = stream
@@ -399,7 +400,7 @@ REPLACEMENTS: tuple[Replacement, ...] = (
     ),
     Replacement(
         *(*torch_internals.begin_of_backward(), _derivative),
-        why="torch.export follows no derivative, and says so in words that help nobody",
+        why="torch.export traces no derivative, and its own error does not say so clearly",
         seen=_TORCH,
         test="test_backward_is_refused",
     ),
@@ -453,13 +454,13 @@ _installed = 0
 
 @contextmanager
 def intercepting(**changes: Any) -> Iterator[None]:
-    """While active, the replacements do in this thread what the given fields say.
+    """While active, the replacements act in this thread as the given fields say.
 
-    Only one thread at a time is inside; others that want to trace wait. Everything is put back when
-    the outermost block of the thread ends, however it ends.
+    Only one thread at a time is inside; other threads that want to trace wait. When the outermost
+    block of the thread ends, also by an exception, all originals are restored.
 
     Args:
-        **changes: fields of `Interception`; the others stay as they are in this thread.
+        **changes: fields of `Interception`; the other fields keep their present values.
     """
     with _LOCK, _replaced():
         before = _THREAD.interception
@@ -490,7 +491,7 @@ def _count(change: int) -> None:
 
 
 def _found(one: Replacement) -> Any:
-    """Return what a replacement stands for: of a class as its dictionary holds it."""
+    """Return the original of a replacement; of a class, as the dictionary of the class holds it."""
     return one.present if one.present is not ABSENT else getattr(one.owner, one.name, ABSENT)
 
 
@@ -499,13 +500,13 @@ def _found(one: Replacement) -> Any:
 
 @dataclass(frozen=True)
 class Switch:
-    """A setting of the whole process that is another one meanwhile.
+    """A setting of the whole process that is changed for a time.
 
     Attributes:
         read: returns the setting.
         write: changes it.
-        meanwhile: what it is while the switch is active.
-        why: what it is for; other threads feel it.
+        meanwhile: the setting while the switch is active.
+        why: the reason for the change, which affects other threads too.
         test: of `tests/capture/python/test_patches.py`.
     """
 
@@ -517,7 +518,7 @@ class Switch:
 
 
 class _ThisThread:
-    """Stands in a filter of warnings for the text: any text, but of the thread that is quiet."""
+    """The text pattern of a warning filter: matches any text, in a quiet thread only."""
 
     def match(self, text: str) -> bool:
         return current().is_quiet
@@ -544,8 +545,8 @@ def _level_of(name: str) -> Switch:
 
 
 def _blas() -> list[Any]:
-    """Return the libraries that multiply matrices in this process."""
-    # threadpoolctl ignores every thread but the first that limits OpenBLAS, without a word.
+    """Return the BLAS libraries that are loaded in this process."""
+    # Without this, threadpoolctl silently ignores every thread but the first that limits OpenBLAS.
     OpenBLASController.clear_controlling_thread(force=True)
     libraries: list[Any] = ThreadpoolController().select(user_api="blas").lib_controllers
     return libraries
@@ -591,7 +592,7 @@ SWITCHES = (COLLECTION, TORCH_THREADS, BLAS_THREADS, WARNINGS, *LOG_LEVELS)
 
 @contextmanager
 def switched(*switches: Switch) -> Iterator[None]:
-    """While active, settings of the process are what the switches say; then as they were."""
+    """While active, settings of the process have the values of the switches; then the old ones."""
     with _LOCK, ExitStack() as undo:
         for one in switches:
             undo.callback(one.write, one.read())
@@ -608,13 +609,13 @@ def quiet() -> Iterator[None]:
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """While active, BLAS and torch compute on one thread; another thread that exports waits."""
+    """While active, BLAS and torch compute on one thread; other threads that export wait."""
     with switched(TORCH_THREADS, BLAS_THREADS):
         yield
 
 
 @contextmanager
 def uncollected() -> Iterator[None]:
-    """While active, Python does not search for cycles of garbage; `COLLECTION` says why."""
+    """While active, Python's cyclic garbage collector is off; `COLLECTION` says why."""
     with switched(COLLECTION):
         yield

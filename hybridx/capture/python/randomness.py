@@ -1,4 +1,4 @@
-"""Models whose numbers are drawn anew in each call: found by running them, refused by name."""
+"""Refuse models whose outputs are random: run them again and name the line that draws."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from hybridx.capture.python.source_location import is_users, place
 from hybridx.errors import FreshModuleError, RandomnessError
 
 _RUNS = 8
-"""How often a model that draws is run again; each time, a choice of two has to come out alike."""
+"""Number of further runs of a model that draws; a fair coin agrees in all of them 1 time in 256."""
 
 
 @contextmanager
 def draws_noted() -> Iterator[list[str]]:
-    """Note which of the global generators moved, and generators that nobody seeded.
+    """Note which global generators changed their state, and generators made without a seed.
 
-    Integers that libraries draw leave the global state as it was: a PennyLane device draws a seed
-    for its shots when it is made, in forward perhaps.
+    Integers that libraries draw do not count: `patches.py` restores the state after them. A
+    PennyLane device that is made in forward, for example, draws a seed for its shots.
     """
     sources: list[str] = []
     with intercepting(note_unseeded=lambda _: sources.append(_UNSEEDED)):
@@ -38,16 +38,16 @@ def draws_noted() -> Iterator[list[str]]:
 def refuse_draws(
     model: nn.Module, run: Callable[[], Sequence[Tensor]], outputs: Sequence[Tensor]
 ) -> None:
-    """Run a model that draws again, and refuse it if what it draws matters.
+    """Run a model that draws several more times, and refuse it if its outputs change.
 
     Args:
         model: whose submodules are named.
         run: calls it on the example.
-        outputs: what came of the first call.
+        outputs: of the first call.
 
     Raises:
-        RandomnessError: the numbers come from a generator.
-        FreshModuleError: they are the weights of a module that was made in forward.
+        RandomnessError: the outputs depend on a random generator.
+        FreshModuleError: they depend on the weights of a module that forward makes.
     """
     with torch.no_grad():
         if all(_same(outputs, run()) for _ in range(_RUNS)):
@@ -68,7 +68,7 @@ _UNSEEDED = "an unseeded NumPy generator"
 
 
 def _state() -> dict[str, Any]:
-    """Return the state of each global generator, to be compared."""
+    """Return the state of each global generator, in a form that can be compared."""
     numpys: Any = np.random.get_state()  # noqa: NPY002 - models use it
     return {
         "torch": torch.get_rng_state().numpy().tobytes(),
@@ -82,17 +82,17 @@ def _moved(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
 
 
 class _Finder:
-    """Finds the line of the user's code in which a generator moves first.
+    """Finds the first line of the user's code that changes the state of a generator.
 
     Attributes:
         source: which generator.
         place: the line.
-        module: the class of the module that was made there, if any.
+        module: the class of the module that the line makes, if any.
     """
 
     def __init__(self, model: nn.Module) -> None:
         self.source = "a generator"
-        self.place = "a place that cannot be told"
+        self.place = "an unknown place"
         self.module: str | None = None
         self._model = model
         self._found = False
@@ -102,7 +102,7 @@ class _Finder:
 
     @contextmanager
     def watching(self) -> Iterator[None]:
-        """Look at the generators after each line of the user's code."""
+        """While active, compare the generators' states after each line of the user's code."""
         tracer = sys.gettrace()
 
         def found(frame: FrameType) -> None:
@@ -126,7 +126,7 @@ class _Finder:
         moved = _moved(self._before, _state())
         if moved:
             self._find(moved[0], self._line or (frame, frame.f_lineno))
-        # After a return, the line that made the call goes on.
+        # After a return, execution continues on the line that made the call.
         current = frame.f_back if event == "return" else frame
         while current is not None and not is_users(current.f_code.co_filename):
             current = current.f_back

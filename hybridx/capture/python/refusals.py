@@ -1,4 +1,4 @@
-"""Refusals by name: what no file can hold, and where the model asks for it."""
+"""Refuse what no file can hold, and name the place in the model that asks for it."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ _KINDS = {
 
 
 def refuse_device(device: Any, layer: str) -> None:
-    """Refuse devices of other things than qubits.
+    """Refuse a device that does not work with qubits.
 
     Raises:
-        NoQubitsError: it is one.
+        NoQubitsError: the device does not.
     """
     for word, kind in _KINDS.items():
         if word in device.name:
@@ -42,10 +42,10 @@ def refuse_device(device: Any, layer: str) -> None:
 
 
 def refuse_unseeded(tape: Any, layer: str) -> None:
-    """Refuse templates that draw their gates and are given no seed.
+    """Refuse a template that draws its gates and has no seed.
 
     Raises:
-        RandomnessError: there is one.
+        RandomnessError: the tape has one.
     """
     for operator in tape.operations:
         if operator.hyperparameters.get("seed", 0) is None:
@@ -59,7 +59,7 @@ def gradients_refused(model: nn.Module) -> Iterator[None]:
     def refuse() -> Any:
         lines = traceback.walk_stack(sys._getframe(1))
         users = next((line for line in lines if is_users(line[0].f_code.co_filename)), None)
-        raise GradientError(place(model, users) if users else "a place that cannot be told")
+        raise GradientError(place(model, users) if users else "an unknown place")
 
     with intercepting(refuse_gradient=refuse):
         yield

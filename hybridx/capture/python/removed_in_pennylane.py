@@ -1,4 +1,4 @@
-"""What PennyLane once had and has no more: models of earlier releases still ask for it."""
+"""Names and arguments that PennyLane has removed, which models for earlier releases use."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from hybridx.errors import RemovedIdiomError
 
 _DEVICES = ("autograd", "jax", "legacy", "tf", "torch")
 
-# As a model writes it: the release that removed it, if PennyLane's changelogs say, and what to
-# write instead.
+# By the spelling in a model: the release that removed it, if PennyLane's changelogs say so, and
+# what to write instead.
 REMOVED: Mapping[str, tuple[str | None, str]] = MappingProxyType({
     **{f"default.qubit.{name}": ("0.39", '"default.qubit"') for name in _DEVICES},
     "default.tensor.tf": ("0.20", '"default.qubit"'),
@@ -95,7 +95,7 @@ REMOVED: Mapping[str, tuple[str | None, str]] = MappingProxyType({
 
 
 def removed_idiom(error: Exception) -> RemovedIdiomError | None:
-    """Return the error that says what to write instead, if PennyLane no more has what is asked."""
+    """Return the error that says what to write instead, if PennyLane removed what is missing."""
     for idiom in _missing(error):
         if idiom in REMOVED:
             release, instead = REMOVED[idiom]
@@ -105,7 +105,7 @@ def removed_idiom(error: Exception) -> RemovedIdiomError | None:
     return None
 
 
-# The words of Python and PennyLane, and the same as a model writes it.
+# Error texts of Python and PennyLane, and the spelling in a model that each refers to.
 _WORDS = (
     (r"module 'pennylane([\w.]*)' has no attribute '(\w+)'", r"qml\1.\2"),
     (r"cannot import name '(\w+)' from 'pennylane([\w.]*)'", r"qml\2.\1"),
@@ -117,7 +117,7 @@ _WORDS = (
 
 
 def _missing(error: Exception) -> Iterator[str]:
-    """Yield what an error says is not there."""
+    """Yield the spellings of what is missing according to an error."""
     text = str(error)
     for pattern, written in _WORDS:
         if found := re.match(pattern, text):

@@ -1,4 +1,4 @@
-"""Where in the user's own code something happens, in the words of a message."""
+"""Lines of the user's own code, as messages name them."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ _LIBRARIES = tuple(
 
 @cache
 def is_users(filename: str) -> bool:
-    """Return whether code of that file is the user's: no library's, and not hybridx's own."""
+    """Return whether a file is the user's code, not that of a library or of hybridx."""
     if filename.startswith(("<frozen", "<string>", "<__array_function__")):
-        return False  # the last two are code that libraries generate
+        return False  # the last two mark code that libraries generate
     path = Path(filename)
     if _HYBRIDX in path.parents:
         return _HYBRIDX / "models" in path.parents
@@ -28,7 +28,7 @@ def is_users(filename: str) -> bool:
 
 
 def place(model: nn.Module, line: tuple[FrameType, int]) -> str:
-    """Return file and line, and in which submodule of the model that is."""
+    """Return the file and the line, and the submodule of the model that contains it."""
     names = {id(module): name for name, module in model.named_modules()}
     frame, number = line
     where = f"{frame.f_code.co_filename}:{number}"

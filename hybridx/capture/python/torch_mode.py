@@ -1,9 +1,9 @@
-"""torch as the model sees it while it is traced: values leave it as tracers, and come back.
+"""Functions of torch that exchange values with Python, as a model sees them while it is traced.
 
-`.item()`, `.numpy()`, `float()` and their like cannot have a value for what depends on the model's
-inputs. They give tracers instead, and `torch.tensor` takes these. Inside a quantum function they
-give tensors, which is what PennyLane takes. What depends on weights and constants alone has a
-value, and gets it.
+`.item()`, `.numpy()`, `float()` and similar functions have no value for a tensor that depends on
+the model's inputs. They return tracers instead, and `torch.tensor` takes tracers. Inside a quantum
+function they return tensors, because PennyLane takes those. For a tensor that depends on weights
+and constants alone they return its value.
 """
 
 from __future__ import annotations
@@ -32,16 +32,16 @@ from hybridx.capture.torch_internals import is_fake, untraced
 
 
 def as_seen(tracer: NumberTracer | ArrayTracer) -> Any:
-    """Return a tracer, but its tensor inside a quantum function."""
+    """Return a tracer, or inside a quantum function its tensor."""
     return tracer.plain if qml.QueuingManager.recording() else tracer
 
 
 def constructor(original: Callable[..., Any], fixed: torch.dtype | None = None) -> Any:
-    """Return a function that makes tensors of tracers too.
+    """Return a function that makes tensors and also takes tracers.
 
     Args:
-        original: makes them of numbers and arrays: `torch.tensor` and its like.
-        fixed: the dtype of what it makes, if it makes no other.
+        original: makes tensors of numbers and arrays, such as `torch.tensor`.
+        fixed: the dtype of the tensors, if it makes only one.
     """
 
     def make(data: Any = (), *args: Any, **kwargs: Any) -> Any:
@@ -56,7 +56,7 @@ def constructor(original: Callable[..., Any], fixed: torch.dtype | None = None) 
 
 
 class TracingMode(TorchFunctionMode):
-    """Answers, in this thread, what asks a tensor of the trace for its values.
+    """Replaces, in this thread, the functions that read the values of a traced tensor.
 
     Args:
         values: of what depends on weights and constants alone.
@@ -78,14 +78,14 @@ class TracingMode(TorchFunctionMode):
     def __torch_function__(
         self, func: Any, types: Iterable[Any], args: Any = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
-        """Call a function of torch, or what answers in its place."""
+        """Call a function of torch, or its replacement."""
         kwargs = kwargs or {}
         if func in self._asked and is_fake(args[0]):
             return self._answer(func, *args, **kwargs)
         if func in self._made:
             return self._made[func](*args, **kwargs)
         if func == self._data and is_fake(args[0]):
-            return args[0].detach()  # torch's own is a tensor that is no part of the trace
+            return args[0].detach()  # torch's own `.data` is not part of the trace
         return func(*args, **kwargs)
 
     def _answer(self, func: Any, tensor: Tensor, *args: Any, **kwargs: Any) -> Any:
@@ -106,7 +106,7 @@ class TracingMode(TorchFunctionMode):
     def _item(self, tensor: Tensor) -> Any:
         if tensor.is_floating_point() or tensor.is_complex():
             return as_seen(NumberTracer(tensor.reshape(())))
-        return tensor.item()  # a symbol, of which torch knows what it may do
+        return tensor.item()  # torch gives a symbol and tracks its constraints
 
 
 _CONVERSIONS = (Tensor.__bool__, Tensor.__int__, Tensor.__float__, Tensor.__index__)
@@ -114,6 +114,6 @@ _MAKE_TENSORS = (torch.tensor, torch.as_tensor)
 
 
 def following() -> AbstractContextManager[Any]:
-    """Follow values through the code of a model, if this thread traces it."""
+    """Trace values through the code of a model, if this thread traces it."""
     values = current().values
     return nullcontext() if values is None else TracingMode(values)

@@ -1,8 +1,7 @@
-"""Tracers: what stands for Python numbers and NumPy arrays whose values depend on the inputs.
+"""Tracers: they stand for Python numbers and NumPy arrays whose values depend on the inputs.
 
-`NumberTracer` and `ArrayTracer` hold tensors of the trace and behave as a number and an array:
-dtypes follow the rules of Python and NumPy, and torch takes them where it takes a float or an
-array.
+`NumberTracer` and `ArrayTracer` hold traced tensors and behave as a number and an array: dtypes
+follow the rules of Python and NumPy, and torch takes them where it takes a float or an array.
 """
 
 from __future__ import annotations
@@ -17,24 +16,24 @@ from torch import Tensor
 
 from hybridx.capture.torch_internals import is_fake, leaves_of, map_leaves, tensor_numpy
 
-tnp: Any = tensor_numpy()  # it carries no types
+tnp: Any = tensor_numpy()  # it has no type annotations
 """Torch's own version of NumPy, on tensors."""
 
 
 def is_traced(leaf: Any) -> bool:
-    """Return whether a value is one of the trace, without numbers in it."""
+    """Return whether a value is traced and so has no numbers in it."""
     if isinstance(leaf, ArrayTracer):
         return leaf.tensor is not None
     return isinstance(leaf, NumberTracer) or is_fake(leaf)
 
 
 def holds_traced(tree: Any) -> bool:
-    """Return whether a value of the trace is somewhere in nested lists, tuples and dicts."""
+    """Return whether nested lists, tuples and dicts hold a traced value."""
     return any(map(is_traced, leaves_of(tree)))
 
 
 def as_tensors(tree: Any) -> Any:
-    """Return nested values with tensors instead of tracers, arrays where these hold numbers."""
+    """Return nested values with tracers replaced by tensors, or arrays if they hold numbers."""
     return map_leaves(
         lambda leaf: leaf.plain if isinstance(leaf, NumberTracer | ArrayTracer) else leaf, tree
     )
@@ -62,7 +61,7 @@ class NumberTracer:
         return self.tensor
 
     def like(self, dtype: torch.dtype | None) -> Tensor:
-        """Return the number as it counts beside a tensor: it widens no dtype of its own kind."""
+        """Return the number for arithmetic with a tensor; it does not widen a dtype of its kind."""
         if dtype is None or not (dtype.is_floating_point or dtype.is_complex):
             dtype = torch.get_default_dtype()
         return self.tensor if self.tensor.is_complex() else self.tensor.to(dtype)
@@ -107,7 +106,7 @@ def _arithmetic(name: str, *, is_reflected: bool) -> Callable[[NumberTracer, Any
 
     def method(self: NumberTracer, other: Any) -> Any:
         if isinstance(other, np.generic):
-            return NotImplemented  # a float64 is a float, but NumPy's rules hold
+            return NotImplemented  # np.float64 is a float, but NumPy's rules apply
         if isinstance(other, NumberTracer):
             other = other.tensor
         elif not isinstance(other, int | float | complex):
@@ -126,11 +125,11 @@ for _name in ("lt", "le", "gt", "ge", "eq", "ne"):
 
 
 class ArrayTracer(np.lib.mixins.NDArrayOperatorsMixin):
-    """A NumPy array or scalar: of numbers, until a value of the trace is written into it.
+    """A NumPy array or scalar, which may hold numbers until a traced value is written into it.
 
     Args:
         content: torch's own version of an array, which is traced, or an array of numbers.
-        parent: an array of which this one is the part at `key`, so that writing reaches it.
+        parent: the array of which this one is the part at `key`; writes go to it too.
     """
 
     def __init__(self, content: Any, parent: ArrayTracer | None = None, key: Any = None) -> None:
@@ -148,7 +147,7 @@ class ArrayTracer(np.lib.mixins.NDArrayOperatorsMixin):
         """The array that it stands for."""
         parent = self._parent
         if parent is not None and parent.tensor is not None:
-            # What it is a part of is traced by now.
+            # The parent has become a traced array in the meantime.
             self._content, self._parent = parent.content[_for_tnp(self._key)], None
         return self._content
 
@@ -176,7 +175,7 @@ class ArrayTracer(np.lib.mixins.NDArrayOperatorsMixin):
         return _wrapped(self.content.T)
 
     def trace(self) -> None:
-        """Go over to a traced array; so does what this one is a part of."""
+        """Change to a traced array, and the parent too."""
         if self.tensor is None and self._parent is not None:
             self._parent.trace()
         elif self.tensor is None:
@@ -212,7 +211,7 @@ class ArrayTracer(np.lib.mixins.NDArrayOperatorsMixin):
         return float(self.plain)
 
     def __array__(self, *args: Any, **kwargs: Any) -> Any:
-        """Give the numbers to NumPy, if there are any."""
+        """Return the numbers to NumPy, if the array holds numbers."""
         if self.tensor is not None:
             raise TypeError("NumPy needs the numbers of an array that depends on the inputs")
         return np.asarray(self._content).__array__(*args, **kwargs)
@@ -242,18 +241,18 @@ class ArrayTracer(np.lib.mixins.NDArrayOperatorsMixin):
 
 
 def array_of(tensor: Tensor) -> ArrayTracer:
-    """Return what stands for the array with a tensor's values."""
+    """Return the tracer of the array with a tensor's values."""
     return ArrayTracer(tnp.ndarray(tensor))
 
 
 def call(func: Any, args: Any, kwargs: dict[str, Any], *, is_traced: bool = False) -> Any:
-    """Call a function of NumPy, or a method of an array, on values of the trace.
+    """Call a function of NumPy, or a method of an array, on traced values.
 
     Args:
         func: of NumPy, or torch's version of it.
         args: by position.
         kwargs: by name.
-        is_traced: also if no argument is a value of the trace.
+        is_traced: treat the call as traced even if no argument is a traced value.
     """
     if not is_traced and not holds_traced((args, kwargs)):
         return func(*as_tensors(args), **as_tensors(kwargs))
@@ -270,7 +269,7 @@ def _rule(func: Any) -> Callable[..., Any]:
     """Return torch's version of a NumPy function."""
     if func.__name__ in _ARRAYS:
         return _ARRAYS[func.__name__]
-    if "torch" in getattr(func, "__module__", ""):  # a ufunc has none before NumPy 2.2
+    if "torch" in getattr(func, "__module__", ""):  # a ufunc has no `__module__` before NumPy 2.2
         found: Callable[..., Any] = func
         return found
     room: Any = tnp
@@ -282,12 +281,12 @@ def _rule(func: Any) -> Callable[..., Any]:
     return rule  # type: ignore[no-any-return]
 
 
-# These take a list of arrays; everything else takes a list for one array.
+# These take a list of arrays; all other functions treat a list as one array.
 _OF_LISTS = ("stack", "vstack", "hstack", "dstack", "column_stack", "row_stack", "concatenate")
 
 
 def _joined_lists(func: Any, args: Any) -> list[Any]:
-    """Return the arguments of a NumPy function, lists of values of the trace as arrays."""
+    """Return the arguments of a NumPy function, with lists of traced values as arrays."""
 
     def array(value: Any) -> Any:
         if not isinstance(value, list | tuple) or not holds_traced(value):
@@ -322,7 +321,7 @@ def joined(data: Any, float_dtype: torch.dtype, *, unwraps: bool = False) -> Ten
     Args:
         data: what `numpy.array` or `torch.tensor` takes.
         float_dtype: of Python numbers.
-        unwraps: a tensor of one element in a list counts as a number, as `torch.tensor` has it.
+        unwraps: treat a tensor of one element in a list as a number, as `torch.tensor` does.
     """
     if isinstance(data, NumberTracer):
         return data.like(float_dtype)
@@ -345,7 +344,7 @@ def joined(data: Any, float_dtype: torch.dtype, *, unwraps: bool = False) -> Ten
 
 
 def made_of(data: Any, dtype: torch.dtype | None = None) -> Tensor:
-    """Return the tensor that torch would make of lists and arrays with values of the trace.
+    """Return the tensor that torch would make of lists and arrays with traced values.
 
     Args:
         data: what `torch.tensor` takes.
@@ -386,7 +385,7 @@ def _by_torch(func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
 
     def converted(leaf: Any) -> Any:
         if isinstance(leaf, ArrayTracer):
-            # torch takes a NumPy scalar for a float, which widens nothing.
+            # torch treats a NumPy scalar as a float, which widens no dtype.
             is_scalar = isinstance(leaf.plain, Tensor) and leaf.plain.dim() == 0
             return (
                 NumberTracer(leaf.plain).like(dtype) if is_scalar else torch.as_tensor(leaf.plain)

@@ -1,8 +1,8 @@
-"""Names in the user's own modules that mean something else while their model is traced.
+"""Replace names in the user's own modules while their model is traced.
 
-`np`, `math`, `torch`, `pennylane.numpy` and functions of theirs stand there for modules of ours
-that take tracers; `float` leaves tracers as they are. The libraries' own modules stay as they are,
-and a thread that traces nothing gets from our functions what the originals give.
+In those modules `np`, `math`, `torch`, `pennylane.numpy` and their functions are replaced by ours,
+which take tracers; `float` returns tracers unchanged. The libraries' own modules do not change, and
+in a thread that traces nothing our functions return what the originals return.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from hybridx.capture.torch_internals import is_fake
 
 
 class _Seen(ModuleType):
-    """A module in which some names are ours; everything else is asked of the module itself."""
+    """A module with some names replaced by ours; all others are read from the original module."""
 
     def __init__(self, module: ModuleType, names: Mapping[str, Any]) -> None:
         super().__init__(module.__name__, module.__doc__)
@@ -52,7 +52,7 @@ class _Seen(ModuleType):
 
 @functools.cache
 def _seen() -> dict[int, tuple[Any, Any]]:
-    """Return modules and functions, and what stands for each, by the identity of the former."""
+    """Return pairs of a module or function and its replacement, by the `id` of the former."""
     numpys, pennylanes, randoms = np, qml.numpy, np.random
     modules = {
         numpys.linalg: dict(of_numpy(numpys.linalg, tnp.linalg)),
@@ -86,14 +86,14 @@ def _seen() -> dict[int, tuple[Any, Any]]:
 
 
 def _seen_for(value: Any) -> Any:
-    """Return what stands for a module or a function; itself if nothing does."""
+    """Return the replacement of a module or a function, or itself if there is none."""
     return _seen().get(id(value), (value, value))[1]
 
 
 def constructor_where_followed(
     original: Callable[..., Any], fixed: torch.dtype | None = None
 ) -> Callable[..., Any]:
-    """Return `original`, which makes tensors, but of tracers too in the thread that traces."""
+    """Return a constructor of tensors that also takes tracers in the thread that traces."""
     ours = constructor(original, fixed)
 
     @functools.wraps(original)
@@ -136,9 +136,9 @@ class _FloatType(type):
 
 
 class _Float(builtins.float, metaclass=_FloatType):
-    """`float`, which leaves values of the trace as they are: Python demands real floats of it."""
+    """`float`, but it returns traced values unchanged; Python's own must return a real float."""
 
-    dtype = np.dtype("float64")  # NumPy would take a class it does not know for objects
+    dtype = np.dtype("float64")  # without it NumPy would choose dtype object
 
     def __new__(cls, value: Any = 0.0) -> Any:
         if is_fake(value):
@@ -150,7 +150,7 @@ class _Float(builtins.float, metaclass=_FloatType):
 
 @functools.cache
 def _is_dtype(room: ModuleType) -> bool:
-    """True if a module hands `float` on, as in `dtype=float`: torch takes no other class for it."""
+    """Return whether a module passes `float` on, as in `dtype=float`: torch takes no subclass."""
     try:
         tree = ast.parse(inspect.getsource(room))
     except (OSError, TypeError, SyntaxError):
@@ -173,7 +173,7 @@ def _is_dtype(room: ModuleType) -> bool:
 
 
 def _asks_for_a_type(node: ast.Compare) -> bool:
-    """Return whether a comparison is `type(x) is float`: nothing but `float` itself passes."""
+    """Return whether a comparison is like `type(x) is float`, which is true for `float` only."""
     sides = (node.left, *node.comparators)
     is_type = any(isinstance(s, ast.Call) and ast.unparse(s.func) == "type" for s in sides)
     return is_type and any(isinstance(op, ast.Is | ast.IsNot) for op in node.ops)
@@ -184,10 +184,10 @@ def _asks_for_a_type(node: ast.Compare) -> bool:
 
 @contextmanager
 def names_replaced(model: nn.Module) -> Iterator[None]:
-    """While active, names in the user's own modules and functions stand for ours.
+    """While active, names in the user's own modules and functions refer to our replacements.
 
     Args:
-        model: whose classes tell in which modules `float` is followed.
+        model: its classes decide in which modules `float` is replaced.
     """
     names = _Names()
     try:
@@ -206,7 +206,7 @@ def names_replaced(model: nn.Module) -> Iterator[None]:
 
 
 def _forwards(model: nn.Module) -> Iterator[FunctionType]:
-    """Yield the user's own functions named forward that a model is made of."""
+    """Yield the `forward` functions of a model's modules that are the user's own."""
     for cls in dict.fromkeys(cls for module in model.modules() for cls in type(module).__mro__):
         forward = vars(cls).get("forward")
         if isinstance(forward, FunctionType) and is_users(forward.__code__.co_filename):
@@ -225,14 +225,14 @@ _ABSENT = object()
 
 
 class _Names:
-    """Names that were replaced, and what stood there before."""
+    """Names that were replaced, and their original values."""
 
     def __init__(self) -> None:
         self._kept: list[tuple[dict[str, Any] | CellType, str, Any]] = []
         self._done: set[int] = set()
 
     def put(self, scope: dict[str, Any], name: str, value: Any) -> None:
-        """Let a name in a dictionary of globals stand for something else."""
+        """Set a name in a dictionary of globals to another value."""
         self._kept.append((scope, name, scope.get(name, _ABSENT)))
         scope[name] = value
 
@@ -247,7 +247,7 @@ class _Names:
                 self.put(scope, name, ours)
 
     def replace_for(self, function: Any) -> None:
-        """Replace the names that a function of the user's reads: globals, and what it captures."""
+        """Replace the names that a function of the user's reads: its globals and its closure."""
         function = inspect.unwrap(getattr(function, "func", function))
         function = getattr(function, "__func__", function)
         if not isinstance(function, FunctionType) or id(function) in self._done:
@@ -268,7 +268,7 @@ class _Names:
             self.replace_for(content)
 
     def put_back(self) -> None:
-        """Let every name stand for what it stood for."""
+        """Restore the original value of every name."""
         while self._kept:
             scope, name, value = self._kept[-1]
             if isinstance(scope, CellType):

@@ -1,4 +1,5 @@
-"""A QNode as a circuit: its tape recorded, its operators and measurements translated.
+"""Turn a QNode into a circuit: record its tape, translate its operators and measurements.
 
-`recording` answers QNode calls while a model is traced, `call_key` says when two calls are alike.
+`recording` handles QNode calls while a model is traced. `call_key` decides whether two calls have
+the same circuit.
 """

@@ -1,9 +1,9 @@
-"""When two QNode calls are alike: then the inside of the second need not be traced.
+"""Decide whether two QNode calls have the same circuit: then only the first need be traced.
 
-A key is made of everything that the quantum function can read: its arguments, what it captures,
-the globals that it and the functions it calls name, and all that can be reached from there
+A key is made of everything that the quantum function can read: its arguments, its closure, the
+globals that it and the functions it calls name, and all that can be reached from there
 (attributes, slots, items, class attributes, arrays by content, tensors by identity and version).
-Whatever cannot be read so, such as a generator or an open file, makes a call unlike every other.
+If a call can read anything else, such as a generator or an open file, its key equals no other.
 """
 
 from __future__ import annotations
@@ -52,24 +52,24 @@ from hybridx.capture.python.source_location import is_users
 from hybridx.capture.torch_internals import flatten, leaves_of, version_of
 
 MOST_OBJECTS = 50_000
-"""How many objects are looked at for one call; a call that reads more is unlike every other."""
+"""The most objects that are read for one call; with more, its key equals no other."""
 
 MOST_NESTED = 150
-"""How deeply what a call reads may be nested."""
+"""The greatest depth of nesting of the objects that a call reads."""
 
 _PLAIN = frozenset({
     bool, int, str, bytes, range, Decimal, Fraction, type(None), type(Ellipsis),
     type(NotImplemented), torch.dtype, torch.device, torch.layout, torch.memory_format,
 })  # fmt: skip
 _CONTAINERS = frozenset({OrderedDict, dict, list, tuple})
-_FIXED = (date, time, timedelta, tzinfo, PurePath)  # immutable, equal where they read alike
+_FIXED = (date, time, timedelta, tzinfo, PurePath)  # immutable; equal if their texts are equal
 
 
 class _Pair(NamedTuple):
     first: int
 
 
-# Immutable, or known by which one they are.
+# Objects that are immutable, or for which identity decides.
 _BY_IDENTITY = (
     GetSetDescriptorType, MemberDescriptorType, MethodDescriptorType, WrapperDescriptorType,
     GenericAlias, UnionType, TypeVar, re.Pattern, np.dtype, np.ufunc, logging.Logger,
@@ -82,7 +82,7 @@ _TRUSTED = frozenset({
 })  # fmt: skip
 """Packages whose own functions and classes do not change while a model is traced."""
 
-# What a function finds by a name that does not stand in its code.
+# Functions that look up names which do not stand in the code of their caller.
 _BY_ANY_NAME = frozenset({
     "__dict__", "__getattribute__", "attrgetter", "dir", "eval", "exec", "getattr", "getmembers",
     "globals", "locals", "methodcaller", "vars",
@@ -90,7 +90,7 @@ _BY_ANY_NAME = frozenset({
 _OUTSIDE_BUILTINS = frozenset({"input", "open"})
 _OUTSIDE_MODULES = frozenset({"datetime", "io", "os", "secrets", "socket", "time", "uuid"})
 
-# What every class has; no quantum function depends on it.
+# Attributes that every class has; no quantum function depends on them.
 _EVERY_CLASS = frozenset({
     "__annotations__", "__dict__", "__doc__", "__firstlineno__", "__module__", "__qualname__",
     "__static_attributes__", "__weakref__", "_abc_impl",
@@ -101,7 +101,7 @@ _CachedFunction = type(functools.lru_cache(lambda: None))
 
 
 class _Unknown(Exception):  # noqa: N818
-    """Something that a call reads cannot be compared with what another call reads."""
+    """A call reads something that cannot be compared with what another call reads."""
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,7 @@ class Key:
 
     Attributes:
         tokens: plain values, and the identities of other objects.
-        held: these objects, so that no other one takes an identity while the key is there.
+        held: these objects, so that no new object gets one of the identities while the key exists.
     """
 
     tokens: tuple[Any, ...]
@@ -123,14 +123,14 @@ def tensors_of(args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Tensor]:
 
 
 def call_key(qnode: Any, args: tuple[Any, ...], kwargs: dict[str, Any], layer: str) -> Hashable:
-    """Return a key that is equal for calls whose circuits differ in the tensors' numbers only.
+    """Return a key that is equal for calls whose circuits differ only in the tensors' numbers.
 
-    A call that reads what cannot be compared has a key that equals no other, not even that of the
-    same call made again.
+    If a call reads something that cannot be compared, its key equals no other key, not even that
+    of the same call made again.
     """
     leaves, structure = flatten((args, kwargs))
     tensors = [leaf for leaf in leaves if isinstance(leaf, Tensor)]
-    # A tensor given twice is one node of the graph; a call with two is another case.
+    # The same tensor passed twice is one node of the graph, unlike two tensors.
     repeats = tuple(next(i for i, t in enumerate(tensors) if t is tensor) for tensor in tensors)
     reader = _Reader()
     try:
@@ -157,17 +157,17 @@ class _Reader:
     def __init__(self) -> None:
         self._tokens: list[Any] = []
         self._held: list[Any] = []
-        self._numbers: dict[int, int] = {}  # of the objects met, by identity
+        self._numbers: dict[int, int] = {}  # the number of each object met, by its identity
         self._depth = 0
-        self._names: set[str] = set()  # that code which can be reached reads
+        self._names: set[str] = set()  # the names that reachable code reads
         self._reads_any_name = False
-        self._namespaces: list[dict[str, Any]] = []  # of which only what is named is read
+        self._namespaces: list[dict[str, Any]] = []  # of these only the names above are read
 
     def key(self) -> Key:
         """Return the key of all that was read.
 
         Raises:
-            _Unknown: it reads something that cannot be compared.
+            _Unknown: the call reads something that cannot be compared.
         """
         has_news = True
         while has_news:
@@ -184,21 +184,21 @@ class _Reader:
         return self._reads_any_name or is_called_by_python or name in self._names
 
     def plain(self, *values: Any) -> None:
-        """Write down values that are what they say."""
+        """Write down values that are compared by equality."""
         self._tokens.extend(values)
 
     def read(self, value: Any) -> None:
         """Write down a value and what can be reached from it.
 
         Raises:
-            _Unknown: it cannot be compared.
+            _Unknown: the value cannot be compared.
         """
         kind = type(value)
         if kind in _PLAIN:
             self._tokens += kind, value
             return
         if kind is float or kind is complex:
-            self._tokens += kind, repr(value)  # of NaN too, and -0.0 is not 0.0
+            self._tokens += kind, repr(value)  # as text NaN equals NaN, and -0.0 differs from 0.0
             return
         number = self._numbers.get(id(value))
         if number is not None:
@@ -210,7 +210,7 @@ class _Reader:
             raise _Unknown
         self._depth += 1
         self._object(value)
-        self._depth -= 1  # after an error the reader is of no use
+        self._depth -= 1  # not needed after an error: the reader is discarded then
 
     def _all(self, kind: str, values: Iterable[Any]) -> None:
         tokens, values = self._tokens, tuple(values)
@@ -226,7 +226,7 @@ class _Reader:
         self._tokens += "itself", id(value)
 
     def _object(self, value: Any) -> None:
-        if type(value) in _CONTAINERS:  # most of what is read
+        if type(value) in _CONTAINERS:  # the most frequent case
             self.plain(type(value))
             if type(value) in (list, tuple):
                 self._all("items", value)
@@ -251,7 +251,7 @@ class _Reader:
             case BuiltinFunctionType():
                 self._builtin(value)
             case _CachedFunction():
-                cache = value.cache_info()  # but for the hits, which a like call adds
+                cache = value.cache_info()  # without the hits, which every further call increases
                 self.plain(cache.misses, cache.currsize)
                 self._all("cached", (value.__wrapped__,))
             case functools.partial():
@@ -272,7 +272,7 @@ class _Reader:
             case qml.QNode():
                 self._qnode(value)
             case qml.operation.Operator() | qml.measurements.MeasurementProcess():
-                # Not its attributes: they hold what it worked out when it was first asked.
+                # Do not read its attributes: they cache results of earlier use.
                 self.plain(type(value))
                 leaves, structure = qml.pytrees.flatten(value)
                 self.read(leaves)
@@ -284,7 +284,7 @@ class _Reader:
         kind: Any = type(value)
         match value:
             case list() | tuple() | deque() | set() | frozenset():
-                # In the order of iteration, which a circuit may follow, also that of a set.
+                # In the order of iteration, also for a set: a circuit may depend on it.
                 self._kind(value)
                 self._all("items", value)
                 self.plain(getattr(value, "maxlen", None))
@@ -333,7 +333,7 @@ class _Reader:
                 raise _Unknown
 
     def _structure(self, structure: Any) -> None:
-        """Read how an operator is made of its parts."""
+        """Read the tree structure of an operator."""
         if structure.is_leaf:
             self.plain("leaf")
             return
@@ -379,7 +379,7 @@ class _Reader:
             self.read(kind)
 
     def _attributes(self, value: Any) -> None:
-        """Read what an object keeps in its `__dict__` and in its slots."""
+        """Read the attributes in the `__dict__` and the slots of an object."""
         attributes = getattr(value, "__dict__", None)
         if attributes is not None:
             self._mapping(attributes)
@@ -424,11 +424,11 @@ class _Reader:
         """Read the globals that code names.
 
         Raises:
-            _Unknown: it takes something from outside the process.
+            _Unknown: the code reads something from outside the process.
         """
         self._itself(code)
         if not namespace:
-            return  # of a library: it reads what it is given
+            return  # library code reads its arguments only
         names, texts, imports = _names(code)
         self._names |= names | texts
         self._reads_any_name |= not names.isdisjoint(_BY_ANY_NAME)
@@ -484,9 +484,9 @@ class _Reader:
 
 @functools.lru_cache(maxsize=4096)
 def _names(code: CodeType) -> tuple[frozenset[str], frozenset[str], frozenset[str]]:
-    """Return the names that code reads, its texts, and the modules that it imports.
+    """Return the names that code reads, its string constants, and the modules that it imports.
 
-    Functions that it makes count as parts of it.
+    The code of functions defined inside it is included.
     """
     names, texts = set(code.co_names), set[str]()
     imports = {one.argval for one in dis.get_instructions(code) if one.opname == "IMPORT_NAME"}
@@ -502,7 +502,7 @@ def _names(code: CodeType) -> tuple[frozenset[str], frozenset[str], frozenset[st
 
 
 def _constants(constants: Iterable[Any]) -> Iterator[Any]:
-    """Yield the code and the texts among constants, also in tuples and sets."""
+    """Yield the code objects and strings among constants, also in tuples and sets."""
     for constant in constants:
         if isinstance(constant, tuple | frozenset):
             yield from _constants(constant)
@@ -515,7 +515,7 @@ def _is_trusted(name: str | None) -> bool:
     """Return whether a module is that of a library that is known not to change."""
     if name is None or name.partition(".")[0] not in _TRUSTED or name.startswith("hybridx.models"):
         return False
-    # The user's own file may have the name of a library.
+    # A file of the user's may have the same name as a library.
     file = getattr(sys.modules.get(name), "__file__", None)
     return file is None or not is_users(file)
 
@@ -540,7 +540,7 @@ def _slots(kind: Any) -> tuple[MemberDescriptorType, ...]:
 
 @functools.lru_cache(maxsize=4096)
 def _is_pure(kind: Any) -> bool:
-    """Return whether all that objects of a class hold are attributes and slots of Python."""
+    """Return whether objects of a class hold only Python attributes and slots."""
     for base in kind.__mro__[:-1]:
         is_heap = bool(base.__flags__ & _HEAP_TYPE)
         if not is_heap or not (base.__dictoffset__ or "__slots__" in vars(base)):

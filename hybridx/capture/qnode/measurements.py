@@ -1,9 +1,9 @@
 """What a QNode returns, as measurements of a circuit and arithmetic on their results.
 
-The circuit language has numbers as coefficients. A trained or computed coefficient stays in the
-classical graph: each Pauli word is measured alone, and torch adds them up. Of what was measured on
-the way only the wire that keeps the outcome is left, so its statistics are those of Pauli Z; and
-what is postselected is a mean value together with a projector, divided by that of the projector.
+In the circuit language coefficients are numbers. A trained or computed coefficient stays in the
+classical graph: each Pauli word is measured alone, and torch adds them up. A mid-circuit outcome is
+kept on a wire of its own, so its statistics are those of Pauli Z on that wire. A postselected mean
+value is the mean of the observable times a projector, divided by the mean of the projector.
 """
 
 from __future__ import annotations
@@ -48,8 +48,8 @@ class Reading:
 
     Attributes:
         measurements: of the circuit.
-        value: of their results, in order; None where the only result is the value.
-        is_own: the value takes tensors of the call that it was made for.
+        value: gives the value from their results, in order; None if the value is the only result.
+        is_own: `value` uses tensors of the call that it was made for.
     """
 
     measurements: tuple[Measurement, ...]
@@ -68,7 +68,7 @@ class Reader:
     Attributes:
         wires: PennyLane's wire labels, numbered.
         layer: where the tape comes from, for messages.
-        is_mixed: what the device calls a state is a density matrix.
+        is_mixed: a state of the device is a density matrix.
         kept: wires that are postselected, with the value that each must have.
     """
 
@@ -78,7 +78,7 @@ class Reader:
     kept: tuple[tuple[Any, int], ...] = ()
 
     def reading(self, measured: Any) -> Reading:
-        """Return how to read a measurement.
+        """Return the reading of a measurement.
 
         Raises:
             UnsupportedMeasurementError: its kind or its observable has no rule.
@@ -116,9 +116,9 @@ class Reader:
                 )
 
     def _small(self, measurement: Measurement) -> Measurement:
-        """Return a measurement of entropies, or refuse it for the wires that they are of."""
+        """Return a measurement of an entropy, or refuse it if it has too many wires."""
         for wires in entropies_of(measurement):
-            # Of a state vector, the wires that are left have the same entropy.
+            # In a pure state the remaining wires have the same entropy.
             others = len(self.wires) if self.is_mixed else len(self.wires) - len(wires)
             if min(len(wires), others) > MAX_ENTROPY_WIRES:
                 reason = (
@@ -189,7 +189,7 @@ class Reader:
 
 
 def _joined(value: Callable[..., Tensor], *readings: Reading) -> Reading:
-    """Return a value of several values."""
+    """Return a reading whose value is computed from the values of several readings."""
 
     def read(*results: Tensor) -> Tensor:
         rest = list(results)

@@ -10,9 +10,8 @@ import pennylane as qml
 def in_circuit_order(tape: Any) -> Any:
     """Return a tape whose conditions and results name measurements in the order of the circuit.
 
-    PennyLane gives each measurement a random identifier and sorts by it the measurements that one
-    value depends on (`m & n`), so that the same circuit has its controls in another order in
-    another process.
+    PennyLane gives each measurement a random identifier and sorts the measurements that one value
+    depends on (`m & n`) by it. So the order of the controls differs from process to process.
 
     Args:
         tape: what a quantum function records, before its measurements are deferred.
@@ -41,7 +40,7 @@ def in_circuit_order(tape: Any) -> Any:
 
 
 def _sorted(value: Any, places: dict[str, int]) -> Any:
-    """Return a value of measurements with these in order; `places` of their identifiers."""
+    """Return a value with its measurements in the order of `places`, given by identifier."""
     measured = value.measurements
     order = sorted(range(len(measured)), key=lambda n: places[measured[n].meas_uid])
     if order == list(range(len(measured))):

@@ -17,7 +17,7 @@ PauliSum: TypeAlias = Mapping[Any, Any]
 """For each PennyLane `PauliWord` its real coefficient: a number, or a tensor `()` or `(batch,)`."""
 
 MAX_MATRIX_WIRES = 6
-"""The most wires of an operator known by its matrix only: 4^6 numbers, or as many Pauli words."""
+"""The most wires of an operator given by its matrix only: 4^6 entries, or Pauli words."""
 
 
 def is_computed(observable: PauliSum) -> bool:
@@ -29,7 +29,7 @@ def pauli_sum(observable: Any) -> PauliSum:
     """Return a PennyLane observable as a sum of Pauli words.
 
     Raises:
-        ValueError: it is a matrix on too many wires, or one of tensors that is not understood.
+        ValueError: it is a matrix on too many wires, or holds tensors in a form without a rule.
     """
     if observable.pauli_rep is not None:
         return {word: _real(value) for word, value in observable.pauli_rep.items()}
@@ -56,7 +56,7 @@ def pauli_sum(observable: Any) -> PauliSum:
 
 
 def outcomes(value: Any) -> PauliSum:
-    """Return what was computed from outcomes as an observable of the wires that keep them.
+    """Return a value computed from outcomes as an observable of the wires that hold them.
 
     f(b) = sum_s c_s (-1)^(b . s) with c_s = 2^-n sum_b f(b) (-1)^(b . s), and (-1)^b is Pauli Z.
     """
@@ -133,7 +133,7 @@ def _overlap(operands: Sequence[Any]) -> bool:
 
 
 def _real(value: Any) -> Any:
-    """Return a coefficient without the imaginary part that Hermitian operators do not have."""
+    """Return a coefficient without its imaginary part, which is zero for Hermitian operators."""
     if isinstance(value, Tensor):
         return value.real if value.is_complex() else value
     return float(np.real(value))

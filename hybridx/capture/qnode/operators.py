@@ -1,4 +1,4 @@
-"""PennyLane's operators in the circuit language, their angles as slots."""
+"""Translate PennyLane's operators to the circuit language, with their angles as slots."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ from hybridx.circuit import (
 )
 from hybridx.errors import UnsupportedOperatorError
 
-_MAX_DEPTH = 40  # decompositions nest a few levels; more is a cycle
+_MAX_DEPTH = 40  # decompositions nest a few levels; a deeper one is a cycle
 
 
 @dataclass(frozen=True)
 class Translator:
-    """Turns what stands on a PennyLane tape into the circuit language.
+    """Translates the operators of a PennyLane tape to the circuit language.
 
     Attributes:
         wires: PennyLane's wire labels, numbered.
-        slot: takes a real angle as PennyLane holds it, says which number or parameter it is.
-        slots: takes real numbers side by side, on the last axis, says so of each.
+        slot: takes a real angle as PennyLane holds it, and returns its number or parameter.
+        slots: takes real numbers on a last axis, and returns the number or parameter of each.
         layer: where the tape comes from, for messages.
     """
 
@@ -46,7 +46,7 @@ class Translator:
     layer: str
 
     def operations(self, operators: Sequence[Any]) -> tuple[Operation, ...]:
-        """Return the operators of a tape, decomposed by PennyLane's rules where need be.
+        """Return the operators of a tape, decomposed by PennyLane's rules where needed.
 
         Raises:
             UnsupportedOperatorError: an operator has neither a rule nor a decomposition.
@@ -83,7 +83,7 @@ class Translator:
             raise UnsupportedOperatorError(self.layer, operator.name)
 
     def _controlled_matrix(self, operator: Any) -> Unitary:
-        """Return the matrix with its controls: the identity but for one block."""
+        """Return the matrix with its controls: the identity except for one block."""
         size = 2 ** len(operator.wires)
         block = 2 ** len(operator.base.wires)
         first = block * sum(
@@ -105,7 +105,7 @@ class Translator:
         try:
             kraus = _kraus(operator)
         except (RuntimeError, TypeError) as error:
-            # ThermalRelaxationError, for one, decides by its times which operators it has.
+            # For example, the times of ThermalRelaxationError decide which operators it has.
             strengths = f"{operator.name} with strengths that are computed"
             raise UnsupportedOperatorError(self.layer, strengths) from error
         if len(operator.wires) > MAX_CHANNEL_WIRES or len(kraus) > MAX_KRAUS:
@@ -136,10 +136,10 @@ class Translator:
             base = base.base
         wires = self._numbers(base.wires)
         if base.name == "GlobalPhase":
-            # It acts on every wire alike; its row needs one that does not control it.
+            # It acts equally on every wire; its row needs one wire that is not a control.
             wires = tuple(n for label, n in self.wires.items() if label not in controls)[:1]
         if len(wires) != GATES[base.name].wires:
-            return None  # an Identity on several wires, for one
+            return None  # for example an Identity on several wires
         return Apply(
             gate=base.name,
             wires=wires,
@@ -172,10 +172,10 @@ def _is_computed(operator: Any) -> bool:
 
 
 def _parts(operator: Any) -> Sequence[Any] | None:
-    """Return operators that make up one, or None if it is to be taken as a matrix.
+    """Return the operators that an operator decomposes to, or None to take its matrix.
 
-    They are PennyLane's, but for those of tensors, at whose numbers PennyLane 0.45 looks: the
-    amplitudes of a state, and whether the determinant of a controlled gate is one.
+    They are those of PennyLane, except where PennyLane 0.45 would read the numbers of a tensor: the
+    amplitudes of a state, and the determinant of a controlled gate, which it compares with 1.
     """
     if _is_preparation(operator) and _is_computed(operator):
         return prepare_state(operator.data[0], operator.wires)
@@ -190,7 +190,7 @@ def _parts(operator: Any) -> Sequence[Any] | None:
 
 
 def _kraus(channel: Any) -> Sequence[Any]:
-    """Return the Kraus operators of a channel: arrays, or tensors where a strength is one."""
+    """Return the Kraus operators of a channel: arrays, or tensors if a strength is a tensor."""
     strength = channel.data[0]
     if not (isinstance(channel, qml.PauliError) and isinstance(strength, Tensor)):
         return list(channel.kraus_matrices())

@@ -1,4 +1,4 @@
-"""QNode calls while a model is traced: a tape becomes a circuit, the call one opaque operator.
+"""Record QNode calls while a model is traced: a tape becomes a circuit, a call one operator.
 
 Nothing is simulated, so neither the device nor the differentiation method matters. Arithmetic
 that the quantum function does on its arguments becomes ordinary nodes of the traced graph.
@@ -38,14 +38,14 @@ class Recording:
     """The circuits met while tracing.
 
     Attributes:
-        dtypes: what each call returns in the eager model, in the order of the calls; None for
+        dtypes: of what each call returns in the eager model, in the order of the calls; None for
             NumPy's own arrays and numbers.
-        values: the weights, and what else has a value while tracing.
-        joins: trace the inside of calls that are alike once only.
-        circuits: one for each call whose inside was traced, in order.
+        values: the weights, and all other values that are known while tracing.
+        joins: trace the quantum function only once for calls with equal keys.
+        circuits: one for each call whose quantum function was traced, in order.
         layers: where each of these stands, in the user's words.
-        known: the calls whose inside was traced, by what makes others like them.
-        calls: how many there were.
+        known: the calls whose quantum function was traced, by their keys.
+        calls: how many calls there were.
         layer_axes: while a TorchLayer calls, the number of batch axes of its input.
     """
 
@@ -61,11 +61,11 @@ class Recording:
 
 @contextmanager
 def rehearsed(model: nn.Module) -> Iterator[tuple[list[torch.dtype | None], list[str]]]:
-    """While active, QNodes run exactly; what dtype each call returns, and where, is noted.
+    """While active, QNodes run exactly; the dtype that each call returns, and its place, are noted.
 
-    PennyLane's Torch interface gives float64 from default.qubit, float32 from lightning.qubit:
-    what follows a call in the model depends on it, and only running it tells. Measurements
-    without a rule are refused here, before the model stumbles over what they return.
+    PennyLane's Torch interface returns float64 from default.qubit and float32 from lightning.qubit.
+    The rest of the model depends on this dtype, which only a run shows. Measurements without a rule
+    are refused here, before the model fails on their results.
     """
     dtypes: list[torch.dtype | None] = []
     layers: list[str] = []
@@ -102,7 +102,7 @@ def recorded(
     Args:
         model: whose submodules are named in messages.
         dtypes: what each call returns, in order, as `rehearsed` noted it.
-        joins: calls like an earlier one become `hybridx::again`, to be joined afterwards.
+        joins: a call with the key of an earlier one becomes `hybridx::again`, to be joined later.
     """
     recording = Recording(dtypes, ConcreteValues(model), joins)
 
@@ -137,7 +137,7 @@ def _check_size(wires: int, amplitudes: int) -> None:
 
 @contextmanager
 def _every_call(model: nn.Module, handle: Callable[..., Any]) -> Iterator[None]:
-    """Let `handle(original, qnode, args, kwargs, layer)` answer every QNode call of this thread."""
+    """Replace QNode calls of this thread by `handle(original, qnode, args, kwargs, layer)`."""
     path: list[str] = []
     traced = current_thread()
 
@@ -215,7 +215,8 @@ def _record(
     recording.layers.append(layer)
     is_own = any(reading.is_own for reading in readings)
     is_again = key == (call_key(qnode, args, kwargs, layer) if recording.joins else position)
-    # Else another call may see other values, or has to change what this one has changed.
+    # If this call read known values, a later one may read others. If this call changed its own key,
+    # it changed something that it reads, and each later call must change it too.
     if recording.values.reads == reads and not is_own and is_again:
         recording.known[key] = call
     inputs = leaves if recording.joins else []
@@ -226,11 +227,12 @@ def _record(
 
 
 class _Angles:
-    """The tensors whose elements are parameters of a circuit, as they are met.
+    """The tensors whose elements are parameters of a circuit, in the order of first use.
 
     Attributes:
         tensors: in the order of their parameters.
-        lengths: 0 for a tensor of one parameter, else of the last axis, one parameter each.
+        lengths: 0 for a tensor of one parameter; otherwise the length of the last axis, with one
+            parameter for each element.
         count: of the parameters.
     """
 
@@ -240,7 +242,7 @@ class _Angles:
         self.count = 0
 
     def slot(self, angle: Any) -> Angle:
-        """Return the number that an angle is, or a parameter for it."""
+        """Return the number of a constant angle, or a parameter for any other."""
         if not isinstance(angle, Tensor):
             number = np.asarray(angle, dtype=np.float64)
             if not number.ndim:
@@ -251,7 +253,8 @@ class _Angles:
     def slots(self, angles: Any) -> tuple[Angle, ...]:
         """Return the numbers on a last axis, or parameters for them.
 
-        They stay one tensor: a node of the graph for each of thousands of amplitudes takes minutes.
+        They stay one tensor: with a graph node for each of thousands of amplitudes tracing takes
+        minutes.
         """
         if not isinstance(angles, Tensor):
             numbers = np.asarray(angles, dtype=np.float64)

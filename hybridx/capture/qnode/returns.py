@@ -1,4 +1,4 @@
-"""What a recorded call gives to its caller: the results of its circuit, nested as it returned."""
+"""What a recorded call returns: the results of its circuit, nested as in the quantum function."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from hybridx.circuit import Circuit, Result, result_layout
 
 @dataclass(frozen=True)
 class RecordedCall:
-    """The inside of a QNode call, once traced.
+    """A QNode call whose quantum function was traced.
 
     Attributes:
-        index: of its circuit.
+        index: the index of its circuit.
         circuit: parameter column i is the i-th angle of the call.
         readings: what the quantum function returns, each from measurements of the circuit.
         structure: how the quantum function nests its measurements.
@@ -41,7 +41,7 @@ class RecordedCall:
 
 
 def returned(call: RecordedCall, results: Tensor, layer_axes: int | None) -> Any:
-    """Return the results in the form that the caller takes.
+    """Return the results in the form that the caller expects.
 
     Args:
         call: which circuit was recorded for it.
@@ -49,7 +49,7 @@ def returned(call: RecordedCall, results: Tensor, layer_axes: int | None) -> Any
         layer_axes: the number of batch axes where a TorchLayer called, else None.
     """
     if call.is_list and layer_axes == results.dim() - 1:
-        return results  # a TorchLayer would stack the list to just that
+        return results  # a TorchLayer would stack the list to this tensor
     return _nested(call, results)
 
 

@@ -1,7 +1,7 @@
-"""State preparation as a unitary: what it does to wires that are in any state already.
+"""State preparation as a unitary, which may act on wires in any state.
 
-PennyLane writes it as rotations and CNOTs, which fixes what happens to states other than |0>. Its
-code looks at the numbers, so here the same gates are computed by torch, for data and weights.
+PennyLane decomposes it into rotations and CNOTs, which defines its effect on states other than |0>.
+PennyLane's code reads the numbers, so here torch computes the same gates, for data and weights.
 """
 
 from __future__ import annotations
@@ -18,8 +18,9 @@ from torch import Tensor
 def prepare_state(amplitudes: Tensor, wires: Sequence[Any]) -> list[Any]:
     """Return PennyLane gates that take |0...0> to a state, its phases included.
 
-    First the absolute values are made, wire by wire: a block of amplitudes whose halves have the
-    norms l and u takes RY(2 atan2(u, l)). Then the phases: RZ by the difference of their means.
+    First the absolute values are prepared, wire by wire: a block of amplitudes whose halves have
+    the norms l and u takes RY(2 atan2(u, l)). Then RZ sets the phases; its angle is the difference
+    of the mean phases of both halves.
 
     Args:
         amplitudes: real or complex, shape `(2^wires,)` or `(batch, 2^wires)`.
@@ -46,7 +47,7 @@ def prepare_state(amplitudes: Tensor, wires: Sequence[Any]) -> list[Any]:
 
 
 def _halves(values: Tensor, position: int) -> Tensor:
-    """Return values of basis states as `(..., block, half, rest)`, a block for all wires before."""
+    """Reshape values by basis state to `(..., block, half, rest)`; earlier wires give `block`."""
     return values.reshape(*values.shape[:-1], 2**position, 2, -1)
 
 

@@ -1,4 +1,4 @@
-"""The tape of a quantum function: what it does and measures, after the QNode's transforms."""
+"""The tape of a quantum function: its operators and measurements after the QNode's transforms."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pennylane as qml
 from hybridx.capture.qnode.mid_measurements import in_circuit_order
 from hybridx.errors import UnsupportedMeasurementError, UnsupportedOperatorError
 
-# Transforms that change how a device works, not what comes out.
+# Transforms that change how a device computes and not its results.
 _NEUTRAL = frozenset({
     "batch_input", "batch_params", "broadcast_expand", "cancel_inverses", "combine_global_phases",
     "commute_controlled", "compile", "decompose", "defer_measurements", "diagonalize_measurements",
@@ -25,7 +25,7 @@ def tape_of(
 ) -> tuple[Any, Any, tuple[tuple[Any, int], ...]]:
     """Return what the quantum function returns, its tape after the QNode's transforms, and wires.
 
-    Nothing is measured on the way in that tape: other wires keep the outcomes. The wires returned
+    The tape has no mid-circuit measurements: further wires hold their outcomes. The wires returned
     are those whose outcome is postselected, each with the outcome.
     """
     with qml.queuing.AnnotatedQueue() as queue:
@@ -45,7 +45,7 @@ def tape_of(
 
 
 def _unselected(tape: Any) -> tuple[Any, tuple[tuple[Any, int], ...]]:
-    """Return the tape without postselection, and new wires that keep what would be selected."""
+    """Return the tape without postselection, and new wires with the outcomes to select."""
     operations: list[Any] = []
     kept: list[tuple[Any, int]] = []
     for operation in tape.operations:
@@ -83,7 +83,7 @@ def _diagonalized(tape: Any, layer: str) -> Any:
 def number_wires(qnode: Any, tape: Any) -> dict[Any, int]:
     """Number the wires in the device's order; without one, in the order of first use.
 
-    Wires of the device that nothing touches count only where everything is measured.
+    Unused wires of the device are included only if all wires are measured.
     """
     used = list(tape.wires)
     known = [] if qnode.device.wires is None else list(qnode.device.wires)
@@ -97,7 +97,7 @@ def is_mixed(qnode: Any, layer: str) -> bool:
     """Return whether the device's states are density matrices.
 
     Raises:
-        UnsupportedOperatorError: it adds errors of its own to what is measured.
+        UnsupportedOperatorError: the device adds readout errors to what is measured.
     """
     if getattr(qnode.device, "readout_err", None):
         raise UnsupportedOperatorError(layer, "a device with readout errors")
