@@ -57,7 +57,7 @@ _SMALL_PRODUCT = 75  # elements that are written in the time a small product tak
 
 
 @dataclass(frozen=True, eq=False)
-class Stage:
+class BipartiteStage:
     """What acts inside the halves, then what joins them.
 
     Attributes:
@@ -84,7 +84,7 @@ class BipartitePlan(Plan):
 
     axes: Axes
     wires: tuple[tuple[int, ...], tuple[int, ...]]
-    stages: tuple[Stage, ...]
+    stages: tuple[BipartiteStage, ...]
     frequencies: tuple[tuple[Frequency, ...], tuple[Frequency, ...]]
     parities: tuple[Parities, ...] | None
 
@@ -163,7 +163,9 @@ def plan(circuit: Circuit) -> BipartitePlan | Reason:
         tuple(dict.fromkeys(f for one in growing for f in one.frequencies[side])) for side in (0, 1)
     )
     frequencies = (modes[0], modes[1])
-    stages = tuple(Stage((tuple(s.inside[0]), tuple(s.inside[1])), tuple(s.joint)) for s in growing)
+    stages = tuple(
+        BipartiteStage((tuple(s.inside[0]), tuple(s.inside[1])), tuple(s.joint)) for s in growing
+    )
     cost = _count(circuit, wires, stages, frequencies)
     return exceeds(cost.constant_bytes, MOST_LAYERED) or BipartitePlan(
         circuit,
@@ -255,7 +257,7 @@ def _peel(joint: list[PureOperation], parities: tuple[Parities, ...]) -> tuple[P
 def _count(
     circuit: Circuit,
     wires: Sequence[tuple[int, ...]],
-    stages: Sequence[Stage],
+    stages: Sequence[BipartiteStage],
     frequencies: Sequence[tuple[Frequency, ...]],
 ) -> Cost:
     """Return the cost of all but entropies."""
@@ -288,7 +290,7 @@ class _Half:
         is_parametrised = self._basis.frequencies.any()
         self._features = self._basis.features(builder, self._axes) if is_parametrised else None
 
-    def columns(self, stage: Stage, *, in_front: bool) -> Value:
+    def columns(self, stage: BipartiteStage, *, in_front: bool) -> Value:
         """Return what multiplies real numbers r + is by the first half's state.
 
         Shape `(batch or 1, 2 size, 2)`; its rows are (p, a) if `in_front`, else (a, p).
@@ -297,23 +299,23 @@ class _Half:
         ordered = parts if in_front else parts.transpose(0, 2, 1, 3)
         return self._value(ordered, (2 * self.size, 2))
 
-    def row(self, stage: Stage) -> Value:
+    def row(self, stage: BipartiteStage) -> Value:
         """Return the second half's state, real parts and imaginary parts."""
         parts = self._embedded(stage, zero_state(len(self._wires)))[:, :, :, 0, 0]
         return self._value(parts, (2, self.size))
 
-    def in_front(self, stage: Stage, *, in_front: bool) -> Value:
+    def in_front(self, stage: BipartiteStage, *, in_front: bool) -> Value:
         """Return A: from (a, p) to (p, a) if `in_front`, else to (a, p)."""
         parts = self._embedded(stage, np.eye(self.size, dtype=np.complex128))
         ordered = parts.transpose((0, 1, 2, 4, 3) if in_front else (0, 2, 1, 4, 3))
         return self._value(ordered, (2 * self.size, 2 * self.size))
 
-    def behind(self, stage: Stage) -> Value:
+    def behind(self, stage: BipartiteStage) -> Value:
         """Return B^T: from (p, b) to (p, b)."""
         parts = self._embedded(stage, np.eye(self.size, dtype=np.complex128))
         return self._value(parts.transpose(0, 3, 4, 1, 2), (2 * self.size, 2 * self.size))
 
-    def _embedded(self, stage: Stage, start: Matrix) -> NDArray[np.float64]:
+    def _embedded(self, stage: BipartiteStage, start: Matrix) -> NDArray[np.float64]:
         """Return the matrices of the features, shape `(features, 2, size, 2, columns)`."""
         spectrum = product_spectrum(self._wires, stage.inside[self._side], self._axes, start)
         return real_form(self._on_features(spectrum, start))
@@ -332,7 +334,7 @@ class _Half:
         return self._builder.reshape(value, (value.shape[0], *shape))
 
 
-def _joint(stage: Stage, sizes: tuple[int, int], *, in_front: bool) -> NDArray[np.float64]:
+def _joint(stage: BipartiteStage, sizes: tuple[int, int], *, in_front: bool) -> NDArray[np.float64]:
     """Return W from rows (p, a, b) to rows (p, a, b) if `in_front`, else to rows (a, p, b)."""
     size = sizes[0] * sizes[1]
     wires = tuple(range(size.bit_length() - 1))
