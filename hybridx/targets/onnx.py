@@ -187,7 +187,8 @@ def _clear(graph: onnx.GraphProto) -> None:
     del graph.metadata_props[:]
     for values in (graph.input, graph.output, graph.value_info, graph.initializer, graph.node):
         for value in values:
-            value.doc_string = ""
+            if value.name:  # a copy of a returned weight has no name, and no doc_string either
+                value.doc_string = ""
             del value.metadata_props[:]
     for node in graph.node:
         for attribute in node.attribute:
