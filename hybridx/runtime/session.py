@@ -14,7 +14,6 @@ from hybridx.artifact import Artifact, Signature, TorchArtifact, read_artifact
 from hybridx.errors import (
     CompiledInError,
     DeviceError,
-    HybridxError,
     InputDtypeError,
     InputNamesError,
     InputShapeError,
@@ -23,6 +22,7 @@ from hybridx.errors import (
     OptionError,
     OptionNeedsError,
     UnknownDeviceError,
+    first_line,
 )
 from hybridx.runtime import devices
 from hybridx.runtime.customop.model import check_installed
@@ -254,7 +254,7 @@ def start_session(artifact: Artifact, **execution: Unpack[Options]) -> Session:
         if chosen.fallback is None or isinstance(error, _NOT_MISSING):
             raise
         requested = devices.device_name(chosen.device)
-        log.warning("%s; %s is used instead", _first_line(error), chosen.fallback)
+        log.warning("%s; %s is used instead", first_line(error), chosen.fallback)
         shots = None if chosen.fallback == devices.ONNX else chosen.shots
         # The options belong to the first device.
         chosen = replace(chosen, device=chosen.fallback, fallback=None, shots=shots, options={})
@@ -307,10 +307,6 @@ def _fit(array: Array, signature: Signature) -> Array:
     if not (to_float or to_int):
         raise InputDtypeError(signature.name, str(array.dtype), str(signature.dtype))
     return array.astype(signature.dtype)
-
-
-def _first_line(error: HybridxError) -> str:
-    return str(error).partition("\n")[0]
 
 
 def _listed(names: Mapping[str, Array] | tuple[str, ...]) -> str:

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from hybridx.artifact import TorchArtifact
-from hybridx.errors import BrokenArtifactError, DeviceFailedError
+from hybridx.errors import BrokenArtifactError, DeviceFailedError, first_line
 from hybridx.runtime.guard import checked
 from hybridx.storage import Array
 
@@ -40,7 +40,7 @@ class TorchEngine:
                 self._program = _LOADERS[format](archive)
         except Exception as error:
             # torch has no class of error for a file that it cannot load.
-            problem = f"torch refuses it: {type(error).__name__}: {_first_line(error)}"
+            problem = f"torch refuses it: {type(error).__name__}: {first_line(error)}"
             raise BrokenArtifactError(path, problem) from error
 
     def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
@@ -58,7 +58,7 @@ class TorchEngine:
                 returned = self._program(*args)
         except Exception as error:
             # torch has no class of error for a program that stops.
-            raise DeviceFailedError("torch", _first_line(error)) from error
+            raise DeviceFailedError("torch", first_line(error)) from error
         tensors = (returned,) if isinstance(returned, torch.Tensor) else tuple(returned)
         names = self._artifact.outputs
         if len(tensors) != len(names):
@@ -88,8 +88,3 @@ def _quiet() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
-
-
-def _first_line(error: BaseException) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__

@@ -21,6 +21,7 @@ from hybridx.errors import (
     NoQubitsError,
     RandomnessError,
     TraceError,
+    first_line,
 )
 
 _KINDS = {
@@ -76,5 +77,4 @@ def untraceable(model: nn.Module, error: Exception) -> CaptureError:
         if is_data_branch(cause):
             return DataBranchError(where)
         cause = cause.__cause__
-    lines = str(error).strip().splitlines() or [type(error).__name__]
-    return TraceError(lines[0], where)
+    return TraceError(first_line(error), where)

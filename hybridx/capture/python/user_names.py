@@ -24,7 +24,7 @@ import torch
 from torch import nn
 
 from hybridx.capture.python.numpy_functions import of_math, of_numpy, of_pennylane
-from hybridx.capture.python.patches import current, intercepting
+from hybridx.capture.python.patches import ABSENT, current, intercepting
 from hybridx.capture.python.source_location import is_users
 from hybridx.capture.python.torch_mode import constructor
 from hybridx.capture.python.tracers import ArrayTracer, NumberTracer, tnp
@@ -221,9 +221,6 @@ def _users_modules() -> Iterator[tuple[str, ModuleType]]:
                 yield name, room
 
 
-_ABSENT = object()
-
-
 class _Names:
     """Names that were replaced, and their original values."""
 
@@ -233,7 +230,7 @@ class _Names:
 
     def put(self, scope: dict[str, Any], name: str, value: Any) -> None:
         """Set a name in a dictionary of globals to another value."""
-        self._kept.append((scope, name, scope.get(name, _ABSENT)))
+        self._kept.append((scope, name, scope.get(name, ABSENT)))
         scope[name] = value
 
     def replace_in(self, scope: dict[str, Any]) -> None:
@@ -273,7 +270,7 @@ class _Names:
             scope, name, value = self._kept[-1]
             if isinstance(scope, CellType):
                 scope.cell_contents = value
-            elif value is _ABSENT:
+            elif value is ABSENT:
                 scope.pop(name, None)
             else:
                 scope[name] = value
