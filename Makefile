@@ -10,7 +10,7 @@ VENV       ?= .venv
 BIN         = $(VENV)/bin
 INSTALLED   = $(VENV)/.installed
 
-.PHONY: install demo check format test test-slow test-plugins test-versions test-all bench bench-quick train golden clean
+.PHONY: install demo check format test test-slow test-plugins test-versions test-backbones test-all bench bench-quick train golden clean
 
 install: $(INSTALLED)
 
@@ -50,7 +50,12 @@ test-plugins: $(INSTALLED)
 test-versions: $(INSTALLED)
 	$(BIN)/python -m tests.versions $(VERSIONS)
 
-test-all: test test-slow test-plugins test-versions
+# Libraries of backbones with a circuit in them, in an environment that pip makes in .backbones.
+# BACKBONES="ResNet ViT" takes those with these words in their names.
+test-backbones: $(INSTALLED)
+	$(BIN)/python -m tests.backbones $(BACKBONES)
+
+test-all: test test-slow test-plugins test-versions test-backbones
 
 # An hour and a half on an idle machine; an interrupted run continues. BENCH=--fresh begins again.
 bench: $(INSTALLED)
@@ -69,4 +74,4 @@ train: $(INSTALLED)
 	$(BIN)/hybridx train exported/iris.toml --overwrite
 
 clean:
-	rm -rf $(VENV) build benchmarks/.venvs .plugins .versions .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info
+	rm -rf $(VENV) build benchmarks/.venvs .plugins .versions .backbones .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info

@@ -1,10 +1,14 @@
-"""The environment of a machine that nobody has used: an empty home, and no account anywhere."""
+"""The environment of a machine that nobody has used: an empty home, no account, new packages."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+import shutil
+import subprocess
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
 
 # Variables of services, and any that are called a secret.
 ACCOUNTS = re.compile(
@@ -56,3 +60,29 @@ def _pip_of(variables: Mapping[str, str]) -> dict[str, str]:
         if file.is_file():
             return found | {"PIP_CONFIG_FILE": str(file)}
     return found
+
+
+def made(home: Path, interpreter: str, requirements: Sequence[str]) -> Path | None:
+    """Return the Python of a virtual environment with hybridx, or None if it cannot be made.
+
+    It is kept, and made again when the requirements change.
+
+    Args:
+        home: its folder.
+        interpreter: the Python that makes it.
+        requirements: what pip installs; of hybridx nothing is installed beside it.
+    """
+    python, wanted = home / "bin" / "python", "\n".join(requirements)
+    installed = home / "requirements.txt"
+    if installed.exists() and installed.read_text(encoding="utf-8") == wanted:
+        return python
+    shutil.rmtree(home, ignore_errors=True)
+    for command in (
+        [interpreter, "-m", "venv", str(home)],
+        [str(python), "-m", "pip", "install", "--quiet", *requirements],
+        [str(python), "-m", "pip", "install", "--quiet", "--no-deps", "--editable", str(ROOT)],
+    ):
+        if subprocess.run(command, check=False).returncode:
+            return None
+    installed.write_text(wanted, encoding="utf-8")
+    return python

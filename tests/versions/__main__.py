@@ -16,7 +16,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.fresh_machine import fresh
+from tests.fresh_machine import fresh, made
 from tests.versions.requirements import CORE, ROOT, Environment, environments
 
 FOLDER = ROOT / ".versions"
@@ -46,19 +46,9 @@ def _run(environment: Environment) -> str:
     interpreter = shutil.which(f"python{environment.python}")
     if interpreter is None:
         return f"no python{environment.python} here"
-    python = _home(environment) / "bin" / "python"
-    wanted = "\n".join(environment.requirements())
-    made = _home(environment) / "requirements.txt"
-    if not made.exists() or made.read_text(encoding="utf-8") != wanted:
-        shutil.rmtree(_home(environment), ignore_errors=True)
-        for command in (
-            [interpreter, "-m", "venv", str(_home(environment))],
-            [str(python), "-m", "pip", "install", "--quiet", *wanted.splitlines()],
-            [str(python), "-m", "pip", "install", "--quiet", "--no-deps", "--editable", str(ROOT)],
-        ):
-            if subprocess.run(command, check=False).returncode:
-                return "not installed"
-        made.write_text(wanted, encoding="utf-8")
+    python = made(_home(environment), interpreter, environment.requirements())
+    if python is None:
+        return "not installed"
     with tempfile.TemporaryDirectory() as home:
         # A later release may warn of more; that is no failure of what it computes.
         words = ["-m", "pytest", "-q", "-m", "not slow", "-o", "filterwarnings=default"]

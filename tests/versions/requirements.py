@@ -35,7 +35,7 @@ class Environment:
     name: str
     python: str
     versions: Literal["oldest", "newest"]
-    torch: str | None = None
+    instead: tuple[str, ...] = ()
     default: bool = False
 
     def requirements(self) -> list[str]:
@@ -43,15 +43,18 @@ class Environment:
         declared = declared_requirements()
         if self.versions == "oldest":
             declared = [oldest(requirement) for requirement in declared]
-        if self.torch is not None:
-            declared = [one for one in declared if _name(one) != "torch"] + [self.torch]
-        return [*declared, *TOOLS]
+        replaced = set(map(_name, self.instead))
+        declared = [one for one in declared if _name(one) not in replaced]
+        return [*declared, *self.instead, *TOOLS]
 
 
 def environments() -> dict[str, Environment]:
     """Return the rows by their names."""
     rows = tomllib.loads((HERE / "environments.toml").read_text(encoding="utf-8"))
-    return {name: Environment(name, **row) for name, row in rows.items()}
+    return {
+        name: Environment(name, **row | {"instead": tuple(row.get("instead", ()))})
+        for name, row in rows.items()
+    }
 
 
 def declared_requirements() -> list[str]:

@@ -43,8 +43,8 @@ def test_the_oldest_of_a_requirement():
         oldest("torch")
 
 
-def test_a_row_may_name_its_torch():
-    row = Environment("it", "3.11", "oldest", torch="torch==2.13.*")
+def test_a_row_may_name_requirements_of_its_own():
+    row = Environment("it", "3.11", "oldest", instead=("torch==2.13.*",))
     wanted = row.requirements()
     assert [one for one in wanted if one.startswith("torch")] == ["torch==2.13.*"]
     assert "onnx==1.21.*" in wanted

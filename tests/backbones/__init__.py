@@ -1,0 +1,1 @@
+"""Libraries of backbones with a quantum layer in the middle or as the head, exported unedited."""

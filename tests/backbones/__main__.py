@@ -1,0 +1,81 @@
+"""Export backbones of other libraries in an environment of their own: `python -m tests.backbones`.
+
+One line for each says how it went; `python -m tests.backbones ResNet` takes those with that word in
+their names. The exit code is 0 if at least nine of ten became files and none is wrong.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from pathlib import Path
+
+from tests.backbones.models import BACKBONES
+from tests.fresh_machine import ROOT, fresh, made
+from tests.versions.requirements import declared_requirements
+
+FOLDER = ROOT / ".backbones"
+SHARE = 0.9
+SECONDS = 900
+
+
+def main() -> int:
+    """Return 1 if too few backbones export or one is wrong, 2 if nothing can be run."""
+    words = sys.argv[1:]
+    chosen = [
+        number
+        for number, backbone in enumerate(BACKBONES)
+        if not words or any(word in f"{backbone.library} {backbone.name}" for word in words)
+    ]
+    if not chosen:
+        print(f"no backbone is called {' or '.join(words)}")
+        return 2
+    python = made(FOLDER, sys.executable, requirements())
+    if python is None:
+        print("the environment cannot be made")
+        return 2
+    outcomes = Counter[str]()
+    for number in chosen:
+        outcome = judged(python, number)
+        outcomes[outcome.split(":")[0]] += 1
+        backbone = BACKBONES[number]
+        print(f"{backbone.library:16}{backbone.name:40}{outcome}", flush=True)
+    print(f"exported {outcomes['exported']} of {len(chosen)}, wrong {outcomes['wrong']}")
+    return int(outcomes["exported"] < SHARE * len(chosen) or outcomes["wrong"] > 0)
+
+
+def requirements() -> list[str]:
+    """Return what pip installs: the torch and the PennyLane under test, and the libraries."""
+    pins = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    pinned = {line.split("==")[0]: line for line in pins if "==" in line}
+    names = [requirement.split(">=")[0] for requirement in declared_requirements()]
+    listed = (Path(__file__).parent / "requirements.txt").read_text(encoding="utf-8").splitlines()
+    libraries = [line for line in listed if not line.startswith("#")]
+    torch = os.environ.get("TORCH_SPEC", "torch==2.13.0")
+    return [torch, *(pinned.get(name, name) for name in names if name != "torch"), *libraries]
+
+
+def judged(python: Path, number: int) -> str:
+    """Return how one backbone went, in a process of its own."""
+    with tempfile.TemporaryDirectory() as home:
+        try:
+            done = subprocess.run(
+                [str(python), "-m", "tests.backbones.one", str(number)],
+                cwd=ROOT,
+                env=fresh(os.environ, Path(home)) | {"HF_HUB_OFFLINE": "1"},
+                capture_output=True,
+                text=True,
+                timeout=SECONDS,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            return f"crash: not done after {SECONDS} s"
+    said = (done.stderr if done.returncode else done.stdout).strip().splitlines()
+    return ("crash: " if done.returncode else "") + (said or ["it said nothing"])[-1]
+
+
+if __name__ == "__main__":
+    sys.exit(main())
