@@ -185,7 +185,7 @@ def _vit(where: str) -> nn.Module:
     encoder = ViTModel(ViTConfig(image_size=SIDE, patch_size=16, intermediate_size=32, **SMALL))
     if where == "head":
         return ImageClassifier(encoder, quantum_head(16))
-    encoder.embeddings = Then(encoder.embeddings, Adapter(16))
+    encoder.layernorm = Then(encoder.layernorm, Adapter(16))
     return ImageClassifier(encoder, nn.Linear(16, 2))
 
 
