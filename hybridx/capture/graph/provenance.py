@@ -15,6 +15,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, fx
+from torch.fx.experimental.symbolic_shapes import has_free_unbacked_symbols, optimization_hint
 
 from hybridx.capture.graph.constants import Constants
 
@@ -203,9 +204,13 @@ class Origins:
         return None
 
 
+ROWS_FROM_DATA = 5
+"""What stands for a length that depends on the data, such as that of `x[mask]`."""
+
+
 def size_hint(size: Any) -> int:
     """Return a size as a number: of a symbolic one, its value at the traced example."""
-    return int(size) if isinstance(size, int) else int(size.node.hint)
+    return max(0, optimization_hint(size, fallback=ROWS_FROM_DATA))
 
 
 def _affine(elements: Elements | None, scale: Tensor, offset: Tensor) -> Elements | None:
@@ -224,6 +229,8 @@ def _constant(value: Tensor) -> Elements:
 
 def _is_followed(node: fx.Node) -> bool:
     packet = getattr(node.target, "overloadpacket", None)
+    if any(map(_is_data_number, node.all_input_nodes)):
+        return False  # where it moves elements depends on the data
     return (
         node.target is operator.getitem
         or packet in _MOVEMENT
@@ -236,6 +243,11 @@ def _tensor_inputs(node: fx.Node) -> list[fx.Node]:
     return [
         n for n in node.all_input_nodes if not isinstance(n.meta.get("val"), torch.SymInt | int)
     ]
+
+
+def _is_data_number(node: fx.Node) -> bool:
+    value = node.meta.get("val")
+    return isinstance(value, torch.SymInt) and has_free_unbacked_symbols(value)
 
 
 def _is_float(node: fx.Node) -> bool:
