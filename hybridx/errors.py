@@ -185,8 +185,8 @@ class ArgumentError(UsageError):
     code = "HX018"
     summary = "argument {name!r} of the model is a {found}"
     remedy = (
-        "give tensors, None, booleans, numbers and strings, also in lists, tuples and dicts; a "
-        "file can keep only these"
+        "give tensors, arrays, None, booleans, numbers and strings, also in lists, tuples, dicts "
+        "and objects with attributes; a file can keep only these"
     )
     name: str
     found: str
@@ -243,6 +243,27 @@ class SecretOptionError(UsageError):
     option: str
     name: str
     place: str
+
+
+@dataclass(eq=False)
+class NotAModelError(UsageError):
+    """What is given as the model cannot be called like one."""
+
+    code = "HX024"
+    summary = "the model is {found}, not a torch.nn.Module"
+    remedy = "{advice}"
+    found: str
+    advice: str
+
+
+@dataclass(eq=False)
+class ArgumentsByNameError(UsageError):
+    """The example arguments are a dict, and could be meant as one argument or as several."""
+
+    code = "HX025"
+    summary = "the example arguments are a {found}"
+    remedy = "give () and kwargs=… for arguments by name, or (…,) for one argument that is a dict"
+    found: str
 
 
 # --- capture -------------------------------------------------------------------------------------
@@ -331,7 +352,10 @@ class NoOutputError(CaptureError):
 
     code = "HX108"
     summary = "the model returns no tensor: {returned}"
-    remedy = "return tensors, alone or in dicts, named tuples, dataclasses, lists and tuples"
+    remedy = (
+        "return tensors or distributions, alone or in lists, tuples, dicts and objects with "
+        "attributes"
+    )
     returned: str
 
 
@@ -413,6 +437,28 @@ class GradientError(CaptureError):
     summary = "forward asks torch for a gradient, which torch.export cannot follow: {place}"
     remedy = "write the gradient out as operations, or export the model without it"
     place: str
+
+
+@dataclass(eq=False)
+class UnorderedOutputError(CaptureError):
+    """The model returns tensors in a set, whose order is not that of the model's code."""
+
+    code = "HX116"
+    summary = "output {name!r} is a set of tensors, which has no order"
+    remedy = "return the tensors in a list, a tuple or a dict"
+    name: str
+
+
+@dataclass(eq=False)
+class NoNumbersError(CaptureError):
+    """A tensor of the model or of the example has a shape and no numbers."""
+
+    code = "HX117"
+    summary = "{what} has no numbers: {reason}"
+    remedy = "{advice}"
+    what: str
+    reason: str
+    advice: str
 
 
 # --- lowering ------------------------------------------------------------------------------------

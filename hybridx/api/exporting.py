@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -68,8 +68,8 @@ class ExportReport:
 
 
 def export(
-    model: nn.Module,
-    args: Sequence[Any],
+    model: nn.Module | Callable[..., Any],
+    args: Any,
     path: str | Path,
     *,
     kwargs: Mapping[str, Any] = MappingProxyType({}),
@@ -140,7 +140,8 @@ def export(
     open_axes = read_open_axes(dynamic, batch)
     from hybridx import capture
 
-    call, tensors = capture.describe_call(model, args, kwargs)
+    model, remarks = capture.read_model(model)
+    call, tensors = capture.describe_call(model, capture.read_arguments(args), kwargs)
     chosen = dtype or capture.choose_dtype(model, tensors.values())
     flat = capture.Flat(model, call)
     training = capture.training_note(model)
@@ -166,7 +167,12 @@ def export(
             case _:
                 assert_never(target)
 
-    with capture.one_thread(), capture.in_eval_mode(model), capture.as_dtype(model, chosen):
+    with (
+        capture.one_thread(),
+        capture.on_cpu(model),
+        capture.in_eval_mode(model),
+        capture.as_dtype(model, chosen),
+    ):
         example = capture.prepare_example(
             flat, tensors, dtype=chosen, open_axes=open_axes, rehearses=body
         )
@@ -199,7 +205,7 @@ def export(
     )
     artifact = decode_artifact(content, str(path))
     write_model(path, content, overwrite=overwrite)
-    notes = built.notes
+    notes = remarks + built.notes
     if training is not None:
         notes += (training,)
     if dtype is None and chosen == "float64":

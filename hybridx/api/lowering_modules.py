@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 
 def lower(
-    model: nn.Module,
-    args: Sequence[Any],
+    model: nn.Module | Callable[..., Any],
+    args: Any,
     *,
     kwargs: Mapping[str, Any] = MappingProxyType({}),
     dtype: Literal["float32", "float64"] | None = None,
@@ -63,7 +63,8 @@ def lower(
     open_axes = read_open_axes(dynamic, batch)
     from hybridx import capture, targets
 
-    call, tensors = capture.describe_call(model, args, kwargs)
+    model, remarks = capture.read_model(model)
+    call, tensors = capture.describe_call(model, capture.read_arguments(args), kwargs)
     chosen = dtype or capture.choose_dtype(model, tensors.values())
     flat = capture.Flat(model, call)
     choices: dict[Circuit, Choice] = {}
@@ -72,15 +73,19 @@ def lower(
         plan_circuits(captured, strategy, choices)
         return splice_circuits(captured, choices, chosen)
 
-    with capture.one_thread(), capture.in_eval_mode(model), capture.as_dtype(model, chosen):
+    with (
+        capture.one_thread(),
+        capture.on_cpu(model),
+        capture.in_eval_mode(model),
+        capture.as_dtype(model, chosen),
+    ):
         example = capture.prepare_example(flat, tensors, dtype=chosen, open_axes=open_axes)
         built = build_and_compare(
             flat, example, build, _LoweredGraph, dtype=chosen, atol=atol, verify=verify, runs=verify
         )
-        given, named = call.filled(built.example.tensors)
         with capture.eagerly():
-            returned = model(*given, **named)
-    return targets.Lowered(built.product, call, model, returned, built.notes)
+            returned = flat.answer(built.example.tensors)
+    return targets.Lowered(built.product, call, model, returned, remarks + built.notes)
 
 
 class _LoweredGraph:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
 from hybridx.api.options import need
 from hybridx.artifact import SelfTest
@@ -124,7 +124,7 @@ def reproduce(
 def verify(
     path: str | Path,
     *,
-    against: nn.Module | None = None,
+    against: nn.Module | Callable[..., Any] | None = None,
     atol: float | None = None,
     significance: float | None = None,
     **execution: Unpack[Options],
@@ -158,12 +158,17 @@ def verify(
     from hybridx.parity.eager import run_eager
 
     examples = _self_test(session).inputs
+    against, _ = capture.read_model(against)
     flat = capture.Flat(against, _call(session))
     is_wide = any(signature.dtype.name == "float64" for signature in session.inputs)
     dtype = "float64" if is_wide else "float32"
     tolerance = _self_test(session).tolerance if atol is None else atol
     batches = _batches(session, examples)
-    with capture.in_eval_mode(against), capture.as_dtype(against, dtype):
+    with (
+        capture.on_cpu(against),
+        capture.in_eval_mode(against),
+        capture.as_dtype(against, dtype),
+    ):
 
         def expected(inputs: Mapping[str, Array]) -> dict[str, Array]:
             return run_eager(flat, inputs)

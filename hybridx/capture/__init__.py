@@ -2,15 +2,21 @@
 
 from hybridx.capture.example import EXAMPLE_ROWS, AxisNames, Example, OpenAxes, prepare_example
 from hybridx.capture.graph.ops import CIRCUIT_OP
+from hybridx.capture.model.devices import on_cpu
 from hybridx.capture.model.eager import eagerly
 from hybridx.capture.model.forward_call import (
     Flat,
     ForwardCall,
+    Input,
+    Record,
     decode_call,
     describe_call,
     plain_call,
+    read_arguments,
 )
+from hybridx.capture.model.given import read_model
 from hybridx.capture.model.precision import as_dtype, choose_dtype, in_eval_mode
+from hybridx.capture.model.structures import as_tensor, is_single, named_parts
 from hybridx.capture.model.training_mode import training_note
 from hybridx.capture.module import Capture, capture
 from hybridx.capture.python.patches import one_thread, quiet, uncollected
@@ -24,18 +30,26 @@ __all__ = [
     "Example",
     "Flat",
     "ForwardCall",
+    "Input",
     "OpenAxes",
+    "Record",
     "as_dtype",
+    "as_tensor",
     "capture",
     "choose_dtype",
     "decode_call",
     "describe_call",
     "eagerly",
     "in_eval_mode",
+    "is_single",
+    "named_parts",
+    "on_cpu",
     "one_thread",
     "plain_call",
     "prepare_example",
     "quiet",
+    "read_arguments",
+    "read_model",
     "removed_idiom",
     "training_note",
     "uncollected",

@@ -85,7 +85,7 @@ def capture(flat: Flat, example: Example, *, dtype: str) -> Capture:
         precision="float32" if rounds else dtype,
         notes=(
             *example.notes,
-            *(flat.left_out if rehearsal is None else rehearsal.left_out),
+            *(flat.remarks if rehearsal is None else rehearsal.remarks),
             *_fixed(example, axes, traced.reason),
             *_shots(traced),
             *([rounding] if rounds and dtype == "float64" else []),

@@ -27,14 +27,14 @@ class Rehearsal:
         repeats: a QNode was called more than once.
         outputs: the tensors among what the model returned.
         output_names: their names.
-        left_out: sentences on the values it returned that are not tensors.
+        remarks: sentences on the values it returned that are not tensors.
     """
 
     dtypes: tuple[torch.dtype | None, ...]
     repeats: bool
     outputs: tuple[Tensor, ...]
     output_names: tuple[str, ...]
-    left_out: tuple[str, ...]
+    remarks: tuple[str, ...]
 
     @property
     def shapes(self) -> list[torch.Size]:
@@ -65,4 +65,4 @@ def rehearse(flat: Flat, args: Sequence[Tensor]) -> Rehearsal:
         reason = f"{type(error).__name__}: {first_line(error)}"
         raise ExampleRejectedError(shapes, reason) from error
     repeats = len(set(layers)) < len(layers)
-    return Rehearsal(tuple(dtypes), repeats, outputs, flat.output_names, flat.left_out)
+    return Rehearsal(tuple(dtypes), repeats, outputs, flat.output_names, flat.remarks)

@@ -130,6 +130,16 @@ def share_state(module: nn.Module, model: nn.Module) -> None:
     module._non_persistent_buffers_set = model._non_persistent_buffers_set
 
 
+def compiled_from(function: Any) -> Any:
+    """Return what `torch.compile` made a function of, or None if it did not make it."""
+    return getattr(function, "_torchdynamo_orig_callable", None)
+
+
+def is_scripted(value: Any) -> bool:
+    """Return whether a value is a module or a function of TorchScript."""
+    return isinstance(value, torch.jit.ScriptModule | torch.jit.ScriptFunction)
+
+
 # --- Errors ------------------------------------------------------------------------------------
 
 

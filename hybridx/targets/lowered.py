@@ -4,25 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
 
-from hybridx.capture import ForwardCall
+from hybridx.capture import ForwardCall, Input, Record, as_tensor, is_single, named_parts
 from hybridx.errors import FixedArgumentError
-
-
-@dataclasses.dataclass(frozen=True)
-class _Input:
-    """The place of a tensor among the arguments.
-
-    Attributes:
-        name: of the graph's input that takes it.
-    """
-
-    name: str
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,8 +59,7 @@ class Lowered(nn.Module):
         super().__init__()
         self.graph = graph
         self.notes = notes
-        places: Any = {name: _Input(name) for name in call.names}
-        self._args, self._kwargs = call.filled(places)
+        self._args, self._kwargs = call.args, dict(call.kwargs)
         self._inputs = call.names
         self._signature = inspect.signature(model.forward)
         self._returned = _template(returned, [])
@@ -104,10 +92,17 @@ def _collect(expected: Any, given: Any, name: str, tensors: dict[str, Tensor]) -
         name: of the argument, for the error.
         tensors: filled here, by the names of the inputs.
     """
-    if isinstance(expected, _Input):
-        if not isinstance(given, Tensor):
+    if isinstance(expected, Input):
+        if not is_single(given):
             raise FixedArgumentError(expected.name, repr(given), "a tensor")
-        tensors[expected.name] = given
+        tensors[expected.name] = as_tensor(given)
+    elif isinstance(expected, Record):
+        parts = named_parts(given)
+        found = {} if parts is None else dict(parts.items)
+        if not found.keys() >= expected.parts.keys():
+            raise FixedArgumentError(name, _keys(found), _keys(expected.parts))
+        for key, item in expected.parts.items():
+            _collect(item, found[key], key, tensors)
     elif isinstance(expected, dict):
         if not isinstance(given, dict) or given.keys() != expected.keys():
             raise FixedArgumentError(name, _keys(given), _keys(expected))
@@ -132,39 +127,29 @@ def _length(value: Any) -> str:
 
 def _template(value: Any, seen: list[Tensor]) -> Any:
     """Return a structure with an `_Output` for each tensor, and add the tensors to `seen`."""
-    match value:
-        case Tensor():
-            seen.append(value)
-            return _Output(len(seen) - 1, value.is_complex())
-        case Mapping():
-            return _rebuilt(value, {key: _template(item, seen) for key, item in value.items()})
-        case list() | tuple():
-            return _rebuilt(value, [_template(item, seen) for item in value])
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        names = [field.name for field in dataclasses.fields(value)]
-        fields = {name: _template(getattr(value, name), seen) for name in names}
-        return _Record(type(value), fields)
+    if is_single(value):
+        seen.append(as_tensor(value))
+        return _Output(len(seen) - 1, seen[-1].is_complex())
+    parts = named_parts(value)
+    if parts is not None:
+        fields = {name: _template(item, seen) for name, item in parts.items.items()}
+        return _Parts(fields, parts.rebuild)
+    if isinstance(value, list | tuple):
+        return type(value)(_template(item, seen) for item in value)
     return value
 
 
 @dataclasses.dataclass(frozen=True)
-class _Record:
-    """A dataclass of the user, taken apart because its fields hold no tensors yet.
+class _Parts:
+    """A value that is taken apart because its parts are not known yet.
 
     Attributes:
-        kind: the class.
-        fields: templates of the values.
+        fields: templates of the parts.
+        rebuild: returns the value with other parts.
     """
 
-    kind: type
-    fields: Mapping[str, Any]
-
-
-def _rebuilt(value: Any, parts: Any) -> Any:
-    """Return a container of the class of `value` with other parts."""
-    if hasattr(value, "_fields"):  # a named tuple
-        return type(value)(*parts)
-    return type(value)(parts)
+    fields: Mapping[Any, Any]
+    rebuild: Callable[[Mapping[Any, Any]], Any]
 
 
 def _filled(template: Any, outputs: Sequence[Tensor]) -> Any:
@@ -173,10 +158,8 @@ def _filled(template: Any, outputs: Sequence[Tensor]) -> Any:
         case _Output(index, is_complex):
             output = outputs[index]
             return torch.view_as_complex(output.contiguous()) if is_complex else output
-        case _Record(kind, fields):
-            return kind(**{name: _filled(part, outputs) for name, part in fields.items()})
-        case Mapping():
-            return _rebuilt(template, {key: _filled(p, outputs) for key, p in template.items()})
+        case _Parts(fields, rebuild):
+            return rebuild({name: _filled(part, outputs) for name, part in fields.items()})
         case list() | tuple():
-            return _rebuilt(template, [_filled(part, outputs) for part in template])
+            return type(template)(_filled(part, outputs) for part in template)
     return template

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Collection, Mapping, Sequence
+from collections import namedtuple
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
+from hybridx.capture.model.devices import is_elsewhere, placed
 from hybridx.capture.model.outputs import free_name, named_tensors
+from hybridx.capture.model.structures import as_tensor, holds_tensor, is_single, named_parts
 from hybridx.capture.python.torch_mode import following
-from hybridx.capture.torch_internals import share_state
-from hybridx.errors import ArgumentError, NoOutputError
+from hybridx.capture.torch_internals import leaves_of, share_state
+from hybridx.errors import ArgumentError, ArgumentsByNameError, NoOutputError
 
 
 @dataclass(frozen=True)
@@ -20,6 +25,31 @@ class Input:
     """An argument, or a part of one, that is an input of the file."""
 
     name: str
+
+
+@dataclass(frozen=True)
+class Record:
+    """An argument that is taken apart into named parts: a dataclass, a graph, any such object.
+
+    Attributes:
+        parts: the trees of the parts, in order; those that no file can keep are left out.
+        is_tuple: the parts can also be taken in order.
+        rebuild: returns an object of the argument's own class with these parts; None where only a
+            file says what the argument was.
+    """
+
+    parts: Mapping[str, Any]
+    is_tuple: bool
+    rebuild: Callable[[Mapping[str, Any]], Any] | None = None
+
+    def filled(self, tensors: Mapping[str, Tensor]) -> Any:
+        """Return the argument with tensors in place of each `Input`."""
+        parts = {name: _filled(tree, tensors) for name, tree in self.parts.items()}
+        if self.rebuild is not None:
+            return self.rebuild(parts)
+        if self.is_tuple:
+            return namedtuple("Record", parts)(**parts)  # noqa: PYI024 - its fields are data
+        return SimpleNamespace(**parts)
 
 
 @dataclass(frozen=True)
@@ -67,6 +97,10 @@ def describe_call(
     Raises:
         ArgumentError: an argument holds something that is neither a tensor nor a constant.
     """
+    if not holds_tensor([*args, *kwargs.values()]):
+        # A file without an input would be of no use, so numbers are the input here.
+        args = _numbers_as_tensors(args)
+        kwargs = dict(zip(kwargs, _numbers_as_tensors(kwargs.values()), strict=True))
     parameters = list(inspect.signature(model.forward).parameters.values())
     order = [parameter.name for parameter in parameters]
     tensors: dict[str, Tensor] = {}
@@ -86,12 +120,25 @@ def _positional_names(parameters: Sequence[inspect.Parameter], count: int) -> li
     return [*names, *(f"{rest}_{index}" for index in range(count - len(names)))][:count]
 
 
+def read_arguments(args: Any) -> Sequence[Any]:
+    """Return the example arguments of forward: a value that is no tuple or list is the only one.
+
+    Raises:
+        ArgumentError: they are given by name.
+    """
+    if type(args) in (list, tuple):
+        return args  # type: ignore[no-any-return]
+    if isinstance(args, dict):
+        raise ArgumentsByNameError(type(args).__name__)
+    return (args,)
+
+
 def _described(value: Any, name: str, tensors: dict[str, Tensor]) -> Any:
+    if is_single(value):
+        name = free_name(name, tensors)
+        tensors[name] = as_tensor(value)
+        return Input(name)
     match value:
-        case Tensor():
-            name = free_name(name, tensors)
-            tensors[name] = value
-            return Input(name)
         case None | bool() | int() | float() | str():
             return value
         case list() | tuple() if type(value) in (list, tuple):
@@ -99,7 +146,38 @@ def _described(value: Any, name: str, tensors: dict[str, Tensor]) -> Any:
             return type(value)(items)
         case dict() if all(isinstance(key, str) for key in value):
             return {key: _described(item, f"{name}_{key}", tensors) for key, item in value.items()}
-    raise ArgumentError(name, type(value).__name__)
+    parts = named_parts(value)
+    if parts is None or not all(isinstance(key, str) for key in parts.items):
+        raise ArgumentError(name, type(value).__name__)
+    kept = {
+        key: _described(item, f"{name}_{key}" if key else name, tensors)
+        for key, item in parts.items.items()
+        if isinstance(value, tuple) or _is_kept(item)
+    }
+    return Record(kept, isinstance(value, tuple), parts.rebuild)
+
+
+def _is_kept(part: Any) -> bool:
+    return isinstance(part, bool | int | float | str | None) or holds_tensor(part)
+
+
+def _numbers_as_tensors(values: Iterable[Any]) -> list[Any]:
+    """Return arguments with tensors in the places of floats and of lists of numbers."""
+    return [
+        torch.tensor(value) if isinstance(value, float) or _is_table(value) else value
+        for value in values
+    ]
+
+
+def _is_table(value: Any) -> bool:
+    """Return whether a value is a list of numbers, or of such lists, and some of them is a float.
+
+    A list of whole numbers alone may be sizes or axes.
+    """
+    leaves = leaves_of(value) if isinstance(value, list | tuple) else []
+    return any(isinstance(leaf, float) for leaf in leaves) and all(
+        isinstance(leaf, float | int) and not isinstance(leaf, bool) for leaf in leaves
+    )
 
 
 def _filled(tree: Any, tensors: Mapping[str, Tensor]) -> Any:
@@ -110,6 +188,8 @@ def _filled(tree: Any, tensors: Mapping[str, Tensor]) -> Any:
             return type(tree)(_filled(item, tensors) for item in tree)
         case dict():
             return {key: _filled(item, tensors) for key, item in tree.items()}
+        case Record():
+            return tree.filled(tensors)
     return tree
 
 
@@ -123,6 +203,9 @@ def _encoded(tree: Any) -> Any:
             return [_encoded(item) for item in tree]
         case dict():
             return {"dict": {key: _encoded(item) for key, item in tree.items()}}
+        case Record():
+            kind = "named_tuple" if tree.is_tuple else "object"
+            return {kind: {key: _encoded(item) for key, item in tree.parts.items()}}
     return tree
 
 
@@ -150,6 +233,10 @@ def _decoded(tree: Any) -> Any:
             return tuple(_decoded(item) for item in items)
         case {"dict": items}:
             return {key: _decoded(item) for key, item in items.items()}
+        case {"object": fields}:
+            return Record({key: _decoded(item) for key, item in fields.items()}, is_tuple=False)
+        case {"named_tuple": fields}:
+            return Record({key: _decoded(item) for key, item in fields.items()}, is_tuple=True)
         case list():
             return [_decoded(item) for item in tree]
     return tree
@@ -163,15 +250,16 @@ class Flat:
         call: how the tensors become arguments of `forward`.
         module: the function as a module, for torch.export.
         output_names: of the tensors that the latest call returned.
-        left_out: sentences on the values it returned that are not tensors.
+        remarks: sentences on the values it returned that are not tensors.
     """
 
     def __init__(self, model: nn.Module, call: ForwardCall) -> None:
         self.model = model
         self.call = call
         self.module = _FlatModule(self)
+        self._is_away = is_elsewhere(model)
         self.output_names: tuple[str, ...] = ()
-        self.left_out: tuple[str, ...] = ()
+        self.remarks: tuple[str, ...] = ()
 
     def __call__(self, *tensors: Tensor) -> tuple[Tensor, ...]:
         """Call the model; `tensors` are in the order of the call's names.
@@ -179,14 +267,21 @@ class Flat:
         Raises:
             NoOutputError: the model returns no tensor.
         """
-        args, kwargs = self.call.filled(dict(zip(self.call.names, tensors, strict=True)))
-        with following():
-            returned = self.model(*args, **kwargs)
-        found, left_out = named_tensors(returned, taken=self.call.names)
+        returned = self.answer(dict(zip(self.call.names, tensors, strict=True)))
+        found, remarks = named_tensors(returned, taken=self.call.names)
         if not found:
-            raise NoOutputError("; ".join(left_out) or "nothing at all")
-        self.output_names, self.left_out = tuple(found), left_out
+            raise NoOutputError("; ".join(remarks) or "nothing at all")
+        self.output_names, self.remarks = tuple(found), remarks
         return tuple(found.values())
+
+    def answer(self, tensors: Mapping[str, Tensor]) -> Any:
+        """Return what the model itself returns; a generator is run to its end."""
+        args, kwargs = self.call.filled(tensors)
+        # What torch.compile made runs as it was written; a trace goes through it, not into it.
+        stance = torch.compiler.set_stance("force_eager")
+        with stance, placed(self._is_away), following():
+            returned = self.model(*args, **kwargs)
+            return list(returned) if inspect.isgenerator(returned) else returned
 
 
 class _FlatModule(nn.Module):

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from typing import Any
 
 from torch import Tensor
+from torch.distributions import Distribution
+
+from hybridx.capture.model.structures import as_tensor, holds_tensor, is_single, named_parts
+from hybridx.errors import UnorderedOutputError
 
 
 def named_tensors(
@@ -18,8 +21,11 @@ def named_tensors(
     are numbered if there are several. A single tensor is `output`.
 
     Args:
-        returned: tensors in dicts, named tuples, dataclasses, lists and tuples.
+        returned: tensors in lists, tuples and what `named_parts` takes apart.
         taken: names that belong to inputs.
+
+    Raises:
+        UnorderedOutputError: tensors are in a set.
 
     Example:
         >>> import torch
@@ -30,12 +36,12 @@ def named_tensors(
         ['output_0', 'output_1_hidden']
     """
     found: list[tuple[str, Tensor]] = []
-    left_out: list[str] = []
-    _collect(returned, "", found, left_out)
+    remarks: list[str] = []
+    _collect(returned, "", found, remarks)
     named: dict[str, Tensor] = {}
     for name, tensor in found:
         named[free_name(name, {*taken, *named})] = tensor
-    return named, tuple(dict.fromkeys(left_out))
+    return named, tuple(dict.fromkeys(remarks))
 
 
 def free_name(name: str, taken: Collection[str]) -> str:
@@ -46,48 +52,51 @@ def free_name(name: str, taken: Collection[str]) -> str:
     return free
 
 
-def _collect(value: Any, name: str, found: list[tuple[str, Tensor]], left_out: list[str]) -> None:
-    fields = _fields(value)
-    if isinstance(value, Tensor):
-        found.append((name or "output", value))
-    elif fields is not None:
-        for key, item in fields.items():
-            _collect(item, f"{name}_{key}" if name else str(key), found, left_out)
+def _collect(value: Any, name: str, found: list[tuple[str, Tensor]], remarks: list[str]) -> None:
+    if is_single(value):
+        found.append((name or "output", as_tensor(value)))
+        return
+    if isinstance(value, set | frozenset) and holds_tensor(value):
+        raise UnorderedOutputError(name or "output")
+    parts = named_parts(value)
+    if parts is not None:
+        inside = [(_joined(name, key), item) for key, item in parts.items.items()]
     elif isinstance(value, list | tuple):
-        items = _unnested(value)
-        several = sum(map(_holds_tensor, items)) > 1
-        count = 0
-        for item in items:
-            is_counted = several and _holds_tensor(item)
-            _collect(item, f"{name or 'output'}_{count}" if is_counted else name, found, left_out)
-            count += is_counted
+        inside = _numbered(value, name)
     else:
         kind = "None" if value is None else f"a value of type {type(value).__name__}"
-        left_out.append(f"output {name or 'output'!r} is left out: it is {kind}, no tensor")
+        remarks.append(f"output {name or 'output'!r} is left out: it is {kind}, no tensor")
+        return
+    before = len(found)
+    for key, item in inside:
+        _collect(item, key, found, remarks)
+    if isinstance(value, Distribution):
+        names = ", ".join(repr(key) for key, _ in found[before:]) or "nothing"
+        kind = type(value).__name__
+        remarks.append(
+            f"output {name or 'output'!r} is a {kind} distribution: it leaves as {names}"
+        )
 
 
-def _fields(value: Any) -> Mapping[Any, Any] | None:
-    """Return the named parts of a dict, named tuple or dataclass."""
-    if isinstance(value, Mapping):
-        return value
-    if isinstance(value, tuple) and hasattr(value, "_fields"):
-        return dict(zip(value._fields, value, strict=True))
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
-    return None
+def _joined(name: str, key: Any) -> str:
+    return f"{name}_{key}" if name and key != "" else name or str(key)
+
+
+def _numbered(value: Any, name: str) -> list[tuple[str, Any]]:
+    """Return the items of nested lists and tuples with their names, in order."""
+    items = _unnested(value)
+    several = sum(map(holds_tensor, items)) > 1
+    inside = []
+    count = 0
+    for item in items:
+        is_counted = several and holds_tensor(item)
+        inside.append((f"{name or 'output'}_{count}" if is_counted else name, item))
+        count += is_counted
+    return inside
 
 
 def _unnested(value: Any) -> list[Any]:
     """Return the items of nested lists and tuples, in order."""
-    if isinstance(value, list | tuple) and _fields(value) is None:
+    if isinstance(value, list | tuple) and named_parts(value) is None:
         return [leaf for item in value for leaf in _unnested(item)]
     return [value]
-
-
-def _holds_tensor(value: Any) -> bool:
-    fields = _fields(value)
-    if fields is not None:
-        return any(map(_holds_tensor, fields.values()))
-    if isinstance(value, list | tuple):
-        return any(map(_holds_tensor, value))
-    return isinstance(value, Tensor)

@@ -207,8 +207,9 @@ def names_replaced(model: nn.Module) -> Iterator[None]:
 
 def _forwards(model: nn.Module) -> Iterator[FunctionType]:
     """Yield the `forward` functions of a model's modules that are the user's own."""
-    for cls in dict.fromkeys(cls for module in model.modules() for cls in type(module).__mro__):
-        forward = vars(cls).get("forward")
+    classes = dict.fromkeys(cls for module in model.modules() for cls in type(module).__mro__)
+    for owner in (*classes, *model.modules()):
+        forward = vars(owner).get("forward")
         if isinstance(forward, FunctionType) and is_users(forward.__code__.co_filename):
             yield forward
 

@@ -85,8 +85,8 @@ class TestArguments:
         assert session.input_names == ("batch_pair_0", "batch_pair_1_0", "more_0")
 
     def test_other_objects_are_refused_by_name(self, tmp_path):
-        with pytest.raises(ArgumentError, match="'scale' of the model is a ndarray"):
-            export(tmp_path, Keyword(), X, kwargs={"scale": np.ones(3)})
+        with pytest.raises(ArgumentError, match="'scale' of the model is a object"):
+            export(tmp_path, Keyword(), X, kwargs={"scale": object()})
 
 
 class TestOutputNames:
@@ -108,9 +108,9 @@ class TestOutputNames:
         assert list(named_tensors(returned, taken=["x"])[0]) == names
 
     def test_the_rest_is_left_out_with_a_sentence(self):
-        named, left_out = named_tensors({"a": ONE, "b": None, "c": [3]})
+        named, remarks = named_tensors({"a": ONE, "b": None, "c": [3]})
         assert list(named) == ["a"]
-        assert left_out == (
+        assert remarks == (
             "output 'b' is left out: it is None, no tensor",
             "output 'c' is left out: it is a value of type int, no tensor",
         )
