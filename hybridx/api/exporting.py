@@ -206,6 +206,9 @@ def export(
     artifact = decode_artifact(content, str(path))
     write_model(path, content, overwrite=overwrite)
     notes = remarks + built.notes
+    if call.complex_names:
+        names = ", ".join(call.complex_names)
+        notes += (f"complex {names}: real and imaginary part are a last axis of 2",)
     if training is not None:
         notes += (training,)
     if dtype is None and chosen == "float64":

@@ -108,7 +108,8 @@ def prepare_example(
     given = Example(plain, {}, None, _rehearsed(flat, plain) if rehearses else None)
     batch = open_axes.batch
     if open_axes.named is not None:
-        return _lengthened(flat, replace(given, axes=_checked(open_axes.named, plain)), batch)
+        axes = _checked(open_axes.named, plain, flat)
+        return _lengthened(flat, replace(given, axes=axes), batch)
     if batch == "none":
         return given
     candidates = list(_candidates(plain))
@@ -134,13 +135,16 @@ def _plain(tensor: Tensor, dtype: str) -> Tensor:
     return plain.contiguous()
 
 
-def _checked(dynamic: AxisNames, tensors: Mapping[str, Tensor]) -> AxisNames:
-    """Return the axes counted from the front; refuse an axis that its input does not have."""
+def _checked(dynamic: AxisNames, tensors: Mapping[str, Tensor], flat: Flat) -> AxisNames:
+    """Return the axes counted from the front; refuse an axis that its argument does not have."""
+    # The last axis of a complex argument's input is not one of the argument's own.
+    pairs = flat.call.complex_names
+    ranks = {name: tensor.dim() - (name in pairs) for name, tensor in tensors.items()}
     checked: dict[str, dict[int, str]] = {}
     for input_name, axes in dynamic.items():
         if input_name not in tensors:
             raise OptionError("an input in dynamic", input_name, ", ".join(tensors) or "none")
-        rank = tensors[input_name].dim()
+        rank = ranks[input_name]
         for axis, name in axes.items():
             if not -rank <= axis < rank:
                 choices = ", ".join(map(str, range(rank))) or "none"

@@ -13,10 +13,19 @@ from hybridx.storage import Array
 
 _Draw: TypeAlias = Callable[[np.random.Generator, Sequence[int]], NDArray[np.float64]]
 
-# Tried in this order: a model may take square roots or arcsines of its inputs.
+
+def _unit_rows(rng: np.random.Generator, shape: Sequence[int]) -> NDArray[np.float64]:
+    """Return normally distributed numbers, each row divided by its Euclidean norm."""
+    drawn = rng.standard_normal(shape)
+    axes = tuple(range(min(1, len(shape) - 1), len(shape)))
+    return drawn / np.sqrt((drawn**2).sum(axes, keepdims=True)) if axes else np.sign(drawn)
+
+
+# Tried in this order: a model may take square roots or arcsines of its inputs, or states.
 DISTRIBUTIONS: Mapping[str, _Draw] = MappingProxyType({
     "normal": lambda rng, shape: rng.standard_normal(shape),
     "uniform on (0, 1)": lambda rng, shape: rng.uniform(0.05, 0.95, shape),
+    "normal, each row of norm 1": _unit_rows,
 })  # fmt: skip
 
 

@@ -292,7 +292,12 @@ def _check_options(chosen: Execution) -> None:
 
 
 def _fit(array: Array, signature: Signature) -> Array:
-    """Return an array in the dtype of the model, or refuse it."""
+    """Return an array in the dtype of the model, or refuse it.
+
+    A complex array is taken for its real and imaginary parts in a last axis of 2.
+    """
+    if array.dtype.kind == "c" and signature.shape[-1:] == (2,):
+        array = np.stack([array.real, array.imag], -1)
     fits = array.ndim == len(signature.shape) and all(
         isinstance(length, str) or length == found
         for length, found in zip(signature.shape, array.shape, strict=True)

@@ -87,7 +87,7 @@ def _collect(expected: Any, given: Any, name: str, tensors: dict[str, Tensor]) -
     """Add the tensors of an argument to `tensors`, and refuse whatever else differs.
 
     Args:
-        expected: the argument of the capture, with an `_Input` in the place of each tensor.
+        expected: the argument of the capture, with an `Input` in the place of each tensor.
         given: the argument of the call.
         name: of the argument, for the error.
         tensors: filled here, by the names of the inputs.
@@ -95,7 +95,7 @@ def _collect(expected: Any, given: Any, name: str, tensors: dict[str, Tensor]) -
     if isinstance(expected, Input):
         if not is_single(given):
             raise FixedArgumentError(expected.name, repr(given), "a tensor")
-        tensors[expected.name] = as_tensor(given)
+        tensors[expected.name] = expected.tensor(given)
     elif isinstance(expected, Record):
         parts = named_parts(given)
         found = {} if parts is None else dict(parts.items)

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, fx, nn
 
 from hybridx.capture.graph import complex_arithmetic as pairs
+from hybridx.capture.graph import fourier_transforms as fourier
 from hybridx.capture.graph.complex_arithmetic import Complex, pair, parts
 from hybridx.capture.graph.ops import AGAIN_OP, QNODE_OP
 from hybridx.capture.torch_internals import leaves_of, map_leaves, overload_of
@@ -428,6 +429,20 @@ def _variance(call: _Call) -> Tensor:
     return result
 
 
+def _transform(call: _Call) -> Complex:
+    z, axes, norm, forward = call.args
+    return fourier.transform(z, axes, norm, forward=forward)
+
+
+def _transform_real(call: _Call) -> Complex:
+    x, axes, norm, onesided = call.args
+    return fourier.transform_real(x, axes, norm, onesided=onesided)
+
+
+def _transform_to_real(call: _Call) -> Tensor:
+    return fourier.transform_to_real(*call.args)
+
+
 def _size(call: _Call) -> Any:
     """The rule of operations that use the shape only."""
     return call.target(call.args[0].some_part, *call.args[1:])
@@ -444,7 +459,7 @@ _RULES: dict[Any, _Rule] = _table(
         "reshape squeeze unsqueeze flatten unflatten expand repeat permute "
         "transpose t select slice unbind split split_with_sizes chunk flip roll clone alias "
         "detach contiguous lift_fresh_copy lift_fresh diagonal diagonal_copy diag_embed unfold "
-        "index index_select gather sum mean cumsum neg positive tril triu trace movedim",
+        "index index_select gather sum mean cumsum neg _neg_view positive tril triu trace movedim",
     ),
     (_copy, "copy"),
     (_linear(0, 1), "select_scatter slice_scatter diagonal_scatter"),
@@ -500,6 +515,9 @@ _RULES: dict[Any, _Rule] = _table(
     (_either, "isnan isinf any"),
     (_prod, "prod"),
     (_variance, "var"),
+    (_transform, "_fft_c2c"),
+    (_transform_real, "_fft_r2c"),
+    (_transform_to_real, "_fft_c2r"),
     (
         _create(),
         "zeros ones empty eye zeros_like ones_like empty_like new_zeros new_ones new_empty",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections import namedtuple
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
@@ -22,9 +22,25 @@ from hybridx.errors import ArgumentError, ArgumentsByNameError, NoOutputError
 
 @dataclass(frozen=True)
 class Input:
-    """An argument, or a part of one, that is an input of the file."""
+    """An argument, or a part of one, that is an input of the file.
+
+    Attributes:
+        name: of the input.
+        is_complex: the argument is complex; the input is real, with real and imaginary parts in a
+            last axis of 2.
+    """
 
     name: str
+    is_complex: bool = False
+
+    def argument(self, tensor: Tensor) -> Tensor:
+        """Return the argument that an input stands for."""
+        return torch.view_as_complex(tensor) if self.is_complex else tensor
+
+    def tensor(self, argument: Any) -> Tensor:
+        """Return what the input takes for an argument."""
+        tensor = as_tensor(argument)
+        return torch.view_as_real(tensor.resolve_conj()) if self.is_complex else tensor
 
 
 @dataclass(frozen=True)
@@ -43,7 +59,7 @@ class Record:
     rebuild: Callable[[Mapping[str, Any]], Any] | None = None
 
     def filled(self, tensors: Mapping[str, Tensor]) -> Any:
-        """Return the argument with tensors in place of each `Input`."""
+        """Return the argument, made of the inputs of these names."""
         parts = {name: _filled(tree, tensors) for name, tree in self.parts.items()}
         if self.rebuild is not None:
             return self.rebuild(parts)
@@ -67,14 +83,22 @@ class ForwardCall:
     names: tuple[str, ...]
 
     def filled(self, tensors: Mapping[str, Tensor]) -> tuple[list[Any], dict[str, Any]]:
-        """Return the arguments with the tensors in place of each `Input`."""
+        """Return the arguments, made of the inputs of these names."""
         args = [_filled(tree, tensors) for tree in self.args]
         return args, {name: _filled(tree, tensors) for name, tree in self.kwargs.items()}
 
     @property
+    def complex_names(self) -> tuple[str, ...]:
+        """The names of the inputs that stand for complex arguments."""
+        found = _inputs([self.args, dict(self.kwargs)])
+        return tuple(one.name for one in found if one.is_complex)
+
+    @property
     def is_plain(self) -> bool:
-        """True if all arguments are inputs, given by position."""
-        return not self.kwargs and all(isinstance(tree, Input) for tree in self.args)
+        """True if all arguments are real inputs, given by position."""
+        return not self.kwargs and all(
+            isinstance(tree, Input) and not tree.is_complex for tree in self.args
+        )
 
     def encode(self) -> dict[str, Any]:
         """Return the call as a JSON document that `decode_call` reads."""
@@ -92,7 +116,9 @@ def plain_call(names: Sequence[str]) -> ForwardCall:
 def describe_call(
     model: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]
 ) -> tuple[ForwardCall, dict[str, Tensor]]:
-    """Return how `model(*args, **kwargs)` calls it, and the tensors among the arguments by name.
+    """Return how `model(*args, **kwargs)` calls it, and the inputs among the arguments by name.
+
+    A complex tensor becomes a real input with a last axis of 2.
 
     Raises:
         ArgumentError: an argument holds something that is neither a tensor nor a constant.
@@ -135,9 +161,9 @@ def read_arguments(args: Any) -> Sequence[Any]:
 
 def _described(value: Any, name: str, tensors: dict[str, Tensor]) -> Any:
     if is_single(value):
-        name = free_name(name, tensors)
-        tensors[name] = as_tensor(value)
-        return Input(name)
+        one = Input(free_name(name, tensors), as_tensor(value).is_complex())
+        tensors[one.name] = one.tensor(value)
+        return one
     match value:
         case None | bool() | int() | float() | str():
             return value
@@ -182,8 +208,8 @@ def _is_table(value: Any) -> bool:
 
 def _filled(tree: Any, tensors: Mapping[str, Tensor]) -> Any:
     match tree:
-        case Input(name):
-            return tensors[name]
+        case Input():
+            return tree.argument(tensors[tree.name])
         case list() | tuple():
             return type(tree)(_filled(item, tensors) for item in tree)
         case dict():
@@ -193,10 +219,23 @@ def _filled(tree: Any, tensors: Mapping[str, Tensor]) -> Any:
     return tree
 
 
+def _inputs(tree: Any) -> Iterator[Input]:
+    match tree:
+        case Input():
+            yield tree
+        case list() | tuple():
+            for item in tree:
+                yield from _inputs(item)
+        case dict():
+            yield from _inputs(list(tree.values()))
+        case Record():
+            yield from _inputs(list(tree.parts.values()))
+
+
 def _encoded(tree: Any) -> Any:
     match tree:
-        case Input(name):
-            return {"input": name}
+        case Input(name, is_complex):
+            return {"input": name, "complex": True} if is_complex else {"input": name}
         case tuple():
             return {"tuple": [_encoded(item) for item in tree]}
         case list():
@@ -219,16 +258,18 @@ def decode_call(document: Any, names: Collection[str]) -> ForwardCall:
         args = tuple(_decoded(tree) for tree in document["args"])
         kwargs = {str(name): _decoded(tree) for name, tree in document["kwargs"].items()}
         call = ForwardCall(args, kwargs, tuple(names))
-        call.filled(dict.fromkeys(names))  # type: ignore[arg-type]
+        unknown = {one.name for one in _inputs([args, kwargs])}.difference(names)
     except (KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError(f"{type(error).__name__}: {error}") from error
+    if unknown:
+        raise ValueError(f"there is no input {min(unknown)}")
     return call
 
 
 def _decoded(tree: Any) -> Any:
     match tree:
         case {"input": str(name)}:
-            return Input(name)
+            return Input(name, tree.get("complex") is True)
         case {"tuple": items}:
             return tuple(_decoded(item) for item in items)
         case {"dict": items}:

@@ -65,19 +65,19 @@ def as_dtype(model: nn.Module, dtype: str) -> Iterator[None]:
     """While active, the model's floating-point tensors hold float64 numbers if `dtype` is float64.
 
     With float32 the model stays as it is: float64 parameters are not converted to float32. With
-    float64 the numbers are those of `model.double()`, in the same tensor objects. Afterwards data
-    and gradients are restored. `model.double()` itself would leave the gradients in float64 and
-    replace the buffers by other objects.
+    float64 the numbers are those of `model.double()`, in the same tensor objects, and complex
+    numbers are complex128. Afterwards data and gradients are restored. `model.double()` itself
+    would leave the gradients in float64 and replace the buffers by other objects.
     """
     if dtype == "float32":
         yield
         return
     tensors = chain(model.parameters(), model.buffers())
-    kept = [(one, one.data, one.grad) for one in tensors if one.is_floating_point()]
+    kept = [(one, one.data, one.grad) for one in tensors if _has_precision(one)]
     try:
         for tensor, data, _ in kept:
             tensor.grad = None  # torch refuses a gradient whose dtype is not that of the data
-            tensor.data = data.double()
+            tensor.data = data.to(torch.complex128 if data.is_complex() else torch.float64)
         yield
     finally:
         for tensor, data, grad in kept:
@@ -89,6 +89,13 @@ def as_dtype(model: nn.Module, dtype: str) -> Iterator[None]:
 def choose_dtype(model: nn.Module, tensors: Iterable[Tensor]) -> str:
     """Return float64 if every floating-point input and parameter is float64, else float32."""
     dtypes = {
-        tensor.dtype for tensor in chain(model.parameters(), tensors) if tensor.is_floating_point()
+        tensor.dtype.to_real() if tensor.is_complex() else tensor.dtype
+        for tensor in chain(model.parameters(), tensors)
+        if _has_precision(tensor)
     }
     return "float64" if dtypes == {torch.float64} else "float32"
+
+
+def _has_precision(tensor: Tensor) -> bool:
+    """Return whether a tensor holds real or complex numbers of some precision."""
+    return tensor.is_floating_point() or tensor.is_complex()
