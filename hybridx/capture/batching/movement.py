@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -106,49 +107,94 @@ def _row_numbers(call: OperatorCall, rank: int) -> Tensor:
     return torch.arange(0, call.rows, device=device).reshape(-1, *[1] * rank)  # type: ignore[arg-type]
 
 
-def _row_indices(call: OperatorCall, indices: Sequence[Any]) -> list[Any]:
-    """Return indices into `(rows, …)` for indices into one row."""
-    if not any(isinstance(index, Rows) for index in indices):
-        return [None, *indices]
-    if any(index is None for index in indices):
-        raise NoRowRule(f"{call.target} with indices from the data on some axes only")
-    rank = max(i.rank if isinstance(i, Rows) else i.dim() for i in indices)
-    numbers = _row_numbers(call, rank)
-    return [numbers, *(pad_rank(i, rank) if isinstance(i, Rows) else i for i in indices)]
+@dataclass(frozen=True)
+class _IndexedAxes:
+    """The axes of a tensor that are indexed by tensors, seen from one row.
+
+    Attributes:
+        indices: one for each axis in `axes`.
+        axes: in order.
+        others: the other axes.
+        rank: the number of axes that the indices have together.
+        first: where these axes stand in the result.
+    """
+
+    indices: list[Rows | Tensor]
+    axes: list[int]
+    others: list[int]
+    rank: int
+    first: int
+
+    @property
+    def order(self) -> list[int]:
+        """The axes with those that are indexed in front, which is how each rule computes."""
+        return self.axes + self.others
+
+    def aligned(self) -> list[Tensor]:
+        """Return the indices, all with the row axis in front or none."""
+        return [pad_rank(i, self.rank) if isinstance(i, Rows) else i for i in self.indices]
+
+
+def _indexed_axes(call: OperatorCall) -> _IndexedAxes:
+    indices = call.args[1]
+    axes = [axis for axis, index in enumerate(indices) if index is not None]
+    chosen = [indices[axis] for axis in axes]
+    if any(isinstance(index, Rows) and index.value.dtype is torch.bool for index in chosen):
+        raise NoRowRule(f"{call.target} with a mask from the data")
+    is_together = axes == list(range(axes[0], axes[-1] + 1))
+    return _IndexedAxes(
+        indices=chosen,
+        axes=axes,
+        others=[axis for axis in range(call.rank(0)) if axis not in axes],
+        rank=max(i.rank if isinstance(i, Rows) else i.dim() for i in chosen),
+        first=axes[0] if is_together else 0,
+    )
+
+
+def _permuted(tensor: Tensor, order: Sequence[int]) -> Tensor:
+    """Return a tensor with its axes in an order, without a node if that is their order."""
+    return tensor if list(order) == sorted(order) else tensor.permute(*order)
 
 
 def _index(call: OperatorCall) -> Tensor:
     source, indices = call.args[:2]
-    if not isinstance(source, Rows):
-        # Only the indices differ: the result has their axes first.
-        if indices[0] is None or any(index is None for index in indices[1:]):
-            raise NoRowRule(f"{call.target} with indices from the data on some axes only")
-        rank = max(i.rank if isinstance(i, Rows) else i.dim() for i in indices)
-        plain = [pad_rank(i, rank) if isinstance(i, Rows) else i for i in indices]
-        return _aten.index.Tensor(source, plain)  # type: ignore[no-any-return]
-    return _aten.index.Tensor(source.value, _row_indices(call, indices))  # type: ignore[no-any-return]
+    if not any(isinstance(index, Rows) for index in indices):
+        return _aten.index.Tensor(source.value, [None, *indices])  # type: ignore[no-any-return]
+    at = _indexed_axes(call)
+    if isinstance(source, Rows):
+        value = _permuted(source.value, [0, *(axis + 1 for axis in at.order)])
+        found = _aten.index.Tensor(value, [_row_numbers(call, at.rank), *at.aligned()])
+    else:
+        found = _aten.index.Tensor(_permuted(source, at.order), at.aligned())
+    behind = range(at.rank + 1, found.dim())
+    ahead = behind[: at.first]
+    order = [0, *ahead, *range(1, at.rank + 1), *behind[at.first :]]
+    return _permuted(found, order)
 
 
 def _index_put(call: OperatorCall) -> Tensor:
-    target, indices, values = call.args[:3]
+    target, _, values = call.args[:3]
     accumulate = call.arg(3, False)
-    at = _row_indices(call, indices)
-    put = call.spread(values)
-    rank = max(i.rank if isinstance(i, Rows) else i.dim() for i in indices if i is not None)
-    rank += call.rank(0) - len(indices)
-    if values.rank if isinstance(values, Rows) else values.dim():
-        put = pad_rank(Rows(put), rank)
-    else:
-        put = put.reshape(-1, *[1] * rank)
-    return torch.ops.aten.index_put.default(call.spread(target), at, put, accumulate)  # type: ignore[no-any-return]
+    at = _indexed_axes(call)
+    rank = at.rank + len(at.others)
+    put = values if isinstance(values, Rows) else Rows(call.spread(values))
+    wide = pad_rank(put, rank)
+    chosen = range(at.first + 1, at.first + at.rank + 1)
+    wide = _permuted(wide, [0, *chosen, *(a for a in range(1, rank + 1) if a not in chosen)])
+    order = [0, *(axis + 1 for axis in at.order)]
+    whole = _permuted(call.spread(target), order)
+    places = [_row_numbers(call, at.rank), *at.aligned()]
+    done = _aten.index_put.default(whole, places, wide, accumulate)
+    return _permuted(done, [order.index(axis) for axis in range(len(order))])
 
 
 def _index_select(call: OperatorCall) -> Tensor:
     source, dim, index = call.args[:3]
     if isinstance(index, Rows):
-        if isinstance(source, Rows) or dim % source.dim():
-            raise NoRowRule(f"{call.target} with an index from the data")
-        return source[index.value]  # type: ignore[no-any-return]
+        axis = dim % call.rank(0)
+        vector = index if index.rank else Rows(index.value.unsqueeze(1))
+        gather = (source, [*[None] * axis, vector])
+        return _index(replace(call, target=_aten.index.Tensor, args=gather))
     return _aten.index_select.default(source.value, dim % source.rank + 1, index)  # type: ignore[no-any-return]
 
 

@@ -19,6 +19,7 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 from hybridx.capture.python.concrete_values import ConcreteValues
+from hybridx.capture.python.number_indices import get_item, holds_number, set_item
 from hybridx.capture.python.patches import current
 from hybridx.capture.python.tracers import (
     ArrayTracer,
@@ -84,6 +85,11 @@ class TracingMode(TorchFunctionMode):
             return self._answer(func, *args, **kwargs)
         if func in self._made:
             return self._made[func](*args, **kwargs)
+        if func is Tensor.__getitem__ and holds_number(args[1]):
+            return get_item(*args, self._values.value)
+        if func is Tensor.__setitem__ and holds_number(args[1]):
+            if set_item(*args, self._values.value):
+                return None
         if func == self._data and is_fake(args[0]):
             return args[0].detach()  # torch's own `.data` is not part of the trace
         return func(*args, **kwargs)

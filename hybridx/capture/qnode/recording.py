@@ -29,6 +29,7 @@ from hybridx.capture.qnode.measurements import Reader
 from hybridx.capture.qnode.operators import Translator
 from hybridx.capture.qnode.returns import RecordedCall, returned
 from hybridx.capture.qnode.tape import describe_qnode, is_mixed, number_wires, tape_of
+from hybridx.capture.torch_internals import is_fake, map_leaves
 from hybridx.circuit import Angle, Circuit, Parameter, result_count, result_layout
 from hybridx.errors import CircuitTooLargeError
 
@@ -166,7 +167,7 @@ def _every_call(model: nn.Module, handle: Callable[..., Any]) -> Iterator[None]:
 def _record(
     qnode: Any, args: tuple[Any, ...], kwargs: dict[str, Any], recording: Recording, layer: str
 ) -> Any:
-    args, kwargs = as_tensors((args, kwargs))
+    args, kwargs = _traced(as_tensors((args, kwargs)))
     position = recording.calls
     recording.calls += 1
     leaves = tensors_of(args, kwargs)
@@ -224,6 +225,23 @@ def _record(
         angles.tensors, inputs, call.index, result_count(circuit), call.dtype, angles.lengths
     )
     return returned(call, results, recording.layer_axes)
+
+
+def _traced(tree: Any) -> Any:
+    """Return nested values with each tensor that torch does not trace as one that it traces.
+
+    A tensor that is no weight of the model, such as one in a dict, is a tensor with numbers. Each
+    operation on it gets a constant of its own in the graph, so that nothing would say that an
+    argument of the call and an angle of its circuit are the same.
+    """
+    traced: dict[int, Tensor] = {}
+
+    def one(leaf: Any) -> Any:
+        if not isinstance(leaf, Tensor) or is_fake(leaf):
+            return leaf
+        return traced.setdefault(id(leaf), leaf.detach())
+
+    return map_leaves(one, tree)
 
 
 class _Angles:

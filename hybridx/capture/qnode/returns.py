@@ -74,9 +74,9 @@ def _nested(call: RecordedCall, results: Tensor) -> Any:
 def _result(results: Tensor, place: Result, batch: Sequence[Any]) -> Tensor:
     """Return the result of one measurement of the circuit."""
     size = torch.Size(place.shape).numel()
-    value = results[..., place.offset : place.offset + size].reshape(*batch, *place.shape)
+    value = results[..., place.offset : place.offset + size].reshape((*batch, *place.shape))
     if not place.is_complex:
         return value
     start = place.offset + size
-    imaginary = results[..., start : start + size].reshape(*batch, *place.shape)
+    imaginary = results[..., start : start + size].reshape((*batch, *place.shape))
     return torch.complex(value, imaginary)
