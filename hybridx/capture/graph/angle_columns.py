@@ -157,8 +157,15 @@ class AngleColumns:
         rows = self._rows
         if value.dim() == 1 + len(last) or size_hint(rows) == 1:
             return angle
-        with self._module.graph.inserting_after(angle):
-            size = call_node(self._module, _aten.sym_size.int, self._call, 0)
+        angles: Any = self._call.args[0]
+        lengths: Any = self._call.args[-1]
+        follows = next(
+            one
+            for one, length in zip(angles, lengths, strict=True)
+            if one.meta["val"].dim() == 1 + bool(length)
+        )
+        with self._module.graph.inserting_before(self._call):
+            size = call_node(self._module, _aten.sym_size.int, follows, 0)
             return call_node(self._module, _aten.expand.default, angle, [size, *last])
 
     def _column(self, elements: Elements) -> tuple[_Column, float, float] | None:

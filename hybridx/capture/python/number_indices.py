@@ -45,24 +45,23 @@ def get_item(tensor: Tensor, key: Any, value_of: Callable[[Tensor], Any]) -> Ten
     return tensor if is_whole else tensor[rest]
 
 
-def set_item(tensor: Tensor, key: Any, value: Any, value_of: Callable[[Tensor], Any]) -> bool:
-    """Do `tensor[key] = value`, and return True, if no part of the key is a tensor with axes."""
+def set_item(tensor: Tensor, key: Any, value: Any, value_of: Callable[[Tensor], Any]) -> None:
+    """Do `tensor[key] = value`, with a traced number in the key."""
     parts = _parts(tensor, key, value_of)
     if any(isinstance(part, Tensor | list | bool) and not _is_number(part) for part in parts):
-        return False
+        tensor[tuple(parts)] = value  # torch itself cannot mix these with traced numbers either
+        return
     view = tensor[tuple(slice(None) if _is_number(part) else part for part in parts)]
     left = [part for part in parts if not isinstance(part, int)]
-    indices: list[Tensor | None] = [part if _is_number(part) else None for part in left]
+    indices = [part if _is_number(part) else None for part in left]
     while indices and indices[-1] is None:
         indices.pop()
     if not isinstance(value, Tensor):
         value = torch.full((), value, dtype=tensor.dtype)
-    value = value.to(tensor.dtype)
     if indices:
-        _aten.index_put_.default(view, indices, value)
+        _aten.index_put_.default(view, indices, value.to(tensor.dtype))
     else:
         view.copy_(value)
-    return True
 
 
 def _is_number(part: Any) -> bool:

@@ -525,7 +525,7 @@ class _ThisThread:
 
 
 _OURS: Any = ("ignore", _ThisThread(), Warning, None, 0)
-_NOISY = ("torch.export", "torch.onnx", "torch.fx", "onnxscript")
+_NOISY = ("torch.export", "torch.onnx", "torch.fx", "onnxscript", "onnx_ir")
 
 
 def _write_filter(is_there: bool) -> None:

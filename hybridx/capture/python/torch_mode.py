@@ -86,10 +86,9 @@ class TracingMode(TorchFunctionMode):
         if func in self._made:
             return self._made[func](*args, **kwargs)
         if func is Tensor.__getitem__ and holds_number(args[1]):
-            return get_item(*args, self._values.value)
+            return get_item(args[0], args[1], self._values.value)
         if func is Tensor.__setitem__ and holds_number(args[1]):
-            if set_item(*args, self._values.value):
-                return None
+            return set_item(args[0], args[1], args[2], self._values.value)
         if func == self._data and is_fake(args[0]):
             return args[0].detach()  # torch's own `.data` is not part of the trace
         return func(*args, **kwargs)

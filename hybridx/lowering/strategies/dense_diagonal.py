@@ -248,13 +248,11 @@ def _diagonalised(wires: tuple[int, ...], spectrum: Spectrum) -> list[_Item]:
     phases = as_phases(wires, spectrum)
     if phases is not None:
         return [phases]
-    # The gate at any one angle, as a normal matrix: its Hermitian parts commute.
+    # The gate at any one angle, as a normal matrix: its Hermitian parts commute. Of the axes of a
+    # frequency, a gate with one angle uses one.
     size = len(next(iter(spectrum.values())))
     some = sum(
-        (
-            np.exp(0.7345j * sum(n * 0.61803**p for p, n in enumerate(f))) * m
-            for f, m in spectrum.items()
-        ),
+        (np.exp(0.7345j * sum(frequency)) * m for frequency, m in spectrum.items()),
         np.zeros((size, size), dtype=np.complex128),
     )
     hermitian = (some + some.conj().T) / 2 + 0.5772 * (some - some.conj().T) / 2j
