@@ -26,7 +26,7 @@ _aten = torch.ops.aten
 
 
 class UnlikeCalls(Exception):  # noqa: N818
-    """A quantum function reads data other than its arguments, so every call must be traced."""
+    """Every call must be traced: its circuit is not that of the first call, or is not known."""
 
 
 def join_calls(module: fx.GraphModule) -> None:
@@ -44,6 +44,8 @@ def join_calls(module: fx.GraphModule) -> None:
     for node in module.graph.nodes:
         if node.target in (QNODE_OP, AGAIN_OP) and node.args[2] in repeated:
             alike.setdefault(node.args[2], []).append(node)
+    if any(calls[0].target is AGAIN_OP for calls in alike.values()):
+        raise UnlikeCalls  # nothing uses the first call, which torch has removed with its operations
     groups = [group for calls in alike.values() for group in _groups(calls, constants)]
     # Extract all bodies first: joining one group may remove nodes of the next group's body.
     bodies = [_body(group, constants) for group in groups]

@@ -44,6 +44,7 @@ def bind_circuits(
         parameters `(batch, P)` in the order in which the node passes them.
     """
     bound: list[tuple[int, Circuit]] = []
+    _drop_unused(module)
     constants = Constants(module)
     for node in [n for n in module.graph.nodes if n.target is QNODE_OP]:
         angles, _, index, width, _, lengths = node.args
@@ -54,10 +55,17 @@ def bind_circuits(
             results = call_node(module, CIRCUIT_OP, parameters, len(bound), width)
         bound.append((index, circuit))
         _replace_results(module, node, results, constants)
-    module.graph.eliminate_dead_code()
+    _drop_unused(module)
     module.graph.lint()
     module.recompile()
     return tuple(bound)
+
+
+def _drop_unused(module: fx.GraphModule) -> None:
+    """Remove nodes whose results are not used, also calls, which torch keeps for their tag."""
+    module.graph.eliminate_dead_code(
+        lambda node: node.target is not QNODE_OP and bool(node.is_impure())
+    )
 
 
 def _replace_results(

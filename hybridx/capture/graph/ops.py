@@ -22,13 +22,16 @@ from torch import Tensor
 _LIBRARY = torch.library.Library("hybridx", "DEF")
 # torch computes an operation on constants while it traces; this tag says that it must not.
 _UNFOLDED = (torch.Tag.nondeterministic_seeded,)
-for _signature in (
+_LIBRARY.define(
     "qnode(Tensor[] angles, Tensor[] leaves, int index, int width, ScalarType dtype, int[] lengths)"
     " -> Tensor",
+    tags=_UNFOLDED,
+)
+_LIBRARY.define(
     "again(Tensor[] leaves, int[] batch, int index, int width, ScalarType dtype) -> Tensor",
-    "circuit(Tensor parameters, int index, int width) -> Tensor",
-):
-    _LIBRARY.define(_signature, tags=_UNFOLDED)
+    tags=_UNFOLDED,
+)
+_LIBRARY.define("circuit(Tensor parameters, int index, int width) -> Tensor")
 
 QNODE_OP = torch.ops.hybridx.qnode.default
 AGAIN_OP = torch.ops.hybridx.again.default
