@@ -45,7 +45,7 @@ def join_calls(module: fx.GraphModule) -> None:
         if node.target in (QNODE_OP, AGAIN_OP) and node.args[2] in repeated:
             alike.setdefault(node.args[2], []).append(node)
     if any(calls[0].target is AGAIN_OP for calls in alike.values()):
-        raise UnlikeCalls  # nothing uses the first call, which torch has removed with its operations
+        raise UnlikeCalls  # torch has removed the first call, as nothing uses its results
     groups = [group for calls in alike.values() for group in _groups(calls, constants)]
     # Extract all bodies first: joining one group may remove nodes of the next group's body.
     bodies = [_body(group, constants) for group in groups]
