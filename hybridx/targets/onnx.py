@@ -28,6 +28,7 @@ from hybridx.artifact import (
 )
 from hybridx.capture import CIRCUIT_OP, Capture, quiet, uncollected
 from hybridx.errors import UntranslatableError, first_line
+from hybridx.targets.exported_program import exported_program
 
 _PLACEHOLDER = "CapturedCircuit"
 _FLOATS = ["tensor(float)", "tensor(double)"]
@@ -78,8 +79,7 @@ def _translate(captured: Capture, args: Sequence[Tensor], opset: int) -> ir.Mode
     with quiet(), uncollected():
         try:
             program = torch.onnx.export(
-                captured.module,
-                tuple(args),
+                exported_program(captured.module, args, captured.shapes),
                 dynamo=True,
                 opset_version=opset,
                 dynamic_shapes=captured.shapes,

@@ -1,4 +1,6 @@
-"""What the file formats need of torch's private names: Inductor, which compiles ahead of time.
+"""What the file formats need of torch's private names: Inductor, and the values of traced nodes.
+
+Inductor compiles ahead of time.
 
 Seen with torch 2.13. `tests/targets/test_torch_internals.py` has a test for each name; its failure
 says which behaviour is gone.
@@ -9,9 +11,11 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any, TypeGuard
 
 import torch
 from torch import Tensor
+from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 
 # Line tables name folders of this machine. Headers are not worth compiling beforehand for one
 # program.
@@ -47,3 +51,25 @@ def compile_program(
             return code
     finally:
         logger.setLevel(level)
+
+
+def is_operator(target: Any) -> TypeGuard[Any]:
+    """Return whether the target of a node is an overload of one of torch's operators."""
+    return isinstance(target, torch._ops.OpOverload)
+
+
+def to_fake(values: Sequence[Any]) -> Callable[[Any], Any]:
+    """Return a function that gives a tensor without its numbers, in the trace of other values.
+
+    Args:
+        values: of the nodes of a traced graph.
+    """
+    fakes = (value for value in values if isinstance(value, FakeTensor))
+    mode = next((fake.fake_mode for fake in fakes), None) or FakeTensorMode()
+
+    def faked(value: Any) -> Any:
+        if isinstance(value, Tensor) and not isinstance(value, FakeTensor):
+            return mode.from_tensor(value, static_shapes=True)
+        return value
+
+    return faked

@@ -11,6 +11,8 @@ import inspect
 import pytest
 import torch
 
+from hybridx.targets.torch_internals import is_operator, to_fake
+
 
 def test_inductor_compiles_ahead_of_time_into_a_folder_of_its_own():
     """`torch._inductor.aoti_compile_and_package`, `aoti_load_package`, `fresh_cache`"""
@@ -29,3 +31,20 @@ def test_inductor_has_the_options_that_are_set(option):
     from torch._inductor import config
 
     assert option in config.get_config_copy()
+
+
+def test_fake_tensors_of_one_trace_share_a_mode():
+    """`FakeTensor.fake_mode` and `FakeTensorMode.from_tensor`, in `to_fake`"""
+    program = torch.export.export(torch.nn.Linear(2, 2), (torch.ones(3, 2),))
+    values = [node.meta.get("val") for node in program.graph.nodes]
+    fake = to_fake(values)(torch.ones(4, dtype=torch.float64))
+    assert fake.fake_mode is values[0].fake_mode
+    assert (fake.shape, fake.dtype) == ((4,), torch.float64)
+    assert to_fake(values)(values[0]) is values[0]
+    assert to_fake([])(torch.ones(2)).shape == (2,)
+
+
+def test_an_operator_is_an_overload():
+    """`torch._ops.OpOverload`, in `is_operator`"""
+    assert is_operator(torch.ops.aten.add.Tensor)
+    assert not is_operator(torch.add)
