@@ -83,7 +83,7 @@ def lower(
         built = build_and_compare(
             flat, example, build, _LoweredGraph, dtype=chosen, atol=atol, verify=verify, runs=verify
         )
-        with capture.eagerly():
+        with capture.eagerly(), flat.restored():
             returned = flat.answer(built.example.tensors)
     return targets.Lowered(built.product, call, model, returned, remarks + built.notes)
 

@@ -4,8 +4,8 @@ from hybridx.capture.example import EXAMPLE_ROWS, AxisNames, Example, OpenAxes, 
 from hybridx.capture.graph.ops import CIRCUIT_OP
 from hybridx.capture.model.devices import on_cpu
 from hybridx.capture.model.eager import eagerly
+from hybridx.capture.model.flat import Flat
 from hybridx.capture.model.forward_call import (
-    Flat,
     ForwardCall,
     Input,
     Record,

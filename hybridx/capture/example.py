@@ -9,7 +9,7 @@ from typing import Literal, TypeAlias
 import torch
 from torch import Tensor
 
-from hybridx.capture.model.forward_call import Flat
+from hybridx.capture.model.flat import Flat
 from hybridx.capture.rehearsal import Rehearsal, rehearse
 from hybridx.errors import ExampleRejectedError, OptionError
 from hybridx.program import BATCH

@@ -6,13 +6,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, fx, nn
+from torch import fx, nn
 
 from hybridx.capture.example import AxisNames, Example
 from hybridx.capture.graph.float64 import lift_numbers
-from hybridx.capture.model.forward_call import Flat
+from hybridx.capture.model.flat import Flat
 from hybridx.capture.python.patches import quiet, uncollected
 from hybridx.capture.torch_export import Shapes
+from hybridx.capture.torch_internals import buffers_of, parameters_of
 from hybridx.capture.trace import Trace, trace_model
 from hybridx.circuit import Circuit
 from hybridx.errors import NonFiniteWeightsError
@@ -116,8 +117,9 @@ def _shots(traced: Trace) -> Iterator[str]:
 
 
 def _check_weights(model: nn.Module) -> None:
-    for name, tensor in model.state_dict().items():
-        if isinstance(tensor, Tensor) and tensor.is_floating_point():
+    stored = (*parameters_of(model), *buffers_of(model, persistent=True))
+    for name, tensor in stored:
+        if tensor.is_floating_point():
             bad = int((~torch.isfinite(tensor)).sum())
             if bad:
                 raise NonFiniteWeightsError(name, bad)

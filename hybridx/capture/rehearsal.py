@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from hybridx.capture.model.eager import eagerly
-from hybridx.capture.model.forward_call import Flat
+from hybridx.capture.model.flat import Flat
 from hybridx.capture.python.randomness import draws_noted, refuse_draws
 from hybridx.capture.python.refusals import gradients_refused
 from hybridx.capture.python.removed_in_pennylane import removed_idiom

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, fx, nn
 
 from hybridx.capture.batching import NoRowRule, RowInterpreter, Rows
-from hybridx.capture.model.forward_call import Flat
+from hybridx.capture.model.flat import Flat
 from hybridx.capture.rehearsal import Rehearsal, rehearse
 from hybridx.capture.torch_export import FixedBatch
 from hybridx.errors import ExampleRejectedError

@@ -6,7 +6,7 @@ No other file of `capture` names anything private of torch. Each function has a 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from typing import Any, TypeGuard
 
@@ -17,6 +17,7 @@ from torch import Tensor, fx, nn
 from torch._subclasses.fake_tensor import FakeTensor
 from torch.fx.experimental.proxy_tensor import get_proxy_mode, get_proxy_slot
 from torch.fx.experimental.symbolic_shapes import GuardOnDataDependentSymNode
+from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
 from torch.utils import _pytree
 from torch.utils._python_dispatch import _disable_current_modes
 
@@ -123,11 +124,122 @@ def writes_into_arguments(target: Any) -> bool:
     return is_operator(target) and bool(target._schema.is_mutable)
 
 
-def share_state(module: nn.Module, model: nn.Module) -> None:
-    """Give a module the parameters, buffers and submodules of a model, under the same names."""
-    module._parameters, module._buffers = model._parameters, model._buffers
-    module._modules = model._modules
-    module._non_persistent_buffers_set = model._non_persistent_buffers_set
+# --- Modules -----------------------------------------------------------------------------------
+# A module of the user's may define `parameters()`, `modules()` or `state_dict()` anew, to train or
+# to store only a part of itself. What it computes with is what these dictionaries hold.
+
+
+def modules_of(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
+    """Yield each module in a model once, with its path; the model itself comes first."""
+    seen: set[int] = set()
+    pending = [("", model)]
+    while pending:
+        path, module = pending.pop()
+        if id(module) not in seen:
+            seen.add(id(module))
+            yield path, module
+            pending += reversed(
+                [(dotted(path, name), part) for name, part in parts_of(module).items()]
+            )
+
+
+def parts_of(module: nn.Module) -> dict[str, nn.Module]:
+    """Return the modules directly in a module, by name."""
+    return {name: part for name, part in module._modules.items() if part is not None}
+
+
+def parameters_of(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
+    """Yield the parameters of a model with their paths; a shared one comes under each name."""
+    for path, module in modules_of(model):
+        yield from _registered(path, module._parameters)
+
+
+def buffers_of(model: nn.Module, *, persistent: bool = False) -> Iterator[tuple[str, Tensor]]:
+    """Yield the buffers of a model with their paths; with `persistent`, those that are stored."""
+    for path, module in modules_of(model):
+        transient = module._non_persistent_buffers_set if persistent else set()
+        for dotted_name, buffer in _registered(path, module._buffers):
+            if dotted_name.rpartition(".")[2] not in transient:
+                yield dotted_name, buffer
+
+
+def _registered(path: str, tensors: Any) -> Iterator[tuple[str, Tensor]]:
+    for name, tensor in tensors.items():
+        if tensor is not None:
+            yield dotted(path, name), tensor
+
+
+def dotted(path: str, name: str) -> str:
+    """Return the path of something of this name in the module at a path."""
+    return f"{path}.{name}" if path else name
+
+
+def registered_in(module: nn.Module) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the dictionaries in which a module itself holds its parameters and its buffers."""
+    return module._parameters, module._buffers
+
+
+def module_of_weights(
+    model: nn.Module, root: nn.Module
+) -> list[tuple[nn.Module, nn.Module, dict[str, str]]]:
+    """Give an empty module the weights of a model, in bare modules under the same paths.
+
+    torch.export reads and replaces what the module given to it holds. It does neither to the
+    model's own modules then.
+
+    Returns:
+        Each module of the model, the one that stands for it, and by the names of its tensors the
+        names that they have there.
+    """
+    stands_for: dict[int, nn.Module] = {id(model): root}
+    pairs = []
+    for _, module in modules_of(model):
+        stand_in = stands_for[id(module)]
+        own = vars(module)
+        names: dict[str, str] = {}
+        taken = {*dir(stand_in), *(_NAMES_OF_GRAPHS if stand_in is root else ())}
+
+        def free(name: str, taken: set[str] = taken) -> str:
+            while name in taken:
+                name += "_"
+            taken.add(name)
+            return name
+
+        for name, tensor in module._parameters.items():
+            stand_in._parameters[names.setdefault(name, free(name))] = tensor
+        for name, buffer in module._buffers.items():
+            stand_in._buffers[names.setdefault(name, free(name))] = buffer
+        stand_in._non_persistent_buffers_set = {
+            names[name] for name in module._non_persistent_buffers_set if name in names
+        }
+        for name, part in parts_of(module).items():
+            part_stand_in = stands_for.setdefault(id(part), nn.Module())
+            part_stand_in.training = part.training
+            stand_in._modules[free(name)] = part_stand_in
+        # torch.export names a constant after the attribute that holds it.
+        for name, value in own.items():
+            if isinstance(value, Tensor):
+                vars(stand_in)[free(name)] = value
+        pairs.append((module, stand_in, names))
+    return pairs
+
+
+# What a graph module itself has, and what torch.export adds to one.
+_NAMES_OF_GRAPHS = frozenset({*dir(fx.GraphModule(nn.Module(), fx.Graph())), "_guards_fn"})
+
+
+_WITHOUT_NUMBERS = (FakeTensor, UninitializedParameter, UninitializedBuffer)
+
+
+def has_numbers(tensor: Tensor) -> bool:
+    """Return whether a tensor stores its numbers in the usual way, so that they can be copied."""
+    is_stored = tensor.layout is torch.strided and tensor.device.type != "meta"
+    return is_stored and not isinstance(tensor, _WITHOUT_NUMBERS)
+
+
+def set_version(tensor: Tensor, version: int) -> None:
+    """Set how often a tensor was changed in place, as `version_of` tells it."""
+    torch._C._autograd._unsafe_set_version_counter((tensor,), (version,))
 
 
 def compiled_from(function: Any) -> Any:

@@ -19,7 +19,7 @@ from hybridx.capture.batching import NoRowRule
 from hybridx.capture.batching.join_calls import UnlikeCalls, join_calls
 from hybridx.capture.graph.bind_circuits import bind_circuits
 from hybridx.capture.graph.float64 import DECOMPOSITIONS
-from hybridx.capture.model.forward_call import Flat
+from hybridx.capture.model.flat import Flat
 from hybridx.capture.python.refusals import untraceable
 from hybridx.capture.qnode.recording import Recording, recorded
 from hybridx.capture.rehearsal import Rehearsal

@@ -21,8 +21,7 @@ def run_eager(flat: Flat, inputs: Mapping[str, Array]) -> dict[str, Array]:
     Returns:
         The outputs by name.
     """
-    device = next((p.device for p in flat.model.parameters()), torch.device("cpu"))
-    args = [torch.from_numpy(np.array(inputs[name])).to(device) for name in flat.call.names]
+    args = [torch.from_numpy(np.array(inputs[name])).to(flat.device) for name in flat.call.names]
     with eagerly():
         outputs = flat(*args)
     # ONNX has no complex tensors, so they become real ones with a last axis of 2.

@@ -13,7 +13,13 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 from torch.overrides import TorchFunctionMode
 
-from hybridx.capture.torch_internals import is_fake, map_leaves, untraced
+from hybridx.capture.torch_internals import (
+    buffers_of,
+    is_fake,
+    map_leaves,
+    parameters_of,
+    untraced,
+)
 from hybridx.errors import NoNumbersError
 
 _CPU = torch.device("cpu")
@@ -113,6 +119,4 @@ def _is_elsewhere(tensor: Tensor) -> bool:
 
 
 def _weights(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
-    return chain(
-        model.named_parameters(remove_duplicate=False), model.named_buffers(remove_duplicate=False)
-    )
+    return chain(parameters_of(model), buffers_of(model))

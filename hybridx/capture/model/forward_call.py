@@ -12,12 +12,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from hybridx.capture.model.devices import is_elsewhere, placed
-from hybridx.capture.model.outputs import free_name, named_tensors
+from hybridx.capture.model.outputs import free_name
 from hybridx.capture.model.structures import as_tensor, holds_tensor, is_single, named_parts
-from hybridx.capture.python.torch_mode import following
-from hybridx.capture.torch_internals import leaves_of, share_state
-from hybridx.errors import ArgumentError, ArgumentsByNameError, NoOutputError
+from hybridx.capture.torch_internals import leaves_of
+from hybridx.errors import ArgumentError, ArgumentsByNameError
 
 
 @dataclass(frozen=True)
@@ -281,57 +279,3 @@ def _decoded(tree: Any) -> Any:
         case list():
             return [_decoded(item) for item in tree]
     return tree
-
-
-class Flat:
-    """A model as a function of tensors alone that returns tensors alone.
-
-    Attributes:
-        model: the model itself.
-        call: how the tensors become arguments of `forward`.
-        module: the function as a module, for torch.export.
-        output_names: of the tensors that the latest call returned.
-        remarks: sentences on the values it returned that are not tensors.
-    """
-
-    def __init__(self, model: nn.Module, call: ForwardCall) -> None:
-        self.model = model
-        self.call = call
-        self.module = _FlatModule(self)
-        self._is_away = is_elsewhere(model)
-        self.output_names: tuple[str, ...] = ()
-        self.remarks: tuple[str, ...] = ()
-
-    def __call__(self, *tensors: Tensor) -> tuple[Tensor, ...]:
-        """Call the model; `tensors` are in the order of the call's names.
-
-        Raises:
-            NoOutputError: the model returns no tensor.
-        """
-        returned = self.answer(dict(zip(self.call.names, tensors, strict=True)))
-        found, remarks = named_tensors(returned, taken=self.call.names)
-        if not found:
-            raise NoOutputError("; ".join(remarks) or "nothing at all")
-        self.output_names, self.remarks = tuple(found), remarks
-        return tuple(found.values())
-
-    def answer(self, tensors: Mapping[str, Tensor]) -> Any:
-        """Return what the model itself returns; a generator is run to its end."""
-        args, kwargs = self.call.filled(tensors)
-        # What torch.compile made runs as it was written; a trace goes through it, not into it.
-        stance = torch.compiler.set_stance("force_eager")
-        with stance, placed(self._is_away), following():
-            returned = self.model(*args, **kwargs)
-            return list(returned) if inspect.isgenerator(returned) else returned
-
-
-class _FlatModule(nn.Module):
-    """A module with the weights of a model under their own names, which calls a `Flat`."""
-
-    def __init__(self, flat: Flat) -> None:
-        super().__init__()
-        share_state(self, flat.model)
-        self._flat = flat
-
-    def forward(self, *tensors: Tensor) -> tuple[Tensor, ...]:
-        return self._flat(*tensors)

@@ -12,7 +12,7 @@ import pennylane as qml
 from torch import Tensor, nn
 
 from hybridx.capture.python.source_location import is_users
-from hybridx.capture.torch_internals import compiled_from, is_scripted
+from hybridx.capture.torch_internals import compiled_from, is_scripted, modules_of
 from hybridx.errors import NotAModelError
 
 _SHELLS = {
@@ -43,7 +43,7 @@ def read_model(model: Any) -> tuple[nn.Module, tuple[str, ...]]:
     if is_scripted(model):
         raise NotAModelError("TorchScript, whose Python is gone", _UNSCRIPTED)
     if isinstance(model, nn.Module):
-        for name, module in model.named_modules():
+        for name, module in modules_of(model):
             if is_scripted(module):
                 found = f"a Module with TorchScript, whose Python is gone, as its part {name!r}"
                 raise NotAModelError(found, _UNSCRIPTED)

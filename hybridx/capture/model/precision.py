@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import random
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from itertools import chain
 from typing import Any
@@ -12,52 +13,59 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from hybridx.capture.model.holders import Copies
+from hybridx.capture.model.kept_state import Snapshot
+from hybridx.capture.torch_internals import buffers_of, modules_of, parameters_of
+
 
 @contextmanager
 def in_eval_mode(model: nn.Module) -> Iterator[None]:
     """While active, the model is in eval mode; afterwards it and the generators are as before.
 
-    Restored are: the training flag of each submodule; the parameter and buffer objects and the
-    parameters' `requires_grad`; the numbers in the buffers, which a forward may overwrite; and the
-    states of the random generators of torch, NumPy and Python, from which a forward may draw.
+    Restored are what the modules hold, the mode of each among it, and the states of the random
+    generators of torch, NumPy and Python, from which a forward may draw.
     """
-    flags = [(module, module.training) for module in model.modules()]
-    owned = [(module, *_tensors(module)) for module in model.modules()]
-    wanted = [(one, one.requires_grad) for one in model.parameters()]
-    numbers = [(buffer, buffer.detach().clone()) for buffer in model.buffers()]
+    is_plain = not any(map(_changes_mode, (module for _, module in modules_of(model))))
+    # The numbers are safe, unless the model's own `eval()` writes into them, as adapters do.
+    before = Snapshot(model, None if is_plain else Copies(), beyond=False)
     of_torch, of_python = torch.get_rng_state(), random.getstate()
     of_numpy = np.random.get_state()  # noqa: NPY002 - the state that user code shares
-    model.eval()
     try:
+        _evaluate(model, before)
         yield
     finally:
-        for module, training in flags:
-            module.training = training
-        for module, parameters, buffers in owned:
-            _put_back(module, parameters, buffers)
-        for parameter, needs in wanted:
-            parameter.requires_grad_(needs)
-        for buffer, before in numbers:
-            if not torch.equal(buffer, before):
-                buffer.data.copy_(before)
+        before.put_back()
         torch.set_rng_state(of_torch)
         np.random.set_state(of_numpy)  # noqa: NPY002
         random.setstate(of_python)
 
 
-def _tensors(module: nn.Module) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return a module's own parameters and buffers by name; a tensor with two names is in twice."""
-    parameters = module.named_parameters(recurse=False, remove_duplicate=False)
-    return dict(parameters), dict(module.named_buffers(recurse=False, remove_duplicate=False))
+def _changes_mode(module: nn.Module) -> bool:
+    """Return whether a module has a `train` or an `eval` of its own."""
+    own = type(module)
+    return own.train is not nn.Module.train or own.eval is not nn.Module.eval
 
 
-def _put_back(module: nn.Module, parameters: dict[str, Any], buffers: dict[str, Any]) -> None:
-    for before, now in zip((parameters, buffers), _tensors(module), strict=True):
-        for name in now.keys() - before.keys():
-            delattr(module, name)
-        for name, tensor in before.items():
-            if now.get(name) is not tensor:
-                setattr(module, name, tensor)
+def _evaluate(model: nn.Module, before: Snapshot) -> None:
+    """Put a model into eval mode; its own `eval` may be something else, such as an evaluation."""
+    modules = [module for _, module in modules_of(model)]
+    if all(_takes(module.train, 1) and _takes(module.eval, 0) for module in modules):
+        try:
+            model.eval()
+            return
+        except Exception:
+            before.put_back()  # the user's own code may raise anything
+    for module in modules:
+        module.training = False
+
+
+def _takes(function: Callable[..., Any], count: int) -> bool:
+    """Return whether a function can be called with so many arguments."""
+    try:
+        inspect.signature(function).bind(*[False] * count)
+    except TypeError:
+        return False
+    return True
 
 
 @contextmanager
@@ -72,8 +80,8 @@ def as_dtype(model: nn.Module, dtype: str) -> Iterator[None]:
     if dtype == "float32":
         yield
         return
-    tensors = chain(model.parameters(), model.buffers())
-    kept = [(one, one.data, one.grad) for one in tensors if _has_precision(one)]
+    tensors = [tensor for _, tensor in (*parameters_of(model), *buffers_of(model))]
+    kept = [(one, one.data, one.grad) for one in dict.fromkeys(tensors) if _has_precision(one)]
     try:
         for tensor, data, _ in kept:
             tensor.grad = None  # torch refuses a gradient whose dtype is not that of the data
@@ -88,9 +96,10 @@ def as_dtype(model: nn.Module, dtype: str) -> Iterator[None]:
 
 def choose_dtype(model: nn.Module, tensors: Iterable[Tensor]) -> str:
     """Return float64 if every floating-point input and parameter is float64, else float32."""
+    weights = (parameter for _, parameter in parameters_of(model))
     dtypes = {
         tensor.dtype.to_real() if tensor.is_complex() else tensor.dtype
-        for tensor in chain(model.parameters(), tensors)
+        for tensor in chain(weights, tensors)
         if _has_precision(tensor)
     }
     return "float64" if dtypes == {torch.float64} else "float32"

@@ -12,6 +12,7 @@ from typing import Any
 from torch import nn
 
 from hybridx.capture.python.source_location import is_users
+from hybridx.capture.torch_internals import modules_of
 
 _DROPOUT = (
     *(nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d),
@@ -24,7 +25,7 @@ _INSTANCE_NORM = (nn.InstanceNorm1d, nn.InstanceNorm2d, nn.InstanceNorm3d)
 def training_note(model: nn.Module) -> str | None:
     """Return a sentence if an export in eval mode changes what a model does in its present one."""
     paths: dict[str, list[str]] = {}
-    for path, module in model.named_modules():
+    for path, module in modules_of(model):
         kind = _kind(module) if module.training else None
         if kind is not None:
             paths.setdefault(kind, []).append(path or "the model itself")

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from itertools import chain
 from typing import Any
 
 import torch
-from torch import Tensor, fx, nn
+from torch import Tensor, fx
 
 from hybridx.capture.graph.constants import Constants
 from hybridx.capture.torch_internals import (
@@ -22,19 +21,19 @@ from hybridx.capture.torch_internals import (
 class ConcreteValues:
     """The known values while a model is traced: its weights, and what is computed from them.
 
-    Args:
-        model: whose weights torch.export replaces by tensors without values.
-
     Attributes:
         reads: how often a known value was read.
     """
 
-    def __init__(self, model: nn.Module) -> None:
-        self._model = model
-        self._weights = {name: tensor.detach().clone() for name, tensor in _weights(model)}
-        self._tracer: Any = None
+    def __init__(self) -> None:
         self.reads = 0
+        self._weights: list[tuple[Tensor, Tensor]] = []
+        self._tracer: Any = None
         self._constants: Constants
+
+    def give(self, traced: Tensor, weight: Tensor) -> None:
+        """Tell the value of a tensor that torch.export puts in place of a weight."""
+        self._weights.append((traced, weight))
 
     def value(self, tensor: Tensor) -> Tensor | None:
         """Return the values of a traced tensor, or None if they depend on the inputs."""
@@ -59,16 +58,11 @@ class ConcreteValues:
     def _start(self, tracer: Any) -> None:
         self._tracer = tracer
         self._constants = Constants(tracer.root)
-        for name, tensor in _weights(self._model):
-            node = node_of(tensor, tracer)
+        for traced, weight in self._weights:
+            node = node_of(traced, tracer)
             if node is not None and node.op == "placeholder":
-                self._constants.give(node, self._weights[name])
-
-
-def _weights(model: nn.Module) -> Any:
-    return chain(
-        model.named_parameters(remove_duplicate=False), model.named_buffers(remove_duplicate=False)
-    )
+                with untraced():
+                    self._constants.give(node, weight.detach())
 
 
 def _is_written(node: fx.Node) -> bool:

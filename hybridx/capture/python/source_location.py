@@ -10,6 +10,8 @@ from types import FrameType
 
 from torch import nn
 
+from hybridx.capture.torch_internals import modules_of
+
 _HYBRIDX = Path(__file__).parents[2]
 _LIBRARIES = tuple(
     Path(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib", "purelib", "platlib")
@@ -29,7 +31,7 @@ def is_users(filename: str) -> bool:
 
 def place(model: nn.Module, line: tuple[FrameType, int]) -> str:
     """Return the file and the line, and the submodule of the model that contains it."""
-    names = {id(module): name for name, module in model.named_modules()}
+    names = {id(module): name for name, module in modules_of(model)}
     frame, number = line
     where = f"{frame.f_code.co_filename}:{number}"
     for caller, _ in traceback.walk_stack(frame):

@@ -28,7 +28,7 @@ from hybridx.capture.python.patches import ABSENT, current, intercepting
 from hybridx.capture.python.source_location import is_users
 from hybridx.capture.python.torch_mode import constructor
 from hybridx.capture.python.tracers import ArrayTracer, NumberTracer, tnp
-from hybridx.capture.torch_internals import is_fake
+from hybridx.capture.torch_internals import is_fake, modules_of
 
 # --- Modules as the user's code sees them --------------------------------------------------------
 
@@ -207,8 +207,9 @@ def names_replaced(model: nn.Module) -> Iterator[None]:
 
 def _forwards(model: nn.Module) -> Iterator[FunctionType]:
     """Yield the `forward` functions of a model's modules that are the user's own."""
-    classes = dict.fromkeys(cls for module in model.modules() for cls in type(module).__mro__)
-    for owner in (*classes, *model.modules()):
+    modules = [module for _, module in modules_of(model)]
+    classes = dict.fromkeys(cls for module in modules for cls in type(module).__mro__)
+    for owner in (*classes, *modules):
         forward = vars(owner).get("forward")
         if isinstance(forward, FunctionType) and is_users(forward.__code__.co_filename):
             yield forward

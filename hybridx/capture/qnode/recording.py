@@ -29,7 +29,7 @@ from hybridx.capture.qnode.measurements import Reader
 from hybridx.capture.qnode.operators import Translator
 from hybridx.capture.qnode.returns import RecordedCall, returned
 from hybridx.capture.qnode.tape import describe_qnode, is_mixed, number_wires, tape_of
-from hybridx.capture.torch_internals import is_fake, map_leaves
+from hybridx.capture.torch_internals import is_fake, map_leaves, modules_of
 from hybridx.circuit import Angle, Circuit, Parameter, result_count, result_layout
 from hybridx.errors import CircuitTooLargeError
 
@@ -105,7 +105,7 @@ def recorded(
         dtypes: what each call returns, in order, as `rehearsed` noted it.
         joins: a call with the key of an earlier one becomes `hybridx::again`, to be joined later.
     """
-    recording = Recording(dtypes, ConcreteValues(model), joins)
+    recording = Recording(dtypes, ConcreteValues(), joins)
 
     def call(_: Any, qnode: Any, args: tuple[Any, ...], kwargs: dict[str, Any], layer: str) -> Any:
         return _record(qnode, args, kwargs, recording, layer)
@@ -148,7 +148,7 @@ def _every_call(model: nn.Module, handle: Callable[..., Any]) -> Iterator[None]:
         )
 
     with ExitStack() as hooks:
-        for name, module in model.named_modules():
+        for name, module in modules_of(model):
 
             def enter(*_: Any, name: str = name) -> None:
                 if current_thread() is traced:

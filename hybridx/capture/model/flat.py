@@ -1,0 +1,186 @@
+"""A model as a function of tensors, every run of which starts at the same state of the model."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from hybridx.capture.model.devices import is_elsewhere, placed
+from hybridx.capture.model.forward_call import ForwardCall
+from hybridx.capture.model.holders import Copies
+from hybridx.capture.model.kept_state import Snapshot
+from hybridx.capture.model.outputs import named_tensors
+from hybridx.capture.python.patches import current
+from hybridx.capture.python.torch_mode import following
+from hybridx.capture.torch_internals import (
+    module_of_weights,
+    parameters_of,
+    registered_in,
+    untraced,
+    version_of,
+)
+from hybridx.errors import NoOutputError
+
+
+class Flat:
+    """A model as a function of tensors alone that returns tensors alone.
+
+    Whatever a run changes in the model is restored when it ends, however it ends.
+
+    Attributes:
+        model: the model itself.
+        call: how the tensors become arguments of `forward`.
+        output_names: of the tensors that the latest call returned.
+        remarks: sentences on the values it returned that are not tensors.
+        kept: paths of what any run has changed in the model.
+    """
+
+    def __init__(self, model: nn.Module, call: ForwardCall) -> None:
+        self.model = model
+        self.call = call
+        self.output_names: tuple[str, ...] = ()
+        self.remarks: tuple[str, ...] = ()
+        self.kept: tuple[str, ...] = ()
+        self._is_away = is_elsewhere(model)
+        self._copies = Copies()
+        self._written_inputs: set[str] = set()
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model's weights are."""
+        weights = (parameter for _, parameter in parameters_of(self.model))
+        return next((weight.device for weight in weights), torch.device("cpu"))
+
+    @property
+    def module(self) -> nn.Module:
+        """The function as a module for torch.export."""
+        return _Traced(self)
+
+    def __call__(self, *tensors: Tensor) -> tuple[Tensor, ...]:
+        """Run the eager model; `tensors` are in the order of the call's names.
+
+        Raises:
+            NoOutputError: the model returns no tensor.
+        """
+        with self.restored():
+            return self._outputs(tensors)
+
+    def after(
+        self, first: Sequence[Tensor], then: Sequence[Tensor], only: Collection[str] | None = None
+    ) -> tuple[Tensor, ...]:
+        """Return the outputs of a second call, which finds what the first one left.
+
+        Args:
+            first: inputs of the first call.
+            then: inputs of the second.
+            only: paths of what is left to the second call; by default everything is.
+        """
+        with self.restored() as snapshot:
+            self._outputs(first)
+            if only is not None:
+                snapshot.put_back({*snapshot.changed()}.intersection(only))
+            return self._outputs(then)
+
+    def after_many(self, calls: int, tensors: Sequence[Tensor]) -> tuple[Tensor, ...]:
+        """Return the outputs of a call that finds what one call counts, counted so many times."""
+        with self.restored() as snapshot:
+            self._outputs(tensors)
+            snapshot.advance(calls)
+            return self._outputs(tensors)
+
+    @contextmanager
+    def restored(self) -> Iterator[Snapshot]:
+        """Restore the model afterwards, and note what has changed in it."""
+        snapshot = Snapshot(self.model, self._copies)
+        try:
+            yield snapshot
+        finally:
+            self.kept = tuple(dict.fromkeys([*self.kept, *snapshot.changed()]))
+            snapshot.put_back()
+
+    def _outputs(self, tensors: Sequence[Tensor]) -> tuple[Tensor, ...]:
+        given = {name: one.clone() for name, one in zip(self.call.names, tensors, strict=True)}
+        versions = {name: version_of(tensor) for name, tensor in given.items()}
+        outputs = self._returned(given)
+        self._written_inputs |= {
+            name for name, tensor in given.items() if version_of(tensor) != versions[name]
+        }
+        # What is returned may be what is kept, and is then restored.
+        return tuple(output.clone() for output in outputs)
+
+    def _returned(self, given: dict[str, Tensor]) -> tuple[Tensor, ...]:
+        found, remarks = named_tensors(self.answer(given), taken=self.call.names)
+        if not found:
+            raise NoOutputError("; ".join(remarks) or "nothing at all")
+        self.output_names, self.remarks = tuple(found), remarks
+        return tuple(found.values())
+
+    def answer(self, tensors: Mapping[str, Tensor]) -> Any:
+        """Return what the model itself returns; a generator is run to its end."""
+        args, kwargs = self.call.filled(tensors)
+        # What torch.compile made runs as it was written; a trace goes through it, not into it.
+        stance = torch.compiler.set_stance("force_eager")
+        with stance, placed(self._is_away), following():
+            returned = self.model(*args, **kwargs)
+            return list(returned) if inspect.isgenerator(returned) else returned
+
+    def traced(self, weights: Sequence[Any], tensors: Sequence[Tensor]) -> tuple[Tensor, ...]:
+        """Run the model on tensors of a trace.
+
+        What a run is known to write into is replaced by a copy, so that no write leaves the trace.
+
+        Args:
+            weights: what `module_of_weights` returned.
+            tensors: in the order of the call's names.
+        """
+        with untraced():
+            snapshot = Snapshot(self.model, None)
+        written = self._copies.written
+        try:
+            lent = [
+                (own, name, tensor, theirs[names[name]])
+                for module, stand_in, names in weights
+                for own, theirs in zip(registered_in(module), registered_in(stand_in), strict=True)
+                for name, tensor in own.items()
+                if tensor is not None
+            ]
+            unregistered = written - {id(tensor) for _, _, tensor, _ in lent}
+
+            def copied(value: Any) -> Any:
+                is_copied = isinstance(value, Tensor) and id(value) in unregistered
+                return value.clone() if is_copied else value
+
+            snapshot.stand_in(copied)
+            values = current().values
+            for own, name, tensor, traced in lent:
+                if values is not None:
+                    values.give(traced, tensor)
+                own[name] = traced.clone() if id(tensor) in written else traced
+            given = {
+                name: tensor.clone() if name in self._written_inputs else tensor
+                for name, tensor in zip(self.call.names, tensors, strict=True)
+            }
+            return self._returned(given)
+        finally:
+            with untraced():
+                snapshot.put_back()
+            snapshot.forget_calls()
+
+
+class _Traced(nn.Module):
+    """A module with the weights of a model under their own names, which calls a `Flat`."""
+
+    def __init__(self, flat: Flat) -> None:
+        super().__init__()
+        self._run: Any = None  # no weight may have this name
+        weights = module_of_weights(flat.model, self)
+        self._run = lambda tensors: flat.traced(weights, tensors)
+
+    def forward(self, *tensors: Tensor) -> tuple[Tensor, ...]:
+        outputs: tuple[Tensor, ...] = self._run(tensors)
+        return outputs
