@@ -375,7 +375,7 @@ class RandomnessError(CaptureError):
 
     code = "HX110"
     summary = "the model draws numbers from {source}, so two predictions differ: {place}"
-    remedy = "draw once in __init__ and keep the result, set a seed, or take it as an input"
+    remedy = "draw once in __init__ and keep the result, or take it as an input"
     source: str
     place: str
 
@@ -459,6 +459,20 @@ class NoNumbersError(CaptureError):
     what: str
     reason: str
     advice: str
+
+
+@dataclass(eq=False)
+class EarlierCallsError(CaptureError):
+    """What the model returns depends on the calls before."""
+
+    code = "HX118"
+    summary = "the outputs depend on earlier calls, by what the model keeps in {names}: {place}"
+    remedy = (
+        "take it as an input of forward and return its new value, or set it anew at the start of "
+        "each call"
+    )
+    names: str
+    place: str
 
 
 # --- lowering ------------------------------------------------------------------------------------

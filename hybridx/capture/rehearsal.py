@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from hybridx.capture.model.eager import eagerly
+from hybridx.capture.model.earlier_calls import refuse_earlier_calls
 from hybridx.capture.model.flat import Flat
 from hybridx.capture.python.randomness import draws_noted, refuse_draws
 from hybridx.capture.python.refusals import gradients_refused
@@ -55,6 +56,7 @@ def rehearse(flat: Flat, args: Sequence[Tensor]) -> Rehearsal:
                 outputs = flat(*args)
             if draws:
                 refuse_draws(flat.model, lambda: flat(*args), outputs)
+            refuse_earlier_calls(flat, args, outputs)
     except (CaptureError, LoweringError):
         raise
     except Exception as error:

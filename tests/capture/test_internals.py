@@ -7,7 +7,7 @@ import inspect
 import pennylane as qml
 import pytest
 import torch
-from torch import nn
+from torch import fx, nn
 from torch.fx.experimental.proxy_tensor import make_fx
 
 from hybridx.capture import pennylane_internals, torch_internals
@@ -112,11 +112,65 @@ def test_operators_tell_their_schema():
     assert not torch_internals.writes_into_arguments(ADD)
 
 
-def test_a_module_shares_the_state_of_another():
-    model, module = nn.BatchNorm1d(2), nn.Module()
-    torch_internals.share_state(module, model)
-    assert module.weight is model.weight
-    assert list(module.state_dict()) == list(model.state_dict())
+class Partial(nn.Module):
+    """A module that shows torch only a part of itself."""
+
+    def __init__(self):
+        super().__init__()
+        self.first = nn.BatchNorm1d(2)
+        self.again = self.first
+        self.graph = nn.Linear(2, 2)
+        self.register_buffer("mask", torch.ones(2), persistent=False)
+        self.shift = torch.zeros(2)
+
+    def named_parameters(self):
+        return iter([])
+
+    modules = parameters = named_modules = state_dict = named_parameters
+
+
+FIRST = {
+    name: name for name in ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
+}
+
+
+def test_a_model_is_walked_through_whatever_it_shows():
+    model = Partial()
+    assert [path for path, _ in torch_internals.modules_of(model)] == ["", "first", "graph"]
+    assert [name for name, _ in torch_internals.parameters_of(model)] == [
+        *("first.weight", "first.bias", "graph.weight", "graph.bias")
+    ]
+    statistics = ["first.running_mean", "first.running_var", "first.num_batches_tracked"]
+    assert [name for name, _ in torch_internals.buffers_of(model)] == ["mask", *statistics]
+    stored = [name for name, _ in torch_internals.buffers_of(model, persistent=True)]
+    assert stored == statistics
+
+
+def test_bare_modules_stand_for_a_model_under_names_that_graphs_leave_free():
+    model, root = Partial(), nn.Module()
+    pairs = torch_internals.module_of_weights(model, root)
+    assert root.graph_.weight is model.graph.weight
+    assert root.again is root.first
+    assert root.first.running_mean is model.first.running_mean
+    assert root.shift is model.shift
+    assert "mask" not in root.state_dict()
+    assert [names for _, _, names in pairs][:2] == [{"mask": "mask"}, FIRST]
+    assert all(type(part) is nn.Module for part in root.modules())
+    fx.GraphModule(root, fx.Graph())
+
+
+def test_the_count_of_changes_can_be_set():
+    tensor = torch.zeros(2)
+    tensor.add_(1)
+    torch_internals.set_version(tensor, 0)
+    assert torch_internals.version_of(tensor) == 0
+
+
+def test_tensors_without_numbers_are_told():
+    assert torch_internals.has_numbers(torch.zeros(2))
+    assert not torch_internals.has_numbers(torch.zeros(2, device="meta"))
+    assert not torch_internals.has_numbers(nn.LazyLinear(2).weight)
+    assert not torch_internals.has_numbers(torch.eye(2).to_sparse())
 
 
 def test_a_fixed_axis_is_a_shape_error():

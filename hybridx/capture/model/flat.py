@@ -38,6 +38,7 @@ class Flat:
         output_names: of the tensors that the latest call returned.
         remarks: sentences on the values it returned that are not tensors.
         kept: paths of what any run has changed in the model.
+        examined: those of which `earlier_calls.py` knows whether outputs depend on them.
     """
 
     def __init__(self, model: nn.Module, call: ForwardCall) -> None:
@@ -46,6 +47,7 @@ class Flat:
         self.output_names: tuple[str, ...] = ()
         self.remarks: tuple[str, ...] = ()
         self.kept: tuple[str, ...] = ()
+        self.examined: frozenset[str] = frozenset()
         self._is_away = is_elsewhere(model)
         self._copies = Copies()
         self._written_inputs: set[str] = set()
@@ -68,30 +70,32 @@ class Flat:
             NoOutputError: the model returns no tensor.
         """
         with self.restored():
-            return self._outputs(tensors)
+            return self.run(tensors)
 
-    def after(
-        self, first: Sequence[Tensor], then: Sequence[Tensor], only: Collection[str] | None = None
-    ) -> tuple[Tensor, ...]:
-        """Return the outputs of a second call, which finds what the first one left.
+    def later(
+        self,
+        first: Sequence[Tensor],
+        then: Sequence[Tensor],
+        *,
+        calls: int = 1,
+        only: Collection[str] | None = None,
+    ) -> tuple[Tensor, ...] | None:
+        """Return the outputs of a call that finds what earlier calls left.
 
         Args:
-            first: inputs of the first call.
-            then: inputs of the second.
-            only: paths of what is left to the second call; by default everything is.
+            first: inputs of the call before.
+            then: inputs of the call.
+            calls: numbers that the call before changes are changed so many times as much; with
+                more than one, the result is None if there are no such numbers.
+            only: paths of what is left to the call; by default everything is.
         """
         with self.restored() as snapshot:
-            self._outputs(first)
+            self.run(first)
             if only is not None:
-                snapshot.put_back({*snapshot.changed()}.intersection(only))
-            return self._outputs(then)
-
-    def after_many(self, calls: int, tensors: Sequence[Tensor]) -> tuple[Tensor, ...]:
-        """Return the outputs of a call that finds what one call counts, counted so many times."""
-        with self.restored() as snapshot:
-            self._outputs(tensors)
-            snapshot.advance(calls)
-            return self._outputs(tensors)
+                snapshot.put_back(only)
+            if calls > 1 and not snapshot.advance(calls):
+                return None
+            return self.run(then)
 
     @contextmanager
     def restored(self) -> Iterator[Snapshot]:
@@ -103,7 +107,8 @@ class Flat:
             self.kept = tuple(dict.fromkeys([*self.kept, *snapshot.changed()]))
             snapshot.put_back()
 
-    def _outputs(self, tensors: Sequence[Tensor]) -> tuple[Tensor, ...]:
+    def run(self, tensors: Sequence[Tensor]) -> tuple[Tensor, ...]:
+        """Run the eager model as a call of it does, which leaves in it what forward writes."""
         given = {name: one.clone() for name, one in zip(self.call.names, tensors, strict=True)}
         versions = {name: version_of(tensor) for name, tensor in given.items()}
         outputs = self._returned(given)

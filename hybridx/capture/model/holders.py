@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from hybridx.capture.python.patches import ABSENT
 from hybridx.capture.torch_internals import dotted, set_version, version_of
@@ -38,11 +38,15 @@ class Holder(Protocol):
 class Copies:
     """Copies of the numbers in tensors and arrays, made once for all runs of an export.
 
+    Args:
+        with_parameters: also of parameters, which are by far the most numbers.
+
     Attributes:
         written: those that a run has written into, by `id`.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, with_parameters: bool = True) -> None:
+        self._with_parameters = with_parameters
         self.written: set[int] = set()
         self._copies: dict[int, tuple[Any, Any]] = {}
         self._new: set[int] = set()
@@ -52,6 +56,8 @@ class Copies:
         """Copy a tensor or an array, unless that was done before or it is large and no weight."""
         key = id(value)
         if key in self._copies or (not is_weight and value.nbytes > KEPT_BYTES):
+            return
+        if isinstance(value, nn.Parameter) and not self._with_parameters:
             return
         copy = value.detach().clone() if isinstance(value, Tensor) else value.copy()
         self._copies[key] = value, copy
@@ -128,12 +134,15 @@ class Names:
         for key, value in list(self._names.items()):
             self._names[key] = copied(value)
 
-    def advance(self, calls: int) -> None:
-        """Change each number as if there had been so many calls since."""
+    def advance(self, calls: int) -> bool:
+        """Change numbers that have changed as if there had been so many calls; tell if any has."""
+        advanced = False
         for key in list(self._differing(is_same)):
             before, now = self._before.get(key), self._names.get(key)
             if all(isinstance(one, int | float) and type(one) is not bool for one in (before, now)):
                 self._names[key] = before + (now - before) * calls  # type: ignore[operator]
+                advanced = True
+        return advanced
 
 
 class Attributes:
@@ -327,14 +336,16 @@ class Numbers:
             if tensor.grad is not self._grad:
                 tensor.grad = self._grad
 
-    def advance(self, calls: int) -> None:
-        """Change a single number as if there had been so many calls since."""
+    def advance(self, calls: int) -> bool:
+        """Change a single number, if it has changed, as if there had been so many calls."""
         tensor = self._tensor
         is_number = tensor.numel() == 1 and not tensor.is_complex() and tensor.dtype != torch.bool
-        if is_number and not self._is_moved() and self._is_written():
-            assert self._copies is not None
-            before = self._copies.of(tensor)
-            self._stored.copy_(before + (self._stored - before) * calls)
+        if not is_number or self._is_moved() or not self._is_written():
+            return False
+        assert self._copies is not None
+        before = self._copies.of(tensor)
+        self._stored.copy_(before + (self._stored - before) * calls)
+        return True
 
 
 def _has_numbers_of(left: Tensor, right: Tensor) -> bool:

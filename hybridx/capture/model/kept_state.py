@@ -86,11 +86,10 @@ class Snapshot:
             if isinstance(holder, Names | Items):
                 holder.replace(copied)
 
-    def advance(self, calls: int) -> None:
-        """Change numbers that have changed since as if there had been so many calls."""
-        for holder in self._holders:
-            if isinstance(holder, Names | Numbers):
-                holder.advance(calls)
+    def advance(self, calls: int) -> bool:
+        """Change numbers that have changed as if there had been so many calls; tell if any has."""
+        numbers = [one for one in self._holders if isinstance(one, Names | Numbers)]
+        return any([holder.advance(calls) for holder in numbers])  # noqa: C419 - all of them
 
     # --- The walk over what is kept ---------------------------------------------------------------
 

@@ -26,8 +26,8 @@ def in_eval_mode(model: nn.Module) -> Iterator[None]:
     generators of torch, NumPy and Python, from which a forward may draw.
     """
     is_plain = not any(map(_changes_mode, (module for _, module in modules_of(model))))
-    # The numbers are safe, unless the model's own `eval()` writes into them, as adapters do.
-    before = Snapshot(model, None if is_plain else Copies(), beyond=False)
+    # A model's own `eval()` may write into parameters, as adapters do.
+    before = Snapshot(model, Copies(with_parameters=not is_plain), beyond=False)
     of_torch, of_python = torch.get_rng_state(), random.getstate()
     of_numpy = np.random.get_state()  # noqa: NPY002 - the state that user code shares
     try:
