@@ -151,22 +151,18 @@ def parts_of(module: nn.Module) -> dict[str, nn.Module]:
 def parameters_of(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
     """Yield the parameters of a model with their paths; a shared one comes under each name."""
     for path, module in modules_of(model):
-        yield from _registered(path, module._parameters)
+        for name, parameter in module._parameters.items():
+            if parameter is not None:
+                yield dotted(path, name), parameter
 
 
 def buffers_of(model: nn.Module, *, persistent: bool = False) -> Iterator[tuple[str, Tensor]]:
     """Yield the buffers of a model with their paths; with `persistent`, those that are stored."""
     for path, module in modules_of(model):
         transient = module._non_persistent_buffers_set if persistent else set()
-        for dotted_name, buffer in _registered(path, module._buffers):
-            if dotted_name.rpartition(".")[2] not in transient:
-                yield dotted_name, buffer
-
-
-def _registered(path: str, tensors: Any) -> Iterator[tuple[str, Tensor]]:
-    for name, tensor in tensors.items():
-        if tensor is not None:
-            yield dotted(path, name), tensor
+        for name, buffer in module._buffers.items():
+            if buffer is not None and name not in transient:
+                yield dotted(path, name), buffer
 
 
 def dotted(path: str, name: str) -> str:

@@ -144,6 +144,12 @@ def test_a_model_is_walked_through_whatever_it_shows():
     assert [name for name, _ in torch_internals.buffers_of(model)] == ["mask", *statistics]
     stored = [name for name, _ in torch_internals.buffers_of(model, persistent=True)]
     assert stored == statistics
+    assert list(torch_internals.parts_of(model)) == ["first", "again", "graph"]
+    parameters, buffers = torch_internals.registered_in(model.graph)
+    assert parameters["weight"] is model.graph.weight
+    assert not buffers
+    assert torch_internals.dotted("graph", "weight") == "graph.weight"
+    assert torch_internals.dotted("", "graph") == "graph"
 
 
 def test_bare_modules_stand_for_a_model_under_names_that_graphs_leave_free():
