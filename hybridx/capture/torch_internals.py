@@ -170,9 +170,9 @@ def dotted(path: str, name: str) -> str:
     return f"{path}.{name}" if path else name
 
 
-def registered_in(module: nn.Module) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return the dictionaries in which a module itself holds its parameters and its buffers."""
-    return module._parameters, module._buffers
+def registered_in(module: nn.Module) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+    """Return the dictionaries in which a module itself holds parameters, buffers and modules."""
+    return module._parameters, module._buffers, module._modules
 
 
 def module_of_weights(

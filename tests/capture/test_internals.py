@@ -145,9 +145,10 @@ def test_a_model_is_walked_through_whatever_it_shows():
     stored = [name for name, _ in torch_internals.buffers_of(model, persistent=True)]
     assert stored == statistics
     assert list(torch_internals.parts_of(model)) == ["first", "again", "graph"]
-    parameters, buffers = torch_internals.registered_in(model.graph)
+    parameters, buffers, modules = torch_internals.registered_in(model.graph)
     assert parameters["weight"] is model.graph.weight
     assert not buffers
+    assert not modules
     assert torch_internals.dotted("graph", "weight") == "graph.weight"
     assert torch_internals.dotted("", "graph") == "graph"
 

@@ -281,7 +281,8 @@ def _inline(module: fx.GraphModule, inner: fx.GraphModule, inputs: list[fx.Node]
 def _number(module: fx.GraphModule, value: Tensor) -> fx.Node:
     """Insert a constant."""
     # Buffers are never removed, so their number gives a new name.
-    name = f"joined_{len(module._buffers)}"
+    buffers = module.named_buffers(recurse=False, remove_duplicate=False)
+    name = f"joined_{len(dict(buffers))}"
     module.register_buffer(name, value, persistent=False)
     node = module.graph.get_attr(name)
     node.meta["val"] = value

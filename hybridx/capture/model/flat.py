@@ -152,7 +152,7 @@ class Flat:
                 for module, stand_in, names in weights
                 for own, theirs in zip(registered_in(module), registered_in(stand_in), strict=True)
                 for name, tensor in own.items()
-                if tensor is not None
+                if isinstance(tensor, Tensor)
             ]
             unregistered = written - {id(tensor) for _, _, tensor, _ in lent}
 

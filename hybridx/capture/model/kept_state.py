@@ -125,7 +125,7 @@ class Snapshot:
             case type():
                 self._visit_class(value)
             case _ if parts := _callable_parts(value):
-                if isinstance(value, functools._lru_cache_wrapper):
+                if isinstance(value, _CACHED):
                     self._caches.append((value, value.cache_info().misses))
                 for part in parts:
                     self._visit(part, path)
@@ -139,7 +139,7 @@ class Snapshot:
 
     def _visit_module(self, module: nn.Module, path: str) -> None:
         own = vars(module)
-        groups = [*registered_in(module), module._modules]
+        groups = registered_in(module)
         self._holders += [Names(names, path) for names in (own, *groups)]
         for group in groups:
             for name, value in list(group.items()):
@@ -203,6 +203,7 @@ class Snapshot:
             self._visit(function.__globals__.get(name), name)
 
 
+_CACHED = type(functools.cache(len))
 _UNCHANGING = (*VALUES, ModuleType)
 
 
@@ -219,7 +220,7 @@ def _callable_parts(value: Any) -> tuple[Any, ...]:
             return (value.fget, value.fset)
         case qml.QNode():
             return (value.func,)
-        case functools._lru_cache_wrapper():
+        case _CACHED():
             return (value.__wrapped__,)
     return ()
 
