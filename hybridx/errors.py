@@ -347,6 +347,19 @@ class UntranslatableError(CaptureError):
 
 
 @dataclass(eq=False)
+class NoTranslationError(CaptureError):
+    """torch cannot write an operator of the classical part as ONNX."""
+
+    code = "HX116"
+    summary = "torch has no translation of {operator} to ONNX: {place}"
+    remedy = (
+        "write it with other operators of torch, or export with --format pt2, which keeps torch's"
+    )
+    operator: str
+    place: str
+
+
+@dataclass(eq=False)
 class NoOutputError(CaptureError):
     """The model returns no tensor."""
 

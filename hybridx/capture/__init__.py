@@ -21,6 +21,7 @@ from hybridx.capture.model.training_mode import training_note
 from hybridx.capture.module import Capture, capture
 from hybridx.capture.python.patches import one_thread, quiet, uncollected
 from hybridx.capture.python.removed_in_pennylane import removed_idiom
+from hybridx.capture.python.source_location import name_of_node, place_of_node
 
 __all__ = [
     "CIRCUIT_OP",
@@ -42,9 +43,11 @@ __all__ = [
     "eagerly",
     "in_eval_mode",
     "is_single",
+    "name_of_node",
     "named_parts",
     "on_cpu",
     "one_thread",
+    "place_of_node",
     "plain_call",
     "prepare_example",
     "quiet",

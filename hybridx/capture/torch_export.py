@@ -12,6 +12,7 @@ from torch import Tensor, fx, nn
 from hybridx.capture.graph.complex_to_real import InPairs, has_complex
 from hybridx.capture.graph.float64 import DECOMPOSITIONS
 from hybridx.capture.graph.matrix_functions import MATRIX_DECOMPOSITIONS
+from hybridx.capture.graph.missing_operators import MISSING_OPERATORS
 from hybridx.capture.python.patches import intercepting
 from hybridx.program import BATCH
 
@@ -64,7 +65,7 @@ def graph_of(program: Any, decompositions: Any) -> fx.GraphModule:
 # `graph/provenance.py` could not follow the elements.
 _KEPT = (torch.ops.aten.select_scatter.default, torch.ops.aten.slice_scatter.default)
 
-TABLE = {**DECOMPOSITIONS, **MATRIX_DECOMPOSITIONS}
+TABLE = {**DECOMPOSITIONS, **MATRIX_DECOMPOSITIONS, **MISSING_OPERATORS}
 
 
 def core_table() -> Any:

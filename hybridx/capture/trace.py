@@ -101,7 +101,7 @@ class _ModelTrace:
             except FixedBatch as error:
                 reason = reason or str(error)
         dtypes = () if self.rehearsal is None else self.rehearsal.dtypes
-        return replace(self._at_one_size(self.args, dtypes), reason=reason)
+        return replace(self._at_one_size(self.args, dtypes, for_rows=False), reason=reason)
 
     def _ways(self) -> Iterator[Callable[[], Trace]]:
         """Yield the ways to keep axes open, the best one first."""
@@ -142,14 +142,21 @@ class _ModelTrace:
             return self._bound(module, recording, shapes)
         raise FixedBatch
 
-    def _at_one_size(self, args: Sequence[Tensor], dtypes: Sequence[torch.dtype | None]) -> Trace:
-        """Trace at the shapes of `args`; calls of the same circuit are joined."""
-        table = core_table()
+    def _at_one_size(
+        self, args: Sequence[Tensor], dtypes: Sequence[torch.dtype | None], *, for_rows: bool
+    ) -> Trace:
+        """Trace at the shapes of `args`; calls of the same circuit are joined.
+
+        Rules for rows and for joined calls are there for torch's core operators. Where neither is
+        needed the other operators stay: ONNX has some of which it lacks the parts, such as Det.
+        """
         shapes = dynamic_shapes(self.axes, {})
         for joins in (True, False):
             with recorded(self.flat.model, dtypes, joins=joins) as recording:
                 try:
                     program = export_program(self.flat.module, args, shapes)
+                    needs_core = for_rows or len(recording.circuits) > 1
+                    table = core_table() if needs_core else TABLE
                     module = graph_in_real_numbers(program, table, args, shapes)
                 except (CaptureError, LoweringError):
                     raise
@@ -175,7 +182,7 @@ class _ModelTrace:
         try:
             args, rehearsal = distinct_rows(self.flat, self.args, batched, self.rehearsal)
             axes, dtypes = row_axes(self.flat, args, batched, rehearsal)
-            row = self._at_one_size(row_of(self.args, batched, 0), dtypes)
+            row = self._at_one_size(row_of(self.args, batched, 0), dtypes, for_rows=True)
             program = export_program(OnRows(row.module, batched, axes), self.args, shapes)
         except NoRowRule as error:
             raise FixedBatch(f"{first_line(error)} has no rule for a batch") from error

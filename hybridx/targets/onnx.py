@@ -26,9 +26,17 @@ from hybridx.artifact import (
     circuit_function,
     function_name,
 )
-from hybridx.capture import CIRCUIT_OP, Capture, quiet, uncollected
-from hybridx.errors import UntranslatableError, first_line
+from hybridx.capture import (
+    CIRCUIT_OP,
+    Capture,
+    name_of_node,
+    place_of_node,
+    quiet,
+    uncollected,
+)
+from hybridx.errors import NoTranslationError, UntranslatableError, first_line
 from hybridx.targets.exported_program import exported_program
+from hybridx.targets.torch_internals import untranslated_node
 
 _PLACEHOLDER = "CapturedCircuit"
 _FLOATS = ["tensor(float)", "tensor(double)"]
@@ -50,7 +58,8 @@ def to_onnx(
         opset: of the standard operators.
 
     Raises:
-        UntranslatableError: torch has no ONNX translation of a classical operation.
+        NoTranslationError: torch has no ONNX translation of a classical operation.
+        UntranslatableError: its exporter fails at another place.
     """
     program = _translate(captured, args, opset)
     functions = [circuit_function(one, opset) for one in compiled]
@@ -88,6 +97,9 @@ def _translate(captured: Capture, args: Sequence[Tensor], opset: int) -> ir.Mode
                 verbose=False,
             )
         except torch.onnx.OnnxExporterError as error:
+            node = untranslated_node(error)
+            if node is not None:
+                raise NoTranslationError(name_of_node(node), place_of_node(node)) from error
             reason: BaseException = error
             while reason.__cause__ is not None:
                 reason = reason.__cause__

@@ -1,4 +1,4 @@
-"""What the file formats need of torch's private names: Inductor, and the values of traced nodes.
+"""What the file formats need of torch's private names: Inductor, the ONNX exporter, traced nodes.
 
 Inductor compiles ahead of time.
 
@@ -9,12 +9,13 @@ says which behaviour is gone.
 from __future__ import annotations
 
 import logging
+import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeGuard
 
 import torch
-from torch import Tensor
+from torch import Tensor, fx
 from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 
 # Line tables name folders of this machine. Headers are not worth compiling beforehand for one
@@ -73,3 +74,20 @@ def to_fake(values: Sequence[Any]) -> Callable[[Any], Any]:
         return value
 
     return faked
+
+
+def untranslated_node(error: BaseException) -> fx.Node | None:
+    """Return the node that torch's ONNX exporter was translating when it failed, or None.
+
+    The exporter names the node in a text only. Its functions call it `node`, and those that
+    decompose the graph first call it `n`.
+    """
+    found = None
+    cause: BaseException | None = error
+    while cause is not None:
+        for frame, _ in traceback.walk_tb(cause.__traceback__):
+            for name in ("node", "n"):
+                if isinstance(node := frame.f_locals.get(name), fx.Node):
+                    found = node
+        cause = cause.__cause__
+    return found

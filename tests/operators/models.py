@@ -59,8 +59,10 @@ def columns(results: Any) -> Tensor:
 
 def _flat(results: Any) -> Iterator[Tensor]:
     for leaf in _pytree.tree_leaves(results):
-        if isinstance(leaf, bool | int | float | complex):
-            leaf = torch.tensor(leaf)  # noqa: PLW2901
+        if isinstance(leaf, float | complex):
+            leaf = torch.tensor(leaf)
+        elif isinstance(leaf, bool | int | torch.SymInt | torch.SymBool):
+            leaf = torch.scalar_tensor(leaf)
         if isinstance(leaf, Tensor):
             real = torch.view_as_real(leaf.resolve_conj()) if leaf.is_complex() else leaf
             yield real.reshape(-1).float()

@@ -1,7 +1,7 @@
 """One sample of each operator and of each module in torch's own databases, for each dtype.
 
 The databases are those that torch's tests use. A sample is the first one that torch draws which has
-elements, and axes, if there is such a one.
+elements, and whose first tensor has axes, if there is such a one.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ def draw(name: str) -> Sample | None:
         )
     ]
     filled = [one for one in drawn if all(tensor.numel() for tensor in tensors_of(one))]
-    shaped = [one for one in filled if any(tensor.dim() for tensor in tensors_of(one))]
+    shaped = [one for one in filled if next((t.dim() for t in tensors_of(one)), 0)]
     return next(itertools.chain(shaped, filled, drawn), None)
 
 

@@ -38,9 +38,14 @@ _ERFC = 2.0 ** np.arange(28) * np.polynomial.chebyshev.cheb2poly([
 def erfc(x: Tensor) -> Tensor:
     """Return the complementary error function."""
     z = x.abs()
-    t = 2 / (2 + z)
-    positive = t * torch.exp(_polynomial(t - 0.5, _ERFC.tolist()) - z * z)
+    positive = scaled_erfc(z, -z * z)
     return torch.where(x < 0, 2 - positive, positive)
+
+
+def scaled_erfc(z: Tensor, exponent: Tensor | float = 0.0) -> Tensor:
+    """Return erfc(z) exp(z^2) times the exponential of `exponent`, for z >= 0."""
+    t = 2 / (2 + z)
+    return t * torch.exp(_polynomial(t - 0.5, _ERFC.tolist()) + exponent)
 
 
 def atan(x: Tensor) -> Tensor:

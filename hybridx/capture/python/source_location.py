@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import sysconfig
 import traceback
 from functools import cache
 from pathlib import Path
 from types import FrameType
 
-from torch import nn
+import torch
+from torch import fx, nn
 
 from hybridx.capture.torch_internals import modules_of
 
@@ -48,4 +50,28 @@ def place_of(model: nn.Module, error: BaseException) -> str:
         for line in traceback.walk_tb(error.__traceback__)
         if is_users(line[0].f_code.co_filename)
     ]
-    return place(model, lines[-1]) if lines else "a place torch does not name"
+    return place(model, lines[-1]) if lines else _UNKNOWN
+
+
+_UNKNOWN = "a place torch does not name"
+
+
+def place_of_node(node: fx.Node) -> str:
+    """Return the innermost line of the user's code that a node of a traced graph comes from."""
+    lines = re.findall(r'File "(.+)", line (\d+)', node.meta.get("stack_trace") or "")
+    users = [f"{filename}:{line}" for filename, line in lines if is_users(filename)]
+    return users[-1] if users else _UNKNOWN
+
+
+def name_of_node(node: fx.Node) -> str:
+    """Return the operator that a node of a traced graph comes from, as a user calls it."""
+    kind, _, called = node.meta.get("torch_fn", ("", ""))[1].rpartition(".")
+    if kind == "method_descriptor":
+        return f"Tensor.{called}"
+    room, _, rest = called.partition("_")
+    if room in ("linalg", "fft", "special") and hasattr(getattr(torch, room), rest):
+        return f"torch.{room}.{rest}"
+    for owner, name in ((torch, "torch"), (nn.functional, "torch.nn.functional")):
+        if called and hasattr(owner, called):
+            return f"{name}.{called}"
+    return str(node.target)

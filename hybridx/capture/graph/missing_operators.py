@@ -1,0 +1,470 @@
+"""Operators that torch's ONNX exporter cannot translate, as formulas of operators that it can.
+
+Each formula is one function with the signature of the operator. What it does not cover it leaves to
+torch, and returns `NotImplemented`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from hybridx.capture.graph.special_functions import (
+    digamma,
+    erfcx,
+    erfinv,
+    lgamma,
+    log_ndtr,
+    mvlgamma,
+    ndtri,
+    polygamma,
+)
+
+_aten = torch.ops.aten
+
+
+# --- Extremes ------------------------------------------------------------------------------------
+
+
+def _over_all_axes(reduce: Callable[..., Tensor]) -> Callable[..., Any]:
+    """Return a reduction that may be given no axes, which torch takes for all of them."""
+
+    def reduced(x: Tensor, dim: Sequence[int] = (), keepdim: bool = False) -> Any:
+        if dim:
+            return NotImplemented
+        return reduce(x, list(range(x.dim())), keepdim) if x.dim() else x.clone()
+
+    return reduced
+
+
+def aminmax(x: Tensor, *, dim: int | None = None, keepdim: bool = False) -> tuple[Tensor, Tensor]:
+    """Return the smallest and the largest elements."""
+    axes = range(x.dim()) if dim is None else [dim]
+    return (
+        torch.amin(x, list(axes), keepdim) if x.dim() else x.clone(),
+        torch.amax(x, list(axes), keepdim) if x.dim() else x.clone(),
+    )
+
+
+def _ignoring_nan(extreme: Callable[[Tensor, Tensor], Tensor]) -> Callable[..., Tensor]:
+    """Return the maximum or the minimum of two tensors, of which a NaN is not one."""
+
+    def chosen(x: Tensor, y: Tensor) -> Tensor:
+        dtype = torch.result_type(x, y)
+        x, y = x.to(dtype), y.to(dtype)
+        found = extreme(x, y)
+        if not dtype.is_floating_point:
+            return found
+        return torch.where(torch.isnan(x), y, torch.where(torch.isnan(y), x, found))
+
+    return chosen
+
+
+# --- What is accumulated along an axis -----------------------------------------------------------
+
+
+def _spread(x: Tensor, dim: int, neutral: Any) -> tuple[Tensor, Tensor]:
+    """Return `(..., n, n)`: in row i the first i + 1 elements along an axis, then `neutral`.
+
+    The second tensor is True where the elements are.
+    """
+    place = torch.arange(x.shape[dim], device=x.device)
+    is_before = place <= place[:, None]
+    return torch.where(is_before, x.movedim(dim, -1).unsqueeze(-2), neutral), is_before
+
+
+def _accumulated(reduce: Callable[..., Tensor], *, is_largest: bool) -> Callable[..., Any]:
+    def accumulated(x: Tensor, dim: int) -> Any:
+        if not x.dim():
+            return x.clone(), torch.zeros((), dtype=torch.int64, device=x.device)
+        if x.dtype == torch.bool:  # ONNX Runtime has no Where for it
+            values, indices = accumulated(x.to(torch.int32), dim)
+            return values.to(torch.bool), indices
+        if x.dtype.is_floating_point:
+            neutral: Any = -math.inf if is_largest else math.inf
+        else:
+            bounds = torch.iinfo(x.dtype)
+            neutral = bounds.min if is_largest else bounds.max
+        spread, is_before = _spread(x, dim, torch.full((), neutral, dtype=x.dtype))
+        values = reduce(spread, -1)
+        # Of equal elements, the last one counts.
+        place = torch.arange(x.shape[dim], device=x.device)
+        indices = torch.where(is_before & (spread == values.unsqueeze(-1)), place, -1).amax(-1)
+        return values.movedim(-1, dim), indices.movedim(-1, dim)
+
+    return accumulated
+
+
+def cumprod(x: Tensor, dim: int, *, dtype: torch.dtype | None = None) -> Any:
+    """Return the products of the elements so far along an axis."""
+    if x.is_complex():
+        return NotImplemented
+    if dtype is None:
+        dtype = x.dtype if x.dtype.is_floating_point else torch.int64
+    if not x.dim():
+        return x.to(dtype).clone()
+    spread, _ = _spread(x.to(dtype), dim, torch.ones((), dtype=dtype))
+    return spread.prod(-1).movedim(-1, dim)
+
+
+# --- Order ---------------------------------------------------------------------------------------
+
+
+def kthvalue(x: Tensor, k: int, dim: int = -1, keepdim: bool = False) -> tuple[Tensor, Tensor]:
+    """Return the k-th smallest element along an axis, and its index."""
+    if not x.dim():
+        return x.clone(), torch.zeros((), dtype=torch.int64, device=x.device)
+    values, indices = torch.sort(x, dim)
+    found = values.select(dim, k - 1), indices.select(dim, k - 1)
+    return (found[0].unsqueeze(dim), found[1].unsqueeze(dim)) if keepdim else found
+
+
+def searchsorted(
+    sorted_sequence: Tensor,
+    values: Tensor,
+    *,
+    out_int32: bool = False,
+    right: bool = False,
+    side: str | None = None,
+    sorter: Tensor | None = None,
+) -> Tensor:
+    """Return how many elements of a sorted sequence, `(..., n)`, are below each value.
+
+    NaN is above all numbers, as in torch.
+    """
+    if sorter is not None:
+        sorted_sequence = sorted_sequence.gather(-1, sorter)
+    if sorted_sequence.dim() > 1:
+        sorted_sequence = sorted_sequence.unsqueeze(-2)
+    value = values.unsqueeze(-1)
+    is_above = sorted_sequence > value if right or side == "right" else sorted_sequence >= value
+    count = is_above.logical_not().to(torch.int64).sum(-1)
+    return count.to(torch.int32) if out_int32 else count
+
+
+def bucketize(
+    values: Tensor, boundaries: Tensor, *, out_int32: bool = False, right: bool = False
+) -> Tensor:
+    """Return the number of the interval in which each value lies."""
+    return searchsorted(boundaries, values, out_int32=out_int32, right=right)
+
+
+# --- Single elements -----------------------------------------------------------------------------
+
+
+def hypot(x: Tensor, y: Tensor) -> Tensor:
+    """Return sqrt(x^2 + y^2) without overflow."""
+    x, y = x.abs(), y.abs()
+    larger, smaller = torch.maximum(x, y), torch.minimum(x, y)
+    ratio = torch.where(larger == 0, larger, smaller / larger)
+    finite = larger * torch.sqrt(1 + ratio * ratio)
+    return torch.where((x == math.inf) | (y == math.inf), math.inf, finite)
+
+
+def signbit(x: Tensor) -> Tensor:
+    """Return whether the sign is minus; that of -0.0 is."""
+    if x.dtype == torch.bool:
+        return torch.zeros_like(x)
+    if not x.dtype.is_floating_point:
+        return x < 0
+    return torch.where(x == 0, 1 / x, x) < 0
+
+
+def copysign(x: Tensor, y: Tensor | float) -> Tensor:
+    """Return x with the sign of y."""
+    dtype = torch.result_type(x, y)
+    dtype = dtype if dtype.is_floating_point else torch.get_default_dtype()
+    size = x.to(dtype).abs()
+    if not isinstance(y, Tensor):
+        return math.copysign(1.0, y) * size
+    return torch.where(signbit(y), -size, size)
+
+
+# --- Parts of tensors ----------------------------------------------------------------------------
+
+
+def masked_select(x: Tensor, mask: Tensor) -> Tensor:
+    """Return the elements at which the mask is True, in one row."""
+    x, mask = torch.broadcast_tensors(x, mask)
+    return x.reshape(-1)[mask.reshape(-1).nonzero().squeeze(-1)]
+
+
+def diagonal_scatter(
+    x: Tensor, source: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1
+) -> Tensor:
+    """Return a tensor whose diagonal between two axes is `source`."""
+    matrices = x.movedim((dim1, dim2), (-2, -1))
+    row = torch.arange(matrices.shape[-2], device=x.device)[:, None]
+    column = torch.arange(matrices.shape[-1], device=x.device)
+    place = (row if offset >= 0 else column).reshape(-1)
+    filled = source.index_select(-1, place.clamp(max=source.shape[-1] - 1))
+    filled = filled.unsqueeze(-1 if offset >= 0 else -2)
+    written = torch.where(column - row == offset, filled, matrices)
+    return written.movedim((-2, -1), (dim1, dim2))
+
+
+def squeeze(x: Tensor, dim: Sequence[int]) -> Any:
+    """Return a tensor none of whose named axes is 1 long; torch has an operator for that case."""
+    return NotImplemented if any(x.shape[axis] == 1 for axis in dim) else x.clone()
+
+
+def _triangle(*, is_upper: bool) -> Callable[..., Tensor]:
+    """Return the rows and the columns of the elements of a triangle of a matrix, `(2, n)`."""
+
+    def indices(
+        rows: int,
+        columns: int,
+        offset: int = 0,
+        *,
+        dtype: torch.dtype | None = torch.int64,
+        device: torch.device | None = None,
+        **_: Any,
+    ) -> Tensor:
+        parts = [torch.zeros((2, 0), dtype=dtype, device=device)]
+        for row in range(rows):
+            border = row + offset if is_upper else row + offset + 1
+            border = min(max(border, 0), columns)
+            span = (border, columns) if is_upper else (0, border)
+            column = torch.arange(*span, dtype=dtype, device=device)
+            parts.append(torch.stack([torch.full_like(column, row), column]))
+        return torch.cat(parts, 1)
+
+    return indices
+
+
+def index_reduce(
+    x: Tensor, dim: int, index: Tensor, source: Tensor, reduce: str, *, include_self: bool = True
+) -> Tensor:
+    """Return a tensor with slices of `source` reduced into the places that `index` names."""
+    if not x.dim():
+        reduced = index_reduce(
+            x[None], 0, index, source.reshape(1), reduce, include_self=include_self
+        )
+        return reduced[0]
+    shape = [1] * source.dim()
+    shape[dim] = -1
+    places = index.reshape(shape).expand_as(source)
+    return x.scatter_reduce(dim, places, source, reduce, include_self=include_self)
+
+
+def scatter_reduce(
+    x: Tensor,
+    dim: int,
+    index: Tensor,
+    source: Tensor,
+    reduce: str,
+    *,
+    include_self: bool = True,
+) -> Any:
+    """Return a tensor with the means of what `source` holds for each place, as sums and counts.
+
+    ONNX has the other reductions; torch's exporter writes the last element instead of the mean.
+    """
+    if reduce != "mean":
+        return NotImplemented
+    if not x.dim():
+        x, index, source = x[None], index.reshape(1), source.reshape(1)
+        mean: Tensor = scatter_reduce(x, 0, index, source, reduce, include_self=include_self)
+        return mean[0]
+    start, count = (x, torch.ones_like(x)) if include_self else (x * 0, torch.zeros_like(x))
+    count = count.scatter_add(dim, index, torch.ones_like(source))
+    total = start.scatter_add(dim, index, source)
+    rounding = None if x.dtype.is_floating_point else "floor"
+    mean = torch.div(total, count.clamp(min=1), rounding_mode=rounding)
+    return torch.where(count == 0, x, mean)
+
+
+def put(x: Tensor, index: Tensor, source: Tensor, accumulate: bool = False) -> Tensor:
+    """Return a tensor with elements replaced, at places that count through all axes."""
+    flat = x.reshape(-1)
+    places = index.reshape(-1)
+    places = torch.where(places < 0, places + flat.shape[0], places)
+    return flat.index_put((places,), source.reshape(-1), accumulate).reshape(x.shape)
+
+
+# --- Pooling -------------------------------------------------------------------------------------
+
+
+def _cells(length: int, count: int, device: torch.device) -> tuple[Tensor, Tensor, int]:
+    """Return where the cells of adaptive pooling along an axis begin and end, and the widest."""
+    cell = torch.arange(count, device=device)
+    first = torch.div(cell * length, count, rounding_mode="floor")
+    behind = torch.div((cell + 1) * length + count - 1, count, rounding_mode="floor")
+    widest = max(-(-(i + 1) * length // count) - i * length // count for i in range(count))
+    return first, behind, widest
+
+
+def adaptive_max_pool(x: Tensor, counts: Sequence[int]) -> Any:
+    """Return the largest element of each cell over the last axes, and its place among them all."""
+    axes = len(counts)
+    lengths = x.shape[-axes:]
+    if not all(isinstance(length, int) for length in lengths):
+        return NotImplemented
+    places = torch.arange(math.prod(lengths), device=x.device).reshape(lengths)
+    for axis, (length, count) in enumerate(zip(lengths, counts, strict=True)):
+        first, behind, widest = _cells(length, count, x.device)
+        steps = first[:, None] + torch.arange(widest, device=x.device)
+        # A shorter cell repeats its last place, which changes no maximum.
+        steps = torch.minimum(steps, behind[:, None] - 1).reshape(-1)
+        places = places.index_select(2 * axis, steps).unflatten(2 * axis, (count, widest))
+    order = [*range(0, 2 * axes, 2), *range(1, 2 * axes, 2)]
+    places = places.permute(order).flatten(axes)
+    covered = x.flatten(-axes)[..., places]
+    best = covered.argmax(-1, keepdim=True)
+    values = covered.gather(-1, best).squeeze(-1)
+    return values, places.expand_as(covered).gather(-1, best).squeeze(-1)
+
+
+def adaptive_avg_pool(x: Tensor, counts: Sequence[int]) -> Any:
+    """Return the mean of each cell over the last axes."""
+    axes = len(counts)
+    if not all(isinstance(length, int) for length in x.shape[-axes:]):
+        return NotImplemented
+    for axis, count in zip(range(-axes, 0), counts, strict=True):
+        first, behind, _ = _cells(x.shape[axis], count, x.device)
+        place = torch.arange(x.shape[axis], device=x.device)[:, None]
+        is_inside = ((place >= first) & (place < behind)).to(x.dtype)
+        x = (x.movedim(axis, -1) @ (is_inside / (behind - first))).movedim(-1, axis)
+    return x
+
+
+def _avg_pool(pool: Any, axes: int) -> Callable[..., Any]:
+    """Return average pooling that takes `divisor_override`; torch's exporter ignores it."""
+
+    def pooled(
+        x: Tensor,
+        kernel_size: Sequence[int],
+        stride: Sequence[int] = (),
+        padding: Sequence[int] = (0,),
+        ceil_mode: bool = False,
+        count_include_pad: bool = True,
+        divisor_override: int | None = None,
+    ) -> Any:
+        if divisor_override is None:
+            return NotImplemented
+        kernel, pads = _each(kernel_size, axes), _each(padding, axes)
+        steps = _each(stride, axes) if stride else kernel
+        counts = pool(x, kernel, steps, pads, ceil_mode).shape[-axes:]
+        around: list[int] = []
+        for axis in reversed(range(axes)):
+            reach = (counts[axis] - 1) * steps[axis] + kernel[axis]
+            around += [pads[axis], reach - pads[axis] - x.shape[axis - axes]]
+        padded = torch.nn.functional.pad(x, around)
+        return pool(padded, kernel, steps) * (math.prod(kernel) / divisor_override)
+
+    return pooled
+
+
+def _each(numbers: Sequence[int], axes: int) -> list[int]:
+    """Return one number for each axis; a single number counts for all."""
+    return list(numbers) if len(numbers) > 1 else list(numbers) * axes
+
+
+# --- Distance and powers ------------------------------------------------------------------------
+
+
+def pdist(x: Tensor, p: float = 2.0) -> Any:
+    """Return the p-norm distances of all pairs of rows."""
+    if not isinstance(x.shape[0], int):
+        return NotImplemented
+    apart = torch.cat([x[row : row + 1] - x[row + 1 :] for row in range(x.shape[0])])
+    return torch.linalg.vector_norm(apart, p, -1)
+
+
+def vander(x: Tensor, *, N: int | None = None) -> Tensor:
+    """Return the powers of the elements in order from 0 to N - 1, along a new last axis."""
+    if not x.dtype.is_floating_point and not x.is_complex():
+        x = x.to(torch.int64)
+    return torch.stack([x**power for power in range(x.shape[-1] if N is None else N)], -1)
+
+
+# --- Normalisation -------------------------------------------------------------------------------
+
+
+def batch_norm_functional(
+    x: Tensor,
+    weight: Tensor | None,
+    bias: Tensor | None,
+    running_mean: Tensor,
+    running_var: Tensor,
+    training: bool,
+    momentum: float,
+    eps: float,
+) -> Any:
+    """Return x normalised by the mean and the variance of the batch, and what torch keeps of them.
+
+    torch's exporter normalises by the running ones (seen in 2.13).
+    """
+    if not training:
+        return NotImplemented
+    axes = [axis for axis in range(x.dim()) if axis != 1]
+    mean, variance = x.mean(axes), x.var(axes, correction=0)
+    scale = torch.rsqrt(variance + eps)
+    column = [-1, *(1 for _ in axes[1:])]
+    normal = (x - mean.reshape(column)) * scale.reshape(column)
+    if weight is not None:
+        normal = normal * weight.reshape(column)
+    if bias is not None:
+        normal = normal + bias.reshape(column)
+    count = x.numel() / x.shape[1]
+    spread = variance * (count / (count - 1))
+    return (
+        normal,
+        mean,
+        scale,
+        momentum * mean + (1 - momentum) * running_mean,
+        momentum * spread + (1 - momentum) * running_var,
+    )
+
+
+MISSING_OPERATORS = {
+    _aten.amax.default: _over_all_axes(torch.amax),
+    _aten.amin.default: _over_all_axes(torch.amin),
+    _aten.aminmax.default: aminmax,
+    _aten.fmax.default: _ignoring_nan(torch.maximum),
+    _aten.fmin.default: _ignoring_nan(torch.minimum),
+    _aten.cummax.default: _accumulated(torch.amax, is_largest=True),
+    _aten.cummin.default: _accumulated(torch.amin, is_largest=False),
+    _aten.cumprod.default: cumprod,
+    _aten.kthvalue.default: kthvalue,
+    _aten.searchsorted.Tensor: searchsorted,
+    _aten.bucketize.Tensor: bucketize,
+    _aten.hypot.default: hypot,
+    _aten.signbit.default: signbit,
+    _aten.copysign.Tensor: copysign,
+    _aten.copysign.Scalar: copysign,
+    _aten.masked_select.default: masked_select,
+    _aten.diagonal_scatter.default: diagonal_scatter,
+    _aten.squeeze.dims: squeeze,
+    _aten.triu_indices.default: _triangle(is_upper=True),
+    _aten.tril_indices.default: _triangle(is_upper=False),
+    _aten.index_reduce.default: index_reduce,
+    _aten.scatter_reduce.two: scatter_reduce,
+    _aten.put.default: put,
+    _aten.adaptive_max_pool2d.default: adaptive_max_pool,
+    _aten.adaptive_max_pool3d.default: adaptive_max_pool,
+    _aten.adaptive_avg_pool3d.default: adaptive_avg_pool,
+    _aten._adaptive_avg_pool3d.default: adaptive_avg_pool,
+    _aten.avg_pool2d.default: _avg_pool(_aten.avg_pool2d.default, 2),
+    _aten.avg_pool3d.default: _avg_pool(_aten.avg_pool3d.default, 3),
+    _aten.adaptive_max_pool1d.default: adaptive_max_pool,
+    _aten._pdist_forward.default: pdist,
+    _aten.pdist.default: pdist,
+    _aten.linalg_vander.default: vander,
+    _aten._native_batch_norm_legit_functional.default: batch_norm_functional,
+    **dict.fromkeys((_aten.erfinv.default, _aten.special_erfinv.default), erfinv),
+    **dict.fromkeys((_aten.lgamma.default, _aten.special_gammaln.default), lgamma),
+    **dict.fromkeys(
+        (_aten.digamma.default, _aten.special_digamma.default, _aten.special_psi.default), digamma
+    ),
+    **dict.fromkeys((_aten.polygamma.default, _aten.special_polygamma.default), polygamma),
+    **dict.fromkeys((_aten.mvlgamma.default, _aten.special_multigammaln.default), mvlgamma),
+    _aten.special_erfcx.default: erfcx,
+    _aten.special_log_ndtr.default: log_ndtr,
+    _aten.special_ndtri.default: ndtri,
+}
+"""For `ExportedProgram.run_decompositions`."""
