@@ -25,7 +25,6 @@ from torch.export.graph_signature import (
 
 from hybridx.targets.torch_internals import is_operator, to_fake
 
-
 _ORIGIN = ("stack_trace", "torch_fn")
 """What a node knows of the user's code, for the message that it cannot be translated."""
 

@@ -7,8 +7,10 @@ import pytest
 import torch
 from torch import nn
 
+import hybridx
 from hybridx.artifact import CIRCUIT_ATTRIBUTE, DOMAIN, Compiled
 from hybridx.circuit import encode
+from hybridx.errors import NoTranslationError
 from hybridx.targets import to_onnx
 from tests import sample_models
 from tests.targets.spliced import splice_model
@@ -77,3 +79,33 @@ def test_it_says_nothing_of_where_it_was_made(model):
     for value in (*model.graph.node, *model.graph.value_info, *model.graph.initializer):
         assert not value.metadata_props
         assert not value.doc_string
+
+
+class Airy(nn.Module):
+    """Calls an operator that ONNX does not have, under each kind of name that torch gives one."""
+
+    def __init__(self, function):
+        super().__init__()
+        self.quantum = sample_models.strongly_entangling(3)
+        self.function = function
+
+    def forward(self, x):
+        return self.quantum(self.function(x))
+
+
+@pytest.mark.parametrize(
+    ("name", "function"),
+    [
+        ("torch.special.airy_ai", lambda x: torch.special.airy_ai(x)),
+        ("Tensor.igamma", lambda x: x.igamma(x + 1)),
+    ],
+)
+def test_an_operator_without_a_translation_is_named_with_its_line(name, function, tmp_path):
+    place = f"{__file__}:{Airy.forward.__code__.co_firstlineno + 1}"
+    args, path = (torch.rand(4, 3),), tmp_path / "model.onnx"
+    with pytest.raises(NoTranslationError) as caught:
+        hybridx.export(Airy(function), args, path)
+    assert (caught.value.operator, caught.value.place) == (name, place)
+    # What the remedy promises.
+    report = hybridx.export(Airy(function), args, tmp_path / "model.pt2", format="pt2")
+    assert report.verification.worst < 1e-5
