@@ -350,7 +350,7 @@ class UntranslatableError(CaptureError):
 class NoTranslationError(CaptureError):
     """torch cannot write an operator of the classical part as ONNX."""
 
-    code = "HX118"
+    code = "HX130"
     summary = "torch has no translation of {operator} to ONNX: {place}"
     remedy = (
         "write it with other operators of torch, or export with --format pt2, which keeps torch's"
