@@ -86,6 +86,7 @@ def build_and_compare(
 
     while True:
         captured = capture.capture(flat, example, dtype=dtype)
+        example = captured.example
         product = build(captured, example)
         tolerance = TOLERANCE[captured.precision] if atol is None else atol
         typical = _typical(flat, example, embed=embed) if runs else None
@@ -96,12 +97,12 @@ def build_and_compare(
             execute(product, captured, example),
             typical,
             _eager(flat),
-            batches=choose_batches(example) if captured.is_dynamic else example.batches,
+            batches=choose_batches(example) if captured.has_open_batch else example.batches,
             tolerance=tolerance,
         )
         if not comparison.unmoved:
             return replace(built, comparison=comparison)
-        example = example.fixed({
+        example = example.fixed(flat, {
             called: f"no other length could be compared: {reason}"
             for called, reason in comparison.unmoved.items()
         })  # fmt: skip

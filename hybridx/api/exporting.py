@@ -50,7 +50,7 @@ class ExportReport:
         path: of the file.
         size: in bytes.
         dtype: of the model.
-        is_dynamic: True if the batch may have any length.
+        is_dynamic: True if an axis of an input may have any length.
         circuits: the quantum layers.
         verification: what was compared with the eager model, or None if nothing was.
         notes: what the user should know.

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from itertools import islice, product
 from typing import Literal, TypeAlias
 
 import torch
 from torch import Tensor
 
+from hybridx.capture.model.devices import check_numbers
 from hybridx.capture.model.flat import Flat
 from hybridx.capture.rehearsal import Rehearsal, rehearse
-from hybridx.errors import ExampleRejectedError, OptionError
+from hybridx.errors import CaptureError, LoweringError, OptionError
 from hybridx.program import BATCH
 
 EXAMPLE_ROWS = 3
@@ -45,6 +47,9 @@ class Example:
         rows: length of the batch, or None if there is none.
         rehearsal: what the eager model did with the tensors; None if it was not run.
         notes: what the user should know.
+        own: the tensors as the user gave them, and what the eager model did with these; None for
+            an example that is that itself.
+        others: examples for other axes that may be the batch, in case these cannot stay open.
     """
 
     tensors: Mapping[str, Tensor]
@@ -52,27 +57,49 @@ class Example:
     rows: int | None
     rehearsal: Rehearsal | None
     notes: tuple[str, ...] = ()
+    own: Example | None = None
+    others: Iterator[Example] = field(default=iter(()), compare=False)
 
     @property
     def batches(self) -> tuple[int, ...]:
         """The batch size, if there is a batch."""
         return () if self.rows is None else (self.rows,)
 
-    def fixed(self, reasons: Mapping[str, str]) -> Example:
-        """Return the example with some axes fixed at their lengths, for these reasons by name."""
-        lengths = _lengths(self)
-        return replace(
-            self,
-            axes={
-                name: {axis: called for axis, called in axes.items() if called not in reasons}
-                for name, axes in self.axes.items()
-            },
-            notes=self.notes
-            + tuple(
-                f"the {called} is fixed at {lengths[called]}: {reason}"
-                for called, reason in reasons.items()
-            ),
+    def fixed(self, flat: Flat, reasons: Mapping[str, str]) -> Example:
+        """Return the example with some axes fixed, for these reasons by name.
+
+        They are as long as in what the user gave.
+        """
+        axes = {
+            name: {axis: called for axis, called in axes.items() if called not in reasons}
+            for name, axes in self.axes.items()
+        }
+        own = self.own or self
+        lengths = _lengths(replace(own, axes=self.axes))
+        notes = tuple(
+            f"the {called} is fixed at {lengths[called]}: {reason}; if another axis is the "
+            f"{called}, name it with dynamic="
+            for called, reason in reasons.items()
         )
+        kept = {name: length for name, length in _lengths(self).items() if name not in reasons}
+        tensors = _resized(replace(own, axes=self.axes), kept)
+        rehearsal = self.rehearsal
+        if rehearsal is not None and _shapes(tensors) != _shapes(self.tensors):
+            is_own = _shapes(tensors) == _shapes(own.tensors)
+            rehearsal = own.rehearsal if is_own else _rehearsed(flat, tensors)
+        rows = lengths[BATCH] if BATCH in reasons else self.rows
+        return replace(
+            self, tensors=tensors, axes=axes, rows=rows, rehearsal=rehearsal,
+            notes=self.notes + notes, others=iter(()),
+        )  # fmt: skip
+
+    def without_batch(self) -> Example:
+        """Return the example with its batch closed at its present length."""
+        axes = {
+            name: {axis: called for axis, called in open_.items() if called != BATCH}
+            for name, open_ in self.axes.items()
+        }
+        return replace(self, axes=axes)
 
 
 _FIND_THE_BATCH = OpenAxes()
@@ -88,10 +115,12 @@ def prepare_example(
 ) -> Example:
     """Find out which axes are the batch, and return inputs that are long enough to trace.
 
-    Unless the axes are named, the first axis of each input is tried as the batch, together with
-    the first axis of every input of the same length. The model is run on the inputs as they are,
-    and then with these axes at another length. If it runs and the shape of an output changes, they
-    are the batch. Otherwise the next length is tried; if there is none, all shapes are fixed.
+    Unless the axes are named, candidates are tried in order: the first axis of every input that has
+    one length, then any axis of any inputs. The model is run on the inputs as they are, and then
+    with these axes at another length and with their rows in another order. If it runs and the shape
+    of an output changes, they may be the batch; if moreover each row of the outputs depends on its
+    own row of the inputs alone, they are. Time steps, over which a recurrent layer runs, are not.
+    If no candidate is left, all shapes are fixed.
 
     Args:
         flat: the model.
@@ -101,9 +130,11 @@ def prepare_example(
         rehearses: run the eager model; if false, the first candidate is taken for the batch.
 
     Raises:
+        NoNumbersError: a weight or an input has no numbers.
         ExampleRejectedError: the model does not run on the inputs.
         OptionError: an input does not have an axis that is named.
     """
+    check_numbers(flat.model, tensors)
     plain = {name: _plain(tensor, dtype) for name, tensor in tensors.items()}
     given = Example(plain, {}, None, _rehearsed(flat, plain) if rehearses else None)
     batch = open_axes.batch
@@ -112,18 +143,15 @@ def prepare_example(
         return _lengthened(flat, replace(given, axes=axes), batch)
     if batch == "none":
         return given
-    candidates = list(_candidates(plain))
+    found = _batches(flat, given) if rehearses else iter(())
+    first = next(found, None)
+    if batch == "dynamic" and first is not None:
+        return replace(first, others=found)
     if batch != "dynamic" or not rehearses:
-        axes = candidates[0] if candidates else {}
+        axes = next(_first_axes(plain), {}) if first is None else first.axes
         return _lengthened(flat, replace(given, axes=axes), batch)
-    for axes in candidates:
-        probed = _probed(flat, replace(given, axes=axes))
-        if probed is not None:
-            return probed
-    names = ", ".join(repr(name) for axes in candidates for name in axes)
-    reason = (
-        f"the outputs do not follow the first axis of {names}" if names else "they have no axis"
-    )
+    names = ", ".join(repr(name) for axes in _first_axes(plain) for name in axes)
+    reason = f"the outputs follow no axis of {names}" if names else "they have no axis"
     return replace(given, notes=(f"the shapes of the inputs are fixed: {reason}",))
 
 
@@ -155,33 +183,131 @@ def _checked(dynamic: AxisNames, tensors: Mapping[str, Tensor], flat: Flat) -> A
     return checked
 
 
+def _batches(flat: Flat, given: Example) -> Iterator[Example]:
+    """Yield the example once for each way in which it may have a batch, the likeliest way first.
+
+    A way in which rows depend on each other is taken only if there is no other.
+    """
+    likely = False
+    mixed: Example | None = None
+    for axes in islice(_candidates(given.tensors), MOST_CANDIDATES):
+        probed = _probed(flat, replace(given, axes=axes))
+        if probed is None:
+            continue
+        example, is_rowwise = probed
+        if is_rowwise:
+            likely = True
+            yield example
+        elif mixed is None:
+            mixed = example
+    if mixed is not None and not likely:
+        yield mixed
+
+
+MOST_CANDIDATES = 24
+"""How many ways to have a batch are tried: each that the model does not refuse is one run of it."""
+
+
 def _candidates(tensors: Mapping[str, Tensor]) -> Iterator[AxisNames]:
-    """Yield candidates for the batch: for each first length in order, the inputs that have it."""
+    """Yield candidates for the batch, the usual ones first: each is one axis of some inputs."""
+    usual = list(_first_axes(tensors))
+    yield from usual
+    for length in dict.fromkeys(n for tensor in tensors.values() for n in tensor.shape if n):
+        choices = [
+            [None, *(axis for axis, n in enumerate(tensor.shape) if n == length)]
+            for tensor in tensors.values()
+        ]
+        ways = [
+            {name: axis for name, axis in zip(tensors, way, strict=True) if axis is not None}
+            for way in islice(product(*choices), MOST_CANDIDATES**2)
+        ]
+        for way in sorted(ways, key=lambda way: (-len(way), *way.values())):
+            axes = {name: {axis: BATCH} for name, axis in way.items()}
+            if axes and axes not in usual:
+                yield axes
+
+
+def _first_axes(tensors: Mapping[str, Tensor]) -> Iterator[AxisNames]:
+    """Yield, for each length of a first axis in order, the inputs that have it."""
     for length in dict.fromkeys(len(tensor) for tensor in tensors.values() if tensor.dim()):
         if length:
             yield {n: {0: BATCH} for n, t in tensors.items() if t.dim() and len(t) == length}
 
 
-def _probed(flat: Flat, given: Example) -> Example | None:
-    """Return the example to trace if the outputs' shapes change with the batch, else None."""
+def _probed(flat: Flat, given: Example) -> tuple[Example, bool] | None:
+    """Return the example to trace if the outputs' shapes change with the batch, else None.
+
+    The example is returned with whether each row of the outputs follows its own row of the inputs.
+    """
     length = _lengths(given)[BATCH]
     is_short = length < EXAMPLE_ROWS
-    probe = _resized(given, {BATCH: EXAMPLE_ROWS if is_short else length + 1})
+    rows = EXAMPLE_ROWS if is_short else length + 1
+    if any(axis for axes in given.axes.values() for axis in axes):
+        while rows in _other_lengths(given):
+            rows += 1  # torch may take axes of equal length for one axis
+        is_short = True
+    probe = _resized(given, {BATCH: rows})
     try:
         rehearsal = _rehearsed(flat, probe)
-    except ExampleRejectedError:
+    except (CaptureError, LoweringError):
         return None
     assert given.rehearsal is not None
     before, after = given.rehearsal, rehearsal
     if before.output_names != after.output_names or before.shapes == after.shapes:
         return None
+    pairs = zip(before.outputs, after.outputs, strict=True)
+    is_rowwise = all(_is_rowwise(*pair, length, rows) for pair in pairs)
+    own = replace(given, axes={})
     if is_short:
-        return replace(given, tensors=probe, rows=EXAMPLE_ROWS, rehearsal=rehearsal)
-    return replace(given, rows=length)
+        return replace(given, tensors=probe, rows=rows, rehearsal=rehearsal, own=own), is_rowwise
+    return replace(given, rows=length, own=own), is_rowwise
+
+
+def _is_rowwise(before: Tensor, after: Tensor, length: int, rows: int) -> bool:
+    """Return whether an output has, in each row, what it has for that row of the given inputs.
+
+    Args:
+        before: the output for the given inputs.
+        after: for the rows that `_resized` makes of them.
+        length: number of rows of the given inputs.
+        rows: number of the others.
+    """
+    if before.shape == after.shape:
+        return _agree(before, after)
+    index = _row_numbers(length, rows)
+    changed = [axis for axis, n in enumerate(before.shape) if n != after.shape[axis]]
+    if before.dim() != after.dim() or len(changed) != 1:
+        return False
+    (axis,) = changed
+    # The batch may be joined with an axis before or behind it.
+    inner = before.shape[axis] // length
+    if (before.shape[axis], after.shape[axis]) != (inner * length, inner * rows):
+        return False
+    for place, sizes in ((axis, (-1, inner)), (axis + 1, (inner, -1))):
+        expected = before.unflatten(axis, sizes).index_select(place, index)
+        if _agree(expected, after.unflatten(axis, sizes)):
+            return True
+    return False
+
+
+def _agree(left: Tensor, right: Tensor) -> bool:
+    # PennyLane sums other batches in another order; rows that depend on others differ by far more.
+    return torch.allclose(left, right, rtol=1e-3, atol=1e-4, equal_nan=True)
+
+
+def _other_lengths(given: Example) -> set[int]:
+    """Return the lengths of the axes that are not open."""
+    return {
+        n
+        for name, tensor in given.tensors.items()
+        for axis, n in enumerate(tensor.shape)
+        if axis not in given.axes.get(name, {})
+    }
 
 
 def _lengthened(flat: Flat, given: Example, batch: Literal["dynamic", "none"] | int) -> Example:
     """Return an example whose axes of any length are long enough to trace."""
+    own = given
     found = _lengths(given)
     lengths = {name: max(EXAMPLE_ROWS, length) for name, length in found.items()}
     if BATCH in lengths:
@@ -194,13 +320,10 @@ def _lengthened(flat: Flat, given: Example, batch: Literal["dynamic", "none"] | 
     rehearsal = given.rehearsal
     if rehearsal is not None and lengths != found:
         rehearsal = _rehearsed(flat, tensors)
-    axes = given.axes
-    if batch != "dynamic":
-        axes = {
-            name: {axis: called for axis, called in open_.items() if called != BATCH}
-            for name, open_ in axes.items()
-        }
-    return replace(given, tensors=tensors, axes=axes, rows=lengths.get(BATCH), rehearsal=rehearsal)
+    lengthened = replace(
+        given, tensors=tensors, rows=lengths.get(BATCH), rehearsal=rehearsal, own=own
+    )
+    return lengthened if batch == "dynamic" else lengthened.without_batch()
 
 
 def _lengths(given: Example) -> dict[str, int]:
@@ -213,15 +336,24 @@ def _lengths(given: Example) -> dict[str, int]:
 
 
 def _resized(given: Example, lengths: Mapping[str, int]) -> dict[str, Tensor]:
-    """Return the tensors at other lengths, with their elements repeated or cut off."""
+    """Return the tensors at other lengths, with their elements repeated in front, or cut off."""
     resized = dict(given.tensors)
     for name, axes in given.axes.items():
         for axis, called in axes.items():
             length = resized[name].shape[axis]
             if called in lengths and lengths[called] != length and length:
-                index = torch.arange(lengths[called]) % length
+                index = _row_numbers(length, lengths[called])
                 resized[name] = resized[name].index_select(axis, index)
     return resized
+
+
+def _row_numbers(length: int, rows: int) -> Tensor:
+    """Return which rows of the given inputs are taken; the last ones are those in their order."""
+    return (torch.arange(rows) - max(rows - length, 0)) % length
+
+
+def _shapes(tensors: Mapping[str, Tensor]) -> list[torch.Size]:
+    return [tensor.shape for tensor in tensors.values()]
 
 
 def _rehearsed(flat: Flat, tensors: Mapping[str, Tensor]) -> Rehearsal:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 
 import torch
 from torch import fx, nn
@@ -12,11 +13,11 @@ from hybridx.capture.example import AxisNames, Example
 from hybridx.capture.graph.float64 import lift_numbers
 from hybridx.capture.model.flat import Flat
 from hybridx.capture.python.patches import quiet, uncollected
-from hybridx.capture.torch_export import Shapes
+from hybridx.capture.torch_export import FixedBatch, Shapes
 from hybridx.capture.torch_internals import buffers_of, parameters_of
 from hybridx.capture.trace import Trace, trace_model
 from hybridx.circuit import Circuit
-from hybridx.errors import NonFiniteWeightsError
+from hybridx.errors import CaptureError, NonFiniteWeightsError
 from hybridx.program import BATCH
 
 
@@ -32,6 +33,7 @@ class Capture:
         output_names: one for each output.
         axes: by input, the names of the axes that may have any length.
         shapes: the same as torch.export's dynamic shapes, with bounds.
+        example: the inputs it was traced with.
         precision: float32 if the eager model rounds the results of a circuit to it.
         notes: what the user should know.
     """
@@ -43,11 +45,17 @@ class Capture:
     output_names: tuple[str, ...]
     axes: AxisNames
     shapes: Shapes
+    example: Example
     precision: str
     notes: tuple[str, ...]
 
     @property
     def is_dynamic(self) -> bool:
+        """True if an axis may have any length."""
+        return any(self.axes.values())
+
+    @property
+    def has_open_batch(self) -> bool:
         """True if the batch may have any length."""
         return any(BATCH in axes.values() for axes in self.axes.values())
 
@@ -57,22 +65,19 @@ def capture(flat: Flat, example: Example, *, dtype: str) -> Capture:
 
     Args:
         flat: any module whose quantum parts are PennyLane QNodes or TorchLayers.
-        example: inputs; where the model itself fixes an open axis, it is fixed, with a note.
+        example: inputs. Where the model itself fixes an open axis, it has the length that the user
+            gave, with a note.
         dtype: of the circuits in the file, float32 or float64.
 
     Raises:
         CaptureError: its subclass says what to change in the model.
     """
     _check_weights(flat.model)
-    rehearsal, tensors = example.rehearsal, tuple(example.tensors.values())
-    wanted = [example.axes.get(name, {}) for name in example.tensors]
     with quiet(), uncollected():
-        traced = trace_model(flat, tensors, wanted, getattr(torch, dtype), rehearsal)
+        example, traced = _traced(flat, example, getattr(torch, dtype))
         lift_numbers(traced.module)
-    axes = {
-        name: {axis: called[axis] for axis in shape}
-        for name, called, shape in zip(example.tensors, wanted, traced.shapes, strict=True)
-    }
+    axes = _kept(example, traced)
+    rehearsal = example.rehearsal
     rounds = rehearsal is not None and torch.float32 in rehearsal.dtypes
     rounding = "PennyLane rounds the results of a device to float32; the file does not"
     return Capture(
@@ -83,27 +88,69 @@ def capture(flat: Flat, example: Example, *, dtype: str) -> Capture:
         output_names=flat.output_names,
         axes=axes,
         shapes=traced.shapes,
+        example=example,
         precision="float32" if rounds else dtype,
         notes=(
             *example.notes,
             *(flat.remarks if rehearsal is None else rehearsal.remarks),
-            *_fixed(example, axes, traced.reason),
             *_shots(traced),
             *([rounding] if rounds and dtype == "float64" else []),
         ),
     )
 
 
-def _fixed(example: Example, axes: AxisNames, reason: str) -> Iterator[str]:
-    """Yield a sentence for each axis that should be open and is fixed."""
-    kept = {called for open_axes in axes.values() for called in open_axes.values()}
-    wanted: dict[str, int] = {}
-    for name, open_axes in example.axes.items():
-        wanted |= {called: example.tensors[name].shape[axis] for axis, called in open_axes.items()}
-    for called, length in wanted.items():
-        why = (reason if called == BATCH else "") or "the model's code does not follow it"
-        if called not in kept:
-            yield f"the {called} is fixed at {length}: {why}"
+def _traced(flat: Flat, example: Example, dtype: torch.dtype) -> tuple[Example, Trace]:
+    """Trace a model with the likeliest batch that stays open, or at the lengths of the example.
+
+    Returns:
+        the example that was traced, and its trace.
+    """
+    reason: str | None = None
+    for candidate in chain([example], example.others):
+        try:
+            traced = _trace(flat, candidate, dtype)
+        except FixedBatch as error:
+            reason = reason or str(error)
+        except CaptureError:
+            # The model can be traced as far as is known; only this is not its batch.
+            if reason is None:
+                raise
+        else:
+            return _without_closed(flat, candidate, traced, dtype)
+    names = {called for axes in example.axes.values() for called in axes.values()}
+    closed = {BATCH} if BATCH in names else names
+    reasons = dict.fromkeys(sorted(closed), reason or _UNKNOWN)
+    return _traced(flat, example.fixed(flat, reasons), dtype)
+
+
+def _without_closed(
+    flat: Flat, example: Example, traced: Trace, dtype: torch.dtype
+) -> tuple[Example, Trace]:
+    """Return an example without the axes that a trace has closed, traced at its own lengths."""
+    kept = {called for axes in _kept(example, traced).values() for called in axes.values()}
+    wanted = {called for axes in example.axes.values() for called in axes.values()}
+    if wanted == kept:
+        return example, traced
+    fixed = example.fixed(flat, dict.fromkeys(sorted(wanted - kept), _UNKNOWN))
+    if [t.shape for t in fixed.tensors.values()] == [t.shape for t in example.tensors.values()]:
+        return fixed, traced
+    return _traced(flat, fixed, dtype)
+
+
+_UNKNOWN = "the model's code does not follow it"
+
+
+def _trace(flat: Flat, example: Example, dtype: torch.dtype) -> Trace:
+    axes = [example.axes.get(name, {}) for name in example.tensors]
+    return trace_model(flat, tuple(example.tensors.values()), axes, dtype, example.rehearsal)
+
+
+def _kept(example: Example, traced: Trace) -> AxisNames:
+    """Return the axes of an example that are open in its trace."""
+    return {
+        name: {axis: example.axes[name][axis] for axis in shape}
+        for name, shape in zip(example.tensors, traced.shapes, strict=True)
+    }
 
 
 def _shots(traced: Trace) -> Iterator[str]:

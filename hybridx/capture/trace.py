@@ -8,7 +8,7 @@ that size.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -50,14 +50,12 @@ class Trace:
         circuits: the circuits, by the index that a node carries.
         layers: where each circuit stands in the model, in the user's words.
         shapes: which axes of each input are open, as torch.export's dynamic shapes.
-        reason: why the batch is fixed, if it is.
     """
 
     module: fx.GraphModule
     circuits: tuple[Circuit, ...]
     layers: tuple[str, ...]
     shapes: Shapes
-    reason: str
 
 
 def trace_model(
@@ -77,6 +75,7 @@ def trace_model(
         rehearsal: of the same inputs, or None if the model cannot be run.
 
     Raises:
+        FixedBatch: none of them can stay open; the message may say why.
         TraceError: the model cannot be traced at all.
     """
     return _ModelTrace(flat, args, axes, dtype, rehearsal).trace()
@@ -94,19 +93,21 @@ class _ModelTrace:
 
     def trace(self) -> Trace:
         """Return the trace of the first way that works."""
+        names = {name for axes in self.axes for name in axes.values()}
+        if not names:
+            dtypes = () if self.rehearsal is None else self.rehearsal.dtypes
+            return self._at_one_size(self.args, dtypes, for_rows=False)
         reason = ""
-        for way in self._ways():
+        for way in self._ways(names):
             try:
-                return replace(way(), reason=reason)
+                return way()
             except FixedBatch as error:
                 reason = reason or str(error)
-        dtypes = () if self.rehearsal is None else self.rehearsal.dtypes
-        return replace(self._at_one_size(self.args, dtypes, for_rows=False), reason=reason)
+        raise FixedBatch(reason)
 
-    def _ways(self) -> Iterator[Callable[[], Trace]]:
+    def _ways(self, names: Collection[str]) -> Iterator[Callable[[], Trace]]:
         """Yield the ways to keep axes open, the best one first."""
-        names = {name for axes in self.axes for name in axes.values()}
-        others = sorted(names - {BATCH})
+        others = sorted({*names} - {BATCH})
         if others:
             yield partial(self._whole, [BATCH, *others] if BATCH in names else others)
         if BATCH in names:
@@ -114,8 +115,6 @@ class _ModelTrace:
             if self.rehearsal is not None and self._has_rows():
                 ways.insert(0 if self.rehearsal.repeats else 1, self._by_rows)
             yield from ways
-        if others and BATCH in names:
-            yield partial(self._whole, others)
 
     def _has_rows(self) -> bool:
         """Return True if the batch is the first axis wherever there is one."""
@@ -201,5 +200,4 @@ class _ModelTrace:
             circuits=tuple(circuit for _, circuit in bound),
             layers=tuple(recording.layers[index] for index, _ in bound),
             shapes=shapes,
-            reason="",
         )

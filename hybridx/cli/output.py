@@ -106,8 +106,8 @@ def exported(report: ExportReport) -> None:
     for text in report.notes:
         note(text)
     console = data()
-    batch = "any batch size" if report.is_dynamic else "fixed shapes"
-    console.print(f"[bold]{report.path}[/]  {size(report.size)}, {report.dtype}, {batch}")
+    lengths = "open axes" if report.is_dynamic else "fixed shapes"
+    console.print(f"[bold]{report.path}[/]  {size(report.size)}, {report.dtype}, {lengths}")
     for circuit in report.circuits:
         console.print(f"  {_one_line(circuit)}")
     console.print(f"  {_verified(report.verification)}")
