@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import islice, product
 from typing import Literal, TypeAlias
@@ -50,6 +50,7 @@ class Example:
         own: the tensors as the user gave them, and what the eager model did with these; None for
             an example that is that itself.
         others: examples for other axes that may be the batch, in case these cannot stay open.
+        is_found: the axes were found by running the model, not named by the user.
     """
 
     tensors: Mapping[str, Tensor]
@@ -59,6 +60,7 @@ class Example:
     notes: tuple[str, ...] = ()
     own: Example | None = None
     others: Iterator[Example] = field(default=iter(()), compare=False)
+    is_found: bool = False
 
     @property
     def batches(self) -> tuple[int, ...]:
@@ -76,9 +78,9 @@ class Example:
         }
         own = self.own or self
         lengths = _lengths(replace(own, axes=self.axes))
+        hint = "; if another axis is the batch, name it with dynamic=" if self.is_found else ""
         notes = tuple(
-            f"the {called} is fixed at {lengths[called]}: {reason}; if another axis is the "
-            f"{called}, name it with dynamic="
+            f"the {called} is fixed at {lengths[called]}: {reason}{hint}"
             for called, reason in reasons.items()
         )
         kept = {name: length for name, length in _lengths(self).items() if name not in reasons}
@@ -149,10 +151,13 @@ def prepare_example(
         return replace(first, others=found)
     if batch != "dynamic" or not rehearses:
         axes = next(_first_axes(plain), {}) if first is None else first.axes
-        return _lengthened(flat, replace(given, axes=axes), batch)
+        return _lengthened(flat, replace(given, axes=axes, is_found=True), batch)
     names = ", ".join(repr(name) for axes in _first_axes(plain) for name in axes)
     reason = f"the outputs follow no axis of {names}" if names else "they have no axis"
-    return replace(given, notes=(f"the shapes of the inputs are fixed: {reason}",))
+    note = (
+        f"the shapes of the inputs are fixed: {reason}; if one is the batch, name it with dynamic="
+    )
+    return replace(given, notes=(note,))
 
 
 def _plain(tensor: Tensor, dtype: str) -> Tensor:
@@ -186,31 +191,40 @@ def _checked(dynamic: AxisNames, tensors: Mapping[str, Tensor], flat: Flat) -> A
 def _batches(flat: Flat, given: Example) -> Iterator[Example]:
     """Yield the example once for each way in which it may have a batch, the likeliest way first.
 
-    A way in which rows depend on each other is taken only if there is no other.
+    The first axes of some inputs are taken although rows depend on each other, if there is no other
+    axis of these inputs on which they do not.
     """
-    likely = False
+    usual = list(_first_axes(given.tensors))
     mixed: Example | None = None
-    for axes in islice(_candidates(given.tensors), MOST_CANDIDATES):
+    found: AxisNames | None = None
+    for axes in islice(_candidates(given.tensors, usual), MOST_CANDIDATES):
+        if found is not None and not _may_replace(axes, found):
+            continue
         probed = _probed(flat, replace(given, axes=axes))
         if probed is None:
             continue
         example, is_rowwise = probed
         if is_rowwise:
-            likely = True
+            mixed, found = None, found or axes
             yield example
-        elif mixed is None:
-            mixed = example
-    if mixed is not None and not likely:
+        elif axes in usual and found is None:
+            mixed, found = example, axes
+    if mixed is not None:
         yield mixed
+
+
+def _may_replace(axes: AxisNames, found: AxisNames) -> bool:
+    """Return whether a candidate reads the inputs of another one otherwise, or leaves some out."""
+    is_part = all(found.get(name) == named for name, named in axes.items())
+    return is_part or axes.keys() >= found.keys()
 
 
 MOST_CANDIDATES = 24
 """How many ways to have a batch are tried: each that the model does not refuse is one run of it."""
 
 
-def _candidates(tensors: Mapping[str, Tensor]) -> Iterator[AxisNames]:
+def _candidates(tensors: Mapping[str, Tensor], usual: Collection[AxisNames]) -> Iterator[AxisNames]:
     """Yield candidates for the batch, the usual ones first: each is one axis of some inputs."""
-    usual = list(_first_axes(tensors))
     yield from usual
     for length in dict.fromkeys(n for tensor in tensors.values() for n in tensor.shape if n):
         choices = [
@@ -257,10 +271,10 @@ def _probed(flat: Flat, given: Example) -> tuple[Example, bool] | None:
         return None
     pairs = zip(before.outputs, after.outputs, strict=True)
     is_rowwise = all(_is_rowwise(*pair, length, rows) for pair in pairs)
-    own = replace(given, axes={})
+    found = replace(given, rows=length, own=replace(given, axes={}), is_found=True)
     if is_short:
-        return replace(given, tensors=probe, rows=rows, rehearsal=rehearsal, own=own), is_rowwise
-    return replace(given, rows=length, own=own), is_rowwise
+        found = replace(found, tensors=probe, rows=rows, rehearsal=rehearsal)
+    return found, is_rowwise
 
 
 def _is_rowwise(before: Tensor, after: Tensor, length: int, rows: int) -> bool:

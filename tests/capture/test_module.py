@@ -232,7 +232,9 @@ class TestBatch:
         found = captured(Centred(), example)
         assert not found.is_dynamic
         (note,) = found.notes
-        assert "batch is fixed at 3: the rows of the batch depend on each other" in note
+        assert (
+            f"batch is fixed at {len(example)}: the rows of the batch depend on each other" in note
+        )
 
     def test_equal_rows_of_what_cannot_be_drawn_stay_as_they_are(self):
         layer = sample_models.strongly_entangling()
