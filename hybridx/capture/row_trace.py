@@ -5,7 +5,7 @@ That is correct if the rows do not depend on each other, which is tested with th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -24,24 +24,24 @@ class OnRows(nn.Module):
 
     Args:
         graph: takes tensors and returns a flat tuple of tensors.
-        batched: which inputs have the batch as their first axis.
+        places: which axis of each input is the batch; the graph takes it as the first one.
         axes: where each output has its batch.
     """
 
     def __init__(
-        self, graph: fx.GraphModule, batched: Sequence[bool], axes: Sequence[int | None]
+        self, graph: fx.GraphModule, places: Sequence[int | None], axes: Sequence[int | None]
     ) -> None:
         super().__init__()
         self.traced = graph
-        self._batched = batched
+        self._places = places
         self._axes = axes
 
     def forward(self, *args: Tensor) -> Any:
         """Run the graph on all rows of the batched inputs."""
-        pairs = list(zip(args, self._batched, strict=True))
-        rows = next(arg.shape[0] for arg, has_rows in pairs if has_rows)
+        pairs = list(zip(batch_first(args, self._places), self._places, strict=True))
+        rows = next(arg.shape[0] for arg, place in pairs if place is not None)
         # Each row keeps the batch axis of length 1 that it was traced with.
-        given = [Rows(arg, is_batch=True) if has_rows else arg for arg, has_rows in pairs]
+        given = [arg if place is None else Rows(arg, is_batch=True) for arg, place in pairs]
         returned = RowInterpreter(self.traced, rows).run(*given)
         return tuple(
             _as_batch(leaf, axis, rows) for leaf, axis in zip(returned, self._axes, strict=True)
@@ -61,6 +61,34 @@ def _as_batch(leaf: Any, axis: int | None, rows: Any) -> Any:
         return value  # the model itself dropped the axis of length 1
     shape = value.shape[1:]
     return value.movedim(0, axis).reshape(*shape[:axis], rows, *shape[axis + 1 :])
+
+
+class BatchFirst(Flat):
+    """A model that takes the batch of each input as its first axis, wherever the model has it.
+
+    Args:
+        flat: the model as it is.
+        places: which axis of each input is the batch for it.
+    """
+
+    def __init__(self, flat: Flat, places: Sequence[int | None]) -> None:
+        super().__init__(flat.model, flat.call)
+        vars(self).update(vars(flat))  # what is known of earlier runs
+        self._places = places
+
+    def answer(self, tensors: Mapping[str, Tensor]) -> Any:
+        """Return what the model itself returns."""
+        own = [
+            tensor.movedim(0, place) if place else tensor
+            for tensor, place in zip(tensors.values(), self._places, strict=True)
+        ]
+        return super().answer(dict(zip(tensors, own, strict=True)))
+
+
+def batch_first(args: Sequence[Tensor], places: Sequence[int | None]) -> list[Tensor]:
+    """Return inputs with the batch as their first axis."""
+    pairs = zip(args, places, strict=True)
+    return [arg.movedim(place, 0) if place else arg for arg, place in pairs]
 
 
 def row_of(args: Sequence[Tensor], batched: Sequence[bool], row: int) -> list[Tensor]:

@@ -23,7 +23,14 @@ from hybridx.capture.model.flat import Flat
 from hybridx.capture.python.refusals import untraceable
 from hybridx.capture.qnode.recording import Recording, recorded
 from hybridx.capture.rehearsal import Rehearsal
-from hybridx.capture.row_trace import OnRows, distinct_rows, row_axes, row_of
+from hybridx.capture.row_trace import (
+    BatchFirst,
+    OnRows,
+    batch_first,
+    distinct_rows,
+    row_axes,
+    row_of,
+)
 from hybridx.capture.torch_export import (
     TABLE,
     FixedBatch,
@@ -112,13 +119,9 @@ class _ModelTrace:
             yield partial(self._whole, [BATCH, *others] if BATCH in names else others)
         if BATCH in names:
             ways: list[Callable[[], Trace]] = [partial(self._whole, [BATCH])]
-            if self.rehearsal is not None and self._has_rows():
+            if self.rehearsal is not None:
                 ways.insert(0 if self.rehearsal.repeats else 1, self._by_rows)
             yield from ways
-
-    def _has_rows(self) -> bool:
-        """Return True if the batch is the first axis wherever there is one."""
-        return all(axis == 0 for axes in self.axes for axis, name in axes.items() if name == BATCH)
 
     def _whole(self, names: Sequence[str]) -> Trace:
         """Trace with the whole example at once; some axes of these names stay open."""
@@ -176,13 +179,20 @@ class _ModelTrace:
             FixedBatch: the rows of an output are not functions of the rows of the inputs.
         """
         assert self.rehearsal is not None
-        batched = [BATCH in axes.values() for axes in self.axes]
+        places = [
+            next((axis for axis, name in axes.items() if name == BATCH), None) for axes in self.axes
+        ]
+        batched = [place is not None for place in places]
         shapes = dynamic_shapes(self.axes, {BATCH: torch.export.Dim(BATCH)})
+        flat = BatchFirst(self.flat, places) if any(places) else self.flat
+        first = batch_first(self.args, places)
         try:
-            args, rehearsal = distinct_rows(self.flat, self.args, batched, self.rehearsal)
-            axes, dtypes = row_axes(self.flat, args, batched, rehearsal)
-            row = self._at_one_size(row_of(self.args, batched, 0), dtypes, for_rows=True)
-            program = export_program(OnRows(row.module, batched, axes), self.args, shapes)
+            args, rehearsal = distinct_rows(flat, first, batched, self.rehearsal)
+            axes, dtypes = row_axes(flat, args, batched, rehearsal)
+            row = replace(self, flat=flat)._at_one_size(
+                row_of(first, batched, 0), dtypes, for_rows=True
+            )
+            program = export_program(OnRows(row.module, places, axes), self.args, shapes)
         except NoRowRule as error:
             raise FixedBatch(f"{first_line(error)} has no rule for a batch") from error
         except (TraceError, ExampleRejectedError) as error:
