@@ -360,6 +360,19 @@ class NoTranslationError(CaptureError):
 
 
 @dataclass(eq=False)
+class UnusableFileError(CaptureError):
+    """The file that torch makes of an operator cannot be run."""
+
+    code = "HX131"
+    summary = "the file of this model would not run: {reason}"
+    remedy = (
+        "write the operation that it names with other operators or dtypes, or choose another "
+        "--format"
+    )
+    reason: str
+
+
+@dataclass(eq=False)
 class NoOutputError(CaptureError):
     """The model returns no tensor."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, assert_never
@@ -30,7 +31,7 @@ from hybridx.artifact import (
     decode_artifact,
 )
 from hybridx.circuit import Circuit
-from hybridx.errors import NoExampleError
+from hybridx.errors import BrokenArtifactError, NoExampleError, NoKernelError, UnusableFileError
 from hybridx.lowering import Choice
 from hybridx.parity import TOLERANCE
 from hybridx.runtime import Session, start_session
@@ -180,7 +181,7 @@ def export(
             flat,
             example,
             build,
-            _start,
+            partial(_start, dtype=chosen),
             dtype=chosen,
             atol=atol,
             verify=verify,
@@ -229,8 +230,21 @@ def export(
     )
 
 
-def _start(draft: Draft, *_: object) -> Session:
-    return start_session(decode_artifact(draft(Metadata(VERSION)), "the new file"))
+def _start(draft: Draft, *_: object, dtype: str) -> Session:
+    """Start a session of a new file.
+
+    Raises:
+        UnusableFileError: what torch made of an operator does not fit together, or is missing.
+        NoKernelError: ONNX Runtime has no implementation of an operator for float64.
+    """
+    try:
+        return start_session(decode_artifact(draft(Metadata(VERSION)), "the new file"))
+    except BrokenArtifactError as error:
+        raise UnusableFileError(error.problem) from error
+    except NoKernelError as error:
+        if dtype == "float64":
+            raise
+        raise UnusableFileError(error.reason) from error
 
 
 def export_source(

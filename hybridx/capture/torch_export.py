@@ -56,6 +56,11 @@ def graph_of(program: Any, decompositions: Any) -> fx.GraphModule:
     assert isinstance(module, fx.GraphModule)
     for node in [n for n in module.graph.nodes if n.target in _ASSERTIONS]:
         module.graph.erase_node(node)
+    # What forward writes into its arguments, torch copies back at the end. A file leaves them.
+    for node in module.graph.find_nodes(op="call_function", target=torch.ops.aten.copy_.default):
+        if node.args[0].op == "placeholder":
+            node.replace_all_uses_with(node.args[1])
+            module.graph.erase_node(node)
     module.graph.set_codegen(fx.graph.CodeGen())
     # A new module, without the input checks that torch.export attaches to its own.
     return fx.GraphModule(module, module.graph)

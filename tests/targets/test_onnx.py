@@ -10,7 +10,7 @@ from torch import nn
 import hybridx
 from hybridx.artifact import CIRCUIT_ATTRIBUTE, DOMAIN, Compiled
 from hybridx.circuit import encode
-from hybridx.errors import NoTranslationError
+from hybridx.errors import NoTranslationError, UnusableFileError
 from hybridx.targets import to_onnx
 from tests import sample_models
 from tests.targets.spliced import splice_model
@@ -109,3 +109,21 @@ def test_an_operator_without_a_translation_is_named_with_its_line(name, function
     # What the remedy promises.
     report = hybridx.export(Airy(function), args, tmp_path / "model.pt2", format="pt2")
     assert report.verification.worst < 1e-5
+
+
+class Integers(nn.Module):
+    """ONNX Runtime has no such convolution, in no format of ours."""
+
+    def __init__(self):
+        super().__init__()
+        self.quantum = sample_models.strongly_entangling(3)
+
+    def forward(self, x):
+        kernel = torch.ones((1, 1, 2), dtype=torch.int64)
+        return self.quantum(torch.nn.functional.conv1d(x[:, None], kernel)[:, 0].float())
+
+
+def test_a_new_file_that_does_not_run_is_not_called_damaged(tmp_path):
+    with pytest.raises(UnusableFileError, match="Conv"):
+        hybridx.export(Integers(), (torch.arange(16).reshape(4, 4),), tmp_path / "model.onnx")
+    assert list(tmp_path.iterdir()) == []

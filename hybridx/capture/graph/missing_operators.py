@@ -156,6 +156,25 @@ def bucketize(
 # --- Single elements -----------------------------------------------------------------------------
 
 
+def _whole(x: Tensor, *_: Any, **__: Any) -> Any:
+    """Return integers as they are: torch's exporter rounds them by operators for floats."""
+    return NotImplemented if x.dtype.is_floating_point or x.is_complex() else x.clone()
+
+
+def angle(x: Tensor) -> Any:
+    """Return pi for negative integers and 0 for others."""
+    if x.dtype.is_floating_point or x.is_complex():
+        return NotImplemented
+    return (x < 0).to(torch.get_default_dtype()) * math.pi
+
+
+def addmm(x: Tensor, left: Tensor, right: Tensor, *, beta: Any = 1, alpha: Any = 1) -> Any:
+    """Return `beta x + alpha left @ right` of integers: ONNX Runtime has no Gemm for them."""
+    if x.dtype.is_floating_point or x.is_complex():
+        return NotImplemented
+    return beta * x + alpha * (left @ right)
+
+
 def hypot(x: Tensor, y: Tensor) -> Tensor:
     """Return sqrt(x^2 + y^2) without overflow."""
     x, y = x.abs(), y.abs()
@@ -433,6 +452,11 @@ MISSING_OPERATORS = {
     _aten.kthvalue.default: kthvalue,
     _aten.searchsorted.Tensor: searchsorted,
     _aten.bucketize.Tensor: bucketize,
+    **dict.fromkeys(
+        (_aten.ceil.default, _aten.floor.default, _aten.trunc.default, _aten.round.default), _whole
+    ),
+    _aten.angle.default: angle,
+    _aten.addmm.default: addmm,
     _aten.hypot.default: hypot,
     _aten.signbit.default: signbit,
     _aten.copysign.Tensor: copysign,

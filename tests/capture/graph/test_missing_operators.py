@@ -37,6 +37,12 @@ CASES = {
     aten.kthvalue.default: [(X, 2), (X, 3, 1, True), (X[0, 0, 0], 1)],
     aten.searchsorted.Tensor: [(BORDERS, VALUES), (BORDERS.expand(2, 4).contiguous(), VALUES)],
     aten.bucketize.Tensor: [(VALUES, BORDERS), (VALUES[0, 0], BORDERS)],
+    aten.ceil.default: [(TIES,)],
+    aten.floor.default: [(TIES,)],
+    aten.trunc.default: [(TIES,)],
+    aten.round.default: [(TIES,)],
+    aten.angle.default: [(TIES,), (TIES > 0,)],
+    aten.addmm.default: [(TIES[0], TIES[0, :, :3], TIES[0, :3])],
     aten.hypot.default: [tuple(PAIRS)],
     aten.signbit.default: [(SPECIAL[:6],), (TIES,), (TIES > 0,)],
     aten.copysign.Tensor: [(PAIRS[0], PAIRS[1].nan_to_num()), (TIES, TIES.flip(0))],
@@ -96,6 +102,7 @@ KEYWORDS = {
     aten.scatter_reduce.two: [{"include_self": False}],
     aten.aminmax.default: [{"dim": 0, "keepdim": True}],
     aten.linalg_vander.default: [{"N": 3}],
+    aten.addmm.default: [{"beta": 2, "alpha": -3}],
 }
 
 
