@@ -83,8 +83,9 @@ def exported_program(
     for node in module.graph.nodes:
         if node.op == "call_function":
             new_args, kwargs = fx.node.map_arg((node.args, node.kwargs), copies.__getitem__)
+            target = _TRACED.get(node.target, node.target)
             copies[node] = graph.create_node(
-                "call_function", node.target, new_args, kwargs, name=_name(node.target)
+                "call_function", target, new_args, kwargs, name=_name(target)
             )
             copies[node].meta = {key: node.meta[key] for key in _ORIGIN if key in node.meta}
             copies[node].meta["val"] = faked(node.meta.get("val"))
@@ -109,6 +110,10 @@ def exported_program(
         torch.export.export, module, tuple(args), dynamic_shapes=tuple(shapes), strict=False
     )
     return program
+
+
+# What torch.export makes of operators that the capture inserts.
+_TRACED = {torch.ops.aten.reshape.default: torch.ops.aten.view.default}
 
 
 def _tensors_read(module: fx.GraphModule) -> dict[str, Tensor]:

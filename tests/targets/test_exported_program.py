@@ -45,7 +45,7 @@ def traces(monkeypatch):
     ("function", "expected"),
     [
         (torch.sigmoid, 0),
-        (lambda x: torch.logaddexp(x, x), 1),
+        (lambda x: torch.diag_embed(x).sum(-1), 1),
     ],  # torch writes only the first as it is
 )
 def test_a_graph_is_traced_again_only_if_an_operation_must_be_decomposed(
