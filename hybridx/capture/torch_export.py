@@ -11,6 +11,7 @@ from torch import Tensor, fx, nn
 
 from hybridx.capture.graph.complex_to_real import InPairs, has_complex
 from hybridx.capture.graph.float64 import DECOMPOSITIONS
+from hybridx.capture.graph.local_decompositions import NotLocal, decomposed
 from hybridx.capture.graph.matrix_functions import MATRIX_DECOMPOSITIONS
 from hybridx.capture.graph.missing_operators import MISSING_OPERATORS
 from hybridx.capture.python.patches import intercepting
@@ -52,7 +53,11 @@ def refined(dims: Mapping[str, Any], message: str) -> dict[str, Any]:
 
 def graph_of(program: Any, decompositions: Any) -> fx.GraphModule:
     """Return the graph of a program: tensors in, a flat tuple of tensors out."""
-    module = program.run_decompositions(decompositions).module(check_guards=False)
+    module = program.module(check_guards=False)
+    try:
+        module.graph = decomposed(module, decompositions)
+    except NotLocal:
+        module = program.run_decompositions(decompositions).module(check_guards=False)
     assert isinstance(module, fx.GraphModule)
     for node in [n for n in module.graph.nodes if n.target in _ASSERTIONS]:
         module.graph.erase_node(node)

@@ -6,16 +6,19 @@ No other file of `capture` names anything private of torch. Each function has a 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from functools import cache
 from typing import Any, TypeGuard
 
 import torch
 import torch._dynamo.exc
 import torch._numpy
 from torch import Tensor, fx, nn
-from torch._subclasses.fake_tensor import FakeTensor
-from torch.fx.experimental.proxy_tensor import get_proxy_mode, get_proxy_slot
+from torch._dispatch.python import enable_python_dispatcher
+from torch._export.utils import _collect_all_valid_cia_ops
+from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
+from torch.fx.experimental.proxy_tensor import get_proxy_mode, get_proxy_slot, make_fx
 from torch.fx.experimental.symbolic_shapes import GuardOnDataDependentSymNode
 from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
 from torch.utils import _pytree
@@ -122,6 +125,46 @@ def argument_names(target: Any) -> list[str]:
 def writes_into_arguments(target: Any) -> bool:
     """Return whether an operator changes a tensor that it is given."""
     return is_operator(target) and bool(target._schema.is_mutable)
+
+
+def is_composite(target: Any) -> bool:
+    """Return whether torch.export itself replaces an operator by what it is made of."""
+    return bool(target._can_decompose()) and target not in _kept_composites()
+
+
+@cache
+def _kept_composites() -> frozenset[Any]:
+    return frozenset(_collect_all_valid_cia_ops())
+
+
+def is_higher_order(target: Any) -> bool:
+    """Return whether the target of a node is an operator on graphs."""
+    return isinstance(target, torch._ops.HigherOrderOperator)
+
+
+def traced_operation(
+    node: fx.Node, inputs: Sequence[fx.Node], values: Sequence[Any], table: Mapping[Any, Any]
+) -> fx.GraphModule:
+    """Return one operation of a traced graph as a graph of what it is made of.
+
+    Args:
+        node: calls the operation.
+        inputs: the nodes among its arguments.
+        values: of these nodes, as the graph was traced.
+        table: decompositions by operator.
+    """
+
+    def run(*given: Any) -> Any:
+        by_node = dict(zip(inputs, given, strict=True))
+        args, kwargs = fx.node.map_arg((node.args, node.kwargs), by_node.__getitem__)
+        return node.target(*args, **kwargs)  # type: ignore[operator]
+
+    modes = (value.fake_mode for value in values if isinstance(value, FakeTensor))
+    mode = next(modes, None) or FakeTensorMode()
+    with torch.no_grad(), mode, enable_python_dispatcher():
+        traced = make_fx(run, decomposition_table=table, _allow_non_fake_inputs=True)(*values)
+    assert isinstance(traced, fx.GraphModule)
+    return traced
 
 
 # --- Modules -----------------------------------------------------------------------------------

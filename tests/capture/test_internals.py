@@ -10,7 +10,7 @@ import torch
 from torch import fx, nn
 from torch.fx.experimental.proxy_tensor import make_fx
 
-from hybridx.capture import pennylane_internals, torch_internals
+from hybridx.capture import pennylane_internals, quiet, torch_internals
 
 TREE = {"a": [1, (2, None)], "b": 3}
 ADD = torch.ops.aten.add.Tensor
@@ -284,3 +284,30 @@ def test_every_function_of_internals_has_a_canary(module):
     ]
     source = inspect.getsource(__import__(__name__, fromlist=["_"]))
     assert [n for n in names if f"{module.__name__.split('.')[-1]}.{n}" not in source] == []
+
+
+def test_torch_export_keeps_some_composite_operators():
+    """`_collect_all_valid_cia_ops`: the others are decomposed, whatever the table says"""
+    aten = torch.ops.aten
+    assert not torch_internals.is_composite(aten.linear.default)
+    assert not torch_internals.is_composite(aten.mul.Tensor)
+    assert torch_internals.is_composite(aten.reshape.default)
+    program = torch.export.export(torch.nn.Flatten(), (torch.ones(3, 2, 2),), strict=False)
+    with quiet():
+        program = program.run_decompositions({})
+    targets = {node.target for node in program.graph.nodes}
+    assert aten.view.default in targets
+
+
+def test_an_operation_is_traced_by_itself():
+    """`make_fx` under the mode of fake tensors, in `traced_operation`"""
+    program = torch.export.export(torch.nn.Flatten(), (torch.ones(3, 2, 2),), strict=False)
+    (node,) = (n for n in program.graph.nodes if n.op == "call_function")
+    inputs = list(node.all_input_nodes)
+    values = [given.meta["val"] for given in inputs]
+    traced = torch_internals.traced_operation(node, inputs, values, {})
+    (view,) = (n for n in traced.graph.nodes if n.op == "call_function")
+    assert view.target is torch.ops.aten.view.default
+    assert view.meta["val"].fake_mode is values[0].fake_mode
+    assert not torch_internals.is_higher_order(view.target)
+    assert torch_internals.is_higher_order(torch.ops.higher_order.cond)
