@@ -49,6 +49,7 @@ class _Pass:
         self._graph = fx.Graph()
         self._copies: dict[fx.Node, Any] = {}
         self._known: dict[Hashable, fx.GraphModule] = {}
+        self._constants = sum(1 for _ in module.named_buffers(remove_duplicate=False))
 
     def run(self) -> fx.Graph:
         for node in self._module.graph.nodes:
@@ -112,7 +113,8 @@ class _Pass:
     def _constant(self, value: Any, piece: fx.Node) -> fx.Node:
         if not isinstance(value, Tensor):
             raise NotLocal
-        name = f"decomposed_{len(self._module._buffers)}"
+        name = f"decomposed_{self._constants}"
+        self._constants += 1
         self._module.register_buffer(name, value, persistent=False)
         node = self._graph.get_attr(name)
         node.meta["val"] = piece.meta.get("val", value)
