@@ -21,6 +21,7 @@ from hybridx.lowering.analysis.trig_polynomial import (
 from hybridx.lowering.plan import Reason, pure_operations
 
 _BLOCK = 5  # wires; gates are joined to blocks of 32 x 32 before they multiply the large matrix
+_MOST_MODES = 256  # of the amplitudes of one wire; their products, the density, have up to 6561
 _TOGETHER = 256  # columns of that matrix: what copies of them take is little beside it
 
 
@@ -75,12 +76,15 @@ def encoding_of(circuit: Circuit) -> Encoding | Reason:
     if any(has_parameter(op) and not isinstance(op, Apply) for own in first for op in own):
         return Reason("a state or a matrix holds a parameter")
     axes = Axes.of(circuit)
-    zero: Spectrum = {(0,) * len(axes.pairs): np.array([[1], [0]], dtype=np.complex128)}
-
-    def after(spectrum: Spectrum, operation: PureOperation) -> Spectrum:
-        return multiply(spectrum_of(operation, axes), spectrum)
-
-    return Encoding(axes, tuple(reduce(after, own, zero) for own in first), tuple(tail))
+    amplitudes: list[Spectrum] = []
+    for own in first:
+        spectrum: Spectrum = {(0,) * len(axes.pairs): zero_state(1)}
+        for operation in own:
+            spectrum = multiply(spectrum_of(operation, axes), spectrum)
+            if len(spectrum) > _MOST_MODES:
+                return Reason(f"a wire has more than {_MOST_MODES} Fourier modes before others")
+        amplitudes.append(spectrum)
+    return Encoding(axes, tuple(amplitudes), tuple(tail))
 
 
 def fold(encoding: Encoding) -> Matrix:
