@@ -11,6 +11,7 @@ from torch import Tensor, fx, nn
 
 from hybridx.capture.graph.complex_to_real import InPairs, has_complex
 from hybridx.capture.graph.float64 import DECOMPOSITIONS
+from hybridx.capture.graph.fold_constants import fold_constants
 from hybridx.capture.graph.local_decompositions import NotLocal, decomposed
 from hybridx.capture.graph.matrix_functions import MATRIX_DECOMPOSITIONS
 from hybridx.capture.graph.missing_operators import MISSING_OPERATORS
@@ -66,6 +67,7 @@ def graph_of(program: Any, decompositions: Any) -> fx.GraphModule:
         if node.args[0].op == "placeholder":
             node.replace_all_uses_with(node.args[1])
             module.graph.erase_node(node)
+    fold_constants(module)
     module.graph.set_codegen(fx.graph.CodeGen())
     # A new module, without the input checks that torch.export attaches to its own.
     return fx.GraphModule(module, module.graph)

@@ -70,11 +70,24 @@ def _reduction(over_all: Any, position: int = 1, default: Any = None) -> Rule:
 
 def _product(left: Rows | Tensor, right: Rows | Tensor) -> Tensor:
     """Return `left @ right` of two matrices, stacks of matrices, or a matrix and a vector."""
+    left_rank = left.rank if isinstance(left, Rows) else left.dim()
     right_rank = right.rank if isinstance(right, Rows) else right.dim()
-    if isinstance(left, Rows) and not isinstance(right, Rows) and left.rank == right_rank == 2:
-        # One matrix for all rows: a single product of two matrices, not a stack of them.
+    # One matrix for all rows: a single product of two matrices. `torch.matmul` of a stack and a
+    # matrix may be decomposed by a rule that holds for more than one row only.
+    if isinstance(left, Rows) and not isinstance(right, Rows) and left_rank == 2:
         rows, count, width = left.value.shape
-        return (left.value.reshape(-1, width) @ right).reshape(rows, count, right.shape[1])
+        flat = left.value.reshape(-1, width)
+        if right_rank == 1:
+            return (flat @ right.unsqueeze(-1)).reshape(rows, count)
+        if right_rank == 2:
+            return (flat @ right).reshape(rows, count, right.shape[1])
+    if isinstance(right, Rows) and not isinstance(left, Rows) and left_rank == 2:
+        if right_rank == 1:
+            return right.value @ left.T
+        if right_rank == 2:
+            rows, width, count = right.value.shape
+            flat = right.value.transpose(1, 2).reshape(-1, width)
+            return (flat @ left.T).reshape(rows, count, left.shape[0]).transpose(1, 2)
     if right_rank == 1:
         column = right.value if isinstance(right, Rows) else right
         return (value_of(left) @ column.unsqueeze(-1)).squeeze(-1)

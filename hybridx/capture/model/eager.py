@@ -24,6 +24,26 @@ def exact(qnode: Any) -> Any:
     return _in_cones(qnode) if wires is None or len(wires) > WHOLE else qnode
 
 
+def copies_of(qnode: Any) -> int | None:
+    """Return the number of entries of a QNode's shot vector, or None if it has none."""
+    shots = qnode.shots
+    return int(shots.num_copies) if shots.has_partitioned_shots else None
+
+
+def run_exactly(original: Any, qnode: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Return the exact results of a QNode: for a shot vector, those of each entry, all equal.
+
+    Args:
+        original: `QNode.__call__`.
+        qnode: that is called.
+        args: by position.
+        kwargs: by name.
+    """
+    results = original(exact(qnode), *args, **kwargs)
+    copies = copies_of(qnode)
+    return results if copies is None else (results,) * copies
+
+
 WHOLE = 16
 """A circuit on more wires than this is simulated light cone by light cone, if it can be."""
 
@@ -99,7 +119,7 @@ def eagerly() -> Iterator[None]:
     """While active, there are no gradients, every QNode is exact, and torch uses one thread."""
 
     def call(original: Any, qnode: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        return original(exact(qnode), *args, **kwargs)
+        return run_exactly(original, qnode, args, kwargs)
 
     with switched(TORCH_THREADS), intercepting(qnode_call=call), torch.no_grad():
         yield

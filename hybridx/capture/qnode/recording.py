@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from hybridx.capture.graph.ops import AGAIN_OP, QNODE_OP, batch_of
-from hybridx.capture.model.eager import cone_tapes, exact
+from hybridx.capture.model.eager import cone_tapes, copies_of, run_exactly
 from hybridx.capture.python.concrete_values import ConcreteValues
 from hybridx.capture.python.patches import current, intercepting
 from hybridx.capture.python.refusals import refuse_device, refuse_unseeded
@@ -27,8 +27,8 @@ from hybridx.capture.python.user_names import names_replaced
 from hybridx.capture.qnode.call_key import call_key, tensors_of
 from hybridx.capture.qnode.measurements import Reader
 from hybridx.capture.qnode.operators import Translator
-from hybridx.capture.qnode.returns import RecordedCall, returned
-from hybridx.capture.qnode.tape import describe_qnode, is_mixed, number_wires, tape_of
+from hybridx.capture.qnode.returns import RecordedCall, in_form, returned, structure_of
+from hybridx.capture.qnode.tape import Part, describe_qnode, is_mixed, number_wires, parts_of
 from hybridx.capture.torch_internals import is_fake, map_leaves, modules_of
 from hybridx.circuit import Angle, Circuit, Parameter, result_count, result_layout
 from hybridx.errors import CircuitTooLargeError
@@ -75,15 +75,15 @@ def rehearsed(model: nn.Module) -> Iterator[tuple[list[torch.dtype | None], list
         original: Any, qnode: Any, args: tuple[Any, ...], kwargs: dict[str, Any], layer: str
     ) -> Any:
         refuse_device(qnode.device, layer)
-        _, tape, kept = tape_of(qnode, args, kwargs, layer)
-        refuse_unseeded(tape, layer)
         mixes = is_mixed(qnode, layer)
-        reader = Reader(number_wires(qnode, tape), layer, mixes, kept)
-        for measured in tape.measurements:
-            reader.reading(measured)
-        widest = max(len(one.wires) for _, one in cone_tapes(tape))
-        _check_size(widest, (4 if mixes else 2) ** widest * (tape.batch_size or 1))
-        results = original(exact(qnode), *args, **kwargs)
+        for part in parts_of(qnode, args, kwargs, layer).parts:
+            refuse_unseeded(part.tape, layer)
+            reader = Reader(number_wires(qnode, part.tape), layer, mixes, part.kept)
+            for measured in part.tape.measurements:
+                reader.reading(measured)
+            widest = max(len(one.wires) for _, one in cone_tapes(part.tape))
+            _check_size(widest, (4 if mixes else 2) ** widest * (part.tape.batch_size or 1))
+        results = run_exactly(original, qnode, args, kwargs)
         leaves, _ = qml.pytrees.flatten(results)
         found = [leaf.dtype for leaf in leaves if isinstance(leaf, Tensor)]
         dtypes.append(found[0].to_real() if found else None)
@@ -181,11 +181,56 @@ def _record(
     function_called = current().function_called
     if function_called is not None:
         function_called(qnode.func)
-    measured, tape, kept = tape_of(qnode, args, kwargs, layer)
+    found = parts_of(qnode, args, kwargs, layer)
+    dtype = recording.dtypes[position] if position < len(recording.dtypes) else torch.float64
+    copies = copies_of(qnode)
+    if found.joined is not None:
+        values = []
+        for part in found.parts:
+            measured = part.tape.measurements
+            form = measured[0] if len(measured) == 1 else tuple(measured)
+            call, results = _add(recording, qnode, part, layer, form, dtype or torch.float64)
+            values.append(returned(call, results, None))
+        return in_form(found.joined(values), found.returned, copies, is_numpy=dtype is None)
+    call, results = _add(
+        recording, qnode, found.parts[0], layer, found.returned, dtype, copies, leaves
+    )
+    is_own = any(reading.is_own for reading in call.readings)
+    is_again = key == (call_key(qnode, args, kwargs, layer) if recording.joins else position)
+    # If this call read known values, a later one may read others. If this call changed its own key,
+    # it changed something that it reads, and each later call must change it too.
+    if recording.values.reads == reads and not is_own and is_again:
+        recording.known[key] = call
+    return returned(call, results, recording.layer_axes)
+
+
+def _add(
+    recording: Recording,
+    qnode: Any,
+    part: Part,
+    layer: str,
+    measured: Any,
+    dtype: torch.dtype | None,
+    copies: int | None = None,
+    leaves: Sequence[Tensor] = (),
+) -> tuple[RecordedCall, Tensor]:
+    """Record one circuit, and return it with its results.
+
+    Args:
+        recording: to which the circuit is added.
+        qnode: that is called.
+        part: the circuit as a tape.
+        layer: where the QNode stands, in the user's words.
+        measured: the measurements of the tape, nested as their results are to be.
+        dtype: of the results; None for NumPy's own arrays and numbers.
+        copies: the number of entries of a shot vector.
+        leaves: the tensors that the QNode was called with, if calls are joined.
+    """
     angles = _Angles()
+    tape = part.tape
     wires = number_wires(qnode, tape)
     operations = Translator(wires, angles.slot, angles.slots, layer).operations(tape.operations)
-    reader = Reader(wires, layer, is_mixed(qnode, layer), kept)
+    reader = Reader(wires, layer, is_mixed(qnode, layer), part.kept)
     readings = tuple(map(reader.reading, tape.measurements))
     circuit = Circuit(
         wires=len(wires),
@@ -194,37 +239,28 @@ def _record(
         measurements=tuple(one for reading in readings for one in reading.measurements),
         shots=qnode.shots.total_shots,
     )
-    _, structure = qml.pytrees.flatten(
-        measured, is_leaf=lambda item: isinstance(item, qml.measurements.MeasurementProcess)
-    )
-    dtype = recording.dtypes[position] if position < len(recording.dtypes) else torch.float64
-    is_numpy = dtype is None
     call = RecordedCall(
         len(recording.circuits),
         circuit,
         readings,
-        structure,
+        structure_of(measured, len(readings)),
         batch_of(angles.tensors, angles.lengths),
         dtype or torch.float64,
-        is_numpy,
+        is_numpy=dtype is None,
         is_list=isinstance(measured, list)
-        and not is_numpy
+        and dtype is not None
+        and copies is None
         and all(reading.value is None for reading in readings)
         and not any(place.is_complex for place in result_layout(circuit)),
+        copies=copies,
     )
     recording.circuits.append(circuit)
     recording.layers.append(layer)
-    is_own = any(reading.is_own for reading in readings)
-    is_again = key == (call_key(qnode, args, kwargs, layer) if recording.joins else position)
-    # If this call read known values, a later one may read others. If this call changed its own key,
-    # it changed something that it reads, and each later call must change it too.
-    if recording.values.reads == reads and not is_own and is_again:
-        recording.known[key] = call
-    inputs = leaves if recording.joins else []
+    inputs = list(leaves) if recording.joins else []
     results = QNODE_OP(
         angles.tensors, inputs, call.index, result_count(circuit), call.dtype, angles.lengths
     )
-    return returned(call, results, recording.layer_axes)
+    return call, results
 
 
 def _traced(tree: Any) -> Any:

@@ -10,7 +10,7 @@ import pennylane as qml
 import torch
 from torch import Tensor
 
-from hybridx.capture.python.tracers import array_of
+from hybridx.capture.python.tracers import array_of, is_traced
 from hybridx.capture.qnode.measurements import Reading
 from hybridx.circuit import Circuit, Result, result_layout
 
@@ -28,6 +28,7 @@ class RecordedCall:
         dtype: of what the call returns in the eager model.
         is_numpy: it returns NumPy's own arrays and numbers, not tensors.
         is_list: it returns a list of real tensors, the columns of its results.
+        copies: the number of entries of its shot vector; each has these results. None without one.
     """
 
     index: int
@@ -38,6 +39,7 @@ class RecordedCall:
     dtype: torch.dtype
     is_numpy: bool
     is_list: bool
+    copies: int | None = None
 
 
 def returned(call: RecordedCall, results: Tensor, layer_axes: int | None) -> Any:
@@ -50,7 +52,43 @@ def returned(call: RecordedCall, results: Tensor, layer_axes: int | None) -> Any
     """
     if call.is_list and layer_axes == results.dim() - 1:
         return results  # a TorchLayer would stack the list to this tensor
-    return _nested(call, results)
+    value = _nested(call, results)
+    return value if call.copies is None else (value,) * call.copies
+
+
+def structure_of(measured: Any, count: int) -> Any:
+    """Return how the results of a circuit are nested.
+
+    Args:
+        measured: the measurements, nested as the quantum function returns them.
+        count: of the results; if a transform has changed it, they are a tuple, or alone.
+    """
+    leaves, structure = qml.pytrees.flatten(measured, is_leaf=_is_measurement)
+    if len(leaves) == count:
+        return structure
+    _, structure = qml.pytrees.flatten((0,) * count if count > 1 else 0)
+    return structure
+
+
+def in_form(result: Any, measured: Any, copies: int | None, *, is_numpy: bool) -> Any:
+    """Return what PennyLane has joined from several circuits in the form that the caller expects.
+
+    Args:
+        result: as a transform's own function returns it.
+        measured: what the quantum function returns.
+        copies: the number of entries of a shot vector.
+        is_numpy: the caller gets NumPy's own arrays and numbers.
+    """
+    written, structure = qml.pytrees.flatten(measured, is_leaf=_is_measurement)
+    found, own = qml.pytrees.flatten(result)
+    if is_numpy:
+        found = [array_of(leaf) if is_traced(leaf) else leaf for leaf in found]
+    value = qml.pytrees.unflatten(found, structure if len(found) == len(written) else own)
+    return value if copies is None else (value,) * copies
+
+
+def _is_measurement(item: Any) -> bool:
+    return isinstance(item, qml.measurements.MeasurementProcess)
 
 
 def _nested(call: RecordedCall, results: Tensor) -> Any:

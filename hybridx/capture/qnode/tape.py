@@ -1,12 +1,17 @@
-"""The tape of a quantum function: its operators and measurements after the QNode's transforms."""
+"""The circuits of a QNode call: tapes of operators and measurements after all transforms."""
 
 from __future__ import annotations
 
+import functools
 import inspect
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import pennylane as qml
+from pennylane.transforms.core import BoundTransform
 
 from hybridx.capture.qnode.mid_measurements import in_circuit_order
 from hybridx.errors import UnsupportedMeasurementError, UnsupportedOperatorError
@@ -20,28 +25,114 @@ _NEUTRAL = frozenset({
 })  # fmt: skip
 
 
-def tape_of(
-    qnode: Any, args: tuple[Any, ...], kwargs: dict[str, Any], layer: str
-) -> tuple[Any, Any, tuple[tuple[Any, int], ...]]:
-    """Return what the quantum function returns, its tape after the QNode's transforms, and wires.
+@dataclass(frozen=True)
+class Part:
+    """One circuit of a QNode call.
 
-    The tape has no mid-circuit measurements: further wires hold their outcomes. The wires returned
-    are those whose outcome is postselected, each with the outcome.
+    Attributes:
+        tape: without mid-circuit measurements: further wires hold their outcomes.
+        kept: the wires whose outcome is postselected, each with the outcome.
+    """
+
+    tape: Any
+    kept: tuple[tuple[Any, int], ...]
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What the circuit of a QNode call is after all transforms.
+
+    Attributes:
+        returned: what the quantum function returns.
+        parts: one, unless a transform makes several circuits of one.
+        joined: PennyLane's own function from the results of all parts to that of the quantum
+            function; None if the only part has these results.
+    """
+
+    returned: Any
+    parts: tuple[Part, ...]
+    joined: Callable[[Sequence[Any]], Any] | None
+
+
+def parts_of(qnode: Any, args: tuple[Any, ...], kwargs: dict[str, Any], layer: str) -> Parts:
+    """Return the circuits of a QNode call after the transforms of the QNode and of its device.
+
+    Raises:
+        UnsupportedOperatorError: a transform differentiates the QNode.
     """
     with qml.queuing.AnnotatedQueue() as queue:
         returned = qnode.func(*args, **kwargs)
-    tape = qml.tape.QuantumScript.from_queue(queue)
-    for transform in qnode.compile_pipeline:
+    tapes = [qml.tape.QuantumScript.from_queue(queue)]
+    joins: list[_Join] = []
+    for transform in [*qnode.compile_pipeline, *_of_device(qnode.device)]:
         name = transform.tape_transform.__name__
-        if name not in _NEUTRAL:
-            tape = _only(transform(tape), f"the transform {name}", layer)
+        if name in _NEUTRAL:
+            continue
+        if transform.classical_cotransform is not None or transform.is_informative:
+            raise UnsupportedOperatorError(layer, f"the transform {name}")
+        tapes, join = _applied(transform, tapes)
+        joins += [] if join is None else [join]
+    parts = tuple(_part(tape, layer) for tape in tapes)
+    return Parts(returned, parts, functools.partial(_joined, joins[::-1]) if joins else None)
+
+
+_Join: TypeAlias = Callable[[Sequence[Any]], list[Any]]
+
+
+def _applied(transform: Any, tapes: Sequence[Any]) -> tuple[list[Any], _Join | None]:
+    """Return the tapes that a transform makes of some, and how their results are joined again."""
+    made = [transform(tape) for tape in tapes]
+    found = [tape for some, _ in made for tape in some]
+    if all(len(some) == 1 and _is_first(post) for some, post in made):
+        return found, None
+
+    def join(results: Sequence[Any]) -> list[Any]:
+        rest = iter(results)
+        return [post(tuple(islice(rest, len(some)))) for some, post in made]
+
+    return found, join
+
+
+def _is_first(post: Callable[[Sequence[Any]], Any]) -> bool:
+    """Return whether a function returns the first of the results that it is given, as they are."""
+    mark = object()
+    try:
+        return post((mark,)) is mark
+    except Exception:  # it computes with results, and may raise anything on a mark
+        return False
+
+
+def _joined(joins: Sequence[_Join], results: Sequence[Any]) -> Any:
+    for join in joins:
+        results = join(results)
+    return results[0]
+
+
+def _of_device(device: Any) -> list[Any]:
+    """Return the transforms that were applied to a device, after the device's own decomposition.
+
+    A noise model finds the gates that the device runs, not the templates that were written.
+    """
+    found = []
+    while hasattr(device, "original_device"):
+        found.append(BoundTransform(device.transform, args=device.targs, kwargs=device.tkwargs))
+        device = device.original_device
+    if not found:
+        return []
+    own = [
+        one for one in device.preprocess_transforms() if one.tape_transform.__name__ == "decompose"
+    ]
+    return [*own, *reversed(found)]
+
+
+def _part(tape: Any, layer: str) -> Part:
     kept: tuple[tuple[Any, int], ...] = ()
     if any(isinstance(o, qml.measurements.MidMeasureMP | qml.ops.Conditional) for o in tape):
         tape, kept = _unselected(in_circuit_order(tape))
-        tape = _only(qml.defer_measurements(tape), "its mid-circuit measurements", layer)
+        (tape,), _ = qml.defer_measurements(tape)
     if any(isinstance(mp, qml.measurements.ProbabilityMP) and mp.obs for mp in tape.measurements):
         tape = _diagonalized(tape, layer)
-    return returned, tape, kept
+    return Part(tape, kept)
 
 
 def _unselected(tape: Any) -> tuple[Any, tuple[tuple[Any, int], ...]]:
@@ -59,13 +150,6 @@ def _unselected(tape: Any) -> tuple[Any, tuple[tuple[Any, int], ...]]:
             )
         operations.append(operation)
     return qml.tape.QuantumScript(operations, tape.measurements), tuple(kept)
-
-
-def _only(transformed: Any, what: str, layer: str) -> Any:
-    tapes, _ = transformed
-    if len(tapes) != 1:
-        raise UnsupportedOperatorError(layer, f"{what} (it makes {len(tapes)} circuits of one)")
-    return tapes[0]
 
 
 def _diagonalized(tape: Any, layer: str) -> Any:
