@@ -30,7 +30,7 @@ def fold_constants(module: fx.GraphModule) -> None:
             continue
         if all(user in known for user in node.users):
             continue
-        name = f"folded_{len(module._buffers)}"
+        name = f"folded_{node.name}"
         module.register_buffer(name, value, persistent=False)
         with module.graph.inserting_before(node):
             folded = module.graph.get_attr(name)
