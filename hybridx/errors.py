@@ -411,12 +411,15 @@ class DataBranchError(CaptureError):
     """A Python branch or the length of a loop depends on a data value."""
 
     code = "HX111"
-    summary = "a Python branch or loop depends on a value that depends on the inputs: {place}"
+    summary = (
+        "a Python branch or loop depends on a value that depends on the inputs: {place}; {reason}"
+    )
     remedy = (
         "use torch.where and loops of a fixed length, because a file runs the same operations for "
         "every input"
     )
     place: str
+    reason: str
 
 
 @dataclass(eq=False)

@@ -99,6 +99,7 @@ def build_and_compare(
             _eager(flat),
             batches=choose_batches(example) if captured.has_open_batch else example.batches,
             tolerance=tolerance,
+            changes=captured.changes,
         )
         if not comparison.unmoved:
             return replace(built, comparison=comparison)

@@ -201,6 +201,7 @@ def export(
             self_test=self_test,
             columns=tuple(columns),
             classes=tuple(classes),
+            assumed=built.captured.assumed,
             call=None if call.is_plain else call.encode(),
         )
     )

@@ -98,6 +98,7 @@ class Inspection:
         self_test: True if it carries one.
         columns: names of the input's columns in a table.
         classes: names of the logits.
+        assumed: sentences on the model's checks of its inputs that the file leaves out.
     """
 
     path: str
@@ -113,6 +114,7 @@ class Inspection:
     self_test: bool
     columns: tuple[str, ...]
     classes: tuple[str, ...]
+    assumed: tuple[str, ...]
 
 
 def inspect(path: str | Path) -> Inspection:
@@ -141,6 +143,7 @@ def inspect(path: str | Path) -> Inspection:
         self_test=says.self_test is not None,
         columns=says.columns,
         classes=says.classes,
+        assumed=says.assumed,
     )
 
 

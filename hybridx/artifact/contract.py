@@ -31,6 +31,7 @@ KEY_SELF_TEST: Final = "hybridx.selftest"
 KEY_COLUMNS: Final = "hybridx.columns"
 KEY_CLASSES: Final = "hybridx.classes"
 KEY_CALL: Final = "hybridx.call"
+KEY_ASSUMED: Final = "hybridx.assumed"
 
 # Keys in an archive of torch, which has no ONNX graph that contains this information.
 KEY_INPUTS: Final = "hybridx.inputs"

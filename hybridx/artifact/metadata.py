@@ -16,6 +16,7 @@ import onnx
 from hybridx.artifact.contract import (
     DOMAIN,
     FORMAT_VERSION,
+    KEY_ASSUMED,
     KEY_BODIES,
     KEY_CALL,
     KEY_CLASSES,
@@ -44,6 +45,7 @@ class Metadata:
         columns: names of the input's columns in a table; may be empty.
         classes: names of the logits in order; may be empty.
         call: how the inputs become arguments of `forward`; None if each is one positional argument.
+        assumed: sentences on the model's checks of its inputs that the file leaves out.
     """
 
     version: str
@@ -52,6 +54,7 @@ class Metadata:
     columns: tuple[str, ...] = ()
     classes: tuple[str, ...] = ()
     call: Mapping[str, Any] | None = None
+    assumed: tuple[str, ...] = ()
 
     def encode(self) -> dict[str, str]:
         """Return the entries, strings by key."""
@@ -66,6 +69,8 @@ class Metadata:
             entries[KEY_CLASSES] = encode_entry(self.classes)
         if self.call is not None:
             entries[KEY_CALL] = encode_entry(self.call)
+        if self.assumed:
+            entries[KEY_ASSUMED] = encode_entry(self.assumed)
         return entries
 
 
@@ -110,6 +115,7 @@ def decode_metadata(entries: Mapping[str, str], path: str) -> Metadata:
         columns=decode_entry(entries, KEY_COLUMNS, tuple[str, ...], path) or (),
         classes=decode_entry(entries, KEY_CLASSES, tuple[str, ...], path) or (),
         call=decode_entry(entries, KEY_CALL, dict[str, Any], path),
+        assumed=decode_entry(entries, KEY_ASSUMED, tuple[str, ...], path) or (),
     )
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import chain
+from typing import Any
 
 import torch
 from torch import fx, nn
@@ -13,6 +14,7 @@ from hybridx.capture.example import AxisNames, Example
 from hybridx.capture.graph.float64 import lift_numbers
 from hybridx.capture.model.flat import Flat
 from hybridx.capture.python.patches import quiet, uncollected
+from hybridx.capture.row_trace import CHANGES
 from hybridx.capture.torch_export import FixedBatch, Shapes
 from hybridx.capture.torch_internals import buffers_of, parameters_of
 from hybridx.capture.trace import Trace, trace_model
@@ -36,6 +38,8 @@ class Capture:
         example: the inputs it was traced with.
         precision: float32 if the eager model rounds the results of a circuit to it.
         notes: what the user should know.
+        assumed: sentences on the model's checks of its inputs that the graph leaves out; notes too.
+        changes: what leads the model to other sides of its branches on data, if it has any.
     """
 
     module: fx.GraphModule
@@ -48,6 +52,8 @@ class Capture:
     example: Example
     precision: str
     notes: tuple[str, ...]
+    assumed: tuple[str, ...]
+    changes: tuple[Callable[[Any], Any], ...]
 
     @property
     def is_dynamic(self) -> bool:
@@ -93,9 +99,13 @@ def capture(flat: Flat, example: Example, *, dtype: str) -> Capture:
         notes=(
             *example.notes,
             *(flat.remarks if rehearsal is None else rehearsal.remarks),
+            *traced.assumed,
+            *traced.branches,
             *_shots(traced),
             *([rounding] if rounds and dtype == "float64" else []),
         ),
+        assumed=traced.assumed,
+        changes=CHANGES if traced.selects else (),
     )
 
 

@@ -5,7 +5,7 @@ That is correct if the rows do not depend on each other, which is tested with th
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -154,6 +154,49 @@ def row_axes(
                 raise FixedBatch("the rows of the batch depend on each other")
         axes.append(axis)
     return axes, alone[0].dtypes
+
+
+CHANGES: tuple[Callable[[Any], Any], ...] = (
+    lambda x: -x,
+    lambda x: 10 * x,
+    lambda x: x + 10,
+    lambda x: 0 * x,
+    lambda x: x + float("inf"),
+    lambda x: x * float("nan"),
+)
+"""Changes of inputs, arrays or tensors, that lead a model to other sides of its branches."""
+
+
+def check_apart(
+    flat: Flat, args: Sequence[Tensor], batched: Sequence[bool], axes: Sequence[int | None]
+) -> None:
+    """Refuse a model in which the change of one row changes the results of another one.
+
+    A branch that asks for the largest number of a batch may take the same side for each row of the
+    example alone and for all of them.
+
+    Args:
+        flat: the model, whose graph of one row selects between two sides of a branch.
+        args: inputs of several rows.
+        batched: which of them have the batch as their first axis.
+        axes: the batch axis of each output, as `row_axes` returns them.
+
+    Raises:
+        FixedBatch: the rows depend on each other.
+    """
+    before = rehearse(flat, args).outputs
+    for change in CHANGES:
+        changed = [
+            torch.cat([change(arg[:1]), arg[1:]]) if has_rows and arg.is_floating_point() else arg
+            for arg, has_rows in zip(args, batched, strict=True)
+        ]
+        with suppress(ExampleRejectedError):
+            after = rehearse(flat, changed).outputs
+            for one, other, axis in zip(before, after, axes, strict=True):
+                if axis is not None:
+                    one, other = (each.movedim(max(axis, 0), 0)[1:] for each in (one, other))
+                if not torch.allclose(one, other, rtol=1e-3, atol=1e-4, equal_nan=True):
+                    raise FixedBatch("a branch makes the rows of the batch depend on each other")
 
 
 def _batch_axis(together: Tensor, single: Tensor, count: int) -> int | None:

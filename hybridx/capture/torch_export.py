@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import torch
@@ -19,6 +19,11 @@ from hybridx.capture.python.patches import intercepting
 from hybridx.program import BATCH
 
 Shapes: TypeAlias = tuple[dict[int, Any], ...]
+Merge: TypeAlias = Callable[[fx.GraphModule], None]
+
+
+def unmerged(module: fx.GraphModule) -> None:
+    """Leave a graph as it is: it was traced along one way."""
 
 
 class FixedBatch(Exception):  # noqa: N818
@@ -52,8 +57,14 @@ def refined(dims: Mapping[str, Any], message: str) -> dict[str, Any]:
     return refined
 
 
-def graph_of(program: Any, decompositions: Any) -> fx.GraphModule:
-    """Return the graph of a program: tensors in, a flat tuple of tensors out."""
+def graph_of(program: Any, decompositions: Any, merge: Merge = unmerged) -> fx.GraphModule:
+    """Return the graph of a program: tensors in, a flat tuple of tensors out.
+
+    Args:
+        program: of `export_program`.
+        decompositions: of operators into others.
+        merge: makes one graph of the ways that a branch on data leads, in place.
+    """
     module = program.module(check_guards=False)
     try:
         module.graph = decomposed(module, decompositions)
@@ -70,7 +81,9 @@ def graph_of(program: Any, decompositions: Any) -> fx.GraphModule:
     fold_constants(module)
     module.graph.set_codegen(fx.graph.CodeGen())
     # A new module, without the input checks that torch.export attaches to its own.
-    return fx.GraphModule(module, module.graph)
+    module = fx.GraphModule(module, module.graph)
+    merge(module)
+    return module
 
 
 # These write a slice into a tensor. Decomposed, they compare positions, and then
@@ -90,13 +103,17 @@ def core_table() -> Any:
 
 
 def graph_in_real_numbers(
-    program: Any, decompositions: Any, args: Sequence[Tensor], shapes: Shapes
+    program: Any,
+    decompositions: Any,
+    args: Sequence[Tensor],
+    shapes: Shapes,
+    merge: Merge = unmerged,
 ) -> fx.GraphModule:
     """Return the graph of a program, with each complex tensor as a pair of real tensors."""
-    module = graph_of(program, decompositions)
+    module = graph_of(program, decompositions, merge)
     if not has_complex(module):
         return module
-    core = InPairs(graph_of(program, core_table()))
+    core = InPairs(graph_of(program, core_table(), merge))
     return graph_of(export_program(core, args, shapes), decompositions)
 
 

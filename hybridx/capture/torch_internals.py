@@ -7,7 +7,7 @@ No other file of `capture` names anything private of torch. Each function has a 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from functools import cache
 from typing import Any, TypeGuard
 
@@ -48,6 +48,22 @@ def node_of(tensor: Tensor, tracer: Any) -> fx.Node | None:
     """Return the node of a tracer's graph that makes a tensor, or None."""
     slot: Any = get_proxy_slot(tensor, tracer, default=None)
     return slot.proxy.node if slot is not None else None
+
+
+@contextmanager
+def submodules_left() -> Iterator[None]:
+    """After an error in the block, the tracer has left the submodules that the block entered.
+
+    torch's tracer forgets to leave them, and fails when it leaves the next one.
+    """
+    stack: Any = getattr(current_tracer(), "module_stack", None)
+    depth = len(stack or ())
+    try:
+        yield
+    except BaseException:
+        while len(stack or ()) > depth:
+            stack.popitem(last=True)
+        raise
 
 
 def untraced() -> AbstractContextManager[Any]:

@@ -19,6 +19,7 @@ from hybridx.capture.batching import NoRowRule
 from hybridx.capture.batching.join_calls import UnlikeCalls, join_calls
 from hybridx.capture.graph.bind_circuits import bind_circuits
 from hybridx.capture.graph.float64 import DECOMPOSITIONS
+from hybridx.capture.graph.merge_paths import SplitCalls
 from hybridx.capture.model.flat import Flat
 from hybridx.capture.python.refusals import untraceable
 from hybridx.capture.qnode.recording import Recording, recorded
@@ -27,6 +28,7 @@ from hybridx.capture.row_trace import (
     BatchFirst,
     OnRows,
     batch_first,
+    check_apart,
     distinct_rows,
     row_axes,
     row_of,
@@ -44,7 +46,14 @@ from hybridx.capture.torch_export import (
 )
 from hybridx.capture.torch_internals import is_shape_error
 from hybridx.circuit import Circuit
-from hybridx.errors import CaptureError, ExampleRejectedError, LoweringError, TraceError, first_line
+from hybridx.errors import (
+    CaptureError,
+    DataBranchError,
+    ExampleRejectedError,
+    LoweringError,
+    TraceError,
+    first_line,
+)
 from hybridx.program import BATCH
 
 
@@ -57,12 +66,18 @@ class Trace:
         circuits: the circuits, by the index that a node carries.
         layers: where each circuit stands in the model, in the user's words.
         shapes: which axes of each input are open, as torch.export's dynamic shapes.
+        assumed: sentences on checks of the data that the graph leaves out.
+        branches: sentences on the other branches on data.
+        selects: a branch on data selects between results.
     """
 
     module: fx.GraphModule
     circuits: tuple[Circuit, ...]
     layers: tuple[str, ...]
     shapes: Shapes
+    assumed: tuple[str, ...] = ()
+    branches: tuple[str, ...] = ()
+    selects: bool = False
 
 
 def trace_model(
@@ -105,11 +120,16 @@ class _ModelTrace:
             dtypes = () if self.rehearsal is None else self.rehearsal.dtypes
             return self._at_one_size(self.args, dtypes, for_rows=False)
         reason = ""
+        refusal: DataBranchError | None = None
         for way in self._ways(names):
             try:
                 return way()
             except FixedBatch as error:
                 reason = reason or str(error)
+            except DataBranchError as error:
+                refusal = refusal or error  # a branch on one row has fewer ways than on all rows
+        if refusal is not None:
+            raise refusal
         raise FixedBatch(reason)
 
     def _ways(self, names: Collection[str]) -> Iterator[Callable[[], Trace]]:
@@ -133,7 +153,9 @@ class _ModelTrace:
             with recorded(self.flat.model, dtypes, joins=False) as recording:
                 try:
                     program = export_program(self.flat.module, self.args, shapes)
-                    module = graph_in_real_numbers(program, TABLE, self.args, shapes)
+                    module = graph_in_real_numbers(
+                        program, TABLE, self.args, shapes, recording.merge
+                    )
                 except (CaptureError, LoweringError):
                     raise
                 except Exception as error:
@@ -159,7 +181,9 @@ class _ModelTrace:
                     program = export_program(self.flat.module, args, shapes)
                     needs_core = for_rows or len(recording.circuits) > 1
                     table = core_table() if needs_core else TABLE
-                    module = graph_in_real_numbers(program, table, args, shapes)
+                    module = graph_in_real_numbers(program, table, args, shapes, recording.merge)
+                except SplitCalls:
+                    continue
                 except (CaptureError, LoweringError):
                     raise
                 except Exception as error:
@@ -192,6 +216,8 @@ class _ModelTrace:
             row = replace(self, flat=flat)._at_one_size(
                 row_of(first, batched, 0), dtypes, for_rows=True
             )
+            if row.selects:
+                check_apart(flat, args, batched, axes)
             program = export_program(OnRows(row.module, places, axes), self.args, shapes)
         except NoRowRule as error:
             raise FixedBatch(f"{first_line(error)} has no rule for a batch") from error
@@ -210,4 +236,7 @@ class _ModelTrace:
             circuits=tuple(circuit for _, circuit in bound),
             layers=tuple(recording.layers[index] for index, _ in bound),
             shapes=shapes,
+            assumed=tuple(recording.branches.assumed),
+            branches=recording.branches.notes,
+            selects=bool(recording.branches.kept),
         )

@@ -212,6 +212,8 @@ def inspected(report: Inspection) -> None:
     console.print(f"  output  {', '.join(report.outputs)}")
     _print_names(console, "columns", report.columns)
     _print_names(console, "classes", report.classes)
+    for sentence in report.assumed:
+        console.print(f"  assumed {sentence}")
     if report.nodes:
         console.print(f"  nodes   {_counts(report.nodes)}")
     for circuit in report.circuits:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol, TypeAlias
+
+import numpy as np
 
 from hybridx.artifact import Signature
 from hybridx.errors import NothingComparedError
@@ -22,6 +24,9 @@ from hybridx.parity.trials import (
 )
 from hybridx.program import BATCH
 from hybridx.storage import Array
+
+Change: TypeAlias = Callable[[Any], Any]
+"""Returns an array of other numbers."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +82,7 @@ def compare_with_eager(
     *,
     batches: Sequence[int],
     tolerance: float,
+    changes: Sequence[Change] = (),
 ) -> Comparison:
     """Compare an execution with the eager model at several lengths of the open axes.
 
@@ -90,6 +96,7 @@ def compare_with_eager(
         expected: the eager model.
         batches: batch sizes to compare at; empty for a model without a batch.
         tolerance: the largest error that passes.
+        changes: of the typical inputs, on which the execution is compared too.
 
     Raises:
         MismatchError: an error is above the tolerance.
@@ -101,6 +108,8 @@ def compare_with_eager(
         own_rows = trials.own[BATCH]
     # The file's self-test is made of these: their error counts only where no other is known.
     own_worst = trials.compare(typical.inputs, typical.outputs, own_rows or 1)
+    for change in changes:
+        trials.run_changed(change, own_rows or 1)
     for lengths in choose_trials(trials.own, batches):
         # Rather than nothing, the example's own lengths of the other axes.
         if not trials.run(lengths) and BATCH in lengths:
@@ -182,6 +191,33 @@ class _Trials:
         if self.elements > before:
             self.moved |= moved
         return True
+
+    def run_changed(self, change: Change, batch: int) -> None:
+        """Compare on typical inputs that are changed, if the model takes them."""
+        inputs = {
+            name: np.asarray(change(array), array.dtype) if array.dtype.kind == "f" else array
+            for name, array in self._typical.inputs.items()
+        }
+        try:
+            outputs = self._expected(inputs)
+        except Exception:
+            # The model is the user's own code and may raise anything.
+            return
+        # What is not finite in eager need not be the same: a circuit that is computed in parts
+        # spreads NaN to the results that depend on it, PennyLane to all.
+        finite = {name: np.where(np.isfinite(o), 1.0, np.nan) for name, o in outputs.items()}
+        compare(
+            {
+                name: found * finite[name] if found.shape == finite[name].shape else found
+                for name, found in self._execution.run(inputs).items()
+            },
+            {name: output * finite[name] for name, output in outputs.items()},
+            # An angle ten times as large is rounded ten times as coarsely.
+            tolerance=10 * self._tolerance,
+            left=self.name,
+            right="the eager model",
+            batch=batch,
+        )
 
     def compare(
         self, inputs: Mapping[str, Array], outputs: Mapping[str, Array], batch: int

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 
 import pennylane as qml
@@ -47,6 +48,24 @@ def test_torch_counts_changes_in_place(look):
 def test_torch_does_not_count_in_inference_mode():
     with torch.inference_mode():
         assert torch_internals.version_of(torch.zeros(2)) is None
+
+
+def test_the_tracer_leaves_the_submodules_of_a_failed_call():
+    class Failing(nn.Module):
+        def forward(self, x):
+            raise ValueError
+
+    class Model(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.failing, self.last = Failing(), nn.Identity()
+
+        def forward(self, x):
+            with contextlib.suppress(ValueError), torch_internals.submodules_left():
+                self.failing(x)
+            return self.last(x) + 1
+
+    torch.export.export(Model(), (torch.zeros(2),), strict=False)
 
 
 def test_torch_keeps_the_numbers_of_small_constants():

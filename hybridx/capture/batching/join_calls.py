@@ -83,7 +83,8 @@ class _Group:
 
 def _groups(calls: list[fx.Node], constants: Constants) -> list[_Group]:
     """Group the calls of one circuit by the constants among their inputs."""
-    first = calls[0]
+    # A branch on data may have moved the call that was traced behind those that repeat it.
+    first = next(call for call in calls if call.target is QNODE_OP)
     variants: dict[Hashable, list[fx.Node]] = {}
     for call in calls:
         key = tuple(_fingerprint(leaf, constants) for leaf in _inputs(call))

@@ -15,6 +15,7 @@ from hybridx.capture.model.forward_call import ForwardCall
 from hybridx.capture.model.holders import Copies
 from hybridx.capture.model.kept_state import Snapshot
 from hybridx.capture.model.outputs import named_tensors
+from hybridx.capture.python.branches import Outputs
 from hybridx.capture.python.patches import current
 from hybridx.capture.python.torch_mode import following
 from hybridx.capture.torch_internals import (
@@ -184,8 +185,15 @@ class _Traced(nn.Module):
         super().__init__()
         self._run: Any = None  # no weight may have this name
         weights = module_of_weights(flat.model, self)
-        self._run = lambda tensors: flat.traced(weights, tensors)
+
+        def run(tensors: Sequence[Tensor]) -> Outputs:
+            outputs = flat.traced(weights, tensors)
+            return flat.output_names, outputs
+
+        self._run = run
 
     def forward(self, *tensors: Tensor) -> tuple[Tensor, ...]:
-        outputs: tuple[Tensor, ...] = self._run(tensors)
-        return outputs
+        branches = current().branches
+        outputs: Outputs
+        outputs = self._run(tensors) if branches is None else branches.follow(self._run, tensors)
+        return outputs[1]

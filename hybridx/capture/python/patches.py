@@ -28,6 +28,7 @@ from torch import Tensor
 
 import hybridx.capture.pennylane_internals as pennylane_internals
 import hybridx.capture.torch_internals as torch_internals
+from hybridx.capture.python.branches import Branches, is_asked_by_user
 from hybridx.capture.python.concrete_values import ConcreteValues
 from hybridx.capture.python.source_location import is_users
 from hybridx.capture.python.tracers import as_tensors, call, holds_traced, joined, made_of
@@ -42,6 +43,7 @@ class Interception:
         layer_call: answers `(original, layer, x)` where a TorchLayer calls its QNode.
         refuse_gradient: raises where a derivative begins.
         values: the known values of traced tensors; None where nothing is traced.
+        branches: answers whether a traced value is true; None where nothing is traced.
         note_unseeded: called with the frame of user code that makes an unseeded NumPy generator.
         module_for: returns the module that an import inside a function of the user's is given.
         function_called: called with each quantum function before it runs.
@@ -53,6 +55,7 @@ class Interception:
     layer_call: Callable[..., Any] | None = None
     refuse_gradient: Callable[[], Any] | None = None
     values: ConcreteValues | None = None
+    branches: Branches | None = None
     note_unseeded: Callable[[FrameType], None] | None = None
     module_for: Callable[[ModuleType], ModuleType] | None = None
     function_called: Callable[[Any], None] | None = None
@@ -322,6 +325,22 @@ def _import(original: Any) -> Any:
     return __import__
 
 
+def _truth_of_symbol(original: Any) -> Any:
+    @functools.wraps(original)
+    def __bool__(symbol: Any) -> bool:  # noqa: N807
+        branches = current().branches
+        if branches is None or not is_asked_by_user(sys._getframe(1)):
+            return bool(original(symbol))
+        try:
+            return bool(original(symbol))
+        except Exception as error:
+            if not torch_internals.is_data_branch(error):
+                raise
+        return branches.decide(torch.scalar_tensor(symbol, dtype=torch.bool))
+
+    return __bool__
+
+
 class _Stream:
     """A stream that discards what the thread that traces writes."""
 
@@ -415,6 +434,12 @@ REPLACEMENTS: tuple[Replacement, ...] = (
         why="the same flag, as a model may ask for it",
         seen=_TORCH,
         test="test_only_the_tracing_thread_exports",
+    ),
+    Replacement(
+        *(torch.SymBool, "__bool__", _truth_of_symbol),
+        why="`if n > 2` of an integer that the data give is a branch, not an error",
+        seen=_TORCH,
+        test="test_a_number_of_the_data_decides_a_branch",
     ),
     Replacement(
         *(Tensor, "__new__", _new_tensor),

@@ -75,6 +75,6 @@ def untraceable(model: nn.Module, error: Exception) -> CaptureError:
     cause: BaseException | None = error
     while cause is not None:
         if is_data_branch(cause):
-            return DataBranchError(where)
+            return DataBranchError(where, "Python needs its value")
         cause = cause.__cause__
     return TraceError(first_line(error), where)

@@ -31,6 +31,11 @@ def is_users(filename: str) -> bool:
     return "site-packages" not in path.parts and not any(l in path.parents for l in _LIBRARIES)
 
 
+def is_ours(filename: str) -> bool:
+    """Return whether a file is a part of hybridx, other than its reference models."""
+    return _HYBRIDX in Path(filename).parents and not is_users(filename)
+
+
 def place(model: nn.Module, line: tuple[FrameType, int]) -> str:
     """Return the file and the line, and the submodule of the model that contains it."""
     names = {id(module): name for name, module in modules_of(model)}

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
+from hybridx.capture.python.branches import Branches
 from hybridx.capture.python.concrete_values import ConcreteValues
 from hybridx.capture.python.number_indices import get_item, holds_number, set_item
 from hybridx.capture.python.patches import current
@@ -61,16 +62,24 @@ class TracingMode(TorchFunctionMode):
 
     Args:
         values: of what depends on weights and constants alone.
+        branches: answers whether any other value is true.
     """
 
-    def __init__(self, values: ConcreteValues) -> None:
+    def __init__(self, values: ConcreteValues, branches: Branches) -> None:
         super().__init__()
         self._values = values
+        self._branches = branches
         self._asked: dict[Any, Callable[..., Any]] = {
             Tensor.numpy: self._numpy,
             Tensor.__array__: self._numpy,
             Tensor.tolist: self._tolist,
             Tensor.item: self._item,
+            Tensor.__bool__: branches.decide,
+            Tensor.is_nonzero: branches.decide,
+            torch.is_nonzero: branches.decide,
+            **dict.fromkeys(_ASSERTIONS, self._assert),
+            **dict.fromkeys(_EQUALITIES, self._equal),
+            **dict.fromkeys(_CLOSENESS, self._close),
             **{function: function for function in _CONVERSIONS},
         }
         self._made = {function: constructor(function) for function in _MAKE_TENSORS}
@@ -108,17 +117,31 @@ class TracingMode(TorchFunctionMode):
             return self._answer(Tensor.item, tensor)
         return [self._answer(Tensor.tolist, part) for part in tensor]
 
+    def _assert(self, condition: Tensor, *_: Any, **__: Any) -> None:
+        self._branches.check(condition)
+
+    def _equal(self, one: Tensor, other: Tensor) -> bool:
+        return one.shape == other.shape and self._branches.decide((one == other).all())
+
+    def _close(self, one: Tensor, other: Tensor, *args: Any, **kwargs: Any) -> bool:
+        return self._branches.decide(torch.isclose(one, other, *args, **kwargs).all())
+
     def _item(self, tensor: Tensor) -> Any:
-        if tensor.is_floating_point() or tensor.is_complex():
+        if tensor.is_floating_point() or tensor.is_complex() or tensor.dtype == torch.bool:
             return as_seen(NumberTracer(tensor.reshape(())))
         return tensor.item()  # torch gives a symbol and tracks its constraints
 
 
-_CONVERSIONS = (Tensor.__bool__, Tensor.__int__, Tensor.__float__, Tensor.__index__)
+_CONVERSIONS = (Tensor.__int__, Tensor.__float__, Tensor.__index__)
+_ASSERTIONS = (torch._assert, torch._assert_async)
+_EQUALITIES = (torch.equal, Tensor.equal)
+_CLOSENESS = (torch.allclose, Tensor.allclose)
 _MAKE_TENSORS = (torch.tensor, torch.as_tensor)
 
 
 def following() -> AbstractContextManager[Any]:
     """Trace values through the code of a model, if this thread traces it."""
-    values = current().values
-    return nullcontext() if values is None else TracingMode(values)
+    values, branches = current().values, current().branches
+    if values is None or branches is None:
+        return nullcontext()
+    return TracingMode(values, branches)

@@ -40,10 +40,10 @@ def as_tensors(tree: Any) -> Any:
 
 
 class NumberTracer:
-    """A Python float or complex number.
+    """A Python float, complex number or bool.
 
     Attributes:
-        tensor: shape `()`, float64 or complex128.
+        tensor: shape `()`, float64, complex128 or bool.
     """
 
     def __init__(self, tensor: Tensor) -> None:
@@ -53,6 +53,8 @@ class NumberTracer:
     @property  # type: ignore[misc]
     def __class__(self) -> type:
         """What it stands for: `isinstance` is to say so."""
+        if self.tensor.dtype == torch.bool:
+            return bool
         return complex if self.tensor.is_complex() else float
 
     @property

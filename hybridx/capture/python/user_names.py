@@ -1,8 +1,9 @@
 """Replace names in the user's own modules while their model is traced.
 
 In those modules `np`, `math`, `torch`, `pennylane.numpy` and their functions are replaced by ours,
-which take tracers; `float` returns tracers unchanged. The libraries' own modules do not change, and
-in a thread that traces nothing our functions return what the originals return.
+which take tracers; `float` returns tracers unchanged, `int` and `len` return symbols. The
+libraries' own modules do not change, and in a thread that traces nothing our functions return what
+the originals return.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import numpy as np
 import pennylane as qml
 import torch
 from torch import nn
+from torch.fx.experimental.symbolic_shapes import has_free_unbacked_symbols
 
 from hybridx.capture.python.numpy_functions import of_math, of_numpy, of_pennylane
 from hybridx.capture.python.patches import ABSENT, current, intercepting
@@ -116,23 +118,33 @@ def _default_rng(original: Callable[..., Any]) -> Callable[..., Any]:
     return default_rng
 
 
-# --- The name `float` ----------------------------------------------------------------------------
+# --- The names `float`, `int`, `len` and `print` -------------------------------------------------
 
 
 class _FloatType(type):
     """Lets the class below be `float` for `isinstance` and `==`."""
 
+    _original: type = builtins.float
+    _also: tuple[type, ...] = ()
+
     def __instancecheck__(cls, instance: Any) -> bool:
-        return isinstance(instance, builtins.float)
+        return isinstance(instance, (cls._original, *cls._also))
 
     def __subclasscheck__(cls, subclass: type) -> bool:
-        return issubclass(subclass, builtins.float)
+        return issubclass(subclass, cls._original)
 
     def __eq__(cls, other: object) -> bool:
-        return other is cls or other is builtins.float
+        return other is cls or other is cls._original
 
     def __hash__(cls) -> int:
-        return hash(builtins.float)
+        return hash(cls._original)
+
+
+class _IntType(_FloatType):
+    """Lets the class below be `int`; a number of the data or of an open axis is one too."""
+
+    _original = builtins.int
+    _also = (torch.SymInt,)
 
 
 class _Float(builtins.float, metaclass=_FloatType):
@@ -148,9 +160,46 @@ class _Float(builtins.float, metaclass=_FloatType):
         return value if isinstance(value, NumberTracer) else builtins.float(value)
 
 
+class _Int(builtins.int, metaclass=_IntType):
+    """`int`, but a number of the data becomes a symbol: it may be the length of a tensor."""
+
+    dtype = np.dtype("int64")
+
+    def __new__(cls, value: Any = 0, *args: Any, **kwargs: Any) -> Any:
+        if isinstance(value, torch.SymInt):
+            return value
+        if isinstance(value, ArrayTracer | NumberTracer):
+            value = value.plain
+        if is_fake(value) and not args and not kwargs:
+            return value.to(torch.int64).item()
+        return builtins.int(value, *args, **kwargs)
+
+
+def _len(value: Any) -> Any:
+    """Return what `len` returns, or a symbol for a length that depends on the data."""
+    if is_fake(value) and value.dim() and has_free_unbacked_symbols(value.shape[0]):
+        return value.shape[0]
+    return builtins.len(value)
+
+
+def _print(*args: Any, **kwargs: Any) -> None:
+    """Print, unless this thread traces: a trace also follows the ways that the data do not take."""
+    if current().values is None:
+        builtins.print(*args, **kwargs)
+
+
+_TYPES: Mapping[str, Any] = {"float": _Float, "int": _Int}
+_FUNCTIONS: Mapping[str, Any] = {"len": _len, "print": _print}
+
+
 @functools.cache
-def _is_dtype(room: ModuleType) -> bool:
-    """Return whether a module passes `float` on, as in `dtype=float`: torch takes no subclass."""
+def _is_dtype(room: ModuleType, called: str) -> bool:
+    """Return whether a module passes `float` on, as in `dtype=float`: torch takes no subclass.
+
+    Args:
+        room: a module of the user's.
+        called: `float` or `int`.
+    """
     try:
         tree = ast.parse(inspect.getsource(room))
     except (OSError, TypeError, SyntaxError):
@@ -158,7 +207,7 @@ def _is_dtype(room: ModuleType) -> bool:
     harmless: set[ast.AST] = set()
     for node in ast.walk(tree):
         match node:
-            case ast.Call(func=ast.Name("float") as name):
+            case ast.Call(func=ast.Name() as name) if name.id == called:
                 harmless.add(name)
             case ast.Call(func=ast.Name("map" | "isinstance"), args=args):
                 harmless.update(part for arg in args for part in ast.walk(arg))
@@ -168,7 +217,7 @@ def _is_dtype(room: ModuleType) -> bool:
                 harmless.update(ast.walk(hint))
             case ast.FunctionDef(returns=hint) if hint is not None:
                 harmless.update(ast.walk(hint))
-    names = [node for node in ast.walk(tree) if isinstance(node, ast.Name) and node.id == "float"]
+    names = [node for node in ast.walk(tree) if isinstance(node, ast.Name) and node.id == called]
     return any(name not in harmless for name in names)
 
 
@@ -187,7 +236,7 @@ def names_replaced(model: nn.Module) -> Iterator[None]:
     """While active, names in the user's own modules and functions refer to our replacements.
 
     Args:
-        model: its classes decide in which modules `float` is replaced.
+        model: its classes decide in which modules `float` and other built-ins are replaced.
     """
     names = _Names()
     try:
@@ -195,8 +244,8 @@ def names_replaced(model: nn.Module) -> Iterator[None]:
         roots = {forward.__module__.split(".")[0] for forward in forwards}
         for name, room in _users_modules():
             names.replace_in(vars(room))
-            if name.split(".")[0] in roots and not _is_dtype(room):
-                names.put(vars(room), "float", vars(room).get("float", _Float))
+            if name.split(".")[0] in roots:
+                names.replace_builtins(room)
         for forward in forwards:
             names.replace_for(forward)
         with intercepting(module_for=_seen_for, function_called=names.replace_for):
@@ -234,6 +283,12 @@ class _Names:
         """Set a name in a dictionary of globals to another value."""
         self._kept.append((scope, name, scope.get(name, ABSENT)))
         scope[name] = value
+
+    def replace_builtins(self, room: ModuleType) -> None:
+        """Replace the built-in names of one module, unless it defines them."""
+        types = {name: ours for name, ours in _TYPES.items() if not _is_dtype(room, name)}
+        for name, ours in {**types, **_FUNCTIONS}.items():
+            self.put(vars(room), name, vars(room).get(name, ours))
 
     def replace_in(self, scope: dict[str, Any]) -> None:
         """Replace the names of one module."""

@@ -15,10 +15,12 @@ from typing import Any
 import numpy as np
 import pennylane as qml
 import torch
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
 
+from hybridx.capture.graph.merge_paths import UnlikeSides, merge_paths
 from hybridx.capture.graph.ops import AGAIN_OP, QNODE_OP, batch_of
 from hybridx.capture.model.eager import cone_tapes, copies_of, run_exactly
+from hybridx.capture.python.branches import Branches
 from hybridx.capture.python.concrete_values import ConcreteValues
 from hybridx.capture.python.patches import current, intercepting
 from hybridx.capture.python.refusals import refuse_device, refuse_unseeded
@@ -42,6 +44,7 @@ class Recording:
         dtypes: of what each call returns in the eager model, in the order of the calls; None for
             NumPy's own arrays and numbers.
         values: the weights, and all other values that are known while tracing.
+        branches: the branches on data.
         joins: trace the quantum function only once for calls with equal keys.
         circuits: one for each call whose quantum function was traced, in order.
         layers: where each of these stands, in the user's words.
@@ -52,12 +55,31 @@ class Recording:
 
     dtypes: Sequence[torch.dtype | None]
     values: ConcreteValues
+    branches: Branches
     joins: bool = False
     circuits: list[Circuit] = field(default_factory=list)
     layers: list[str] = field(default_factory=list)
     known: dict[Hashable, RecordedCall] = field(default_factory=dict)
     calls: int = 0
     layer_axes: int | None = None
+
+    def merge(self, module: fx.GraphModule) -> None:
+        """Make one graph of the ways that branches on data lead, in place.
+
+        Raises:
+            DataBranchError: the results of two ways cannot be joined.
+        """
+        if not self.branches.were_met:
+            return
+        try:
+            self.branches.keep(merge_paths(module, self.circuits))
+        except UnlikeSides as error:
+            raise self.branches.unlike(error.index) from error
+
+    def restart(self) -> None:
+        """Begin another way through the model: its first call is the first call again."""
+        self.known.clear()
+        self.calls = 0
 
 
 @contextmanager
@@ -105,7 +127,8 @@ def recorded(
         dtypes: what each call returns, in order, as `rehearsed` noted it.
         joins: a call with the key of an earlier one becomes `hybridx::again`, to be joined later.
     """
-    recording = Recording(dtypes, ConcreteValues(), joins)
+    branches = Branches(model, lambda: recording.restart())
+    recording = Recording(dtypes, ConcreteValues(), branches, joins)
 
     def call(_: Any, qnode: Any, args: tuple[Any, ...], kwargs: dict[str, Any], layer: str) -> Any:
         return _record(qnode, args, kwargs, recording, layer)
@@ -120,7 +143,7 @@ def recorded(
     with (
         names_replaced(model),
         _every_call(model, call),
-        intercepting(layer_call=evaluate, values=recording.values),
+        intercepting(layer_call=evaluate, values=recording.values, branches=branches),
     ):
         yield recording
 
@@ -177,7 +200,7 @@ def _record(
         width = result_count(known.circuit)
         results = AGAIN_OP(leaves, known.batch, known.index, width, known.dtype)
         return returned(known, results, recording.layer_axes)
-    reads = recording.values.reads
+    reads, asked = recording.values.reads, recording.branches.asked
     function_called = current().function_called
     if function_called is not None:
         function_called(qnode.func)
@@ -197,9 +220,11 @@ def _record(
     )
     is_own = any(reading.is_own for reading in call.readings)
     is_again = key == (call_key(qnode, args, kwargs, layer) if recording.joins else position)
-    # If this call read known values, a later one may read others. If this call changed its own key,
-    # it changed something that it reads, and each later call must change it too.
-    if recording.values.reads == reads and not is_own and is_again:
+    # If this call read known values, a later one may read others; if it asked whether a value is
+    # true, a later one may be answered otherwise. If this call changed its own key, it changed
+    # something that it reads, and each later call must change it too.
+    is_apart = recording.values.reads == reads and recording.branches.asked == asked
+    if is_apart and not is_own and is_again:
         recording.known[key] = call
     return returned(call, results, recording.layer_axes)
 

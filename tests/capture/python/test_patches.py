@@ -182,6 +182,14 @@ def test_distributions_look_at_no_parameters():
     assert captured(model_of(forward), example()).is_dynamic
 
 
+def test_a_number_of_the_data_decides_a_branch():
+    def forward(self, x):
+        positive = (x > 0).sum().item()
+        return x if positive > 2 else -x
+
+    assert captured(model_of(forward), example()).changes
+
+
 def test_backward_is_refused():
     def forward(self, x):
         with torch.enable_grad():

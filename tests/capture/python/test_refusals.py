@@ -68,15 +68,15 @@ def unseeded_generator(model, x):
 def branch_on_a_tensor(model, x):
     if x.sum() > 0:  # here
         return model.q(x)
-    return x[:, 0]
+    return x
 
 
 def branch_on_a_number(model, x):
-    return model.q(x) * (1 if x.max().item() > 0 else 2)  # here
+    return model.q(x) * [1, 2, 3][int(x.max().item())]  # here
 
 
 def branch_on_an_array(model, x):
-    if np.abs(x.numpy()).max() > 1:  # here
+    while np.abs(x.numpy()).max() > 1:  # here
         x = x / 2
     return model.q(x)
 
