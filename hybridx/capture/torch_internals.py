@@ -315,6 +315,11 @@ def is_shape_error(error: BaseException) -> bool:
     return isinstance(error, torch._dynamo.exc.UserError)
 
 
+def assertions() -> tuple[Any, ...]:
+    """Return the functions that raise unless a tensor is true; a mode sees them."""
+    return torch._assert, torch._assert_async
+
+
 def is_data_branch(error: BaseException) -> bool:
     """Return whether an error says that a decision depends on the numbers in a tensor."""
     return isinstance(error, GuardOnDataDependentSymNode)

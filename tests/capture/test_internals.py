@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import fx, nn
 from torch.fx.experimental.proxy_tensor import make_fx
+from torch.overrides import TorchFunctionMode
 
 from hybridx.capture import pennylane_internals, quiet, torch_internals
 
@@ -66,6 +67,22 @@ def test_the_tracer_leaves_the_submodules_of_a_failed_call():
             return self.last(x) + 1
 
     torch.export.export(Model(), (torch.zeros(2),), strict=False)
+
+
+@pytest.mark.parametrize("assertion", torch_internals.assertions())
+def test_a_mode_sees_assertions(assertion):
+    seen = []
+
+    class Mode(TorchFunctionMode):
+        def __torch_function__(self, func, types, args=(), kwargs=None):
+            seen.append(func)
+            return func(*args, **(kwargs or {}))
+
+    with Mode():
+        assertion(torch.tensor(True), "false")
+    with pytest.raises((AssertionError, RuntimeError), match="false"):
+        assertion(torch.tensor(False), "false")
+    assert seen == [assertion]
 
 
 def test_torch_keeps_the_numbers_of_small_constants():

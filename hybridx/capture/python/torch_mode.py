@@ -30,7 +30,7 @@ from hybridx.capture.python.tracers import (
     holds_traced,
     made_of,
 )
-from hybridx.capture.torch_internals import is_fake, untraced
+from hybridx.capture.torch_internals import assertions, is_fake, untraced
 
 
 def as_seen(tracer: NumberTracer | ArrayTracer) -> Any:
@@ -77,7 +77,7 @@ class TracingMode(TorchFunctionMode):
             Tensor.__bool__: branches.decide,
             Tensor.is_nonzero: branches.decide,
             torch.is_nonzero: branches.decide,
-            **dict.fromkeys(_ASSERTIONS, self._assert),
+            **dict.fromkeys(assertions(), self._assert),
             **dict.fromkeys(_EQUALITIES, self._equal),
             **dict.fromkeys(_CLOSENESS, self._close),
             **{function: function for function in _CONVERSIONS},
@@ -133,7 +133,6 @@ class TracingMode(TorchFunctionMode):
 
 
 _CONVERSIONS = (Tensor.__int__, Tensor.__float__, Tensor.__index__)
-_ASSERTIONS = (torch._assert, torch._assert_async)
 _EQUALITIES = (torch.equal, Tensor.equal)
 _CLOSENESS = (torch.allclose, Tensor.allclose)
 _MAKE_TENSORS = (torch.tensor, torch.as_tensor)
