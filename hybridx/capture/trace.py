@@ -19,7 +19,7 @@ from hybridx.capture.batching import NoRowRule
 from hybridx.capture.batching.join_calls import UnlikeCalls, join_calls
 from hybridx.capture.graph.bind_circuits import bind_circuits
 from hybridx.capture.graph.float64 import DECOMPOSITIONS
-from hybridx.capture.graph.merge_paths import SplitCalls
+from hybridx.capture.merge_paths import SplitCalls, UnlikeSides, merge_paths
 from hybridx.capture.model.flat import Flat
 from hybridx.capture.python.refusals import untraceable
 from hybridx.capture.qnode.recording import Recording, recorded
@@ -154,7 +154,7 @@ class _ModelTrace:
                 try:
                     program = export_program(self.flat.module, self.args, shapes)
                     module = graph_in_real_numbers(
-                        program, TABLE, self.args, shapes, recording.merge
+                        program, TABLE, self.args, shapes, partial(_merge, recording)
                     )
                 except (CaptureError, LoweringError):
                     raise
@@ -181,7 +181,9 @@ class _ModelTrace:
                     program = export_program(self.flat.module, args, shapes)
                     needs_core = for_rows or len(recording.circuits) > 1
                     table = core_table() if needs_core else TABLE
-                    module = graph_in_real_numbers(program, table, args, shapes, recording.merge)
+                    module = graph_in_real_numbers(
+                        program, table, args, shapes, partial(_merge, recording)
+                    )
                 except SplitCalls:
                     continue
                 except (CaptureError, LoweringError):
@@ -240,3 +242,18 @@ class _ModelTrace:
             branches=recording.branches.notes,
             selects=bool(recording.branches.kept),
         )
+
+
+def _merge(recording: Recording, module: fx.GraphModule) -> None:
+    """Make one graph of the ways that branches on data lead, in place.
+
+    Raises:
+        DataBranchError: the results of two ways cannot be joined.
+    """
+    branches = recording.branches
+    if not branches.were_met:
+        return
+    try:
+        branches.keep(merge_paths(module, recording.circuits))
+    except UnlikeSides as error:
+        raise branches.unlike(error.index) from error

@@ -3,7 +3,7 @@
 A file runs the same operations for every input. Where Python asks whether a traced value is true,
 the model is run again for the other answer, in the same trace. A way that ends in an error that the
 user's code raises is assumed away: the condition is a check of the inputs. Results of two other
-ways are joined by `hybridx::select`, which `graph/merge_paths.py` replaces afterwards.
+ways are joined by `hybridx::select`, which `merge_paths.py` replaces afterwards.
 """
 
 from __future__ import annotations

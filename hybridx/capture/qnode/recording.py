@@ -15,9 +15,8 @@ from typing import Any
 import numpy as np
 import pennylane as qml
 import torch
-from torch import Tensor, fx, nn
+from torch import Tensor, nn
 
-from hybridx.capture.graph.merge_paths import UnlikeSides, merge_paths
 from hybridx.capture.graph.ops import AGAIN_OP, QNODE_OP, batch_of
 from hybridx.capture.model.eager import cone_tapes, copies_of, run_exactly
 from hybridx.capture.python.branches import Branches
@@ -62,19 +61,6 @@ class Recording:
     known: dict[Hashable, RecordedCall] = field(default_factory=dict)
     calls: int = 0
     layer_axes: int | None = None
-
-    def merge(self, module: fx.GraphModule) -> None:
-        """Make one graph of the ways that branches on data lead, in place.
-
-        Raises:
-            DataBranchError: the results of two ways cannot be joined.
-        """
-        if not self.branches.were_met:
-            return
-        try:
-            self.branches.keep(merge_paths(module, self.circuits))
-        except UnlikeSides as error:
-            raise self.branches.unlike(error.index) from error
 
     def restart(self) -> None:
         """Begin another way through the model: its first call is the first call again."""
