@@ -79,7 +79,7 @@ def _replace_results(
     for node, elements in moved.items():
         label = elements.label if batched else elements.label[None]
         picked = _picked(label, ways, int(width))
-        if picked is None:
+        if picked is None or not picked[1]:  # the columns may be none
             continue
         calls, columns, shape = picked
         whole = calls == 1 and columns == list(range(width)) and len(shape) == 1

@@ -7,6 +7,7 @@ by itself, and equal ones once: a loop of a hundred steps costs no more than one
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Hashable, Mapping
 from typing import Any
 
@@ -74,10 +75,12 @@ class _Pass:
             return self._table[target] is not DECOMPOSITIONS[target] or is_composite(target)
         return target in self._table or is_composite(target)
 
-    def _copied(self, node: fx.Node) -> fx.Node:
+    def _copied(self, node: fx.Node) -> Any:
         if is_higher_order(node.target):
             raise NotLocal
         args, kwargs = fx.node.map_arg((node.args, node.kwargs), self._copies.__getitem__)
+        if node.target is operator.getitem and isinstance(args[0], list | tuple):
+            return args[0][args[1]]  # the pieces of an operation that was decomposed
         return self._insert(node.target, args, kwargs, node.meta["val"])
 
     def _insert(self, target: Any, args: Any, kwargs: Any, value: Any) -> fx.Node:

@@ -25,6 +25,7 @@ import torch
 from torch import nn
 from torch.fx.experimental.symbolic_shapes import has_free_unbacked_symbols
 
+from hybridx.capture.python.conditional_gates import conditional
 from hybridx.capture.python.numpy_functions import of_math, of_numpy, of_pennylane
 from hybridx.capture.python.patches import ABSENT, current, intercepting
 from hybridx.capture.python.source_location import is_users
@@ -76,7 +77,8 @@ def _seen() -> dict[int, tuple[Any, Any]]:
     pennylane_names = dict(of_pennylane(numpys, pennylanes, tnp))
     modules[pennylanes] = pennylane_names
     inner[pennylanes] = _Seen(pennylanes, {**pennylane_names, "linalg": inner[pennylanes.linalg]})
-    inner[qml] = _Seen(qml, {"numpy": inner[pennylanes]})
+    modules[qml] = {"cond": conditional(qml.cond)}
+    inner[qml] = _Seen(qml, {**modules[qml], "numpy": inner[pennylanes]})
     found: dict[int, tuple[Any, Any]] = {
         id(module): (module, ours) for module, ours in inner.items()
     }
