@@ -15,6 +15,7 @@ from hybridx.capture.graph.fold_constants import fold_constants
 from hybridx.capture.graph.local_decompositions import NotLocal, decomposed
 from hybridx.capture.graph.matrix_functions import MATRIX_DECOMPOSITIONS
 from hybridx.capture.graph.missing_operators import MISSING_OPERATORS
+from hybridx.capture.graph.number_selects import gather_selected
 from hybridx.capture.python.patches import intercepting
 from hybridx.program import BATCH
 
@@ -78,6 +79,7 @@ def graph_of(program: Any, decompositions: Any, merge: Merge = unmerged) -> fx.G
         if node.args[0].op == "placeholder":
             node.replace_all_uses_with(node.args[1])
             module.graph.erase_node(node)
+    gather_selected(module)
     fold_constants(module)
     module.graph.set_codegen(fx.graph.CodeGen())
     # A new module, without the input checks that torch.export attaches to its own.

@@ -16,7 +16,7 @@ from pennylane.transforms.core import BoundTransform
 
 from hybridx.capture.qnode.mid_measurements import in_circuit_order
 from hybridx.capture.torch_internals import is_data_branch
-from hybridx.errors import UnsupportedMeasurementError, UnsupportedOperatorError
+from hybridx.errors import DataBranchError, UnsupportedMeasurementError, UnsupportedOperatorError
 
 # Transforms that change how a device computes and not its results.
 _NEUTRAL = frozenset({
@@ -66,8 +66,8 @@ def parts_of(qnode: Any, args: tuple[Any, ...], kwargs: dict[str, Any], layer: s
         try:
             returned = qnode.func(*args, **kwargs)
         except Exception as error:
-            # torch raises its own error where a condition has no value.
-            if is_data_branch(error) and _is_in_cond(error):
+            is_branch = isinstance(error, DataBranchError) or is_data_branch(error)
+            if is_branch and _is_in_cond(error):
                 what = (
                     "qml.cond of other gates than rotations on a value that depends on the inputs"
                 )
