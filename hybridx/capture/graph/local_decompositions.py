@@ -80,7 +80,8 @@ class _Pass:
             raise NotLocal
         args, kwargs = fx.node.map_arg((node.args, node.kwargs), self._copies.__getitem__)
         if node.target is operator.getitem and isinstance(args[0], list | tuple):
-            return args[0][args[1]]  # the pieces of an operation that was decomposed
+            pieces: Any = args[0]  # of an operation that was decomposed
+            return pieces[args[1]]
         return self._insert(node.target, args, kwargs, node.meta["val"])
 
     def _insert(self, target: Any, args: Any, kwargs: Any, value: Any) -> fx.Node:

@@ -1,7 +1,8 @@
 """`qml.cond` on data: the gates of every side, with angles that are zero where it is not taken.
 
-PennyLane asks the condition for its value and records one side. A file runs the same gates for
-every input, so both sides are recorded, if each of their gates is the identity at zero angles.
+PennyLane asks the condition for its value and records one side. Two ways through the model then
+follow (`branches.py`), each with a circuit of its own. Where each gate of the sides is the identity
+at zero angles, one circuit holds all sides, however many conditions there are.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ def conditional(original: Callable[..., Any]) -> Callable[..., Any]:
         def call(*args: Any, **kwargs: Any) -> Any:
             recorded = [_gates_of(fn, args, kwargs) for _, fn in sides]
             if not all(_can_be_off(gate) for gates in recorded for gate in gates):
-                return by_pennylane(*args, **kwargs)  # which is refused, by its name
+                return by_pennylane(*args, **kwargs)
             _record(sides, recorded)
             return None
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import inspect
-import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -15,8 +14,7 @@ import pennylane as qml
 from pennylane.transforms.core import BoundTransform
 
 from hybridx.capture.qnode.mid_measurements import in_circuit_order
-from hybridx.capture.torch_internals import is_data_branch
-from hybridx.errors import DataBranchError, UnsupportedMeasurementError, UnsupportedOperatorError
+from hybridx.errors import UnsupportedMeasurementError, UnsupportedOperatorError
 
 # Transforms that change how a device computes and not its results.
 _NEUTRAL = frozenset({
@@ -63,16 +61,7 @@ def parts_of(qnode: Any, args: tuple[Any, ...], kwargs: dict[str, Any], layer: s
         UnsupportedOperatorError: a transform differentiates the QNode.
     """
     with qml.queuing.AnnotatedQueue() as queue:
-        try:
-            returned = qnode.func(*args, **kwargs)
-        except Exception as error:
-            is_branch = isinstance(error, DataBranchError) or is_data_branch(error)
-            if is_branch and _is_in_cond(error):
-                what = (
-                    "qml.cond of other gates than rotations on a value that depends on the inputs"
-                )
-                raise UnsupportedOperatorError(layer, what) from error
-            raise
+        returned = qnode.func(*args, **kwargs)
     tapes = [qml.tape.QuantumScript.from_queue(queue)]
     joins: list[_Join] = []
     for transform in [*qnode.compile_pipeline, *_of_device(qnode.device)]:
@@ -85,12 +74,6 @@ def parts_of(qnode: Any, args: tuple[Any, ...], kwargs: dict[str, Any], layer: s
         joins += [] if join is None else [join]
     parts = tuple(_part(tape, layer) for tape in tapes)
     return Parts(returned, parts, functools.partial(_joined, joins[::-1]) if joins else None)
-
-
-def _is_in_cond(error: BaseException) -> bool:
-    """Return whether an error was raised while PennyLane asked a condition for its value."""
-    asked = inspect.getsourcefile(qml.ops.op_math.condition)
-    return any(line.filename == asked for line in traceback.extract_tb(error.__traceback__))
 
 
 _Join: TypeAlias = Callable[[Sequence[Any]], list[Any]]
