@@ -320,7 +320,7 @@ class TraceError(CaptureError):
 
     code = "HX105"
     summary = "the model cannot be traced: {reason}"
-    remedy = "look at {place}: a model is traced once, so nothing there may depend on data values"
+    remedy = "write {place} in another way, with operations of torch on whole tensors"
     reason: str
     place: str
 
@@ -501,6 +501,45 @@ class EarlierCallsError(CaptureError):
         "each call"
     )
     names: str
+    place: str
+
+
+@dataclass(eq=False)
+class PackedSequenceError(CaptureError):
+    """Sequences are packed by lengths that depend on the inputs."""
+
+    code = "HX119"
+    summary = "pack_padded_sequence packs sequences by lengths that depend on the inputs: {place}"
+    remedy = (
+        "run the recurrent layer on the padded sequences with batch_first=True, and take the last "
+        "step of each row with steps.gather(1, (lengths - 1).view(-1, 1, 1).expand(-1, 1, "
+        "steps.shape[2]))[:, 0]: it does not depend on the padding, in a layer of one direction"
+    )
+    place: str
+
+
+@dataclass(eq=False)
+class BitsOfTextError(CaptureError):
+    """Python writes a number of the data as text or asks for its bits."""
+
+    code = "HX120"
+    summary = "{function} needs a Python number, and this one depends on the inputs: {place}"
+    remedy = "take the bits with shifts, which a file has: (x >> k) & 1 is the bit k of x"
+    function: str
+    place: str
+
+
+@dataclass(eq=False)
+class ModelRaisesError(CaptureError):
+    """The model's own code raises an error when it is traced."""
+
+    code = "HX121"
+    summary = "the model's own code raises {error} when it is traced: {place}"
+    remedy = (
+        "let it accept tensors that have a shape and no numbers: a file computes the same for "
+        "every input"
+    )
+    error: str
     place: str
 
 

@@ -315,6 +315,11 @@ def is_shape_error(error: BaseException) -> bool:
     return isinstance(error, torch._dynamo.exc.UserError)
 
 
+def packing() -> Any:
+    """Return the operator that packs padded sequences; a mode sees it."""
+    return torch._VF._pack_padded_sequence
+
+
 def assertions() -> tuple[Any, ...]:
     """Return the functions that raise unless a tensor is true; a mode sees them."""
     return torch._assert, torch._assert_async

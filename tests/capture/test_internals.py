@@ -69,6 +69,17 @@ def test_the_tracer_leaves_the_submodules_of_a_failed_call():
     torch.export.export(Model(), (torch.zeros(2),), strict=False)
 
 
+def test_a_mode_sees_the_packing_of_sequences():
+    class Mode(TorchFunctionMode):
+        def __torch_function__(self, func, types, args=(), kwargs=None):
+            if func is torch_internals.packing():
+                raise KeyError("seen")
+            return func(*args, **(kwargs or {}))
+
+    with Mode(), pytest.raises(KeyError, match="seen"):
+        nn.utils.rnn.pack_padded_sequence(torch.zeros(3, 1, 2), torch.tensor([3]))
+
+
 @pytest.mark.parametrize("assertion", torch_internals.assertions())
 def test_a_mode_sees_assertions_of_the_trace(assertion):
     class Mode(TorchFunctionMode):

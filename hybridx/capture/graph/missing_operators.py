@@ -440,7 +440,70 @@ def batch_norm_functional(
     )
 
 
+# --- Bits ----------------------------------------------------------------------------------------
+
+_POWERS = torch.tensor([1 << bits for bits in range(63)] + [-(1 << 63)])
+"""2 to the powers from 0 to 63 as int64; the last one is the same number modulo 2 to the 64."""
+
+
+def left_shift(x: Any, bits: Any) -> Any:
+    """Return whole numbers times a power of two; ONNX shifts unsigned numbers only."""
+    return _shifted(x, bits, lambda wide, powers: wide * powers, lambda wide: wide * 0)
+
+
+def right_shift(x: Any, bits: Any) -> Any:
+    """Return whole numbers divided by a power of two, rounded down, also if they are negative."""
+
+    def divided(wide: Tensor, powers: Tensor) -> Tensor:
+        return torch.where(
+            powers < 0, _sign_bits(wide), torch.div(wide, powers, rounding_mode="floor")
+        )
+
+    return _shifted(x, bits, divided, _sign_bits)
+
+
+def _sign_bits(wide: Tensor) -> Tensor:
+    return torch.where(wide < 0, -1, 0)
+
+
+def _shifted(
+    x: Any,
+    bits: Any,
+    shift: Callable[[Tensor, Tensor], Tensor],
+    beyond: Callable[[Tensor], Tensor],
+) -> Any:
+    """Return a shift, computed as int64; `beyond` is for as many bits as a number has, or more."""
+    if isinstance(x, float) or isinstance(bits, float):
+        return NotImplemented
+    dtype = torch.result_type(x, bits)
+    if dtype.is_floating_point or dtype in (torch.bool, torch.uint64):
+        return NotImplemented
+    like = x if isinstance(x, Tensor) else bits
+    wide = x.to(torch.int64) if isinstance(x, Tensor) else like.new_full((), x, dtype=torch.int64)
+    if isinstance(bits, Tensor):
+        width = torch.iinfo(dtype).bits
+        count = bits.to(torch.int64)
+        powers = torch.index_select(_POWERS.to(like.device), 0, count.clamp(0, 63).reshape(-1))
+        shifted = shift(wide, powers.reshape(count.shape))
+        return torch.where(count < width, shifted, beyond(wide)).to(dtype)
+    if bits >= torch.iinfo(dtype).bits:
+        return beyond(wide).to(dtype)
+    power = -(1 << 63) if bits == 63 else 1 << bits
+    return shift(wide, like.new_full((), power, dtype=torch.int64)).to(dtype)
+
+
 MISSING_OPERATORS = {
+    **{
+        target: formula
+        for formula, names in (
+            (left_shift, ("__lshift__", "bitwise_left_shift")),
+            (right_shift, ("__rshift__", "bitwise_right_shift")),
+        )
+        for name in names
+        for overload in getattr(_aten, name).overloads()
+        if not overload.endswith("out")
+        for target in [getattr(getattr(_aten, name), overload)]
+    },
     _aten.amax.default: _over_all_axes(torch.amax),
     _aten.amin.default: _over_all_axes(torch.amin),
     _aten.aminmax.default: aminmax,

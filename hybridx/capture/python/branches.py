@@ -14,7 +14,7 @@ import traceback
 from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import FrameType
-from typing import TypeAlias
+from typing import NoReturn, TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -23,7 +23,7 @@ from hybridx.capture.graph.ops import SELECT_OP
 from hybridx.capture.python.branch_statements import Question, question_at
 from hybridx.capture.python.source_location import is_ours, is_users, place
 from hybridx.capture.torch_internals import submodules_left
-from hybridx.errors import DataBranchError, HybridxError, first_line
+from hybridx.errors import DataBranchError, HybridxError, PackedSequenceError, first_line
 
 MOST_WAYS = 16
 """The most ways through a model that are followed; each is a trace of its own."""
@@ -125,6 +125,11 @@ class Branches:
         answer = self._forced[len(before)] if len(before) < len(self._forced) else first
         self._given = (*before, answer)
         return answer
+
+    def refuse_packing(self) -> NoReturn:
+        """Refuse to pack sequences by lengths of the data."""
+        frame, _ = _asking(sys._getframe(1))
+        raise PackedSequenceError(place(self._model, (frame, frame.f_lineno)))
 
     def check(self, condition: Tensor) -> None:
         """Note a check that torch itself makes, such as `torch._assert`."""
@@ -228,7 +233,7 @@ class Branches:
         except Exception as error:
             if self._refusal is not None:
                 raise self._refusal from error
-            if not self._given or not _is_raised_by_user(error):
+            if not self._given or not is_raised_by_user(error):
                 raise
             self._note_check(error)
             return _Raised(error)
@@ -333,7 +338,7 @@ def _in_testing(frame: FrameType) -> bool:
     return False
 
 
-def _is_raised_by_user(error: BaseException) -> bool:
+def is_raised_by_user(error: BaseException) -> bool:
     """Return whether a `raise` or `assert` of the user's code, or a check of torch's, raised it."""
     if isinstance(error, HybridxError):
         return False
@@ -349,7 +354,7 @@ def _is_raised_by_user(error: BaseException) -> bool:
         return False
     # torch calls the model where it handles errors of its own; those are no cause of this one.
     cause = error.__cause__ or error.__context__
-    return cause is None or not _passes_user(cause) or _is_raised_by_user(cause)
+    return cause is None or not _passes_user(cause) or is_raised_by_user(cause)
 
 
 def _passes_user(error: BaseException) -> bool:

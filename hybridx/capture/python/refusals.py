@@ -10,14 +10,17 @@ from typing import Any
 
 from torch import nn
 
+from hybridx.capture.python.branches import is_raised_by_user
 from hybridx.capture.python.patches import intercepting
 from hybridx.capture.python.removed_in_pennylane import removed_idiom
-from hybridx.capture.python.source_location import is_users, place, place_of
+from hybridx.capture.python.source_location import is_users, place, place_of, text_of_line
 from hybridx.capture.torch_internals import is_data_branch
 from hybridx.errors import (
+    BitsOfTextError,
     CaptureError,
     DataBranchError,
     GradientError,
+    ModelRaisesError,
     NoQubitsError,
     RandomnessError,
     TraceError,
@@ -72,9 +75,19 @@ def untraceable(model: nn.Module, error: Exception) -> CaptureError:
     if removed is not None:
         return removed
     where = place_of(model, error)
+    text = text_of_line(error)
     cause: BaseException | None = error
     while cause is not None:
         if is_data_branch(cause):
+            writer = next((name for name in _WRITERS if f"{name}(" in text), None)
+            if writer is not None:
+                return BitsOfTextError(f"{writer}()", where)
             return DataBranchError(where, "Python needs its value")
         cause = cause.__cause__
-    return TraceError(first_line(error), where)
+    if is_raised_by_user(error):
+        return ModelRaisesError(f"{type(error).__name__}: {first_line(error)}", where)
+    return TraceError(f"{type(error).__name__} at {text!r}" if text else first_line(error), where)
+
+
+_WRITERS = ("bin", "oct", "hex", "format", "bit_length", "bit_count")
+"""What writes a whole number as digits, or counts its bits."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import linecache
 import re
 import sysconfig
 import traceback
@@ -46,6 +47,14 @@ def place(model: nn.Module, line: tuple[FrameType, int]) -> str:
         if name is not None:
             return f"{where}, in {name or 'the model itself'!r}"
     return where
+
+
+def text_of_line(error: BaseException) -> str:
+    """Return the source of the innermost line of the user's code in a traceback, or nothing."""
+    for frame, number in reversed(list(traceback.walk_tb(error.__traceback__))):
+        if is_users(frame.f_code.co_filename):
+            return linecache.getline(frame.f_code.co_filename, number, frame.f_globals).strip()
+    return ""
 
 
 def place_of(model: nn.Module, error: BaseException) -> str:

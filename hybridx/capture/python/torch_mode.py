@@ -30,7 +30,7 @@ from hybridx.capture.python.tracers import (
     holds_traced,
     made_of,
 )
-from hybridx.capture.torch_internals import assertions, is_fake, untraced
+from hybridx.capture.torch_internals import assertions, is_fake, packing, untraced
 
 
 def as_seen(tracer: NumberTracer | ArrayTracer) -> Any:
@@ -82,6 +82,7 @@ class TracingMode(TorchFunctionMode):
             **dict.fromkeys(_CLOSENESS, self._close),
             **{function: function for function in _CONVERSIONS},
         }
+        self._packing = packing()
         self._made = {function: constructor(function) for function in _MAKE_TENSORS}
         self._data: Any = Tensor.data.__get__  # type: ignore[attr-defined]
 
@@ -92,6 +93,8 @@ class TracingMode(TorchFunctionMode):
         kwargs = kwargs or {}
         if func in self._asked and is_fake(args[0]):
             return self._answer(func, *args, **kwargs)
+        if func is self._packing and is_fake(args[1]):
+            return self._pack(*args, **kwargs)
         if func in self._made:
             return self._made[func](*args, **kwargs)
         if func is Tensor.__getitem__ and holds_number(args[1]):
@@ -116,6 +119,11 @@ class TracingMode(TorchFunctionMode):
         if tensor.dim() == 0:
             return self._answer(Tensor.item, tensor)
         return [self._answer(Tensor.tolist, part) for part in tensor]
+
+    def _pack(self, sequences: Tensor, lengths: Tensor, *args: Any) -> Any:
+        if self._values.value(lengths) is None:
+            self._branches.refuse_packing()
+        return packing()(sequences, lengths, *args)
 
     def _assert(self, condition: Tensor, *_: Any, **__: Any) -> None:
         self._branches.check(condition)
