@@ -4,9 +4,9 @@ torch and PennyLane are imported inside the functions that need them, so that ru
 inspecting a file works without either.
 """
 
+from hybridx.api.checking import CheckReport, check, check_source
 from hybridx.api.converting import Conversion, convert
 from hybridx.api.diagnosis import Diagnosis, doctor
-from hybridx.api.drawing_circuits import draw, qasm
 from hybridx.api.evaluating import Evaluation, evaluate
 from hybridx.api.exporting import ExportReport, export, export_source
 from hybridx.api.formats import FORMATS
@@ -15,7 +15,9 @@ from hybridx.api.inspecting import (
     InputSummary,
     Inspection,
     StrategySummary,
+    draw,
     inspect,
+    qasm,
 )
 from hybridx.api.lowering_modules import lower
 from hybridx.api.predicting import Prediction, predict
@@ -36,6 +38,7 @@ __all__ = [
     "STRATEGIES",
     "TOLERANCE",
     "VERIFIED_BATCHES",
+    "CheckReport",
     "CircuitSummary",
     "Conversion",
     "Diagnosis",
@@ -47,6 +50,8 @@ __all__ = [
     "Prediction",
     "StrategySummary",
     "VerifyReport",
+    "check",
+    "check_source",
     "convert",
     "doctor",
     "draw",

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -25,6 +26,7 @@ from hybridx.api.options import Batch, Dynamic, check_choice, need, read_batch, 
 from hybridx.artifact import (
     OPSET,
     OPSETS,
+    Content,
     Metadata,
     SelfTest,
     Verification,
@@ -40,7 +42,7 @@ from hybridx.version import VERSION
 if TYPE_CHECKING:
     from torch import nn
 
-    from hybridx.capture import Capture, Example
+    from hybridx.capture import Capture, Example, OpenAxes
 
 
 @dataclass(frozen=True)
@@ -138,7 +140,77 @@ def export(
     check_target(path, target, overwrite=overwrite)
     check_format(target, opset=opset, body=body, aot=aot)
     need("exporting", "torch", "pennylane", "onnxscript", "threadpoolctl")
-    open_axes = read_open_axes(dynamic, batch)
+    made = make_file(
+        model,
+        args,
+        kwargs,
+        target,
+        dtype=dtype,
+        open_axes=read_open_axes(dynamic, batch),
+        opset=opset,
+        atol=atol,
+        strategy=strategy,
+        body=body,
+        aot=aot,
+        verify=verify,
+        embed_example=embed_example,
+        columns=columns,
+        classes=classes,
+    )
+    artifact = decode_artifact(made.content, str(path))
+    write_model(path, made.content, overwrite=overwrite)
+    return ExportReport(
+        path=str(path),
+        size=artifact.size,
+        dtype=made.dtype,
+        is_dynamic=made.is_dynamic,
+        circuits=circuit_summaries(artifact, made.choices),
+        verification=made.verification,
+        notes=made.notes,
+        seconds=time.perf_counter() - started,
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class Made:
+    """A model file that is not written yet.
+
+    Attributes:
+        content: of the file.
+        dtype: of the model.
+        is_dynamic: True if an axis of an input may have any length.
+        choices: how its circuits are computed.
+        verification: what was compared with the eager model, or None if nothing was.
+        notes: what the user should know.
+    """
+
+    content: Content
+    dtype: str
+    is_dynamic: bool
+    choices: Mapping[Circuit, Choice]
+    verification: Verification | None
+    notes: tuple[str, ...]
+
+
+def make_file(
+    model: nn.Module | Callable[..., Any],
+    args: Any,
+    kwargs: Mapping[str, Any],
+    target: Format,
+    *,
+    dtype: str | None,
+    open_axes: OpenAxes,
+    opset: int,
+    atol: float | None,
+    strategy: str | None,
+    body: bool,
+    aot: bool = False,
+    verify: bool = True,
+    embed_example: bool = False,
+    columns: Sequence[str] = (),
+    classes: Sequence[str] = (),
+) -> Made:
+    """Return the file that `export` writes; the arguments and errors are those of `export`."""
     from hybridx import capture
 
     model, remarks = capture.read_model(model)
@@ -205,8 +277,6 @@ def export(
             call=None if call.is_plain else call.encode(),
         )
     )
-    artifact = decode_artifact(content, str(path))
-    write_model(path, content, overwrite=overwrite)
     notes = remarks + built.notes
     if call.complex_names:
         names = ", ".join(call.complex_names)
@@ -219,16 +289,7 @@ def export(
         notes += ("the circuits have no body: the file runs on devices only",)
     if any(not tensor.is_floating_point() for tensor in tensors.values()) and not embed_example:
         notes += ("the self-test holds the example's integer inputs: their range is not known",)
-    return ExportReport(
-        path=str(path),
-        size=artifact.size,
-        dtype=chosen,
-        is_dynamic=built.captured.is_dynamic,
-        circuits=circuit_summaries(artifact, choices),
-        verification=verification,
-        notes=notes,
-        seconds=time.perf_counter() - started,
-    )
+    return Made(content, chosen, built.captured.is_dynamic, choices, verification, notes)
 
 
 def _start(draft: Draft, *_: object, dtype: str) -> Session:
@@ -281,6 +342,51 @@ def export_source(
     path = Path(path or NAMES[target])
     check_target(path, target, overwrite=overwrite)
     need("exporting", "torch", "pennylane", "onnxscript", "safetensors", "threadpoolctl")
+    with exported_source(source, checkpoint, example, shapes) as found:
+        return export(
+            found.model,
+            found.args,
+            path,
+            kwargs=found.kwargs,
+            batch=rows,
+            dynamic=found.dynamic,
+            format=target,
+            overwrite=overwrite,
+            columns=found.columns,
+            classes=found.classes,
+            **options,
+        )
+
+
+@dataclass(frozen=True)
+class ExportedSource:
+    """The model that a source text names, with its example.
+
+    Attributes:
+        model: the model.
+        args: example arguments.
+        kwargs: example arguments by keyword.
+        dynamic: the names of the open axes, where shapes name them.
+        columns: names of the input's columns in a table.
+        classes: names of the logits.
+    """
+
+    model: nn.Module
+    args: Sequence[Any]
+    kwargs: Mapping[str, Any]
+    dynamic: Dynamic | None
+    columns: tuple[str, ...]
+    classes: tuple[str, ...]
+
+
+@contextmanager
+def exported_source(
+    source: str,
+    checkpoint: str | Path | None,
+    example: str | Path | None,
+    shapes: Sequence[str],
+) -> Iterator[ExportedSource]:
+    """Yield the model that a source text names, with its example; see `export_source`."""
     from hybridx.capture import choose_dtype
     from hybridx.sources import (
         arguments,
@@ -303,16 +409,4 @@ def export_source(
             dynamic = axes_by_input(found.model, args, kwargs, shaped)
         if not args and not kwargs:
             raise NoExampleError(source)
-        return export(
-            found.model,
-            args,
-            path,
-            kwargs=kwargs,
-            batch=rows,
-            dynamic=dynamic,
-            format=target,
-            overwrite=overwrite,
-            columns=found.columns,
-            classes=found.classes,
-            **options,
-        )
+        yield ExportedSource(found.model, args, kwargs, dynamic, found.columns, found.classes)

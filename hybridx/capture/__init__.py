@@ -18,7 +18,7 @@ from hybridx.capture.model.given import read_model
 from hybridx.capture.model.precision import as_dtype, choose_dtype, in_eval_mode
 from hybridx.capture.model.structures import as_tensor, is_single, named_parts
 from hybridx.capture.model.training_mode import training_note
-from hybridx.capture.module import Capture, capture
+from hybridx.capture.module import Capture, Refused, capture, refusals
 from hybridx.capture.python.patches import one_thread, quiet, uncollected
 from hybridx.capture.python.removed_in_pennylane import removed_idiom
 from hybridx.capture.python.source_location import name_of_node, place_of_node
@@ -34,6 +34,7 @@ __all__ = [
     "Input",
     "OpenAxes",
     "Record",
+    "Refused",
     "as_dtype",
     "as_tensor",
     "capture",
@@ -53,6 +54,7 @@ __all__ = [
     "quiet",
     "read_arguments",
     "read_model",
+    "refusals",
     "removed_idiom",
     "training_note",
     "uncollected",

@@ -136,9 +136,8 @@ def prepare_example(
         ExampleRejectedError: the model does not run on the inputs.
         OptionError: an input does not have an axis that is named.
     """
-    check_numbers(flat.model, tensors)
-    plain = {name: _plain(tensor, dtype) for name, tensor in tensors.items()}
-    given = Example(plain, {}, None, _rehearsed(flat, plain) if rehearses else None)
+    given = plain_example(flat, tensors, dtype, rehearses=rehearses)
+    plain = given.tensors
     batch = open_axes.batch
     if open_axes.named is not None:
         axes = _checked(open_axes.named, plain, flat)
@@ -158,6 +157,15 @@ def prepare_example(
         f"the shapes of the inputs are fixed: {reason}; if one is the batch, name it with dynamic="
     )
     return replace(given, notes=(note,))
+
+
+def plain_example(
+    flat: Flat, tensors: Mapping[str, Tensor], dtype: str, *, rehearses: bool = True
+) -> Example:
+    """Return inputs as the user gave them, with no axis of any length; see `prepare_example`."""
+    check_numbers(flat.model, tensors)
+    plain = {name: _plain(tensor, dtype) for name, tensor in tensors.items()}
+    return Example(plain, {}, None, _rehearsed(flat, plain) if rehearses else None)
 
 
 def _plain(tensor: Tensor, dtype: str) -> Tensor:

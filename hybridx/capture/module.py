@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
 import torch
-from torch import fx, nn
+from torch import Tensor, fx, nn
 
-from hybridx.capture.example import AxisNames, Example
+from hybridx.capture.example import AxisNames, Example, plain_example
 from hybridx.capture.graph.float64 import lift_numbers
 from hybridx.capture.model.flat import Flat
+from hybridx.capture.python.collecting import collecting
 from hybridx.capture.python.patches import quiet, uncollected
+from hybridx.capture.python.refusals import refuse
 from hybridx.capture.row_trace import CHANGES
 from hybridx.capture.torch_export import FixedBatch, Shapes
 from hybridx.capture.torch_internals import buffers_of, parameters_of
 from hybridx.capture.trace import Trace, trace_model
 from hybridx.circuit import Circuit
-from hybridx.errors import CaptureError, NonFiniteWeightsError
+from hybridx.errors import (
+    CaptureError,
+    ExampleRejectedError,
+    HybridxError,
+    LoweringError,
+    NonFiniteWeightsError,
+    TraceError,
+)
 from hybridx.program import BATCH
 
 
@@ -66,6 +75,19 @@ class Capture:
         return any(BATCH in axes.values() for axes in self.axes.values())
 
 
+@dataclass(frozen=True)
+class Refused:
+    """What stands in the way of a file.
+
+    Attributes:
+        errors: each with its place and its remedy.
+        captured: the model traced with stand-ins for what is refused; None if that failed.
+    """
+
+    errors: tuple[HybridxError, ...]
+    captured: Capture | None
+
+
 def capture(flat: Flat, example: Example, *, dtype: str) -> Capture:
     """Trace a model in eval mode on example inputs.
 
@@ -107,6 +129,26 @@ def capture(flat: Flat, example: Example, *, dtype: str) -> Capture:
         assumed=traced.assumed,
         changes=CHANGES if traced.selects else (),
     )
+
+
+def refusals(flat: Flat, tensors: Mapping[str, Tensor], *, dtype: str) -> Refused:
+    """Return everything in a model that stands in the way of a file, and what could be traced.
+
+    Args:
+        flat: the model, in the mode and dtype of the export.
+        tensors: example inputs by name.
+        dtype: of the circuits.
+    """
+    with collecting() as collector:
+        captured = None
+        try:
+            example = plain_example(flat, tensors, dtype)
+            captured = capture(flat, example, dtype=dtype)
+        except (CaptureError, LoweringError) as error:
+            # What goes wrong after a refusal may come of its stand-in.
+            if not collector.errors or not isinstance(error, TraceError | ExampleRejectedError):
+                collector.note(error)
+    return Refused(tuple(collector.errors), captured)
 
 
 def _traced(flat: Flat, example: Example, dtype: torch.dtype) -> tuple[Example, Trace]:
@@ -179,4 +221,4 @@ def _check_weights(model: nn.Module) -> None:
         if tensor.is_floating_point():
             bad = int((~torch.isfinite(tensor)).sum())
             if bad:
-                raise NonFiniteWeightsError(name, bad)
+                refuse(NonFiniteWeightsError(name, bad))

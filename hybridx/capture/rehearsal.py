@@ -12,7 +12,7 @@ from hybridx.capture.model.eager import eagerly
 from hybridx.capture.model.earlier_calls import refuse_earlier_calls
 from hybridx.capture.model.flat import Flat
 from hybridx.capture.python.randomness import draws_noted, refuse_draws
-from hybridx.capture.python.refusals import gradients_refused
+from hybridx.capture.python.refusals import gradients_refused, refuse
 from hybridx.capture.python.removed_in_pennylane import removed_idiom
 from hybridx.capture.python.user_names import names_replaced
 from hybridx.capture.qnode.recording import rehearsed
@@ -54,9 +54,12 @@ def rehearse(flat: Flat, args: Sequence[Tensor]) -> Rehearsal:
         with eagerly(), gradients_refused(flat.model), names_replaced(flat.model):
             with draws_noted() as draws, rehearsed(flat.model) as (dtypes, layers):
                 outputs = flat(*args)
-            if draws:
-                refuse_draws(flat.model, lambda: flat(*args), outputs)
-            refuse_earlier_calls(flat, args, outputs)
+            try:
+                if draws:
+                    refuse_draws(flat.model, lambda: flat(*args), outputs)
+                refuse_earlier_calls(flat, args, outputs)
+            except CaptureError as error:
+                refuse(error)
     except (CaptureError, LoweringError):
         raise
     except Exception as error:

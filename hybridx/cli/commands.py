@@ -52,19 +52,8 @@ def export(
         ),
     ] = None,
     checkpoint: options.Checkpoint = None,
-    example: Annotated[
-        Path | None,
-        typer.Option(
-            help="A file with example inputs: .npy, .csv, or .npz with an array for each argument."
-        ),
-    ] = None,
-    shape: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="The shape of an input, instead of --example: N,4 or x=N,T,4. N is the batch, "
-            "other capital letters are further axes of any length. Repeatable."
-        ),
-    ] = None,
+    example: options.ExampleFile = None,
+    shape: options.Shapes = None,
     format: Annotated[
         str | None,
         typer.Option(
@@ -72,17 +61,8 @@ def export(
             "decides (.onnx, .pt, .pt2, .bundle); without one it is onnx."
         ),
     ] = None,
-    batch: Annotated[
-        str,
-        typer.Option(
-            help="How many rows the file takes: dynamic (any number), a number, or none (one "
-            "sample without a batch axis)."
-        ),
-    ] = "dynamic",
-    dtype: Annotated[
-        str | None,
-        typer.Option(help="float32 or float64. By default that of the model."),
-    ] = None,
+    batch: options.Batch = "dynamic",
+    dtype: options.Dtype = None,
     opset: Annotated[int, typer.Option(help="Version of the ONNX operators.")] = 20,
     atol: options.Tolerance = None,
     strategy: Annotated[
@@ -135,6 +115,30 @@ def export(
         overwrite=overwrite,
     )
     (output.as_json if json else output.exported)(report)
+
+
+@app.command()
+def check(
+    source: options.SourceText,
+    checkpoint: options.Checkpoint = None,
+    example: options.ExampleFile = None,
+    shape: options.Shapes = None,
+    batch: options.Batch = "dynamic",
+    dtype: options.Dtype = None,
+    json: options.Json = False,
+) -> None:
+    """List everything in a model that stands in the way of an export; write nothing."""
+    report = api.check_source(
+        source,
+        checkpoint=checkpoint,
+        example=example,
+        shapes=shape or (),
+        batch=batch,
+        dtype=dtype,
+    )
+    (output.as_json if json else output.checked)(report)
+    if not report.is_exportable:
+        raise typer.Exit(3)
 
 
 @app.command()

@@ -29,6 +29,31 @@ Checkpoint = Annotated[
     Path | None,
     typer.Option(help="Weights to load first: .safetensors, or a torch file of tensors."),
 ]
+ExampleFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--example",
+        help="A file with example inputs: .npy, .csv, or .npz with an array for each argument.",
+    ),
+]
+Shapes = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--shape",
+        help="The shape of an input, instead of --example: N,4 or x=N,T,4. N is the batch, "
+        "other capital letters are further axes of any length. Repeatable.",
+    ),
+]
+Batch = Annotated[
+    str,
+    typer.Option(
+        help="How many rows the file takes: dynamic (any number), a number, or none (one "
+        "sample without a batch axis)."
+    ),
+]
+Dtype = Annotated[
+    str | None, typer.Option(help="float32 or float64. By default that of the model.")
+]
 Tolerance = Annotated[
     float | None,
     typer.Option(

@@ -20,11 +20,13 @@ from rich.table import Table
 from rich.text import Text
 
 from hybridx.api import (
+    CheckReport,
     CircuitSummary,
     Conversion,
     Diagnosis,
     Evaluation,
     ExportReport,
+    InputSummary,
     Inspection,
     Prediction,
     VerifyReport,
@@ -112,6 +114,26 @@ def exported(report: ExportReport) -> None:
         console.print(f"  {_one_line(circuit)}")
     console.print(f"  {_verified(report.verification)}")
     console.print(f"  {report.seconds:.1f} s")
+
+
+def checked(report: CheckReport) -> None:
+    """Print what an export would come to, or all that stands in its way."""
+    for text in report.notes:
+        note(text)
+    console = data()
+    if report.refusals:
+        count = len(report.refusals)
+        found = "one place stands" if count == 1 else f"{count} places stand"
+        console.print(f"[bold red]{found}[/] in the way of an export")
+        for refusal in report.refusals:
+            console.print(Text.assemble("  ", (refusal.code, "bold"), f" {refusal.reason}"))
+            console.print(Text(f"    help: {refusal.remedy}", style="dim"))
+        return
+    console.print("[green]can be exported[/]; nothing was written")
+    _print_signature(console, report.inputs, report.outputs)
+    for circuit in report.circuits:
+        console.print(f"  circuit {_one_line(circuit)}")
+    console.print(f"  {_verified(report.verification)}")
 
 
 def converted(report: Conversion) -> None:
@@ -206,10 +228,7 @@ def inspected(report: Inspection) -> None:
         + (f"opset {report.opset}, " if report.opset is not None else "")
         + f"written by hybridx {report.version}"
     )
-    for summary in report.inputs:
-        shape = ", ".join(map(str, summary.shape))
-        console.print(f"  input   {summary.name}: {summary.dtype} ({shape})")
-    console.print(f"  output  {', '.join(report.outputs)}")
+    _print_signature(console, report.inputs, report.outputs)
     _print_names(console, "columns", report.columns)
     _print_names(console, "classes", report.classes)
     for sentence in report.assumed:
@@ -331,6 +350,15 @@ def _at(batches: Sequence[int]) -> str:
 
 def _counts(nodes: Mapping[str, int]) -> str:
     return ", ".join(f"{name} x{count}" if count > 1 else name for name, count in nodes.items())
+
+
+def _print_signature(
+    console: Console, inputs: Sequence[InputSummary], outputs: Sequence[str]
+) -> None:
+    for summary in inputs:
+        shape = ", ".join(map(str, summary.shape))
+        console.print(f"  input   {summary.name}: {summary.dtype} ({shape})")
+    console.print(f"  output  {', '.join(outputs)}")
 
 
 def _print_names(console: Console, label: str, names: Sequence[str]) -> None:

@@ -34,7 +34,7 @@ from hybridx.capture import (
     quiet,
     uncollected,
 )
-from hybridx.errors import NoTranslationError, UntranslatableError, first_line
+from hybridx.errors import CaptureError, NoTranslationError, UntranslatableError, first_line
 from hybridx.targets.exported_program import exported_program
 from hybridx.targets.torch_internals import untranslated_node
 
@@ -80,6 +80,57 @@ def to_onnx(
     if compiled:
         model.opset_import.append(helper.make_opsetid(DOMAIN, DOMAIN_VERSION))
     return model
+
+
+def untranslated(captured: Capture, args: Sequence[Tensor], *, opset: int) -> list[CaptureError]:
+    """Return an error for each operator of a captured module that torch cannot write as ONNX.
+
+    Zeros take the place of one operator after the other, so the module is of no further use.
+    """
+    errors: list[CaptureError] = []
+    graph = captured.module.graph
+    for _ in range(len(graph.nodes)):
+        try:
+            _translate(captured, args, opset)
+            break
+        except NoTranslationError as error:
+            errors.append(error)
+            if not _zeroed(captured, error.operator):
+                break
+        except CaptureError as error:
+            if not errors:
+                errors.append(error)
+            break
+    return errors
+
+
+def _zeroed(captured: Capture, operator: str) -> bool:
+    """Put zeros in the place of an operator's results, and return whether it is there."""
+    module = captured.module
+    found = [
+        node
+        for node in module.graph.nodes
+        if node.op == "call_function" and name_of_node(node) == operator
+    ]
+    for node in found:
+        value = node.meta["val"]
+        with module.graph.inserting_before(node):
+            zeros = [
+                module.graph.call_function(
+                    torch.ops.aten.full.default, ([*one.shape], 0), {"dtype": one.dtype}
+                )
+                for one in (value if isinstance(value, list | tuple) else [value])
+            ]
+        for new, one in zip(zeros, [value] if isinstance(value, Tensor) else value, strict=True):
+            new.meta["val"] = one
+        if isinstance(value, Tensor):
+            node.replace_all_uses_with(zeros[0])
+        else:
+            for user in list(node.users):
+                user.replace_all_uses_with(zeros[user.args[1]])
+        module.graph.eliminate_dead_code()
+    module.recompile()
+    return bool(found)
 
 
 def _translate(captured: Capture, args: Sequence[Tensor], opset: int) -> ir.Model:

@@ -41,6 +41,10 @@ def decomposed(module: fx.GraphModule, table: Mapping[Any, Any]) -> fx.Graph:
     return _Pass(module, table).run()
 
 
+_ORIGIN = ("stack_trace", "torch_fn")
+"""What the metadata of a node say of the user's code that it comes from."""
+
+
 class _Pass:
     """One pass over a graph; see `decomposed`."""
 
@@ -50,10 +54,12 @@ class _Pass:
         self._graph = fx.Graph()
         self._copies: dict[fx.Node, Any] = {}
         self._known: dict[Hashable, fx.GraphModule] = {}
+        self._origin: dict[str, Any] = {}
         self._constants = sum(1 for _ in module.named_buffers(remove_duplicate=False))
 
     def run(self) -> fx.Graph:
         for node in self._module.graph.nodes:
+            self._origin = {key: node.meta[key] for key in _ORIGIN if key in node.meta}
             if node.op == "call_function":
                 is_whole = not is_operator(node.target) or not self._is_decomposed(node)
                 self._copies[node] = self._copied(node) if is_whole else self._pieces(node)
@@ -87,7 +93,7 @@ class _Pass:
     def _insert(self, target: Any, args: Any, kwargs: Any, value: Any) -> fx.Node:
         name = target.overloadpacket.__name__ if is_operator(target) else target.__name__
         node = self._graph.create_node("call_function", target, args, kwargs, name=name)
-        node.meta["val"] = value
+        node.meta.update(self._origin, val=value)
         return node
 
     def _pieces(self, node: fx.Node) -> Any:

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from hybridx.capture.graph.ops import SELECT_OP
 from hybridx.capture.python.branch_statements import Question, question_at
+from hybridx.capture.python.refusals import refuse
 from hybridx.capture.python.source_location import is_ours, is_users, place
 from hybridx.capture.torch_internals import submodules_left
 from hybridx.errors import DataBranchError, HybridxError, PackedSequenceError, first_line
@@ -273,13 +274,15 @@ class Branches:
     def _selected(self, decision: Decision, yes: Outputs, no: Outputs) -> Outputs:
         """Return the outputs of two ways, selected by the condition."""
         if yes[0] != no[0]:
-            raise DataBranchError(decision.place, "its sides return other outputs")
+            refuse(DataBranchError(decision.place, "its sides return other outputs"))
+            return yes
         index = len(self.selected)
         self.selected.append(decision)
         tensors = []
         for one, other in zip(yes[1], no[1], strict=True):
             if one.dtype != other.dtype or not _fit(one, other):
-                raise DataBranchError(decision.place, UNLIKE)
+                refuse(DataBranchError(decision.place, UNLIKE))
+                return yes
             is_same = one is other
             tensors.append(one if is_same else SELECT_OP(decision.condition, one, other, index))
         return yes[0], tuple(tensors)

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from types import FrameType, FunctionType, ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pennylane as qml
@@ -32,6 +32,9 @@ from hybridx.capture.python.branches import Branches, is_asked_by_user
 from hybridx.capture.python.concrete_values import ConcreteValues
 from hybridx.capture.python.source_location import is_users
 from hybridx.capture.python.tracers import as_tensors, call, holds_traced, joined, made_of
+
+if TYPE_CHECKING:
+    from hybridx.capture.python.collecting import Collector
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,7 @@ class Interception:
         note_unseeded: called with the frame of user code that makes an unseeded NumPy generator.
         module_for: returns the module that an import inside a function of the user's is given.
         function_called: called with each quantum function before it runs.
+        collector: takes refusals in place of their being raised; a run goes on with stand-ins.
         is_mute: nothing is written to `sys.stderr`.
         is_quiet: no warning is shown.
     """
@@ -59,6 +63,7 @@ class Interception:
     note_unseeded: Callable[[FrameType], None] | None = None
     module_for: Callable[[ModuleType], ModuleType] | None = None
     function_called: Callable[[Any], None] | None = None
+    collector: Collector | None = None
     is_mute: bool = False
     is_quiet: bool = False
 

@@ -11,7 +11,7 @@ from typing import Any
 from torch import nn
 
 from hybridx.capture.python.branches import is_raised_by_user
-from hybridx.capture.python.patches import intercepting
+from hybridx.capture.python.patches import current, intercepting
 from hybridx.capture.python.removed_in_pennylane import removed_idiom
 from hybridx.capture.python.source_location import is_users, place, place_of, text_of_line
 from hybridx.capture.torch_internals import is_data_branch
@@ -20,6 +20,7 @@ from hybridx.errors import (
     CaptureError,
     DataBranchError,
     GradientError,
+    HybridxError,
     ModelRaisesError,
     NoQubitsError,
     RandomnessError,
@@ -32,6 +33,14 @@ _KINDS = {
     "fock": "modes of continuous variables",
     "qutrit": "qutrits",
 }
+
+
+def refuse(error: HybridxError) -> None:
+    """Raise an error, or note it where all are collected: the caller then takes a stand-in."""
+    collector = current().collector
+    if collector is None:
+        raise error
+    collector.note(error)
 
 
 def refuse_device(device: Any, layer: str) -> None:

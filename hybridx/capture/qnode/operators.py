@@ -11,6 +11,7 @@ import pennylane as qml
 import torch
 from torch import Tensor
 
+from hybridx.capture.python.refusals import refuse
 from hybridx.capture.qnode.observables import MAX_MATRIX_WIRES
 from hybridx.capture.qnode.state_preparation import prepare_state
 from hybridx.circuit import (
@@ -54,7 +55,10 @@ class Translator:
         done: list[Operation] = []
         touched: set[Any] = set()
         for operator in operators:
-            done += self._translate(operator, touched, depth=0)
+            try:
+                done += self._translate(operator, touched, depth=0)
+            except UnsupportedOperatorError as error:
+                refuse(error)  # where all refusals are collected, the circuit goes on without it
             touched.update(operator.wires)
         return tuple(done)
 

@@ -22,7 +22,7 @@ from hybridx.capture.model.eager import cone_tapes, copies_of, run_exactly
 from hybridx.capture.python.branches import Branches
 from hybridx.capture.python.concrete_values import ConcreteValues
 from hybridx.capture.python.patches import current, intercepting
-from hybridx.capture.python.refusals import refuse_device, refuse_unseeded
+from hybridx.capture.python.refusals import refuse, refuse_device, refuse_unseeded
 from hybridx.capture.python.tracers import as_tensors
 from hybridx.capture.python.user_names import names_replaced
 from hybridx.capture.qnode.call_key import call_key, tensors_of
@@ -32,7 +32,7 @@ from hybridx.capture.qnode.returns import RecordedCall, in_form, returned, struc
 from hybridx.capture.qnode.tape import Part, describe_qnode, is_mixed, number_wires, parts_of
 from hybridx.capture.torch_internals import is_fake, map_leaves, modules_of
 from hybridx.circuit import Angle, Circuit, Parameter, result_count, result_layout
-from hybridx.errors import CircuitTooLargeError
+from hybridx.errors import CaptureError, CircuitTooLargeError
 
 
 @dataclass
@@ -82,16 +82,16 @@ def rehearsed(model: nn.Module) -> Iterator[tuple[list[torch.dtype | None], list
     def call(
         original: Any, qnode: Any, args: tuple[Any, ...], kwargs: dict[str, Any], layer: str
     ) -> Any:
-        refuse_device(qnode.device, layer)
-        mixes = is_mixed(qnode, layer)
-        for part in parts_of(qnode, args, kwargs, layer).parts:
-            refuse_unseeded(part.tape, layer)
-            reader = Reader(number_wires(qnode, part.tape), layer, mixes, part.kept)
-            for measured in part.tape.measurements:
-                reader.reading(measured)
-            widest = max(len(one.wires) for _, one in cone_tapes(part.tape))
-            _check_size(widest, (4 if mixes else 2) ** widest * (part.tape.batch_size or 1))
-        results = run_exactly(original, qnode, args, kwargs)
+        try:
+            _check_call(qnode, args, kwargs, layer)
+        except CaptureError as error:
+            refuse(error)
+            results = original(qnode, *args, **kwargs)  # samples and counts need its shots
+        else:
+            results = run_exactly(original, qnode, args, kwargs)
+        collector = current().collector
+        if collector is not None:
+            collector.answers.append(results)
         leaves, _ = qml.pytrees.flatten(results)
         found = [leaf.dtype for leaf in leaves if isinstance(leaf, Tensor)]
         dtypes.append(found[0].to_real() if found else None)
@@ -100,6 +100,24 @@ def rehearsed(model: nn.Module) -> Iterator[tuple[list[torch.dtype | None], list
 
     with _every_call(model, call):
         yield dtypes, layers
+
+
+def _check_call(qnode: Any, args: tuple[Any, ...], kwargs: dict[str, Any], layer: str) -> None:
+    """Refuse a call that can have no circuit, or whose simulation is too large.
+
+    Raises:
+        CaptureError: the device, a template or a measurement has no rule.
+        CircuitTooLargeError: it needs more memory than `EAGER_BYTES`.
+    """
+    refuse_device(qnode.device, layer)
+    mixes = is_mixed(qnode, layer)
+    for part in parts_of(qnode, args, kwargs, layer).parts:
+        refuse_unseeded(part.tape, layer)
+        reader = Reader(number_wires(qnode, part.tape), layer, mixes, part.kept)
+        for measured in part.tape.measurements:
+            reader.reading(measured)
+        widest = max(len(one.wires) for _, one in cone_tapes(part.tape))
+        _check_size(widest, (4 if mixes else 2) ** widest * (part.tape.batch_size or 1))
 
 
 @contextmanager
@@ -117,7 +135,15 @@ def recorded(
     recording = Recording(dtypes, ConcreteValues(), branches, joins)
 
     def call(_: Any, qnode: Any, args: tuple[Any, ...], kwargs: dict[str, Any], layer: str) -> Any:
-        return _record(qnode, args, kwargs, recording, layer)
+        position = recording.calls
+        try:
+            return _record(qnode, args, kwargs, recording, layer)
+        except CaptureError as error:
+            refuse(error)
+            answers = current().collector.answers  # type: ignore[union-attr] # it took the error
+            if position >= len(answers):
+                raise
+            return answers[position]
 
     def evaluate(original: Any, layer: Any, x: Tensor) -> Any:
         recording.layer_axes = x.dim() - 1

@@ -1,0 +1,204 @@
+"""Look for everything in a model that stands in the way of an export, and write nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Literal
+
+from hybridx.api.exporting import Made, exported_source, make_file
+from hybridx.api.formats import Format, check_format
+from hybridx.api.inspecting import CircuitSummary, InputSummary, circuit_summaries
+from hybridx.api.options import Batch, Dynamic, check_choice, need, read_batch, read_open_axes
+from hybridx.artifact import OPSET, OPSETS, Verification, decode_artifact
+from hybridx.errors import CaptureError, HybridxError, LoweringError
+from hybridx.parity import TOLERANCE
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """One thing that stands in the way of an export.
+
+    Attributes:
+        code: of the error that `export` would raise.
+        reason: what it is, and where.
+        remedy: what to do.
+    """
+
+    code: str
+    reason: str
+    remedy: str
+
+
+@dataclass(frozen=True)
+class CheckReport:
+    """What an export of a model would come to.
+
+    Attributes:
+        refusals: all that stands in its way; empty if the model can be exported. All other fields
+            are empty if there are any.
+        inputs: what the file would take, with the names of axes of any length.
+        outputs: names of what it would give.
+        circuits: its quantum layers.
+        verification: what was compared with the eager model.
+        notes: what the user should know.
+    """
+
+    refusals: tuple[Refusal, ...]
+    inputs: tuple[InputSummary, ...] = ()
+    outputs: tuple[str, ...] = ()
+    circuits: tuple[CircuitSummary, ...] = ()
+    verification: Verification | None = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def is_exportable(self) -> bool:
+        """True if nothing stands in the way of an export."""
+        return not self.refusals
+
+
+def check(
+    model: nn.Module | Callable[..., Any],
+    args: Any,
+    *,
+    kwargs: Mapping[str, Any] = MappingProxyType({}),
+    format: Format = "onnx",
+    dtype: Literal["float32", "float64"] | None = None,
+    batch: Batch | None = None,
+    dynamic: Dynamic | None = None,
+    opset: int = OPSET,
+    atol: float | None = None,
+    strategy: str | None = None,
+    body: bool = True,
+) -> CheckReport:
+    """Say what an export would come to: what the file would be, or all that stands in its way.
+
+    The model is exported to memory. If that is refused, it is run and traced once more, past each
+    refused place, so that the report lists all of them. Behind such a place the results are those
+    of a stand-in, so a later refusal may still be missing. The model itself is restored.
+
+    Args:
+        model: as in `export`, likewise all others.
+        args: example arguments of `forward`.
+        kwargs: example arguments by keyword.
+        format: what would be written.
+        dtype: of the file.
+        batch: how many rows it would take.
+        dynamic: which axes may have any length.
+        opset: version of the standard ONNX operators.
+        atol: tolerance of the verification.
+        strategy: how circuits are computed.
+        body: compile the circuits.
+
+    Raises:
+        UsageError: an option or an argument is not one that a file can have.
+    """
+    check_choice("dtype", dtype, (*TOLERANCE, None))
+    check_choice("opset", opset, OPSETS)
+    check_format(format, opset=opset, body=body, aot=False)
+    need("checking", "torch", "pennylane", "onnxscript", "threadpoolctl")
+    open_axes = read_open_axes(dynamic, batch)
+    try:
+        made = make_file(
+            model,
+            args,
+            kwargs,
+            format,
+            dtype=dtype,
+            open_axes=open_axes,
+            opset=opset,
+            atol=atol,
+            strategy=strategy,
+            body=body,
+        )
+    except (CaptureError, LoweringError) as first:
+        errors = _all_refusals(model, args, kwargs, dtype, opset, first)
+        return CheckReport(tuple(map(_refusal, errors)))
+    return _report(made)
+
+
+def _report(made: Made) -> CheckReport:
+    artifact = decode_artifact(made.content, "the file")
+    return CheckReport(
+        refusals=(),
+        inputs=tuple(InputSummary(s.name, s.dtype.name, s.shape) for s in artifact.inputs),
+        outputs=artifact.outputs,
+        circuits=circuit_summaries(artifact, made.choices),
+        verification=made.verification,
+        notes=made.notes,
+    )
+
+
+def _all_refusals(
+    model: Any,
+    args: Any,
+    kwargs: Mapping[str, Any],
+    dtype: str | None,
+    opset: int,
+    first: HybridxError,
+) -> list[HybridxError]:
+    """Return the errors of a model, beginning with the one that its export raises."""
+    from hybridx import capture, targets
+
+    model, _ = capture.read_model(model)
+    call, tensors = capture.describe_call(model, capture.read_arguments(args), kwargs)
+    chosen = dtype or capture.choose_dtype(model, tensors.values())
+    flat = capture.Flat(model, call)
+    with (
+        capture.one_thread(),
+        capture.on_cpu(model),
+        capture.in_eval_mode(model),
+        capture.as_dtype(model, chosen),
+    ):
+        found = capture.refusals(flat, tensors, dtype=chosen)
+        errors = [*found.errors]
+        if found.captured is not None:
+            traced = list(found.captured.example.tensors.values())
+            errors += targets.untranslated(found.captured, traced, opset=opset)
+    distinct = {str(error): error for error in (first, *errors)}
+    return list(distinct.values())
+
+
+def _refusal(error: HybridxError) -> Refusal:
+    facts = error.facts()
+    return Refusal(error.code, error.summary.format(**facts), error.remedy.format(**facts))
+
+
+def check_source(
+    source: str,
+    *,
+    checkpoint: str | Path | None = None,
+    example: str | Path | None = None,
+    shapes: Sequence[str] = (),
+    batch: str = "dynamic",
+    **options: Any,
+) -> CheckReport:
+    """Check the model that a source text names; see `check` for the further options.
+
+    Args:
+        source: file.py:attribute, package.module:attribute or a config.toml.
+        checkpoint: weights to load first.
+        example: a file with example inputs.
+        shapes: shapes of example inputs, as in `export_source`.
+        batch: `dynamic`, `none` or a number.
+        **options: passed to `check`.
+
+    Raises:
+        UsageError: the source names no model, or the shape of its input is not known.
+    """
+    rows = read_batch(batch)
+    need("checking", "torch", "pennylane", "onnxscript", "safetensors", "threadpoolctl")
+    with exported_source(source, checkpoint, example, shapes) as found:
+        return check(
+            found.model,
+            found.args,
+            kwargs=found.kwargs,
+            batch=rows,
+            dynamic=found.dynamic,
+            **options,
+        )
