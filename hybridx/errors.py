@@ -119,7 +119,7 @@ class NotAModuleError(UsageError):
 
     code = "HX012"
     summary = "{source} is a {found}, not a torch.nn.Module"
-    remedy = "name an nn.Module, a class or a factory that needs no arguments"
+    remedy = "name an nn.Module, a QNode, or a class or a factory that needs no arguments"
     source: str
     found: str
 
@@ -927,7 +927,10 @@ class MismatchError(ParityError):
         "{left} and {right} differ on output {output!r} at batch {batch}: "
         "worst error {worst:.3g}, tolerance {tolerance:.3g}"
     )
-    remedy = "nothing was written; report the model, or set --atol if the difference is acceptable"
+    remedy = (
+        "report the model, or set --atol if the difference is acceptable; an export that ends so "
+        "writes nothing"
+    )
     left: str
     right: str
     output: str

@@ -14,7 +14,7 @@ from hybridx.capture.model.forward_call import (
     plain_call,
     read_arguments,
 )
-from hybridx.capture.model.given import read_model
+from hybridx.capture.model.given import is_function_of_tensors, read_model
 from hybridx.capture.model.precision import as_dtype, choose_dtype, in_eval_mode
 from hybridx.capture.model.structures import as_tensor, is_single, named_parts
 from hybridx.capture.model.training_mode import training_note
@@ -43,6 +43,7 @@ __all__ = [
     "describe_call",
     "eagerly",
     "in_eval_mode",
+    "is_function_of_tensors",
     "is_single",
     "name_of_node",
     "named_parts",

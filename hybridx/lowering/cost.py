@@ -20,8 +20,11 @@ MOST_IN_FILE = 1.5e9  # where nothing is folded: what one file holds without ext
 
 
 def name_bytes(count: float) -> str:
-    """Return a limit in bytes as a text, `48 MB` or `1.5 GB`."""
-    return f"{count / 1e6:.0f} MB" if count < 1e9 else f"{count / 1e9} GB"
+    """Return a number of bytes as a text, `435 bytes`, `4.35 kB`, `48 MB` or `1.5 GB`."""
+    for size, unit in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
+        if count >= size:
+            return f"{count / size:.3g} {unit}"
+    return f"{count:.0f} bytes"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +65,7 @@ class Cost:
         """Return the counts as a sentence for people."""
         return (
             f"{self.steps} steps, {self.multiply_adds:.3g} multiply-adds a row, "
-            f"{self.constant_bytes:.3g} bytes; predicted {self.predict(1) / 1e3:.0f} us "
+            f"{name_bytes(self.constant_bytes)}; predicted {self.predict(1) / 1e3:.0f} us "
             f"at batch 1, {self.predict(256) / 1e3:.0f} us at batch 256"
         )
 

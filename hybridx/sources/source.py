@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from hybridx.capture import removed_idiom
+from hybridx.capture import is_function_of_tensors, read_model, removed_idiom
 from hybridx.errors import (
     CheckpointError,
     FactoryFailedError,
@@ -111,6 +111,8 @@ def _attribute(module: ModuleType, called: str, name: str) -> Any:
 
 
 def _make(found: Any, source: str) -> nn.Module:
+    if is_function_of_tensors(found):
+        return read_model(found)[0]
     made = found
     if callable(found) and not isinstance(found, nn.Module):
         try:

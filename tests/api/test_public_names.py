@@ -21,6 +21,7 @@ PUBLIC = {
     *("BATCH_SIZE", "FORMATS", "OPSET", "OPSETS", "SIGNIFICANCE", "STRATEGIES", "TOLERANCE"),
     *(
         "VERIFIED_BATCHES",
+        "CheckReport",
         "CircuitSummary",
         "Conversion",
         "Evaluation",
@@ -28,7 +29,17 @@ PUBLIC = {
         "ExportReport",
     ),
     *("HybridxError", "InputSummary", "Inspection", "Prediction", "Session", "VerifyReport"),
-    *("__version__", "convert", "evaluate", "export", "inspect", "load", "lower", "predict"),
+    *(
+        "__version__",
+        "check",
+        "convert",
+        "evaluate",
+        "export",
+        "inspect",
+        "load",
+        "lower",
+        "predict",
+    ),
     "verify",
 }
 

@@ -13,7 +13,13 @@ import torch
 from torch import Tensor, nn
 
 from hybridx.capture.model.outputs import free_name
-from hybridx.capture.model.structures import as_tensor, holds_tensor, is_single, named_parts
+from hybridx.capture.model.structures import (
+    as_tensor,
+    holds_tensor,
+    is_constant,
+    is_single,
+    named_parts,
+)
 from hybridx.capture.torch_internals import leaves_of
 from hybridx.errors import ArgumentError, ArgumentsByNameError
 
@@ -176,13 +182,9 @@ def _described(value: Any, name: str, tensors: dict[str, Tensor]) -> Any:
     kept = {
         key: _described(item, f"{name}_{key}" if key else name, tensors)
         for key, item in parts.items.items()
-        if isinstance(value, tuple) or _is_kept(item)
+        if isinstance(value, tuple) or is_constant(item) or holds_tensor(item)
     }
     return Record(kept, isinstance(value, tuple), parts.rebuild)
-
-
-def _is_kept(part: Any) -> bool:
-    return isinstance(part, bool | int | float | str | None) or holds_tensor(part)
 
 
 def _numbers_as_tensors(values: Iterable[Any]) -> list[Any]:

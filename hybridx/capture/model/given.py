@@ -47,11 +47,24 @@ def read_model(model: Any) -> tuple[nn.Module, tuple[str, ...]]:
             if is_scripted(module):
                 found = f"a Module with TorchScript, whose Python is gone, as its part {name!r}"
                 raise NotAModelError(found, _UNSCRIPTED)
+        if isinstance(model, FunctionModule):
+            notes.append(model.note)
         return model, tuple(notes)
     if isinstance(model, type) or not callable(model):
         raise NotAModelError(_described(model), _advice(model))
     wrapped = FunctionModule(model)
-    return wrapped, (*notes, f"the function {wrapped.called!r} is exported as a module's forward")
+    return wrapped, (*notes, wrapped.note)
+
+
+def is_function_of_tensors(found: Any) -> bool:
+    """Return whether something is a QNode or another function that needs arguments."""
+    if isinstance(found, type | nn.Module) or not callable(found):
+        return False
+    return any(
+        parameter.default is parameter.empty
+        and parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
+        for parameter in inspect.signature(found).parameters.values()
+    )
 
 
 def _unwrapped(model: Any) -> tuple[Any, str]:
@@ -107,12 +120,12 @@ class FunctionModule(nn.Module):
     eval mode and keep their weights.
 
     Attributes:
-        called: the name of the function.
+        note: a sentence for the user.
     """
 
     def __init__(self, function: Callable[..., Any]) -> None:
         super().__init__()
-        self.called = _name(function)
+        self.note = f"the function {_name(function)!r} is exported as the forward of a module"
         for name, module in _modules(function):
             if name not in self._modules and not hasattr(self, name):
                 self.add_module(name, module)

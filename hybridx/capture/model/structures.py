@@ -52,8 +52,19 @@ def named_parts(value: Any) -> Parts | None:
         return Parts(named, lambda items: _changed(value, items))
     if _is_record(value):
         return Parts(value.to_dict(), lambda items: _changed(value, items))
-    attributes = {name: part for name, part in _attributes(value) if holds_tensor(part)}
-    return Parts(attributes, lambda items: _changed(value, items)) if attributes else None
+    attributes = {
+        name: part
+        for name, part in _attributes(value)
+        if holds_tensor(part) or (is_constant(part) and not name.startswith("_"))
+    }
+    if not holds_tensor(attributes):
+        return None
+    return Parts(attributes, lambda items: _changed(value, items))
+
+
+def is_constant(value: Any) -> bool:
+    """Return whether a value is one that a file can keep as it is."""
+    return isinstance(value, bool | int | float | str | None)
 
 
 def is_single(value: Any) -> bool:

@@ -243,7 +243,16 @@ class _Unvalidated:
         self._original = original
 
     def __get__(self, instance: Any, owner: Any) -> Any:
-        return False if is_followed() else self._original
+        if is_followed():
+            return False
+        # A distribution that was made with `validate_args` has a setting of its own.
+        return ({} if instance is None else vars(instance)).get(_VALIDATION, self._original)
+
+    def __set__(self, instance: Any, value: Any) -> None:
+        vars(instance)[_VALIDATION] = value
+
+
+_VALIDATION = torch_internals.validation_of_distributions()[1]
 
 
 def _derivative(original: Any) -> Any:
