@@ -21,7 +21,6 @@ from torch import Tensor, nn
 
 from hybridx.capture.graph.ops import SELECT_OP
 from hybridx.capture.python.branch_statements import Question, question_at
-from hybridx.capture.python.refusals import refuse
 from hybridx.capture.python.source_location import is_ours, is_users, place
 from hybridx.capture.torch_internals import submodules_left
 from hybridx.errors import DataBranchError, HybridxError, PackedSequenceError, first_line
@@ -69,6 +68,7 @@ class Branches:
     Args:
         model: whose submodules are named in messages.
         restart: called before each way but the first.
+        refuse: raises an error, or notes it where all are collected.
 
     Attributes:
         selected: the decisions by which results are selected; `hybridx::select` holds their index.
@@ -78,9 +78,15 @@ class Branches:
         dropped: sentences on the branches that change no result.
     """
 
-    def __init__(self, model: nn.Module, restart: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        model: nn.Module,
+        restart: Callable[[], None],
+        refuse: Callable[[HybridxError], None],
+    ) -> None:
         self._model = model
         self._restart = restart
+        self._take_refusal = refuse
         self.selected: list[Decision] = []
         self.assumed: dict[str, None] = {}
         self.dropped: dict[str, None] = {}
@@ -274,14 +280,14 @@ class Branches:
     def _selected(self, decision: Decision, yes: Outputs, no: Outputs) -> Outputs:
         """Return the outputs of two ways, selected by the condition."""
         if yes[0] != no[0]:
-            refuse(DataBranchError(decision.place, "its sides return other outputs"))
+            self._take_refusal(DataBranchError(decision.place, "its sides return other outputs"))
             return yes
         index = len(self.selected)
         self.selected.append(decision)
         tensors = []
         for one, other in zip(yes[1], no[1], strict=True):
             if one.dtype != other.dtype or not _fit(one, other):
-                refuse(DataBranchError(decision.place, UNLIKE))
+                self._take_refusal(DataBranchError(decision.place, UNLIKE))
                 return yes
             is_same = one is other
             tensors.append(one if is_same else SELECT_OP(decision.condition, one, other, index))

@@ -131,7 +131,7 @@ def recorded(
         dtypes: what each call returns, in order, as `rehearsed` noted it.
         joins: a call with the key of an earlier one becomes `hybridx::again`, to be joined later.
     """
-    branches = Branches(model, lambda: recording.restart())
+    branches = Branches(model, lambda: recording.restart(), refuse)
     recording = Recording(dtypes, ConcreteValues(), branches, joins)
 
     def call(_: Any, qnode: Any, args: tuple[Any, ...], kwargs: dict[str, Any], layer: str) -> Any:
