@@ -13,9 +13,8 @@ from torch import Tensor, fx, nn
 from hybridx.capture.example import AxisNames, Example, plain_example
 from hybridx.capture.graph.float64 import lift_numbers
 from hybridx.capture.model.flat import Flat
-from hybridx.capture.python.collecting import collecting
 from hybridx.capture.python.patches import quiet, uncollected
-from hybridx.capture.python.refusals import refuse
+from hybridx.capture.python.refusals import collecting, refuse
 from hybridx.capture.row_trace import CHANGES
 from hybridx.capture.torch_export import FixedBatch, Shapes
 from hybridx.capture.torch_internals import buffers_of, parameters_of

@@ -34,7 +34,7 @@ from hybridx.capture.python.source_location import is_users
 from hybridx.capture.python.tracers import as_tensors, call, holds_traced, joined, made_of
 
 if TYPE_CHECKING:
-    from hybridx.capture.python.collecting import Collector
+    from hybridx.capture.python.refusals import Collector
 
 
 @dataclass(frozen=True)

@@ -35,6 +35,35 @@ _KINDS = {
 }
 
 
+class Collector:
+    """What was refused in a model, and what stands in for it.
+
+    A QNode call gives what the eager model's call returned, an operator is left out, and of a
+    branch whose sides do not fit each other one side is taken.
+
+    Attributes:
+        errors: in the order in which they were met, each once.
+        answers: what each QNode call of the eager model returned, in order.
+    """
+
+    def __init__(self) -> None:
+        self.errors: list[HybridxError] = []
+        self.answers: list[Any] = []
+
+    def note(self, error: HybridxError) -> None:
+        """Add an error, unless it is there already."""
+        if str(error) not in map(str, self.errors):
+            self.errors.append(error)
+
+
+@contextmanager
+def collecting() -> Iterator[Collector]:
+    """While active, refusals in this thread are collected, as far as stand-ins go."""
+    collector = Collector()
+    with intercepting(collector=collector):
+        yield collector
+
+
 def refuse(error: HybridxError) -> None:
     """Raise an error, or note it where all are collected: the caller then takes a stand-in."""
     collector = current().collector
