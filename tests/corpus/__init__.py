@@ -8,6 +8,7 @@ from tests.corpus import (
     bundle_e,
     bundle_f,
     bundle_g,
+    circuits,
     refusals,
     signatures,
 )
@@ -21,6 +22,7 @@ CASES: tuple[Case, ...] = (
     *bundle_e.CASES,
     *bundle_f.CASES,
     *bundle_g.CASES,
+    *circuits.CASES,
     *signatures.CASES,
     *refusals.CASES,
 )

@@ -13,6 +13,7 @@ BUNDLES = {
     "E": "Observables, templates, further gates",
     "F": "NumPy, Python numbers, buffers, vmap, autograd functions, complex tensors",
     "G": "Noise, density matrices, measurements on the way, shots, devices",
+    "circuits": "Parameters, results and transforms of circuits",
     "signatures": "Arguments and outputs",
     "refusals": "What has no file, refused by name",
 }

@@ -349,3 +349,21 @@ def test_probabilities_of_many_wires_take_no_matrix():
     choice = choose(parse(f"{layer}; probs {' '.join(map(str, range(14)))}"), "statevector")
     (cost,) = [c.cost for c in choice.candidates if c.strategy == "statevector"]
     assert cost.constant_bytes < 1e6
+
+
+def test_many_parameters_on_few_wires_are_planned_at_once():
+    """A wire with eighty rotations of its own has 3^80 Fourier modes, of which none may be made."""
+    turns = "; ".join(f"R{'XY'[n // 2 % 2]} {n % 2} p[{n}]" for n in range(80))
+    circuit = parse(f"wires 2; {turns}; expval Z0")
+    found = {one.strategy: one.plan for one in consider(circuit)}
+    assert isinstance(found["unitary"], Reason)
+    assert isinstance(found["multilinear"], Reason)
+
+
+def test_the_last_of_many_parameters_turns_as_the_first_does():
+    """The weight of a parameter in the choice of a basis must not vanish with its number."""
+    turns = "; ".join(f"RX {n % 2} p[{n}]; CNOT {n % 2} {1 - n % 2}" for n in range(90))
+    circuit = parse(f"wires 2; {turns}; expval Z0")
+    rows = np.random.default_rng(3).normal(size=(3, 90))
+    program = choose(circuit, "alternation").plan.build()
+    assert np.abs(run(program, rows) - simulate(circuit, rows)).max() < 1e-12

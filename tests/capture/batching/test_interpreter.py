@@ -20,6 +20,10 @@ VECTOR = torch.rand(4, generator=torch.Generator().manual_seed(2))
 INDEX = torch.tensor([2, 0])
 
 
+def index(x, *indices):
+    return torch.ops.aten.index.Tensor(x, list(indices))
+
+
 def in_place(x):
     out = torch.zeros(2, 3)
     out[0] = x[0, :3]
@@ -89,6 +93,20 @@ CASES = {
     "embedding": lambda x: functional.embedding((x[0] * 3).long(), MATRIX),
     "index by a constant": lambda x: x[INDEX] + x[:, INDEX].sum(),
     "index by data": lambda x: x[(x[:, 0] * 3).long()] + MATRIX[(x[:, 0] * 3).long()],
+    "index by a number": lambda x: index(x, x[:, 0].argmax()) + index(MATRIX, x[0, :3].argmin()),
+    "index of a later axis by data": lambda x: (
+        index(x, None, (x[:, 1] * 3).long()) + index(MATRIX, None, (x[0, :3] * 3).long())
+    ),
+    "index of two axes by data": lambda x: (
+        index(x.reshape(3, 2, 2), (x[0, :2] * 2).long(), None, (x[1, :2] * 2).long())
+        + index(x.reshape(2, 3, 2), None, (x[0, :2] * 3).long(), (x[1, 0] * 2).long())
+    ),
+    "write at a number of a later axis": lambda x: torch.ops.aten.index_put(
+        x, [None, (x[0, 0] * 4).long()], x[:, 1] * 2
+    ),
+    "index select by data": lambda x: (
+        x.index_select(1, (x[:2, 0] * 4).long()) + MATRIX.index_select(1, (x[:2, 1] * 4).long())
+    ),
     "gather": lambda x: x.gather(1, (x[:, :2] * 3).long()),
     "index select": lambda x: torch.index_select(x, 1, INDEX),
     "write into a buffer": in_place,
