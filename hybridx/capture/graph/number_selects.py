@@ -35,8 +35,10 @@ def gather_selected(module: fx.GraphModule) -> None:
             number = _tensor(module, index)
             if number is None:
                 continue
-            indices = [None] * (axis % source.meta["val"].dim()) + [number]
-            found = call_node(module, _aten.index.Tensor, source, indices)
+            place = axis % source.meta["val"].dim()
+            vector = call_node(module, _aten.reshape.default, number, [1])
+            found = call_node(module, _aten.index.Tensor, source, [None] * place + [vector])
+            found = call_node(module, _aten.squeeze.dim, found, place)
         node.replace_all_uses_with(found)
         module.graph.erase_node(node)
     module.graph.eliminate_dead_code()

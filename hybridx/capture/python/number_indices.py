@@ -39,8 +39,11 @@ def get_item(tensor: Tensor, key: Any, value_of: Callable[[Tensor], Any]) -> Ten
     if any(index is not None for index in indices):
         while indices[-1] is None:
             indices.pop()
-        # An index without axes takes its axis away, and adds none.
-        tensor = _aten.index.Tensor(tensor, indices)
+        # torch 2.13 does not find the strides where an index has no axes (sizes 3 and 4, axis 0).
+        vectors = [None if index is None else index.reshape(1) for index in indices]
+        first = next(n for n, index in enumerate(indices) if index is not None)
+        is_together = None not in indices[first:]
+        tensor = _aten.index.Tensor(tensor, vectors).squeeze(first if is_together else 0)
     is_whole = all(isinstance(part, slice) and part == slice(None) for part in rest)
     return tensor if is_whole else tensor[rest]
 

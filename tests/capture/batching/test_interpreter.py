@@ -93,7 +93,7 @@ CASES = {
     "embedding": lambda x: functional.embedding((x[0] * 3).long(), MATRIX),
     "index by a constant": lambda x: x[INDEX] + x[:, INDEX].sum(),
     "index by data": lambda x: x[(x[:, 0] * 3).long()] + MATRIX[(x[:, 0] * 3).long()],
-    "index by a number": lambda x: index(x, x[:, 0].argmax()) + index(MATRIX, x[0, :3].argmin()),
+    "index by a number": lambda x: index(x, x[:, 0].argmax()) + index(MATRIX.T, x[0].argmin())[0],
     "index of a later axis by data": lambda x: (
         index(x, None, (x[:, 1] * 3).long()) + index(MATRIX, None, (x[0, :3] * 3).long())
     ),
