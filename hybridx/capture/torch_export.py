@@ -12,6 +12,7 @@ from torch import Tensor, fx, nn
 from hybridx.capture.graph.complex_to_real import InPairs, has_complex
 from hybridx.capture.graph.constants import fold_constants
 from hybridx.capture.graph.float64 import DECOMPOSITIONS
+from hybridx.capture.graph.linear_operators import forget_unused_vectors
 from hybridx.capture.graph.local_decompositions import NotLocal, decomposed
 from hybridx.capture.graph.matrix_functions import MATRIX_DECOMPOSITIONS
 from hybridx.capture.graph.missing_operators import MISSING_OPERATORS
@@ -66,6 +67,7 @@ def graph_of(program: Any, decompositions: Any, merge: Merge = unmerged) -> fx.G
         decompositions: of operators into others.
         merge: makes one graph of the ways that a branch on data leads, in place.
     """
+    forget_unused_vectors(program.graph)
     module = program.module(check_guards=False)
     try:
         module.graph = decomposed(module, decompositions)
@@ -125,6 +127,7 @@ _ASSERTIONS = frozenset({
     torch.ops.aten._assert_tensor_metadata.default,
     torch.ops.aten._assert_scalar.default,
     torch.ops.aten._assert_async.msg,
+    torch.ops.aten._linalg_check_errors.default,
 })  # fmt: skip
 
 

@@ -60,7 +60,9 @@ class _Pass:
     def run(self) -> fx.Graph:
         for node in self._module.graph.nodes:
             self._origin = {key: node.meta[key] for key in _ORIGIN if key in node.meta}
-            if node.op == "call_function":
+            if node.op == "call_function" and node.target is operator.getitem:
+                self._copies[node] = self._item(node)
+            elif node.op == "call_function":
                 is_whole = not is_operator(node.target) or not self._is_decomposed(node)
                 self._copies[node] = self._copied(node) if is_whole else self._pieces(node)
             elif node.op == "output":
@@ -90,6 +92,12 @@ class _Pass:
             return pieces[args[1]]
         return self._insert(node.target, args, kwargs, node.meta["val"])
 
+    def _item(self, node: fx.Node) -> Any:
+        """Return one of several results, itself where its operation was decomposed."""
+        source: Any = self._copies[node.args[0]]  # type: ignore[index]
+        is_apart = isinstance(source, list | tuple)
+        return source[node.args[1]] if is_apart else self._copied(node)
+
     def _insert(self, target: Any, args: Any, kwargs: Any, value: Any) -> fx.Node:
         name = target.overloadpacket.__name__ if is_operator(target) else target.__name__
         node = self._graph.create_node("call_function", target, args, kwargs, name=name)
@@ -117,7 +125,7 @@ class _Pass:
                 if is_operator(piece.target) and writes_into_arguments(piece.target):
                     raise NotLocal
                 args, kwargs = fx.node.map_arg((piece.args, piece.kwargs), copies.__getitem__)
-                copies[piece] = self._insert(piece.target, args, kwargs, piece.meta["val"])
+                copies[piece] = self._insert(piece.target, args, kwargs, piece.meta.get("val"))
         raise AssertionError
 
     def _constant(self, value: Any, piece: fx.Node) -> fx.Node:

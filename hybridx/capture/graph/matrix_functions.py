@@ -69,6 +69,5 @@ MATRIX_DECOMPOSITIONS = {
     _aten.matrix_exp.default: _only_real,
     _aten.cdist.default: cdist,
     _aten._cdist_forward.default: cdist,
-    _aten._neg_view.default: lambda x: NotImplemented if x.is_complex() else torch.neg(x),
 }
 """For `ExportedProgram.run_decompositions`; complex matrices stay as they are."""

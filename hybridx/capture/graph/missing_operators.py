@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from hybridx.capture.graph.linear_operators import LINEAR_OPERATORS
 from hybridx.capture.graph.special_functions import (
     digamma,
     erfcx,
@@ -111,16 +112,96 @@ def cumprod(x: Tensor, dim: int, *, dtype: torch.dtype | None = None) -> Any:
     return spread.prod(-1).movedim(-1, dim)
 
 
+# --- Attention -----------------------------------------------------------------------------------
+
+
+def attention(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attn_mask: Tensor | None = None,
+    dropout_p: float = 0.0,
+    is_causal: bool = False,
+    *,
+    scale: float | None = None,
+    enable_gqa: bool = False,
+) -> Any:
+    """Return attention without heads, `(B, T, F)`, or with fewer heads of keys than of queries.
+
+    Four axes and equal heads stay as they are: torch's exporter has that form.
+    """
+    if dropout_p or (query.dim() == key.dim() == value.dim() == 4 and not enable_gqa):
+        return NotImplemented
+    if enable_gqa:
+        key, value = (
+            one.repeat_interleave(query.shape[-3] // one.shape[-3], -3) for one in (key, value)
+        )
+    factor = 1 / math.sqrt(query.shape[-1]) if scale is None else scale
+    scores = (query @ key.transpose(-2, -1)) * factor
+    if is_causal:
+        rows, columns = (torch.arange(one.shape[-2], device=query.device) for one in (query, key))
+        scores = scores.masked_fill(columns > rows.unsqueeze(-1), -math.inf)
+    if attn_mask is None:
+        return torch.softmax(scores, -1) @ value
+    if attn_mask.dtype == torch.bool:
+        scores = scores.masked_fill(~attn_mask, -math.inf)
+    else:
+        scores = scores + attn_mask
+    is_empty = scores.amax(-1, keepdim=True) == -math.inf  # torch gives these rows no weight
+    weights = torch.softmax(scores.masked_fill(is_empty, 0.0), -1).masked_fill(is_empty, 0.0)
+    return weights @ value
+
+
 # --- Order ---------------------------------------------------------------------------------------
 
 
-def kthvalue(x: Tensor, k: int, dim: int = -1, keepdim: bool = False) -> tuple[Tensor, Tensor]:
-    """Return the k-th smallest element along an axis, and its index."""
-    if not x.dim():
-        return x.clone(), torch.zeros((), dtype=torch.int64, device=x.device)
-    values, indices = torch.sort(x, dim)
-    found = values.select(dim, k - 1), indices.select(dim, k - 1)
-    return (found[0].unsqueeze(dim), found[1].unsqueeze(dim)) if keepdim else found
+def kthvalue(x: Tensor, k: Any, dim: int = -1, keepdim: bool = False) -> tuple[Tensor, Tensor]:
+    """Return the k-th smallest elements along an axis and their places; NaN if there is a NaN."""
+    if x.dim() == 0:
+        return x.clone(), torch.zeros_like(x, dtype=torch.int64)
+    ordered, places = torch.sort(x, dim)
+    found = ordered.narrow(dim, k - 1, 1)
+    if x.is_floating_point():
+        found = found.masked_fill(torch.isnan(x).any(dim, keepdim=True), math.nan)
+    place = places.narrow(dim, k - 1, 1)
+    return (found, place) if keepdim else (found.squeeze(dim), place.squeeze(dim))
+
+
+def median(x: Tensor, dim: int, keepdim: bool = False) -> tuple[Tensor, Tensor]:
+    """Return the lower median along an axis and its place."""
+    length: Any = x.shape[dim] if x.dim() else 1
+    return kthvalue(x, (length + 1) // 2, dim, keepdim)
+
+
+def nanmedian(x: Tensor, dim: int, keepdim: bool = False) -> tuple[Tensor, Tensor]:
+    """Return the lower median of the elements that are no NaN, and its place."""
+    if not x.is_floating_point() or x.dim() == 0:
+        return median(x, dim, keepdim)
+    is_missing = torch.isnan(x)
+    ordered, places = torch.sort(x.masked_fill(is_missing, math.inf), dim)
+    count = (~is_missing).sum(dim, keepdim=True)
+    middle = torch.clamp((count - 1) // 2, min=0)
+    found = torch.gather(ordered, dim, middle).masked_fill(count == 0, math.nan)
+    place = torch.gather(places, dim, middle)
+    return (found, place) if keepdim else (found.squeeze(dim), place.squeeze(dim))
+
+
+def mode(x: Tensor, dim: int = -1, keepdim: bool = False) -> tuple[Tensor, Tensor]:
+    """Return the smallest of the most frequent elements along an axis and a place of it."""
+    if x.dim() == 0:
+        return x.clone(), torch.zeros_like(x, dtype=torch.int64)
+    dim = dim % x.dim()
+    ordered, places = torch.sort(x, dim)
+    count = (ordered.unsqueeze(dim) == ordered.unsqueeze(dim + 1)).sum(dim)
+    first = count.argmax(dim, keepdim=True)
+    last = first + torch.gather(count, dim, first) - 1
+    found, place = torch.gather(ordered, dim, first), torch.gather(places, dim, last)
+    return (found, place) if keepdim else (found.squeeze(dim), place.squeeze(dim))
+
+
+def _of_all(formula: Callable[..., tuple[Tensor, Tensor]]) -> Callable[[Tensor], Tensor]:
+    """Return the function of all elements that a function along an axis gives."""
+    return lambda x: formula(x.reshape(-1), 0)[0]
 
 
 def searchsorted(
@@ -201,6 +282,19 @@ def copysign(x: Tensor, y: Tensor | float) -> Tensor:
     if not isinstance(y, Tensor):
         return math.copysign(1.0, y) * size
     return torch.where(signbit(y), -size, size)
+
+
+def _negative(x: Tensor) -> Any:
+    return NotImplemented if x.is_complex() else torch.neg(x)
+
+
+def _frequencies(n: int, d: float = 1.0, **kwargs: Any) -> Tensor:
+    half = torch.arange((n + 1) // 2, **kwargs)
+    return torch.cat([half, torch.arange(-(n // 2), 0, **kwargs)]) / (n * d)
+
+
+def _half_frequencies(n: int, d: float = 1.0, **kwargs: Any) -> Tensor:
+    return torch.arange(n // 2 + 1, **kwargs) / (n * d)
 
 
 # --- Parts of tensors ----------------------------------------------------------------------------
@@ -512,7 +606,17 @@ MISSING_OPERATORS = {
     _aten.cummax.default: _accumulated(torch.amax, is_largest=True),
     _aten.cummin.default: _accumulated(torch.amin, is_largest=False),
     _aten.cumprod.default: cumprod,
+    **LINEAR_OPERATORS,
+    _aten.scaled_dot_product_attention.default: attention,
     _aten.kthvalue.default: kthvalue,
+    _aten.median.dim: median,
+    _aten.median.default: _of_all(median),
+    _aten.nanmedian.dim: nanmedian,
+    _aten.nanmedian.default: _of_all(nanmedian),
+    _aten.mode.default: mode,
+    _aten._neg_view.default: _negative,
+    _aten.fft_fftfreq.default: _frequencies,
+    _aten.fft_rfftfreq.default: _half_frequencies,
     _aten.searchsorted.Tensor: searchsorted,
     _aten.bucketize.Tensor: bucketize,
     **dict.fromkeys(
