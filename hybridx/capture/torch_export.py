@@ -12,7 +12,7 @@ from torch import Tensor, fx, nn
 from hybridx.capture.graph.complex_to_real import InPairs, has_complex
 from hybridx.capture.graph.constants import fold_constants
 from hybridx.capture.graph.float64 import DECOMPOSITIONS
-from hybridx.capture.graph.linear_operators import forget_unused_vectors
+from hybridx.capture.graph.formulas.linear_operators import forget_unused_vectors
 from hybridx.capture.graph.local_decompositions import NotLocal, decomposed
 from hybridx.capture.graph.matrix_functions import MATRIX_DECOMPOSITIONS
 from hybridx.capture.graph.missing_operators import MISSING_OPERATORS

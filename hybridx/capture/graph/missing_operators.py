@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from hybridx.capture.graph.linear_operators import LINEAR_OPERATORS
+from hybridx.capture.graph.formulas.linear_operators import LINEAR_OPERATORS
 from hybridx.capture.graph.special_functions import (
     digamma,
     erfcx,

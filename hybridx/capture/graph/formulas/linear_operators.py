@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, fx
 
-from hybridx.capture.graph import linear_solvers as solvers
+from hybridx.capture.graph.formulas import linear_solvers as solvers
 
 _aten = torch.ops.aten
 
