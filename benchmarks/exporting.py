@@ -57,8 +57,8 @@ class QLSTM(nn.Module):
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """From `(batch, steps, width)` to all hidden states and the last two states."""
-        h = torch.zeros(len(x), self.hidden)
-        c = torch.zeros(len(x), self.hidden)
+        h = torch.zeros(x.shape[0], self.hidden)
+        c = torch.zeros(x.shape[0], self.hidden)
         states = []
         for step in range(self.steps):
             y = self.enter(torch.cat([h, x[:, step]], dim=1))

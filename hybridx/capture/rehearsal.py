@@ -15,6 +15,7 @@ from hybridx.capture.python.randomness import draws_noted, refuse_draws
 from hybridx.capture.python.refusals import gradients_refused, refuse
 from hybridx.capture.python.removed_in_pennylane import removed_idiom
 from hybridx.capture.python.user_names import names_replaced
+from hybridx.capture.qnode.dependence import CallOrder
 from hybridx.capture.qnode.recording import rehearsed
 from hybridx.errors import CaptureError, ExampleRejectedError, LoweringError, first_line
 
@@ -26,6 +27,7 @@ class Rehearsal:
     Attributes:
         dtypes: what each QNode call returned, in order.
         repeats: a QNode was called more than once.
+        joins: two calls of a QNode do not depend on each other.
         outputs: the tensors among what the model returned.
         output_names: their names.
         remarks: sentences on the values it returned that are not tensors.
@@ -33,6 +35,7 @@ class Rehearsal:
 
     dtypes: tuple[torch.dtype | None, ...]
     repeats: bool
+    joins: bool
     outputs: tuple[Tensor, ...]
     output_names: tuple[str, ...]
     remarks: tuple[str, ...]
@@ -52,7 +55,11 @@ def rehearse(flat: Flat, args: Sequence[Tensor]) -> Rehearsal:
     """
     try:
         with eagerly(), gradients_refused(flat.model), names_replaced(flat.model):
-            with draws_noted() as draws, rehearsed(flat.model) as (dtypes, layers):
+            with (
+                draws_noted() as draws,
+                CallOrder() as order,
+                rehearsed(flat.model, order) as (dtypes, layers),
+            ):
                 outputs = flat(*args)
             try:
                 if draws:
@@ -70,4 +77,5 @@ def rehearse(flat: Flat, args: Sequence[Tensor]) -> Rehearsal:
         reason = f"{type(error).__name__}: {first_line(error)}"
         raise ExampleRejectedError(shapes, reason) from error
     repeats = len(set(layers)) < len(layers)
-    return Rehearsal(tuple(dtypes), repeats, outputs, flat.output_names, flat.remarks)
+    joins = order.has_independent
+    return Rehearsal(tuple(dtypes), repeats, joins, outputs, flat.output_names, flat.remarks)

@@ -153,11 +153,6 @@ def _kept_composites() -> frozenset[Any]:
     return frozenset(_collect_all_valid_cia_ops())
 
 
-def is_higher_order(target: Any) -> bool:
-    """Return whether the target of a node is an operator on graphs."""
-    return isinstance(target, torch._ops.HigherOrderOperator)
-
-
 def traced_operation(
     node: fx.Node, inputs: Sequence[fx.Node], values: Sequence[Any], table: Mapping[Any, Any]
 ) -> fx.GraphModule:
@@ -173,8 +168,11 @@ def traced_operation(
     def run(*given: Any) -> Any:
         by_node = dict(zip(inputs, given, strict=True))
         args, kwargs = fx.node.map_arg((node.args, node.kwargs), by_node.__getitem__)
-        return node.target(*args, **kwargs)  # type: ignore[operator]
+        # A composite operator would be taken apart before make_fx looks into the table.
+        found = own(*args, **kwargs) if own is not None else NotImplemented
+        return node.target(*args, **kwargs) if found is NotImplemented else found  # type: ignore[operator]
 
+    own = table.get(node.target)
     modes = (value.fake_mode for value in values if isinstance(value, FakeTensor))
     mode = next(modes, None) or FakeTensorMode()
     with torch.no_grad(), mode, enable_python_dispatcher():

@@ -16,7 +16,8 @@ import torch
 from torch import Tensor, fx
 
 from hybridx.capture.batching import NoRowRule
-from hybridx.capture.batching.join_calls import UnlikeCalls, join_calls
+from hybridx.capture.batching.join_calls import join_calls
+from hybridx.capture.batching.repeated_calls import UnlikeCalls, write_out_calls
 from hybridx.capture.graph.bind_circuits import bind_circuits
 from hybridx.capture.graph.float64 import DECOMPOSITIONS
 from hybridx.capture.merge_paths import SplitCalls, UnlikeSides, merge_paths
@@ -140,22 +141,27 @@ class _ModelTrace:
         if BATCH in names:
             ways: list[Callable[[], Trace]] = [partial(self._whole, [BATCH])]
             if self.rehearsal is not None:
-                ways.insert(0 if self.rehearsal.repeats else 1, self._by_rows)
+                ways.insert(0 if self.rehearsal.joins else 1, self._by_rows)
             yield from ways
 
     def _whole(self, names: Sequence[str]) -> Trace:
         """Trace with the whole example at once; some axes of these names stay open."""
         dtypes = () if self.rehearsal is None else self.rehearsal.dtypes
         dims = {name: torch.export.Dim(name) for name in names}
-        # In each round torch fixes or bounds at least one axis.
-        for _ in range(2 * len(names)):
+        joins = self.rehearsal is not None and self.rehearsal.repeats
+        # In each round torch fixes or bounds at least one axis; one more if calls are unlike.
+        for _ in range(2 * len(names) + joins):
             shapes = dynamic_shapes(self.axes, dims)
-            with recorded(self.flat.model, dtypes, joins=False) as recording:
+            with recorded(self.flat.model, dtypes, joins=joins) as recording:
                 try:
                     program = export_program(self.flat.module, self.args, shapes)
                     module = graph_in_real_numbers(
                         program, TABLE, self.args, shapes, partial(_merge, recording)
                     )
+                    write_out_calls(module)
+                except (SplitCalls, UnlikeCalls):
+                    joins = False
+                    continue
                 except (CaptureError, LoweringError):
                     raise
                 except Exception as error:

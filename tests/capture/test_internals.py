@@ -353,5 +353,3 @@ def test_an_operation_is_traced_by_itself():
     (view,) = (n for n in traced.graph.nodes if n.op == "call_function")
     assert view.target is torch.ops.aten.view.default
     assert view.meta["val"].fake_mode is values[0].fake_mode
-    assert not torch_internals.is_higher_order(view.target)
-    assert torch_internals.is_higher_order(torch.ops.higher_order.cond)

@@ -18,15 +18,12 @@ from torch import Tensor, fx
 from torch.fx.experimental.proxy_tensor import make_fx
 
 from hybridx.capture.batching import RowInterpreter, Rows
+from hybridx.capture.batching.repeated_calls import UnlikeCalls
 from hybridx.capture.graph.constants import Constants
 from hybridx.capture.graph.insert import call_node
 from hybridx.capture.graph.ops import AGAIN_OP, QNODE_OP
 
 _aten = torch.ops.aten
-
-
-class UnlikeCalls(Exception):  # noqa: N818
-    """Every call must be traced: its circuit is not that of the first call, or is not known."""
 
 
 def join_calls(module: fx.GraphModule) -> None:

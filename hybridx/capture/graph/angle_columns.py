@@ -41,8 +41,8 @@ def foldings(module: fx.GraphModule, rows: Any) -> list[Folding]:
     found = [Folding(rows, 1)]
     if isinstance(rows, int):
         return [*found, Folding(1, rows)]
-    for node in module.graph.nodes:
-        value = node.meta.get("val") if node.op == "placeholder" else None
+    for node in module.graph.find_nodes(op="placeholder"):
+        value = node.meta.get("val")
         if isinstance(value, Tensor) and value.dim():
             batch = value.shape[0]
             count = size_hint(rows) // size_hint(batch)

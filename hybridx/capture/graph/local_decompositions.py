@@ -17,7 +17,6 @@ from torch import Tensor, fx
 from hybridx.capture.graph.float64 import DECOMPOSITIONS
 from hybridx.capture.torch_internals import (
     is_composite,
-    is_higher_order,
     is_operator,
     traced_operation,
     writes_into_arguments,
@@ -43,6 +42,9 @@ def decomposed(module: fx.GraphModule, table: Mapping[Any, Any]) -> fx.Graph:
 
 _ORIGIN = ("stack_trace", "torch_fn")
 """What the metadata of a node say of the user's code that it comes from."""
+
+# Of functions that compute with sizes, and take results apart.
+_PLAIN = ("_operator", "math", "torch")
 
 
 class _Pass:
@@ -84,8 +86,9 @@ class _Pass:
         return target in self._table or is_composite(target)
 
     def _copied(self, node: fx.Node) -> Any:
-        if is_higher_order(node.target):
-            raise NotLocal
+        target: Any = node.target
+        if not is_operator(target) and target.__module__ not in _PLAIN:
+            raise NotLocal  # an operator on graphs, or the begin of a vmap
         args, kwargs = fx.node.map_arg((node.args, node.kwargs), self._copies.__getitem__)
         if node.target is operator.getitem and isinstance(args[0], list | tuple):
             pieces: Any = args[0]  # of an operation that was decomposed

@@ -30,7 +30,7 @@ _LIBRARY.define(
     tags=_UNFOLDED,
 )
 _LIBRARY.define(
-    "again(Tensor[] leaves, int[] batch, int index, int width, ScalarType dtype) -> Tensor",
+    "again(Tensor[] leaves, SymInt[] batch, int index, int width, ScalarType dtype) -> Tensor",
     tags=_UNFOLDED,
 )
 _LIBRARY.define("circuit(Tensor parameters, int index, int width) -> Tensor")

@@ -26,6 +26,7 @@ from hybridx.capture.python.refusals import refuse, refuse_device, refuse_unseed
 from hybridx.capture.python.tracers import as_tensors
 from hybridx.capture.python.user_names import names_replaced
 from hybridx.capture.qnode.call_key import call_key, tensors_of
+from hybridx.capture.qnode.dependence import CallOrder
 from hybridx.capture.qnode.measurements import Reader
 from hybridx.capture.qnode.operators import Translator
 from hybridx.capture.qnode.returns import RecordedCall, in_form, returned, structure_of
@@ -69,12 +70,18 @@ class Recording:
 
 
 @contextmanager
-def rehearsed(model: nn.Module) -> Iterator[tuple[list[torch.dtype | None], list[str]]]:
+def rehearsed(
+    model: nn.Module, order: CallOrder
+) -> Iterator[tuple[list[torch.dtype | None], list[str]]]:
     """While active, QNodes run exactly; the dtype that each call returns, and its place, are noted.
 
     PennyLane's Torch interface returns float64 from default.qubit and float32 from lightning.qubit.
     The rest of the model depends on this dtype, which only a run shows. Measurements without a rule
     are refused here, before the model fails on their results.
+
+    Args:
+        model: whose submodules are named in messages.
+        order: notes which calls depend on each other.
     """
     dtypes: list[torch.dtype | None] = []
     layers: list[str] = []
@@ -82,13 +89,15 @@ def rehearsed(model: nn.Module) -> Iterator[tuple[list[torch.dtype | None], list
     def call(
         original: Any, qnode: Any, args: tuple[Any, ...], kwargs: dict[str, Any], layer: str
     ) -> Any:
-        try:
-            _check_call(qnode, args, kwargs, layer)
-        except CaptureError as error:
-            refuse(error)
-            results = original(qnode, *args, **kwargs)  # samples and counts need its shots
-        else:
-            results = run_exactly(original, qnode, args, kwargs)
+        with order.calling(layer, (args, kwargs)) as made:
+            try:
+                _check_call(qnode, args, kwargs, layer)
+            except CaptureError as error:
+                refuse(error)
+                results = original(qnode, *args, **kwargs)  # samples and counts need its shots
+            else:
+                results = run_exactly(original, qnode, args, kwargs)
+            made.append(results)
         collector = current().collector
         if collector is not None:
             collector.answers.append(results)
