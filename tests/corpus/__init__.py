@@ -1,6 +1,7 @@
 """Small hybrid models as many people write them: what hybridx should export, or refuse by name."""
 
 from tests.corpus import (
+    branches,
     bundle_a,
     bundle_b,
     bundle_c,
@@ -23,6 +24,7 @@ CASES: tuple[Case, ...] = (
     *bundle_f.CASES,
     *bundle_g.CASES,
     *circuits.CASES,
+    *branches.CASES,
     *signatures.CASES,
     *refusals.CASES,
 )

@@ -14,6 +14,7 @@ BUNDLES = {
     "F": "NumPy, Python numbers, buffers, vmap, autograd functions, complex tensors",
     "G": "Noise, density matrices, measurements on the way, shots, devices",
     "circuits": "Parameters, results and transforms of circuits",
+    "branches": "Branches on data, rows by mask, whole numbers",
     "signatures": "Arguments and outputs",
     "refusals": "What has no file, refused by name",
 }

@@ -166,50 +166,6 @@ class UnseededRandomLayers(nn.Module):
 # --- Branches ------------------------------------------------------------------------------
 
 
-class BranchOnMean(WithLayer):
-    """A Python `if` on a mean."""
-
-    def forward(self, x):
-        if x.mean() > 0:
-            return self.q(x)
-        return self.fc(x)
-
-
-class BranchOnItem(WithLayer):
-    """An `if` on `.item()`, row by row."""
-
-    def forward(self, x):
-        out = []
-        for row in x:
-            y = self.q(row)
-            if y[0].item() > 0.5:
-                y = -y
-            out.append(y)
-        return torch.stack(out)
-
-
-class BranchInCircuit(nn.Module):
-    """A gate that depends on the sign of a feature."""
-
-    def __init__(self):
-        super().__init__()
-        self.w = nn.Parameter(torch.randn(2))
-
-        @qml.qnode(qml.device("default.qubit", wires=2))
-        def circuit(row, w):
-            for i in range(2):
-                if row[i] > 0:
-                    qml.PauliX(wires=i)
-                qml.RY(w[i], wires=i)
-            qml.CNOT(wires=[0, 1])
-            return qml.expval(qml.PauliZ(1))
-
-        self.circuit = circuit
-
-    def forward(self, x):
-        return torch.stack([self.circuit(row, self.w) for row in x])
-
-
 class ArgmaxRouting(WithLayer):
     """The expert is chosen by `argmax().item()`."""
 
@@ -217,15 +173,6 @@ class ArgmaxRouting(WithLayer):
         scores = self.fc(x).mean(dim=0)
         expert = [self.q, self.fc][int(scores.argmax().item())]
         return expert(x)
-
-
-class BranchOnNumpy(WithLayer):
-    """An `if` on a NumPy number that came from a tensor."""
-
-    def forward(self, x):
-        norm = np.linalg.norm(x.detach().numpy())
-        scale = 1.0 if norm < 3 else float(3 / norm)
-        return self.q(x * scale)
 
 
 # --- Modules made in forward ---------------------------------------------------------------
@@ -478,11 +425,7 @@ CASES = tuple(
         ("random_gates", RandomGates, 2, "randomness"),
         ("numpy_choice", NumpyChoice, 2, "randomness"),
         ("unseeded_random_layers", UnseededRandomLayers, 4, "randomness"),
-        ("branch_on_mean", BranchOnMean, 2, "branch"),
-        ("branch_on_item", BranchOnItem, 2, "branch"),
-        ("branch_in_circuit", BranchInCircuit, 2, "branch"),
         ("argmax_routing", ArgmaxRouting, 2, "branch"),
-        ("branch_on_numpy", BranchOnNumpy, 2, "branch"),
         ("fresh_linear", FreshLinear, 2, "module in forward"),
         ("fresh_quantum_layer", FreshQuantumLayer, 2, "module in forward"),
         ("fresh_attention", FreshAttention, 2, "module in forward"),

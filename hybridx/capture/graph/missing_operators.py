@@ -534,6 +534,19 @@ def batch_norm_functional(
     )
 
 
+# --- Comparisons ---------------------------------------------------------------------------------
+
+
+def _of_one_dtype(compare: Callable[[Tensor, Tensor], Tensor]) -> Callable[..., Any]:
+    """Return a comparison of tensors of different dtypes, which ONNX does not make."""
+
+    def compared(x: Tensor, y: Tensor) -> Any:
+        dtype = torch.result_type(x, y)
+        return NotImplemented if x.dtype == y.dtype else compare(x.to(dtype), y.to(dtype))
+
+    return compared
+
+
 # --- Bits ----------------------------------------------------------------------------------------
 
 _POWERS = torch.tensor([1 << bits for bits in range(63)] + [-(1 << 63)])
@@ -587,6 +600,18 @@ def _shifted(
 
 
 MISSING_OPERATORS = {
+    **{
+        getattr(_aten, name).Tensor: _of_one_dtype(compare)
+        for compare, names in (
+            (torch.lt, ("lt", "less")),
+            (torch.le, ("le", "less_equal")),
+            (torch.gt, ("gt", "greater")),
+            (torch.ge, ("ge", "greater_equal")),
+            (torch.eq, ("eq",)),
+            (torch.ne, ("ne", "not_equal")),
+        )
+        for name in names
+    },
     **{
         target: formula
         for formula, names in (

@@ -13,7 +13,7 @@ import sys
 import traceback
 from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from types import FrameType
+from types import FrameType, TracebackType
 from typing import NoReturn, TypeAlias
 
 import torch
@@ -351,19 +351,24 @@ def is_raised_by_user(error: BaseException) -> bool:
     """Return whether a `raise` or `assert` of the user's code, or a check of torch's, raised it."""
     if isinstance(error, HybridxError):
         return False
-    tb = error.__traceback__
-    if tb is None:
+    lines = [(tb, tb.tb_frame.f_code) for tb in _lines(error)]
+    if not lines or lines[-1][1].co_code[lines[-1][0].tb_lasti] != _RAISE:
         return False
-    while tb.tb_next is not None:
-        tb = tb.tb_next
-    code = tb.tb_frame.f_code
-    is_raise = code.co_code[tb.tb_lasti] == _RAISE
-    is_check = code.co_filename == torch.__file__ and code.co_name in ("_assert", "_check_with")
-    if not is_raise or not (is_users(code.co_filename) or is_check):
+    while lines and lines[-1][1].co_filename == torch.__file__:
+        if lines.pop()[1].co_name not in ("_assert", "_check", "_check_with"):
+            return False  # torch's own code makes the same checks of shapes
+    if not lines or not is_users(lines[-1][1].co_filename):
         return False
     # torch calls the model where it handles errors of its own; those are no cause of this one.
     cause = error.__cause__ or error.__context__
     return cause is None or not _passes_user(cause) or is_raised_by_user(cause)
+
+
+def _lines(error: BaseException) -> Iterator[TracebackType]:
+    line = error.__traceback__
+    while line is not None:
+        yield line
+        line = line.tb_next
 
 
 def _passes_user(error: BaseException) -> bool:

@@ -1,0 +1,142 @@
+"""Branches on data: checks are assumed, sides are selected, and anything else is refused."""
+
+from __future__ import annotations
+
+import pennylane as qml
+import pytest
+import torch
+from torch import nn
+
+import hybridx
+from hybridx.capture.python.branches import MOST_WAYS
+from hybridx.errors import DataBranchError, ModelRaisesError, PackedSequenceError, TraceError
+
+
+@qml.qnode(qml.device("default.qubit", wires=1))
+def circuit(x):
+    qml.RX(x[..., 0], 0)
+    return qml.expval(qml.Z(0))
+
+
+class Model(nn.Module):
+    def __init__(self, way):
+        super().__init__()
+        self.way = way
+
+    def forward(self, x):
+        return self.way(x)
+
+
+def export(way, tmp_path, x=None):
+    x = torch.linspace(-0.9, 0.8, 6).reshape(3, 2) if x is None else x
+    return hybridx.export(Model(way).eval(), (x,), tmp_path / "model.onnx")
+
+
+def refuses(x):
+    if torch.isnan(x).any():
+        raise ValueError("not a number")
+    return circuit(x)
+
+
+def test_a_check_is_assumed_and_the_file_says_so(tmp_path):
+    notes = export(refuses, tmp_path).notes
+    (assumed,) = hybridx.inspect(tmp_path / "model.onnx").assumed
+    assert assumed in notes
+    assert "torch.isnan(x).any()" in assumed
+    assert "test_branches.py" in assumed
+    assert "ValueError: not a number" in assumed
+
+
+def test_what_only_prints_is_not_run(tmp_path, capsys):
+    def prints(x):
+        if x.max() > 100:
+            print("large")
+        return circuit(x)
+
+    (note,) = export(prints, tmp_path).notes
+    assert "only prints" in note
+    assert not capsys.readouterr().out
+
+
+def test_a_circuit_behind_a_branch_is_computed_once(tmp_path):
+    def mends(x):
+        if torch.isnan(x).any():
+            x = torch.nan_to_num(x)
+        return circuit(x)
+
+    export(mends, tmp_path)
+    nodes = hybridx.inspect(tmp_path / "model.onnx").nodes
+    assert sum(count for name, count in nodes.items() if name.startswith("Circuit")) <= 1
+    x = torch.tensor([[torch.nan, 0.0], [0.3, 0.1]])
+    with hybridx.load(tmp_path / "model.onnx") as session:
+        found = session.run({"x": x.numpy()})["output"]
+    assert torch.allclose(torch.as_tensor(found), circuit(torch.nan_to_num(x)).float(), atol=1e-5)
+
+
+def test_the_side_that_a_trace_cannot_follow_is_no_check(tmp_path):
+    def reshapes(x):
+        if x.sum() > 100:
+            x = x.reshape(7, 11)
+        return circuit(x)
+
+    with pytest.raises(TraceError):
+        export(reshapes, tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_model_that_always_raises_is_named(tmp_path):
+    def raises(x):
+        if type(x) is not torch.Tensor:
+            raise ValueError("no tensor")
+        return circuit(x)
+
+    with pytest.raises(ModelRaisesError, match="no tensor"):
+        export(raises, tmp_path)
+
+
+def test_too_many_ways_are_refused(tmp_path):
+    def many(x):
+        for power in range(6):
+            if x.sum() > power:
+                x = x + power
+        return circuit(x)
+
+    with pytest.raises(DataBranchError, match=f"more than {MOST_WAYS} ways"):
+        export(many, tmp_path)
+
+
+def test_rows_that_a_branch_ties_together_are_not_traced_alone(tmp_path):
+    def ties(x):
+        if x.max() > 2:
+            x = x / x.max()
+        return torch.stack([circuit(row) for row in x])
+
+    report = export(ties, tmp_path)
+    assert not report.is_dynamic
+
+
+def test_packing_by_lengths_of_the_data_is_refused(tmp_path):
+    class Packs(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.rnn = nn.GRU(2, 2, batch_first=True)
+
+        def forward(self, x, lengths):
+            packed = nn.utils.rnn.pack_padded_sequence(
+                x, lengths, batch_first=True, enforce_sorted=False
+            )
+            return circuit(self.rnn(packed)[1][-1])
+
+    args = (torch.rand(2, 4, 2), torch.tensor([4, 2]))
+    with pytest.raises(PackedSequenceError):
+        hybridx.export(Packs().eval(), args, tmp_path / "model.onnx")
+
+
+def test_what_packing_is_replaced_by_computes_the_same():
+    torch.manual_seed(0)
+    rnn = nn.GRU(2, 3, batch_first=True)
+    x, lengths = torch.rand(3, 4, 2), torch.tensor([2, 4, 1])
+    packed = nn.utils.rnn.pack_padded_sequence(x, lengths, batch_first=True, enforce_sorted=False)
+    steps, _ = rnn(x)
+    last = steps.gather(1, (lengths - 1).view(-1, 1, 1).expand(-1, 1, steps.shape[2]))[:, 0]
+    assert torch.allclose(last, rnn(packed)[1][-1], atol=1e-6)
