@@ -543,6 +543,21 @@ class ModelRaisesError(CaptureError):
     place: str
 
 
+@dataclass(eq=False)
+class WeightsTooLargeError(CaptureError):
+    """The weights of a model alone are over the size of a file."""
+
+    code = "HX122"
+    summary = "the model's weights take {found} in {dtype}, and a file holds at most {limit}"
+    remedy = (
+        "export the large classical part by itself with torch.onnx.export(external_data=True), "
+        "and with hybridx the rest of the model, which takes its results as inputs"
+    )
+    found: str
+    dtype: str
+    limit: str
+
+
 # --- lowering ------------------------------------------------------------------------------------
 
 

@@ -24,6 +24,7 @@ from hybridx.api.formats import (
 from hybridx.api.inspecting import CircuitSummary, circuit_summaries
 from hybridx.api.options import Batch, Dynamic, check_choice, need, read_batch, read_open_axes
 from hybridx.artifact import (
+    MAX_FILE_BYTES,
     OPSET,
     OPSETS,
     Content,
@@ -216,6 +217,7 @@ def make_file(
     model, remarks = capture.read_model(model)
     call, tensors = capture.describe_call(model, capture.read_arguments(args), kwargs)
     chosen = dtype or capture.choose_dtype(model, tensors.values())
+    capture.check_weight_size(model, dtype=chosen, limit=MAX_FILE_BYTES)
     flat = capture.Flat(model, call)
     training = capture.training_note(model)
     choices: dict[Circuit, Choice] = {}

@@ -18,6 +18,7 @@ from hybridx.capture.model.given import is_function_of_tensors, read_model
 from hybridx.capture.model.precision import as_dtype, choose_dtype, in_eval_mode
 from hybridx.capture.model.structures import as_tensor, is_single, named_parts
 from hybridx.capture.model.training_mode import training_note
+from hybridx.capture.model.weight_size import check_weight_size
 from hybridx.capture.module import Capture, Refused, capture, refusals
 from hybridx.capture.python.patches import one_thread, quiet, uncollected
 from hybridx.capture.python.removed_in_pennylane import removed_idiom
@@ -38,6 +39,7 @@ __all__ = [
     "as_dtype",
     "as_tensor",
     "capture",
+    "check_weight_size",
     "choose_dtype",
     "decode_call",
     "describe_call",
