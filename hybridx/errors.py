@@ -558,6 +558,31 @@ class WeightsTooLargeError(CaptureError):
     limit: str
 
 
+@dataclass(eq=False)
+class LengthFromDataError(CaptureError):
+    """A loop runs over a tensor whose length depends on the numbers in the inputs."""
+
+    code = "HX140"
+    summary = "a loop runs over what {function} gives, whose length depends on the inputs: {place}"
+    remedy = (
+        "loop over a range of fixed length and use torch.where, or keep these values in a buffer "
+        "of the model"
+    )
+    function: str
+    place: str
+
+
+@dataclass(eq=False)
+class DrawError(CaptureError):
+    """Numbers are drawn with a seed, but how many or from where depends on the inputs."""
+
+    code = "HX141"
+    summary = "{function} draws random numbers as the inputs say, which no file can repeat: {place}"
+    remedy = "draw in __init__ as many numbers as are needed, or take them as an input"
+    function: str
+    place: str
+
+
 # --- lowering ------------------------------------------------------------------------------------
 
 

@@ -63,8 +63,8 @@ def rehearse(flat: Flat, args: Sequence[Tensor]) -> Rehearsal:
                 outputs = flat(*args)
             try:
                 if draws:
-                    refuse_draws(flat.model, lambda: flat(*args), outputs)
-                refuse_earlier_calls(flat, args, outputs)
+                    refuse_draws(flat.model, lambda: flat(*args))
+                refuse_earlier_calls(flat, args)
             except CaptureError as error:
                 refuse(error)
     except (CaptureError, LoweringError):

@@ -181,6 +181,17 @@ def traced_operation(
     return traced
 
 
+def returns_argument(target: Any) -> bool:
+    """Return whether the result of an operator is its first argument, or a view of it."""
+    if not is_operator(target):
+        return False
+    schema = target._schema
+    if not schema.arguments or not schema.returns:
+        return False
+    first, result = schema.arguments[0].alias_info, schema.returns[0].alias_info
+    return first is not None and result is not None and bool(first.before_set & result.before_set)
+
+
 # --- Modules -----------------------------------------------------------------------------------
 # A module of the user's may define `parameters()`, `modules()` or `state_dict()` anew, to train or
 # to store only a part of itself. What it computes with is what these dictionaries hold.
@@ -321,6 +332,11 @@ def packing() -> Any:
 def assertions() -> tuple[Any, ...]:
     """Return the functions that raise unless a tensor is true; a mode sees them."""
     return torch._assert, torch._assert_async
+
+
+def needs_a_number(error: BaseException) -> bool:
+    """Return whether an error says that Python needs the length of an open axis as a number."""
+    return isinstance(error, TypeError) and "SymInt" in str(error)
 
 
 def is_data_branch(error: BaseException) -> bool:

@@ -22,7 +22,7 @@ from hybridx.capture.graph.bind_circuits import bind_circuits
 from hybridx.capture.graph.float64 import DECOMPOSITIONS
 from hybridx.capture.merge_paths import SplitCalls, UnlikeSides, merge_paths
 from hybridx.capture.model.flat import Flat
-from hybridx.capture.python.refusals import untraceable
+from hybridx.capture.python.refusals import refuse_draws_of_data, untraceable
 from hybridx.capture.qnode.recording import Recording, recorded
 from hybridx.capture.rehearsal import Rehearsal
 from hybridx.capture.row_trace import (
@@ -45,11 +45,12 @@ from hybridx.capture.torch_export import (
     graph_of,
     refined,
 )
-from hybridx.capture.torch_internals import is_shape_error
+from hybridx.capture.torch_internals import is_shape_error, needs_a_number
 from hybridx.circuit import Circuit
 from hybridx.errors import (
     CaptureError,
     DataBranchError,
+    DrawError,
     ExampleRejectedError,
     LoweringError,
     TraceError,
@@ -165,10 +166,16 @@ class _ModelTrace:
                 except (CaptureError, LoweringError):
                     raise
                 except Exception as error:
+                    if needs_a_number(error):
+                        raise FixedBatch("its length is used as a number of Python") from error
                     if is_shape_error(error):
                         dims = refined(dims, str(error))
                         continue
                     raise untraceable(self.flat.model, error) from error
+            try:
+                refuse_draws_of_data(module)
+            except DrawError as error:
+                raise FixedBatch("forward draws random numbers for each row") from error
             return self._bound(module, recording, shapes)
         raise FixedBatch
 
@@ -202,6 +209,7 @@ class _ModelTrace:
                 break
             except UnlikeCalls:
                 continue
+        refuse_draws_of_data(module)
         return self._bound(module, recording, shapes)
 
     def _by_rows(self) -> Trace:
@@ -229,7 +237,7 @@ class _ModelTrace:
             program = export_program(OnRows(row.module, places, axes), self.args, shapes)
         except NoRowRule as error:
             raise FixedBatch(f"{first_line(error)} has no rule for a batch") from error
-        except (TraceError, ExampleRejectedError) as error:
+        except (TraceError, ExampleRejectedError, DrawError) as error:
             raise FixedBatch(first_line(error)) from error
         except Exception as error:
             if not is_shape_error(error):

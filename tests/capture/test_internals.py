@@ -237,6 +237,25 @@ def test_a_fixed_axis_is_a_shape_error():
     assert not torch_internals.is_shape_error(ValueError("batch"))
 
 
+def test_a_length_that_must_be_a_number_is_told():
+    class Lookup(nn.Module):
+        def forward(self, x):
+            return {2: x}.get(x.shape[0], x)
+
+    shapes = ({0: torch.export.Dim("batch")},)
+    with pytest.raises(TypeError) as caught:
+        torch.export.export(Lookup(), (torch.zeros(3, 2),), dynamic_shapes=shapes, strict=False)
+    assert torch_internals.needs_a_number(caught.value)
+    assert not torch_internals.needs_a_number(TypeError("unhashable type: 'list'"))
+
+
+def test_results_in_the_memory_of_an_argument_are_told():
+    assert torch_internals.returns_argument(torch.ops.aten.add_.Tensor)
+    assert torch_internals.returns_argument(torch.ops.aten.select.int)
+    assert not torch_internals.returns_argument(ADD)
+    assert not torch_internals.returns_argument(torch.add)
+
+
 def test_a_decision_on_data_is_told_from_other_errors():
     def forward(self, x):
         return x if x.sum().item() > 0 else -x

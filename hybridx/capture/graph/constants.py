@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -33,6 +34,17 @@ class Constants:
         value = self._evaluate(node)
         assert value is not _ABSENT
         return value
+
+    def computed_in_order(self, nodes: Sequence[fx.Node]) -> Constants:
+        """Return the values of nodes that may write into each other's results, in graph order."""
+        found = Constants(self._module)
+        for node in nodes:
+            if node.op in ("placeholder", "get_attr"):
+                value = self._evaluate(node)
+                found._values[node] = value.clone() if isinstance(value, Tensor) else value
+            else:
+                found._evaluate(node)
+        return found
 
     def _evaluate(self, node: fx.Node) -> Any:
         # Iterative: chains of thousands of nodes are common in unrolled models.

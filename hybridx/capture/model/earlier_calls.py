@@ -15,7 +15,7 @@ _MANY = (1000, 1_000_003)
 """The numbers of calls after which outputs are compared, where a model counts its calls."""
 
 
-def refuse_earlier_calls(flat: Flat, args: Sequence[Tensor], outputs: Sequence[Tensor]) -> None:
+def refuse_earlier_calls(flat: Flat, args: Sequence[Tensor]) -> None:
     """Compare a first call with a second one, which finds what a call with other inputs left.
 
     With the same inputs some state does not show, such as the mean of this output and the one
@@ -25,7 +25,6 @@ def refuse_earlier_calls(flat: Flat, args: Sequence[Tensor], outputs: Sequence[T
     Args:
         flat: the model, in which a call has changed something.
         args: of the call.
-        outputs: of the call.
 
     Raises:
         EarlierCallsError: the outputs differ.
@@ -33,6 +32,7 @@ def refuse_earlier_calls(flat: Flat, args: Sequence[Tensor], outputs: Sequence[T
     if {*flat.kept} <= flat.examined:
         return
     flat.examined = frozenset(flat.kept)
+    outputs = flat(*args)
     second = ((first, _later(flat, first, args)) for first in _other_inputs(args))
     first, later = next((pair for pair in second if pair[1] is not None), (args, None))
     found = [later, *(_later(flat, first, args, calls=calls) for calls in _MANY)]

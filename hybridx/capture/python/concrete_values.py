@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import takewhile
 from typing import Any
 
 import torch
@@ -13,6 +14,7 @@ from hybridx.capture.torch_internals import (
     current_tracer,
     is_fake,
     node_of,
+    returns_argument,
     untraced,
     writes_into_arguments,
 )
@@ -30,6 +32,8 @@ class ConcreteValues:
         self._weights: list[tuple[Tensor, Tensor]] = []
         self._tracer: Any = None
         self._constants: Constants
+        self._latest: fx.Node | None = None
+        self._writers: dict[fx.Node, list[fx.Node]] = {}
 
     def give(self, traced: Tensor, weight: Tensor) -> None:
         """Tell the value of a tensor that torch.export puts in place of a weight."""
@@ -48,15 +52,48 @@ class ConcreteValues:
         if tracer is not self._tracer:
             self._start(tracer)
         node = node_of(tensor, tracer)
+        if node is None:
+            return None
         with untraced():
-            if node is None or not self._constants.has(node) or _is_written(node):
+            needed = self._needed(node)
+            constants = self._constants
+            if any(map(_writes, needed)):
+                # The graph is not functional yet: writes are nodes of their own.
+                constants = constants.computed_in_order(needed)
+            if not constants.has(node) or not constants.has(needed[0]):
                 return None
-            value = self._constants.value(node)
+            value = constants.value(node)
         self.reads += 1
         return value if isinstance(value, Tensor) else None
 
+    def _needed(self, node: fx.Node) -> list[fx.Node]:
+        """Return the nodes that a node is computed from, in order, also those that write there.
+
+        If one of them is an input, only that is returned.
+        """
+        nodes = reversed(node.graph.nodes)
+        for other in takewhile(lambda other: other is not self._latest, nodes):
+            if _writes(other):
+                self._writers.setdefault(_base(other), []).append(other)
+        self._latest = next(iter(reversed(node.graph.nodes)))
+        found: set[fx.Node] = set()
+        pending = [node, *self._writers.get(_base(node), ())]
+        while pending:
+            current = pending.pop()
+            if current in found:
+                continue
+            if current.op == "placeholder" and not self._constants.has(current):
+                return [current]
+            found.add(current)
+            pending += current.all_input_nodes
+            if self._writers:
+                writers = self._writers.get(_base(current), ())
+                pending += [writer for writer in writers if writer < current]
+        return sorted(found)
+
     def _start(self, tracer: Any) -> None:
         self._tracer = tracer
+        self._latest, self._writers = None, {}
         self._constants = Constants(tracer.root)
         for traced, weight in self._weights:
             node = node_of(traced, tracer)
@@ -65,30 +102,13 @@ class ConcreteValues:
                     self._constants.give(node, weight.detach())
 
 
-def _is_written(node: fx.Node) -> bool:
-    """Return whether a tensor that a node is computed from may have been written into.
-
-    The graph is not functional yet: a write is a node of its own, possibly on a view.
-    """
-    sources = _ancestors(node)
-    return any(
-        _writes(other) and not sources.isdisjoint(_ancestors(other.args[0]))
-        for other in node.graph.nodes
-    )
-
-
 def _writes(node: fx.Node) -> bool:
     target = node.target
     return writes_into_arguments(target) and target is not torch.ops.aten.detach_.default
 
 
-def _ancestors(node: Any) -> set[fx.Node]:
-    """Return a node and all nodes that it is computed from."""
-    found: set[fx.Node] = set()
-    pending = [node]
-    while pending:
-        current = pending.pop()
-        if isinstance(current, fx.Node) and current not in found:
-            found.add(current)
-            pending += current.all_input_nodes
-    return found
+def _base(node: fx.Node) -> fx.Node:
+    """Return the node whose memory the result of a node is in."""
+    while returns_argument(node.target) and isinstance(node.args[0], fx.Node):
+        node = node.args[0]
+    return node

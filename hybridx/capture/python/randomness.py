@@ -34,21 +34,19 @@ def draws_noted() -> Iterator[list[str]]:
         sources += _moved(before, _state())
 
 
-def refuse_draws(
-    model: nn.Module, run: Callable[[], Sequence[Tensor]], outputs: Sequence[Tensor]
-) -> None:
-    """Run a model that draws several more times, and refuse it if its outputs change.
+def refuse_draws(model: nn.Module, run: Callable[[], Sequence[Tensor]]) -> None:
+    """Run a model that draws several times, and refuse it if its outputs change.
 
     Args:
         model: whose submodules are named.
         run: calls it on the example.
-        outputs: of the first call.
 
     Raises:
         RandomnessError: the outputs depend on a random generator.
         FreshModuleError: they depend on the weights of a module that forward makes.
     """
     with torch.no_grad():
+        outputs = run()
         if all(_same(outputs, run()) for _ in range(_RUNS)):
             return
         before = _state()

@@ -8,20 +8,37 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from torch import nn
+import torch
+from torch import Tensor, fx, nn
+from torch.fx.experimental.symbolic_shapes import has_free_unbacked_symbols
 
 from hybridx.capture.python.branches import is_raised_by_user
 from hybridx.capture.python.patches import current, intercepting
 from hybridx.capture.python.removed_in_pennylane import removed_idiom
-from hybridx.capture.python.source_location import is_users, place, place_of, text_of_line
-from hybridx.capture.torch_internals import is_data_branch
+from hybridx.capture.python.source_location import (
+    is_users,
+    name_of_node,
+    place,
+    place_of,
+    place_of_node,
+    text_of_line,
+)
+from hybridx.capture.torch_internals import (
+    current_tracer,
+    is_data_branch,
+    is_fake,
+    is_operator,
+    node_of,
+)
 from hybridx.errors import (
     BitsOfTextError,
     CaptureError,
     DataBranchError,
+    DrawError,
     GradientError,
     HybridxError,
     ModelRaisesError,
+    LengthFromDataError,
     NoQubitsError,
     RandomnessError,
     TraceError,
@@ -99,12 +116,86 @@ def gradients_refused(model: nn.Module) -> Iterator[None]:
     """While active, a model that asks torch for a gradient is refused."""
 
     def refuse() -> Any:
-        lines = traceback.walk_stack(sys._getframe(1))
-        users = next((line for line in lines if is_users(line[0].f_code.co_filename)), None)
-        raise GradientError(place(model, users) if users else "an unknown place")
+        raise GradientError(place_of_call(model))
 
     with intercepting(refuse_gradient=refuse):
         yield
+
+
+def place_of_call(model: nn.Module | None) -> str:
+    """Return the innermost line of the user's code that runs, with the part of the model."""
+    lines = traceback.walk_stack(sys._getframe(1))
+    users = next((line for line in lines if is_users(line[0].f_code.co_filename)), None)
+    if users is None:
+        return "an unknown place"
+    return f"{users[0].f_code.co_filename}:{users[1]}" if model is None else place(model, users)
+
+
+def refuse_length(tensor: Tensor, dim: int = 0) -> None:
+    """Refuse to take apart a traced tensor along an axis whose length depends on the data.
+
+    Raises:
+        LengthFromDataError: the axis is such; the function that made it is named.
+    """
+    if not is_fake(tensor) or not tensor.dim():
+        return
+    length = tensor.shape[dim]
+    if type(length) is int or not has_free_unbacked_symbols(length):
+        return
+    node = node_of(tensor, current_tracer())
+    made_by = "a function of the data" if node is None else _maker(node)
+    raise LengthFromDataError(made_by, place_of_call(None))
+
+
+_NAMES = {"unique_dim": "unique", "unique2": "unique", "index": "a mask", "where": "nonzero"}
+
+
+def _maker(node: fx.Node) -> str:
+    """Return the name of the function from which a length that depends on data came last."""
+    pending = [node]
+    while pending:
+        current = pending.pop(0)
+        target = current.target
+        if is_operator(target) and torch.Tag.dynamic_output_shape in target.tags:
+            name = target.overloadpacket.__name__.strip("_")
+            name = _NAMES.get(name, name)
+            return name if " " in name else f"torch.{name}"
+        pending += current.all_input_nodes
+    return "a function of the data"
+
+
+def refuse_draws_of_data(module: fx.GraphModule) -> None:
+    """Refuse a traced graph whose outputs use random numbers that are drawn as the inputs say.
+
+    Raises:
+        DrawError: the operator is named.
+    """
+    used: set[fx.Node] = set()
+    pending = [node for node in module.graph.nodes if node.op == "output"]
+    while pending:
+        current = pending.pop()
+        if current not in used:
+            used.add(current)
+            pending += current.all_input_nodes
+    for node in module.graph.nodes:
+        if node in used and _draws(node):
+            raise DrawError(name_of_node(node), place_of_node(node))
+
+
+_DRAWS = frozenset({
+    *("rand", "randn", "randint", "randperm", "rand_like", "randn_like", "randint_like", "normal"),
+    *("normal_functional", "bernoulli", "multinomial", "poisson", "binomial", "uniform"),
+    *("exponential", "geometric", "cauchy", "log_normal", "random", "native_dropout"),
+})  # fmt: skip
+_DROPOUTS = frozenset({"dropout", "alpha_dropout", "feature_dropout", "feature_alpha_dropout"})
+
+
+def _draws(node: fx.Node) -> bool:
+    target = node.target
+    if not is_operator(target) or target.namespace != "aten":
+        return False
+    name = target.overloadpacket.__name__.strip("_")
+    return name in _DRAWS or (name in _DROPOUTS and bool(node.args[2]))
 
 
 def untraceable(model: nn.Module, error: Exception) -> CaptureError:

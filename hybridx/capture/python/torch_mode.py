@@ -20,8 +20,10 @@ from torch.overrides import TorchFunctionMode
 
 from hybridx.capture.python.branches import Branches
 from hybridx.capture.python.concrete_values import ConcreteValues
+from hybridx.capture.python.known_results import UNKNOWN, known_result, with_known_parts
 from hybridx.capture.python.number_indices import get_item, holds_number, set_item
 from hybridx.capture.python.patches import current
+from hybridx.capture.python.refusals import refuse_length
 from hybridx.capture.python.tracers import (
     ArrayTracer,
     NumberTracer,
@@ -97,10 +99,19 @@ class TracingMode(TorchFunctionMode):
             return self._pack(*args, **kwargs)
         if func in self._made:
             return self._made[func](*args, **kwargs)
+        known = known_result(func, args, kwargs, self._values.value)
+        if known is not UNKNOWN:
+            return known
+        if func in (Tensor.__getitem__, Tensor.__setitem__):
+            is_read = func is Tensor.__getitem__
+            key = with_known_parts(args[1], self._values.value, masks=is_read)
+            args = (args[0], key, *args[2:])
         if func is Tensor.__getitem__ and holds_number(args[1]):
             return get_item(args[0], args[1], self._values.value)
         if func is Tensor.__setitem__ and holds_number(args[1]):
             return set_item(args[0], args[1], args[2], self._values.value)
+        if func is Tensor.unbind:
+            refuse_length(*args, **kwargs)
         if func == self._data and is_fake(args[0]):
             return args[0].detach()  # torch's own `.data` is not part of the trace
         return func(*args, **kwargs)
