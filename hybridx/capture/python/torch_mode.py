@@ -93,15 +93,15 @@ class TracingMode(TorchFunctionMode):
     ) -> Any:
         """Call a function of torch, or its replacement."""
         kwargs = kwargs or {}
+        known = known_result(func, args, kwargs, self._values.value)
+        if known is not UNKNOWN:
+            return known
         if func in self._asked and is_fake(args[0]):
             return self._answer(func, *args, **kwargs)
         if func is self._packing and is_fake(args[1]):
             return self._pack(*args, **kwargs)
         if func in self._made:
             return self._made[func](*args, **kwargs)
-        known = known_result(func, args, kwargs, self._values.value)
-        if known is not UNKNOWN:
-            return known
         if func in (Tensor.__getitem__, Tensor.__setitem__):
             is_read = func is Tensor.__getitem__
             key = with_known_parts(args[1], self._values.value, masks=is_read)
@@ -117,7 +117,8 @@ class TracingMode(TorchFunctionMode):
         return func(*args, **kwargs)
 
     def _answer(self, func: Any, tensor: Tensor, *args: Any, **kwargs: Any) -> Any:
-        value = self._values.value(tensor)
+        # Two tensors that are compared are known only together.
+        value = None if func in _COMPARISONS else self._values.value(tensor)
         if value is None:
             return self._asked[func](tensor, *args, **kwargs)
         with untraced():
@@ -154,6 +155,7 @@ class TracingMode(TorchFunctionMode):
 _CONVERSIONS = (Tensor.__int__, Tensor.__float__, Tensor.__index__)
 _EQUALITIES = (torch.equal, Tensor.equal)
 _CLOSENESS = (torch.allclose, Tensor.allclose)
+_COMPARISONS = (*_EQUALITIES, *_CLOSENESS)
 _MAKE_TENSORS = (torch.tensor, torch.as_tensor)
 
 
