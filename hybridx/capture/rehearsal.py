@@ -11,7 +11,7 @@ from torch import Tensor
 from hybridx.capture.model.eager import eagerly
 from hybridx.capture.model.earlier_calls import refuse_earlier_calls
 from hybridx.capture.model.flat import Flat
-from hybridx.capture.python.randomness import draws_noted, refuse_draws
+from hybridx.capture.model.randomness import draws_noted, refuse_draws
 from hybridx.capture.python.refusals import gradients_refused, refuse
 from hybridx.capture.python.removed_in_pennylane import removed_idiom
 from hybridx.capture.python.user_names import names_replaced

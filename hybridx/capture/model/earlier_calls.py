@@ -7,8 +7,8 @@ from collections.abc import Collection, Iterator, Sequence
 import torch
 from torch import Tensor
 
+from hybridx.capture.model.changed_line import ChangedLine
 from hybridx.capture.model.flat import Flat
-from hybridx.capture.python.changed_line import ChangedLine
 from hybridx.errors import EarlierCallsError
 
 _MANY = (1000, 1_000_003)

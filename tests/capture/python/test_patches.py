@@ -24,6 +24,7 @@ from torch import nn
 import hybridx
 from hybridx.capture import Flat, capture, describe_call, in_eval_mode, prepare_example, quiet
 from hybridx.capture.model.eager import eagerly
+from hybridx.capture.model.randomness import draws_noted
 from hybridx.capture.python import patches
 from hybridx.capture.python.patches import (
     REPLACEMENTS,
@@ -33,7 +34,6 @@ from hybridx.capture.python.patches import (
     switched,
     uncollected,
 )
-from hybridx.capture.python.randomness import draws_noted
 from hybridx.errors import CaptureError, ExampleRejectedError, GradientError
 
 DEVICE = qml.device("default.qubit", wires=2)

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from hybridx.capture.python.changed_line import ChangedLine
+from hybridx.capture.model.changed_line import ChangedLine
 from hybridx.capture.python.patches import intercepting
 from hybridx.errors import FreshModuleError, RandomnessError
 
