@@ -1,6 +1,7 @@
 """Small hybrid models as many people write them: what hybridx should export, or refuse by name."""
 
 from tests.corpus import (
+    arguments,
     branches,
     bundle_a,
     bundle_b,
@@ -26,5 +27,6 @@ CASES: tuple[Case, ...] = (
     *circuits.CASES,
     *branches.CASES,
     *signatures.CASES,
+    *arguments.CASES,
     *refusals.CASES,
 )

@@ -16,6 +16,7 @@ BUNDLES = {
     "circuits": "Parameters, results and transforms of circuits",
     "branches": "Branches on data, rows by mask, whole numbers",
     "signatures": "Arguments and outputs",
+    "arguments": "Wrapped models, distributions, steps before rows",
     "refusals": "What has no file, refused by name",
 }
 
