@@ -55,7 +55,7 @@ def merge_paths(module: fx.GraphModule, circuits: Sequence[Circuit]) -> tuple[in
     """
     merged = _Merged(module, circuits)
     module.graph = merged.graph()
-    module.graph.eliminate_dead_code()
+    module.graph.eliminate_dead_code(_is_needed)
     module.recompile()
     merged.check_calls()
     return tuple(sorted({merged.selects[n] for n in module.graph.nodes if n in merged.selects}))
@@ -296,9 +296,16 @@ def _is_pure(node: fx.Node) -> bool:
     target: Any = node.target
     if not is_operator(target):
         return True  # arithmetic on sizes, and `getitem`
-    return not writes_into_arguments(target) and (
-        torch.Tag.nondeterministic_seeded not in target.tags
-    )
+    is_random = torch.Tag.nondeterministic_seeded in target.tags and target not in _CALLS
+    return not is_random and not writes_into_arguments(target)
+
+
+_CALLS = (QNODE_OP, AGAIN_OP)
+"""Operators with the tag of random ones, so that torch does not compute them while it traces."""
+
+
+def _is_needed(node: fx.Node) -> bool:
+    return node.op in ("placeholder", "output") or writes_into_arguments(node.target)
 
 
 def _is_written(node: fx.Node) -> bool:
