@@ -373,6 +373,17 @@ class UnusableFileError(CaptureError):
 
 
 @dataclass(eq=False)
+class UnwrittenMemoryError(CaptureError):
+    """The model returns what happened to be in memory."""
+
+    code = "HX132"
+    summary = "the results depend on memory that nothing has written, of {operator}: {place}"
+    remedy = "use torch.zeros or torch.full there, or write every element before it is read"
+    operator: str
+    place: str
+
+
+@dataclass(eq=False)
 class NoOutputError(CaptureError):
     """The model returns no tensor."""
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Generic, TypeVar
 
+from hybridx.errors import MismatchError, UnwrittenMemoryError
 from hybridx.parity import (
     TOLERANCE,
     VERIFIED_BATCHES,
@@ -93,14 +94,19 @@ def build_and_compare(
         built = Built(example, captured, product, typical, tolerance, None)
         if typical is None or not verify:
             return built
-        comparison = compare_with_eager(
-            execute(product, captured, example),
-            typical,
-            _eager(flat),
-            batches=choose_batches(example) if captured.has_open_batch else example.batches,
-            tolerance=tolerance,
-            changes=captured.changes,
-        )
+        try:
+            comparison = compare_with_eager(
+                execute(product, captured, example),
+                typical,
+                _eager(flat),
+                batches=choose_batches(example) if captured.has_open_batch else example.batches,
+                tolerance=tolerance,
+                changes=captured.changes,
+            )
+        except MismatchError as error:
+            if captured.unwritten is None:
+                raise
+            raise UnwrittenMemoryError(*captured.unwritten) from error
         if not comparison.unmoved:
             return replace(built, comparison=comparison)
         example = example.fixed(flat, {

@@ -1,6 +1,7 @@
 """From a torch module to a classical graph and circuits: nothing is simulated here."""
 
 from hybridx.capture.example import EXAMPLE_ROWS, AxisNames, Example, OpenAxes, prepare_example
+from hybridx.capture.graph.local_decompositions import ORIGIN
 from hybridx.capture.graph.ops import CIRCUIT_OP
 from hybridx.capture.model.devices import on_cpu
 from hybridx.capture.model.eager import eagerly
@@ -27,6 +28,7 @@ from hybridx.capture.python.source_location import name_of_node, place_of_node
 __all__ = [
     "CIRCUIT_OP",
     "EXAMPLE_ROWS",
+    "ORIGIN",
     "AxisNames",
     "Capture",
     "Example",

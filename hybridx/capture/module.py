@@ -44,6 +44,7 @@ class Capture:
         axes: by input, the names of the axes that may have any length.
         shapes: the same as torch.export's dynamic shapes, with bounds.
         example: the inputs it was traced with.
+        unwritten: an operator that takes memory as it is, and its line, if there is one.
         precision: float32 if the eager model rounds the results of a circuit to it.
         notes: what the user should know.
         assumed: sentences on the model's checks of its inputs that the graph leaves out; notes too.
@@ -58,6 +59,7 @@ class Capture:
     axes: AxisNames
     shapes: Shapes
     example: Example
+    unwritten: tuple[str, str] | None
     precision: str
     notes: tuple[str, ...]
     assumed: tuple[str, ...]
@@ -116,6 +118,7 @@ def capture(flat: Flat, example: Example, *, dtype: str) -> Capture:
         axes=axes,
         shapes=traced.shapes,
         example=example,
+        unwritten=traced.unwritten,
         precision="float32" if rounds else dtype,
         notes=(
             *example.notes,

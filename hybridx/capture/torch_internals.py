@@ -17,7 +17,13 @@ import torch._numpy
 from torch import Tensor, fx, nn
 from torch._dispatch.python import enable_python_dispatcher
 from torch._export.utils import _collect_all_valid_cia_ops
-from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
+from torch._subclasses.fake_tensor import (
+    DataDependentOutputException,
+    DynamicOutputShapeException,
+    FakeTensor,
+    FakeTensorMode,
+    UnsupportedOperatorException,
+)
 from torch.fx.experimental.proxy_tensor import get_proxy_mode, get_proxy_slot, make_fx
 from torch.fx.experimental.symbolic_shapes import GuardOnDataDependentSymNode
 from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
@@ -341,7 +347,19 @@ def needs_a_number(error: BaseException) -> bool:
 
 def is_data_branch(error: BaseException) -> bool:
     """Return whether an error says that a decision depends on the numbers in a tensor."""
+    if isinstance(error, DataDependentOutputException):
+        return [str(one.type) for one in error.func._schema.returns] == ["bool"]
     return isinstance(error, GuardOnDataDependentSymNode)
+
+
+def unruled_operator(error: BaseException) -> str | None:
+    """Return the operator of which a trace cannot know what it returns, or None."""
+    if isinstance(
+        error,
+        DataDependentOutputException | DynamicOutputShapeException | UnsupportedOperatorException,
+    ):
+        return str(error.func)
+    return None
 
 
 # --- What is replaced while a model is traced: the object and the name of its attribute ---------

@@ -19,10 +19,12 @@ from hybridx.capture.batching import NoRowRule
 from hybridx.capture.batching.join_calls import join_calls
 from hybridx.capture.batching.repeated_calls import UnlikeCalls, write_out_calls
 from hybridx.capture.graph.bind_circuits import bind_circuits
+from hybridx.capture.graph.constants import unwritten_memory
 from hybridx.capture.graph.float64 import DECOMPOSITIONS
 from hybridx.capture.merge_paths import SplitCalls, UnlikeSides, merge_paths
 from hybridx.capture.model.flat import Flat
 from hybridx.capture.python.refusals import refuse_draws_of_data, untraceable
+from hybridx.capture.python.source_location import name_of_node, place_of_node
 from hybridx.capture.qnode.recording import Recording, recorded
 from hybridx.capture.rehearsal import Rehearsal
 from hybridx.capture.row_trace import (
@@ -68,6 +70,7 @@ class Trace:
         circuits: the circuits, by the index that a node carries.
         layers: where each circuit stands in the model, in the user's words.
         shapes: which axes of each input are open, as torch.export's dynamic shapes.
+        unwritten: an operator that takes memory as it is, and its line, if there is one.
         assumed: sentences on checks of the data that the graph leaves out.
         branches: sentences on the other branches on data.
         selects: a branch on data selects between results.
@@ -77,6 +80,7 @@ class Trace:
     circuits: tuple[Circuit, ...]
     layers: tuple[str, ...]
     shapes: Shapes
+    unwritten: tuple[str, str] | None = None
     assumed: tuple[str, ...] = ()
     branches: tuple[str, ...] = ()
     selects: bool = False
@@ -246,12 +250,15 @@ class _ModelTrace:
         return replace(row, module=graph_of(program, DECOMPOSITIONS), shapes=shapes)
 
     def _bound(self, module: fx.GraphModule, recording: Recording, shapes: Shapes) -> Trace:
+        memory = unwritten_memory(module)
+        unwritten = None if memory is None else (name_of_node(memory), place_of_node(memory))
         bound = bind_circuits(module, recording.circuits, self.dtype)
         return Trace(
             module=module,
             circuits=tuple(circuit for _, circuit in bound),
             layers=tuple(recording.layers[index] for index, _ in bound),
             shapes=shapes,
+            unwritten=unwritten,
             assumed=tuple(recording.branches.assumed),
             branches=recording.branches.notes,
             selects=bool(recording.branches.kept),

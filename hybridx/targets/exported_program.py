@@ -23,10 +23,8 @@ from torch.export.graph_signature import (
     TensorArgument,
 )
 
+from hybridx.capture import ORIGIN
 from hybridx.targets.torch_internals import is_operator, to_fake
-
-_ORIGIN = ("stack_trace", "torch_fn")
-"""What a node knows of the user's code, for the message that it cannot be translated."""
 
 
 class CapturedProgram(torch.export.ExportedProgram):
@@ -87,7 +85,7 @@ def exported_program(
             copies[node] = graph.create_node(
                 "call_function", target, new_args, kwargs, name=_name(target)
             )
-            copies[node].meta = {key: node.meta[key] for key in _ORIGIN if key in node.meta}
+            copies[node].meta = {key: node.meta[key] for key in ORIGIN if key in node.meta}
             copies[node].meta["val"] = faked(node.meta.get("val"))
         elif node.op == "get_attr":
             copies[node] = by_path.get(node.target) or graph.get_attr(node.target)

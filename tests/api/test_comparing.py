@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from itertools import count
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 import hybridx
 from hybridx.errors import (
     MismatchError,
     NoFiniteInputError,
     NothingComparedError,
+    UnwrittenMemoryError,
 )
 from tests import sample_models
 
@@ -167,3 +171,30 @@ def test_the_remedy_for_inputs_that_nobody_can_draw_works(tmp_path):
     assert hybridx.verify(path).worst < report.verification.tolerance
     assert hybridx.verify(path, against=model).batches == (1, 2, 5, 16)
     np.testing.assert_array_equal(hybridx.load(path).metadata.self_test.inputs["x"], x.numpy())
+
+
+class Unwritten(nn.Module):
+    """Reads memory as it is."""
+
+    def __init__(self):
+        super().__init__()
+        self.q = sample_models.strongly_entangling()
+
+    def forward(self, x):
+        return self.q(x) + torch.empty_like(x)  # here
+
+
+def test_memory_that_nothing_has_written_is_named(tmp_path, monkeypatch):
+    # What is in memory by chance, in eager only: a traced tensor is of another class.
+    chance, original = count(), torch.empty_like
+
+    def filled(*args, **kwargs):
+        made = original(*args, **kwargs)
+        return made.fill_(next(chance) / 7) if type(made) is Tensor else made
+
+    monkeypatch.setattr(torch, "empty_like", filled)
+    with pytest.raises(UnwrittenMemoryError) as caught:
+        hybridx.export(Unwritten(), (torch.rand(4, 3),), tmp_path / "model.onnx")
+    assert caught.value.operator == "torch.empty_like"
+    line = int(caught.value.place.rpartition(":")[2])
+    assert "# here" in Path(__file__).read_text(encoding="utf-8").splitlines()[line - 1]

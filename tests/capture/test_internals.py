@@ -271,6 +271,33 @@ def test_a_decision_on_data_is_told_from_other_errors():
     assert not torch_internals.is_data_branch(ValueError())
 
 
+def test_an_operator_without_a_rule_is_named_by_the_error():
+    """`DataDependentOutputException`, `DynamicOutputShapeException` and their `func`."""
+
+    class Model(nn.Module):
+        def __init__(self, function):
+            super().__init__()
+            self.function = function
+
+        def forward(self, x):
+            return self.function(x)
+
+    def cause_of(function):
+        with pytest.raises(Exception) as caught:  # noqa: PT011 - whatever torch.export raises
+            torch.export.export(Model(function), (torch.rand(3, 3),))
+        found = caught.value
+        while found is not None and torch_internals.unruled_operator(found) is None:
+            found = found.__cause__
+        return found
+
+    compared = cause_of(lambda x: x if torch.equal(x, x + 1) else -x)
+    assert torch_internals.is_data_branch(compared)
+    shaped = cause_of(lambda x: torch.linalg.lstsq(x, x)[0])
+    assert torch_internals.unruled_operator(shaped) == "aten.linalg_lstsq.default"
+    assert not torch_internals.is_data_branch(shaped)
+    assert torch_internals.unruled_operator(ValueError()) is None
+
+
 @pytest.mark.parametrize(
     ("place", "arguments"),
     [

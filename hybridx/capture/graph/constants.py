@@ -130,3 +130,18 @@ def _is_computed(node: fx.Node) -> bool:
         return False
     name: str = target.overloadpacket.__name__
     return name.removeprefix("_").startswith(_KINDS)
+
+
+_UNWRITTEN = frozenset({
+    torch.ops.aten.empty.memory_format,
+    torch.ops.aten.empty_like.default,
+    torch.ops.aten.empty_strided.default,
+    torch.ops.aten.empty_permuted.default,
+    torch.ops.aten.new_empty.default,
+    torch.ops.aten.new_empty_strided.default,
+})  # fmt: skip
+
+
+def unwritten_memory(module: fx.GraphModule) -> fx.Node | None:
+    """Return the first node of a graph that takes memory as it is, if there is one."""
+    return next((node for node in module.graph.nodes if node.target in _UNWRITTEN), None)

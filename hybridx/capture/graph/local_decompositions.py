@@ -40,7 +40,7 @@ def decomposed(module: fx.GraphModule, table: Mapping[Any, Any]) -> fx.Graph:
     return _Pass(module, table).run()
 
 
-_ORIGIN = ("stack_trace", "torch_fn")
+ORIGIN = ("stack_trace", "torch_fn")
 """What the metadata of a node say of the user's code that it comes from."""
 
 # Of functions that compute with sizes, and take results apart.
@@ -61,7 +61,7 @@ class _Pass:
 
     def run(self) -> fx.Graph:
         for node in self._module.graph.nodes:
-            self._origin = {key: node.meta[key] for key in _ORIGIN if key in node.meta}
+            self._origin = {key: node.meta[key] for key in ORIGIN if key in node.meta}
             if node.op == "call_function" and node.target is operator.getitem:
                 self._copies[node] = self._item(node)
             elif node.op == "call_function":

@@ -29,6 +29,7 @@ from hybridx.capture.torch_internals import (
     is_fake,
     is_operator,
     node_of,
+    unruled_operator,
 )
 from hybridx.errors import (
     BitsOfTextError,
@@ -212,6 +213,9 @@ def untraceable(model: nn.Module, error: Exception) -> CaptureError:
             if writer is not None:
                 return BitsOfTextError(f"{writer}()", where)
             return DataBranchError(where, "Python needs its value")
+        operator = unruled_operator(cause)
+        if operator is not None:
+            return TraceError(f"what {operator} returns depends on the values it is given", where)
         cause = cause.__cause__
     if is_raised_by_user(error):
         return ModelRaisesError(f"{type(error).__name__}: {first_line(error)}", where)
