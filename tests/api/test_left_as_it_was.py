@@ -43,12 +43,18 @@ class Full(nn.Module):
         self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
         self.register_buffer("phase", torch.ones(3, dtype=torch.complex64))
         self.wiring = [0, 1, 2]
+        self.history, self.last, self.count = [], None, 0
+        self.memory = torch.zeros(3)
         self.on_call = lambda: None
 
     def forward(self, x):
         self.on_call()
         self.calls.add_(1)
         y = self.norm(self.head(x)) * self.scale * self.phase.real
+        self.count += 1
+        self.last = y
+        self.history.append(y.detach())
+        self.memory.copy_(y[0].detach())
         return self.quantum(self.drop(y)) * self.frozen + self.tied(x)
 
 
@@ -98,9 +104,12 @@ def of_model(model):
                 for key, item in value.items():
                     is_tensor = isinstance(item, torch.Tensor)
                     found[path, name, key] = of_tensor(item) if is_tensor else id(item)
+            elif isinstance(value, torch.Tensor):
+                found[path, name] = of_tensor(value)
             else:
                 is_plain = isinstance(value, bool | int | str | set)
                 found[path, name] = value if is_plain else id(value)
+                found[path, name, "items"] = list(map(id, value)) if type(value) is list else []
     return found
 
 

@@ -13,6 +13,7 @@ from tests.corpus import (
     circuits,
     refusals,
     signatures,
+    state,
 )
 from tests.corpus.case import Case
 
@@ -28,5 +29,6 @@ CASES: tuple[Case, ...] = (
     *branches.CASES,
     *signatures.CASES,
     *arguments.CASES,
+    *state.CASES,
     *refusals.CASES,
 )

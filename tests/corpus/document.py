@@ -15,6 +15,7 @@ BUNDLES = {
     "G": "Noise, density matrices, measurements on the way, shots, devices",
     "circuits": "Parameters, results and transforms of circuits",
     "branches": "Branches on data, rows by mask, whole numbers",
+    "state": "What is kept between calls, constants of the model, seeds, names of parts",
     "signatures": "Arguments and outputs",
     "arguments": "Wrapped models, distributions, steps before rows",
     "refusals": "What has no file, refused by name",

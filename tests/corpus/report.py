@@ -43,6 +43,8 @@ REASONS = {
     "continuous variable": "NoQubitsError",
     "qutrit": "NoQubitsError",
     "gradient": "GradientError",
+    "earlier calls": "EarlierCallsError",
+    "loop over data": "LengthFromDataError",
 }
 """The error that each reason of `Case.refused` ends in."""
 

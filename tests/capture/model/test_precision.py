@@ -91,3 +91,47 @@ def test_a_model_in_float64_keeps_its_tensors_and_gradients(error):
         assert now.grad is grad
         assert grad is None or grad.dtype == dtype
     torch.optim.Adam(model.parameters()).step()
+
+
+class Trainer(nn.Module):
+    """A module whose `train` and `eval` are the user's own loops over data."""
+
+    def __init__(self):
+        super().__init__()
+        self.drop = nn.Dropout()
+
+    def train(self, loader, epochs=3):
+        raise AssertionError("a loop over data")
+
+    def eval(self, loader):
+        raise AssertionError("a loop over data")
+
+
+class Adapter(nn.Module):
+    """A module that merges a weight into another one in eval mode."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(2))
+        self.delta = nn.Parameter(torch.ones(2))
+
+    def train(self, mode=True):
+        if not mode and self.training:
+            self.weight.data += self.delta.data
+        return super().train(mode)
+
+
+def test_a_train_that_is_something_else_is_not_called():
+    model = nn.Sequential(Trainer())
+    with in_eval_mode(model):
+        assert not model[0].drop.training
+    assert model[0].drop.training
+
+
+def test_a_models_own_eval_is_called_and_undone():
+    model = Adapter()
+    with in_eval_mode(model):
+        assert model.weight.tolist() == [2, 2]
+        assert not model.training
+    assert model.weight.tolist() == [1, 1]
+    assert model.training
