@@ -210,6 +210,17 @@ def test_bare_modules_stand_for_a_model_under_names_that_graphs_leave_free():
     fx.GraphModule(root, fx.Graph())
 
 
+def test_compiled_and_scripted_functions_are_told():
+    def double(x):
+        return x * 2
+
+    assert torch_internals.compiled_from(torch.compile(double)) is double
+    assert torch_internals.compiled_from(double) is None
+    assert torch_internals.is_scripted(torch.jit.script(nn.ReLU()))
+    assert torch_internals.is_scripted(torch.jit.trace(double, torch.ones(2)))
+    assert not torch_internals.is_scripted(nn.ReLU())
+
+
 def test_the_count_of_changes_can_be_set():
     tensor = torch.zeros(2)
     tensor.add_(1)
