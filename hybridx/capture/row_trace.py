@@ -143,6 +143,8 @@ def row_axes(
         raise FixedBatch("the number of outputs depends on the batch")
     axes: list[int | None] = []
     for together, *singles in zip(rehearsal.outputs, *(one.outputs for one in alone), strict=True):
+        if any(single.shape != singles[0].shape for single in singles):
+            raise FixedBatch("the shape of an output depends on the numbers in a row")
         axis = _batch_axis(together, singles[0], count)
         for row, single in zip(rows, singles, strict=True):
             piece = together
