@@ -9,6 +9,7 @@ import io
 import logging
 import math
 import os
+import queue
 import random
 import sys
 import threading
@@ -37,6 +38,11 @@ from hybridx.capture.python.patches import (
 from hybridx.errors import CaptureError, ExampleRejectedError, GradientError
 
 DEVICE = qml.device("default.qubit", wires=2)
+
+
+def last_of(seen):
+    """Return what was put last into a queue; a list would be put back as forward found it."""
+    return [seen.get() for _ in range(seen.qsize())][-1]
 
 
 def captured(model, *args):
@@ -202,14 +208,14 @@ def test_backward_is_refused():
 
 def flags_while_traced(ask):
     """Return what a question is answered while a model is traced: in that thread, in another."""
-    seen = []
+    seen = queue.SimpleQueue()
 
     def forward(self, x):
-        seen.append((ask(), in_a_thread(ask)))
+        seen.put((ask(), in_a_thread(ask)))
         return x + 1
 
     captured(model_of(forward), example())
-    return seen[-1]
+    return last_of(seen)
 
 
 def test_only_the_tracing_thread_compiles():
@@ -447,11 +453,11 @@ def attributes_of_ours():
 
 @pytest.mark.filterwarnings("ignore")  # of deprecated names that torch still has
 def test_nothing_beside_the_table_is_replaced():
-    seen = []
+    seen = queue.SimpleQueue()
 
     def forward(self, x):
         if type(x) is not torch.Tensor:
-            seen.append(attributes_of_ours())
+            seen.put(attributes_of_ours())
         return rotation(x)
 
     captured(model_of(forward), example())  # torch loads modules of its own the first time
@@ -459,7 +465,7 @@ def test_nothing_beside_the_table_is_replaced():
     captured(model_of(forward), example())
     table = {(one.owner.__name__, one.name) for one in REPLACEMENTS}
     # A class may be reached by several names; a module that imports a function holds the original.
-    replaced = {name for _, name in seen[-1] - before}
+    replaced = {name for _, name in last_of(seen) - before}
     assert replaced | {"__code__"} == {name for _, name in table}
     assert attributes_of_ours() == before
 
