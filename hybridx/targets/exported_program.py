@@ -22,6 +22,7 @@ from torch.export.graph_signature import (
     OutputSpec,
     TensorArgument,
 )
+from torch.fx.experimental.symbolic_shapes import statically_known_true
 
 from hybridx.capture import ORIGIN
 from hybridx.targets.torch_internals import is_operator, to_fake
@@ -81,7 +82,9 @@ def exported_program(
     for node in module.graph.nodes:
         if node.op == "call_function":
             new_args, kwargs = fx.node.map_arg((node.args, node.kwargs), copies.__getitem__)
-            target = _TRACED.get(node.target, node.target)
+            target = node.target
+            if target is _RESHAPE and _is_contiguous(node.args[0].meta["val"]):
+                target = torch.ops.aten.view.default
             copies[node] = graph.create_node(
                 "call_function", target, new_args, kwargs, name=_name(target)
             )
@@ -110,8 +113,18 @@ def exported_program(
     return program
 
 
-# What torch.export makes of operators that the capture inserts.
-_TRACED = {torch.ops.aten.reshape.default: torch.ops.aten.view.default}
+# A reshape of the capture is a view, as torch.export writes it, of a tensor that can be viewed.
+_RESHAPE = torch.ops.aten.reshape.default
+
+
+def _is_contiguous(value: Tensor) -> bool:
+    """Return whether the elements of a traced tensor follow each other at all lengths."""
+    step: Any = 1
+    for length, stride in zip(reversed(value.shape), reversed(value.stride()), strict=True):
+        if not statically_known_true(stride == step):
+            return False
+        step = step * length
+    return True
 
 
 def _tensors_read(module: fx.GraphModule) -> dict[str, Tensor]:
