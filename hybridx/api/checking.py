@@ -148,7 +148,7 @@ def _all_refusals(
     model, _ = capture.read_model(model)
     call, tensors = capture.describe_call(model, capture.read_arguments(args), kwargs)
     chosen = dtype or capture.choose_dtype(model, tensors.values())
-    flat = capture.Flat(model, call)
+    flat = capture.Flat(model, call, chosen)
     with (
         capture.one_thread(),
         capture.on_cpu(model),

@@ -218,7 +218,7 @@ def make_file(
     call, tensors = capture.describe_call(model, capture.read_arguments(args), kwargs)
     chosen = dtype or capture.choose_dtype(model, tensors.values())
     capture.check_weight_size(model, dtype=chosen, limit=MAX_FILE_BYTES)
-    flat = capture.Flat(model, call)
+    flat = capture.Flat(model, call, chosen)
     training = capture.training_note(model)
     choices: dict[Circuit, Choice] = {}
 
@@ -283,6 +283,8 @@ def make_file(
     if call.complex_names:
         names = ", ".join(call.complex_names)
         notes += (f"complex {names}: real and imaginary part are a last axis of 2",)
+    if flat.is_raised:
+        notes += (f"bfloat16 and half precision of the model are {chosen} in the file",)
     if training is not None:
         notes += (training,)
     if dtype is None and chosen == "float64":

@@ -66,7 +66,7 @@ def lower(
     model, remarks = capture.read_model(model)
     call, tensors = capture.describe_call(model, capture.read_arguments(args), kwargs)
     chosen = dtype or capture.choose_dtype(model, tensors.values())
-    flat = capture.Flat(model, call)
+    flat = capture.Flat(model, call, chosen)
     choices: dict[Circuit, Choice] = {}
 
     def build(captured: Capture, _: Example) -> fx.GraphModule:

@@ -159,9 +159,9 @@ def verify(
 
     examples = _self_test(session).inputs
     against, _ = capture.read_model(against)
-    flat = capture.Flat(against, _call(session))
     is_wide = any(signature.dtype.name == "float64" for signature in session.inputs)
     dtype = "float64" if is_wide else "float32"
+    flat = capture.Flat(against, _call(session), dtype)
     tolerance = _self_test(session).tolerance if atol is None else atol
     batches = _batches(session, examples)
     with (

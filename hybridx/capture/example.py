@@ -12,6 +12,7 @@ from torch import Tensor
 
 from hybridx.capture.model.devices import check_numbers
 from hybridx.capture.model.flat import Flat
+from hybridx.capture.model.precision import is_low
 from hybridx.capture.rehearsal import Rehearsal, rehearse
 from hybridx.errors import CaptureError, LoweringError, OptionError
 from hybridx.program import BATCH
@@ -171,8 +172,8 @@ def plain_example(
 def _plain(tensor: Tensor, dtype: str) -> Tensor:
     """Return a tensor on the CPU, in the dtype of the file."""
     plain = tensor.detach().cpu()
-    if dtype == "float64" and plain.is_floating_point():
-        plain = plain.double()
+    if is_low(plain) or (dtype == "float64" and plain.is_floating_point()):
+        plain = plain.to(getattr(torch, dtype))
     return plain.contiguous()
 
 

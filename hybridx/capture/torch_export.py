@@ -18,6 +18,7 @@ from hybridx.capture.graph.matrix_functions import MATRIX_DECOMPOSITIONS
 from hybridx.capture.graph.missing_operators import MISSING_OPERATORS
 from hybridx.capture.graph.number_selects import gather_selected
 from hybridx.capture.python.patches import intercepting
+from hybridx.capture.torch_internals import is_autocast
 from hybridx.program import BATCH
 
 Shapes: TypeAlias = tuple[dict[int, Any], ...]
@@ -68,6 +69,7 @@ def graph_of(program: Any, decompositions: Any, merge: Merge = unmerged) -> fx.G
         merge: makes one graph of the ways that a branch on data leads, in place.
     """
     forget_unused_vectors(program.graph)
+    _leave_autocast(program.graph)
     module = program.module(check_guards=False)
     try:
         module.graph = decomposed(module, decompositions)
@@ -88,6 +90,13 @@ def graph_of(program: Any, decompositions: Any, merge: Merge = unmerged) -> fx.G
     module = fx.GraphModule(module, module.graph)
     merge(module)
     return module
+
+
+def _leave_autocast(graph: fx.Graph) -> None:
+    """Switch autocast off in the regions of a graph, in place: it was traced in float32."""
+    for node in [node for node in graph.nodes if is_autocast(node.target)]:
+        device, dtype, _, *rest = node.args
+        node.args = (device, dtype, False, *rest)
 
 
 # These write a slice into a tensor. Decomposed, they compare positions, and then

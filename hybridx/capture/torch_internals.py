@@ -133,6 +133,11 @@ def is_operator(target: Any) -> TypeGuard[Any]:
     return isinstance(target, torch._ops.OpOverload)
 
 
+def is_autocast(target: Any) -> bool:
+    """Return whether the target of a node is the operator that runs a graph under autocast."""
+    return bool(target is torch.ops.higher_order.wrap_with_autocast)
+
+
 def overload_of(target: Any) -> str:
     """Return the name of an operator's overload, which is `default` if it has only one."""
     name: str = target._overloadname

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import torch
@@ -15,6 +15,7 @@ from hybridx.capture.model.forward_call import ForwardCall
 from hybridx.capture.model.holders import Copies
 from hybridx.capture.model.kept_state import Snapshot
 from hybridx.capture.model.outputs import named_tensors
+from hybridx.capture.model.precision import Noticing, Raised, has_low
 from hybridx.capture.python.branches import Outputs
 from hybridx.capture.python.patches import current
 from hybridx.capture.python.torch_mode import following
@@ -40,11 +41,15 @@ class Flat:
         remarks: sentences on the values it returned that are not tensors.
         kept: paths of what any run has changed in the model.
         examined: those of which `earlier_calls.py` knows whether outputs depend on them.
+        is_raised: the model computes in bfloat16 or half precision somewhere, and is run in a
+            higher one; None as long as no run of it has shown that.
     """
 
-    def __init__(self, model: nn.Module, call: ForwardCall) -> None:
+    def __init__(self, model: nn.Module, call: ForwardCall, dtype: str = "float32") -> None:
         self.model = model
         self.call = call
+        self.is_raised = True if has_low(model) else None
+        self._dtype: torch.dtype = getattr(torch, dtype)
         self.output_names: tuple[str, ...] = ()
         self.remarks: tuple[str, ...] = ()
         self.kept: tuple[str, ...] = ()
@@ -70,6 +75,12 @@ class Flat:
         Raises:
             NoOutputError: the model returns no tensor.
         """
+        if self.is_raised is None:
+            with self.restored(), Noticing() as noticing:
+                outputs = self.run(tensors)
+            self.is_raised = noticing.has_low
+            if not self.is_raised:
+                return outputs
         with self.restored():
             return self.run(tensors)
 
@@ -131,7 +142,8 @@ class Flat:
         args, kwargs = self.call.filled(tensors)
         # What torch.compile made runs as it was written; a trace goes through it, not into it.
         stance = torch.compiler.set_stance("force_eager")
-        with stance, placed(self._is_away), following():
+        raised: Any = Raised(self._dtype) if self.is_raised else nullcontext()
+        with stance, placed(self._is_away), following(), raised:
             returned = self.model(*args, **kwargs)
             return list(returned) if inspect.isgenerator(returned) else returned
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import random
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import chain
 from typing import Any
@@ -12,10 +12,17 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from hybridx.capture.model.holders import Copies
 from hybridx.capture.model.kept_state import Snapshot
-from hybridx.capture.torch_internals import buffers_of, modules_of, parameters_of
+from hybridx.capture.torch_internals import (
+    buffers_of,
+    leaves_of,
+    map_leaves,
+    modules_of,
+    parameters_of,
+)
 
 
 @contextmanager
@@ -70,22 +77,21 @@ def _takes(function: Callable[..., Any], count: int) -> bool:
 
 @contextmanager
 def as_dtype(model: nn.Module, dtype: str) -> Iterator[None]:
-    """While active, the model's floating-point tensors hold float64 numbers if `dtype` is float64.
+    """While active, the model's floating-point tensors hold numbers of at least a dtype.
 
-    With float32 the model stays as it is: float64 parameters are not converted to float32. With
+    With float32 only bfloat16 and half precision are converted, and float64 stays as it is. With
     float64 the numbers are those of `model.double()`, in the same tensor objects, and complex
     numbers are complex128. Afterwards data and gradients are restored. `model.double()` itself
     would leave the gradients in float64 and replace the buffers by other objects.
     """
-    if dtype == "float32":
-        yield
-        return
+    wanted: torch.dtype = getattr(torch, dtype)
     tensors = [tensor for _, tensor in (*parameters_of(model), *buffers_of(model))]
-    kept = [(one, one.data, one.grad) for one in dict.fromkeys(tensors) if _has_precision(one)]
+    is_raised = is_low if dtype == "float32" else _has_precision
+    kept = [(one, one.data, one.grad) for one in dict.fromkeys(tensors) if is_raised(one)]
     try:
         for tensor, data, _ in kept:
             tensor.grad = None  # torch refuses a gradient whose dtype is not that of the data
-            tensor.data = data.to(torch.complex128 if data.is_complex() else torch.float64)
+            tensor.data = data.to(torch.complex128 if data.is_complex() else wanted)
         yield
     finally:
         for tensor, data, grad in kept:
@@ -108,3 +114,70 @@ def choose_dtype(model: nn.Module, tensors: Iterable[Tensor]) -> str:
 def _has_precision(tensor: Tensor) -> bool:
     """Return whether a tensor holds real or complex numbers of some precision."""
     return tensor.is_floating_point() or tensor.is_complex()
+
+
+# --- bfloat16, half precision and autocast are computed in a higher precision: decision 0017 -----
+
+_LOW = (torch.bfloat16, torch.float16)
+
+
+def is_low(value: Any) -> bool:
+    """Return whether a value is a tensor in bfloat16 or half precision."""
+    return isinstance(value, Tensor) and value.dtype in _LOW
+
+
+def has_low(model: nn.Module) -> bool:
+    """Return whether a weight or a buffer of a model is in bfloat16 or half precision."""
+    return any(is_low(tensor) for _, tensor in (*parameters_of(model), *buffers_of(model)))
+
+
+class Noticing(TorchFunctionMode):
+    """Notices, in this thread, results in bfloat16 or half precision.
+
+    Attributes:
+        has_low: True if there was one.
+    """
+
+    has_low = False
+
+    def __torch_function__(
+        self, func: Any, types: Iterable[Any], args: Any = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        """Call a function of torch, and look at what it returns."""
+        result = func(*args, **(kwargs or {}))
+        if not self.has_low and isinstance(result, Tensor | tuple | list):
+            self.has_low = any(map(is_low, leaves_of(result)))
+        return result
+
+
+class Raised(TorchFunctionMode):
+    """Lets functions of torch compute in a dtype where the model asks for a lower one.
+
+    Args:
+        dtype: float32 or float64.
+    """
+
+    def __init__(self, dtype: torch.dtype) -> None:
+        super().__init__()
+        self._dtype = dtype
+        cast: Any = Tensor.double if dtype == torch.float64 else Tensor.float
+        self._casts: Mapping[Any, Any] = {Tensor.half: cast, Tensor.bfloat16: cast}
+
+    def __torch_function__(
+        self, func: Any, types: Iterable[Any], args: Any = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        """Call a function of torch without autocast, with its arguments raised."""
+        args, kwargs = map_leaves(self._raised, (args, kwargs or {}))
+        func = self._casts.get(func, func)
+        if not torch.is_autocast_enabled("cpu"):
+            return func(*args, **kwargs)
+        torch.set_autocast_enabled("cpu", False)
+        try:
+            return func(*args, **kwargs)
+        finally:
+            torch.set_autocast_enabled("cpu", True)
+
+    def _raised(self, leaf: Any) -> Any:
+        if is_low(leaf):
+            return leaf.to(self._dtype)
+        return self._dtype if isinstance(leaf, torch.dtype) and leaf in _LOW else leaf
