@@ -156,23 +156,33 @@ def _polynomial(x: Tensor, coefficients: list[float]) -> Tensor:
 
 
 def lift_numbers(module: fx.GraphModule) -> None:
-    """Replace the plain numbers in float64 arithmetic by float64 tensors, in place.
+    """Replace plain numbers that torch's exporter would change by tensors, in place.
 
-    Numbers that a float32 holds exactly stay as they are.
+    In float64 these are the numbers that a float32 does not hold exactly. In all dtypes, its
+    optimizer leaves out `x + 1e-12` and `x * 1.000001`: it takes numbers for 0 and 1 that are
+    within 1e-8 and 1e-5 of them (seen in onnxscript 0.7), unless they have an axis.
     """
     for node in list(module.graph.nodes):
         value = node.meta.get("val")
-        if not isinstance(value, Tensor) or value.dtype != torch.float64:
-            continue
         target = _LIFTED.get(node.target)
-        if target is None or not any(map(_is_rounded, node.args)):
+        if target is None or not isinstance(value, Tensor) or not value.is_floating_point():
             continue
+        is_mistaken = value.dim() > 0 and any(_is_mistaken(node.target, a) for a in node.args)
+        is_rounded = value.dtype == torch.float64 and any(map(_is_rounded, node.args))
+        if not is_mistaken and not is_rounded:
+            continue
+        shape = (1,) if is_mistaken else ()
         with module.graph.inserting_before(node):
-            args = [_lifted(module, a) if isinstance(a, float) else a for a in node.args]
+            args = [
+                _lifted(module, torch.full(shape, a, dtype=value.dtype))
+                if isinstance(a, float)
+                else a
+                for a in node.args
+            ]
             if node.target is _aten.rsub.Scalar:
                 args.reverse()
             wide = module.graph.call_function(target, tuple(args), node.kwargs)
-        wide.meta["val"] = value
+        wide.meta = dict(node.meta)
         node.replace_all_uses_with(wide)
         module.graph.erase_node(node)
     module.recompile()
@@ -195,7 +205,23 @@ def _is_rounded(argument: Any) -> bool:
     return isinstance(argument, float) and float(np.float32(argument)) != argument
 
 
-def _lifted(module: fx.GraphModule, number: float) -> fx.Node:
+_NEUTRAL = {
+    **dict.fromkeys((_aten.add.Tensor, _aten.sub.Tensor, _aten.rsub.Scalar), 0.0),
+    **dict.fromkeys((_aten.mul.Tensor, _aten.div.Tensor), 1.0),
+}
+
+
+def _is_mistaken(target: Any, argument: Any) -> bool:
+    """Return whether torch's optimizer takes a number for one that changes nothing."""
+    neutral = _NEUTRAL.get(target)
+    if neutral is None or not isinstance(argument, float) or argument == neutral:
+        return False
+    return math.isclose(argument, neutral, rel_tol=1e-5, abs_tol=1e-8)
+
+
+def _lifted(module: fx.GraphModule, number: Tensor) -> fx.Node:
     name = f"number_{len(module.graph.nodes)}"
-    module.register_buffer(name, torch.tensor(number, dtype=torch.float64), persistent=False)
-    return module.graph.get_attr(name)
+    module.register_buffer(name, number, persistent=False)
+    node = module.graph.get_attr(name)
+    node.meta["val"] = number
+    return node

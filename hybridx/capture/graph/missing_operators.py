@@ -320,6 +320,16 @@ def diagonal_scatter(
     return written.movedim((-2, -1), (dim1, dim2))
 
 
+def narrow_copy(x: Tensor, dim: int, start: int, length: int) -> Tensor:
+    """Return a copy of a part along an axis."""
+    return x.narrow(dim, start, length).clone()
+
+
+def permute_copy(x: Tensor, dims: Sequence[int]) -> Tensor:
+    """Return a copy with the axes in another order."""
+    return x.permute(list(dims)).clone()
+
+
 def squeeze(x: Tensor, dim: Sequence[int]) -> Any:
     """Return a tensor none of whose named axes is 1 long; torch has an operator for that case."""
     return NotImplemented if any(x.shape[axis] == 1 for axis in dim) else x.clone()
@@ -486,6 +496,22 @@ def pdist(x: Tensor, p: float = 2.0) -> Any:
         return NotImplemented
     apart = torch.cat([x[row : row + 1] - x[row + 1 :] for row in range(x.shape[0])])
     return torch.linalg.vector_norm(apart, p, -1)
+
+
+def cosine_embedding_loss(
+    left: Tensor, right: Tensor, target: Tensor, margin: float = 0.0, reduction: int = 1
+) -> Tensor:
+    """Return 1 - cos of two vectors, or for a target of -1 what cos has above the margin.
+
+    The small summand must be seen by `lift_numbers`.
+    """
+    product = (left * right).sum(-1)
+    sizes = ((one * one).sum(-1) + 1e-12 for one in (left, right))
+    cosine = product / torch.sqrt(next(sizes) * next(sizes))
+    zero = torch.zeros_like(cosine)
+    loss = torch.where(target == 1, 1 - cosine, zero)
+    loss = loss + torch.where(target == -1, (cosine - margin).clamp(min=0.0), zero)
+    return (loss, loss.mean(), loss.sum())[reduction]
 
 
 def vander(x: Tensor, *, N: int | None = None) -> Tensor:
@@ -655,6 +681,8 @@ MISSING_OPERATORS = {
     _aten.copysign.Scalar: copysign,
     _aten.masked_select.default: masked_select,
     _aten.diagonal_scatter.default: diagonal_scatter,
+    _aten.narrow_copy.default: narrow_copy,
+    _aten.permute_copy.default: permute_copy,
     _aten.squeeze.dims: squeeze,
     _aten.triu_indices.default: _triangle(is_upper=True),
     _aten.tril_indices.default: _triangle(is_upper=False),
@@ -670,6 +698,7 @@ MISSING_OPERATORS = {
     _aten.adaptive_max_pool1d.default: adaptive_max_pool,
     _aten._pdist_forward.default: pdist,
     _aten.pdist.default: pdist,
+    _aten.cosine_embedding_loss.default: cosine_embedding_loss,
     _aten.linalg_vander.default: vander,
     _aten._native_batch_norm_legit_functional.default: batch_norm_functional,
     **dict.fromkeys((_aten.erfinv.default, _aten.special_erfinv.default), erfinv),

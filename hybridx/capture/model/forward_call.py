@@ -164,6 +164,10 @@ def read_arguments(args: Any) -> Sequence[Any]:
 
 
 def _described(value: Any, name: str, tensors: dict[str, Tensor]) -> Any:
+    if isinstance(value, Tensor) and value.layout != torch.strided:
+        raise ArgumentError(
+            name, f"sparse tensor ({value.layout}); .to_dense() makes it a plain one"
+        )
     if is_single(value):
         one = Input(free_name(name, tensors), as_tensor(value).is_complex())
         tensors[one.name] = one.tensor(value)

@@ -96,3 +96,30 @@ def test_only_rounded_numbers_are_lifted():
     assert float64._is_rounded(0.1)
     assert not float64._is_rounded(2)
     assert float(np.float32(0.1)) != 0.1
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: x / (x.norm(dim=1, keepdim=True) + 1e-12),
+        lambda x: x / (1e-9 + x.norm(dim=1, keepdim=True)),
+        lambda x: (x + 1e-9) * 1e9,
+        lambda x: (x - 1e-9) * 1e9,
+        lambda x: (1e-9 - x) * 1e9,
+        lambda x: (x + 1) * 1.000009 * 1e5,
+        lambda x: (x + 1) / 1.000009 * 1e5,
+    ],
+)
+def test_numbers_near_0_and_1_are_not_left_out(function, dtype, tmp_path):
+    """torch's optimizer leaves out summands below 1e-8 and factors within 1e-5 of 1."""
+
+    class Model(nn.Module):
+        def forward(self, x):
+            return function(x)
+
+    zeros = torch.zeros((2, 3), dtype=dtype)
+    path = tmp_path / "model.onnx"
+    hybridx.export(Model(), (zeros,), path, batch="none")
+    (actual,) = hybridx.load(path).run({"x": zeros.numpy()}).values()
+    np.testing.assert_allclose(actual, function(zeros).numpy(), rtol=1e-6)
