@@ -10,7 +10,7 @@ VENV       ?= .venv
 BIN         = $(VENV)/bin
 INSTALLED   = $(VENV)/.installed
 
-.PHONY: install demo check format test test-slow test-plugins test-versions test-backbones test-all bench bench-quick train golden clean
+.PHONY: install demo check format test test-slow test-plugins test-versions test-operators test-backbones test-all bench bench-quick train golden clean
 
 install: $(INSTALLED)
 
@@ -54,6 +54,11 @@ test-versions: $(INSTALLED)
 # BACKBONES="ResNet ViT" takes those with these words in their names.
 test-backbones: $(INSTALLED)
 	$(BIN)/python -m tests.backbones $(BACKBONES)
+
+# A model of every operator and module in torch's own databases: an hour and a half. An interrupted
+# run continues. OPERATORS="--sample 60" or "--only relu nn.LSTM" runs some of them.
+test-operators: $(INSTALLED)
+	$(BIN)/python -m tests.operators $(OPERATORS)
 
 test-all: test test-slow test-plugins test-versions test-backbones
 

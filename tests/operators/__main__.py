@@ -11,8 +11,9 @@ from collections import Counter
 import hybridx.capture
 import hybridx.parity.eager
 import hybridx.targets  # noqa: F401 - before the fork, so that workers start quickly
+from tests.operators.outcomes import Expected, by_hash, write
 from tests.operators.run import RESULTS, TIMEOUT, read_results, run_all, write_result
-from tests.operators.samples import by_hash, names
+from tests.operators.samples import names
 from tests.operators.trial import STATUSES, Outcome
 
 
@@ -24,8 +25,9 @@ def main() -> None:
     parser.add_argument("--sample", type=int, help="so many samples, chosen by hash")
     parser.add_argument("--again", nargs="+", default=(), help="repeat those with these statuses")
     parser.add_argument("--timeout", type=float, default=TIMEOUT, help="seconds for one sample")
+    parser.add_argument("--write", action="store_true", help="keep the outcomes of a whole run")
     options = parser.parse_args()
-    chosen = by_hash(options.sample) if options.sample else names()
+    chosen = by_hash(names(), options.sample) if options.sample else names()
     if options.only:
         wanted = {*options.only}
         chosen = [n for n in chosen if {n, n.rpartition("/")[0]} & wanted]
@@ -39,6 +41,8 @@ def main() -> None:
         print(show(outcome), flush=True)
     done = read_results()
     counts = Counter(done[name].status for name in chosen if name in done)
+    if options.write:
+        write({name: Expected(done[name].status, done[name].code) for name in names()})
     print(", ".join(f"{counts[status]} {status}" for status in STATUSES), f"({RESULTS})")
 
 

@@ -15,6 +15,7 @@ from hybridx.circuit import GATES
 from hybridx.circuit.gate import Gate, Matrix
 from hybridx.circuit.gates import PAULIS
 from tests.corpus.document import models
+from tests.operators.document import torch_operators
 from tests.support.agreement import DATA
 from tests.support.examples import EXAMPLES
 from tests.support.names import CHANNELS, MEASUREMENTS, NAMES, OPERATORS, TEMPLATES
@@ -117,7 +118,7 @@ def refused() -> str:
 
 # The models are the second part of the page.
 SECTIONS: tuple[Callable[[], str], ...] = (
-    title, measurements, gates, others, templates, refused, models
+    title, measurements, gates, others, templates, refused, torch_operators, models
 )  # fmt: skip
 
 
