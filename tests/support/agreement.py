@@ -72,14 +72,14 @@ def eager(example: Example) -> Tensor:
     return result
 
 
-def compiled(example: Example) -> Tensor:
-    """Return the results of the captured and lowered circuit, whose program runs in NumPy.
+def compiled(model: nn.Module) -> list[Tensor]:
+    """Return the results of a captured and lowered model, whose programs run in NumPy.
 
     Raises:
-        HybridxError: hybridx does not support the example.
+        HybridxError: hybridx does not support the model.
     """
-    call, tensors = describe_call(Circuit(example), (DATA,), {})
-    flat = Flat(Circuit(example), call)
+    call, tensors = describe_call(model, (DATA,), {})
+    flat = Flat(model, call)
     ready = prepare_example(flat, tensors, dtype="float64", rehearses=False)
     captured = capture(flat, ready, dtype="float64")
     assert captured.is_dynamic, captured.notes
@@ -93,6 +93,4 @@ def compiled(example: Example) -> Tensor:
             return super().call_function(target, args, kwargs)
 
     with torch.no_grad():
-        result: Tensor
-        (result,) = Runner(captured.module).run(DATA)
-    return result
+        return list(Runner(captured.module).run(DATA))

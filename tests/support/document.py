@@ -20,6 +20,8 @@ from tests.support.agreement import DATA
 from tests.support.examples import EXAMPLES
 from tests.support.names import CHANNELS, MEASUREMENTS, NAMES, OPERATORS, TEMPLATES
 from tests.support.reasons import PENDING, REASONS
+from tests.support.transforms import CONTROL_FLOW, TRANSFORMED
+from tests.support.transforms import REASONS as REASONS_OF_TRANSFORMS
 
 PATH = Path(__file__).parents[2] / "docs" / "support.md"
 
@@ -41,8 +43,8 @@ def title() -> str:
     return """\
 # What hybridx supports
 
-This page lists every operator, template and measurement of PennyLane, as supported or with the
-reason why it is not. The tests capture and lower each supported name and compare the result with
+This page lists every operator, template, measurement and transform of PennyLane, as supported or
+with the reason why it is not. The tests capture and lower each supported name and compare the result with
 PennyLane. The page is generated from the tables of the tests.
 """
 
@@ -116,9 +118,30 @@ def refused() -> str:
     return f"## Not supported\n\n{_table(('reason', 'names'), rows)}"
 
 
+def transforms() -> str:
+    """Return the transforms and the control flow of circuits."""
+    by_reason: dict[str, list[str]] = defaultdict(list)
+    for name, reason in REASONS_OF_TRANSFORMS.items():
+        by_reason[reason].append(name)
+    rows = [(reason, _names(names)) for reason, names in by_reason.items()]
+    return f"""\
+## Transforms
+
+A transform acts before a circuit is captured. One that makes several circuits of one gives as many
+circuits in the file, and what PennyLane computes of their results.
+
+{_listed(TRANSFORMED)}
+
+{_table(("not supported, because", "names"), rows)}
+## Control flow in a circuit
+
+{textwrap.fill(", ".join(CONTROL_FLOW), 100, break_long_words=False)}
+"""
+
+
 # The models are the second part of the page.
 SECTIONS: tuple[Callable[[], str], ...] = (
-    title, measurements, gates, others, templates, refused, torch_operators, models
+    title, measurements, gates, others, templates, refused, transforms, torch_operators, models
 )  # fmt: skip
 
 
@@ -157,7 +180,7 @@ def _pauli_word(matrix: Matrix) -> str | None:
 
 
 def _aliases(name: str) -> str:
-    aliases = ", ".join(f"`{alias}`" for alias in sorted(NAMES[name]))
+    aliases = ", ".join(f"`{alias}`" for alias in sorted(NAMES.get(name, ())))
     return f" ({aliases})" if aliases else ""
 
 

@@ -13,6 +13,8 @@ from tests.support.agreement import DATA, Circuit, compiled, eager
 from tests.support.examples import EXAMPLES, UNSEEN, nothing, on
 from tests.support.names import MEASUREMENTS, NAMES, OPERATORS, TEMPLATES
 from tests.support.reasons import PENDING, REASONS
+from tests.support.transforms import CONTROL_FLOW, TRANSFORMED, TRANSFORMS, Model
+from tests.support.transforms import REASONS as REASONS_OF_TRANSFORMS
 
 # PennyLane 0.45 multiplies tensors by NumPy's numbers the old way.
 pytestmark = pytest.mark.filterwarnings("ignore:__array_wrap__:DeprecationWarning")
@@ -43,7 +45,7 @@ def test_the_lists_are_pennylanes():
 
 @pytest.mark.parametrize("name", some(SUPPORTED, every=4))
 def test_an_example_agrees_with_pennylane(name):
-    expected, actual = eager(EXAMPLES[name]), compiled(EXAMPLES[name])
+    expected, (actual,) = eager(EXAMPLES[name]), compiled(Circuit(EXAMPLES[name]))
     if expected.is_complex():
         actual = torch.view_as_complex(
             actual.contiguous()
@@ -66,7 +68,23 @@ def test_what_is_pending_is_refused(name):
     """If this fails, the name works now: remove it from `PENDING` and write the page again."""
     assert eager(EXAMPLES[name]).isfinite().all()
     with pytest.raises(hybridx.HybridxError):
-        compiled(EXAMPLES[name])
+        compiled(Circuit(EXAMPLES[name]))
+
+
+def test_every_transform_is_in_exactly_one_table():
+    assert set(TRANSFORMED) | set(REASONS_OF_TRANSFORMS) == TRANSFORMS
+    assert set(TRANSFORMED).isdisjoint(REASONS_OF_TRANSFORMS)
+    assert len(TRANSFORMS) > 50
+
+
+@pytest.mark.parametrize("name", some([*TRANSFORMED, *CONTROL_FLOW], every=4))
+def test_a_transformed_circuit_agrees_with_pennylane(name):
+    model = Model((TRANSFORMED | CONTROL_FLOW)[name])
+    with torch.no_grad():
+        expected = model(DATA)
+    expected = expected if isinstance(expected, tuple | list) else [expected]
+    for actual, wanted in zip(compiled(model), expected, strict=True):
+        np.testing.assert_allclose(actual, wanted, rtol=0, atol=ROUNDED)
 
 
 @pytest.mark.parametrize("name", ["DensityMatrixMP", "MidMeasure", "Select", "StatePrep"])
