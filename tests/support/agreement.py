@@ -72,15 +72,19 @@ def eager(example: Example) -> Tensor:
     return result
 
 
-def compiled(model: nn.Module) -> list[Tensor]:
+def compiled(model: nn.Module, *, rehearses: bool = False) -> list[Tensor]:
     """Return the results of a captured and lowered model, whose programs run in NumPy.
+
+    Args:
+        model: takes `DATA`.
+        rehearses: run it once in eager, as a model that loops over its rows needs.
 
     Raises:
         HybridxError: hybridx does not support the model.
     """
     call, tensors = describe_call(model, (DATA,), {})
     flat = Flat(model, call)
-    ready = prepare_example(flat, tensors, dtype="float64", rehearses=False)
+    ready = prepare_example(flat, tensors, dtype="float64", rehearses=rehearses)
     captured = capture(flat, ready, dtype="float64")
     assert captured.is_dynamic, captured.notes
     programs = [choose(run_passes(circuit)).plan.build() for circuit in captured.circuits]

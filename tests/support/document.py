@@ -44,8 +44,8 @@ def title() -> str:
 # What hybridx supports
 
 This page lists every operator, template, measurement and transform of PennyLane, as supported or
-with the reason why it is not. The tests capture and lower each supported name and compare the result with
-PennyLane. The page is generated from the tables of the tests.
+with the reason why it is not. The tests capture and lower each supported name and compare the
+result with PennyLane. The page is generated from the tables of the tests.
 """
 
 

@@ -24,6 +24,9 @@ SUPPORTED = [name for name in EXAMPLES if name not in PENDING]
 # Measured 9e-16 for the worst example.
 ROUNDED = 1e-14
 
+# PennyLane 0.45 rounds the coefficients of the terms to float32.
+ROUNDED_BY_PENNYLANE = {"split_to_single_terms": 1e-7}
+
 # Another operator in the same place changes some probability by more.
 SEEN = 1e-3
 
@@ -79,12 +82,15 @@ def test_every_transform_is_in_exactly_one_table():
 
 @pytest.mark.parametrize("name", some([*TRANSFORMED, *CONTROL_FLOW], every=4))
 def test_a_transformed_circuit_agrees_with_pennylane(name):
-    model = Model((TRANSFORMED | CONTROL_FLOW)[name])
+    use = (TRANSFORMED | CONTROL_FLOW)[name]
+    model = Model(use)
     with torch.no_grad():
         expected = model(DATA)
     expected = expected if isinstance(expected, tuple | list) else [expected]
-    for actual, wanted in zip(compiled(model), expected, strict=True):
-        np.testing.assert_allclose(actual, wanted, rtol=0, atol=ROUNDED)
+    found = compiled(model, rehearses=not use.batched)
+    for actual, wanted in zip(found, expected, strict=True):
+        atol = ROUNDED_BY_PENNYLANE.get(name, ROUNDED)
+        np.testing.assert_allclose(actual, wanted, rtol=0, atol=atol)
 
 
 @pytest.mark.parametrize("name", ["DensityMatrixMP", "MidMeasure", "Select", "StatePrep"])

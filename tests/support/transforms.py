@@ -87,6 +87,12 @@ def _commuting() -> Any:
     return qml.expval(qml.Hamiltonian([0.5, -1.2], [qml.X(0), qml.X(0) @ qml.Y(1)]))
 
 
+def _embedded(x: Tensor) -> None:
+    qml.AngleEmbedding(x, wires=range(3))
+    qml.CNOT([0, 1])
+    qml.CNOT([0, 2])
+
+
 def _of_data(x: Tensor) -> None:
     for wire in range(3):
         qml.RX(x[..., wire], wires=wire)
@@ -162,7 +168,7 @@ MIXED = qml.device("default.mixed", wires=3)
 
 TRANSFORMED: Mapping[str, Use] = MappingProxyType({
     "add_noise": Use(_on(partial(qml.add_noise, noise_model=_noise_model()), device=MIXED)),
-    "batch_input": Use(_on(partial(qml.batch_input, argnum=0))),
+    "batch_input": Use(_on(partial(qml.batch_input, argnum=0), circuit=_embedded)),
     "broadcast_expand": Use(_on(qml.transforms.broadcast_expand)),
     "cancel_inverses": Use(_on(qml.transforms.cancel_inverses)),
     "combine_global_phases": Use(_on(qml.transforms.combine_global_phases)),
@@ -211,9 +217,11 @@ TRANSFORMED: Mapping[str, Use] = MappingProxyType({
         batched=False,
     ),
     "remove_barrier": Use(_on(qml.transforms.remove_barrier)),
-    "single_qubit_fusion": Use(_on(qml.transforms.single_qubit_fusion, circuit=_of_data), batched=False),
+    "single_qubit_fusion": Use(
+        _on(qml.transforms.single_qubit_fusion, circuit=_of_data), batched=False
+    ),
     "split_non_commuting": Use(_on(qml.transforms.split_non_commuting, _several)),
-    "split_to_single_terms": Use(_on(qml.transforms.split_to_single_terms)),
+    "split_to_single_terms": Use(_on(qml.transforms.split_to_single_terms), batched=False),
     "transpile": Use(
         _on(
             partial(qml.transforms.transpile, coupling_map=[(0, 1), (1, 2)]),
