@@ -296,7 +296,8 @@ def _fit(array: Array, signature: Signature) -> Array:
 
     A complex array is taken for its real and imaginary parts in a last axis of 2.
     """
-    if array.dtype.kind == "c" and signature.shape[-1:] == (2,):
+    is_pair = signature.shape[-1:] == (2,) and array.ndim == len(signature.shape) - 1
+    if array.dtype.kind == "c" and is_pair:
         array = np.stack([array.real, array.imag], -1)
     fits = array.ndim == len(signature.shape) and all(
         isinstance(length, str) or length == found

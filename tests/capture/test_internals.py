@@ -410,3 +410,17 @@ def test_an_operation_is_traced_by_itself():
     (view,) = (n for n in traced.graph.nodes if n.op == "call_function")
     assert view.target is torch.ops.aten.view.default
     assert view.meta["val"].fake_mode is values[0].fake_mode
+
+
+def test_a_region_under_autocast_is_one_operator():
+    """`torch.ops.higher_order.wrap_with_autocast`, in `is_autocast`"""
+
+    class Region(nn.Module):
+        def forward(self, x):
+            with torch.autocast("cpu", dtype=torch.bfloat16):
+                return x @ x
+
+    program = torch.export.export(Region(), (torch.ones(2, 2),), strict=False)
+    targets = [n.target for n in program.graph.nodes if n.op == "call_function"]
+    assert any(map(torch_internals.is_autocast, targets))
+    assert not torch_internals.is_autocast(torch.ops.aten.mm.default)

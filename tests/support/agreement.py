@@ -72,7 +72,13 @@ def eager(example: Example) -> Tensor:
     return result
 
 
-def compiled(model: nn.Module, *, rehearses: bool = False) -> list[Tensor]:
+def compiled(example: Example) -> Tensor:
+    """Return the result of an example, captured and lowered; see `results_of`."""
+    (result,) = results_of(Circuit(example))
+    return result
+
+
+def results_of(model: nn.Module, *, rehearses: bool = False) -> list[Tensor]:
     """Return the results of a captured and lowered model, whose programs run in NumPy.
 
     Args:

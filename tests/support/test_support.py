@@ -9,7 +9,7 @@ import torch
 import hybridx
 from tests.sampling import some
 from tests.support import document
-from tests.support.agreement import DATA, Circuit, compiled, eager
+from tests.support.agreement import DATA, Circuit, compiled, eager, results_of
 from tests.support.examples import EXAMPLES, UNSEEN, nothing, on
 from tests.support.names import MEASUREMENTS, NAMES, OPERATORS, TEMPLATES
 from tests.support.reasons import PENDING, REASONS
@@ -48,7 +48,7 @@ def test_the_lists_are_pennylanes():
 
 @pytest.mark.parametrize("name", some(SUPPORTED, every=4))
 def test_an_example_agrees_with_pennylane(name):
-    expected, (actual,) = eager(EXAMPLES[name]), compiled(Circuit(EXAMPLES[name]))
+    expected, actual = eager(EXAMPLES[name]), compiled(EXAMPLES[name])
     if expected.is_complex():
         actual = torch.view_as_complex(
             actual.contiguous()
@@ -71,7 +71,7 @@ def test_what_is_pending_is_refused(name):
     """If this fails, the name works now: remove it from `PENDING` and write the page again."""
     assert eager(EXAMPLES[name]).isfinite().all()
     with pytest.raises(hybridx.HybridxError):
-        compiled(Circuit(EXAMPLES[name]))
+        compiled(EXAMPLES[name])
 
 
 def test_every_transform_is_in_exactly_one_table():
@@ -87,7 +87,7 @@ def test_a_transformed_circuit_agrees_with_pennylane(name):
     with torch.no_grad():
         expected = model(DATA)
     expected = expected if isinstance(expected, tuple | list) else [expected]
-    found = compiled(model, rehearses=not use.batched)
+    found = results_of(model, rehearses=not use.batched)
     for actual, wanted in zip(found, expected, strict=True):
         atol = ROUNDED_BY_PENNYLANE.get(name, ROUNDED)
         np.testing.assert_allclose(actual, wanted, rtol=0, atol=atol)

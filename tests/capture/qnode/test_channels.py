@@ -173,11 +173,11 @@ def test_strengths_may_come_from_data(name, tmp_path):
 
 
 @pytest.mark.filterwarnings("ignore:__array_wrap__")  # PennyLane multiplies a NumPy number by torch
-def test_noise_that_data_decide_on_is_named(tmp_path):
+def test_noise_that_data_decide_on_is_right(tmp_path):
+    """PennyLane compares the two times of the relaxation, and chooses its matrices by that."""
     model = ByRow(TRAINED["thermal relaxation"])
-    with pytest.raises(hybridx.HybridxError, match="Thermal"):
-        hybridx.export(model, (torch.rand(2, 3),), tmp_path / "m.onnx", batch=2)
-    assert list(tmp_path.iterdir()) == []
+    report = hybridx.export(model, (torch.rand(2, 3),), tmp_path / "m.onnx", batch=2)
+    assert report.verification.worst <= report.verification.tolerance
 
 
 def test_readout_errors_are_named(tmp_path):
