@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 from torch.overrides import TorchFunctionMode
 
+from hybridx.capture.model.kept_state import data_replaced
 from hybridx.capture.torch_internals import (
     buffers_of,
     is_fake,
@@ -58,21 +59,9 @@ def on_cpu(model: nn.Module) -> Iterator[None]:
 
     They are the same tensor objects with other data; afterwards data and gradients are as before.
     """
-    kept = [
-        (tensor, tensor.data, tensor.grad)
-        for _, tensor in _weights(model)
-        if _is_elsewhere(tensor) and not tensor.is_meta
-    ]
-    try:
-        for tensor, data, _ in kept:
-            tensor.grad = None  # torch refuses a gradient on another device than the data
-            tensor.data = data.cpu()
+    away = [one for _, one in _weights(model) if _is_elsewhere(one) and not one.is_meta]
+    with data_replaced({one: one.data.cpu() for one in away}):
         yield
-    finally:
-        for tensor, data, grad in kept:
-            tensor.grad = None
-            tensor.data = data
-            tensor.grad = grad
 
 
 def is_elsewhere(model: nn.Module) -> bool:

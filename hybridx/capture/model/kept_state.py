@@ -11,7 +11,8 @@ import functools
 import random
 import sys
 from collections import deque
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
 from types import CodeType, FunctionType, MethodType, ModuleType, SimpleNamespace
 from typing import Any
 
@@ -273,3 +274,24 @@ def _globals(scope: dict[str, Any], names: list[str]) -> Attributes:
             scope[name] = value
 
     return Attributes(read, write, "")
+
+
+@contextmanager
+def data_replaced(replaced: Mapping[Tensor, Tensor]) -> Iterator[None]:
+    """While active, tensors hold other data; afterwards data and gradients are as before.
+
+    Args:
+        replaced: the data to hold, of any dtype and device, by the tensor object that is kept.
+    """
+    kept = [(tensor, tensor.data, tensor.grad) for tensor in replaced]
+    try:
+        for tensor, data in replaced.items():
+            # torch refuses a gradient whose dtype or device is not that of the data
+            tensor.grad = None
+            tensor.data = data
+        yield
+    finally:
+        for tensor, data, grad in kept:
+            tensor.grad = None
+            tensor.data = data
+            tensor.grad = grad

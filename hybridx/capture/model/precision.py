@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from hybridx.capture.model.holders import Copies
-from hybridx.capture.model.kept_state import Snapshot
+from hybridx.capture.model.kept_state import Snapshot, data_replaced
 from hybridx.capture.torch_internals import (
     buffers_of,
     leaves_of,
@@ -87,17 +87,14 @@ def as_dtype(model: nn.Module, dtype: str) -> Iterator[None]:
     wanted: torch.dtype = getattr(torch, dtype)
     tensors = [tensor for _, tensor in (*parameters_of(model), *buffers_of(model))]
     is_raised = is_low if dtype == "float32" else _has_precision
-    kept = [(one, one.data, one.grad) for one in dict.fromkeys(tensors) if is_raised(one)]
-    try:
-        for tensor, data, _ in kept:
-            tensor.grad = None  # torch refuses a gradient whose dtype is not that of the data
-            tensor.data = data.to(torch.complex128 if data.is_complex() else wanted)
+    with data_replaced(
+        {
+            one: one.data.to(torch.complex128 if one.is_complex() else wanted)
+            for one in tensors
+            if is_raised(one)
+        }
+    ):
         yield
-    finally:
-        for tensor, data, grad in kept:
-            tensor.grad = None
-            tensor.data = data
-            tensor.grad = grad
 
 
 def choose_dtype(model: nn.Module, tensors: Iterable[Tensor]) -> str:
