@@ -151,9 +151,7 @@ def _all_refusals(
     flat = capture.Flat(model, call, chosen)
     with (
         capture.one_thread(),
-        capture.on_cpu(model),
-        capture.in_eval_mode(model),
-        capture.as_dtype(model, chosen),
+        capture.as_exported(model, chosen),
     ):
         found = capture.refusals(flat, tensors, dtype=chosen)
         errors = [*found.errors]

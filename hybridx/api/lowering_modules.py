@@ -75,9 +75,7 @@ def lower(
 
     with (
         capture.one_thread(),
-        capture.on_cpu(model),
-        capture.in_eval_mode(model),
-        capture.as_dtype(model, chosen),
+        capture.as_exported(model, chosen),
     ):
         example = capture.prepare_example(flat, tensors, dtype=chosen, open_axes=open_axes)
         built = build_and_compare(

@@ -165,9 +165,7 @@ def verify(
     tolerance = _self_test(session).tolerance if atol is None else atol
     batches = _batches(session, examples)
     with (
-        capture.on_cpu(against),
-        capture.in_eval_mode(against),
-        capture.as_dtype(against, dtype),
+        capture.as_exported(against, dtype),
     ):
 
         def expected(inputs: Mapping[str, Array]) -> dict[str, Array]:

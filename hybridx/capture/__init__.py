@@ -3,7 +3,6 @@
 from hybridx.capture.example import EXAMPLE_ROWS, AxisNames, Example, OpenAxes, prepare_example
 from hybridx.capture.graph.local_decompositions import ORIGIN
 from hybridx.capture.graph.ops import CIRCUIT_OP
-from hybridx.capture.model.devices import on_cpu
 from hybridx.capture.model.eager import eagerly
 from hybridx.capture.model.flat import Flat
 from hybridx.capture.model.forward_call import (
@@ -16,7 +15,7 @@ from hybridx.capture.model.forward_call import (
     read_arguments,
 )
 from hybridx.capture.model.given import is_function_of_tensors, read_model
-from hybridx.capture.model.precision import as_dtype, choose_dtype, in_eval_mode
+from hybridx.capture.model.precision import as_dtype, as_exported, choose_dtype, in_eval_mode
 from hybridx.capture.model.structures import as_tensor, is_single, named_parts
 from hybridx.capture.model.training_mode import training_note
 from hybridx.capture.model.weight_size import check_weight_size
@@ -39,6 +38,7 @@ __all__ = [
     "Record",
     "Refused",
     "as_dtype",
+    "as_exported",
     "as_tensor",
     "capture",
     "check_weight_size",
@@ -51,7 +51,6 @@ __all__ = [
     "is_single",
     "name_of_node",
     "named_parts",
-    "on_cpu",
     "one_thread",
     "place_of_node",
     "plain_call",

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from hybridx.capture.model.devices import on_cpu
 from hybridx.capture.model.holders import Copies
 from hybridx.capture.model.kept_state import Snapshot, data_replaced
 from hybridx.capture.torch_internals import (
@@ -23,6 +24,13 @@ from hybridx.capture.torch_internals import (
     modules_of,
     parameters_of,
 )
+
+
+@contextmanager
+def as_exported(model: nn.Module, dtype: str) -> Iterator[None]:
+    """While active, a model is as an export takes it: on the CPU, in eval mode, of a dtype."""
+    with on_cpu(model), in_eval_mode(model), as_dtype(model, dtype):
+        yield
 
 
 @contextmanager
