@@ -10,7 +10,7 @@ VENV       ?= .venv
 BIN         = $(VENV)/bin
 INSTALLED   = $(VENV)/.installed
 
-.PHONY: install demo check format test test-slow test-plugins test-versions test-operators test-backbones test-all bench bench-quick train golden clean
+.PHONY: install demo check format test test-slow test-plugins test-versions test-package test-operators test-backbones test-all bench bench-quick train golden clean
 
 install: $(INSTALLED)
 
@@ -39,7 +39,7 @@ test: $(INSTALLED)
 
 # What `make test` leaves out, but for the plug-ins.
 test-slow: $(INSTALLED)
-	$(BIN)/python -m pytest -n auto --dist worksteal -m slow --ignore tests/plugins
+	$(BIN)/python -m pytest -n auto --dist worksteal -m slow --ignore tests/plugins --ignore tests/package
 
 # Plug-ins of PennyLane, each in an environment of its own that pip makes in .plugins.
 test-plugins: $(INSTALLED)
@@ -49,6 +49,11 @@ test-plugins: $(INSTALLED)
 # VERSIONS="newest-torch python-3.12" runs these rows of tests/versions/environments.toml.
 test-versions: $(INSTALLED)
 	$(BIN)/python -m tests.versions $(VERSIONS)
+
+# The wheel and the sdist, and the wheel with each extra alone in an environment that pip makes in
+# .package.
+test-package: $(INSTALLED)
+	$(BIN)/python -m pytest tests/package --durations 10
 
 # Libraries of backbones with a circuit in them, in an environment that pip makes in .backbones.
 # BACKBONES="ResNet ViT" takes those with these words in their names.
@@ -60,7 +65,7 @@ test-backbones: $(INSTALLED)
 test-operators: $(INSTALLED)
 	$(BIN)/python -m tests.operators $(OPERATORS)
 
-test-all: test test-slow test-plugins test-versions test-backbones
+test-all: test test-slow test-plugins test-versions test-package test-backbones
 
 # An hour and a half on an idle machine; an interrupted run continues. BENCH=--fresh begins again.
 bench: $(INSTALLED)
@@ -79,4 +84,4 @@ train: $(INSTALLED)
 	$(BIN)/hybridx train exported/iris.toml --overwrite
 
 clean:
-	rm -rf $(VENV) build benchmarks/.venvs .plugins .versions .backbones .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info
+	rm -rf $(VENV) build benchmarks/.venvs .plugins .versions .package .backbones .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info

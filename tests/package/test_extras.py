@@ -1,0 +1,109 @@
+"""The wheel with each extra alone does what the extra is for."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hybridx.artifact import Metadata, SelfTest
+from hybridx.circuit import parse, simulate
+from tests.package.installed import ROOT, Environment, with_extra
+from tests.runtime.models import TURN, build
+from tests.runtime.remote import rows
+
+MODEL = """\
+import pennylane as qml
+import torch
+
+
+@qml.qnode(qml.device("default.qubit", wires=2))
+def circuit(inputs, weights):
+    qml.AngleEmbedding(inputs, wires=range(2))
+    qml.BasicEntanglerLayers(weights, wires=range(2))
+    return qml.expval(qml.PauliZ(0))
+
+
+def build():
+    layer = qml.qnn.TorchLayer(circuit, {"weights": (1, 2)})
+    return torch.nn.Sequential(torch.nn.Linear(3, 2), layer)
+"""
+
+
+def runs_its_self_test(environment: Environment, folder: Path) -> None:
+    report = environment.hybridx("run", "model.onnx", "--json", folder=folder).json()
+    assert report["worst"] < report["tolerance"]
+    described = environment.hybridx("doctor", "--json", folder=folder).json()
+    assert described["version"]
+
+
+def runs_on_a_device(environment: Environment, folder: Path) -> None:
+    words = ("run", "model.onnx", "--device", "default.qubit", "--json")
+    assert environment.hybridx(*words, folder=folder).json()["device"] == "default.qubit"
+
+
+def draws(environment: Environment, folder: Path) -> None:
+    done = environment.hybridx("inspect", "model.onnx", "--draw", "circuit.svg", folder=folder)
+    assert done.code == 0, done.talk
+    assert "<svg" in (folder / "circuit.svg").read_text(encoding="utf-8")
+
+
+def exports(environment: Environment, folder: Path) -> None:
+    (folder / "source.py").write_text(MODEL)
+    words = ("export", "source.py:build", "--shape", "N,3", "-o", "new.onnx", "--json")
+    report = environment.hybridx(*words, folder=folder).json()
+    assert report["verification"]["worst"] < 1e-5
+    assert environment.hybridx("run", "new.onnx", folder=folder).code == 0
+
+
+def runs_circuits_as_operators(environment: Environment, folder: Path) -> None:
+    described = environment.hybridx("doctor", "--json", folder=folder).json()
+    versions = {part["package"]: part["version"] for part in described["parts"]}
+    assert versions["onnxruntime-extensions"]
+    runs_its_self_test(environment, folder)
+
+
+WHAT_FOR: dict[str, Callable[[Environment, Path], None]] = {
+    "": runs_its_self_test,
+    "custom-op": runs_circuits_as_operators,
+    "devices": runs_on_a_device,
+    "draw": draws,
+    "export": exports,
+}
+ELSEWHERE = {"braket", "dev", "qiskit"}
+"""Extras that `tests/plugins` or the tests of this environment are about."""
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A folder with a model file."""
+    inputs = rows(5)
+    outputs = {"y": simulate(parse(TURN), inputs).astype(np.float32)}
+    metadata = Metadata("0", self_test=SelfTest({"x": inputs}, outputs, 1e-5))
+    model = build([(TURN, ["x"], "y")], [("y", ["batch", 2])], metadata=metadata)
+    (tmp_path / "model.onnx").write_bytes(model.content)
+    return tmp_path
+
+
+def test_every_extra_is_tried():
+    declared = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    extras = set(declared["project"]["optional-dependencies"])
+    assert extras == (set(WHAT_FOR) | ELSEWHERE) - {""}
+
+
+@pytest.mark.parametrize("extra", WHAT_FOR)
+def test_an_extra_alone_does_what_it_is_for(extra, built, folder):
+    WHAT_FOR[extra](with_extra(built.wheel, extra), folder)
+
+
+def test_what_needs_an_extra_names_the_command(built, folder):
+    environment = with_extra(built.wheel, "")
+    (folder / "source.py").write_text(MODEL)
+    words = ("export", "source.py:build", "--shape", "N,3", "-o", "new.onnx")
+    done = environment.hybridx(*words, folder=folder)
+    assert done.code == 3
+    assert "pip install 'hybridx[export]'" in done.talk
+    assert not done.out
