@@ -1,41 +1,57 @@
 """Export hybrid PyTorch + PennyLane models to ordinary files, and run them anywhere."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from hybridx.api import (
-    BATCH_SIZE,
-    FORMATS,
-    OPSET,
-    OPSETS,
-    SIGNIFICANCE,
-    STRATEGIES,
-    TOLERANCE,
-    VERIFIED_BATCHES,
-    CheckReport,
-    CircuitSummary,
-    Conversion,
-    Evaluation,
-    ExportReport,
-    InputSummary,
-    Inspection,
-    Prediction,
-    VerifyReport,
-    check,
-    convert,
-    evaluate,
-    export,
-    inspect,
-    load,
-    lower,
-    predict,
-    verify,
-)
+from hybridx import errors as errors
 from hybridx.errors import HybridxError
-from hybridx.runtime import Execution, Session
+from hybridx.first_use import on_first_use
 from hybridx.version import VERSION
 
 if TYPE_CHECKING:
+    from hybridx.api import (
+        BATCH_SIZE,
+        FORMATS,
+        OPSET,
+        OPSETS,
+        SIGNIFICANCE,
+        STRATEGIES,
+        TOLERANCE,
+        VERIFIED_BATCHES,
+        CheckReport,
+        CircuitSummary,
+        Conversion,
+        Evaluation,
+        ExportReport,
+        InputSummary,
+        Inspection,
+        Prediction,
+        VerifyReport,
+        check,
+        convert,
+        evaluate,
+        export,
+        inspect,
+        load,
+        lower,
+        predict,
+        verify,
+    )
+    from hybridx.runtime import Execution, Session
     from hybridx.targets import Lowered as Lowered
+else:
+    __getattr__, __dir__ = on_first_use(
+        __name__,
+        {
+            "hybridx.api": (
+                "BATCH_SIZE FORMATS OPSET OPSETS SIGNIFICANCE STRATEGIES TOLERANCE "
+                "VERIFIED_BATCHES CheckReport CircuitSummary Conversion Evaluation "
+                "ExportReport InputSummary Inspection Prediction VerifyReport check convert "
+                "evaluate export inspect load lower predict verify"
+            ),
+            "hybridx.runtime": "Execution Session",
+            "hybridx.targets": "Lowered",
+        },
+    )
 
 __version__ = VERSION
 
@@ -71,12 +87,3 @@ __all__ = [
     "predict",
     "verify",
 ]
-
-
-def __getattr__(name: str) -> Any:
-    """Return `Lowered`, what `lower` returns: a class that stands on torch, imported when asked."""
-    if name == "Lowered":
-        from hybridx.targets import Lowered
-
-        return Lowered
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

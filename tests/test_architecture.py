@@ -19,7 +19,7 @@ ROOT = Path(hybridx.__file__).parent
 
 # From the ground up; rooms on one floor do not see each other.
 FLOORS = (
-    ("device_table", "errors", "version"),
+    ("device_table", "errors", "first_use", "version"),
     ("circuit", "program", "storage"),
     ("passes", "lowering"),
     ("capture",),
@@ -31,6 +31,7 @@ FLOORS = (
 )
 # Rooms inside a room, likewise. Its own files stand on top of them; they are entered by file.
 INNER = {
+    "api": (("options", "progress"), ("formats",), ("work",)),
     "capture": (
         ("torch_internals", "pennylane_internals"),
         ("graph",),
@@ -383,8 +384,9 @@ def test_the_shut_door_is_shut():
     assert "torch is shut out" in run_light("import torch").stderr
 
 
+PLAN = "0018-from-a-checkpoint-to-a-service.md"  # names what is still to come
 DOCUMENTS = sorted([
-    *(ROOT.parent / "docs").rglob("*.md"),
+    *(path for path in (ROOT.parent / "docs").rglob("*.md") if path.name != PLAN),
     *ROOT.parent.glob("*.md"),
     ROOT.parent / "exported" / "README.md",
 ])  # fmt: skip

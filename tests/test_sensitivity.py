@@ -111,7 +111,7 @@ def changed_signs(circuit):
 
 def test_export_refuses_a_wrong_compiler_and_writes_nothing(tmp_path, monkeypatch):
     # A compiler that gets the sign of some angles wrong.
-    monkeypatch.setattr("hybridx.api.building.run_passes", changed_signs)
+    monkeypatch.setattr("hybridx.api.work.building.run_passes", changed_signs)
     model, example = sample_models.make("sandwich")
     with pytest.raises(MismatchError):
         hybridx.export(model, (example,), tmp_path / "model.onnx")
@@ -120,7 +120,7 @@ def test_export_refuses_a_wrong_compiler_and_writes_nothing(tmp_path, monkeypatc
 
 def test_export_refuses_a_wrong_circuit_in_the_node(tmp_path, monkeypatch):
     monkeypatch.setattr(
-        "hybridx.api.building.encode", lambda circuit: encode(changed_signs(circuit))
+        "hybridx.api.work.building.encode", lambda circuit: encode(changed_signs(circuit))
     )
     model, example = sample_models.make("sandwich")
     path = tmp_path / "model.onnx"

@@ -1,33 +1,60 @@
 """The public functions of hybridx, one for each task; the command line only calls these.
 
-torch and PennyLane are imported inside the functions that need them, so that running and
-inspecting a file works without either.
+Its own files import nothing heavy: they check what is asked for, and refuse it in a moment. What
+is left to do stands in `work`, which they import when they are called, as torch and PennyLane are.
 """
 
-from hybridx.api.checking import CheckReport, check, check_source
-from hybridx.api.converting import Conversion, convert
-from hybridx.api.diagnosis import Diagnosis, doctor
-from hybridx.api.evaluating import Evaluation, evaluate
-from hybridx.api.exporting import ExportReport, export, export_source
-from hybridx.api.formats import FORMATS
-from hybridx.api.inspecting import (
-    CircuitSummary,
-    InputSummary,
-    Inspection,
-    StrategySummary,
-    draw,
-    inspect,
-    qasm,
-)
-from hybridx.api.lowering_modules import lower
-from hybridx.api.predicting import Prediction, predict
-from hybridx.api.running import BATCH_SIZE
-from hybridx.api.training import train
-from hybridx.api.verifying import VerifyReport, reproduce, self_test, verify, verify_source
-from hybridx.artifact import OPSET, OPSETS
-from hybridx.lowering import STRATEGIES
-from hybridx.parity import SIGNIFICANCE, TOLERANCE, VERIFIED_BATCHES
-from hybridx.runtime import Execution, load
+from typing import TYPE_CHECKING
+
+from hybridx.first_use import on_first_use
+
+if TYPE_CHECKING:
+    from hybridx.api.checking import CheckReport, check, check_source
+    from hybridx.api.converting import Conversion, convert
+    from hybridx.api.diagnosis import Diagnosis, doctor
+    from hybridx.api.evaluating import evaluate
+    from hybridx.api.exporting import ExportReport, export, export_source
+    from hybridx.api.formats import FORMATS
+    from hybridx.api.inspecting import Inspection, draw, inspect, qasm
+    from hybridx.api.lowering_modules import lower
+    from hybridx.api.options import BATCH_SIZE
+    from hybridx.api.predicting import predict
+    from hybridx.api.training import train
+    from hybridx.api.verifying import self_test, verify, verify_source
+    from hybridx.api.work.predicting import Prediction
+    from hybridx.api.work.reproducing import VerifyReport, reproduce
+    from hybridx.api.work.scoring import Evaluation
+    from hybridx.api.work.summaries import CircuitSummary, InputSummary, StrategySummary
+    from hybridx.artifact import OPSET, OPSETS
+    from hybridx.lowering import STRATEGIES
+    from hybridx.parity import SIGNIFICANCE, TOLERANCE, VERIFIED_BATCHES
+    from hybridx.runtime import Execution, load
+else:
+    __getattr__, __dir__ = on_first_use(
+        __name__,
+        {
+            "hybridx.api.checking": "CheckReport check check_source",
+            "hybridx.api.converting": "Conversion convert",
+            "hybridx.api.diagnosis": "Diagnosis doctor",
+            "hybridx.api.evaluating": "evaluate",
+            "hybridx.api.exporting": "ExportReport export export_source",
+            "hybridx.api.formats": "FORMATS",
+            "hybridx.api.inspecting": "Inspection draw inspect qasm",
+            "hybridx.api.lowering_modules": "lower",
+            "hybridx.api.predicting": "predict",
+            "hybridx.api.options": "BATCH_SIZE",
+            "hybridx.api.training": "train",
+            "hybridx.api.verifying": "self_test verify verify_source",
+            "hybridx.api.work.predicting": "Prediction",
+            "hybridx.api.work.reproducing": "VerifyReport reproduce",
+            "hybridx.api.work.scoring": "Evaluation",
+            "hybridx.api.work.summaries": "CircuitSummary InputSummary StrategySummary",
+            "hybridx.artifact": "OPSET OPSETS",
+            "hybridx.lowering": "STRATEGIES",
+            "hybridx.parity": "SIGNIFICANCE TOLERANCE VERIFIED_BATCHES",
+            "hybridx.runtime": "Execution load",
+        },
+    )
 
 __all__ = [
     "BATCH_SIZE",

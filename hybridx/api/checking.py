@@ -8,16 +8,25 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
-from hybridx.api.exporting import Made, exported_source, make_file
 from hybridx.api.formats import Format, check_format
-from hybridx.api.inspecting import CircuitSummary, InputSummary, circuit_summaries
-from hybridx.api.options import Batch, Dynamic, check_choice, need, read_batch, read_open_axes
-from hybridx.artifact import OPSET, OPSETS, Verification, decode_artifact
+from hybridx.api.options import (
+    DTYPES,
+    Batch,
+    Dynamic,
+    check_choice,
+    need,
+    read_batch,
+    read_open_axes,
+)
+from hybridx.artifact import OPSET, OPSETS
 from hybridx.errors import CaptureError, HybridxError, LoweringError
-from hybridx.parity import TOLERANCE
 
 if TYPE_CHECKING:
     from torch import nn
+
+    from hybridx.api.work.making import Made
+    from hybridx.api.work.summaries import CircuitSummary, InputSummary
+    from hybridx.artifact import Verification
 
 
 @dataclass(frozen=True)
@@ -98,11 +107,13 @@ def check(
     Raises:
         UsageError: an option or an argument is not one that a file can have.
     """
-    check_choice("dtype", dtype, (*TOLERANCE, None))
+    check_choice("dtype", dtype, (*DTYPES, None))
     check_choice("opset", opset, OPSETS)
     check_format(format, opset=opset, body=body, aot=False)
     need("checking", "torch", "pennylane", "onnxscript", "threadpoolctl")
     open_axes = read_open_axes(dynamic, batch)
+    from hybridx.api.work.making import make_file
+
     try:
         made = make_file(
             model,
@@ -123,6 +134,9 @@ def check(
 
 
 def _report(made: Made) -> CheckReport:
+    from hybridx.api.work.summaries import InputSummary, circuit_summaries
+    from hybridx.artifact import decode_artifact
+
     artifact = decode_artifact(made.content, "the file")
     return CheckReport(
         refusals=(),
@@ -191,6 +205,8 @@ def check_source(
     """
     rows = read_batch(batch)
     need("checking", "torch", "pennylane", "onnxscript", "safetensors", "threadpoolctl")
+    from hybridx.api.work.exported_source import exported_source
+
     with exported_source(source, checkpoint, example, shapes) as found:
         return check(
             found.model,

@@ -5,13 +5,15 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from pathlib import Path
-
-from onnx import ModelProto
+from typing import TYPE_CHECKING
 
 from hybridx.api.formats import check_target, choose_format, write_model
 from hybridx.api.options import check_choice
-from hybridx.artifact import Content, OnnxArtifact, decode_artifact, read_artifact, to_bundle
 from hybridx.errors import NoConversionError
+from hybridx.storage import check_readable
+
+if TYPE_CHECKING:
+    from hybridx.artifact import Content
 
 
 @dataclass(frozen=True)
@@ -54,11 +56,16 @@ def convert(
     chosen = choose_format(Path(path), format, "bundle")
     check_choice("format", chosen, ("onnx", "bundle"))
     check_target(Path(path), chosen, overwrite=overwrite)
+    check_readable(Path(source))
+    from hybridx.artifact import OnnxArtifact, decode_artifact, read_artifact, to_bundle
+
     artifact = read_artifact(Path(source))
     if not isinstance(artifact, OnnxArtifact):
         raise NoConversionError(artifact.path, artifact.format)
     content: Content = artifact.content
     if chosen == "bundle":
+        from onnx import ModelProto
+
         content = to_bundle(ModelProto.FromString(content))
     checked = decode_artifact(content, str(path))
     write_model(Path(path), content, overwrite=overwrite)

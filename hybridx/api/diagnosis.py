@@ -6,9 +6,12 @@ import platform
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING
 
-from hybridx.runtime import ONNX, DeviceStatus, available_providers, device_statuses
 from hybridx.version import VERSION
+
+if TYPE_CHECKING:
+    from hybridx.runtime import DeviceStatus
 
 # The purpose of each optional package, by the extra that installs it.
 _PARTS: Mapping[str, tuple[str, str]] = {
@@ -67,6 +70,8 @@ class Diagnosis:
 
 def doctor() -> Diagnosis:
     """Return what this machine can run, and what is missing for the rest."""
+    from hybridx.runtime import ONNX, DeviceStatus, available_providers, device_statuses
+
     return Diagnosis(
         version=VERSION,
         python=platform.python_version(),

@@ -1,18 +1,14 @@
-"""Export: capture, compile, emit, compare, write."""
+"""Export a model to a file: what is asked for is checked before anything is imported."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Literal, assert_never
+from typing import TYPE_CHECKING, Any, Literal
 
-from hybridx.api.building import Draft, draft_onnx, draft_pt2, draft_torchscript, plan_circuits
-from hybridx.api.comparing import build_and_compare
 from hybridx.api.formats import (
     NAMES,
     Format,
@@ -21,29 +17,22 @@ from hybridx.api.formats import (
     choose_format,
     write_model,
 )
-from hybridx.api.inspecting import CircuitSummary, circuit_summaries
-from hybridx.api.options import Batch, Dynamic, check_choice, need, read_batch, read_open_axes
-from hybridx.artifact import (
-    MAX_FILE_BYTES,
-    OPSET,
-    OPSETS,
-    Content,
-    Metadata,
-    SelfTest,
-    Verification,
-    decode_artifact,
+from hybridx.api.options import (
+    DTYPES,
+    Batch,
+    Dynamic,
+    check_choice,
+    need,
+    read_batch,
+    read_open_axes,
 )
-from hybridx.circuit import Circuit
-from hybridx.errors import BrokenArtifactError, NoExampleError, NoKernelError, UnusableFileError
-from hybridx.lowering import Choice
-from hybridx.parity import TOLERANCE
-from hybridx.runtime import Session, start_session
-from hybridx.version import VERSION
+from hybridx.artifact import OPSET, OPSETS
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from hybridx.capture import Capture, Example, OpenAxes
+    from hybridx.api.work.summaries import CircuitSummary
+    from hybridx.artifact import Verification
 
 
 @dataclass(frozen=True)
@@ -135,12 +124,16 @@ def export(
     """
     started = time.perf_counter()
     path = Path(path)
-    check_choice("dtype", dtype, (*TOLERANCE, None))
+    check_choice("dtype", dtype, (*DTYPES, None))
     check_choice("opset", opset, OPSETS)
     target = choose_format(path, format, "onnx")
     check_target(path, target, overwrite=overwrite)
     check_format(target, opset=opset, body=body, aot=aot)
     need("exporting", "torch", "pennylane", "onnxscript", "threadpoolctl")
+    from hybridx.api.work.making import make_file
+    from hybridx.api.work.summaries import circuit_summaries
+    from hybridx.artifact import decode_artifact
+
     made = make_file(
         model,
         args,
@@ -170,145 +163,6 @@ def export(
         notes=made.notes,
         seconds=time.perf_counter() - started,
     )
-
-
-@dataclass(frozen=True, eq=False)
-class Made:
-    """A model file that is not written yet.
-
-    Attributes:
-        content: of the file.
-        dtype: of the model.
-        is_dynamic: True if an axis of an input may have any length.
-        choices: how its circuits are computed.
-        verification: what was compared with the eager model, or None if nothing was.
-        notes: what the user should know.
-    """
-
-    content: Content
-    dtype: str
-    is_dynamic: bool
-    choices: Mapping[Circuit, Choice]
-    verification: Verification | None
-    notes: tuple[str, ...]
-
-
-def make_file(
-    model: nn.Module | Callable[..., Any],
-    args: Any,
-    kwargs: Mapping[str, Any],
-    target: Format,
-    *,
-    dtype: str | None,
-    open_axes: OpenAxes,
-    opset: int,
-    atol: float | None,
-    strategy: str | None,
-    body: bool,
-    aot: bool = False,
-    verify: bool = True,
-    embed_example: bool = False,
-    columns: Sequence[str] = (),
-    classes: Sequence[str] = (),
-) -> Made:
-    """Return the file that `export` writes; the arguments and errors are those of `export`."""
-    from hybridx import capture
-
-    model, remarks = capture.read_model(model)
-    call, tensors = capture.describe_call(model, capture.read_arguments(args), kwargs)
-    chosen = dtype or capture.choose_dtype(model, tensors.values())
-    capture.check_weight_size(model, dtype=chosen, limit=MAX_FILE_BYTES)
-    flat = capture.Flat(model, call, chosen)
-    training = capture.training_note(model)
-    choices: dict[Circuit, Choice] = {}
-
-    def build(captured: Capture, example: Example) -> Draft:
-        if body:
-            plan_circuits(captured, strategy, choices)
-        match target:
-            case "onnx" | "bundle":
-                return draft_onnx(
-                    captured,
-                    example,
-                    choices,
-                    dtype=chosen,
-                    opset=opset,
-                    bundled=target == "bundle",
-                )
-            case "torchscript":
-                return draft_torchscript(captured, example, choices, dtype=chosen)
-            case "pt2":
-                return draft_pt2(captured, example, choices, dtype=chosen, aot=aot)
-            case _:
-                assert_never(target)
-
-    with (
-        capture.one_thread(),
-        capture.as_exported(model, chosen),
-    ):
-        example = capture.prepare_example(
-            flat, tensors, dtype=chosen, open_axes=open_axes, rehearses=body
-        )
-        built = build_and_compare(
-            flat,
-            example,
-            build,
-            partial(_start, dtype=chosen),
-            dtype=chosen,
-            atol=atol,
-            verify=verify,
-            runs=body,
-            embed=embed_example,
-        )
-    verification = self_test = None
-    if built.typical is not None:
-        self_test = SelfTest(built.typical.inputs, built.typical.outputs, built.tolerance)
-    if built.comparison is not None:
-        compared = built.comparison
-        verification = Verification(built.tolerance, compared.batches, compared.worst)
-    content = built.product(
-        Metadata(
-            version=VERSION,
-            verification=verification,
-            self_test=self_test,
-            columns=tuple(columns),
-            classes=tuple(classes),
-            assumed=built.captured.assumed,
-            call=None if call.is_plain else call.encode(),
-        )
-    )
-    notes = remarks + built.notes
-    if call.complex_names:
-        names = ", ".join(call.complex_names)
-        notes += (f"complex {names}: real and imaginary part are a last axis of 2",)
-    if flat.is_raised:
-        notes += (f"bfloat16 and half precision of the model are {chosen} in the file",)
-    if training is not None:
-        notes += (training,)
-    if dtype is None and chosen == "float64":
-        notes += ("the file is float64, as the model and its example are",)
-    if not body:
-        notes += ("the circuits have no body: the file runs on devices only",)
-    if any(not tensor.is_floating_point() for tensor in tensors.values()) and not embed_example:
-        notes += ("the self-test holds the example's integer inputs: their range is not known",)
-    return Made(content, chosen, built.captured.is_dynamic, choices, verification, notes)
-
-
-def _start(draft: Draft, *_: object, dtype: str) -> Session:
-    """Start a session of a new file.
-
-    Raises:
-        UnusableFileError: what torch made of an operator does not fit together, or is missing.
-        NoKernelError: ONNX Runtime has no implementation of an operator for float64.
-    """
-    try:
-        return start_session(decode_artifact(draft(Metadata(VERSION)), "the new file"))
-    except BrokenArtifactError as error:
-        raise UnusableFileError(error.problem) from error
-    except NoKernelError as error:
-        if dtype == "float64":
-            raise
-        raise UnusableFileError(error.reason) from error
 
 
 def export_source(
@@ -344,6 +198,8 @@ def export_source(
     path = Path(path or NAMES[target])
     check_target(path, target, overwrite=overwrite)
     need("exporting", "torch", "pennylane", "onnxscript", "safetensors", "threadpoolctl")
+    from hybridx.api.work.exported_source import exported_source
+
     with exported_source(source, checkpoint, example, shapes) as found:
         return export(
             found.model,
@@ -358,57 +214,3 @@ def export_source(
             classes=found.classes,
             **options,
         )
-
-
-@dataclass(frozen=True)
-class ExportedSource:
-    """The model that a source text names, with its example.
-
-    Attributes:
-        model: the model.
-        args: example arguments.
-        kwargs: example arguments by keyword.
-        dynamic: the names of the open axes, where shapes name them.
-        columns: names of the input's columns in a table.
-        classes: names of the logits.
-    """
-
-    model: nn.Module
-    args: Sequence[Any]
-    kwargs: Mapping[str, Any]
-    dynamic: Dynamic | None
-    columns: tuple[str, ...]
-    classes: tuple[str, ...]
-
-
-@contextmanager
-def exported_source(
-    source: str,
-    checkpoint: str | Path | None,
-    example: str | Path | None,
-    shapes: Sequence[str],
-) -> Iterator[ExportedSource]:
-    """Yield the model that a source text names, with its example; see `export_source`."""
-    from hybridx.capture import choose_dtype
-    from hybridx.sources import (
-        arguments,
-        axes_by_input,
-        example_from_file,
-        example_from_shapes,
-        found_source,
-    )
-
-    with found_source(source, None if checkpoint is None else Path(checkpoint)) as found:
-        args: Sequence[Any] = found.example
-        kwargs: Mapping[str, Any] = {}
-        dynamic = None
-        example_dtype = choose_dtype(found.model, ())
-        if example is not None:
-            args, kwargs = arguments(found.model, example_from_file(Path(example), example_dtype))
-        elif shapes:
-            shaped = example_from_shapes(shapes, example_dtype)
-            args, kwargs = arguments(found.model, [(one.name, one.tensor) for one in shaped])
-            dynamic = axes_by_input(found.model, args, kwargs, shaped)
-        if not args and not kwargs:
-            raise NoExampleError(source)
-        yield ExportedSource(found.model, args, kwargs, dynamic, found.columns, found.classes)

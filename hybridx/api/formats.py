@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final, Literal, TypeAlias, get_args
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias, get_args
 
 from hybridx.api.options import check_choice
-from hybridx.artifact import MANIFEST, OPSET, Content, is_bundle_file
+from hybridx.artifact import MANIFEST, OPSET, is_bundle_file
 from hybridx.errors import OptionNeedsError
 from hybridx.storage import check_folder_writable, check_writable, write_folder, write_whole
+
+if TYPE_CHECKING:
+    from hybridx.artifact import Content
 
 Format: TypeAlias = Literal["onnx", "torchscript", "pt2", "bundle"]
 

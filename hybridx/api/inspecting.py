@@ -6,79 +6,13 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
+from typing import TYPE_CHECKING
 
-from hybridx.artifact import (
-    Artifact,
-    OnnxArtifact,
-    Verification,
-    read_artifact,
-    walk_nodes,
-)
-from hybridx.circuit import Circuit, result_count, show, to_qasm
-from hybridx.drawing import draw_svg, draw_text
-from hybridx.lowering import Candidate, Choice, Cost, consider
-from hybridx.passes import run_passes
-from hybridx.storage import check_writable, write_whole
+from hybridx.storage import check_readable, check_writable, write_whole
 
-_MOST_DRAWN = 120  # gates; the drawing of a larger circuit fills several screens
-
-
-@dataclass(frozen=True)
-class StrategySummary:
-    """The result of one strategy for a circuit.
-
-    Attributes:
-        strategy: its name.
-        cost: the cost of its plan; None if the strategy does not apply.
-        reason: why it does not apply, or what its plan costs.
-        plan: what it found about the circuit, in a few lines; empty if it does not apply.
-    """
-
-    strategy: str
-    cost: Cost | None
-    reason: str
-    plan: str
-
-
-@dataclass(frozen=True)
-class CircuitSummary:
-    """One quantum layer of a file.
-
-    Attributes:
-        name: of its function.
-        wires: how many.
-        gates: how many.
-        parameters: P, the columns it takes at run time.
-        results: M, the columns it gives.
-        nodes: standard ONNX nodes in its compiled body; 0 without one and in a file of torch.
-        strategy: the lowering that made the body; empty without one.
-        candidates: what every strategy makes of it.
-        shots: samples a device should take, or None for exact values.
-        text: the circuit in the text form of `hybridx.circuit`.
-        picture: the same drawn with wires as lines; empty for a large circuit.
-    """
-
-    name: str
-    wires: int
-    gates: int
-    parameters: int
-    results: int
-    nodes: int
-    strategy: str
-    candidates: tuple[StrategySummary, ...]
-    shots: int | None
-    text: str
-    picture: str
-
-
-@dataclass(frozen=True)
-class InputSummary:
-    """An input of a model: its name, its dtype and the length or name of each axis."""
-
-    name: str
-    dtype: str
-    shape: tuple[int | str, ...]
+if TYPE_CHECKING:
+    from hybridx.api.work.summaries import CircuitSummary, InputSummary
+    from hybridx.artifact import Verification
 
 
 @dataclass(frozen=True)
@@ -124,6 +58,10 @@ def inspect(path: str | Path) -> Inspection:
     Raises:
         ArtifactError: the file cannot be read or breaks its contract.
     """
+    check_readable(Path(path))
+    from hybridx.api.work.summaries import InputSummary, circuit_summaries
+    from hybridx.artifact import OnnxArtifact, read_artifact
+
     artifact = read_artifact(Path(path))
     says = artifact.metadata
     opset, nodes = None, Counter[str]()
@@ -148,48 +86,6 @@ def inspect(path: str | Path) -> Inspection:
     )
 
 
-def circuit_summaries(
-    artifact: Artifact, choices: Mapping[Circuit, Choice] = MappingProxyType({})
-) -> tuple[CircuitSummary, ...]:
-    """Return the quantum layers of a file, one for each distinct circuit.
-
-    Args:
-        artifact: the file.
-        choices: how circuits are computed, if known; all other circuits are planned.
-    """
-    considered = {
-        circuit: choices[circuit].candidates
-        if circuit in choices
-        else consider(run_passes(circuit))
-        for circuit in artifact.circuits.values()
-    }
-    nodes: dict[str, int] = {}
-    if isinstance(artifact, OnnxArtifact):
-        functions = artifact.model.functions
-        nodes = {function.name: sum(1 for _ in walk_nodes(function)) for function in functions}
-    return tuple(
-        CircuitSummary(
-            name=name,
-            wires=circuit.wires,
-            gates=len(circuit.operations),
-            parameters=circuit.parameters,
-            results=result_count(circuit),
-            nodes=nodes.get(name, 0),
-            strategy=artifact.strategies.get(name, ""),
-            candidates=tuple(map(_strategy_summary, considered[circuit])),
-            shots=circuit.shots,
-            text=show(circuit),
-            picture=draw_text(circuit) if len(circuit.operations) <= _MOST_DRAWN else "",
-        )
-        for name, circuit in artifact.circuits.items()
-    )
-
-
-def _strategy_summary(candidate: Candidate) -> StrategySummary:
-    plan = "" if candidate.cost is None else str(candidate.plan)
-    return StrategySummary(candidate.strategy, candidate.cost, candidate.reason, plan)
-
-
 def draw(path: str | Path, output: str | Path, *, overwrite: bool = False) -> tuple[str, ...]:
     """Draw the circuits of a file as SVG and return the names of the pictures.
 
@@ -204,8 +100,12 @@ def draw(path: str | Path, output: str | Path, *, overwrite: bool = False) -> tu
         ArtifactError: a file cannot be read or written.
         MissingExtraError: matplotlib is not installed.
     """
-    circuits = tuple(read_artifact(Path(path)).circuits.values())
     target = Path(output)
+    check_readable(Path(path))
+    from hybridx.artifact import read_artifact
+    from hybridx.drawing import draw_svg
+
+    circuits = tuple(read_artifact(Path(path)).circuits.values())
     targets = [target]
     if len(circuits) != 1:
         names = (f"{target.stem}_{index}{target.suffix}" for index in range(len(circuits)))
@@ -227,5 +127,9 @@ def qasm(path: str | Path) -> dict[str, str]:
         ArtifactError: the file cannot be read.
         NoQasmError: an operation has no form in OpenQASM 3.
     """
+    check_readable(Path(path))
+    from hybridx.artifact import read_artifact
+    from hybridx.circuit import to_qasm
+
     circuits = read_artifact(Path(path)).circuits
     return {name: to_qasm(circuit) for name, circuit in circuits.items()}

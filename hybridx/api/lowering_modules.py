@@ -6,20 +6,14 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
-
-from hybridx.api.building import describe_inputs, plan_circuits, splice_circuits
-from hybridx.api.comparing import build_and_compare
-from hybridx.api.options import Batch, Dynamic, check_choice, need, read_open_axes
-from hybridx.circuit import Circuit
-from hybridx.lowering import Choice
-from hybridx.parity import TOLERANCE
-from hybridx.storage import Array
+from hybridx.api.options import DTYPES, Batch, Dynamic, check_choice, need, read_open_axes
 
 if TYPE_CHECKING:
     from torch import fx, nn
 
     from hybridx.capture import Capture, Example
+    from hybridx.circuit import Circuit
+    from hybridx.lowering import Choice
     from hybridx.targets import Lowered
 
 
@@ -58,10 +52,13 @@ def lower(
         LoweringError: a circuit is too large to simulate.
         ParityError: the two differ, or nothing can be compared.
     """
-    check_choice("dtype", dtype, (*TOLERANCE, None))
+    check_choice("dtype", dtype, (*DTYPES, None))
     need("lowering", "torch", "pennylane", "threadpoolctl")
     open_axes = read_open_axes(dynamic, batch)
     from hybridx import capture, targets
+    from hybridx.api.work.building import plan_circuits, splice_circuits
+    from hybridx.api.work.comparing import build_and_compare
+    from hybridx.api.work.lowered_graph import LoweredGraph
 
     model, remarks = capture.read_model(model)
     call, tensors = capture.describe_call(model, capture.read_arguments(args), kwargs)
@@ -79,28 +76,8 @@ def lower(
     ):
         example = capture.prepare_example(flat, tensors, dtype=chosen, open_axes=open_axes)
         built = build_and_compare(
-            flat, example, build, _LoweredGraph, dtype=chosen, atol=atol, verify=verify, runs=verify
+            flat, example, build, LoweredGraph, dtype=chosen, atol=atol, verify=verify, runs=verify
         )
         with capture.eagerly(), flat.restored():
             returned = flat.answer(built.example.tensors)
     return targets.Lowered(built.product, call, model, returned, remarks + built.notes)
-
-
-class _LoweredGraph:
-    """A graph in the form that a comparison runs."""
-
-    device = "torch"
-
-    def __init__(self, graph: fx.GraphModule, captured: Capture, example: Example) -> None:
-        self.inputs = describe_inputs(captured, example)
-        self._graph = graph
-        self._outputs = captured.output_names
-
-    def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
-        import torch
-
-        args = [torch.from_numpy(np.array(inputs[one.name])) for one in self.inputs]
-        with torch.no_grad():
-            outputs = self._graph(*args)
-        arrays = [output.numpy() for output in outputs]
-        return dict(zip(self._outputs, arrays, strict=True))

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from hybridx.errors import MissingExtraError, OptionError
 
 if TYPE_CHECKING:
     from hybridx.capture import OpenAxes
+
+
+DTYPES: Final = ("float32", "float64")
+"""The dtypes of a file."""
+
+BATCH_SIZE: Final = 4096
+"""Rows that run at a time, so that a long file does not need memory for all rows."""
 
 
 def check_choice(option: str, value: object, choices: Sequence[object]) -> None:

@@ -2,59 +2,18 @@
 
 from __future__ import annotations
 
-import logging
-import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Unpack
+from typing import TYPE_CHECKING, Unpack
 
-import numpy as np
+from hybridx.api.options import BATCH_SIZE
+from hybridx.errors import OptionError, OptionNeedsError
+from hybridx.runtime import Execution, check_execution
+from hybridx.storage import check_readable, check_writable
 
-from hybridx.api.running import BATCH_SIZE, run_in_batches
-from hybridx.errors import InputNamesError, OptionError, OptionNeedsError
-from hybridx.runtime import (
-    Execution,
-    Journal,
-    Options,
-    Session,
-    Usage,
-    check_no_partial,
-    digest,
-    is_dry,
-    keep_results,
-    load,
-    partial_path,
-    uses_device,
-)
-from hybridx.storage import Array, check_writable, encode_arrays, read_arrays, write_arrays
-
-log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, eq=False)
-class Prediction:
-    """The outputs of a model for the rows of a file.
-
-    Attributes:
-        path: of the model.
-        device: the device that ran the circuits.
-        rows: number of rows.
-        outputs: arrays by name.
-        written: the file to which they were written, or None.
-        seconds: time of the run, without loading the file.
-        usage: the devices and providers of the run, and what was sent.
-        is_dry: nothing was sent; there are no outputs, and `usage` is what would be sent.
-    """
-
-    path: str
-    device: str
-    rows: int
-    outputs: Mapping[str, Array]
-    written: str | None
-    seconds: float
-    usage: Usage
-    is_dry: bool = False
+if TYPE_CHECKING:
+    from hybridx.api.work.predicting import Prediction
+    from hybridx.runtime import Options
 
 
 def predict(
@@ -95,44 +54,21 @@ def predict(
         if value < 1:
             raise OptionError(f"--{name}", str(value), "a whole number from 1")
     _check(target, chosen, repeats=repeats, resume=resume, overwrite=overwrite)
-    session = load(path, **execution)
-    inputs = read_inputs(session, Path(data), columns)
-    journal = None
-    if target is not None:
-        kept_in = partial_path(target)
-        journal = keep_results(session, kept_in, data=_hash(inputs), resume=resume)
-    started = time.perf_counter()
-    try:
-        outputs = run_in_batches(
-            session,
-            inputs,
-            batch_size,
-            repeats=repeats,
-            # Find a wrong ending before the run costs anything.
-            check=lambda expected: None if target is None else encode_arrays(target, expected),
-        )
-        seconds = time.perf_counter() - started
-        usage = session.usage
-        if target is not None and not is_dry(session):
-            about = {} if not uses_device(session) else {"execution": usage}
-            write_arrays(target, outputs, overwrite=overwrite, about=about)
-    except BaseException:
-        # Also after Ctrl-C, tell the user that the results so far are stored.
-        if journal is not None and session.usage.submissions:
-            log.warning("%s", _kept(journal))
-        raise
-    if journal is not None:
-        journal.remove()
-    rows = max((len(array) for array in inputs.values() if array.ndim), default=1)
-    return Prediction(
-        path=str(path),
-        device=session.device,
-        rows=rows,
-        outputs={} if is_dry(session) else outputs,
-        written=None if target is None or is_dry(session) else str(target),
-        seconds=seconds,
-        usage=usage,
-        is_dry=is_dry(session),
+    check_execution(chosen)
+    check_readable(Path(path))
+    check_readable(Path(data))
+    from hybridx.api.work.predicting import predict_rows
+
+    return predict_rows(
+        path,
+        Path(data),
+        target,
+        columns=columns,
+        batch_size=batch_size,
+        repeats=repeats,
+        resume=resume,
+        overwrite=overwrite,
+        **execution,
     )
 
 
@@ -145,41 +81,3 @@ def _check(
         raise OptionNeedsError("--repeats", "--shots")
     if target is not None:
         check_writable(target, overwrite=overwrite)
-        if not (resume or overwrite or chosen.dry_run):
-            check_no_partial(target)
-
-
-def _hash(inputs: Mapping[str, Array]) -> str:
-    parts = [
-        part
-        for name, array in sorted(inputs.items())
-        for part in (
-            name,
-            str(array.dtype),
-            str(array.shape),
-            np.ascontiguousarray(array).tobytes(),
-        )
-    ]
-    return digest(*parts)
-
-
-def _kept(journal: Journal) -> str:
-    count = len(journal)
-    if not count:
-        return "no submission had come back, so nothing is kept"
-    kept = "1 submission is" if count == 1 else f"{count:,} submissions are"
-    return f"the results of {kept} kept in {journal.path}; --resume goes on from there"
-
-
-def read_inputs(session: Session, data: Path, columns: Sequence[str]) -> dict[str, Array]:
-    """Return the arrays of a data file under the names of the model's inputs.
-
-    Raises:
-        InputNamesError: the file has one array without a name, but the model has several inputs.
-    """
-    arrays = read_arrays(data, columns=columns or session.metadata.columns)
-    if set(arrays) != {""} and len(arrays) + len(session.input_names) > 2:
-        return arrays
-    if len(session.input_names) != 1:
-        raise InputNamesError("one array without a name", ", ".join(session.input_names))
-    return {session.input_names[0]: next(iter(arrays.values()))}

@@ -1,38 +1,68 @@
 """Model files: their contract, and how they are assembled, read and checked."""
 
-from hybridx.artifact.archive import TorchFormat, archive_entries, with_entries
-from hybridx.artifact.bundle import MANIFEST, is_bundle_file, to_bundle
-from hybridx.artifact.contract import (
-    ARCHIVE_MEMBER,
-    CIRCUIT_ATTRIBUTE,
-    DOMAIN,
-    DOMAIN_VERSION,
-    FORMAT_VERSION,
-    IR_VERSION,
-    MAX_FILE_BYTES,
-    OPSET,
-    OPSETS,
-    PARAMETERS,
-    RESULTS,
-    Verification,
-    is_circuit_node,
-    walk_nodes,
-)
-from hybridx.artifact.digest import function_name
-from hybridx.artifact.functions import Compiled, circuit_function
-from hybridx.artifact.limits import check_file_size, check_model, expanded_size
-from hybridx.artifact.metadata import Metadata, write_metadata
-from hybridx.artifact.read import (
-    Artifact,
-    Content,
-    OnnxArtifact,
-    TorchArtifact,
-    decode_artifact,
-    read_artifact,
-)
-from hybridx.artifact.segments import CircuitCall, Segment, Stage, split
-from hybridx.artifact.selftest import SelfTest
-from hybridx.artifact.signature import Signature, signature_of
+from typing import TYPE_CHECKING
+
+from hybridx.first_use import on_first_use
+
+if TYPE_CHECKING:
+    from hybridx.artifact.archive import TorchFormat, archive_entries, with_entries
+    from hybridx.artifact.bundle import to_bundle
+    from hybridx.artifact.contract import (
+        ARCHIVE_MEMBER,
+        CIRCUIT_ATTRIBUTE,
+        DOMAIN,
+        DOMAIN_VERSION,
+        FORMAT_VERSION,
+        IR_VERSION,
+        MANIFEST,
+        MAX_FILE_BYTES,
+        OPSET,
+        OPSETS,
+        PARAMETERS,
+        RESULTS,
+        Verification,
+        is_bundle_file,
+    )
+    from hybridx.artifact.digest import function_name
+    from hybridx.artifact.functions import Compiled, circuit_function
+    from hybridx.artifact.limits import check_file_size, check_model, expanded_size
+    from hybridx.artifact.metadata import Metadata, write_metadata
+    from hybridx.artifact.nodes import is_circuit_node, walk_nodes
+    from hybridx.artifact.read import (
+        Artifact,
+        Content,
+        OnnxArtifact,
+        TorchArtifact,
+        decode_artifact,
+        read_artifact,
+    )
+    from hybridx.artifact.segments import CircuitCall, Segment, Stage, split
+    from hybridx.artifact.selftest import SelfTest
+    from hybridx.artifact.signature import Signature, signature_of
+else:
+    __getattr__, __dir__ = on_first_use(
+        __name__,
+        {
+            "hybridx.artifact.archive": "TorchFormat archive_entries with_entries",
+            "hybridx.artifact.bundle": "to_bundle",
+            "hybridx.artifact.contract": (
+                "ARCHIVE_MEMBER CIRCUIT_ATTRIBUTE DOMAIN DOMAIN_VERSION FORMAT_VERSION "
+                "IR_VERSION MANIFEST MAX_FILE_BYTES OPSET OPSETS PARAMETERS RESULTS "
+                "Verification is_bundle_file"
+            ),
+            "hybridx.artifact.digest": "function_name",
+            "hybridx.artifact.functions": "Compiled circuit_function",
+            "hybridx.artifact.limits": "check_file_size check_model expanded_size",
+            "hybridx.artifact.metadata": "Metadata write_metadata",
+            "hybridx.artifact.nodes": "is_circuit_node walk_nodes",
+            "hybridx.artifact.read": (
+                "Artifact Content OnnxArtifact TorchArtifact decode_artifact read_artifact"
+            ),
+            "hybridx.artifact.segments": "CircuitCall Segment Stage split",
+            "hybridx.artifact.selftest": "SelfTest",
+            "hybridx.artifact.signature": "Signature signature_of",
+        },
+    )
 
 __all__ = [
     "ARCHIVE_MEMBER",

@@ -8,10 +8,9 @@ gives the model that was cut.
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Final, Literal, TypeAlias, assert_never
+from typing import Annotated, Any, Literal, TypeAlias, assert_never
 
 import msgspec
 import numpy as np
@@ -25,14 +24,16 @@ from hybridx.artifact.contract import (
     DOMAIN_VERSION,
     IR_VERSION,
     KEY_STRATEGY,
+    MANIFEST,
     PARAMETERS,
     RESULTS,
-    is_circuit_node,
+    is_bundle_file,
 )
 from hybridx.artifact.digest import function_name
 from hybridx.artifact.functions import Compiled, circuit_function
 from hybridx.artifact.limits import check_file_size
 from hybridx.artifact.metadata import decode_metadata
+from hybridx.artifact.nodes import is_circuit_node
 from hybridx.artifact.segments import Segment, split
 from hybridx.artifact.signature import (
     Declared,
@@ -46,16 +47,7 @@ from hybridx.circuit import decode, result_count, to_qasm
 from hybridx.errors import BrokenArtifactError, NoQasmError
 from hybridx.program import BATCH
 
-MANIFEST: Final = "manifest.json"
-
-_NAME: Final = re.compile(r"(classical|circuit)_[0-9]+\.(onnx|json|qasm)")
-
 _Version: TypeAlias = Annotated[int, msgspec.Meta(ge=1, le=1000)]
-
-
-def is_bundle_file(name: str) -> bool:
-    """True if a file of a bundle may have that name; such a name cannot lead out of the folder."""
-    return name == MANIFEST or _NAME.fullmatch(name) is not None
 
 
 class _ClassicalStep(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="classical"):

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
 from typing import Final
 
 import msgspec
-import onnx
 
 FORMAT_VERSION: Final = 1
 DOMAIN: Final = "hybridx"
@@ -39,6 +38,9 @@ KEY_OUTPUTS: Final = "hybridx.outputs"
 KEY_CIRCUITS: Final = "hybridx.circuits"
 ARCHIVE_MEMBER: Final = "extra/hybridx.json"
 
+MANIFEST: Final = "manifest.json"  # of a bundle
+_PART: Final = re.compile(r"(classical|circuit)_[0-9]+\.(onnx|json|qasm)")
+
 # Key of a function's metadata.
 KEY_STRATEGY: Final = "hybridx.strategy"
 
@@ -59,15 +61,6 @@ class Verification(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     worst: float
 
 
-def walk_nodes(graph: onnx.GraphProto | onnx.FunctionProto) -> Iterator[onnx.NodeProto]:
-    """Yield the nodes of a graph and of the graphs inside them."""
-    for node in graph.node:
-        yield node
-        for attribute in node.attribute:
-            if attribute.type == onnx.AttributeProto.GRAPH:
-                yield from walk_nodes(attribute.g)
-
-
-def is_circuit_node(node: onnx.NodeProto) -> bool:
-    """True if a node stands for a quantum circuit."""
-    return node.domain == DOMAIN and node.op_type.startswith(FUNCTION_PREFIX)
+def is_bundle_file(name: str) -> bool:
+    """True if a file of a bundle may have that name; such a name cannot lead out of the folder."""
+    return name == MANIFEST or _PART.fullmatch(name) is not None

@@ -11,18 +11,18 @@ import onnx
 from google.protobuf.message import DecodeError
 
 from hybridx.artifact.archive import TorchFormat, is_archive, open_archive
-from hybridx.artifact.bundle import MANIFEST, from_bundle
+from hybridx.artifact.bundle import from_bundle
 from hybridx.artifact.contract import (
     CIRCUIT_ATTRIBUTE,
     DOMAIN,
     KEY_BODIES,
     KEY_STRATEGY,
-    is_circuit_node,
-    walk_nodes,
+    MANIFEST,
 )
 from hybridx.artifact.digest import body_digest, function_name
 from hybridx.artifact.limits import check_file_size, check_model
 from hybridx.artifact.metadata import Metadata, decode_entry, decode_metadata
+from hybridx.artifact.nodes import is_circuit_node, walk_nodes
 from hybridx.artifact.signature import Signature, signature_of
 from hybridx.circuit import Circuit, decode
 from hybridx.errors import BrokenArtifactError, ForeignFileError, IllFormedCircuitError

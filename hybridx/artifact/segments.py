@@ -14,7 +14,8 @@ import numpy as np
 import onnx
 from onnx import helper
 
-from hybridx.artifact.contract import DOMAIN, is_circuit_node
+from hybridx.artifact.contract import DOMAIN
+from hybridx.artifact.nodes import is_circuit_node
 from hybridx.artifact.signature import signature_of
 
 

@@ -1,29 +1,51 @@
 """Model files executed: in ONNX Runtime or torch, or with the circuits on a PennyLane device."""
 
-from hybridx.runtime.devices import (
-    ONNX,
-    DeviceStatus,
-    check_device_name,
-    device_names,
-    device_statuses,
-)
-from hybridx.runtime.execution import Execution, Options
-from hybridx.runtime.executor import Tally
-from hybridx.runtime.journal import Journal, check_no_partial, digest, partial_path
-from hybridx.runtime.onnx import PROVIDERS, available_providers
-from hybridx.runtime.secrets import scrub
-from hybridx.runtime.session import (
-    Session,
-    Usage,
-    check_budget,
-    counting_session,
-    is_dry,
-    keep_results,
-    load,
-    record_circuits,
-    start_session,
-    uses_device,
-)
+from typing import TYPE_CHECKING
+
+from hybridx.first_use import on_first_use
+
+if TYPE_CHECKING:
+    from hybridx.runtime.devices import (
+        DeviceStatus,
+        check_device_name,
+        device_names,
+        device_statuses,
+    )
+    from hybridx.runtime.execution import ONNX, PROVIDERS, Execution, Options, check_execution
+    from hybridx.runtime.executor import Tally
+    from hybridx.runtime.journal import Journal, check_no_partial, digest, partial_path
+    from hybridx.runtime.onnx import available_providers
+    from hybridx.runtime.secrets import scrub
+    from hybridx.runtime.session import (
+        Session,
+        Usage,
+        check_budget,
+        counting_session,
+        is_dry,
+        keep_results,
+        load,
+        record_circuits,
+        start_session,
+        uses_device,
+    )
+else:
+    __getattr__, __dir__ = on_first_use(
+        __name__,
+        {
+            "hybridx.runtime.devices": (
+                "DeviceStatus check_device_name device_names device_statuses"
+            ),
+            "hybridx.runtime.execution": "ONNX PROVIDERS Execution Options check_execution",
+            "hybridx.runtime.executor": "Tally",
+            "hybridx.runtime.journal": "Journal check_no_partial digest partial_path",
+            "hybridx.runtime.onnx": "available_providers",
+            "hybridx.runtime.secrets": "scrub",
+            "hybridx.runtime.session": (
+                "Session Usage check_budget counting_session is_dry keep_results load "
+                "record_circuits start_session uses_device"
+            ),
+        },
+    )
 
 __all__ = [
     "ONNX",
@@ -38,6 +60,7 @@ __all__ = [
     "available_providers",
     "check_budget",
     "check_device_name",
+    "check_execution",
     "check_no_partial",
     "counting_session",
     "device_names",

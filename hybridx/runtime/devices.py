@@ -22,11 +22,9 @@ from hybridx.errors import (
     SecretOptionError,
     UnknownDeviceError,
 )
+from hybridx.runtime.execution import ONNX
 from hybridx.runtime.secrets import describe, is_secret, shown
 from hybridx.runtime.vendor_errors import CREDENTIALS
-
-ONNX = "onnx"
-"""The name that stands for no device: circuits run as their compiled bodies in ONNX Runtime."""
 
 # Devices that do not run circuits of qubit gates.
 _NO_GATES = ("braket.aws.ahs", "braket.local.ahs", "default.gaussian", "default.qutrit")
@@ -49,6 +47,17 @@ def is_installed(module: str) -> bool:
         return importlib.util.find_spec(module) is not None
     except ImportError:
         return False  # an import hook forbids it
+
+
+def check_custom_op() -> None:
+    """Refuse to run circuits as a custom operator without the package for it.
+
+    Raises:
+        MissingExtraError: onnxruntime-extensions is not installed.
+    """
+    if not is_installed("onnxruntime_extensions"):
+        purpose = "engine 'custom-op' (on Python 3.13 or earlier)"
+        raise MissingExtraError(purpose, "onnxruntime-extensions", "custom-op")
 
 
 def check_device_name(name: str) -> None:

@@ -15,7 +15,7 @@ from hybridx.device_table import family_of
 from hybridx.errors import CompiledInError, MissingExtraError, NoBodyError
 from hybridx.runtime import devices, onnx
 from hybridx.runtime.customop.model import CustomOpModel
-from hybridx.runtime.execution import Execution
+from hybridx.runtime.execution import ONNX, Execution
 from hybridx.runtime.executor import CountingExecutor, DeviceExecutor, Executor, Tally
 from hybridx.runtime.journal import digest
 from hybridx.storage import Array
@@ -50,7 +50,7 @@ def start_engine(artifact: Artifact, execution: Execution) -> Engine:
     match artifact:
         case TorchArtifact():
             return _torch_engine(artifact, execution)
-        case OnnxArtifact() if execution.device == devices.ONNX:
+        case OnnxArtifact() if execution.device == ONNX:
             _check_bodies(artifact)
             return CompiledEngine(artifact, execution.provider)
         case OnnxArtifact():
@@ -120,7 +120,7 @@ def _tally_of(execution: Execution, wires: int) -> Callable[[Circuit, Array], Ta
 
 
 def _torch_engine(artifact: TorchArtifact, execution: Execution) -> Engine:
-    if execution.device != devices.ONNX:
+    if execution.device != ONNX:
         raise CompiledInError(artifact.path, artifact.format, execution.device)
     if not devices.is_installed("torch"):
         raise MissingExtraError(f"running a {artifact.format} file", "torch", "export")

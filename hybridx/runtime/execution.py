@@ -6,9 +6,29 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, TypedDict
 
-from hybridx.runtime.devices import ONNX
+from hybridx.errors import OptionError, OptionNeedsError
+
+ONNX: Final = "onnx"
+"""The name that stands for no device: circuits run as their compiled bodies in ONNX Runtime."""
 
 ENGINES: Final = ("split", "custom-op")
+
+PROVIDER_CLASSES: Final[Mapping[str, str]] = {
+    "cuda": "CUDAExecutionProvider",
+    "rocm": "ROCMExecutionProvider",
+    "migraphx": "MIGraphXExecutionProvider",
+    "dml": "DmlExecutionProvider",
+    "coreml": "CoreMLExecutionProvider",
+    "tensorrt": "TensorrtExecutionProvider",
+    "openvino": "OpenVINOExecutionProvider",
+    "qnn": "QNNExecutionProvider",
+    "xnnpack": "XnnpackExecutionProvider",
+    "cpu": "CPUExecutionProvider",
+}
+PROVIDERS: Final = ("auto", *PROVIDER_CLASSES)
+
+RETRIES: Final = 3
+"""How often a submission is repeated, unless it is said."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +60,7 @@ class Execution:
     fallback: str | None = None
     max_circuits: int | None = None
     max_shots: int | None = None
-    retries: int = 3
+    retries: int = RETRIES
     dry_run: bool = False
 
 
@@ -58,3 +78,55 @@ class Options(TypedDict, total=False):
     max_shots: int | None
     retries: int
     dry_run: bool
+
+
+def check_execution(chosen: Execution) -> None:
+    """Refuse values that cannot be meant, and options that would have no effect.
+
+    Raises:
+        OptionError: a value is not one that can be chosen.
+        OptionNeedsError: an option has no effect without a device.
+        DeviceError: the fallback is not a device that is installed.
+        MissingExtraError: a package that an option needs is not installed.
+    """
+    for name, number, least in (
+        ("shots", chosen.shots, 1),
+        ("seed", chosen.seed, 0),
+        ("retries", chosen.retries, 0),
+        ("max-circuits", chosen.max_circuits, 0),
+        ("max-shots", chosen.max_shots, 0),
+    ):
+        if number is not None and not (isinstance(number, int) and number >= least):
+            raise OptionError(f"--{name}", str(number), f"a whole number from {least}")
+    if chosen.engine not in ENGINES:
+        raise OptionError("--engine", str(chosen.engine), ", ".join(ENGINES))
+    if chosen.provider not in PROVIDERS:
+        raise OptionError("--provider", str(chosen.provider), ", ".join(PROVIDERS))
+    if isinstance(chosen.device, str) and chosen.device == ONNX:
+        _check_without_device(chosen)
+        return
+    # Only a device needs to know what is installed, which takes a moment to find out.
+    from hybridx.runtime import devices
+
+    if isinstance(chosen.device, str):
+        devices.check_options(chosen.device, chosen.options)
+    if chosen.fallback is not None:
+        devices.check_device_name(chosen.fallback)
+    if chosen.engine == "custom-op":
+        devices.check_custom_op()
+
+
+def _check_without_device(chosen: Execution) -> None:
+    for option, is_given in (
+        ("--shots", chosen.shots is not None),
+        ("--seed", chosen.seed is not None),
+        ("--option", bool(chosen.options)),
+        ("--dry-run", chosen.dry_run),
+        ("--fallback", chosen.fallback is not None),
+        ("--max-circuits", chosen.max_circuits is not None),
+        ("--max-shots", chosen.max_shots is not None),
+        (f"--retries {chosen.retries}", chosen.retries != RETRIES),
+        (f"--engine {chosen.engine}", chosen.engine != "split"),
+    ):
+        if is_given:
+            raise OptionNeedsError(option, "--device with the name of a PennyLane device")

@@ -15,20 +15,7 @@ from hybridx.errors import (
     ProviderFailedError,
 )
 from hybridx.runtime import onnxruntime_internals as internals
-
-_PROVIDERS = {
-    "cuda": "CUDAExecutionProvider",
-    "rocm": "ROCMExecutionProvider",
-    "migraphx": "MIGraphXExecutionProvider",
-    "dml": "DmlExecutionProvider",
-    "coreml": "CoreMLExecutionProvider",
-    "tensorrt": "TensorrtExecutionProvider",
-    "openvino": "OpenVINOExecutionProvider",
-    "qnn": "QNNExecutionProvider",
-    "xnnpack": "XnnpackExecutionProvider",
-    "cpu": "CPUExecutionProvider",
-}
-PROVIDERS = ("auto", *_PROVIDERS)
+from hybridx.runtime.execution import PROVIDER_CLASSES
 
 # Providers that compile the model first, or change its precision, are used only by name.
 _AUTO = ("cuda", "rocm", "migraphx", "dml", "coreml", "cpu")
@@ -37,13 +24,13 @@ _AUTO = ("cuda", "rocm", "migraphx", "dml", "coreml", "cpu")
 def available_providers() -> tuple[str, ...]:
     """Return the short names of the providers that this ONNX Runtime was built with."""
     available = onnxruntime.get_available_providers()
-    return tuple(short for short, long in _PROVIDERS.items() if long in available)
+    return tuple(short for short, long in PROVIDER_CLASSES.items() if long in available)
 
 
 def provider_of(session: onnxruntime.InferenceSession) -> str:
     """Return the short name of the first provider of a session."""
     first = session.get_providers()[0]
-    return next((short for short, long in _PROVIDERS.items() if long == first), str(first))
+    return next((short for short, long in PROVIDER_CLASSES.items() if long == first), str(first))
 
 
 def start(
@@ -69,9 +56,9 @@ def start(
     except BrokenArtifactError:
         # The errors of a provider and of a model are alike. If the CPU takes the model, it was the
         # provider that failed.
-        if wanted == [_PROVIDERS["cpu"]]:
+        if wanted == [PROVIDER_CLASSES["cpu"]]:
             raise
-        session = _session(content, path, [_PROVIDERS["cpu"]], library, is_quiet=True)
+        session = _session(content, path, [PROVIDER_CLASSES["cpu"]], library, is_quiet=True)
     # ONNX Runtime replaces a provider whose libraries are missing by the CPU, without an error.
     if provider not in ("auto", provider_of(session)):
         raise ProviderFailedError(provider)
@@ -98,10 +85,10 @@ def _session(
 def _providers(provider: str) -> list[str]:
     there = available_providers()
     if provider == "auto":
-        return [_PROVIDERS[short] for short in _AUTO if short in there]
+        return [PROVIDER_CLASSES[short] for short in _AUTO if short in there]
     if provider not in there:
         raise OptionError("--provider", provider, ", ".join(["auto", *there]))
-    return list(dict.fromkeys([_PROVIDERS[provider], _PROVIDERS["cpu"]]))
+    return list(dict.fromkeys([PROVIDER_CLASSES[provider], PROVIDER_CLASSES["cpu"]]))
 
 
 def run(

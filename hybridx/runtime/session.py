@@ -19,15 +19,12 @@ from hybridx.errors import (
     InputShapeError,
     MissingExtraError,
     MissingOptionError,
-    OptionError,
-    OptionNeedsError,
     UnknownDeviceError,
     first_line,
 )
 from hybridx.runtime import devices
-from hybridx.runtime.customop.model import check_installed
 from hybridx.runtime.engines import DeviceEngine, Engine, start_engine
-from hybridx.runtime.execution import ENGINES, Execution, Options
+from hybridx.runtime.execution import ONNX, Execution, Options, check_execution
 from hybridx.runtime.executor import (
     CircuitRun,
     DeviceExecutor,
@@ -237,7 +234,7 @@ def load(path: str | Path, **execution: Unpack[Options]) -> Session:
         DeviceError: the device does not exist or does not open.
     """
     chosen = Execution(**execution)
-    _check_options(chosen)
+    check_execution(chosen)
     if chosen.fallback is None and not chosen.dry_run:
         devices.check_device(chosen.device, chosen.options, chosen.shots)
     return start_session(read_artifact(Path(path)), **execution)
@@ -246,7 +243,7 @@ def load(path: str | Path, **execution: Unpack[Options]) -> Session:
 def start_session(artifact: Artifact, **execution: Unpack[Options]) -> Session:
     """Return a session for a file that was read already; arguments and errors as `load`."""
     chosen = Execution(**execution)
-    _check_options(chosen)
+    check_execution(chosen)
     requested = None
     try:
         engine = start_engine(artifact, chosen)
@@ -255,40 +252,11 @@ def start_session(artifact: Artifact, **execution: Unpack[Options]) -> Session:
             raise
         requested = devices.device_name(chosen.device)
         log.warning("%s; %s is used instead", first_line(error), chosen.fallback)
-        shots = None if chosen.fallback == devices.ONNX else chosen.shots
+        shots = None if chosen.fallback == ONNX else chosen.shots
         # The options belong to the first device.
         chosen = replace(chosen, device=chosen.fallback, fallback=None, shots=shots, options={})
         engine = start_engine(artifact, chosen)
     return Session(artifact, chosen, engine, requested)
-
-
-def _check_options(chosen: Execution) -> None:
-    for name, number, least in (
-        ("shots", chosen.shots, 1),
-        ("seed", chosen.seed, 0),
-        ("retries", chosen.retries, 0),
-        ("max-circuits", chosen.max_circuits, 0),
-        ("max-shots", chosen.max_shots, 0),
-    ):
-        if number is not None and not (isinstance(number, int) and number >= least):
-            raise OptionError(f"--{name}", str(number), f"a whole number from {least}")
-    if chosen.engine not in ENGINES:
-        raise OptionError("--engine", str(chosen.engine), ", ".join(ENGINES))
-    if chosen.device == devices.ONNX:
-        for option, value in (
-            ("--shots", chosen.shots),
-            ("--option", chosen.options),
-            ("--dry-run", chosen.dry_run),
-            (f"--engine {chosen.engine}", chosen.engine != "split"),
-        ):
-            if value:
-                raise OptionNeedsError(option, "--device with the name of a PennyLane device")
-    elif isinstance(chosen.device, str):
-        devices.check_options(chosen.device, chosen.options)
-    if chosen.fallback is not None:
-        devices.check_device_name(chosen.fallback)
-    if chosen.engine == "custom-op":
-        check_installed()
 
 
 def _fit(array: Array, signature: Signature) -> Array:

@@ -22,6 +22,19 @@ def read_bytes(path: Path) -> bytes:
         raise FileMissingError(str(path), error.strerror or str(error)) from error
 
 
+def check_readable(path: Path) -> None:
+    """Refuse an input that is not there, before anything that would read it is imported.
+
+    Raises:
+        FileMissingError: there is neither a file nor a folder, or it may not be read.
+    """
+    try:
+        path.stat()
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else None
+        raise FileMissingError(str(path), reason or str(error)) from error
+
+
 def check_writable(path: Path, *, overwrite: bool) -> None:
     """Refuse an output before the work that makes it.
 

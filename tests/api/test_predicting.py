@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 import hybridx
-from hybridx.api.running import _averaged
+from hybridx.api.work.running import _averaged
 from tests import sample_models
 
 

@@ -216,7 +216,7 @@ def test_bad_input_is_refused_in_the_users_words(name, folder):
 def test_a_defect_keeps_its_traceback_and_has_a_code_of_its_own(folder, monkeypatch):
     """The boundary itself: an error from outside the tree is code 70."""
     (folder / "defect.py").write_text(
-        "from hybridx.api import building\n"
+        "from hybridx.api.work import building\n"
         "def broken(*_):\n"
         "    raise ZeroDivisionError('ours')\n"
         "building.choose = broken\n"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import itertools
 import threading
 from collections.abc import Mapping
@@ -14,10 +13,11 @@ from onnx import helper
 
 from hybridx.artifact import DOMAIN, OnnxArtifact, is_circuit_node, walk_nodes
 from hybridx.circuit import Circuit
-from hybridx.errors import DeviceFailedError, MissingExtraError
+from hybridx.errors import DeviceFailedError
 from hybridx.runtime import onnx as onnx_runtime
 from hybridx.runtime import onnxruntime_internals
 from hybridx.runtime.customop.run import Run, call_operator, numbered
+from hybridx.runtime.devices import check_custom_op
 from hybridx.runtime.executor import Executor
 from hybridx.storage import Array
 
@@ -27,17 +27,6 @@ _DTYPES: Final = ("float32", "float64")
 
 _LOCK = threading.Lock()
 _LIBRARIES: list[str] = []
-
-
-def check_installed() -> None:
-    """Refuse to run circuits as a custom operator without the package for it.
-
-    Raises:
-        MissingExtraError: onnxruntime-extensions is not installed.
-    """
-    if importlib.util.find_spec("onnxruntime_extensions") is None:
-        purpose = "engine 'custom-op' (on Python 3.13 or earlier)"
-        raise MissingExtraError(purpose, "onnxruntime-extensions", "custom-op")
 
 
 class CustomOpModel:
@@ -136,7 +125,7 @@ def _library() -> str:
     """
     with _LOCK:
         if not _LIBRARIES:
-            check_installed()
+            check_custom_op()
             _LIBRARIES.extend(
                 onnxruntime_internals.register_operator(
                     call_operator, f"{DOMAIN}::{_OPERATOR}{dtype}", dtype, _PLACE

@@ -21,9 +21,6 @@ from hybridx.storage import Array
 
 log = logging.getLogger(__name__)
 
-BATCH_SIZE = 4096
-"""Rows that run at a time, so that a long file does not need memory for all rows."""
-
 Slices: TypeAlias = Sequence[Mapping[str, Array]]
 
 STANDARD_ERROR = "_standard_error"

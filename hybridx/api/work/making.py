@@ -1,0 +1,169 @@
+"""Make a model file in memory: capture, compile, emit, compare."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any, assert_never
+
+from hybridx.api.formats import Format
+from hybridx.api.work.building import Draft, draft_onnx, draft_pt2, draft_torchscript, plan_circuits
+from hybridx.api.work.comparing import build_and_compare
+from hybridx.artifact import (
+    MAX_FILE_BYTES,
+    Content,
+    Metadata,
+    SelfTest,
+    Verification,
+    decode_artifact,
+)
+from hybridx.circuit import Circuit
+from hybridx.errors import BrokenArtifactError, NoKernelError, UnusableFileError
+from hybridx.lowering import Choice
+from hybridx.runtime import Session, start_session
+from hybridx.version import VERSION
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from hybridx.capture import Capture, Example, OpenAxes
+
+
+@dataclass(frozen=True, eq=False)
+class Made:
+    """A model file that is not written yet.
+
+    Attributes:
+        content: of the file.
+        dtype: of the model.
+        is_dynamic: True if an axis of an input may have any length.
+        choices: how its circuits are computed.
+        verification: what was compared with the eager model, or None if nothing was.
+        notes: what the user should know.
+    """
+
+    content: Content
+    dtype: str
+    is_dynamic: bool
+    choices: Mapping[Circuit, Choice]
+    verification: Verification | None
+    notes: tuple[str, ...]
+
+
+def make_file(
+    model: nn.Module | Callable[..., Any],
+    args: Any,
+    kwargs: Mapping[str, Any],
+    target: Format,
+    *,
+    dtype: str | None,
+    open_axes: OpenAxes,
+    opset: int,
+    atol: float | None,
+    strategy: str | None,
+    body: bool,
+    aot: bool = False,
+    verify: bool = True,
+    embed_example: bool = False,
+    columns: Sequence[str] = (),
+    classes: Sequence[str] = (),
+) -> Made:
+    """Return the file that `export` writes; the arguments and errors are those of `export`."""
+    from hybridx import capture
+
+    model, remarks = capture.read_model(model)
+    call, tensors = capture.describe_call(model, capture.read_arguments(args), kwargs)
+    chosen = dtype or capture.choose_dtype(model, tensors.values())
+    capture.check_weight_size(model, dtype=chosen, limit=MAX_FILE_BYTES)
+    flat = capture.Flat(model, call, chosen)
+    training = capture.training_note(model)
+    choices: dict[Circuit, Choice] = {}
+
+    def build(captured: Capture, example: Example) -> Draft:
+        if body:
+            plan_circuits(captured, strategy, choices)
+        match target:
+            case "onnx" | "bundle":
+                return draft_onnx(
+                    captured,
+                    example,
+                    choices,
+                    dtype=chosen,
+                    opset=opset,
+                    bundled=target == "bundle",
+                )
+            case "torchscript":
+                return draft_torchscript(captured, example, choices, dtype=chosen)
+            case "pt2":
+                return draft_pt2(captured, example, choices, dtype=chosen, aot=aot)
+            case _:
+                assert_never(target)
+
+    with (
+        capture.one_thread(),
+        capture.as_exported(model, chosen),
+    ):
+        example = capture.prepare_example(
+            flat, tensors, dtype=chosen, open_axes=open_axes, rehearses=body
+        )
+        built = build_and_compare(
+            flat,
+            example,
+            build,
+            partial(_start, dtype=chosen),
+            dtype=chosen,
+            atol=atol,
+            verify=verify,
+            runs=body,
+            embed=embed_example,
+        )
+    verification = self_test = None
+    if built.typical is not None:
+        self_test = SelfTest(built.typical.inputs, built.typical.outputs, built.tolerance)
+    if built.comparison is not None:
+        compared = built.comparison
+        verification = Verification(built.tolerance, compared.batches, compared.worst)
+    content = built.product(
+        Metadata(
+            version=VERSION,
+            verification=verification,
+            self_test=self_test,
+            columns=tuple(columns),
+            classes=tuple(classes),
+            assumed=built.captured.assumed,
+            call=None if call.is_plain else call.encode(),
+        )
+    )
+    notes = remarks + built.notes
+    if call.complex_names:
+        names = ", ".join(call.complex_names)
+        notes += (f"complex {names}: real and imaginary part are a last axis of 2",)
+    if flat.is_raised:
+        notes += (f"bfloat16 and half precision of the model are {chosen} in the file",)
+    if training is not None:
+        notes += (training,)
+    if dtype is None and chosen == "float64":
+        notes += ("the file is float64, as the model and its example are",)
+    if not body:
+        notes += ("the circuits have no body: the file runs on devices only",)
+    if any(not tensor.is_floating_point() for tensor in tensors.values()) and not embed_example:
+        notes += ("the self-test holds the example's integer inputs: their range is not known",)
+    return Made(content, chosen, built.captured.is_dynamic, choices, verification, notes)
+
+
+def _start(draft: Draft, *_: object, dtype: str) -> Session:
+    """Start a session of a new file.
+
+    Raises:
+        UnusableFileError: what torch made of an operator does not fit together, or is missing.
+        NoKernelError: ONNX Runtime has no implementation of an operator for float64.
+    """
+    try:
+        return start_session(decode_artifact(draft(Metadata(VERSION)), "the new file"))
+    except BrokenArtifactError as error:
+        raise UnusableFileError(error.problem) from error
+    except NoKernelError as error:
+        if dtype == "float64":
+            raise
+        raise UnusableFileError(error.reason) from error

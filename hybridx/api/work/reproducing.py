@@ -1,0 +1,255 @@
+"""Compare a loaded file with the model it was exported from, or with its own self-test."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from hybridx.artifact import SelfTest
+from hybridx.errors import (
+    BrokenArtifactError,
+    NoSelfTestError,
+    NothingComparedError,
+    OptionError,
+    OptionNeedsError,
+)
+from hybridx.parity import (
+    SIGNIFICANCE,
+    VERIFIED_BATCHES,
+    Comparison,
+    Consistency,
+    Expected,
+    Sample,
+    Typical,
+    check_consistent,
+    compare,
+    compare_with_eager,
+    draw_typical,
+    open_axes,
+    reason_of,
+)
+from hybridx.program import BATCH
+from hybridx.runtime import Session, Usage, record_circuits, start_session
+from hybridx.storage import Array
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from hybridx.capture import ForwardCall
+
+
+@dataclass(frozen=True)
+class VerifyReport:
+    """A comparison that passed.
+
+    Attributes:
+        path: of the file.
+        device: that ran the circuits.
+        against: what it was compared with.
+        batches: batch sizes that were tried.
+        worst: largest error seen.
+        tolerance: largest error allowed.
+        notes: what the user should know.
+        usage: the devices and providers of the run, and what was sent.
+        consistency: with shots, the consistency of the sampled results; all other fields then
+            describe the file computed exactly.
+    """
+
+    path: str
+    device: str
+    against: str
+    batches: tuple[int, ...]
+    worst: float
+    tolerance: float
+    notes: tuple[str, ...] = ()
+    usage: Usage | None = None
+    consistency: Consistency | None = None
+
+
+def reproduce(
+    session: Session, *, atol: float | None = None, significance: float | None = None
+) -> VerifyReport:
+    """Run the self-test of a loaded file.
+
+    On a device with shots, the file is first computed exactly. Then each result of its circuits is
+    tested against the distribution that a correct device would give.
+
+    Args:
+        session: the file on the device in question.
+        atol: tolerance; by default the one that the file states. With shots, the outputs are then
+            compared within it instead of being tested.
+        significance: with shots, the probability that a correct device is refused.
+
+    Raises:
+        NoSelfTestError: the file carries none.
+        NothingComparedError: its outputs are empty, or hold no finite number.
+        MismatchError: the outputs are not the recorded ones.
+        InconsistentResultError: a sampled result is too far from its exact value for chance.
+    """
+    test = _self_test(session)
+    _check_significance(session, atol, significance)
+    if session.shots is not None and atol is None:
+        exact = reproduce(start_session(session.artifact))
+        return _sampled(session, exact, significance)
+    path, rows = session.artifact.path, _rows(session, test.inputs)
+    tolerance = test.tolerance if atol is None else atol
+    found = compare(
+        session.run(test.inputs),
+        test.outputs,
+        tolerance=tolerance,
+        left=f"{path} on {session.device}",
+        right="its self-test",
+        batch=rows,
+    )
+    if not found.elements:
+        raise NothingComparedError(
+            f"{path} on {session.device}", "its self-test", "its outputs hold no finite numbers"
+        )
+    at_export = session.metadata.verification
+    batches = () if at_export is not None and not at_export.batches else (rows,)
+    return VerifyReport(
+        path,
+        session.device,
+        "its self-test",
+        batches,
+        found.worst,
+        tolerance,
+        usage=session.usage,
+    )
+
+
+def compare_with_model(
+    session: Session,
+    against: nn.Module | Callable[..., Any],
+    *,
+    atol: float | None = None,
+    significance: float | None = None,
+) -> VerifyReport:
+    """Compare a loaded file with the eager model; arguments and errors as `verify`."""
+    _check_significance(session, atol, significance)
+    if session.shots is not None and atol is None:
+        exact = compare_with_model(start_session(session.artifact), against)
+        return _sampled(session, exact, significance)
+    from hybridx import capture
+    from hybridx.parity.eager import run_eager
+
+    examples = _self_test(session).inputs
+    against, _ = capture.read_model(against)
+    is_wide = any(signature.dtype.name == "float64" for signature in session.inputs)
+    dtype = "float64" if is_wide else "float32"
+    flat = capture.Flat(against, _call(session), dtype)
+    tolerance = _self_test(session).tolerance if atol is None else atol
+    batches = _batches(session, examples)
+    with (
+        capture.as_exported(against, dtype),
+    ):
+
+        def expected(inputs: Mapping[str, Array]) -> dict[str, Array]:
+            return run_eager(flat, inputs)
+
+        found = compare_with_eager(
+            session,
+            _typical(examples, expected),
+            expected,
+            batches=batches,
+            tolerance=tolerance,
+        )
+    return VerifyReport(
+        session.artifact.path,
+        session.device,
+        "the eager model",
+        found.batches,
+        found.worst,
+        tolerance,
+        (*found.notes, *_unmoved(found)),
+        session.usage,
+    )
+
+
+def _check_significance(session: Session, atol: float | None, significance: float | None) -> None:
+    if significance is None:
+        return
+    if session.shots is None or atol is not None:
+        raise OptionNeedsError("--significance", "--shots, and no --atol")
+    if not 0 < significance < 1:
+        raise OptionError("--significance", str(significance), "a number between 0 and 1")
+
+
+def _sampled(session: Session, exact: VerifyReport, significance: float | None) -> VerifyReport:
+    """Return a report on a device with shots, given that on the file computed exactly."""
+    assert session.shots is not None
+    samples = [
+        Sample(one.name, one.circuit, one.parameters, one.results, session.shots)
+        for one in record_circuits(session, _self_test(session).inputs)
+    ]
+    found = check_consistent(
+        samples,
+        significance=SIGNIFICANCE if significance is None else significance,
+        device=session.device,
+    )
+    return replace(exact, device=session.device, usage=session.usage, consistency=found)
+
+
+def _typical(examples: Mapping[str, Array], expected: Expected) -> Typical:
+    """Return the inputs of a self-test with the outputs of a model, maybe not the exported one.
+
+    Raises:
+        NothingComparedError: the model does not run on the inputs.
+    """
+    typical = draw_typical(examples, expected, repeats=True)
+    try:
+        outputs = expected(examples)
+    except Exception as error:
+        # The model is the user's own code and may raise anything.
+        raise NothingComparedError("the file", "the eager model", reason_of(error)) from error
+    return Typical(typical.distribution, examples, outputs)
+
+
+def _unmoved(found: Comparison) -> Iterator[str]:
+    for called, reason in found.unmoved.items():
+        yield f"the {called} is compared at the length of the self-test alone: {reason}"
+
+
+def _batches(session: Session, examples: Mapping[str, Array]) -> tuple[int, ...]:
+    """Return the batch sizes that a file can be compared at; none if it has no batch."""
+    axes = open_axes(session.inputs)
+    if any(BATCH in named.values() for named in axes.values()):
+        return VERIFIED_BATCHES
+    if session.metadata.verification is not None:
+        return session.metadata.verification.batches
+    return (_rows(session, examples),)
+
+
+def _call(session: Session) -> ForwardCall:
+    """Return how the inputs of a file become arguments of its model's forward.
+
+    Raises:
+        BrokenArtifactError: that part of the file cannot be read.
+    """
+    from hybridx.capture import decode_call, plain_call
+
+    if session.metadata.call is None:
+        return plain_call(session.input_names)
+    try:
+        return decode_call(session.metadata.call, session.input_names)
+    except ValueError as error:
+        problem = f"hybridx.call cannot be read: {error}"
+        raise BrokenArtifactError(session.artifact.path, problem) from error
+
+
+def _self_test(session: Session) -> SelfTest:
+    if session.metadata.self_test is None:
+        raise NoSelfTestError(session.artifact.path)
+    return session.metadata.self_test
+
+
+def _rows(session: Session, arrays: Mapping[str, Array]) -> int:
+    """Return the length of the batch, or of the first axis if none is called batch."""
+    named = [
+        arrays[name].shape[axis]
+        for name, axes in open_axes(session.inputs).items()
+        for axis, called in axes.items()
+        if called == BATCH
+    ]
+    return next(iter(named or [len(array) for array in arrays.values() if array.ndim]), 1)

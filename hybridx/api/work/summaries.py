@@ -1,0 +1,114 @@
+"""What a report says of the inputs and circuits of a file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from hybridx.artifact import Artifact, OnnxArtifact, walk_nodes
+from hybridx.circuit import Circuit, result_count, show
+from hybridx.drawing import draw_text
+from hybridx.lowering import Candidate, Choice, Cost, consider
+from hybridx.passes import run_passes
+
+_MOST_DRAWN = 120  # gates; the drawing of a larger circuit fills several screens
+
+
+@dataclass(frozen=True)
+class StrategySummary:
+    """The result of one strategy for a circuit.
+
+    Attributes:
+        strategy: its name.
+        cost: the cost of its plan; None if the strategy does not apply.
+        reason: why it does not apply, or what its plan costs.
+        plan: what it found about the circuit, in a few lines; empty if it does not apply.
+    """
+
+    strategy: str
+    cost: Cost | None
+    reason: str
+    plan: str
+
+
+@dataclass(frozen=True)
+class CircuitSummary:
+    """One quantum layer of a file.
+
+    Attributes:
+        name: of its function.
+        wires: how many.
+        gates: how many.
+        parameters: P, the columns it takes at run time.
+        results: M, the columns it gives.
+        nodes: standard ONNX nodes in its compiled body; 0 without one and in a file of torch.
+        strategy: the lowering that made the body; empty without one.
+        candidates: what every strategy makes of it.
+        shots: samples a device should take, or None for exact values.
+        text: the circuit in the text form of `hybridx.circuit`.
+        picture: the same drawn with wires as lines; empty for a large circuit.
+    """
+
+    name: str
+    wires: int
+    gates: int
+    parameters: int
+    results: int
+    nodes: int
+    strategy: str
+    candidates: tuple[StrategySummary, ...]
+    shots: int | None
+    text: str
+    picture: str
+
+
+@dataclass(frozen=True)
+class InputSummary:
+    """An input of a model: its name, its dtype and the length or name of each axis."""
+
+    name: str
+    dtype: str
+    shape: tuple[int | str, ...]
+
+
+def circuit_summaries(
+    artifact: Artifact, choices: Mapping[Circuit, Choice] = MappingProxyType({})
+) -> tuple[CircuitSummary, ...]:
+    """Return the quantum layers of a file, one for each distinct circuit.
+
+    Args:
+        artifact: the file.
+        choices: how circuits are computed, if known; all other circuits are planned.
+    """
+    considered = {
+        circuit: choices[circuit].candidates
+        if circuit in choices
+        else consider(run_passes(circuit))
+        for circuit in artifact.circuits.values()
+    }
+    nodes: dict[str, int] = {}
+    if isinstance(artifact, OnnxArtifact):
+        functions = artifact.model.functions
+        nodes = {function.name: sum(1 for _ in walk_nodes(function)) for function in functions}
+    return tuple(
+        CircuitSummary(
+            name=name,
+            wires=circuit.wires,
+            gates=len(circuit.operations),
+            parameters=circuit.parameters,
+            results=result_count(circuit),
+            nodes=nodes.get(name, 0),
+            strategy=artifact.strategies.get(name, ""),
+            candidates=tuple(map(_strategy_summary, considered[circuit])),
+            shots=circuit.shots,
+            text=show(circuit),
+            picture=draw_text(circuit) if len(circuit.operations) <= _MOST_DRAWN else "",
+        )
+        for name, circuit in artifact.circuits.items()
+    )
+
+
+def _strategy_summary(candidate: Candidate) -> StrategySummary:
+    plan = "" if candidate.cost is None else str(candidate.plan)
+    return StrategySummary(candidate.strategy, candidate.cost, candidate.reason, plan)
