@@ -10,7 +10,7 @@ VENV       ?= .venv
 BIN         = $(VENV)/bin
 INSTALLED   = $(VENV)/.installed
 
-.PHONY: install demo check format test test-slow test-plugins test-versions test-package test-operators test-backbones test-all bench bench-quick train golden clean
+.PHONY: install demo check format test test-slow test-plugins test-versions test-package test-operators test-backbones test-all bench bench-quick train golden documents docs clean
 
 install: $(INSTALLED)
 
@@ -80,8 +80,22 @@ golden: $(INSTALLED)
 	$(BIN)/python -m tests.cli.test_error_texts
 	$(BIN)/python -m tests.lowering.test_goldens
 
+# Writes the pages that follow from the code; read the difference.
+documents: $(INSTALLED)
+	$(BIN)/python -m tests.support
+	$(BIN)/python -m tests.documents
+
+# The site, in build/site; a broken link fails.
+docs: .docs/.installed
+	.docs/bin/zensical build --clean --strict
+
+.docs/.installed: docs/requirements.txt
+	$(PYTHON) -m venv .docs
+	.docs/bin/python -m pip install --quiet --requirement $<
+	touch $@
+
 train: $(INSTALLED)
 	$(BIN)/hybridx train exported/iris.toml --overwrite
 
 clean:
-	rm -rf $(VENV) build benchmarks/.venvs .plugins .versions .package .backbones .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info
+	rm -rf $(VENV) build benchmarks/.venvs .docs .plugins .versions .package .backbones .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info

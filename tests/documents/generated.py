@@ -1,0 +1,17 @@
+"""The documents that follow from the code."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from tests.documents.api import api
+from tests.documents.errors import errors
+from tests.documents.llms import DOCS, llms
+
+# llms.txt is the last: it is about the others.
+GENERATED: Mapping[Path, Callable[[], str]] = {
+    DOCS / "api.md": api,
+    DOCS / "errors.md": errors,
+    DOCS / "llms.txt": llms,
+}
