@@ -129,8 +129,11 @@ class FactoryFailedError(UsageError):
     """Calling the class or factory of a SOURCE raised."""
 
     code = "HX013"
-    summary = "calling {source} without arguments raised {reason}"
-    remedy = "name an object that is made without arguments, for example a small function"
+    summary = "calling {source} raised {reason}"
+    remedy = (
+        "give the arguments that it needs with --arg NAME=VALUE, or name a small function that "
+        "makes the model"
+    )
     source: str
     reason: str
 
@@ -266,6 +269,41 @@ class ArgumentsByNameError(UsageError):
     found: str
 
 
+@dataclass(eq=False)
+class FactoryArgumentError(UsageError):
+    """An --arg does not fit the class or the factory of a SOURCE, or one is missing."""
+
+    code = "HX026"
+    summary = "{signature} cannot be called: {reason}"
+    remedy = "give what it takes as --arg NAME=VALUE; lists and dicts are JSON"
+    signature: str
+    reason: str
+
+
+@dataclass(eq=False)
+class NamesError(UsageError):
+    """Names that are given for a file do not fit its model."""
+
+    code = "HX027"
+    summary = "{what} cannot be {names}: {reason}"
+    remedy = "{advice}"
+    what: str
+    names: str
+    reason: str
+    advice: str
+
+
+@dataclass(eq=False)
+class OwnMetadataError(UsageError):
+    """An entry of the user's for the metadata of a file cannot be kept."""
+
+    code = "HX028"
+    summary = "metadata {entry!r} cannot be kept: {reason}"
+    remedy = "give texts under names of your own, for example author=Ada; hybridx.* is reserved"
+    entry: str
+    reason: str
+
+
 # --- capture -------------------------------------------------------------------------------------
 
 
@@ -327,13 +365,14 @@ class TraceError(CaptureError):
 
 @dataclass(eq=False)
 class CheckpointError(CaptureError):
-    """A checkpoint does not belong to the model."""
+    """A checkpoint cannot be read, or does not belong to the model."""
 
     code = "HX106"
-    summary = "checkpoint {path} does not fit the model: {problem}"
-    remedy = "give the checkpoint that was saved from this model"
+    summary = "checkpoint {path}: {problem}"
+    remedy = "{advice}"
     path: str
     problem: str
+    advice: str = "give the checkpoint that was saved from this model"
 
 
 @dataclass(eq=False)

@@ -66,7 +66,7 @@ HEAVY = {
     "matplotlib": set(),
     "rich": {"cli"},
     "typer": {"cli"},
-    "safetensors": {"models"},
+    "safetensors": {"models", "sources"},
 }
 
 

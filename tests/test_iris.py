@@ -36,7 +36,7 @@ TOLERANCE = {"float32": 1e-5, "float64": 1e-10}
 
 @pytest.mark.parametrize("dtype", TOLERANCE)
 def test_a_stranger_gets_the_eager_answers(dtype, tmp_path):
-    api.export_source(str(CONFIG), tmp_path / "iris.onnx", dtype=dtype)
+    api.export_source(api.SourceOptions(str(CONFIG)), tmp_path / "iris.onnx", dtype=dtype)
     rng = np.random.default_rng(8)
     data = {f"b{n}": rng.standard_normal((n, 4)).astype(dtype) for n in (1, 3, 1000)}
     np.savez(tmp_path / "data.npz", **data)
@@ -58,7 +58,7 @@ def test_a_stranger_gets_the_eager_answers(dtype, tmp_path):
 
 def test_the_file_knows_its_columns_and_classes(tmp_path):
     path = tmp_path / "iris.onnx"
-    api.export_source(str(CONFIG), path)
+    api.export_source(api.SourceOptions(str(CONFIG)), path)
     data, rows = CONFIG.with_suffix(".csv"), CONFIG.with_suffix(".metrics.json")
     evaluation = api.evaluate(path, data, "species", rows=rows)
     assert evaluation.classes == ("setosa", "versicolor", "virginica")

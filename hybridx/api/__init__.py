@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from hybridx.api.formats import FORMATS
     from hybridx.api.inspecting import Inspection, draw, inspect, qasm
     from hybridx.api.lowering_modules import lower
-    from hybridx.api.options import BATCH_SIZE
+    from hybridx.api.options import BATCH_SIZE, SourceOptions
     from hybridx.api.predicting import predict
     from hybridx.api.training import train
     from hybridx.api.verifying import self_test, verify, verify_source
@@ -42,7 +42,7 @@ else:
             "hybridx.api.inspecting": "Inspection draw inspect qasm",
             "hybridx.api.lowering_modules": "lower",
             "hybridx.api.predicting": "predict",
-            "hybridx.api.options": "BATCH_SIZE",
+            "hybridx.api.options": "BATCH_SIZE SourceOptions",
             "hybridx.api.training": "train",
             "hybridx.api.verifying": "self_test verify verify_source",
             "hybridx.api.work.predicting": "Prediction",
@@ -75,6 +75,7 @@ __all__ = [
     "InputSummary",
     "Inspection",
     "Prediction",
+    "SourceOptions",
     "StrategySummary",
     "VerifyReport",
     "check",

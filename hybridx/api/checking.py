@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -13,6 +12,7 @@ from hybridx.api.options import (
     DTYPES,
     Batch,
     Dynamic,
+    SourceOptions,
     check_choice,
     need,
     read_batch,
@@ -182,21 +182,15 @@ def _refusal(error: HybridxError) -> Refusal:
 
 
 def check_source(
-    source: str,
+    source: SourceOptions,
     *,
-    checkpoint: str | Path | None = None,
-    example: str | Path | None = None,
-    shapes: Sequence[str] = (),
     batch: str = "dynamic",
     **options: Any,
 ) -> CheckReport:
-    """Check the model that a source text names; see `check` for the further options.
+    """Check the model that a SOURCE names; see `check` for the further options.
 
     Args:
-        source: file.py:attribute, package.module:attribute or a config.toml.
-        checkpoint: weights to load first.
-        example: a file with example inputs.
-        shapes: shapes of example inputs, as in `export_source`.
+        source: the model and its example.
         batch: `dynamic`, `none` or a number.
         **options: passed to `check`.
 
@@ -207,8 +201,8 @@ def check_source(
     need("checking", "torch", "pennylane", "onnxscript", "safetensors", "threadpoolctl")
     from hybridx.api.work.exported_source import exported_source
 
-    with exported_source(source, checkpoint, example, shapes) as found:
-        return check(
+    with exported_source(source) as found:
+        report = check(
             found.model,
             found.args,
             kwargs=found.kwargs,
@@ -216,3 +210,4 @@ def check_source(
             dynamic=found.dynamic,
             **options,
         )
+    return replace(report, notes=found.notes + report.notes)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
@@ -21,12 +21,15 @@ from hybridx.api.options import (
     DTYPES,
     Batch,
     Dynamic,
+    SourceOptions,
     check_choice,
     need,
     read_batch,
+    read_entries,
     read_open_axes,
 )
-from hybridx.artifact import OPSET, OPSETS
+from hybridx.artifact import OPSET, OPSETS, Said
+from hybridx.errors import OptionNeedsError
 
 if TYPE_CHECKING:
     from torch import nn
@@ -78,8 +81,12 @@ def export(
     verify: bool = True,
     overwrite: bool = False,
     embed_example: bool = False,
+    self_test: bool = True,
+    input_names: Sequence[str] = (),
+    output_names: Sequence[str] = (),
     columns: Sequence[str] = (),
     classes: Sequence[str] = (),
+    metadata: Mapping[str, str] = MappingProxyType({}),
 ) -> ExportReport:
     """Export a hybrid model to one file, or to a bundle, and verify that it computes the same.
 
@@ -113,8 +120,14 @@ def export(
             where a model calls circuits hundreds of times.
         overwrite: replace an existing file.
         embed_example: let the self-test hold the rows of `args` instead of drawn ones.
-        columns: names of the input's columns in a table, kept in the file.
-        classes: names of the logits in order, kept in the file.
+        self_test: put a self-test into the file.
+        input_names: names of the inputs in order, instead of those of `forward`'s arguments.
+        output_names: names of the outputs in order, instead of those of keys and fields.
+        columns: names of the input's columns in a table, kept in the file: one for each number of
+            a row of its only input.
+        classes: names of the logits in order, kept in the file: one for each number of a row of
+            the first output.
+        metadata: texts by name, kept in the file; no name begins with `hybridx.`.
 
     Raises:
         UsageError: an option or an argument is not one that a file can have.
@@ -122,8 +135,62 @@ def export(
         ArtifactError: the file cannot be written.
         ParityError: the file and the model differ, or nothing can be compared; no file is written.
     """
+    said = Said(
+        input_names=tuple(input_names),
+        output_names=tuple(output_names),
+        columns=tuple(columns),
+        classes=tuple(classes),
+        metadata=dict(metadata),
+    )
+    return _export(
+        model,
+        args,
+        Path(path),
+        said,
+        kwargs=kwargs,
+        format=format,
+        dtype=dtype,
+        batch=batch,
+        dynamic=dynamic,
+        opset=opset,
+        atol=atol,
+        strategy=strategy,
+        body=body,
+        aot=aot,
+        verify=verify,
+        overwrite=overwrite,
+        embed_example=embed_example,
+        self_test=self_test,
+    )
+
+
+def _export(
+    model: nn.Module | Callable[..., Any],
+    args: Any,
+    path: Path,
+    said: Said,
+    *,
+    kwargs: Mapping[str, Any],
+    format: str | None,
+    batch: Batch | None,
+    dynamic: Dynamic | None,
+    dtype: str | None = None,
+    opset: int = OPSET,
+    atol: float | None = None,
+    strategy: str | None = None,
+    body: bool = True,
+    aot: bool = False,
+    verify: bool = True,
+    overwrite: bool = False,
+    embed_example: bool = False,
+    self_test: bool = True,
+    notes: tuple[str, ...] = (),
+) -> ExportReport:
+    """Export a model with what is said of its file; see `export`."""
     started = time.perf_counter()
-    path = Path(path)
+    said.check()
+    if embed_example and not self_test:
+        raise OptionNeedsError("embed_example", "a self-test")
     check_choice("dtype", dtype, (*DTYPES, None))
     check_choice("opset", opset, OPSETS)
     target = choose_format(path, format, "onnx")
@@ -148,8 +215,8 @@ def export(
         aot=aot,
         verify=verify,
         embed_example=embed_example,
-        columns=columns,
-        classes=classes,
+        self_test=self_test,
+        said=said,
     )
     artifact = decode_artifact(made.content, str(path))
     write_model(path, made.content, overwrite=overwrite)
@@ -160,34 +227,38 @@ def export(
         is_dynamic=made.is_dynamic,
         circuits=circuit_summaries(artifact, made.choices),
         verification=made.verification,
-        notes=made.notes,
+        notes=notes + made.notes,
         seconds=time.perf_counter() - started,
     )
 
 
 def export_source(
-    source: str,
+    source: SourceOptions,
     path: str | Path | None = None,
     *,
-    checkpoint: str | Path | None = None,
-    example: str | Path | None = None,
-    shapes: Sequence[str] = (),
     batch: str = "dynamic",
     format: str | None = None,
     overwrite: bool = False,
+    input_names: Sequence[str] = (),
+    output_names: Sequence[str] = (),
+    columns: Sequence[str] = (),
+    classes: Sequence[str] = (),
+    metadata: Sequence[str] = (),
     **options: Any,
 ) -> ExportReport:
-    """Export the model that a source text names; see `export` for the further options.
+    """Export the model that a SOURCE names; see `export` for the further options.
 
     Args:
-        source: file.py:attribute, package.module:attribute or a config.toml.
+        source: the model and its example.
         path: of the file to write; by default `model` with the ending of the format.
-        checkpoint: weights to load first.
-        example: a file with example inputs; arrays with the name of an argument are that argument.
-        shapes: shapes of example inputs, such as `N,4` or `x=N,T,4`; not needed for a config.toml.
         batch: `dynamic`, `none` or a number.
         format: what to write; by default what the name says.
         overwrite: replace an existing file.
+        input_names: of the file, in order.
+        output_names: of the file, in order.
+        columns: of a table; by default those of a config.toml.
+        classes: of the first output; by default those of a config.toml.
+        metadata: each `KEY=VALUE`.
         **options: passed to `export`.
 
     Raises:
@@ -197,20 +268,33 @@ def export_source(
     target = choose_format(Path(path or ""), format, "onnx")
     path = Path(path or NAMES[target])
     check_target(path, target, overwrite=overwrite)
+    said = Said(
+        input_names=tuple(input_names),
+        output_names=tuple(output_names),
+        columns=tuple(columns),
+        classes=tuple(classes),
+        metadata=read_entries(metadata),
+    )
+    said.check()
     need("exporting", "torch", "pennylane", "onnxscript", "safetensors", "threadpoolctl")
     from hybridx.api.work.exported_source import exported_source
 
-    with exported_source(source, checkpoint, example, shapes) as found:
-        return export(
+    with exported_source(source) as found:
+        return _export(
             found.model,
             found.args,
             path,
+            replace(
+                said,
+                columns=said.columns or found.columns,
+                classes=said.classes or found.classes,
+                weights=found.weights,
+            ),
             kwargs=found.kwargs,
             batch=rows,
             dynamic=found.dynamic,
             format=target,
             overwrite=overwrite,
-            columns=found.columns,
-            classes=found.classes,
+            notes=found.notes,
             **options,
         )

@@ -34,6 +34,8 @@ class Inspection:
         columns: names of the input's columns in a table.
         classes: names of the logits.
         assumed: sentences on the model's checks of its inputs that the file leaves out.
+        weights: a phrase on where the weights come from, if nothing is known to have loaded them.
+        metadata: what the user said of the file, texts by key.
     """
 
     path: str
@@ -50,6 +52,8 @@ class Inspection:
     columns: tuple[str, ...]
     classes: tuple[str, ...]
     assumed: tuple[str, ...]
+    weights: str
+    metadata: Mapping[str, str]
 
 
 def inspect(path: str | Path) -> Inspection:
@@ -83,6 +87,8 @@ def inspect(path: str | Path) -> Inspection:
         columns=says.columns,
         classes=says.classes,
         assumed=says.assumed,
+        weights=says.weights,
+        metadata=says.own,
     )
 
 

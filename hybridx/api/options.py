@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
-from hybridx.errors import MissingExtraError, OptionError
+from hybridx.errors import MissingExtraError, OptionError, OwnMetadataError
 
 if TYPE_CHECKING:
     from hybridx.capture import OpenAxes
@@ -17,6 +19,25 @@ DTYPES: Final = ("float32", "float64")
 
 BATCH_SIZE: Final = 4096
 """Rows that run at a time, so that a long file does not need memory for all rows."""
+
+
+@dataclass(frozen=True)
+class SourceOptions:
+    """A SOURCE, and how it becomes a model with an example.
+
+    Attributes:
+        source: file.py:attribute, package.module:attribute or a config.toml.
+        checkpoint: weights to load first.
+        arguments: of the class or the factory that the source names, each `NAME=VALUE`.
+        example: a file with example inputs; arrays with the name of an argument are that argument.
+        shapes: shapes of example inputs, such as `N,4` or `x=N,T,4`; not needed for a config.toml.
+    """
+
+    source: str
+    checkpoint: Path | None = None
+    arguments: Sequence[str] = ()
+    example: Path | None = None
+    shapes: Sequence[str] = ()
 
 
 def check_choice(option: str, value: object, choices: Sequence[object]) -> None:
@@ -78,6 +99,23 @@ def read_batch(text: str) -> Batch:
             return "none"
     _check_batch("batch", int(text) if text.isdecimal() else text, "dynamic")
     return int(text)
+
+
+def read_entries(texts: Sequence[str]) -> dict[str, str]:
+    """Return the entries for the metadata of a file, each given as `KEY=VALUE`.
+
+    Raises:
+        OwnMetadataError: a text has another form, or a key is there twice.
+    """
+    entries: dict[str, str] = {}
+    for text in texts:
+        key, equals, value = text.partition("=")
+        if not equals:
+            raise OwnMetadataError(text, "it is not KEY=VALUE")
+        if key.strip() in entries:
+            raise OwnMetadataError(text, f"{key.strip()!r} is given twice")
+        entries[key.strip()] = value
+    return entries
 
 
 def need(purpose: str, *packages: str) -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
-from hybridx.api.options import need
+from hybridx.api.options import SourceOptions, need
 from hybridx.runtime import Execution, check_execution
 from hybridx.storage import check_readable
 
@@ -63,18 +64,16 @@ def self_test(path: str | Path, **execution: Unpack[Options]) -> VerifyReport:
 def verify_source(
     path: str | Path,
     *,
-    against: str | None = None,
-    checkpoint: str | Path | None = None,
+    against: SourceOptions | None = None,
     atol: float | None = None,
     significance: float | None = None,
     **execution: Unpack[Options],
 ) -> VerifyReport:
-    """Compare a file with the model that a text names; see `verify`.
+    """Compare a file with the model that a SOURCE names; see `verify`.
 
     Args:
         path: of the file.
-        against: file.py:attribute, package.module:attribute or a config.toml.
-        checkpoint: weights to load into that model first.
+        against: the model.
         atol: tolerance.
         significance: with shots, the probability that a correct device is refused.
         **execution: on what the file runs; see `hybridx.load`.
@@ -86,5 +85,8 @@ def verify_source(
     need("comparing with a model", "torch", "pennylane", "safetensors")
     from hybridx.sources import found_source
 
-    with found_source(against, None if checkpoint is None else Path(checkpoint)) as found:
-        return verify(path, against=found.model, atol=atol, significance=significance, **execution)
+    with found_source(against.source, against.checkpoint, against.arguments) as found:
+        report = verify(
+            path, against=found.model, atol=atol, significance=significance, **execution
+        )
+    return replace(report, notes=found.notes + report.notes)

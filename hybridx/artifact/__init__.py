@@ -36,6 +36,7 @@ if TYPE_CHECKING:
         decode_artifact,
         read_artifact,
     )
+    from hybridx.artifact.said import Said
     from hybridx.artifact.segments import CircuitCall, Segment, Stage, split
     from hybridx.artifact.selftest import SelfTest
     from hybridx.artifact.signature import Signature, signature_of
@@ -58,6 +59,7 @@ else:
             "hybridx.artifact.read": (
                 "Artifact Content OnnxArtifact TorchArtifact decode_artifact read_artifact"
             ),
+            "hybridx.artifact.said": "Said",
             "hybridx.artifact.segments": "CircuitCall Segment Stage split",
             "hybridx.artifact.selftest": "SelfTest",
             "hybridx.artifact.signature": "Signature signature_of",
@@ -83,6 +85,7 @@ __all__ = [
     "Content",
     "Metadata",
     "OnnxArtifact",
+    "Said",
     "Segment",
     "SelfTest",
     "Signature",

@@ -31,6 +31,8 @@ KEY_COLUMNS: Final = "hybridx.columns"
 KEY_CLASSES: Final = "hybridx.classes"
 KEY_CALL: Final = "hybridx.call"
 KEY_ASSUMED: Final = "hybridx.assumed"
+KEY_WEIGHTS: Final = "hybridx.weights"
+RESERVED: Final = "hybridx."  # keys of the user's own begin otherwise
 
 # Keys in an archive of torch, which has no ONNX graph that contains this information.
 KEY_INPUTS: Final = "hybridx.inputs"

@@ -7,7 +7,7 @@ in one additional member, a bundle in its manifest.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import msgspec
@@ -25,6 +25,8 @@ from hybridx.artifact.contract import (
     KEY_SELF_TEST,
     KEY_VERIFICATION,
     KEY_VERSION,
+    KEY_WEIGHTS,
+    RESERVED,
     Verification,
 )
 from hybridx.artifact.digest import body_digest
@@ -46,6 +48,8 @@ class Metadata:
         classes: names of the logits in order; may be empty.
         call: how the inputs become arguments of `forward`; None if each is one positional argument.
         assumed: sentences on the model's checks of its inputs that the file leaves out.
+        weights: a phrase on where the weights come from, if nothing is known to have loaded them.
+        own: the user's entries, texts by key; no key begins with `RESERVED`.
     """
 
     version: str
@@ -55,10 +59,12 @@ class Metadata:
     classes: tuple[str, ...] = ()
     call: Mapping[str, Any] | None = None
     assumed: tuple[str, ...] = ()
+    weights: str = ""
+    own: Mapping[str, str] = field(default_factory=dict)
 
     def encode(self) -> dict[str, str]:
         """Return the entries, strings by key."""
-        entries = {KEY_FORMAT: str(FORMAT_VERSION), KEY_VERSION: self.version}
+        entries = {**self.own, KEY_FORMAT: str(FORMAT_VERSION), KEY_VERSION: self.version}
         if self.verification is not None:
             entries[KEY_VERIFICATION] = encode_entry(self.verification)
         if self.self_test is not None:
@@ -71,6 +77,8 @@ class Metadata:
             entries[KEY_CALL] = encode_entry(self.call)
         if self.assumed:
             entries[KEY_ASSUMED] = encode_entry(self.assumed)
+        if self.weights:
+            entries[KEY_WEIGHTS] = encode_entry(self.weights)
         return entries
 
 
@@ -116,6 +124,8 @@ def decode_metadata(entries: Mapping[str, str], path: str) -> Metadata:
         classes=decode_entry(entries, KEY_CLASSES, tuple[str, ...], path) or (),
         call=decode_entry(entries, KEY_CALL, dict[str, Any], path),
         assumed=decode_entry(entries, KEY_ASSUMED, tuple[str, ...], path) or (),
+        weights=decode_entry(entries, KEY_WEIGHTS, str, path) or "",
+        own={key: entries[key] for key in sorted(entries) if not key.startswith(RESERVED)},
     )
 
 

@@ -37,6 +37,16 @@ class OpenAxes:
     named: AxisNames | None = None
     batch: Literal["dynamic", "none"] | int = "dynamic"
 
+    def renamed(self, names: Mapping[str, str]) -> OpenAxes:
+        """Return the same with new names of inputs; a new name of an input is one already."""
+        if self.named is None:
+            return self
+        named = {
+            name if name in names.values() else names.get(name, name): axes
+            for name, axes in self.named.items()
+        }
+        return replace(self, named=named)
+
 
 @dataclass(frozen=True)
 class Example:

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from hybridx import api
+from hybridx.api import SourceOptions
 from hybridx.cli import options, output
 from hybridx.runtime import Options
 from hybridx.version import VERSION
@@ -41,8 +42,9 @@ def _root(
 
 
 @app.command()
+@options.takes_source
 def export(
-    source: options.SourceText,
+    source: SourceOptions,
     path: Annotated[
         Path | None,
         typer.Option(
@@ -51,9 +53,6 @@ def export(
             help="The file to write. By default model.onnx, model.pt, model.pt2 or model.bundle.",
         ),
     ] = None,
-    checkpoint: options.Checkpoint = None,
-    example: options.ExampleFile = None,
-    shape: options.Shapes = None,
     format: Annotated[
         str | None,
         typer.Option(
@@ -92,6 +91,37 @@ def export(
             help="Use the rows of the example as the self-test, which otherwise has random rows.",
         ),
     ] = False,
+    no_self_test: Annotated[
+        bool, typer.Option("--no-self-test", help="Write the file without a self-test.")
+    ] = False,
+    input_names: Annotated[
+        str | None,
+        typer.Option(help="Names of the inputs in order: a,b. By default those of forward."),
+    ] = None,
+    output_names: Annotated[
+        str | None, typer.Option(help="Names of the outputs in order: a,b.")
+    ] = None,
+    columns: Annotated[
+        str | None,
+        typer.Option(
+            help="Names of the columns of a table that the input takes, in its order: a,b,c. "
+            "The file keeps them."
+        ),
+    ] = None,
+    classes: Annotated[
+        str | None,
+        typer.Option(
+            help="Names of the classes, in the order of the first output: a,b,c. The file keeps "
+            "them."
+        ),
+    ] = None,
+    metadata: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A text that the file keeps, for example author=Ada. Repeatable.",
+            metavar="KEY=VALUE",
+        ),
+    ] = None,
     overwrite: options.Overwrite = False,
     json: options.Json = False,
 ) -> None:
@@ -99,9 +129,6 @@ def export(
     report = api.export_source(
         source,
         path,
-        checkpoint=checkpoint,
-        example=example,
-        shapes=shape or (),
         format=format,
         batch=batch,
         dtype=dtype,
@@ -112,17 +139,21 @@ def export(
         aot=aot,
         verify=not no_verify,
         embed_example=embed_example,
+        self_test=not no_self_test,
+        input_names=options.names(input_names),
+        output_names=options.names(output_names),
+        columns=options.names(columns),
+        classes=options.names(classes),
+        metadata=metadata or (),
         overwrite=overwrite,
     )
     (output.as_json if json else output.exported)(report)
 
 
 @app.command()
+@options.takes_source
 def check(
-    source: options.SourceText,
-    checkpoint: options.Checkpoint = None,
-    example: options.ExampleFile = None,
-    shape: options.Shapes = None,
+    source: SourceOptions,
     batch: options.Batch = "dynamic",
     dtype: options.Dtype = None,
     json: options.Json = False,
@@ -130,9 +161,6 @@ def check(
     """List everything in a model that stands in the way of an export; write nothing."""
     report = api.check_source(
         source,
-        checkpoint=checkpoint,
-        example=example,
-        shapes=shape or (),
         batch=batch,
         dtype=dtype,
     )
@@ -224,17 +252,11 @@ def convert(
 
 @app.command()
 @options.takes_execution
+@options.takes_against
 def verify(
     model: options.Model,
     execution: Options,
-    against: Annotated[
-        str | None,
-        typer.Option(
-            metavar="SOURCE",
-            help="The model that the file came from. Without it the self-test is used.",
-        ),
-    ] = None,
-    checkpoint: options.Checkpoint = None,
+    against: SourceOptions | None,
     atol: options.Tolerance = None,
     significance: Annotated[
         float | None,
@@ -249,7 +271,6 @@ def verify(
     report = api.verify_source(
         model,
         against=against,
-        checkpoint=checkpoint,
         atol=atol,
         significance=significance,
         **execution,

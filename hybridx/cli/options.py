@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
 import typer
 
-from hybridx.errors import OptionNeedsError, OptionSyntaxError
+from hybridx.api import SourceOptions
+from hybridx.errors import OptionError, OptionNeedsError, OptionSyntaxError
 from hybridx.runtime import PROVIDERS, Options
 
 Model = Annotated[
@@ -23,25 +24,6 @@ SourceText = Annotated[
     typer.Argument(
         metavar="SOURCE",
         help="The model: file.py:attribute, package.module:attribute or a config.toml.",
-    ),
-]
-Checkpoint = Annotated[
-    Path | None,
-    typer.Option(help="Weights to load first: .safetensors, or a torch file of tensors."),
-]
-ExampleFile = Annotated[
-    Path | None,
-    typer.Option(
-        "--example",
-        help="A file with example inputs: .npy, .csv, or .npz with an array for each argument.",
-    ),
-]
-Shapes = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--shape",
-        help="The shape of an input, instead of --example: N,4 or x=N,T,4. N is the batch, "
-        "other capital letters are further axes of any length. Repeatable.",
     ),
 ]
 Batch = Annotated[
@@ -126,8 +108,72 @@ _EXECUTION = {
 }
 
 
+def _source_option(
+    kind: object, text: str, *names: str, panel: str = "Source", **more: Any
+) -> tuple[Any, object]:
+    """Return the annotation and the default of an option that belongs to a SOURCE."""
+    return Annotated[kind, typer.Option(*names, help=text, rich_help_panel=panel, **more)], None
+
+
+# How a SOURCE becomes a model.
+_MODEL = {
+    "checkpoint": _source_option(
+        Path | None,
+        "Weights to load first: .safetensors, or what torch.save wrote, also by Lightning.",
+    ),
+    "arg": _source_option(
+        list[str] | None,
+        "An argument of the class or the factory that SOURCE names, such as hidden=32. Repeatable.",
+        "--arg",
+        metavar="NAME=VALUE",
+    ),
+}
+
+# What its example is.
+_EXAMPLE = {
+    "example": _source_option(
+        Path | None,
+        "A file with example inputs: .npy, .csv, or .npz with an array for each argument.",
+        "--example",
+    ),
+    "shape": _source_option(
+        list[str] | None,
+        "The shape of an input, instead of --example: N,4 or x=N,T,4. N is the batch, other "
+        "capital letters are further axes of any length. Repeatable.",
+        "--shape",
+    ),
+}
+
+
+def takes_source(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command SOURCE with its options, which it receives as one argument, `source`."""
+    table = {"source": (SourceText, inspect.Parameter.empty), **_MODEL, **_EXAMPLE}
+    return _takes(command, "source", table, _read_source)
+
+
+def takes_against(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command --against with its options, which it receives as one argument, `against`."""
+    against = _source_option(
+        str | None,
+        "The model that the file came from. Without it the self-test is used.",
+        panel="Against",
+        metavar="SOURCE",
+    )
+    return _takes(command, "against", {"against": against, **_MODEL}, _read_against)
+
+
 def takes_execution(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the options of `_EXECUTION`, which it receives as one argument, `execution`.
+    """Give a command the options of `_EXECUTION`, received as one argument, `execution`."""
+    return _takes(command, "execution", _EXECUTION, _read_execution)
+
+
+def _takes(
+    command: Callable[..., None],
+    argument: str,
+    table: Mapping[str, tuple[Any, object]],
+    read: Callable[[dict[str, Any]], object],
+) -> Callable[..., None]:
+    """Give a command the options of a table, which it receives as one argument.
 
     typer reads the options of a command from its signature. The signature is therefore extended by
     these options, and the function that typer calls packs their values.
@@ -135,23 +181,48 @@ def takes_execution(command: Callable[..., None]) -> Callable[..., None]:
 
     @functools.wraps(command)
     def extended(**given: Any) -> None:
-        values = {name: given.pop(name) for name in _EXECUTION}
-        options = dict(map(_read_option, values.pop("option") or ()))
-        execution = Options(**values, options=options)  # type: ignore[typeddict-item]
-        command(**given, execution=execution)
+        values = {name: given.pop(name) for name in table}
+        command(**given, **{argument: read(values)})
 
     signature = inspect.signature(command, eval_str=True)
-    own = [one for name, one in signature.parameters.items() if name != "execution"]
+    own = [one for name, one in signature.parameters.items() if name != argument]
     added = [
         inspect.Parameter(
             name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation
         )
-        for name, (annotation, default) in _EXECUTION.items()
+        for name, (annotation, default) in table.items()
     ]
     parameters = [one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in own] + added
     extended.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
     extended.__annotations__ = {one.name: one.annotation for one in parameters}
     return extended
+
+
+def _read_execution(values: dict[str, Any]) -> Options:
+    options = dict(map(_read_option, values.pop("option") or ()))
+    execution: Options = {**values, "options": options}  # type: ignore[typeddict-item]
+    return execution
+
+
+def _read_source(values: dict[str, Any]) -> SourceOptions:
+    if values["example"] is not None and values["shape"]:
+        raise OptionError("--shape", values["shape"][0], "either --shape or --example")
+    return SourceOptions(
+        values["source"],
+        values["checkpoint"],
+        values["arg"] or (),
+        values["example"],
+        values["shape"] or (),
+    )
+
+
+def _read_against(values: dict[str, Any]) -> SourceOptions | None:
+    if values["against"] is None:
+        for name in _MODEL:
+            if values[name]:
+                raise OptionNeedsError(f"--{name}", "--against")
+        return None
+    return SourceOptions(values["against"], values["checkpoint"], values["arg"] or ())
 
 
 def _read_option(text: str) -> tuple[str, object]:
@@ -177,4 +248,4 @@ def refuse_without_data(**asked: bool) -> None:
 
 def names(text: str | None) -> tuple[str, ...]:
     """Return the names of a comma-separated list."""
-    return tuple(part.strip() for part in text.split(",")) if text else ()
+    return () if text is None else tuple(part.strip() for part in text.split(","))

@@ -233,6 +233,10 @@ def inspected(report: Inspection) -> None:
     _print_names(console, "classes", report.classes)
     for sentence in report.assumed:
         console.print(f"  assumed {sentence}")
+    if report.weights:
+        console.print(Text(f"  weights {report.weights}"))
+    for key, value in report.metadata.items():
+        console.print(Text(f"  {key}: {value}"))
     if report.nodes:
         console.print(f"  nodes   {_counts(report.nodes)}")
     for circuit in report.circuits:

@@ -1,7 +1,7 @@
 """A SOURCE on the command line: it names a model and may describe its input."""
 
 from hybridx.sources.example import (
-    arguments,
+    as_arguments,
     axes_by_input,
     example_from_file,
     example_from_shapes,
@@ -10,7 +10,7 @@ from hybridx.sources.source import Source, found_source
 
 __all__ = [
     "Source",
-    "arguments",
+    "as_arguments",
     "axes_by_input",
     "example_from_file",
     "example_from_shapes",

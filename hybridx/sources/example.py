@@ -73,7 +73,7 @@ def example_from_file(path: Path, dtype: str = "float32") -> list[tuple[str, Ten
     ]
 
 
-def arguments(
+def as_arguments(
     model: nn.Module, examples: Sequence[tuple[str, Tensor]]
 ) -> tuple[tuple[Tensor, ...], dict[str, Tensor]]:
     """Return examples as arguments of forward: by name if it has that parameter, else in order."""

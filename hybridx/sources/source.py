@@ -3,28 +3,31 @@
 from __future__ import annotations
 
 import difflib
+import functools
 import importlib
-from collections.abc import Iterator
+import inspect
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from hybridx.capture import is_function_of_tensors, read_model, removed_idiom
 from hybridx.errors import (
-    CheckpointError,
     FactoryFailedError,
-    FileMissingError,
     NotAModuleError,
+    OptionNeedsError,
     SourceAttributeError,
     SourceNotFoundError,
 )
+from hybridx.sources.arguments import Call, needed, read_call
+from hybridx.sources.checkpoints import Checkpoint, load_checkpoint, read_checkpoint
 from hybridx.sources.example import example_from_shapes
 from hybridx.sources.importing import import_file, importing_from
+from hybridx.sources.loads_noted import LoadsNoted
 
 
 @dataclass(frozen=True)
@@ -36,28 +39,41 @@ class Source:
         example: inputs of the right shape, or empty if the source does not say.
         columns: names of the input's columns in a table; may be empty.
         classes: names of the logits in order; may be empty.
+        weights: a phrase on where the weights come from, if nothing is known to have loaded them.
+        notes: sentences for the user.
     """
 
     model: nn.Module
     example: tuple[Tensor, ...] = ()
     columns: tuple[str, ...] = ()
     classes: tuple[str, ...] = ()
+    weights: str = ""
+    notes: tuple[str, ...] = ()
 
 
 @contextmanager
-def found_source(text: str, checkpoint: Path | None = None) -> Iterator[Source]:
+def found_source(
+    text: str, checkpoint: Path | None = None, arguments: Sequence[str] = ()
+) -> Iterator[Source]:
     """Yield the model that a SOURCE names, with a checkpoint loaded into it.
 
     While active, the model's code can import modules from its own folder. Afterwards `sys.modules`
     and `sys.meta_path` are restored, without the user's modules.
 
+    Args:
+        text: the SOURCE.
+        checkpoint: weights to load.
+        arguments: of the class or the factory, each `NAME=VALUE`.
+
     Raises:
         UsageError: the source does not give a module.
         RemovedIdiomError: it uses what PennyLane has removed.
-        CheckpointError: the checkpoint belongs to another model.
+        CheckpointError: the checkpoint belongs to another model, or cannot be read.
         FileMissingError: a file cannot be read.
     """
     if text.endswith(".toml"):
+        if arguments:
+            raise OptionNeedsError("--arg", "a class or a factory as SOURCE")
         yield _from_config(Path(text), checkpoint)
         return
     place, _, attribute = text.rpartition(":")
@@ -67,11 +83,10 @@ def found_source(text: str, checkpoint: Path | None = None) -> Iterator[Source]:
     folder = Path(place).parent if place.endswith(".py") else Path.cwd()
     with importing_from(folder):
         called = Path(place).stem if place.endswith(".py") else place
+        # Before the user's modules are imported, which may take long.
+        loaded = None if checkpoint is None else read_checkpoint(checkpoint)
         found = _attribute(_import(place, text), called, attribute)
-        model = _make(found, text)
-        if checkpoint is not None:
-            _load_checkpoint(model, checkpoint)
-        yield Source(model)
+        yield _made(found, text, loaded, arguments)
 
 
 def _from_config(path: Path, checkpoint: Path | None) -> Source:
@@ -110,52 +125,68 @@ def _attribute(module: ModuleType, called: str, name: str) -> Any:
         raise SourceAttributeError(called, name, ", ".join(nearest) or "none") from None
 
 
-def _make(found: Any, source: str) -> nn.Module:
-    if is_function_of_tensors(found):
-        return read_model(found)[0]
-    made = found
-    if callable(found) and not isinstance(found, nn.Module):
-        try:
-            made = found()
-        except Exception as error:
-            # A factory is the user's code and may raise anything.
-            if removed := removed_idiom(error):
-                raise removed from error
-            raise FactoryFailedError(source, f"{type(error).__name__}: {error}") from error
-    if not isinstance(made, nn.Module):
-        raise NotAModuleError(source, type(made).__name__)
-    return made
+def _made(
+    found: Any, source: str, checkpoint: Checkpoint | None, arguments: Sequence[str]
+) -> Source:
+    """Return the model that an object of the user's is or makes, with a checkpoint loaded."""
+    known = {} if checkpoint is None else checkpoint.hyper_parameters
+    model, weights = found, ""
+    notes: tuple[str, ...] = ()
+    if _is_factory(found, arguments, known):
+        call = read_call(found, arguments, known)
+        model, has_loaded = _called(found, call, source)
+        notes = _learned(call, checkpoint)
+        if not has_loaded and checkpoint is None and _has_weights(model):
+            weights = f"made by calling {call.text}; no checkpoint was loaded"
+            notes += (
+                f"the model is made by calling {call.text}, and no checkpoint is loaded: its "
+                "weights are initial ones, unless the call sets others itself; give --checkpoint",
+            )
+    elif arguments:
+        raise OptionNeedsError("--arg", "a class or a factory as SOURCE")
+    elif is_function_of_tensors(found):
+        model = read_model(found)[0]
+    if not isinstance(model, nn.Module):
+        raise NotAModuleError(source, type(model).__name__)
+    if checkpoint is not None:
+        notes += load_checkpoint(model, checkpoint)
+    return Source(model, weights=weights, notes=notes)
 
 
-def _load_checkpoint(model: nn.Module, path: Path) -> None:
-    """Load a `.safetensors` file or a torch file of tensors; nothing else is unpickled."""
-    import pickle
+def _is_factory(found: Any, arguments: Sequence[str], known: Mapping[str, Any]) -> bool:
+    """Return whether an object is to be called for the model.
 
-    import safetensors
-    import safetensors.torch
+    A function that needs arguments is itself a model, unless its arguments are given.
+    """
+    if isinstance(found, nn.Module) or not callable(found):
+        return False
+    if isinstance(found, type) or not is_function_of_tensors(found):
+        return True
+    is_function = inspect.isroutine(found) or isinstance(found, functools.partial)
+    return is_function and (bool(arguments) or needed(found) <= known.keys())
 
-    if not path.is_file():
-        raise FileMissingError(str(path), "no such file")
+
+def _called(found: Any, call: Call, source: str) -> tuple[Any, bool]:
+    """Return what a factory gives, and whether it loads or trains weights itself."""
+    noted = LoadsNoted()
     try:
-        if path.suffix == ".safetensors":
-            state = safetensors.torch.load_file(path)
-        else:
-            state = torch.load(path, map_location="cpu", weights_only=True)
-    except (safetensors.SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError) as error:
-        raise CheckpointError(str(path), f"it cannot be read ({error})") from error
-    if not isinstance(state, dict):
-        raise CheckpointError(str(path), f"it holds a {type(state).__name__}, not a state_dict")
-    own = model.state_dict()
-    missing, unexpected = sorted(own.keys() - state.keys()), sorted(state.keys() - own.keys())
-    if missing or unexpected:
-        problem = f"missing keys: {_names(missing)}; unexpected keys: {_names(unexpected)}"
-        raise CheckpointError(str(path), problem)
-    try:
-        model.load_state_dict(state)
-    except RuntimeError as error:
-        raise CheckpointError(str(path), str(error).splitlines()[-1].strip()) from error
+        with noted:
+            return found(*call.args, **call.kwargs), noted.has_loaded
+    except Exception as error:
+        # A factory is the user's code and may raise anything.
+        if removed := removed_idiom(error):
+            raise removed from error
+        place = source.rpartition(":")[0]
+        raised = f"{type(error).__name__}: {error}"
+        raise FactoryFailedError(f"{place}:{call.text}", raised) from error
 
 
-def _names(keys: list[str]) -> str:
-    shown = ", ".join(keys[:5]) or "none"
-    return shown if len(keys) <= 5 else f"{shown} and {len(keys) - 5} more"
+def _learned(call: Call, checkpoint: Checkpoint | None) -> tuple[str, ...]:
+    if not call.learned or checkpoint is None:
+        return ()
+    names = ", ".join(call.learned)
+    return (f"the checkpoint's hyper_parameters give {names}: the model is made by {call.text}",)
+
+
+def _has_weights(model: Any) -> bool:
+    return isinstance(model, nn.Module) and next(model.parameters(), None) is not None

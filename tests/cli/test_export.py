@@ -56,9 +56,54 @@ def test_other_ways_to_name_the_model_give_the_same_file(source, options, folder
     np.save(folder / "example.npy", np.zeros((3, 4)))
     if "--overwrite" in options:
         (folder / "model.onnx").write_bytes(b"old")
-    finished = command("export", source, *options, folder=folder)
+    torch.save(user_model.Small().state_dict(), folder / "weights.pt")
+    words = ("export", source, *options, "--checkpoint", "weights.pt")
+    finished = command(*words, folder=folder)
     assert finished.code == 0, finished.talk
     assert (folder / "model.onnx").read_bytes() == exported
+
+
+def entries(folder):
+    model = onnx.load(folder / "model.onnx")
+    return {entry.key: entry.value for entry in model.metadata_props}
+
+
+def test_what_is_said_of_a_file_is_in_it_and_goes_on_working(folder):
+    arguments = ("--arg", "outputs=2", "--arg", "seed=5")
+    names = ("--input-names", "measured", "--output-names", "logits", "--columns", "a,b,c,d")
+    more = ("--classes", "no, yes", "--metadata", "author=Ada Lovelace", "--no-self-test")
+    source = ("user_model.py:Small", *arguments)
+    finished = command("export", *source, *SHAPE, *names, *more, folder=folder)
+    assert finished.code == 0, finished.talk
+    assert "made by calling Small(outputs=2, seed=5)" in finished.talk
+    assert "initial ones" in finished.talk
+    found = entries(folder)
+    assert found["author"] == "Ada Lovelace"
+    assert "Small(outputs=2, seed=5)" in found["hybridx.weights"]
+    assert "hybridx.selftest" not in found
+    seen = command("inspect", "model.onnx", folder=folder)
+    for words in ("measured: float32", "logits", "a, b, c, d", "no, yes", "author: Ada Lovelace",
+                  "no checkpoint was loaded", "self-test not included"):  # fmt: skip
+        assert words in seen.out
+    (folder / "rows.csv").write_text("d,c,b,a\n4,3,2,1\n")
+    ran = command("run", "model.onnx", "-i", "rows.csv", "-o", "y.npz", folder=folder)
+    assert ran.code == 0, ran.talk
+    expected = eager(user_model.Small(outputs=2, seed=5), np.array([[1, 2, 3, 4]], np.float32))
+    with np.load(folder / "y.npz") as outputs:
+        np.testing.assert_allclose(outputs["logits"], expected, rtol=0, atol=FLOAT32)
+
+
+def test_a_renamed_file_is_compared_with_its_model(folder):
+    names = ("--input-names", "mask,x", "--output-names", "first,second")
+    words = ("--shape", "mask=N,T,1", "--shape", "x=N,T,2")
+    finished = command("export", "user_model.py:Masked", *words, *names, folder=folder)
+    assert finished.code == 0, finished.talk
+    assert inputs_and_outputs(folder) == (
+        {"mask": ("batch", "T", 2), "x": ("batch", "T", 1)},  # the names are exchanged
+        ("first", "second"),
+    )
+    finished = command("verify", "model.onnx", "--against", "user_model.py:Masked", folder=folder)
+    assert finished.code == 0, finished.talk
 
 
 def test_json_is_one_object_on_stdout(export_report, exported):

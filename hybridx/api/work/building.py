@@ -110,6 +110,21 @@ def describe_inputs(captured: Capture, example: Example) -> tuple[Signature, ...
     )
 
 
+def describe_outputs(captured: Capture) -> tuple[Signature, ...]:
+    """Return names, dtypes and shapes of the outputs; an axis of any length is called `?`."""
+    (returned,) = captured.module.graph.output_node().args
+    assert isinstance(returned, tuple | list)
+    values = [node.meta["val"] for node in returned]  # type: ignore[union-attr]
+    return tuple(
+        Signature(
+            name,
+            np.dtype(str(value.dtype).removeprefix("torch.")),
+            tuple(n if isinstance(n, int) else "?" for n in value.shape),
+        )
+        for name, value in zip(captured.output_names, values, strict=True)
+    )
+
+
 def draft_torchscript(
     captured: Capture, example: Example, choices: Mapping[Circuit, Choice], *, dtype: str
 ) -> Draft:

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, assert_never
 
 from hybridx.api.formats import Format
-from hybridx.api.work.building import Draft, draft_onnx, draft_pt2, draft_torchscript, plan_circuits
+from hybridx.api.work.building import (
+    Draft,
+    describe_inputs,
+    describe_outputs,
+    draft_onnx,
+    draft_pt2,
+    draft_torchscript,
+    plan_circuits,
+)
 from hybridx.api.work.comparing import build_and_compare
 from hybridx.artifact import (
     MAX_FILE_BYTES,
     Content,
     Metadata,
+    Said,
     SelfTest,
     Verification,
     decode_artifact,
@@ -28,6 +37,9 @@ if TYPE_CHECKING:
     from torch import nn
 
     from hybridx.capture import Capture, Example, OpenAxes
+
+
+_NOTHING = Said()
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,21 +78,29 @@ def make_file(
     aot: bool = False,
     verify: bool = True,
     embed_example: bool = False,
-    columns: Sequence[str] = (),
-    classes: Sequence[str] = (),
+    self_test: bool = True,
+    said: Said = _NOTHING,
 ) -> Made:
     """Return the file that `export` writes; the arguments and errors are those of `export`."""
     from hybridx import capture
 
     model, remarks = capture.read_model(model)
     call, tensors = capture.describe_call(model, capture.read_arguments(args), kwargs)
+    if said.input_names:
+        own_names = call.names
+        said.check_names(own_names, said.output_names)
+        call = call.renamed(said.input_names)
+        tensors = dict(zip(call.names, tensors.values(), strict=True))
+        open_axes = open_axes.renamed(dict(zip(own_names, call.names, strict=True)))
     chosen = dtype or capture.choose_dtype(model, tensors.values())
     capture.check_weight_size(model, dtype=chosen, limit=MAX_FILE_BYTES)
-    flat = capture.Flat(model, call, chosen)
+    flat = capture.Flat(model, call, chosen, said.output_names)
     training = capture.training_note(model)
     choices: dict[Circuit, Choice] = {}
 
     def build(captured: Capture, example: Example) -> Draft:
+        said.check_names(captured.input_names, captured.output_names)
+        said.check_table(describe_inputs(captured, example), describe_outputs(captured))
         if body:
             plan_circuits(captured, strategy, choices)
         match target:
@@ -118,9 +138,9 @@ def make_file(
             runs=body,
             embed=embed_example,
         )
-    verification = self_test = None
-    if built.typical is not None:
-        self_test = SelfTest(built.typical.inputs, built.typical.outputs, built.tolerance)
+    verification = test = None
+    if built.typical is not None and self_test:
+        test = SelfTest(built.typical.inputs, built.typical.outputs, built.tolerance)
     if built.comparison is not None:
         compared = built.comparison
         verification = Verification(built.tolerance, compared.batches, compared.worst)
@@ -128,11 +148,13 @@ def make_file(
         Metadata(
             version=VERSION,
             verification=verification,
-            self_test=self_test,
-            columns=tuple(columns),
-            classes=tuple(classes),
+            self_test=test,
+            columns=said.columns,
+            classes=said.classes,
             assumed=built.captured.assumed,
             call=None if call.is_plain else call.encode(),
+            weights=said.weights,
+            own=said.metadata,
         )
     )
     notes = remarks + built.notes

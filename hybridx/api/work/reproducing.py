@@ -138,7 +138,7 @@ def compare_with_model(
     against, _ = capture.read_model(against)
     is_wide = any(signature.dtype.name == "float64" for signature in session.inputs)
     dtype = "float64" if is_wide else "float32"
-    flat = capture.Flat(against, _call(session), dtype)
+    flat = capture.Flat(against, _call(session), dtype, session.output_names)
     tolerance = _self_test(session).tolerance if atol is None else atol
     batches = _batches(session, examples)
     with (

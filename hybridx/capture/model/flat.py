@@ -34,6 +34,10 @@ class Flat:
 
     Whatever a run changes in the model is restored when it ends, however it ends.
 
+    Args:
+        output_names: for the outputs in order; by default, and where they are not as many as the
+            outputs, or the same ones in another order, the outputs have the names of the model.
+
     Attributes:
         model: the model itself.
         call: how the tensors become arguments of `forward`.
@@ -45,9 +49,16 @@ class Flat:
             higher one; None as long as no run of it has shown that.
     """
 
-    def __init__(self, model: nn.Module, call: ForwardCall, dtype: str = "float32") -> None:
+    def __init__(
+        self,
+        model: nn.Module,
+        call: ForwardCall,
+        dtype: str = "float32",
+        output_names: Sequence[str] = (),
+    ) -> None:
         self.model = model
         self.call = call
+        self._called = tuple(output_names)
         self.is_raised = True if has_low(model) else None
         self._dtype: torch.dtype = getattr(torch, dtype)
         self.output_names: tuple[str, ...] = ()
@@ -134,8 +145,13 @@ class Flat:
         found, remarks = named_tensors(self.answer(given), taken=self.call.names)
         if not found:
             raise NoOutputError("; ".join(remarks) or "nothing at all")
-        self.output_names, self.remarks = tuple(found), remarks
+        self.output_names, self.remarks = self._names(tuple(found)), remarks
         return tuple(found.values())
+
+    def _names(self, own: tuple[str, ...]) -> tuple[str, ...]:
+        """Return the names of outputs: those that were asked for, if they are as many."""
+        is_other = set(self._called) != set(own)
+        return self._called if is_other and len(self._called) == len(own) else own
 
     def answer(self, tensors: Mapping[str, Tensor]) -> Any:
         """Return what the model itself returns; a generator is run to its end."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections import namedtuple
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -103,6 +103,13 @@ class ForwardCall:
         return not self.kwargs and all(
             isinstance(tree, Input) and not tree.is_complex for tree in self.args
         )
+
+    def renamed(self, names: Sequence[str]) -> ForwardCall:
+        """Return the same call with other names of its inputs, in order."""
+        new = dict(zip(self.names, names, strict=True))
+        args = tuple(_renamed(tree, new) for tree in self.args)
+        kwargs = {name: _renamed(tree, new) for name, tree in self.kwargs.items()}
+        return ForwardCall(args, kwargs, tuple(names))
 
     def encode(self) -> dict[str, Any]:
         """Return the call as a JSON document that `decode_call` reads."""
@@ -220,6 +227,20 @@ def _filled(tree: Any, tensors: Mapping[str, Tensor]) -> Any:
             return {key: _filled(item, tensors) for key, item in tree.items()}
         case Record():
             return tree.filled(tensors)
+    return tree
+
+
+def _renamed(tree: Any, names: Mapping[str, str]) -> Any:
+    match tree:
+        case Input():
+            return replace(tree, name=names[tree.name])
+        case list() | tuple():
+            return type(tree)(_renamed(item, names) for item in tree)
+        case dict():
+            return {key: _renamed(item, names) for key, item in tree.items()}
+        case Record():
+            parts = {key: _renamed(item, names) for key, item in tree.parts.items()}
+            return replace(tree, parts=parts)
     return tree
 
 
