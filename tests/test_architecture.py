@@ -365,7 +365,8 @@ print('loaded', *sorted(loaded & {'matplotlib', 'pennylane', 'torch'}))
 
 
 @pytest.mark.parametrize(
-    ("options", "loaded"), [((), "loaded"), (("--draw", "a.svg"), "loaded matplotlib")]
+    ("options", "loaded"),
+    [((), "loaded"), (("--draw", "a.svg"), "loaded"), (("--draw", "a.png"), "loaded matplotlib")],
 )
 def test_inspect_loads_only_what_it_draws_with(options, loaded, exported, tmp_path):
     pytest.importorskip("matplotlib")

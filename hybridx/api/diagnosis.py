@@ -25,7 +25,7 @@ _PARTS: Mapping[str, tuple[str, str]] = {
     "pennylane-lightning": ("lightning.qubit", "devices"),
     "pennylane-qiskit": ("qiskit.* devices", "qiskit"),
     "amazon-braket-pennylane-plugin": ("braket.* devices", "braket"),
-    "matplotlib": ("circuits as SVG", "draw"),
+    "matplotlib": ("circuits as PNG and PDF", "draw"),
     "onnxruntime-extensions": ("--engine custom-op", "custom-op"),
 }
 

@@ -8,11 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hybridx.errors import OptionError
 from hybridx.storage import check_readable, check_writable, write_whole
 
 if TYPE_CHECKING:
     from hybridx.api.work.summaries import CircuitSummary, InputSummary
     from hybridx.artifact import Verification
+
+
+PICTURES = (".svg", ".png", ".pdf")
+"""The endings of pictures of circuits."""
 
 
 @dataclass(frozen=True)
@@ -93,32 +98,42 @@ def inspect(path: str | Path) -> Inspection:
 
 
 def draw(path: str | Path, output: str | Path, *, overwrite: bool = False) -> tuple[str, ...]:
-    """Draw the circuits of a file as SVG and return the names of the pictures.
+    """Draw the circuits of a file, and return the names of the pictures.
 
-    One circuit goes to `output`; of several, `circuit.svg` becomes `circuit_0.svg` and so on.
+    One circuit goes to `output`; of several, `circuit.svg` becomes `circuit_0.svg` and so on. The
+    name of the circuit is the title.
 
     Args:
         path: of the model.
-        output: of the picture.
+        output: of the picture; ends in `.svg`, `.png` or `.pdf`.
         overwrite: replace existing pictures.
 
     Raises:
+        OptionError: the ending is another one.
         ArtifactError: a file cannot be read or written.
-        MissingExtraError: matplotlib is not installed.
+        MissingExtraError: PNG and PDF need matplotlib, and it is not installed.
     """
     target = Path(output)
+    ending = target.suffix.lower()
+    if ending not in PICTURES:
+        raise OptionError("the ending of a picture", target.name, ", ".join(PICTURES))
     check_readable(Path(path))
     from hybridx.artifact import read_artifact
-    from hybridx.drawing import draw_svg
+    from hybridx.drawing import draw_figure, draw_svg
 
-    circuits = tuple(read_artifact(Path(path)).circuits.values())
+    circuits = read_artifact(Path(path)).circuits
     targets = [target]
     if len(circuits) != 1:
         names = (f"{target.stem}_{index}{target.suffix}" for index in range(len(circuits)))
         targets = [target.with_name(name) for name in names]
     for one in targets:
         check_writable(one, overwrite=overwrite)
-    pictures = [draw_svg(circuit) for circuit in circuits]
+    pictures = [
+        draw_svg(circuit, name)
+        if ending == ".svg"
+        else draw_figure(circuit, "pdf" if ending == ".pdf" else "png", name)
+        for name, circuit in circuits.items()
+    ]
     for one, picture in zip(targets, pictures, strict=True):
         write_whole(one, picture, overwrite=overwrite)
     return tuple(map(str, targets))

@@ -283,7 +283,7 @@ def inspect(
     model: options.Model,
     draw: Annotated[
         Path | None,
-        typer.Option(help="Draw the circuits into this SVG file."),
+        typer.Option(help="Draw the circuits into this .svg, .png or .pdf file."),
     ] = None,
     qasm: Annotated[bool, typer.Option("--qasm", help="Print the circuits as OpenQASM 3.")] = False,
     overwrite: options.Overwrite = False,

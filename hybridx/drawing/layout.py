@@ -1,4 +1,4 @@
-"""The layout of a picture of a circuit, for text and SVG alike: marks on wires, in columns."""
+"""The layout of a picture of a circuit, for text and figures alike: marks on wires, in columns."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import groupby
 from types import MappingProxyType
 from typing import Literal, TypeAlias
 
@@ -71,12 +72,14 @@ class Mark:
         kind: how it is drawn.
         name: the text of a box, empty for other kinds.
         angle: the text of the angle in a box, or empty.
+        place: of the wire among the wires of its gate, if their order matters.
     """
 
     wire: int
     kind: Kind
     name: str = ""
     angle: str = ""
+    place: int | None = None
 
 
 Glyph: TypeAlias = tuple[Mark, ...]  # all marks of one operation, from the top wire down
@@ -84,20 +87,30 @@ Column: TypeAlias = tuple[Glyph, ...]  # operations that are drawn in one column
 
 
 def columns(circuit: Circuit) -> tuple[Column, ...]:
-    """Return the operations in columns, each in the first column in which its wires are free."""
+    """Return the operations in columns.
+
+    Operations on one wire that follow each other are a layer: it starts in one column, the first in
+    which all its wires are free. Any other operation stands in the first column in which the wires
+    that it spans are free.
+    """
     packed: list[list[Glyph]] = []
     free = [0] * circuit.wires
-    for operation in circuit.operations:
-        glyph = glyph_of(operation)
-        if not glyph:
-            continue
-        span = range(glyph[0].wire, glyph[-1].wire + 1)
-        place = max(free[wire] for wire in span)
-        if place == len(packed):
-            packed.append([])
-        packed[place].append(glyph)
-        for wire in span:
-            free[wire] = place + 1
+    glyphs = filter(None, map(glyph_of, circuit.operations))
+    for is_layer, group in groupby(glyphs, key=lambda glyph: len(glyph) == 1):
+        layer = list(group)
+        if is_layer:
+            touched = {glyph[0].wire for glyph in layer}
+            start = max(free[wire] for wire in touched)
+            for wire in touched:
+                free[wire] = start
+        for glyph in layer:
+            span = range(glyph[0].wire, glyph[-1].wire + 1)
+            place = max(free[wire] for wire in span)
+            if place == len(packed):
+                packed.append([])
+            packed[place].append(glyph)
+            for wire in span:
+                free[wire] = place + 1
     return tuple(map(tuple, packed))
 
 
@@ -134,10 +147,10 @@ def _block_marks(operation: Operation) -> Iterator[Mark]:
 
 
 def _boxes(wires: Sequence[int], name: str, dagger: str, angle: str) -> Iterator[Mark]:
-    """Yield a box for each wire; if the order of the wires matters, the boxes number them."""
+    """Yield a box for each wire; if the order of the wires matters, the boxes have their places."""
     is_ordered = len(wires) > 1 and name not in SYMMETRIC
     for place, wire in enumerate(wires):
-        yield Mark(wire, "box", f"{name}{dagger}" + (f":{place}" if is_ordered else ""), angle)
+        yield Mark(wire, "box", f"{name}{dagger}", angle, place if is_ordered else None)
 
 
 def angle_text(angle: Angle) -> str:

@@ -69,4 +69,5 @@ def _render(column: Column, wires: int) -> tuple[str, ...]:
 def _text(mark: Mark) -> str:
     if mark.kind != "box":
         return _SIGN[mark.kind]
-    return f"{mark.name}({mark.angle})" if mark.angle else mark.name
+    name = mark.name if mark.place is None else f"{mark.name}:{mark.place}"
+    return f"{name}({mark.angle})" if mark.angle else name

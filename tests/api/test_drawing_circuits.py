@@ -1,11 +1,13 @@
-"""The circuits of a file drawn into SVG files, and printed as OpenQASM."""
+"""The circuits of a file drawn into pictures, and printed as OpenQASM."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 import pytest
 
 from hybridx import api
-from hybridx.errors import OutputExistsError
+from hybridx.errors import OptionError, OutputExistsError
 from tests.runtime.models import MIX, TURN, build
 
 
@@ -31,6 +33,14 @@ def test_pictures_are_not_overwritten(model):
     assert model.with_name("c_1.svg").read_text() == "precious"
     assert not model.with_name("c_0.svg").exists()
     assert len(api.draw(model, model.with_name("c.svg"), overwrite=True)) == 2
+
+
+def test_a_picture_is_what_its_ending_says(model):
+    pytest.importorskip("matplotlib")
+    first, _ = api.draw(model, model.with_name("c.PNG"))
+    assert Path(first).read_bytes().startswith(b"\x89PNG")
+    with pytest.raises(OptionError, match=r"c\.jpg"):
+        api.draw(model, model.with_name("c.jpg"))
 
 
 def test_circuits_are_printed_as_qasm(model):

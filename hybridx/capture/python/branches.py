@@ -2,7 +2,7 @@
 
 A file runs the same operations for every input. Where Python asks whether a traced value is true,
 the model is run again for the other answer, in the same trace. A way that ends in an error that the
-model's code raises is assumed away: the condition is a check of the inputs. Results of two other
+user's code raises is assumed away: the condition is a check of the inputs. Results of two other
 ways are joined by `hybridx::select`, which `merge_paths.py` replaces afterwards.
 """
 
@@ -21,9 +21,8 @@ from torch import Tensor, nn
 
 from hybridx.capture.graph.ops import SELECT_OP
 from hybridx.capture.python.branch_statements import Question, question_at
-from hybridx.capture.python.equal_values import EqualValues
-from hybridx.capture.python.source_location import is_of_models, is_ours, place
-from hybridx.capture.torch_internals import current_tracer, node_of, submodules_left
+from hybridx.capture.python.source_location import is_ours, is_users, place
+from hybridx.capture.torch_internals import submodules_left
 from hybridx.errors import DataBranchError, HybridxError, PackedSequenceError, first_line
 
 MOST_WAYS = 16
@@ -97,8 +96,6 @@ class Branches:
         self._checks: dict[Hashable, tuple[bool, Exception]] = {}
         self._forced: Answers = ()
         self._given: Answers = ()
-        self._values = EqualValues()
-        self._told: dict[int, bool] = {}
         self._refusal: DataBranchError | None = None
 
     # --- While a way is followed -----------------------------------------------------------------
@@ -119,21 +116,6 @@ class Branches:
         if _in_testing(sys._getframe(1)):
             self._assume(question, "")
             return True
-        known = None if question.loops else self._number(condition)
-        if known is not None and known in self._told:
-            return self._told[known]
-        answer = self._answer(condition, frame, question)
-        if known is not None:
-            self._told[known] = answer
-        return answer
-
-    def _number(self, condition: Tensor) -> int | None:
-        """Return a number that is equal for conditions with the same value on this way."""
-        tracer = current_tracer()
-        node = None if tracer is None else node_of(condition, tracer)
-        return None if node is None else self._values.number(node)
-
-    def _answer(self, condition: Tensor, frame: FrameType, question: Question) -> bool:
         key = tuple(_calls(frame))
         if key in self._checks:
             return not self._checks[key][0]
@@ -221,7 +203,7 @@ class Branches:
         waiting: list[Answers] = [()]
         count = 0
         while waiting:
-            self._forced, self._given, self._told = waiting.pop(0), (), {}
+            self._forced, self._given = waiting.pop(0), ()
             known = self._known_end()
             if known is not None:
                 ends[self._forced] = known
@@ -258,7 +240,7 @@ class Branches:
         except Exception as error:
             if self._refusal is not None:
                 raise self._refusal from error
-            if not self._given or not is_raised_by_model(error):
+            if not self._given or not is_raised_by_user(error):
                 raise
             self._note_check(error)
             return _Raised(error)
@@ -331,28 +313,28 @@ def _fit(one: Tensor, other: Tensor) -> bool:
 
 
 def _asking(frame: FrameType) -> tuple[FrameType, bool]:
-    """Return the innermost frame of a model's code, and whether it asks without torch's help."""
+    """Return the innermost frame of the user's code, and whether it asks without a library."""
     frames = [one for one, _ in traceback.walk_stack(frame)]
     is_direct = True
     for one in frames:
-        if is_of_models(one.f_code.co_filename):
+        if is_users(one.f_code.co_filename):
             return one, is_direct
         is_direct = is_direct and is_ours(one.f_code.co_filename)
     return next(one for one in frames if not is_ours(one.f_code.co_filename)), False
 
 
-def is_asked_by_model(frame: FrameType) -> bool:
-    """Return whether a model's code asks for the truth of a symbol, directly or of a number."""
+def is_asked_by_user(frame: FrameType) -> bool:
+    """Return whether the user's code asks for the truth of a symbol, directly or of a number."""
     for one, _ in traceback.walk_stack(frame):
         if one.f_code.co_filename != torch.__file__:  # `SymInt.__bool__` asks a `SymBool`
-            return is_of_models(one.f_code.co_filename)
+            return is_users(one.f_code.co_filename)
     return False
 
 
 def _calls(frame: FrameType) -> Iterator[Hashable]:
-    """Yield where each call of a model's code on the stack stands."""
+    """Yield where each call of the user's code on the stack stands."""
     for one, _ in traceback.walk_stack(frame):
-        if is_of_models(one.f_code.co_filename):
+        if is_users(one.f_code.co_filename):
             yield one.f_code, one.f_lasti
 
 
@@ -365,8 +347,8 @@ def _in_testing(frame: FrameType) -> bool:
     return False
 
 
-def is_raised_by_model(error: BaseException) -> bool:
-    """Return whether a `raise` or `assert` of a model's code, or a check of torch's, raised it."""
+def is_raised_by_user(error: BaseException) -> bool:
+    """Return whether a `raise` or `assert` of the user's code, or a check of torch's, raised it."""
     if isinstance(error, HybridxError):
         return False
     lines = [(tb, tb.tb_frame.f_code) for tb in _lines(error)]
@@ -375,11 +357,11 @@ def is_raised_by_model(error: BaseException) -> bool:
     while lines and lines[-1][1].co_filename == torch.__file__:
         if lines.pop()[1].co_name not in ("_assert", "_check", "_check_with"):
             return False  # torch's own code makes the same checks of shapes
-    if not lines or not is_of_models(lines[-1][1].co_filename):
+    if not lines or not is_users(lines[-1][1].co_filename):
         return False
     # torch calls the model where it handles errors of its own; those are no cause of this one.
     cause = error.__cause__ or error.__context__
-    return cause is None or not _passes_model(cause) or is_raised_by_model(cause)
+    return cause is None or not _passes_user(cause) or is_raised_by_user(cause)
 
 
 def _lines(error: BaseException) -> Iterator[TracebackType]:
@@ -389,9 +371,9 @@ def _lines(error: BaseException) -> Iterator[TracebackType]:
         line = line.tb_next
 
 
-def _passes_model(error: BaseException) -> bool:
+def _passes_user(error: BaseException) -> bool:
     lines = traceback.walk_tb(error.__traceback__)
-    return any(is_of_models(frame.f_code.co_filename) for frame, _ in lines)
+    return any(is_users(frame.f_code.co_filename) for frame, _ in lines)
 
 
 _RAISE = dis.opmap["RAISE_VARARGS"]

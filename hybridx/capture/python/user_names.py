@@ -1,9 +1,8 @@
 """Replace names in the user's own modules while their model is traced.
 
-They are replaced as well in modules of other libraries whose functions read numbers of tensors. In
-those modules `np`, `math`, `torch`, `pennylane.numpy` and their functions are replaced by ours,
-which take tracers; `float` returns tracers unchanged, `int` and `len` return symbols. All other
-modules of libraries stay as they are, and in a thread that traces nothing our functions return what
+In those modules `np`, `math`, `torch`, `pennylane.numpy` and their functions are replaced by ours,
+which take tracers; `float` returns tracers unchanged, `int` and `len` return symbols. The
+libraries' own modules do not change, and in a thread that traces nothing our functions return what
 the originals return.
 """
 
@@ -15,7 +14,7 @@ import functools
 import inspect
 import math
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from types import CellType, FunctionType, ModuleType
 from typing import Any
@@ -197,12 +196,10 @@ _FUNCTIONS: Mapping[str, Any] = {"len": _len, "print": _print}
 
 @functools.cache
 def _is_dtype(room: ModuleType, called: str) -> bool:
-    """Return whether a function passes `float` on, as in `dtype=float`: torch takes no subclass.
-
-    What stands outside functions, such as aliases of types, ran when the module was imported.
+    """Return whether a module passes `float` on, as in `dtype=float`: torch takes no subclass.
 
     Args:
-        room: a module of the user's or of a library.
+        room: a module of the user's.
         called: `float` or `int`.
     """
     try:
@@ -222,15 +219,8 @@ def _is_dtype(room: ModuleType, called: str) -> bool:
                 harmless.update(ast.walk(hint))
             case ast.FunctionDef(returns=hint) if hint is not None:
                 harmless.update(ast.walk(hint))
-    functions = (node for node in ast.walk(tree) if isinstance(node, _FUNCTION))
-    return any(
-        isinstance(node, ast.Name) and node.id == called and node not in harmless
-        for function in functions
-        for node in ast.walk(function)
-    )
-
-
-_FUNCTION = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
+    names = [node for node in ast.walk(tree) if isinstance(node, ast.Name) and node.id == called]
+    return any(name not in harmless for name in names)
 
 
 def _asks_for_a_type(node: ast.Compare) -> bool:
@@ -244,12 +234,11 @@ def _asks_for_a_type(node: ast.Compare) -> bool:
 
 
 @contextmanager
-def names_replaced(model: nn.Module, readers: Iterable[dict[str, Any]] = ()) -> Iterator[None]:
+def names_replaced(model: nn.Module) -> Iterator[None]:
     """While active, names in the user's own modules and functions refer to our replacements.
 
     Args:
         model: its classes decide in which modules `float` and other built-ins are replaced.
-        readers: the globals of other functions that read numbers of tensors.
     """
     names = _Names()
     try:
@@ -259,11 +248,6 @@ def names_replaced(model: nn.Module, readers: Iterable[dict[str, Any]] = ()) -> 
             names.replace_in(vars(room))
             if name.split(".")[0] in roots:
                 names.replace_builtins(room)
-        for scope in readers:
-            names.replace_in(scope)
-            home = sys.modules.get(scope["__name__"])
-            if home is not None and vars(home) is scope:
-                names.replace_builtins(home)
         for forward in forwards:
             names.replace_for(forward)
         with intercepting(module_for=_seen_for, function_called=names.replace_for):

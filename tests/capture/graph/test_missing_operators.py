@@ -43,7 +43,6 @@ CASES = {
             "not_equal",
         ]
     },
-    aten.rsub.Scalar: [(TIES, 1.5), (TIES, 2.5, 3)],
     aten.median.default: [(X,)],
     aten.median.dim: [(X, 1), (X, -1, True)],
     aten.nanmedian.default: [(SPECIAL,)],
