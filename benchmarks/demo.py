@@ -21,7 +21,7 @@ from rich.table import Table
 
 import hybridx
 from hybridx.models import load_classifier
-from hybridx.storage import read_table
+from hybridx.storage import TableData, open_data, read_whole_columns
 
 ROOT = Path(__file__).resolve().parent.parent
 CONFIG, DATA = Path("exported/iris.toml"), Path("exported/iris.csv")
@@ -71,8 +71,11 @@ def main() -> None:
     on_onnx, on_device = (np.load(ROOT / path)["output"] for path in outputs.values())
     model = load_classifier(ROOT / CONFIG)
     sessions = {device: hybridx.load(ROOT / MODEL, device=device) for device in outputs}
-    features = read_table(ROOT / DATA).numbers(sessions["onnx"].metadata.columns)
-    rows = features.astype(np.float32)
+    with open_data(ROOT / DATA) as table:
+        assert isinstance(table, TableData)
+        names = sessions["onnx"].metadata.columns
+        features = read_whole_columns(table, [(name, float) for name in names])
+    rows = np.stack(features, axis=-1).astype(np.float32)
 
     def eager(array: np.ndarray) -> np.ndarray:
         with torch.no_grad():

@@ -304,6 +304,17 @@ class OwnMetadataError(UsageError):
     reason: str
 
 
+@dataclass(eq=False)
+class OutputIsInputError(UsageError):
+    """The output of a run would replace one of its own inputs."""
+
+    code = "HX029"
+    summary = "{path} is {what} of this run, and its output too"
+    remedy = "give the output another name"
+    path: str
+    what: str
+
+
 # --- capture -------------------------------------------------------------------------------------
 
 
@@ -845,7 +856,10 @@ class InputNamesError(InputError):
 
     code = "HX401"
     summary = "inputs {given} do not match the model's inputs {expected}"
-    remedy = "name the arrays as the model does"
+    remedy = (
+        "name arrays as the model does; of a table, --columns chooses the columns in the order in "
+        "which the model takes them"
+    )
     given: str
     expected: str
 
@@ -896,6 +910,31 @@ class FixedArgumentError(InputError):
     name: str
     found: str
     fixed: str
+
+
+@dataclass(eq=False)
+class UnequalAxesError(InputError):
+    """Two inputs differ in the length of an axis that is one and the same for the model."""
+
+    code = "HX406"
+    summary = "inputs differ in the length of axis {axis!r}: {lengths}"
+    remedy = "give all of them the same length there"
+    axis: str
+    lengths: str
+
+
+@dataclass(eq=False)
+class InputRangeError(InputError):
+    """A whole number does not fit the dtype of the model."""
+
+    code = "HX407"
+    summary = "input {name!r} holds {value}, and the model's {dtype} goes from {least} to {most}"
+    remedy = "give numbers in this range"
+    name: str
+    value: int
+    dtype: str
+    least: int
+    most: int
 
 
 # --- device --------------------------------------------------------------------------------------

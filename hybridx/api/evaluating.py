@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Unpack
 
 from hybridx.api.options import BATCH_SIZE
 from hybridx.runtime import Execution, check_execution
-from hybridx.storage import check_readable
+from hybridx.storage import check_readable, format_of
 
 if TYPE_CHECKING:
     from hybridx.api.work.scoring import Evaluation
@@ -21,22 +21,25 @@ def evaluate(
     target: str,
     *,
     columns: Sequence[str] = (),
+    header: bool = True,
     classes: Sequence[str] = (),
     rows: str | Path | None = None,
     batch_size: int = BATCH_SIZE,
     **execution: Unpack[Options],
 ) -> Evaluation:
-    """Score a model file on a CSV table.
+    """Score a model file on a table.
 
     A model whose output has several columns is a classifier, which predicts the class of the
     largest column. A model with a single column predicts a number.
 
     Args:
         path: of the model; it has one input `(batch, features)`.
-        data: of the table.
+        data: of the table: `.csv`, `.tsv`, also `.gz`, `.parquet`, or `.json` with objects.
         target: the column with the true class or number.
         columns: the input's columns in order; by default those that the file names, or else all
             but the target.
+        header: the first line of a table of text has the names of its columns. Without it the
+            columns are called 0, 1 and so on.
         classes: names of the logits in order; by default those that the file names.
         rows: a JSON file whose `held_out_rows` lists the rows to score, counted from 0.
         batch_size: rows at a time.
@@ -47,6 +50,7 @@ def evaluate(
         InputError: the columns do not fit the model.
     """
     check_execution(Execution(**execution))
+    format_of(data, None, "input")
     for given in (path, data, rows):
         if given is not None:
             check_readable(Path(given))
@@ -54,9 +58,10 @@ def evaluate(
 
     return score(
         path,
-        Path(data),
+        data,
         target,
         columns=columns,
+        header=header,
         classes=classes,
         rows=rows,
         batch_size=batch_size,

@@ -7,14 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
 from hybridx.api.options import BATCH_SIZE
-from hybridx.errors import OptionError, OptionNeedsError
+from hybridx.errors import OptionError, OptionNeedsError, OutputIsInputError
 from hybridx.runtime import Execution, check_execution
-from hybridx.storage import check_readable, check_writable
+from hybridx.storage import PIPE, check_readable, check_writable, format_of
 
 if TYPE_CHECKING:
     from hybridx.api.work.predicting import Prediction
     from hybridx.runtime import Options
-
 
 def predict(
     path: str | Path,
@@ -22,6 +21,9 @@ def predict(
     output: str | Path | None = None,
     *,
     columns: Sequence[str] = (),
+    header: bool = True,
+    input_format: str | None = None,
+    output_format: str | None = None,
     batch_size: int = BATCH_SIZE,
     repeats: int = 1,
     resume: bool = False,
@@ -30,11 +32,20 @@ def predict(
 ) -> Prediction:
     """Run a model file on the rows of a data file.
 
+    The rows are read, computed and written slice by slice, so that memory does not grow with their
+    number, unless a device runs the circuits. See docs/data.md for the forms of files.
+
     Args:
         path: of the model.
-        data: `.npy`, `.npz` (arrays named as the inputs) or `.csv`.
-        output: where to write the outputs: `.npy`, `.npz`, `.csv` or `.json`.
-        columns: the columns of a CSV file in order; by default those that the model names.
+        data: `.npy`, `.npz`, `.csv`, `.tsv`, `.csv.gz`, `.tsv.gz`, `.json` or `.parquet`; `-` is
+            stdin.
+        output: where to write the outputs, in the same forms; `-` is stdout.
+        columns: the columns of a table in the order of the inputs; by default those that are called
+            as the inputs, or those that the model names.
+        header: the first line of a table of text has the names of its columns. Without it they are
+            taken in their order, and `columns` counts them from 0.
+        input_format: npy, npz, csv, tsv, json or parquet; by default the ending decides.
+        output_format: likewise.
         batch_size: rows at a time, if the model takes any number.
         repeats: number of runs on a device that samples; the outputs are then means, and arrays
             `<output>_standard_error` are added.
@@ -49,21 +60,27 @@ def predict(
         UsageError: the options cannot be combined.
     """
     chosen = Execution(**execution)
-    target = None if output is None else Path(output)
     for name, value in (("batch-size", batch_size), ("repeats", repeats)):
         if value < 1:
             raise OptionError(f"--{name}", str(value), "a whole number from 1")
-    _check(target, chosen, repeats=repeats, resume=resume, overwrite=overwrite)
+    format_of(data, input_format, "input")
+    _check_output(path, data, output, output_format, resume=resume, overwrite=overwrite)
+    if repeats > 1 and chosen.shots is None:
+        raise OptionNeedsError("--repeats", "--shots")
     check_execution(chosen)
     check_readable(Path(path))
-    check_readable(Path(data))
+    if str(data) != PIPE:
+        check_readable(Path(data))
     from hybridx.api.work.predicting import predict_rows
 
     return predict_rows(
         path,
-        Path(data),
-        target,
+        data,
+        output,
         columns=columns,
+        header=header,
+        input_format=input_format,
+        output_format=output_format,
         batch_size=batch_size,
         repeats=repeats,
         resume=resume,
@@ -72,12 +89,28 @@ def predict(
     )
 
 
-def _check(
-    target: Path | None, chosen: Execution, *, repeats: int, resume: bool, overwrite: bool
+def _check_output(
+    path: str | Path,
+    data: str | Path,
+    output: str | Path | None,
+    format: str | None,
+    *,
+    resume: bool,
+    overwrite: bool,
 ) -> None:
-    if resume and target is None:
-        raise OptionNeedsError("--resume", "--output")
-    if repeats > 1 and chosen.shots is None:
-        raise OptionNeedsError("--repeats", "--shots")
-    if target is not None:
-        check_writable(target, overwrite=overwrite)
+    is_file = output is not None and str(output) != PIPE
+    if resume and not is_file:
+        raise OptionNeedsError("--resume", "--output with the name of a file")
+    if output is None:
+        if format is not None:
+            raise OptionNeedsError("--output-format", "--output")
+        return
+    format_of(output, format, "output")
+    if not is_file:
+        return
+    target = Path(output)
+    for place, what in ((data, "the input data"), (path, "the model")):
+        is_there = str(place) != PIPE and target.exists() and Path(place).exists()
+        if is_there and target.samefile(place):
+            raise OutputIsInputError(str(target), what)
+    check_writable(target, overwrite=overwrite)

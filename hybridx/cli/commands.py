@@ -10,7 +10,9 @@ import typer
 from hybridx import api
 from hybridx.api import SourceOptions
 from hybridx.cli import options, output
+from hybridx.errors import OptionError
 from hybridx.runtime import Options
+from hybridx.storage import ENDINGS, PIPE
 from hybridx.version import VERSION
 
 app = typer.Typer(
@@ -179,7 +181,8 @@ def run(
         typer.Option(
             "--input",
             "-i",
-            help="The input data: .npy, .npz or .csv. Without it the self-test of the file is run.",
+            help="The input data: .npy, .npz, .csv, .tsv (also .gz), .json or .parquet; - is "
+            "stdin. Without it the self-test of the file is run.",
         ),
     ] = None,
     path: Annotated[
@@ -187,10 +190,21 @@ def run(
         typer.Option(
             "--output",
             "-o",
-            help="File for the results: .npy, .npz, .csv or .json. Without it they are printed.",
+            help="File for the results, of the same forms; - is stdout. Without it they are "
+            "printed.",
         ),
     ] = None,
+    input_format: Annotated[
+        str | None,
+        typer.Option(
+            help=f"The form of the input: {', '.join(ENDINGS)}. By default its ending decides."
+        ),
+    ] = None,
+    output_format: Annotated[
+        str | None, typer.Option(help="The form of the results, likewise.")
+    ] = None,
     columns: options.Columns = None,
+    no_header: options.NoHeader = False,
     batch_size: Annotated[
         int, typer.Option(min=1, help="Rows that are run, or sent to a device, at a time.")
     ] = api.BATCH_SIZE,
@@ -214,15 +228,29 @@ def run(
     """Run a model file on data, or on its own self-test."""
     execution["dry_run"] = dry_run
     if data is None:
-        options.refuse_without_data(dry_run=dry_run, resume=resume, repeats=repeats > 1)
+        options.refuse_without_data(
+            output=path is not None,
+            input_format=input_format is not None,
+            output_format=output_format is not None,
+            columns=columns is not None,
+            no_header=no_header,
+            dry_run=dry_run,
+            resume=resume,
+            repeats=repeats > 1,
+        )
         checked = api.self_test(model, **execution)
         (output.as_json if json else output.verified)(checked)
         return
+    if json and str(path) == PIPE:
+        raise OptionError("--output", PIPE, "the name of a file, as --json prints to stdout too")
     report = api.predict(
         model,
         data,
         path,
         columns=options.names(columns),
+        header=not no_header,
+        input_format=input_format,
+        output_format=output_format,
         batch_size=batch_size,
         repeats=repeats,
         resume=resume,
@@ -304,11 +332,15 @@ def inspect(
 def evaluate(
     model: options.Model,
     execution: Options,
-    data: Annotated[Path, typer.Option(help="A CSV table with a header.")],
+    data: Annotated[
+        Path,
+        typer.Option(help="A table: .csv, .tsv (also .gz), .parquet, or .json with objects."),
+    ],
     target: Annotated[
         str, typer.Option(help="The column that holds the true class or the true number.")
     ],
     columns: options.Columns = None,
+    no_header: options.NoHeader = False,
     classes: Annotated[
         str | None,
         typer.Option(
@@ -324,12 +356,13 @@ def evaluate(
     ] = None,
     json: options.Json = False,
 ) -> None:
-    """Score a model file on the rows of a CSV table."""
+    """Score a model file on the rows of a table."""
     report = api.evaluate(
         model,
         data,
         target,
         columns=options.names(columns),
+        header=not no_header,
         classes=options.names(classes),
         rows=rows,
         **execution,

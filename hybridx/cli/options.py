@@ -44,7 +44,15 @@ Tolerance = Annotated[
 ]
 Columns = Annotated[
     str | None,
-    typer.Option(help="The columns of a CSV file that the model takes, in its order: a,b,c."),
+    typer.Option(help="The columns of a table that the model takes, in its order: a,b,c."),
+]
+NoHeader = Annotated[
+    bool,
+    typer.Option(
+        "--no-header",
+        help="The first line of the table is a row. Its columns are taken in their order; "
+        "--columns counts them from 0.",
+    ),
 ]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace existing files.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object, for programs.")]

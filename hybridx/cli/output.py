@@ -34,6 +34,7 @@ from hybridx.api import (
 from hybridx.artifact import Verification
 from hybridx.errors import HybridxError
 from hybridx.runtime import Usage, scrub
+from hybridx.storage import PIPE, as_lists
 
 if TYPE_CHECKING:
     from hybridx.models import Epoch, TrainingReport
@@ -174,19 +175,25 @@ def predicted(report: Prediction) -> None:
     """Print the outputs of a run, or where they were written."""
     if report.is_dry:
         return
+    for text in report.notes:
+        note(text)
+    console = talk()
     milliseconds = 1e3 * report.seconds
-    talk().print(
+    console.print(
         f"{report.rows} rows of {report.path} on {report.device} in {milliseconds:.1f} ms; "
-        f"{_ran_on(report.usage)}"
+        f"{_ran_on(report.usage)}",
+        markup=False,
     )
     if report.written is not None:
-        talk().print(f"written to {report.written}")
+        if report.written != PIPE:
+            console.print(f"written to {report.written}", markup=False)
         return
     console = data()
     for name, array in report.outputs.items():
-        console.print(f"[bold]{name}[/]  {array.dtype} {tuple(array.shape)}")
+        console.print(Text.assemble((name, "bold"), f"  {array.dtype} {tuple(array.shape)}"))
         shown = array[:_ROWS_SHOWN] if array.ndim else array
-        console.print(np.array2string(shown, precision=6, suppress_small=True, threshold=200))
+        text = np.array2string(shown, precision=6, suppress_small=True, threshold=200)
+        console.print(text, markup=False)
         if array.ndim and len(array) > _ROWS_SHOWN:
             console.print(f"… {len(array) - _ROWS_SHOWN} more rows; -o FILE writes all of them")
 
@@ -204,6 +211,8 @@ def written_as_qasm(programs: Mapping[str, str]) -> None:
 
 def evaluated(report: Evaluation) -> None:
     """Print the metrics of an evaluation, and the confusion of classes."""
+    for text in report.notes:
+        note(text)
     console = data()
     if report.usage is not None:
         talk().print(_ran_on(report.usage))
@@ -372,5 +381,5 @@ def _print_names(console: Console, label: str, names: Sequence[str]) -> None:
 
 def _plain(value: object) -> object:
     if isinstance(value, np.ndarray):
-        return value.tolist()
+        return as_lists(value)
     raise NotImplementedError(type(value).__name__)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from hybridx.errors import TableError
 from hybridx.models.config import DataConfig, TrainingConfig
-from hybridx.storage import read_table
+from hybridx.storage import Kind, TableData, open_data, read_whole_columns
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -56,18 +56,23 @@ def read_dataset(config: DataConfig, folder: Path) -> Dataset:
         FileMissingError: the table cannot be read.
         TableError: a column is missing, a cell is not a number, or a class is not listed.
     """
-    table = read_table(folder / config.csv)
+    path = str(folder / config.csv)
+    with open_data(path, columns=config.features) as table:
+        if not isinstance(table, TableData):
+            raise TableError(path, "it is not a table", "give a table such as a .csv file")
+        wanted: list[tuple[str, Kind]] = [(config.target, str)]
+        wanted += [(name, float) for name in config.features]
+        cells, *features = read_whole_columns(table, wanted)
     numbers = {name: number for number, name in enumerate(config.classes)}
-    cells = table.text(config.target)
     for row, cell in enumerate(cells, start=1):
         if cell not in numbers:
             raise TableError(
-                table.path,
+                path,
                 f"row {row}, column {config.target!r}: {cell!r} is not in data.classes",
                 f"data.classes has: {', '.join(config.classes)}",
             )
     labels = np.array([numbers[cell] for cell in cells], dtype=np.int64)
-    return Dataset(table.path, table.numbers(config.features), labels, config.classes)
+    return Dataset(path, np.stack(features, axis=-1), labels, config.classes)
 
 
 def split_dataset(dataset: Dataset, config: TrainingConfig) -> Split:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         is_dry,
         keep_results,
         load,
+        model_digest,
         record_circuits,
         start_session,
         uses_device,
@@ -42,7 +43,7 @@ else:
             "hybridx.runtime.secrets": "scrub",
             "hybridx.runtime.session": (
                 "Session Usage check_budget counting_session is_dry keep_results load "
-                "record_circuits start_session uses_device"
+                "model_digest record_circuits start_session uses_device"
             ),
         },
     )
@@ -69,6 +70,7 @@ __all__ = [
     "is_dry",
     "keep_results",
     "load",
+    "model_digest",
     "partial_path",
     "record_circuits",
     "scrub",

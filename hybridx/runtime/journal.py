@@ -130,6 +130,8 @@ class Journal:
         whole, _, _ = read_bytes(self.path).rpartition(b"\n")
         head, *lines = whole.split(b"\n")
         try:
+            if b"hybridx_rows" in head[:20]:
+                raise ForeignResultsError(str(self.path), "device", "onnx", self.run.device)
             found = msgspec.json.decode(head, type=_Head)
             if found.hybridx_results != FORMAT:
                 self._refuse(f"its format is {found.hybridx_results}, not {FORMAT}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Unpack
@@ -16,9 +16,11 @@ from hybridx.errors import (
     DeviceError,
     InputDtypeError,
     InputNamesError,
+    InputRangeError,
     InputShapeError,
     MissingExtraError,
     MissingOptionError,
+    UnequalAxesError,
     UnknownDeviceError,
     first_line,
 )
@@ -142,10 +144,18 @@ class Session:
     def _ready(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         if set(inputs) != set(self.input_names):
             raise InputNamesError(_listed(inputs), _listed(self.input_names))
-        return {s.name: _fit(np.asarray(inputs[s.name]), s) for s in self.inputs}
+        ready = {s.name: _fit(np.asarray(inputs[s.name]), s) for s in self.inputs}
+        if len(ready) > 1:
+            _check_axes(ready, self.inputs)
+        return ready
 
 
 # --- for the rest of hybridx ---------------------------------------------------------------------
+
+
+def model_digest(session: Session) -> str:
+    """Return the hash of the file of a session."""
+    return digest(session.artifact.content)
 
 
 def uses_device(session: Session) -> bool:
@@ -280,7 +290,33 @@ def _fit(array: Array, signature: Signature) -> Array:
     to_int = signature.dtype.kind == "i" and array.dtype.kind in "iub"
     if not (to_float or to_int):
         raise InputDtypeError(signature.name, str(array.dtype), str(signature.dtype))
-    return array.astype(signature.dtype)
+    if to_int and array.dtype != bool and array.size:
+        _check_range(array, signature)
+    # A number beyond float32 becomes infinite, which is data.
+    with np.errstate(over="ignore"):
+        return array.astype(signature.dtype)
+
+
+def _check_range(array: Array, signature: Signature) -> None:
+    bounds = np.iinfo(signature.dtype)
+    for value in (int(array.min()), int(array.max())):
+        if not bounds.min <= value <= bounds.max:
+            raise InputRangeError(
+                signature.name, value, str(signature.dtype), int(bounds.min), int(bounds.max)
+            )
+
+
+def _check_axes(arrays: Mapping[str, Array], signatures: Sequence[Signature]) -> None:
+    """Refuse inputs that differ in the length of an axis of one name."""
+    found: dict[str, dict[str, int]] = {}
+    for one in signatures:
+        for axis, length in zip(one.shape, arrays[one.name].shape, strict=True):
+            if isinstance(axis, str) and axis != "?":
+                found.setdefault(axis, {})[one.name] = length
+    for axis, lengths in found.items():
+        if len({*lengths.values()}) > 1:
+            told = ", ".join(f"{name} has {length}" for name, length in lengths.items())
+            raise UnequalAxesError(axis, told)
 
 
 def _listed(names: Mapping[str, Array] | tuple[str, ...]) -> str:

@@ -5,44 +5,79 @@ from typing import TYPE_CHECKING
 from hybridx.first_use import on_first_use
 
 if TYPE_CHECKING:
-    from hybridx.storage.arrays import Array, encode_arrays, read_arrays, write_arrays
+    from hybridx.storage.arrays import read_arrays, read_whole_columns
     from hybridx.storage.files import (
         check_folder_writable,
         check_readable,
         check_writable,
         read_bytes,
         write_folder,
+        write_from,
         write_whole,
     )
-    from hybridx.storage.table import Table, read_table
+    from hybridx.storage.forms.choice import form_of, open_data, write_data
+    from hybridx.storage.forms.form import (
+        Array,
+        ArrayData,
+        Data,
+        InMemory,
+        Kind,
+        Outputs,
+        Passing,
+        TableData,
+        spec_of,
+    )
+    from hybridx.storage.forms.json import as_lists
+    from hybridx.storage.forms.names import ENDINGS, PIPE, format_of
+    from hybridx.storage.kept_rows import KeptRows
     from hybridx.storage.zipped import rezip, unzip
 else:
     __getattr__, __dir__ = on_first_use(
         __name__,
         {
-            "hybridx.storage.arrays": "Array encode_arrays read_arrays write_arrays",
+            "hybridx.storage.arrays": "read_arrays read_whole_columns",
             "hybridx.storage.files": (
                 "check_folder_writable check_readable check_writable read_bytes write_folder "
-                "write_whole"
+                "write_from write_whole"
             ),
-            "hybridx.storage.table": "Table read_table",
+            "hybridx.storage.forms.choice": "form_of open_data write_data",
+            "hybridx.storage.forms.form": (
+                "Array ArrayData Data InMemory Kind Outputs Passing TableData spec_of"
+            ),
+            "hybridx.storage.forms.json": "as_lists",
+            "hybridx.storage.forms.names": "ENDINGS PIPE format_of",
+            "hybridx.storage.kept_rows": "KeptRows",
             "hybridx.storage.zipped": "rezip unzip",
         },
     )
 
 __all__ = [
+    "ENDINGS",
+    "PIPE",
     "Array",
-    "Table",
+    "ArrayData",
+    "Data",
+    "InMemory",
+    "KeptRows",
+    "Kind",
+    "Outputs",
+    "Passing",
+    "TableData",
+    "as_lists",
     "check_folder_writable",
     "check_readable",
     "check_writable",
-    "encode_arrays",
+    "form_of",
+    "format_of",
+    "open_data",
     "read_arrays",
     "read_bytes",
-    "read_table",
+    "read_whole_columns",
     "rezip",
+    "spec_of",
     "unzip",
-    "write_arrays",
+    "write_data",
     "write_folder",
+    "write_from",
     "write_whole",
 ]

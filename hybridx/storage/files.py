@@ -6,6 +6,7 @@ import os
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import IO, cast
 
 from hybridx.errors import FileMissingError, NotWritableError, OutputExistsError
 
@@ -60,14 +61,39 @@ def write_whole(path: Path, content: bytes, *, overwrite: bool) -> None:
         OutputExistsError: `path` exists and may not be replaced.
         NotWritableError: the file system refuses.
     """
+    write_from(path, lambda file: file.write(content), overwrite=overwrite)
+
+
+def write_from(
+    path: Path,
+    fill: Callable[[IO[bytes]], object],
+    *,
+    overwrite: bool,
+    beside: Path | None = None,
+) -> None:
+    """Write what `fill` writes so that `path` either holds all of it or is unchanged.
+
+    Args:
+        path: of the file.
+        fill: writes the content into an open file.
+        overwrite: replace an existing file.
+        beside: the name of the file before it is complete, in the same folder; a file of this
+            name is replaced. By default a new name.
+
+    Raises:
+        OutputExistsError: `path` exists and may not be replaced.
+        NotWritableError: the file system refuses.
+    """
     check_writable(path, overwrite=overwrite)
-    temporary: Path | None = None
+    temporary = beside
     try:
-        with tempfile.NamedTemporaryFile(
-            dir=path.parent, prefix=f".{path.name}.", delete=False
+        with (
+            tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False)
+            if beside is None
+            else beside.open("wb")
         ) as file:
             temporary = Path(file.name)
-            file.write(content)
+            fill(cast("IO[bytes]", file))
         temporary.chmod(0o666 & ~_umask())
         temporary.replace(path)
     except OSError as error:

@@ -1,18 +1,21 @@
-"""Run a loaded model on the rows of a data file, and write what it gives."""
+"""Run a model on the rows of an open data file, and write the outputs as they come."""
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Unpack
 
 import numpy as np
 
-from hybridx.api.work.running import run_in_batches
-from hybridx.errors import InputNamesError
+from hybridx.api.work.named_inputs import Inputs, join, name_inputs
+from hybridx.api.work.running import is_rowwise, run_in_batches
+from hybridx.errors import InputError, OptionError
 from hybridx.runtime import (
     Journal,
     Options,
@@ -23,12 +26,26 @@ from hybridx.runtime import (
     is_dry,
     keep_results,
     load,
+    model_digest,
     partial_path,
     uses_device,
 )
-from hybridx.storage import Array, encode_arrays, read_arrays, write_arrays
+from hybridx.storage import (
+    PIPE,
+    Array,
+    InMemory,
+    KeptRows,
+    Outputs,
+    Passing,
+    form_of,
+    open_data,
+    spec_of,
+    write_data,
+)
 
 log = logging.getLogger(__name__)
+
+_BESIDE = ".new"  # added to the name of the partial file, of the output before it is complete
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,11 +56,12 @@ class Prediction:
         path: of the model.
         device: the device that ran the circuits.
         rows: number of rows.
-        outputs: arrays by name.
+        outputs: arrays by name; empty if more than one slice went into a file, which holds them.
         written: the file to which they were written, or None.
         seconds: time of the run, without loading the file.
         usage: the devices and providers of the run, and what was sent.
         is_dry: nothing was sent; there are no outputs, and `usage` is what would be sent.
+        notes: what the user should know of the run.
     """
 
     path: str
@@ -54,14 +72,46 @@ class Prediction:
     seconds: float
     usage: Usage
     is_dry: bool = False
+    notes: tuple[str, ...] = ()
+
+
+class _NotFinite:
+    """Counts the rows of outputs that hold NaN or infinity."""
+
+    def __init__(self) -> None:
+        self.rows = 0
+        self._found: dict[str, tuple[int, int]] = {}
+
+    def count(self, outputs: Mapping[str, Array], rows: int) -> None:
+        """Count the outputs of the next rows."""
+        for name, array in outputs.items():
+            if array.dtype.kind != "f" or np.isfinite(array).all():
+                continue
+            flat = np.isfinite(array).reshape(len(array) if array.ndim else 1, -1).all(axis=1)
+            bad = np.flatnonzero(~flat)
+            count, first = self._found.get(name, (0, self.rows + int(bad[0])))
+            self._found[name] = count + len(bad), first
+        self.rows += rows
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """One sentence for each output that has them."""
+        return tuple(
+            f"output {name!r} holds NaN or infinity in {count:,} of {self.rows:,} rows; the first "
+            f"is row {first + 1:,}"
+            for name, (count, first) in self._found.items()
+        )
 
 
 def predict_rows(
     path: str | Path,
-    data: Path,
-    target: Path | None,
+    data: str | Path,
+    output: str | Path | None,
     *,
     columns: Sequence[str],
+    header: bool,
+    input_format: str | None,
+    output_format: str | None,
     batch_size: int,
     repeats: int,
     resume: bool,
@@ -69,47 +119,209 @@ def predict_rows(
     **execution: Unpack[Options],
 ) -> Prediction:
     """Run a model file on the rows of a data file; arguments and errors as `predict`."""
-    if target is not None and not (resume or overwrite or execution.get("dry_run")):
-        check_no_partial(target)
     session = load(path, **execution)
-    inputs = read_inputs(session, data, columns)
-    journal = None
-    if target is not None:
-        kept_in = partial_path(target)
-        journal = keep_results(session, kept_in, data=_hash(inputs), resume=resume)
-    started = time.perf_counter()
-    try:
-        outputs = run_in_batches(
-            session,
-            inputs,
-            batch_size,
-            repeats=repeats,
-            # Find a wrong ending before the run costs anything.
-            check=lambda expected: None if target is None else encode_arrays(target, expected),
-        )
-        seconds = time.perf_counter() - started
-        usage = session.usage
-        if target is not None and not is_dry(session):
-            about = {} if not uses_device(session) else {"execution": usage}
-            write_arrays(target, outputs, overwrite=overwrite, about=about)
-    except BaseException:
-        # Also after Ctrl-C, tell the user that the results so far are stored.
-        if journal is not None and session.usage.submissions:
-            log.warning("%s", _kept(journal))
-        raise
-    if journal is not None:
-        journal.remove()
-    rows = max((len(array) for array in inputs.values() if array.ndim), default=1)
+    target = _Target(output, output_format, resume=resume, overwrite=overwrite)
+    if target.file is not None and not (resume or overwrite or is_dry(session)):
+        check_no_partial(target.file)
+    with open_data(data, format=input_format, header=header, columns=columns) as opened:
+        inputs = name_inputs(session, opened, columns)
+        started = time.perf_counter()
+        if uses_device(session):
+            run = _on_device(session, inputs, target, batch_size, repeats)
+        else:
+            run = _here(session, inputs, target, batch_size)
     return Prediction(
         path=str(path),
         device=session.device,
-        rows=rows,
-        outputs={} if is_dry(session) else outputs,
-        written=None if target is None or is_dry(session) else str(target),
-        seconds=seconds,
-        usage=usage,
+        rows=run.rows,
+        outputs=run.outputs,
+        written=None if output is None or is_dry(session) else str(output),
+        seconds=time.perf_counter() - started,
+        usage=session.usage,
         is_dry=is_dry(session),
+        notes=(*inputs.notes, *run.notes),
     )
+
+
+@dataclass(frozen=True, eq=False)
+class _Run:
+    rows: int
+    outputs: Mapping[str, Array]
+    notes: tuple[str, ...]
+
+
+class _Target:
+    """Where the outputs of a run go: a file, stdout, or only into its report."""
+
+    def __init__(
+        self, place: str | Path | None, format: str | None, *, resume: bool, overwrite: bool
+    ) -> None:
+        self.file = None if place is None or str(place) == PIPE else Path(place)
+        self.resume, self.overwrite = resume, overwrite
+        self._place, self._format = place, format
+        self._form = None if place is None else form_of(place, format, "output")
+
+    @property
+    def passes(self) -> bool:
+        """Whether the rows can be written to stdout while they are computed."""
+        return self.file is None and self._form is not None and self._form.passes
+
+    def check(self, outputs: Mapping[str, Array]) -> None:
+        """Refuse outputs that the form cannot hold."""
+        if self._form is not None:
+            self._form.check({name: spec_of(array) for name, array in outputs.items()})
+
+    def write(self, outputs: Outputs, about: Mapping[str, object]) -> None:
+        """Write all outputs, if there is a place for them."""
+        if self._place is None:
+            return
+        beside = None
+        if self.file is not None:
+            kept_in = partial_path(self.file)
+            beside = kept_in.with_name(kept_in.name + _BESIDE)
+        write_data(
+            self._place,
+            outputs,
+            format=self._format,
+            overwrite=self.overwrite,
+            about=about,
+            beside=beside,
+        )
+
+
+def _here(session: Session, inputs: Inputs, target: _Target, batch_size: int) -> _Run:
+    """Run a model whose circuits are compiled, slice by slice."""
+    slices = inputs.slices(batch_size)
+    first = next(slices)
+    second = next(slices, None)
+    found = _NotFinite()
+    if second is None:
+        return _in_one_piece(session, first, target, found)
+    if not is_rowwise(session, first, second):
+        whole = join([first, second, *slices], inputs.sliced)
+        run = _in_one_piece(session, whole, target, found)
+        note = f"the outputs are not one row for each row: all {run.rows:,} rows ran at once"
+        return _Run(run.rows, run.outputs, (note, *run.notes))
+    every = chain([first, second], slices)
+    if target.file is not None:
+        return _kept(session, every, inputs, target, found, batch_size)
+    passing = (outputs for _, outputs in _results(session, every, inputs, found, None))
+    if target.passes:
+        target.write(Passing(passing), {})
+        return _Run(found.rows, {}, found.notes)
+    parts = list(passing)
+    joined = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    target.check(joined)
+    target.write(InMemory(joined), {})
+    return _Run(found.rows, joined, found.notes)
+
+
+def _in_one_piece(
+    session: Session, whole: Mapping[str, Array], target: _Target, found: _NotFinite
+) -> _Run:
+    outputs = session.run(whole)
+    rows = max((len(array) for array in whole.values() if array.ndim), default=1)
+    found.count(outputs, rows)
+    target.check(outputs)
+    target.write(InMemory(outputs), {})
+    return _Run(rows, outputs, found.notes)
+
+
+def _kept(
+    session: Session,
+    slices: Iterator[Mapping[str, Array]],
+    inputs: Inputs,
+    target: _Target,
+    found: _NotFinite,
+    batch_size: int,
+) -> _Run:
+    """Run slices whose outputs are kept in a partial file, until all of them are written."""
+    assert target.file is not None
+    identity = {"model": model_digest(session), "batch size": str(batch_size)}
+    kept = KeptRows(partial_path(target.file), identity, resume=target.resume)
+    try:
+        for data, outputs in _results(session, slices, inputs, found, kept):
+            if not len(kept):
+                target.check(outputs)
+            kept.keep(outputs, data)
+        target.write(kept, {})
+    except BaseException as error:
+        kept.close()
+        # What is refused leaves no file behind. Anything else may be tried again: Ctrl-C, a full
+        # disk, a device that fails.
+        if isinstance(error, InputError | OptionError) and not kept.was_there:
+            kept.remove()
+        elif len(kept):
+            log.warning(
+                "the results of %s rows are kept in %s; --resume goes on from there",
+                f"{kept.count:,}",
+                kept.path,
+            )
+        raise
+    kept.remove()
+    return _Run(found.rows, {}, found.notes)
+
+
+def _results(
+    session: Session,
+    slices: Iterator[Mapping[str, Array]],
+    inputs: Inputs,
+    found: _NotFinite,
+    kept: KeptRows | None,
+) -> Iterator[tuple[str, Mapping[str, Array]]]:
+    """Yield the hash of all inputs so far, and the outputs of each slice that is not kept yet."""
+    data = hashlib.sha256()
+    there = 0 if kept is None else len(kept)
+    for outputs in [] if kept is None else kept.rows():
+        found.count(outputs, len(next(iter(outputs.values()))))
+    for index, one in enumerate(slices):
+        if kept is not None:
+            for name, array in sorted(one.items()):
+                if index == 0 or name in inputs.sliced:
+                    data.update(f"{name} {array.dtype} {array.shape[1:]} ".encode())
+                    data.update(np.ascontiguousarray(array).data.cast("B") if array.size else b"")
+        if index < there:
+            assert kept is not None
+            kept.check(index, data.hexdigest())
+            continue
+        outputs = session.run(one)
+        found.count(outputs, len(next(iter(outputs.values()))))
+        yield data.hexdigest(), outputs
+
+
+def _on_device(
+    session: Session, inputs: Inputs, target: _Target, batch_size: int, repeats: int
+) -> _Run:
+    """Run a model whose circuits go to a device, which keeps what was paid for."""
+    whole = inputs.whole()
+    journal = None
+    if target.file is not None:
+        kept_in = partial_path(target.file)
+        journal = keep_results(session, kept_in, data=_hash(whole), resume=target.resume)
+    found = _NotFinite()
+    try:
+        outputs = run_in_batches(
+            session,
+            whole,
+            batch_size,
+            repeats=repeats,
+            # Find a wrong form before the run costs anything.
+            check=target.check,
+        )
+        if not is_dry(session):
+            target.write(InMemory(outputs), {"execution": session.usage})
+    except BaseException:
+        # Also after Ctrl-C, tell the user that the results so far are stored.
+        if journal is not None and session.usage.submissions:
+            log.warning("%s", _told(journal))
+        raise
+    if journal is not None:
+        journal.remove()
+    rows = max((len(array) for array in whole.values() if array.ndim), default=1)
+    if is_dry(session):
+        return _Run(rows, {}, ())
+    found.count(outputs, rows)
+    return _Run(rows, outputs, found.notes)
 
 
 def _hash(inputs: Mapping[str, Array]) -> str:
@@ -126,23 +338,9 @@ def _hash(inputs: Mapping[str, Array]) -> str:
     return digest(*parts)
 
 
-def _kept(journal: Journal) -> str:
+def _told(journal: Journal) -> str:
     count = len(journal)
     if not count:
         return "no submission had come back, so nothing is kept"
     kept = "1 submission is" if count == 1 else f"{count:,} submissions are"
     return f"the results of {kept} kept in {journal.path}; --resume goes on from there"
-
-
-def read_inputs(session: Session, data: Path, columns: Sequence[str]) -> dict[str, Array]:
-    """Return the arrays of a data file under the names of the model's inputs.
-
-    Raises:
-        InputNamesError: the file has one array without a name, but the model has several inputs.
-    """
-    arrays = read_arrays(data, columns=columns or session.metadata.columns)
-    if set(arrays) != {""} and len(arrays) + len(session.input_names) > 2:
-        return arrays
-    if len(session.input_names) != 1:
-        raise InputNamesError("one array without a name", ", ".join(session.input_names))
-    return {session.input_names[0]: next(iter(arrays.values()))}

@@ -1,4 +1,4 @@
-"""Run the rows of a data file slice by slice; on a device, count the cost before running."""
+"""Run rows slice by slice; on a device, count the cost before running."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from typing import TypeAlias
 
 import numpy as np
 
+from hybridx.api.work.named_inputs import join
+from hybridx.parity import TOLERANCE
 from hybridx.program import BATCH
 from hybridx.runtime import (
     Session,
@@ -37,8 +39,8 @@ def run_in_batches(
 ) -> dict[str, Array]:
     """Run a session slice by slice and return the outputs of all rows.
 
-    A model is run in one piece if its batch is fixed, or if an output does not have one row for
-    each row of input. A session that only counts returns zeros.
+    A model is run in one piece if its batch is fixed, or if its rows do not belong to themselves:
+    see `is_rowwise`. A session that only counts returns zeros.
 
     Args:
         session: a loaded model.
@@ -51,15 +53,14 @@ def run_in_batches(
         OverBudgetError: the run would exceed a limit; nothing was sent.
     """
     slices = _slices(session, inputs, batch_size)
-    if not uses_device(session):
-        return _run(session, slices) or session.run(inputs)
     # Find out whether slices can be joined before anything is sent, because a second run of all
     # rows in one piece would cost again.
+    if len(slices) > 1 and not is_rowwise(session, slices[0], slices[1]):
+        slices = [inputs]
+    if not uses_device(session):
+        return _run(session, slices)
     counting = counting_session(session)
     expected = _run(counting, slices)
-    if expected is None:
-        slices, counting = [inputs], counting_session(session)
-        expected = counting.run(inputs)
     for _ in range(repeats - 1):
         _run(counting, slices)
     check(_averaged([expected] * repeats))
@@ -71,11 +72,48 @@ def run_in_batches(
     check_budget(session, tally)
     if is_dry(session):
         return expected
-    return _averaged([_run(session, slices) or {} for _ in range(repeats)])
+    return _averaged([_run(session, slices) for _ in range(repeats)])
+
+
+def sliced_inputs(session: Session) -> frozenset[str]:
+    """Return the names of the inputs that have a row for each row of the outputs."""
+    return frozenset(one.name for one in session.inputs if one.shape[:1] == (BATCH,))
+
+
+def is_rowwise(session: Session, first: Mapping[str, Array], second: Mapping[str, Array]) -> bool:
+    """Return whether slices of rows can run one after another, and their outputs be joined.
+
+    That is so if every output has a row for each row of the inputs, which does not depend on the
+    other rows. Both are found out by running the first slice and one row of the next one, together
+    and apart. Nothing is sent to a device for it, and then only the lengths are compared.
+
+    Args:
+        session: a loaded model.
+        first: a slice of the inputs.
+        second: the next slice.
+    """
+    sliced = sliced_inputs(session)
+    row = {name: array[:1] if name in sliced else array for name, array in second.items()}
+    probe = counting_session(session)
+    apart = [probe.run(first), probe.run(row)]
+    together = probe.run(join([first, row], sliced))
+    rows = len(first[next(iter(sliced))])
+    for name, whole in together.items():
+        parts = [part[name] for part in apart]
+        if [part.shape[:1] for part in (*parts, whole)] != [(rows,), (1,), (rows + 1,)]:
+            return False
+        if any(part.shape[1:] != whole.shape[1:] for part in parts):
+            return False
+        bound = TOLERANCE.get(whole.dtype.name, 0.0)
+        if uses_device(session):
+            continue
+        if not np.allclose(np.concatenate(parts), whole, bound, bound, equal_nan=True):
+            return False
+    return True
 
 
 def _slices(session: Session, inputs: Mapping[str, Array], batch_size: int) -> Slices:
-    sliced = {s.name for s in session.inputs if s.shape[:1] == (BATCH,)}
+    sliced = sliced_inputs(session)
     rows = {len(inputs[name]) for name in sliced & inputs.keys()}
     if len(rows) != 1 or max(rows) <= batch_size:
         return [inputs]
@@ -89,16 +127,10 @@ def _slices(session: Session, inputs: Mapping[str, Array], batch_size: int) -> S
     ]
 
 
-def _run(session: Session, slices: Slices) -> dict[str, Array] | None:
-    """Return the outputs of all slices concatenated, or None if they cannot be concatenated."""
+def _run(session: Session, slices: Slices) -> dict[str, Array]:
     parts = [session.run(one) for one in slices]
     if len(parts) == 1:
         return parts[0]
-    sliced = [s.name for s in session.inputs if s.shape[:1] == (BATCH,)]
-    sizes = [(len(one[sliced[0]]),) for one in slices]
-    for name in session.output_names:
-        if [part[name].shape[:1] for part in parts] != sizes:
-            return None
     return {name: np.concatenate([part[name] for part in parts]) for name in session.output_names}
 
 

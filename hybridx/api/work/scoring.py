@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Unpack
 
@@ -11,10 +11,18 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from hybridx.api.work.named_inputs import join_columns, listed, name_inputs
 from hybridx.api.work.running import run_in_batches
 from hybridx.errors import InputNamesError, TableError
-from hybridx.runtime import Options, Usage, load
-from hybridx.storage import Table, read_bytes, read_table
+from hybridx.runtime import Options, Session, Usage, load
+from hybridx.storage import (
+    Array,
+    Kind,
+    TableData,
+    open_data,
+    read_bytes,
+    read_whole_columns,
+)
 
 
 @dataclass(frozen=True)
@@ -29,6 +37,7 @@ class Evaluation:
         confusion: for classes, rows by true class and columns by predicted class.
         classes: their names, in order.
         usage: the devices and providers of the run, and what was sent.
+        notes: what the user should know of the result.
     """
 
     path: str
@@ -38,61 +47,94 @@ class Evaluation:
     confusion: tuple[tuple[int, ...], ...] = ()
     classes: tuple[str, ...] = ()
     usage: Usage | None = None
+    notes: tuple[str, ...] = ()
 
 
 def score(
     path: str | Path,
-    data: Path,
+    data: str | Path,
     target: str,
     *,
     columns: Sequence[str],
+    header: bool,
     classes: Sequence[str],
     rows: str | Path | None,
     batch_size: int,
     **execution: Unpack[Options],
 ) -> Evaluation:
-    """Score a model file on a CSV table; arguments and errors as `evaluate`."""
+    """Score a model file on a table; arguments and errors as `evaluate`."""
     session = load(path, **execution)
     if len(session.input_names) != 1:
-        raise InputNamesError("one table", ", ".join(session.input_names))
-    table = _chosen_rows(read_table(data), rows)
-    features = columns or session.metadata.columns or [c for c in table.columns if c != target]
-    inputs = {session.input_names[0]: table.numbers(features)}
-    output = run_in_batches(session, inputs, batch_size)[session.output_names[0]]
+        raise InputNamesError("one table", listed(session.input_names))
+    with open_data(data, header=header, columns=(*columns, target)) as table:
+        if not isinstance(table, TableData):
+            raise TableError(
+                table.path,
+                "it is not a table, and the true answers are one of its columns",
+                "give a .csv, .tsv or .parquet file, or .json with a list of objects",
+            )
+        table.check_columns([target])
+        scored = _read(session, table, target, columns)
+    chosen = _chosen_rows(rows, len(scored.truth))
+    if chosen is not None:
+        inputs = {name: array[chosen] for name, array in scored.inputs.items()}
+        scored = replace(scored, inputs=inputs, truth=scored.truth[chosen])
+    output = run_in_batches(session, scored.inputs, batch_size)[session.output_names[0]]
     scores = output.reshape(len(output), -1).astype(np.float64)
+    is_known: NDArray[np.bool_] = np.asarray(np.isfinite(scores).all(axis=1))
+    notes = scored.notes if is_known.all() else (*scored.notes, _note(is_known))
+    done = Evaluation(str(path), session.device, len(scores), {}, usage=session.usage, notes=notes)
     if scores.shape[1] == 1:
-        metrics = _number_metrics(scores[:, 0], table, target)
-        return Evaluation(str(path), session.device, len(scores), metrics, usage=session.usage)
+        return replace(done, metrics=_number_metrics(scores[:, 0], scored, target))
     names = tuple(classes or session.metadata.classes or map(str, range(scores.shape[1])))
-    truth = _class_indices(table, target, names, scores.shape[1])
-    accuracy, confusion = _class_metrics(scores, truth)
-    return Evaluation(
-        str(path),
-        session.device,
-        len(scores),
-        {"accuracy": accuracy},
-        confusion,
-        names,
-        session.usage,
+    truth = _class_indices(scored, target, names, scores.shape[1])
+    accuracy, confusion = _class_metrics(scores, truth, is_known)
+    return replace(done, metrics={"accuracy": accuracy}, confusion=confusion, classes=names)
+
+
+@dataclass(frozen=True, eq=False)
+class _Scored:
+    """The rows that are scored: inputs by name, and the cells of the target as strings."""
+
+    path: str
+    inputs: Mapping[str, Array]
+    truth: NDArray[np.object_]
+    notes: tuple[str, ...]
+
+
+def _read(session: Session, table: TableData, target: str, columns: Sequence[str]) -> _Scored:
+    named = name_inputs(session, table, columns, besides=[target])
+    ((name, own),) = named.layout.items()
+    wanted: list[tuple[str, Kind]] = [(target, str), *((column, float) for column in own)]
+    truth, *features = read_whole_columns(table, wanted)
+    inputs = {name: join_columns(features, session.inputs[0])}
+    return _Scored(table.path, inputs, truth, named.notes)
+
+
+def _note(is_known: NDArray[np.bool_]) -> str:
+    unknown = np.flatnonzero(~is_known)
+    return (
+        f"the outputs hold NaN or infinity in {len(unknown):,} of {len(is_known):,} rows, which "
+        f"count as wrong; the first is row {unknown[0] + 1:,} of those scored"
     )
 
 
-def _chosen_rows(table: Table, rows: str | Path | None) -> Table:
+def _chosen_rows(rows: str | Path | None, count: int) -> NDArray[np.int64] | None:
     if rows is None:
-        return table
+        return None
     try:
         chosen = msgspec.json.decode(read_bytes(Path(rows)), type=_Rows).held_out_rows
     except msgspec.MsgspecError as error:
         raise TableError(
             str(rows), f"it does not list rows: {error}", 'write {"held_out_rows": [0, 1]}'
         ) from error
-    if not chosen or not all(0 <= row < len(table.rows) for row in chosen):
+    if not chosen or not all(0 <= row < count for row in chosen):
         raise TableError(
             str(rows),
-            f"its rows do not all lie in a table of {len(table.rows)} rows",
+            f"its rows do not all lie in a table of {count} rows",
             "give the rows that belong to this table, counted from 0",
         )
-    return Table(table.path, table.columns, tuple(table.rows[row] for row in chosen))
+    return np.array(chosen, dtype=np.int64)
 
 
 class _Rows(msgspec.Struct, frozen=True):
@@ -100,14 +142,14 @@ class _Rows(msgspec.Struct, frozen=True):
 
 
 def _class_indices(
-    table: Table, target: str, classes: Sequence[str], width: int
+    scored: _Scored, target: str, classes: Sequence[str], width: int
 ) -> NDArray[np.int64]:
     known = {name: index for index, name in enumerate(classes)}
-    found = table.text(target)
+    found = scored.truth.tolist()
     strange = sorted(set(found) - known.keys())
     if strange or len(known) != width:
         raise TableError(
-            table.path,
+            scored.path,
             f"column {target!r} holds {', '.join(sorted(set(found))[:5])}; "
             f"the model has {width} outputs named {', '.join(classes)}",
             "name the classes in the order of the outputs with --classes",
@@ -116,16 +158,29 @@ def _class_indices(
 
 
 def _class_metrics(
-    scores: NDArray[np.float64], truth: NDArray[np.int64]
+    scores: NDArray[np.float64], truth: NDArray[np.int64], is_known: NDArray[np.bool_]
 ) -> tuple[float, tuple[tuple[int, ...], ...]]:
-    predicted = scores.argmax(axis=1)
+    """Return the accuracy and the confusion; a row with NaN or infinity has no predicted class."""
+    predicted = np.where(is_known, np.nan_to_num(scores).argmax(axis=1), -1)
     confusion = np.zeros((scores.shape[1],) * 2, dtype=np.int64)
-    np.add.at(confusion, (truth, predicted), 1)
+    np.add.at(confusion, (truth[is_known], predicted[is_known]), 1)
     return float((predicted == truth).mean()), tuple(tuple(row) for row in confusion.tolist())
 
 
-def _number_metrics(predicted: NDArray[np.float64], table: Table, target: str) -> dict[str, float]:
-    error = predicted - table.numbers([target])[:, 0]
+def _number_metrics(
+    predicted: NDArray[np.float64], scored: _Scored, target: str
+) -> dict[str, float]:
+    truth = np.empty(len(predicted))
+    for row, cell in enumerate(scored.truth.tolist()):
+        try:
+            truth[row] = float(cell)
+        except ValueError:
+            raise TableError(
+                scored.path,
+                f"row {row + 1} of those scored, column {target!r}: {cell!r} is not a number",
+                "name the column with the true number with --target",
+            ) from None
+    error = predicted - truth
     return {
         "mean_squared_error": float((error**2).mean()),
         "mean_absolute_error": float(np.abs(error).mean()),
