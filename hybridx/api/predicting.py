@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from hybridx.api.work.predicting import Prediction
     from hybridx.runtime import Options
 
+
 def predict(
     path: str | Path,
     data: str | Path,

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         keep_results,
         load,
         model_digest,
+        probing_session,
         record_circuits,
         start_session,
         uses_device,
@@ -43,7 +44,7 @@ else:
             "hybridx.runtime.secrets": "scrub",
             "hybridx.runtime.session": (
                 "Session Usage check_budget counting_session is_dry keep_results load "
-                "model_digest record_circuits start_session uses_device"
+                "model_digest probing_session record_circuits start_session uses_device"
             ),
         },
     )
@@ -72,6 +73,7 @@ __all__ = [
     "load",
     "model_digest",
     "partial_path",
+    "probing_session",
     "record_circuits",
     "scrub",
     "start_session",

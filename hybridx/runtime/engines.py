@@ -188,6 +188,10 @@ class DeviceEngine(ABC):
             return self
         return self._with(self.executor.counting())
 
+    def probing(self) -> DeviceEngine:
+        """Return an engine that sends nothing and counts nothing; circuits give zeros."""
+        return self._with(CountingExecutor(lambda _circuit, _parameters: Tally()))
+
     @abstractmethod
     def _with(self, executor: CountingExecutor) -> DeviceEngine: ...
 

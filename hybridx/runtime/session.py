@@ -179,6 +179,18 @@ def counting_session(session: Session) -> Session:
     return Session(session.artifact, session._execution, engine, session._requested)
 
 
+def probing_session(session: Session) -> Session:
+    """Return a session that sends nothing and counts nothing; itself if it uses no device.
+
+    Results of circuits are zeros in it.
+    """
+    if not isinstance(session._engine, DeviceEngine):
+        return session
+    return Session(
+        session.artifact, session._execution, session._engine.probing(), session._requested
+    )
+
+
 def check_budget(session: Session, tally: Tally) -> None:
     """Refuse what would exceed a bound of a session.
 

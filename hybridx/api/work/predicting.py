@@ -119,10 +119,10 @@ def predict_rows(
     **execution: Unpack[Options],
 ) -> Prediction:
     """Run a model file on the rows of a data file; arguments and errors as `predict`."""
-    session = load(path, **execution)
     target = _Target(output, output_format, resume=resume, overwrite=overwrite)
-    if target.file is not None and not (resume or overwrite or is_dry(session)):
+    if target.file is not None and not (resume or overwrite or execution.get("dry_run")):
         check_no_partial(target.file)
+    session = load(path, **execution)
     with open_data(data, format=input_format, header=header, columns=columns) as opened:
         inputs = name_inputs(session, opened, columns)
         started = time.perf_counter()
