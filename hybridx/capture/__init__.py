@@ -1,7 +1,7 @@
 """From a torch module to a classical graph and circuits: nothing is simulated here."""
 
 from hybridx.capture.example import EXAMPLE_ROWS, AxisNames, Example, OpenAxes, prepare_example
-from hybridx.capture.graph.local_decompositions import ORIGIN
+from hybridx.capture.graph.local_decompositions import NotLocal, decomposed
 from hybridx.capture.graph.ops import CIRCUIT_OP
 from hybridx.capture.model.eager import eagerly
 from hybridx.capture.model.flat import Flat
@@ -23,17 +23,18 @@ from hybridx.capture.module import Capture, Refused, capture, refusals
 from hybridx.capture.python.patches import one_thread, quiet, uncollected
 from hybridx.capture.python.removed_in_pennylane import removed_idiom
 from hybridx.capture.python.source_location import name_of_node, place_of_node
+from hybridx.capture.torch_internals import origin_of
 
 __all__ = [
     "CIRCUIT_OP",
     "EXAMPLE_ROWS",
-    "ORIGIN",
     "AxisNames",
     "Capture",
     "Example",
     "Flat",
     "ForwardCall",
     "Input",
+    "NotLocal",
     "OpenAxes",
     "Record",
     "Refused",
@@ -44,6 +45,7 @@ __all__ = [
     "check_weight_size",
     "choose_dtype",
     "decode_call",
+    "decomposed",
     "describe_call",
     "eagerly",
     "in_eval_mode",
@@ -52,6 +54,7 @@ __all__ = [
     "name_of_node",
     "named_parts",
     "one_thread",
+    "origin_of",
     "place_of_node",
     "plain_call",
     "prepare_example",

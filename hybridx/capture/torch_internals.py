@@ -56,6 +56,27 @@ def node_of(tensor: Tensor, tracer: Any) -> fx.Node | None:
     return slot.proxy.node if slot is not None else None
 
 
+def origin_of(node: fx.Node) -> dict[str, Any]:
+    """Return what the metadata of a node say of the user's code that it comes from."""
+    return {key: node.meta[key] for key in ("stack_trace", "torch_fn") if key in node.meta}
+
+
+class Retracing(fx.Interpreter):
+    """Runs a traced graph; the nodes of the new trace come from where the old ones came from."""
+
+    def run_node(self, n: fx.Node) -> Any:
+        """Run a node, and give what it was traced to its origin."""
+        tracer = current_tracer()
+        if tracer is None:
+            return super().run_node(n)
+        last = next(iter(reversed(tracer.graph.nodes)))
+        value = super().run_node(n)
+        origin = origin_of(n)
+        while (last := last.next).op != "root":
+            last.meta.update(origin)
+        return value
+
+
 @contextmanager
 def submodules_left() -> Iterator[None]:
     """After an error in the block, the tracer has left the submodules that the block entered.
@@ -154,6 +175,37 @@ def writes_into_arguments(target: Any) -> bool:
     return is_operator(target) and bool(target._schema.is_mutable)
 
 
+def without_writing(node: fx.Node) -> Any:
+    """Return the operator that computes a node without writing into its argument, or None.
+
+    That is known of an argument that nothing else uses and that shares no memory: `stft`, for
+    example, transposes its own result in place.
+    """
+    target: Any = node.target
+    written = node.args[0]
+    if (
+        not isinstance(written, fx.Node)
+        or len(written.users) > 1
+        or not is_operator(written.target)
+    ):
+        return None
+    if any(one.alias_info is not None for one in written.target._schema.returns):
+        return None
+    name = target.overloadpacket.__name__.removesuffix("_")
+    packet = getattr(getattr(torch.ops, target.namespace), name, None)
+    overloads = [getattr(packet, name) for name in packet.overloads()] if packet else []
+    types = [str(one.type) for one in target._schema.arguments]
+    return next(
+        (
+            one
+            for one in overloads
+            if not one._schema.is_mutable
+            and [str(argument.type) for argument in one._schema.arguments] == types
+        ),
+        None,
+    )
+
+
 def is_composite(target: Any) -> bool:
     """Return whether torch.export itself replaces an operator by what it is made of."""
     return bool(target._can_decompose()) and target not in _kept_composites()
@@ -165,7 +217,11 @@ def _kept_composites() -> frozenset[Any]:
 
 
 def traced_operation(
-    node: fx.Node, inputs: Sequence[fx.Node], values: Sequence[Any], table: Mapping[Any, Any]
+    node: fx.Node,
+    inputs: Sequence[fx.Node],
+    values: Sequence[Any],
+    table: Mapping[Any, Any],
+    like: Tensor | None = None,
 ) -> fx.GraphModule:
     """Return one operation of a traced graph as a graph of what it is made of.
 
@@ -174,6 +230,7 @@ def traced_operation(
         inputs: the nodes among its arguments.
         values: of these nodes, as the graph was traced.
         table: decompositions by operator.
+        like: any tensor of that trace, for an operation without tensors among its arguments.
     """
 
     def run(*given: Any) -> Any:
@@ -184,7 +241,7 @@ def traced_operation(
         return node.target(*args, **kwargs) if found is NotImplemented else found  # type: ignore[operator]
 
     own = table.get(node.target)
-    modes = (value.fake_mode for value in values if isinstance(value, FakeTensor))
+    modes = (value.fake_mode for value in (*values, like) if isinstance(value, FakeTensor))
     mode = next(modes, None) or FakeTensorMode()
     with torch.no_grad(), mode, enable_python_dispatcher():
         traced = make_fx(run, decomposition_table=table, _allow_non_fake_inputs=True)(*values)

@@ -1,8 +1,8 @@
 """A captured graph as a program of torch.export, made without tracing it again.
 
 torch's ONNX exporter takes a module or a program. A module it traces, which takes as long as the
-capture did. A program it decomposes, which takes that long again, although nothing is left to
-decompose in most captured graphs.
+capture did. A program it decomposes, which takes that long again, although little is left to
+decompose in most captured graphs. Another trace may also refuse a length that the first one took.
 """
 
 from __future__ import annotations
@@ -24,17 +24,19 @@ from torch.export.graph_signature import (
 )
 from torch.fx.experimental.symbolic_shapes import statically_known_true
 
-from hybridx.capture import ORIGIN
+from hybridx.capture import NotLocal, decomposed, origin_of
 from hybridx.targets.torch_internals import is_operator, to_fake
 
 
 class CapturedProgram(torch.export.ExportedProgram):
-    """A program that is traced again and decomposed only if one of its operations is in the table.
+    """A program of which only the operations in the table are traced again, each by itself.
 
     Attributes:
+        decomposed: returns the same program, decomposed by a table.
         trace: returns the same program as torch.export makes it.
     """
 
+    decomposed: Callable[[Mapping[Any, Any]], torch.export.ExportedProgram]
     trace: Callable[[], torch.export.ExportedProgram]
 
     def run_decompositions(
@@ -45,11 +47,16 @@ class CapturedProgram(torch.export.ExportedProgram):
         targets = {node.target for module in modules for node in module.graph.nodes}
         if decomp_table is not None and targets.isdisjoint(decomp_table):
             return self
+        if decomp_table is not None:
+            try:
+                return self.decomposed(decomp_table)
+            except NotLocal:
+                pass
         traced: Any = self.trace()
-        decomposed: torch.export.ExportedProgram = traced.run_decompositions(
+        whole: torch.export.ExportedProgram = traced.run_decompositions(
             decomp_table, *args, **kwargs
         )
-        return decomposed
+        return whole
 
 
 def exported_program(
@@ -88,7 +95,7 @@ def exported_program(
             copies[node] = graph.create_node(
                 "call_function", target, new_args, kwargs, name=_name(target)
             )
-            copies[node].meta = {key: node.meta[key] for key in ORIGIN if key in node.meta}
+            copies[node].meta = origin_of(node)
             copies[node].meta["val"] = faked(node.meta.get("val"))
         elif node.op == "get_attr":
             copies[node] = by_path.get(node.target) or graph.get_attr(node.target)
@@ -107,10 +114,27 @@ def exported_program(
         module_call_graph=[torch.export.ModuleCallEntry("")],
         example_inputs=(tuple(args), {}),
     )
+    program.decomposed = partial(_decomposed, module, args, shapes)
     program.trace = partial(
         torch.export.export, module, tuple(args), dynamic_shapes=tuple(shapes), strict=False
     )
     return program
+
+
+def _decomposed(
+    module: fx.GraphModule,
+    args: Sequence[Tensor],
+    shapes: Sequence[Mapping[int, Any]],
+    table: Mapping[Any, Any],
+) -> CapturedProgram:
+    """Return a captured graph as a program without the operations in a table.
+
+    Raises:
+        NotLocal: only a trace of the whole graph finds what they are made of.
+    """
+    apart = fx.GraphModule(module, module.graph)
+    apart.graph = decomposed(apart, table, composites=False)
+    return exported_program(apart, args, shapes)
 
 
 # A reshape of the capture is a view, as torch.export writes it, of a tensor that can be viewed.

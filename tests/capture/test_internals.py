@@ -424,3 +424,63 @@ def test_a_region_under_autocast_is_one_operator():
     targets = [n.target for n in program.graph.nodes if n.op == "call_function"]
     assert any(map(torch_internals.is_autocast, targets))
     assert not torch_internals.is_autocast(torch.ops.aten.mm.default)
+
+
+def test_an_operation_without_tensors_is_traced_like_the_others():
+    """The mode of `like`, in `traced_operation`"""
+
+    class Counted(nn.Module):
+        def forward(self, x):
+            return x + torch.arange(3)
+
+    program = torch.export.export(Counted(), (torch.ones(3),), strict=False)
+    (node,) = program.graph.find_nodes(op="call_function", target=torch.ops.aten.arange.default)
+    like = program.graph.output_node().args[0][0].meta["val"]
+    traced = torch_internals.traced_operation(node, [], [], {}, like)
+    (made,) = (n for n in traced.graph.nodes if n.op == "call_function")
+    assert made.meta["val"].fake_mode is like.fake_mode
+
+
+def test_a_second_trace_keeps_the_origin_of_each_node():
+    """`torch_fn` is in the metadata, and `tracer.graph` grows by what is traced, in `Retracing`"""
+
+    class Two(nn.Module):
+        def forward(self, x):
+            return torch.sinh(x) + 1
+
+    class Again(nn.Module):
+        def __init__(self, module):
+            super().__init__()
+            self.module = module
+
+        def forward(self, x):
+            return torch_internals.Retracing(self.module).run(x)
+
+    first = torch.export.export(Two(), (torch.ones(3),), strict=False)
+    again = Again(first.module(check_guards=False))
+    second = torch.export.export(again, (torch.ones(3),), strict=False)
+    origins = [
+        {
+            n.name: torch_internals.origin_of(n)["torch_fn"]
+            for n in program.graph.nodes
+            if n.op == "call_function"
+        }
+        for program in (first, second)
+    ]
+    assert origins[0] == origins[1]
+
+
+def test_a_write_into_a_fresh_tensor_is_no_write():
+    """The schema of an operator says what it writes and what shares memory, in `without_writing`"""
+    aten = torch.ops.aten
+    graph = torch.fx.Graph()
+    x = graph.placeholder("x")
+    fresh = graph.call_function(aten.sin.default, (x,))
+    view = graph.call_function(aten.t.default, (x,))
+    used = graph.call_function(aten.cos.default, (x,))
+    graph.call_function(aten.sin.default, (used,))
+    writes = [
+        graph.call_function(aten.transpose_.default, (one, 0, 1)) for one in (fresh, view, used, x)
+    ]
+    found = [torch_internals.without_writing(node) for node in writes]
+    assert found == [aten.transpose.int, None, None, None]

@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from hybridx.artifact import Compiled
+from hybridx.capture import NotLocal, decomposed
 from hybridx.circuit import encode
 from hybridx.targets import to_onnx
 from tests import sample_models
@@ -41,16 +42,22 @@ def traces(monkeypatch):
     return counted
 
 
+def not_local(*args, **kwargs):
+    raise NotLocal
+
+
 @pytest.mark.parametrize(
-    ("function", "expected"),
+    ("function", "decompose", "expected"),
     [
-        (torch.sigmoid, 0),
-        (lambda x: torch.diag_embed(x).sum(-1), 1),
+        (torch.sigmoid, not_local, 0),
+        (lambda x: torch.diag_embed(x).sum(-1), decomposed, 0),
+        (lambda x: torch.diag_embed(x).sum(-1), not_local, 1),
     ],  # torch writes only the first as it is
 )
-def test_a_graph_is_traced_again_only_if_an_operation_must_be_decomposed(
-    function, expected, traces
+def test_a_graph_is_traced_again_only_if_no_operation_can_be_decomposed_by_itself(
+    function, decompose, expected, traces, monkeypatch
 ):
+    monkeypatch.setattr("hybridx.targets.exported_program.decomposed", decompose)
     spliced = splice_model(Around(function), (torch.rand(3, 3),))
     before = spliced.captured.module.code
     traces.clear()

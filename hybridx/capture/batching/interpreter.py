@@ -19,13 +19,13 @@ from hybridx.capture.batching.batched import NoRowRule, Rows, argument_leaves, i
 from hybridx.capture.batching.movement import MOVEMENT
 from hybridx.capture.batching.passthrough import may_stay, stay
 from hybridx.capture.batching.rule import OperatorCall
-from hybridx.capture.torch_internals import is_operator, map_leaves
+from hybridx.capture.torch_internals import Retracing, is_operator, map_leaves
 from hybridx.errors import CaptureError
 
 _RULES = MOVEMENT | ARITHMETIC
 
 
-class RowInterpreter(fx.Interpreter):
+class RowInterpreter(Retracing):
     """Runs a graph whose inputs may be `Rows`; values that depend on such inputs are `Rows` too."""
 
     def __init__(self, module: fx.GraphModule, rows: int | torch.SymInt) -> None:

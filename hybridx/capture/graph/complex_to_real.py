@@ -19,7 +19,7 @@ from hybridx.capture.graph import complex_arithmetic as pairs
 from hybridx.capture.graph import fourier_transforms as fourier
 from hybridx.capture.graph.complex_arithmetic import Complex, pair, parts
 from hybridx.capture.graph.ops import AGAIN_OP, QNODE_OP
-from hybridx.capture.torch_internals import leaves_of, map_leaves, overload_of
+from hybridx.capture.torch_internals import Retracing, leaves_of, map_leaves, overload_of
 from hybridx.errors import UntranslatableError
 
 _aten = torch.ops.aten
@@ -73,7 +73,7 @@ def _split_constants(module: fx.GraphModule) -> None:
     module.recompile()
 
 
-class _PairInterpreter(fx.Interpreter):
+class _PairInterpreter(Retracing):
     """Runs a graph whose complex tensors are `Complex`."""
 
     def __init__(self, module: fx.GraphModule) -> None:

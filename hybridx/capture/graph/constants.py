@@ -92,7 +92,7 @@ def _attribute(module: fx.GraphModule, path: str) -> Tensor:
     return value.detach()
 
 
-_KINDS = ("linalg_", "pinverse", "cumprod", "det", "logdet", "slogdet")
+_KINDS = ("linalg_", "pinverse", "cumprod", "det", "logdet", "slogdet", "kaiser_window")
 """How the names of operators begin that are computed here: ONNX has none for them."""
 
 _MOST_ELEMENTS = 2**16

@@ -87,14 +87,12 @@ def transform_to_real(z: Any, axes: Sequence[int], norm: int, length: Any) -> Te
     real, imaginary = (None if p is None else p.movedim(last, -1) for p in parts(z))
     dtype = (imaginary if real is None else real).dtype  # type: ignore[union-attr]
     rows, columns = length // 2 + 1, length
-    turns = _matrix(rows, columns, length, 1, dtype)
     # Every frequency but 0 and, for an even length, the last stands for itself and its conjugate.
-    weight = _positions(rows, dtype)
-    weight = 2.0 - ((weight == 0) | (2 * weight == length)).to(dtype)
+    turns = _matrix(rows, columns, length, 1, dtype, is_half=True)
     result: Any = None
     for part, of_turn, sign in ((real, turns.real, 1), (imaginary, turns.imaginary, -1)):
         if part is not None and of_turn is not None:
-            term = (part * weight) @ of_turn
+            term = part @ of_turn
             term = term if sign == 1 else -term
             result = term if result is None else result + term
     moved: Tensor = result.movedim(-1, last)
@@ -139,32 +137,37 @@ def _in_two_steps(z: Complex, a: int, b: int, sign: int) -> Complex:
     return Complex(*(None if p is None else p.transpose(-1, -2).flatten(-2) for p in parts(outer)))
 
 
-def _matrix(rows: Any, columns: Any, length: Any, sign: int, dtype: torch.dtype) -> Complex:
-    """Return exp(sign 2 pi i j k / length) for j below `rows` and k below `columns`."""
+def _matrix(
+    rows: Any, columns: Any, length: Any, sign: int, dtype: torch.dtype, *, is_half: bool = False
+) -> Complex:
+    """Return exp(sign 2 pi i j k / length) for j below `rows` and k below `columns`.
+
+    With `is_half` a row that stands for j and length - j alike is doubled.
+    """
     if all(isinstance(one, int) for one in (rows, columns, length)):
-        return Complex(*_constant_matrix(rows, columns, length, sign, dtype))
+        return Complex(*_constant_matrix(rows, columns, length, sign, dtype, is_half))
     # Whole numbers first: their remainder is exact, and small angles have small errors.
     whole = torch.arange(rows)[:, None] * torch.arange(columns)[None, :] % length
     angles = whole.to(dtype) * (2 * math.pi) / length
-    return pair(torch.cos(angles), sign * torch.sin(angles))
+    row = torch.arange(rows)[:, None]
+    weight = 2 - ((row == 0) | (2 * row == length)).to(dtype) if is_half else 1
+    return pair(weight * torch.cos(angles), weight * sign * torch.sin(angles))
 
 
 @functools.lru_cache(maxsize=64)
 def _constant_matrix(
-    rows: int, columns: int, length: int, sign: int, dtype: torch.dtype
+    rows: int, columns: int, length: int, sign: int, dtype: torch.dtype, is_half: bool
 ) -> tuple[Tensor, Tensor]:
     turns = np.outer(np.arange(rows), np.arange(columns)) % length * (2 * np.pi / length)
-    both = [np.cos(turns), sign * np.sin(turns)]
+    row = np.arange(rows)[:, None]
+    weight = np.where((row == 0) | (2 * row == length), 1, 2) if is_half else 1
+    both = [weight * np.cos(turns), weight * sign * np.sin(turns)]
     with untraced():
         # Quarter turns have an exact 0: the rounding of pi gives 1e-16 there.
         real, imaginary = (
             torch.tensor(np.where(np.abs(part) < 1e-12, 0.0, part), dtype=dtype) for part in both
         )
     return real, imaginary
-
-
-def _positions(count: Any, dtype: torch.dtype) -> Tensor:
-    return torch.arange(count, dtype=dtype)
 
 
 def _normalised(z: Complex, lengths: Sequence[Any], norm: int) -> Complex:

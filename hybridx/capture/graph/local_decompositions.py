@@ -17,8 +17,11 @@ from torch import Tensor, fx
 from hybridx.capture.graph.float64 import DECOMPOSITIONS
 from hybridx.capture.torch_internals import (
     is_composite,
+    is_fake,
     is_operator,
+    origin_of,
     traced_operation,
+    without_writing,
     writes_into_arguments,
 )
 
@@ -27,21 +30,21 @@ class NotLocal(Exception):  # noqa: N818
     """A graph holds what only a trace of the whole graph makes functional."""
 
 
-def decomposed(module: fx.GraphModule, table: Mapping[Any, Any]) -> fx.Graph:
+def decomposed(
+    module: fx.GraphModule, table: Mapping[Any, Any], *, composites: bool = True
+) -> fx.Graph:
     """Return a graph with the operations in a table, and composite ones, decomposed.
 
     Args:
         module: a traced graph that holds its weights; constants of decompositions are added to it.
         table: decompositions by operator.
+        composites: also decompose composite operators that are not in the table.
 
     Raises:
         NotLocal: an operation writes into its arguments, or the graph holds other graphs.
     """
-    return _Pass(module, table).run()
+    return _Pass(module, table, composites=composites).run()
 
-
-ORIGIN = ("stack_trace", "torch_fn")
-"""What the metadata of a node say of the user's code that it comes from."""
 
 # Of functions that compute with sizes, and take results apart.
 _PLAIN = ("_operator", "math", "torch")
@@ -50,9 +53,15 @@ _PLAIN = ("_operator", "math", "torch")
 class _Pass:
     """One pass over a graph; see `decomposed`."""
 
-    def __init__(self, module: fx.GraphModule, table: Mapping[Any, Any]) -> None:
+    def __init__(
+        self, module: fx.GraphModule, table: Mapping[Any, Any], *, composites: bool
+    ) -> None:
         self._module = module
         self._table = table
+        self._composites = composites
+        self._like = next(
+            (value for node in module.graph.nodes if is_fake(value := node.meta.get("val"))), None
+        )
         self._graph = fx.Graph()
         self._copies: dict[fx.Node, Any] = {}
         self._known: dict[Hashable, fx.GraphModule] = {}
@@ -61,7 +70,7 @@ class _Pass:
 
     def run(self) -> fx.Graph:
         for node in self._module.graph.nodes:
-            self._origin = {key: node.meta[key] for key in ORIGIN if key in node.meta}
+            self._origin = origin_of(node)
             if node.op == "call_function" and node.target is operator.getitem:
                 self._copies[node] = self._item(node)
             elif node.op == "call_function":
@@ -80,10 +89,14 @@ class _Pass:
         target: Any = node.target
         if writes_into_arguments(target):
             raise NotLocal
-        if target in DECOMPOSITIONS and not _has_float64(node):
-            # The formulas are for float64; torch's own entry, where there is one, is kept.
-            return self._table[target] is not DECOMPOSITIONS[target] or is_composite(target)
-        return target in self._table or is_composite(target)
+        own = self._table.get(target)
+        if own is not None and own is DECOMPOSITIONS.get(target) and not _has_float64(node):
+            # The formula is for float64.
+            return self._is_composite(target)
+        return target in self._table or self._is_composite(target)
+
+    def _is_composite(self, target: Any) -> bool:
+        return self._composites and is_composite(target)
 
     def _copied(self, node: fx.Node) -> Any:
         target: Any = node.target
@@ -113,7 +126,7 @@ class _Pass:
         key = _key(node, inputs)
         if key not in self._known:
             values = [given.meta["val"] for given in inputs]
-            self._known[key] = traced_operation(node, inputs, values, self._table)
+            self._known[key] = traced_operation(node, inputs, values, self._table, self._like)
         inner = self._known[key]
         copies: dict[fx.Node, Any] = {}
         given = iter(inputs)
@@ -125,10 +138,13 @@ class _Pass:
             elif piece.op == "output":
                 return fx.node.map_arg(piece.args[0], copies.__getitem__)
             else:
-                if is_operator(piece.target) and writes_into_arguments(piece.target):
-                    raise NotLocal
+                target: Any = piece.target
+                if writes_into_arguments(target):
+                    target = without_writing(piece)
+                    if target is None:
+                        raise NotLocal
                 args, kwargs = fx.node.map_arg((piece.args, piece.kwargs), copies.__getitem__)
-                copies[piece] = self._insert(piece.target, args, kwargs, piece.meta.get("val"))
+                copies[piece] = self._insert(target, args, kwargs, piece.meta.get("val"))
         raise AssertionError
 
     def _constant(self, value: Any, piece: fx.Node) -> fx.Node:

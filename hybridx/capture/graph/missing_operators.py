@@ -320,6 +320,63 @@ def diagonal_scatter(
     return written.movedim((-2, -1), (dim1, dim2))
 
 
+def copy(x: Tensor, source: Tensor, non_blocking: bool = False) -> Any:
+    """Return a tensor in the shape and dtype of `x`; torch's exporter leaves its own shape."""
+    del non_blocking
+    same = x.shape == source.shape
+    return NotImplemented if same else source.to(x.dtype).expand(x.shape).clone()
+
+
+def unfold_backward(
+    windows: Tensor, shape: Sequence[Any], dim: int, size: int, step: int
+) -> Tensor:
+    """Return the sum of overlapping windows, `(…, windows, …, size)`, in their places on an axis.
+
+    The windows are cut into pieces of `step` elements. Row `k` has piece `k` of every window, and
+    rows with one more element each are laid end to end, so that each begins one place later.
+    """
+    rows = -(-size // step)
+    frames = windows.movedim(dim, -2) if len(shape) else windows
+    count = frames.shape[-2]
+    pieces = torch.nn.functional.pad(frames, (0, rows * step - size))
+    pieces = pieces.unflatten(-1, (rows, step)).movedim(-2, -3)  # (…, rows, windows, step)
+    skewed = torch.nn.functional.pad(pieces, (0, 0, 0, rows)).flatten(-3, -2)
+    skewed = skewed.narrow(-2, 0, rows * (count + rows - 1))
+    placed = skewed.unflatten(-2, (rows, count + rows - 1)).sum(-3).flatten(-2)
+    length = shape[dim] if len(shape) else size
+    missing = length - (count + rows - 1) * step
+    placed = torch.nn.functional.pad(placed, (0, missing))
+    return placed.movedim(-1, dim)
+
+
+def _window(*terms: float) -> Callable[..., Tensor]:
+    """Return a window that is a sum of cosines: `terms[k] cos(2 pi k n / N)` over k."""
+
+    def window(length: Any, periodic: bool = True, *numbers: float, **kwargs: Any) -> Tensor:
+        kwargs.pop("layout", None)
+        if isinstance(length, int) and length <= 1:
+            return torch.ones(length, **kwargs)
+        factors = [*terms]
+        if numbers:  # the alpha and the beta of a Hamming window
+            factors = [numbers[0], -(numbers[1] if len(numbers) > 1 else -terms[1])]
+        turn = torch.arange(length, **kwargs) * (2 * math.pi / (length - (not periodic)))
+        values: Any = factors[0]
+        for order, factor in enumerate(factors[1:], 1):
+            values = values + factor * torch.cos(order * turn)
+        return values  # type: ignore[no-any-return]
+
+    return window
+
+
+def bartlett_window(length: Any, periodic: bool = True, **kwargs: Any) -> Tensor:
+    """Return a triangle."""
+    kwargs.pop("layout", None)
+    if isinstance(length, int) and length <= 1:
+        return torch.ones(length, **kwargs)
+    place = torch.arange(length, **kwargs) * (2 / (length - (not periodic)))
+    return 1 - torch.abs(place - 1)
+
+
 def narrow_copy(x: Tensor, dim: int, start: int, length: int) -> Tensor:
     """Return a copy of a part along an axis."""
     return x.narrow(dim, start, length).clone()
@@ -681,6 +738,19 @@ MISSING_OPERATORS = {
     _aten.copysign.Scalar: copysign,
     _aten.masked_select.default: masked_select,
     _aten.diagonal_scatter.default: diagonal_scatter,
+    _aten.copy.default: copy,
+    _aten.unfold_backward.default: unfold_backward,
+    **{
+        getattr(packet, overload): window
+        for packet, window in (
+            (_aten.bartlett_window, bartlett_window),
+            (_aten.blackman_window, _window(0.42, -0.5, 0.08)),
+            (_aten.hamming_window, _window(0.54, -0.46)),
+            (_aten.hann_window, _window(0.5, -0.5)),
+        )
+        for overload in packet.overloads()
+        if not overload.endswith("out")
+    },
     _aten.narrow_copy.default: narrow_copy,
     _aten.permute_copy.default: permute_copy,
     _aten.squeeze.dims: squeeze,

@@ -79,9 +79,11 @@ def place_of_node(node: fx.Node) -> str:
 
 def name_of_node(node: fx.Node) -> str:
     """Return the operator that a node of a traced graph comes from, as a user calls it."""
-    kind, _, called = node.meta.get("torch_fn", ("", ""))[1].rpartition(".")
-    if kind == "method_descriptor":
+    kind, _, called = node.meta.get("torch_fn", ("", ""))[1].partition(".")
+    if kind not in ("OpOverload", "builtin_function_or_method") and hasattr(torch.Tensor, called):
         return f"Tensor.{called}"
+    if kind == "OpOverload" or not called:  # a call of torch's own, `OpOverload.name.overload`
+        called = str(node.target).removeprefix("aten.").partition(".")[0]
     room, _, rest = called.partition("_")
     if room in ("linalg", "fft", "special") and hasattr(getattr(torch, room), rest):
         return f"torch.{room}.{rest}"

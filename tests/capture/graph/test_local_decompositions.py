@@ -89,3 +89,18 @@ class Counter(nn.Module):
 def test_a_write_needs_the_whole_graph():
     with pytest.raises(NotLocal):
         decomposed(export(Counter()).module(check_guards=False), TABLE)
+
+
+class Spectrum(nn.Module):
+    """`stft` transposes its result in place."""
+
+    def forward(self, x):
+        return (torch.stft(x, 4, return_complex=True).abs(),)
+
+
+def test_an_operation_that_writes_into_its_own_results_is_local():
+    module = export(Spectrum()).module(check_guards=False)
+    module.graph = decomposed(module, core_table())
+    assert "aten.transpose.int" in operations(module.graph)
+    x = torch.rand(5, 4)
+    assert torch.equal(module(x)[0], Spectrum()(x)[0])
