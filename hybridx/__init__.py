@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING
 from hybridx import errors as errors
 from hybridx.errors import HybridxError
 from hybridx.first_use import on_first_use
-from hybridx.version import VERSION
 
 if TYPE_CHECKING:
     from hybridx.api import (
@@ -38,6 +37,7 @@ if TYPE_CHECKING:
     )
     from hybridx.runtime import Execution, Session
     from hybridx.targets import Lowered as Lowered
+    from hybridx.version import __version__
 else:
     __getattr__, __dir__ = on_first_use(
         __name__,
@@ -50,10 +50,9 @@ else:
             ),
             "hybridx.runtime": "Execution Session",
             "hybridx.targets": "Lowered",
+            "hybridx.version": "__version__",
         },
     )
-
-__version__ = VERSION
 
 __all__ = [
     "BATCH_SIZE",

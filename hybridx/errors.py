@@ -15,13 +15,16 @@ stands nowhere else. An exception outside this tree is a bug in hybridx and keep
 
 from __future__ import annotations
 
-import dataclasses
-from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, dataclass_transform
 
 
+@dataclass_transform(eq_default=False)
 class HybridxError(Exception):
-    """A known situation with a code, a summary and a remedy."""
+    """A known situation with a code, a summary and a remedy.
+
+    A leaf lists its fields as a dataclass does, and takes them in this order or by name. Making
+    each of them a dataclass would take longer than importing NumPy.
+    """
 
     code: ClassVar[str] = "HX000"
     summary: ClassVar[str] = "an error without a description"
@@ -34,11 +37,24 @@ class HybridxError(Exception):
         remedy = self.remedy.format(**facts)
         return f"{text}\n  help: {remedy}" if remedy else text
 
+    def __init__(self, *values: object, **named: object) -> None:
+        names = [*self._fields()]
+        given = dict(zip(names, values, strict=False)) | named
+        defaults = {name: getattr(type(self), name) for name in names if hasattr(type(self), name)}
+        if len(values) > len(names) or (defaults | given).keys() != set(names):
+            raise TypeError(f"{type(self).__name__} takes {', '.join(names) or 'nothing'}")
+        super().__init__(*values)
+        self.__dict__.update(defaults | given)
+
+    @classmethod
+    def _fields(cls) -> dict[str, str]:
+        """Return the types of the fields by name."""
+        types = vars(cls).get("__annotations__", {})
+        return {name: kind for name, kind in types.items() if not kind.startswith("ClassVar")}
+
     def facts(self) -> dict[str, object]:
         """Return the typed fields of this error, by name."""
-        if not dataclasses.is_dataclass(self):
-            return {}
-        return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        return {name: getattr(self, name) for name in self._fields()}
 
 
 def first_line(error: BaseException) -> str:
@@ -78,7 +94,6 @@ class ParityError(HybridxError):
 # --- usage ---------------------------------------------------------------------------------------
 
 
-@dataclass(eq=False)
 class MissingExtraError(UsageError):
     """An optional package is needed for what was asked."""
 
@@ -90,7 +105,44 @@ class MissingExtraError(UsageError):
     extra: str
 
 
-@dataclass(eq=False)
+class CommandLineError(UsageError):
+    """A command is called with what it does not take."""
+
+    code = "HX002"
+    summary = "{problem}"
+    remedy = "{command} --help shows what it takes"
+    problem: str
+    command: str
+
+
+class ConflictingOptionsError(UsageError):
+    """Two options are given of which one has no effect beside the other."""
+
+    code = "HX003"
+    summary = "{option} has no effect beside {other}"
+    remedy = "leave one of them out"
+    option: str
+    other: str
+
+
+class RepeatedOptionError(UsageError):
+    """An option that takes one value is given twice."""
+
+    code = "HX004"
+    summary = "{option} is given more than once"
+    remedy = "give it once; only --arg, --metadata, --option and --shape can be repeated"
+    option: str
+
+
+class OutOfMemoryError(UsageError):
+    """What was asked for does not fit into the memory of this machine."""
+
+    code = "HX005"
+    summary = "this machine has not enough memory: {reason}"
+    remedy = "give smaller shapes, or fewer rows at a time, or use a machine with more memory"
+    reason: str
+
+
 class SourceNotFoundError(UsageError):
     """The text before the colon of a SOURCE leads to no module or file."""
 
@@ -101,7 +153,6 @@ class SourceNotFoundError(UsageError):
     reason: str
 
 
-@dataclass(eq=False)
 class SourceAttributeError(UsageError):
     """The module of a SOURCE has no such attribute."""
 
@@ -113,7 +164,6 @@ class SourceAttributeError(UsageError):
     nearest: str
 
 
-@dataclass(eq=False)
 class NotAModuleError(UsageError):
     """A SOURCE gives something that is not a torch.nn.Module."""
 
@@ -124,7 +174,6 @@ class NotAModuleError(UsageError):
     found: str
 
 
-@dataclass(eq=False)
 class FactoryFailedError(UsageError):
     """Calling the class or factory of a SOURCE raised."""
 
@@ -138,7 +187,6 @@ class FactoryFailedError(UsageError):
     reason: str
 
 
-@dataclass(eq=False)
 class NoExampleError(UsageError):
     """A model comes without the shape of its input."""
 
@@ -148,7 +196,6 @@ class NoExampleError(UsageError):
     source: str
 
 
-@dataclass(eq=False)
 class ShapeSyntaxError(UsageError):
     """A --shape cannot be read."""
 
@@ -158,7 +205,6 @@ class ShapeSyntaxError(UsageError):
     text: str
 
 
-@dataclass(eq=False)
 class ConfigError(UsageError):
     """A configuration has a wrong or missing value."""
 
@@ -169,7 +215,6 @@ class ConfigError(UsageError):
     problem: str
 
 
-@dataclass(eq=False)
 class OptionError(UsageError):
     """An option has a value that is not offered."""
 
@@ -181,7 +226,6 @@ class OptionError(UsageError):
     choices: str
 
 
-@dataclass(eq=False)
 class ArgumentError(UsageError):
     """An argument of forward is neither a tensor nor a constant."""
 
@@ -195,7 +239,6 @@ class ArgumentError(UsageError):
     found: str
 
 
-@dataclass(eq=False)
 class NoTorchScriptError(UsageError):
     """TorchScript is requested on a version of Python on which torch does not support it."""
 
@@ -205,7 +248,6 @@ class NoTorchScriptError(UsageError):
     version: str
 
 
-@dataclass(eq=False)
 class NoCompilerError(UsageError):
     """The program cannot be compiled ahead of time on this machine."""
 
@@ -215,7 +257,6 @@ class NoCompilerError(UsageError):
     reason: str
 
 
-@dataclass(eq=False)
 class OptionNeedsError(UsageError):
     """An option has no effect without another one."""
 
@@ -226,7 +267,6 @@ class OptionNeedsError(UsageError):
     needed: str
 
 
-@dataclass(eq=False)
 class OptionSyntaxError(UsageError):
     """An --option cannot be read."""
 
@@ -236,7 +276,6 @@ class OptionSyntaxError(UsageError):
     text: str
 
 
-@dataclass(eq=False)
 class SecretOptionError(UsageError):
     """Credentials are given as an option of a device."""
 
@@ -248,7 +287,6 @@ class SecretOptionError(UsageError):
     place: str
 
 
-@dataclass(eq=False)
 class NotAModelError(UsageError):
     """What is given as the model cannot be called like one."""
 
@@ -259,7 +297,6 @@ class NotAModelError(UsageError):
     advice: str
 
 
-@dataclass(eq=False)
 class ArgumentsByNameError(UsageError):
     """The example arguments are a dict, and could be meant as one argument or as several."""
 
@@ -269,7 +306,6 @@ class ArgumentsByNameError(UsageError):
     found: str
 
 
-@dataclass(eq=False)
 class FactoryArgumentError(UsageError):
     """An --arg does not fit the class or the factory of a SOURCE, or one is missing."""
 
@@ -280,7 +316,6 @@ class FactoryArgumentError(UsageError):
     reason: str
 
 
-@dataclass(eq=False)
 class NamesError(UsageError):
     """Names that are given for a file do not fit its model."""
 
@@ -293,7 +328,6 @@ class NamesError(UsageError):
     advice: str
 
 
-@dataclass(eq=False)
 class OwnMetadataError(UsageError):
     """An entry of the user's for the metadata of a file cannot be kept."""
 
@@ -304,7 +338,6 @@ class OwnMetadataError(UsageError):
     reason: str
 
 
-@dataclass(eq=False)
 class OutputIsInputError(UsageError):
     """The output of a run would replace one of its own inputs."""
 
@@ -318,7 +351,6 @@ class OutputIsInputError(UsageError):
 # --- capture -------------------------------------------------------------------------------------
 
 
-@dataclass(eq=False)
 class ExampleRejectedError(CaptureError):
     """The model cannot be called on the example inputs."""
 
@@ -329,7 +361,6 @@ class ExampleRejectedError(CaptureError):
     reason: str
 
 
-@dataclass(eq=False)
 class NonFiniteWeightsError(CaptureError):
     """A weight is NaN or infinite."""
 
@@ -340,7 +371,6 @@ class NonFiniteWeightsError(CaptureError):
     count: int
 
 
-@dataclass(eq=False)
 class UnsupportedOperatorError(CaptureError):
     """A quantum layer uses an operator that has no rule."""
 
@@ -351,7 +381,6 @@ class UnsupportedOperatorError(CaptureError):
     operator: str
 
 
-@dataclass(eq=False)
 class UnsupportedMeasurementError(CaptureError):
     """A quantum layer returns a measurement that has no rule."""
 
@@ -363,7 +392,6 @@ class UnsupportedMeasurementError(CaptureError):
     reason: str
 
 
-@dataclass(eq=False)
 class TraceError(CaptureError):
     """torch.export cannot follow the model's Python."""
 
@@ -374,7 +402,6 @@ class TraceError(CaptureError):
     place: str
 
 
-@dataclass(eq=False)
 class CheckpointError(CaptureError):
     """A checkpoint cannot be read, or does not belong to the model."""
 
@@ -386,7 +413,6 @@ class CheckpointError(CaptureError):
     advice: str = "give the checkpoint that was saved from this model"
 
 
-@dataclass(eq=False)
 class UntranslatableError(CaptureError):
     """An operation of the classical part has no ONNX translation."""
 
@@ -396,7 +422,6 @@ class UntranslatableError(CaptureError):
     reason: str
 
 
-@dataclass(eq=False)
 class NoTranslationError(CaptureError):
     """torch cannot write an operator of the classical part as ONNX."""
 
@@ -409,7 +434,6 @@ class NoTranslationError(CaptureError):
     place: str
 
 
-@dataclass(eq=False)
 class UnusableFileError(CaptureError):
     """The file that torch makes of an operator cannot be run."""
 
@@ -422,7 +446,6 @@ class UnusableFileError(CaptureError):
     reason: str
 
 
-@dataclass(eq=False)
 class UnwrittenMemoryError(CaptureError):
     """The model returns what happened to be in memory."""
 
@@ -433,7 +456,6 @@ class UnwrittenMemoryError(CaptureError):
     place: str
 
 
-@dataclass(eq=False)
 class NoOutputError(CaptureError):
     """The model returns no tensor."""
 
@@ -446,7 +468,6 @@ class NoOutputError(CaptureError):
     returned: str
 
 
-@dataclass(eq=False)
 class UnscriptableError(CaptureError):
     """An operation of the classical part is not in TorchScript."""
 
@@ -456,7 +477,6 @@ class UnscriptableError(CaptureError):
     reason: str
 
 
-@dataclass(eq=False)
 class RandomnessError(CaptureError):
     """Random numbers decide what the model returns."""
 
@@ -467,7 +487,6 @@ class RandomnessError(CaptureError):
     place: str
 
 
-@dataclass(eq=False)
 class DataBranchError(CaptureError):
     """A Python branch or the length of a loop depends on a data value."""
 
@@ -483,7 +502,6 @@ class DataBranchError(CaptureError):
     reason: str
 
 
-@dataclass(eq=False)
 class FreshModuleError(CaptureError):
     """A module with random weights is created in forward."""
 
@@ -494,7 +512,6 @@ class FreshModuleError(CaptureError):
     place: str
 
 
-@dataclass(eq=False)
 class NoQubitsError(CaptureError):
     """A quantum layer runs on a device whose wires are not qubits."""
 
@@ -506,7 +523,6 @@ class NoQubitsError(CaptureError):
     kind: str
 
 
-@dataclass(eq=False)
 class RemovedIdiomError(CaptureError):
     """A model uses what PennyLane has removed."""
 
@@ -519,7 +535,6 @@ class RemovedIdiomError(CaptureError):
     instead: str
 
 
-@dataclass(eq=False)
 class GradientError(CaptureError):
     """Forward asks torch for a gradient."""
 
@@ -529,7 +544,6 @@ class GradientError(CaptureError):
     place: str
 
 
-@dataclass(eq=False)
 class UnorderedOutputError(CaptureError):
     """The model returns tensors in a set, whose order is not that of the model's code."""
 
@@ -539,7 +553,6 @@ class UnorderedOutputError(CaptureError):
     name: str
 
 
-@dataclass(eq=False)
 class NoNumbersError(CaptureError):
     """A tensor of the model or of the example has a shape and no numbers."""
 
@@ -551,7 +564,6 @@ class NoNumbersError(CaptureError):
     advice: str
 
 
-@dataclass(eq=False)
 class EarlierCallsError(CaptureError):
     """What the model returns depends on the calls before."""
 
@@ -565,7 +577,6 @@ class EarlierCallsError(CaptureError):
     place: str
 
 
-@dataclass(eq=False)
 class PackedSequenceError(CaptureError):
     """Sequences are packed by lengths that depend on the inputs."""
 
@@ -579,7 +590,6 @@ class PackedSequenceError(CaptureError):
     place: str
 
 
-@dataclass(eq=False)
 class BitsOfTextError(CaptureError):
     """Python writes a number of the data as text or asks for its bits."""
 
@@ -590,7 +600,6 @@ class BitsOfTextError(CaptureError):
     place: str
 
 
-@dataclass(eq=False)
 class ModelRaisesError(CaptureError):
     """The model's own code raises an error when it is traced."""
 
@@ -604,7 +613,6 @@ class ModelRaisesError(CaptureError):
     place: str
 
 
-@dataclass(eq=False)
 class WeightsTooLargeError(CaptureError):
     """The weights of a model alone are over the size of a file."""
 
@@ -619,7 +627,6 @@ class WeightsTooLargeError(CaptureError):
     limit: str
 
 
-@dataclass(eq=False)
 class LengthFromDataError(CaptureError):
     """A loop runs over a tensor whose length depends on the numbers in the inputs."""
 
@@ -633,7 +640,6 @@ class LengthFromDataError(CaptureError):
     place: str
 
 
-@dataclass(eq=False)
 class DrawError(CaptureError):
     """Numbers are drawn with a seed, but how many or from where depends on the inputs."""
 
@@ -647,7 +653,6 @@ class DrawError(CaptureError):
 # --- lowering ------------------------------------------------------------------------------------
 
 
-@dataclass(eq=False)
 class IllFormedCircuitError(LoweringError):
     """A circuit breaks its invariants (docs/circuit.md)."""
 
@@ -657,7 +662,6 @@ class IllFormedCircuitError(LoweringError):
     faults: str
 
 
-@dataclass(eq=False)
 class IllFormedProgramError(LoweringError):
     """A tensor program breaks its invariants (docs/program.md)."""
 
@@ -667,7 +671,6 @@ class IllFormedProgramError(LoweringError):
     faults: str
 
 
-@dataclass(eq=False)
 class CircuitTooLargeError(LoweringError):
     """Simulating a circuit would need more memory than the limit."""
 
@@ -679,7 +682,6 @@ class CircuitTooLargeError(LoweringError):
     limit: str
 
 
-@dataclass(eq=False)
 class NoQasmError(LoweringError):
     """An operation has no form in OpenQASM 3."""
 
@@ -692,7 +694,6 @@ class NoQasmError(LoweringError):
 # --- artifact ------------------------------------------------------------------------------------
 
 
-@dataclass(eq=False)
 class OutputExistsError(ArtifactError):
     """An output file exists."""
 
@@ -702,7 +703,6 @@ class OutputExistsError(ArtifactError):
     path: str
 
 
-@dataclass(eq=False)
 class NotWritableError(ArtifactError):
     """An output file cannot be written."""
 
@@ -713,7 +713,6 @@ class NotWritableError(ArtifactError):
     reason: str
 
 
-@dataclass(eq=False)
 class FileMissingError(ArtifactError):
     """An input file does not exist or cannot be read."""
 
@@ -724,7 +723,6 @@ class FileMissingError(ArtifactError):
     reason: str
 
 
-@dataclass(eq=False)
 class ForeignFileError(ArtifactError):
     """A file is not one that hybridx wrote."""
 
@@ -735,7 +733,6 @@ class ForeignFileError(ArtifactError):
     reason: str
 
 
-@dataclass(eq=False)
 class BrokenArtifactError(ArtifactError):
     """A file breaks the contract of docs/file-format.md."""
 
@@ -746,7 +743,6 @@ class BrokenArtifactError(ArtifactError):
     problem: str
 
 
-@dataclass(eq=False)
 class NewerFormatError(ArtifactError):
     """A file was written by a later format version."""
 
@@ -758,7 +754,6 @@ class NewerFormatError(ArtifactError):
     known: int
 
 
-@dataclass(eq=False)
 class NoSelfTestError(ArtifactError):
     """A file carries no self-test."""
 
@@ -768,7 +763,6 @@ class NoSelfTestError(ArtifactError):
     path: str
 
 
-@dataclass(eq=False)
 class TooLargeError(ArtifactError):
     """A file or a part of it is over a bound on what is read."""
 
@@ -780,7 +774,6 @@ class TooLargeError(ArtifactError):
     limit: str
 
 
-@dataclass(eq=False)
 class NoKernelError(ArtifactError):
     """ONNX Runtime has no implementation of an operator of the model in its dtype."""
 
@@ -791,7 +784,6 @@ class NoKernelError(ArtifactError):
     reason: str
 
 
-@dataclass(eq=False)
 class NoBodyError(ArtifactError):
     """A file was exported for devices only."""
 
@@ -802,7 +794,6 @@ class NoBodyError(ArtifactError):
     names: str
 
 
-@dataclass(eq=False)
 class NoConversionError(ArtifactError):
     """A file is compiled for torch and does not contain its graph."""
 
@@ -813,7 +804,6 @@ class NoConversionError(ArtifactError):
     format: str
 
 
-@dataclass(eq=False)
 class PartialResultsError(ArtifactError):
     """A run would replace the results of an earlier run, which may have cost money."""
 
@@ -823,7 +813,6 @@ class PartialResultsError(ArtifactError):
     path: str
 
 
-@dataclass(eq=False)
 class ForeignResultsError(ArtifactError):
     """The stored results belong to another run."""
 
@@ -836,7 +825,6 @@ class ForeignResultsError(ArtifactError):
     expected: str
 
 
-@dataclass(eq=False)
 class BrokenResultsError(ArtifactError):
     """Results of an earlier run cannot be read."""
 
@@ -850,7 +838,6 @@ class BrokenResultsError(ArtifactError):
 # --- input ---------------------------------------------------------------------------------------
 
 
-@dataclass(eq=False)
 class InputNamesError(InputError):
     """The names of the arrays are not the names of the model's inputs."""
 
@@ -864,7 +851,6 @@ class InputNamesError(InputError):
     expected: str
 
 
-@dataclass(eq=False)
 class InputShapeError(InputError):
     """An array has a shape that the model does not take."""
 
@@ -876,7 +862,6 @@ class InputShapeError(InputError):
     expected: str
 
 
-@dataclass(eq=False)
 class InputDtypeError(InputError):
     """An array has a dtype that cannot be converted without loss of meaning."""
 
@@ -888,7 +873,6 @@ class InputDtypeError(InputError):
     expected: str
 
 
-@dataclass(eq=False)
 class TableError(InputError):
     """A data file cannot be read as numbers."""
 
@@ -900,7 +884,6 @@ class TableError(InputError):
     advice: str
 
 
-@dataclass(eq=False)
 class FixedArgumentError(InputError):
     """A lowered model is called with a constant that differs from the one it was made with."""
 
@@ -912,7 +895,6 @@ class FixedArgumentError(InputError):
     fixed: str
 
 
-@dataclass(eq=False)
 class UnequalAxesError(InputError):
     """Two inputs differ in the length of an axis that is one and the same for the model."""
 
@@ -923,7 +905,6 @@ class UnequalAxesError(InputError):
     lengths: str
 
 
-@dataclass(eq=False)
 class InputRangeError(InputError):
     """A whole number does not fit the dtype of the model."""
 
@@ -940,7 +921,6 @@ class InputRangeError(InputError):
 # --- device --------------------------------------------------------------------------------------
 
 
-@dataclass(eq=False)
 class UnknownDeviceError(DeviceError):
     """No device has that name."""
 
@@ -951,7 +931,6 @@ class UnknownDeviceError(DeviceError):
     nearest: str
 
 
-@dataclass(eq=False)
 class MissingPluginError(DeviceError):
     """A known device needs a plug-in that is not installed; `source` is what pip is asked for."""
 
@@ -963,7 +942,6 @@ class MissingPluginError(DeviceError):
     source: str
 
 
-@dataclass(eq=False)
 class DeviceFailedError(DeviceError):
     """A device could not be opened or did not finish."""
 
@@ -974,7 +952,6 @@ class DeviceFailedError(DeviceError):
     reason: str
 
 
-@dataclass(eq=False)
 class NoNoiseError(DeviceError):
     """A circuit has a noise channel, and the device cannot run one."""
 
@@ -985,7 +962,6 @@ class NoNoiseError(DeviceError):
     reason: str
 
 
-@dataclass(eq=False)
 class CompiledInError(DeviceError):
     """A device is asked for, and a file of this format holds its circuits compiled only."""
 
@@ -997,7 +973,6 @@ class CompiledInError(DeviceError):
     name: str
 
 
-@dataclass(eq=False)
 class MissingCredentialsError(DeviceError):
     """A service has no credentials of the user, or accepts none of them."""
 
@@ -1009,7 +984,6 @@ class MissingCredentialsError(DeviceError):
     place: str
 
 
-@dataclass(eq=False)
 class MissingOptionError(DeviceError):
     """A device does not open without one of its own options."""
 
@@ -1021,7 +995,6 @@ class MissingOptionError(DeviceError):
     example: str
 
 
-@dataclass(eq=False)
 class OverBudgetError(DeviceError):
     """A run would send more to a device than a bound allows."""
 
@@ -1034,7 +1007,6 @@ class OverBudgetError(DeviceError):
     limit: int
 
 
-@dataclass(eq=False)
 class ProviderFailedError(DeviceError):
     """A provider of ONNX Runtime was asked for by name, and did not start."""
 
@@ -1047,7 +1019,6 @@ class ProviderFailedError(DeviceError):
 # --- parity --------------------------------------------------------------------------------------
 
 
-@dataclass(eq=False)
 class MismatchError(ParityError):
     """Two executions of the same model differ."""
 
@@ -1068,7 +1039,6 @@ class MismatchError(ParityError):
     tolerance: float
 
 
-@dataclass(eq=False)
 class InconsistentResultError(ParityError):
     """A sampled result is farther from the exact value than chance explains."""
 
@@ -1094,7 +1064,6 @@ class InconsistentResultError(ParityError):
     significance: float
 
 
-@dataclass(eq=False)
 class NoFiniteInputError(ParityError):
     """No drawn input gives the eager model finite outputs."""
 
@@ -1103,7 +1072,6 @@ class NoFiniteInputError(ParityError):
     remedy = "give --example with typical data and --embed-example"
 
 
-@dataclass(eq=False)
 class NothingComparedError(ParityError):
     """There is no output of two executions that could be compared."""
 

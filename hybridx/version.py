@@ -2,4 +2,4 @@
 
 from importlib.metadata import version
 
-VERSION = version("hybridx")
+__version__ = version("hybridx")

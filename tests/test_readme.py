@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from hybridx.cli.commands import app
+from hybridx.cli.app import COMMANDS
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -34,4 +34,4 @@ def test_the_commands_exist():
         r"```sh\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), flags=re.DOTALL
     )
     commands = set(re.findall(r"^hybridx (\w+)", "".join(blocks), flags=re.MULTILINE))
-    assert commands == {command.callback.__name__ for command in app.registered_commands}
+    assert commands == {command.__name__ for command in COMMANDS}

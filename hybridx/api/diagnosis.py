@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
-from hybridx.version import VERSION
-
 if TYPE_CHECKING:
     from hybridx.runtime import DeviceStatus
 
@@ -71,9 +69,10 @@ class Diagnosis:
 def doctor() -> Diagnosis:
     """Return what this machine can run, and what is missing for the rest."""
     from hybridx.runtime import ONNX, DeviceStatus, available_providers, device_statuses
+    from hybridx.version import __version__
 
     return Diagnosis(
-        version=VERSION,
+        version=__version__,
         python=platform.python_version(),
         platform=f"{platform.system()} {platform.machine()}",
         parts=tuple(_part(package) for package in _PARTS),

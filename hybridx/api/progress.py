@@ -14,7 +14,7 @@ class Stages:
     """Is told what a function of `api` is doing. This one writes it to the log of `hybridx`.
 
     A function that takes more than a second takes an object of this class. The command line gives
-    one that draws. A subclass overrides `begin`, `end` and `rows`, which do nothing that can fail.
+    one that draws. A subclass overrides the methods below.
 
     Example:
         >>> stages = Stages()
@@ -27,12 +27,16 @@ class Stages:
         """Enter a stage, and yield the function that says what was found in it.
 
         Args:
-            name: a verb, such as `trace`; how long it took is told behind the last stage of a name.
+            name: a verb, such as `trace`.
         """
         started = time.perf_counter()
         found = Found()
         self.begin(name)
-        yield found
+        try:
+            yield found
+        except BaseException:
+            self.stop()
+            raise
         self.end(name, time.perf_counter() - started, "; ".join(found.texts))
 
     def begin(self, name: str) -> None:
@@ -43,8 +47,14 @@ class Stages:
         """Hear that a stage is done, how long it took and what was found, which may be empty."""
         log.debug("%s: %.1f s%s", name, seconds, f", {found}" if found else "")
 
+    def stop(self) -> None:
+        """Hear that the stage ends with an error."""
+
     def rows(self, done: int, total: int | None) -> None:
         """Hear how many rows of data are done, of how many if that is known."""
+
+    def steps(self, done: int, total: int, text: str) -> None:
+        """Hear how many steps of another kind are done, and how they went, in a few words."""
 
 
 class Found:

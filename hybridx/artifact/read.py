@@ -11,7 +11,6 @@ import onnx
 from google.protobuf.message import DecodeError
 
 from hybridx.artifact.archive import TorchFormat, is_archive, open_archive
-from hybridx.artifact.bundle import from_bundle
 from hybridx.artifact.contract import (
     CIRCUIT_ATTRIBUTE,
     DOMAIN,
@@ -135,6 +134,8 @@ class _Folder:
 
 
 def _decode_bundle(read: Callable[[str], bytes], path: str) -> OnnxArtifact:
+    from hybridx.artifact.bundle import from_bundle
+
     content = from_bundle(read, path)
     check_file_size(len(content))
     return _decode_onnx(content, path, "bundle")

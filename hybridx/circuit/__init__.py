@@ -1,5 +1,7 @@
 """Circuits, the quantum layers of a model, as plain data: their laws, text, JSON and simulator."""
 
+from typing import TYPE_CHECKING
+
 from hybridx.circuit.axes import apply_to_axes
 from hybridx.circuit.check import check, faults
 from hybridx.circuit.circuit import (
@@ -32,14 +34,28 @@ from hybridx.circuit.circuit import (
     wires_of,
 )
 from hybridx.circuit.codec import decode, encode
-from hybridx.circuit.cone import cone_of, measured_wires, restrict
-from hybridx.circuit.entries import complex_entries
 from hybridx.circuit.gate import Gate, Matrix
 from hybridx.circuit.gates import GATES, PAULIS, gate_of
 from hybridx.circuit.limits import MAX_CHANNEL_WIRES, MAX_ENTROPY_WIRES, MAX_KRAUS
-from hybridx.circuit.qasm import to_qasm
-from hybridx.circuit.reference import evaluate_angle, simulate
-from hybridx.circuit.text import parse, show
+from hybridx.first_use import on_first_use
+
+if TYPE_CHECKING:
+    from hybridx.circuit.cone import cone_of, measured_wires, restrict
+    from hybridx.circuit.entries import complex_entries
+    from hybridx.circuit.qasm import to_qasm
+    from hybridx.circuit.reference import evaluate_angle, simulate
+    from hybridx.circuit.text import parse, show
+else:
+    __getattr__, __dir__ = on_first_use(
+        __name__,
+        {
+            "hybridx.circuit.cone": "cone_of measured_wires restrict",
+            "hybridx.circuit.qasm": "to_qasm",
+            "hybridx.circuit.reference": "evaluate_angle simulate",
+            "hybridx.circuit.text": "parse show",
+            "hybridx.circuit.entries": "complex_entries",
+        },
+    )
 
 __all__ = [
     "GATES",

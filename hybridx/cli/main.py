@@ -5,36 +5,92 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from io import TextIOWrapper
+from collections.abc import Sequence
+from itertools import takewhile
 
-from hybridx.cli import output
-from hybridx.cli.commands import app
-from hybridx.errors import HybridxError, ParityError
+import typer
+
+from hybridx.cli import failures
+from hybridx.cli.app import app
+from hybridx.cli.printer import Printer
+from hybridx.cli.streams import make_writable
+from hybridx.errors import (
+    CommandLineError,
+    HybridxError,
+    OutOfMemoryError,
+    ParityError,
+    first_line,
+)
+
+# typer's error of a wrong call, which has no public name in all of its versions.
+_WRONG_CALL = next(one for one in typer.BadParameter.__mro__ if one.__name__ == "ClickException")
 
 
 def main() -> None:
     """Run the command line and exit with its code."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, TextIOWrapper):
-            # A locale without the characters of a picture shows question marks.
-            stream.reconfigure(errors="replace")
+    make_writable()
+    code = run(sys.argv[1:])
     try:
-        with output.notes_from_log():
-            app()
-    except ParityError as error:
-        output.fail(error)
-        sys.exit(1)
-    except HybridxError as error:
-        output.fail(error)
-        sys.exit(3)
-    except KeyboardInterrupt:
-        sys.exit(130)
+        sys.stdout.flush()
     except BrokenPipeError:
-        # The reader of the output, such as `head`, has closed it.
-        sys.stderr.close()
-        sys.exit(0)
+        code = _leave_pipe()
+    sys.exit(code)
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command, print what it gives, and return its exit code.
+
+    Args:
+        arguments: behind the name of the program.
+    """
+    options = [*takewhile(lambda one: one != "--", arguments)]
+    # A wrong call is told before its options are read.
+    printer, is_traced = Printer(as_json="--json" in options), "--debug" in options
+    try:
+        command = typer.main.get_command(app)
+        code = command.main(list(arguments) or ["--help"], "hybridx", standalone_mode=False)
+    except ParityError as error:
+        failures.fail(error, printer, is_traced=is_traced)
+        return 1
+    except HybridxError as error:
+        failures.fail(error, printer, is_traced=is_traced)
+        return 3
+    except MemoryError as error:
+        too_large = OutOfMemoryError(first_line(error))
+        failures.fail(too_large.with_traceback(error.__traceback__), printer, is_traced=is_traced)
+        return 3
+    except (KeyboardInterrupt, typer.Abort):
+        code = 130
+    except SystemExit as stop:
+        # typer leaves so when the reader of the output is gone.
+        if not isinstance(stop.__context__, BrokenPipeError):
+            raise
+        return _leave_pipe()
     except Exception as error:
+        if isinstance(error, _WRONG_CALL):
+            failures.fail(_wrong_call(error), printer, is_traced=False)
+            return 2
         # An error outside the tree is a defect; its report needs the traceback.
-        output.defect(error)
-        sys.exit(70)
+        failures.defect(error, printer)
+        return 70
+    if code == 130:
+        failures.interrupted(printer)
+    return code or 0
+
+
+def _wrong_call(error: Exception) -> CommandLineError:
+    """Return what typer says of a wrong call as an error of ours."""
+    context = getattr(error, "ctx", None)
+    text = error.format_message() if hasattr(error, "format_message") else str(error)
+    text = " ".join(text.split()).rstrip(".")
+    command = context.command_path if context is not None else "hybridx"
+    return CommandLineError(text[:1].lower() + text[1:], command)
+
+
+def _leave_pipe() -> int:
+    """Return the code of a command whose output nobody reads, such as `head` that has ended."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    return 0

@@ -12,7 +12,8 @@ import msgspec
 import typer
 
 from hybridx.api import SourceOptions
-from hybridx.errors import OptionError, OptionNeedsError, OptionSyntaxError
+from hybridx.cli.printer import Printer
+from hybridx.errors import ConflictingOptionsError, OptionNeedsError, OptionSyntaxError
 from hybridx.runtime import PROVIDERS, Options
 
 Model = Annotated[
@@ -55,7 +56,6 @@ NoHeader = Annotated[
     ),
 ]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace existing files.")]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object, for programs.")]
 
 
 def _execution_option(kind: object, default: object, text: str, **more: Any) -> tuple[Any, object]:
@@ -153,6 +153,31 @@ _EXAMPLE = {
 }
 
 
+def _output_option(text: str, *names: str) -> tuple[Any, object]:
+    """Return the annotation and the default of an option that says what is printed."""
+    return Annotated[bool, typer.Option(*names, help=text, rich_help_panel="Output")], False
+
+
+# How a command prints.
+_OUTPUT = {
+    "json": _output_option("Print one JSON object, for programs, errors included.", "--json"),
+    "quiet": _output_option("Print results and errors only.", "--quiet", "-q"),
+    "verbose": _output_option("Print what was chosen and why, too.", "--verbose", "-v"),
+    "debug": _output_option("As --verbose, and print the traceback of an error.", "--debug"),
+}
+
+
+def takes_printer(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options of `_OUTPUT`, received as one argument, `printer`."""
+
+    @functools.wraps(command)
+    def heard(*, printer: Printer, **given: Any) -> None:
+        with printer.listening():
+            command(printer=printer, **given)
+
+    return _takes(heard, "printer", _OUTPUT, _read_printer)
+
+
 def takes_source(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command SOURCE with its options, which it receives as one argument, `source`."""
     table = {"source": (SourceText, inspect.Parameter.empty), **_MODEL, **_EXAMPLE}
@@ -212,9 +237,16 @@ def _read_execution(values: dict[str, Any]) -> Options:
     return execution
 
 
+def _read_printer(values: dict[str, Any]) -> Printer:
+    is_verbose = values["verbose"] or values["debug"]
+    if values["quiet"] and is_verbose:
+        raise ConflictingOptionsError("--quiet", "--verbose or --debug")
+    return Printer(as_json=values["json"], is_quiet=values["quiet"], is_verbose=is_verbose)
+
+
 def _read_source(values: dict[str, Any]) -> SourceOptions:
     if values["example"] is not None and values["shape"]:
-        raise OptionError("--shape", values["shape"][0], "either --shape or --example")
+        raise ConflictingOptionsError("--shape", "--example")
     return SourceOptions(
         values["source"],
         values["checkpoint"],

@@ -10,7 +10,7 @@ import numpy as np
 
 from hybridx.artifact import Signature
 from hybridx.errors import NothingComparedError
-from hybridx.parity.compare import compare
+from hybridx.parity.difference import compare
 from hybridx.parity.draw import draw_inputs
 from hybridx.parity.trials import (
     SEED,

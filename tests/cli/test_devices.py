@@ -8,7 +8,7 @@ import logging
 import numpy as np
 import pytest
 
-from hybridx.cli.output import notes_from_log
+from hybridx.cli.printer import Printer
 from tests.cli.shell import command, listing, new_command
 from tests.runtime.installed import WITHOUT_PLUGINS
 from tests.runtime.models import GRAPHS
@@ -213,7 +213,7 @@ def test_only_the_command_line_prints_what_is_logged():
         seen.append((len(logger.handlers), logger.propagate))
         raise KeyboardInterrupt
 
-    with pytest.raises(KeyboardInterrupt), notes_from_log():
+    with pytest.raises(KeyboardInterrupt), Printer().listening():
         stop()
     assert seen == [(len(before[0]) + 1, False)]
     assert (list(logger.handlers), logger.level, logger.propagate) == before

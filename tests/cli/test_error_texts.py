@@ -5,7 +5,6 @@ After a change that is meant: `python -m tests.cli.test_error_texts`, then read 
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 
 from hybridx import errors
@@ -22,8 +21,8 @@ def leaves(group=HybridxError):
 
 def sample(leaf):
     """The error with a placeholder in every field, by the field's type."""
-    fields = dataclasses.fields(leaf) if dataclasses.is_dataclass(leaf) else ()
-    return leaf(**{field.name: SAMPLES.get(field.type, f"<{field.name}>") for field in fields})
+    fields = vars(leaf).get("__annotations__", {})
+    return leaf(**{name: SAMPLES.get(kind, f"<{name}>") for name, kind in fields.items()})
 
 
 def render():

@@ -31,7 +31,7 @@ from hybridx.circuit import Circuit
 from hybridx.errors import BrokenArtifactError, NoKernelError, UnusableFileError
 from hybridx.lowering import Choice
 from hybridx.runtime import Session, start_session
-from hybridx.version import VERSION
+from hybridx.version import __version__
 
 if TYPE_CHECKING:
     from torch import nn
@@ -146,7 +146,7 @@ def make_file(
         verification = Verification(built.tolerance, compared.batches, compared.worst)
     content = built.product(
         Metadata(
-            version=VERSION,
+            version=__version__,
             verification=verification,
             self_test=test,
             columns=said.columns,
@@ -182,7 +182,7 @@ def _start(draft: Draft, *_: object, dtype: str) -> Session:
         NoKernelError: ONNX Runtime has no implementation of an operator for float64.
     """
     try:
-        return start_session(decode_artifact(draft(Metadata(VERSION)), "the new file"))
+        return start_session(decode_artifact(draft(Metadata(__version__)), "the new file"))
     except BrokenArtifactError as error:
         raise UnusableFileError(error.problem) from error
     except NoKernelError as error:

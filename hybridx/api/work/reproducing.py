@@ -14,21 +14,7 @@ from hybridx.errors import (
     OptionError,
     OptionNeedsError,
 )
-from hybridx.parity import (
-    SIGNIFICANCE,
-    VERIFIED_BATCHES,
-    Comparison,
-    Consistency,
-    Expected,
-    Sample,
-    Typical,
-    check_consistent,
-    compare,
-    compare_with_eager,
-    draw_typical,
-    open_axes,
-    reason_of,
-)
+from hybridx.parity import compare, open_axes
 from hybridx.program import BATCH
 from hybridx.runtime import Session, Usage, record_circuits, start_session
 from hybridx.storage import Array
@@ -37,6 +23,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from hybridx.capture import ForwardCall
+    from hybridx.parity import Comparison, Consistency, Expected, Typical
 
 
 @dataclass(frozen=True)
@@ -132,6 +119,7 @@ def compare_with_model(
         exact = compare_with_model(start_session(session.artifact), against)
         return _sampled(session, exact, significance)
     from hybridx import capture
+    from hybridx.parity import compare_with_eager
     from hybridx.parity.eager import run_eager
 
     examples = _self_test(session).inputs
@@ -178,6 +166,8 @@ def _check_significance(session: Session, atol: float | None, significance: floa
 
 def _sampled(session: Session, exact: VerifyReport, significance: float | None) -> VerifyReport:
     """Return a report on a device with shots, given that on the file computed exactly."""
+    from hybridx.parity import SIGNIFICANCE, Sample, check_consistent
+
     assert session.shots is not None
     samples = [
         Sample(one.name, one.circuit, one.parameters, one.results, session.shots)
@@ -197,6 +187,8 @@ def _typical(examples: Mapping[str, Array], expected: Expected) -> Typical:
     Raises:
         NothingComparedError: the model does not run on the inputs.
     """
+    from hybridx.parity import Typical, draw_typical, reason_of
+
     typical = draw_typical(examples, expected, repeats=True)
     try:
         outputs = expected(examples)
@@ -213,6 +205,8 @@ def _unmoved(found: Comparison) -> Iterator[str]:
 
 def _batches(session: Session, examples: Mapping[str, Array]) -> tuple[int, ...]:
     """Return the batch sizes that a file can be compared at; none if it has no batch."""
+    from hybridx.parity import VERIFIED_BATCHES
+
     axes = open_axes(session.inputs)
     if any(BATCH in named.values() for named in axes.values()):
         return VERIFIED_BATCHES

@@ -1,0 +1,52 @@
+"""Commands that look at a file: `inspect` and `convert`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hybridx import api
+from hybridx.cli import options
+from hybridx.cli.output.files import converted, drawn, inspected, written_as_qasm
+from hybridx.cli.printer import Printer
+
+
+@options.takes_printer
+def inspect(
+    printer: Printer,
+    model: options.Model,
+    draw: Annotated[
+        Path | None,
+        typer.Option(help="Draw the circuits into this .svg, .png or .pdf file."),
+    ] = None,
+    qasm: Annotated[bool, typer.Option("--qasm", help="Print the circuits as OpenQASM 3.")] = False,
+    overwrite: options.Overwrite = False,
+) -> None:
+    """Show the inputs, outputs and circuits of a model file, and how it was verified."""
+    if draw is not None:
+        printer.show(api.draw(model, draw, overwrite=overwrite), drawn)
+        return
+    if qasm:
+        printer.show(api.qasm(model), written_as_qasm)
+        return
+    printer.show(api.inspect(model), inspected)
+
+
+@options.takes_printer
+def convert(
+    printer: Printer,
+    model: options.Model,
+    path: Annotated[Path, typer.Option("--output", "-o", help="The file or the folder to write.")],
+    format: Annotated[
+        str | None,
+        typer.Option(
+            help="onnx or bundle. By default onnx if --output ends in .onnx, else bundle."
+        ),
+    ] = None,
+    overwrite: options.Overwrite = False,
+) -> None:
+    """Convert a model file to another format, without the model that it came from."""
+    report = api.convert(model, path, format=format, overwrite=overwrite)
+    printer.show(report, converted)

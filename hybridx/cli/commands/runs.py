@@ -1,0 +1,179 @@
+"""Commands that run a file: `run`, `verify` and `evaluate`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hybridx import api
+from hybridx.api import SourceOptions
+from hybridx.cli import options
+from hybridx.cli.output.runs import evaluated, predicted, verified
+from hybridx.cli.printer import Printer
+from hybridx.errors import OptionError
+from hybridx.runtime import Options
+from hybridx.storage import ENDINGS, PIPE
+
+
+@options.takes_printer
+@options.takes_execution
+def run(
+    printer: Printer,
+    model: options.Model,
+    execution: Options,
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            "--input",
+            "-i",
+            help="The input data: .npy, .npz, .csv, .tsv (also .gz), .json or .parquet; - is "
+            "stdin. Without it the self-test of the file is run.",
+        ),
+    ] = None,
+    path: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            help="File for the results, of the same forms; - is stdout. Without it they are "
+            "printed.",
+        ),
+    ] = None,
+    input_format: Annotated[
+        str | None,
+        typer.Option(
+            help=f"The form of the input: {', '.join(ENDINGS)}. By default its ending decides."
+        ),
+    ] = None,
+    output_format: Annotated[
+        str | None, typer.Option(help="The form of the results, likewise.")
+    ] = None,
+    columns: options.Columns = None,
+    no_header: options.NoHeader = False,
+    batch_size: Annotated[
+        int, typer.Option(min=1, help="Rows that are run, or sent to a device, at a time.")
+    ] = api.BATCH_SIZE,
+    repeats: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            help="With --shots: repeat the run so often, and write means and standard errors.",
+        ),
+    ] = 1,
+    dry_run: Annotated[
+        bool,
+        typer.Option("--dry-run", help="Say what would be sent to the device, and send nothing."),
+    ] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Continue an interrupted run from its .partial file.")
+    ] = False,
+    overwrite: options.Overwrite = False,
+) -> None:
+    """Run a model file on data, or on its own self-test."""
+    execution["dry_run"] = dry_run
+    if data is None:
+        options.refuse_without_data(
+            output=path is not None,
+            input_format=input_format is not None,
+            output_format=output_format is not None,
+            columns=columns is not None,
+            no_header=no_header,
+            dry_run=dry_run,
+            resume=resume,
+            repeats=repeats > 1,
+            overwrite=overwrite,
+            batch_size=batch_size != api.BATCH_SIZE,
+        )
+        checked = api.self_test(model, **execution)
+        printer.show(checked, verified)
+        return
+    if printer.as_json and str(path) == PIPE:
+        raise OptionError("--output", PIPE, "the name of a file, as --json prints to stdout too")
+    report = api.predict(
+        model,
+        data,
+        path,
+        columns=options.names(columns),
+        header=not no_header,
+        input_format=input_format,
+        output_format=output_format,
+        batch_size=batch_size,
+        repeats=repeats,
+        resume=resume,
+        overwrite=overwrite,
+        **execution,
+    )
+    printer.show(report, predicted)
+
+
+@options.takes_printer
+@options.takes_execution
+@options.takes_against
+def verify(
+    printer: Printer,
+    model: options.Model,
+    execution: Options,
+    against: SourceOptions | None,
+    atol: options.Tolerance = None,
+    significance: Annotated[
+        float | None,
+        typer.Option(
+            help="With --shots: the probability at which a correct device is refused by chance. By "
+            "default 0.01."
+        ),
+    ] = None,
+) -> None:
+    """Compare a model file with the model it came from, or with its own self-test."""
+    report = api.verify_source(
+        model,
+        against=against,
+        atol=atol,
+        significance=significance,
+        **execution,
+    )
+    printer.show(report, verified)
+
+
+@options.takes_printer
+@options.takes_execution
+def evaluate(
+    printer: Printer,
+    model: options.Model,
+    execution: Options,
+    data: Annotated[
+        Path,
+        typer.Option(help="A table: .csv, .tsv (also .gz), .parquet, or .json with objects."),
+    ],
+    target: Annotated[
+        str, typer.Option(help="The column that holds the true class or the true number.")
+    ],
+    columns: options.Columns = None,
+    no_header: options.NoHeader = False,
+    classes: Annotated[
+        str | None,
+        typer.Option(
+            help="Names of the classes, in the order of the outputs: a,b,c. By default those that "
+            "the file names."
+        ),
+    ] = None,
+    rows: Annotated[
+        Path | None,
+        typer.Option(
+            help="A JSON file with held_out_rows, as train writes it: score only these rows."
+        ),
+    ] = None,
+) -> None:
+    """Score a model file on the rows of a table."""
+    report = api.evaluate(
+        model,
+        data,
+        target,
+        columns=options.names(columns),
+        header=not no_header,
+        classes=options.names(classes),
+        rows=rows,
+        **execution,
+    )
+    printer.show(report, evaluated)

@@ -1,0 +1,93 @@
+"""Errors and defects, said to people on stderr or to programs as one JSON object on stdout."""
+
+from __future__ import annotations
+
+import re
+import sys
+import traceback
+
+import msgspec
+
+from hybridx.cli.as_json import encode
+from hybridx.cli.printer import Printer, dim, red
+from hybridx.errors import HybridxError
+
+DEFECT = "defect"
+INTERRUPTED = "interrupted"
+
+_LINE = re.compile(r"\S.*:\d+(?=,|;|$)")
+
+
+class Failure(msgspec.Struct, frozen=True):
+    """What `error` holds on stdout, with --json.
+
+    Attributes:
+        code: of the error, such as HX301; or `defect`, or `interrupted`.
+        message: what happened.
+        help: what to do; may be empty.
+        place: the file and the line of the user's code, `model.py:12`; null if it is not there.
+    """
+
+    code: str
+    message: str
+    help: str
+    place: str | None = None
+
+
+def failure_of(error: HybridxError) -> Failure:
+    """Return a known error for programs."""
+    facts = error.facts()
+    found = _LINE.match(str(facts.get("place", "")))
+    return Failure(
+        error.code,
+        error.summary.format(**facts),
+        error.remedy.format(**facts),
+        found[0] if found else None,
+    )
+
+
+def fail(error: HybridxError, printer: Printer, *, is_traced: bool) -> None:
+    """Print a known error: what happened, and what to do.
+
+    Args:
+        error: the error.
+        printer: of the command.
+        is_traced: print the traceback on stderr as well.
+    """
+    if is_traced:
+        _print_traceback(error)
+    told = failure_of(error)
+    if printer.as_json:
+        _print_object(told)
+        return
+    printer.say(red("error "), f"{told.code} {told.message}")
+    if told.help:
+        printer.say(dim(f"  help: {told.help}"))
+
+
+def defect(error: Exception, printer: Printer) -> None:
+    """Print a defect of hybridx with its traceback."""
+    _print_traceback(error)
+    help = "This is a defect of hybridx: report it with the lines above."
+    if printer.as_json:
+        lines = traceback.extract_tb(error.__traceback__)
+        place = f"{lines[-1].filename}:{lines[-1].lineno}" if lines else None
+        _print_object(Failure(DEFECT, f"{type(error).__name__}: {error}", help, place))
+        return
+    printer.say(red(help))
+
+
+def interrupted(printer: Printer) -> None:
+    """Say that the user stopped the command, to programs; people know it."""
+    if printer.as_json:
+        _print_object(Failure(INTERRUPTED, "the command was interrupted", ""))
+
+
+def _print_object(failure: Failure) -> None:
+    sys.stdout.write(encode({"error": failure}, sys.stdout.encoding))
+
+
+def _print_traceback(error: BaseException) -> None:
+    from hybridx.runtime import scrub
+
+    sys.stderr.write(scrub("".join(traceback.format_exception(error))))

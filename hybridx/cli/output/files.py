@@ -1,0 +1,65 @@
+"""Lines of `inspect` and `convert`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from textwrap import indent
+from typing import TYPE_CHECKING
+
+from hybridx.cli.output import wording
+from hybridx.cli.printer import Line, bold, dim, line
+
+if TYPE_CHECKING:
+    from hybridx.api import Conversion, Inspection
+
+
+def converted(report: Conversion) -> Iterator[Line]:
+    """Yield what a conversion wrote."""
+    yield line(bold(report.path), f"  {report.format}, {wording.size(report.size)}")
+    for name in report.files:
+        yield line(f"  {name}")
+
+
+def drawn(pictures: Sequence[str]) -> Iterator[Line]:
+    """Yield where pictures were written."""
+    for picture in pictures:
+        yield line(f"written to {picture}")
+
+
+def written_as_qasm(programs: Mapping[str, str]) -> Iterator[Line]:
+    """Yield OpenQASM 3 programs, each under the name of its circuit."""
+    for number, (name, text) in enumerate(programs.items()):
+        yield line("\n" if number else "", f"// {name}\n{text.removesuffix(chr(10))}")
+
+
+def inspected(report: Inspection) -> Iterator[Line]:
+    """Yield what is in a file."""
+    opset = f"opset {report.opset}, " if report.opset is not None else ""
+    size = wording.size(report.size)
+    yield line(
+        bold(report.path),
+        f"  {report.format}, {size}, {opset}written by hybridx {report.version}",
+    )
+    yield from wording.signature(report.inputs, report.outputs)
+    for label, names in (("columns", report.columns), ("classes", report.classes)):
+        if names:
+            yield line(f"  {label} {', '.join(names)}")
+    for sentence in report.assumed:
+        yield line(f"  assumed {sentence}")
+    if report.weights:
+        yield line(f"  weights {report.weights}")
+    for key, value in report.metadata.items():
+        yield line(f"  {key}: {value}")
+    if report.nodes:
+        yield line(f"  nodes   {wording.counts(report.nodes)}")
+    for circuit in report.circuits:
+        yield line(f"  circuit {wording.circuit(circuit)}")
+        yield line(dim(indent(circuit.picture or circuit.text, "    ")))
+        for candidate in circuit.candidates:
+            is_chosen = candidate.strategy == circuit.strategy
+            mark = "*" if is_chosen else " "
+            yield line(dim(f"    {mark} {candidate.strategy}: {candidate.reason}"))
+            if is_chosen:
+                yield line(dim(indent(candidate.plan, "        ")))
+    yield line("  ", *wording.verified(report.verification))
+    yield line(f"  self-test {'included' if report.self_test else 'not included'}")

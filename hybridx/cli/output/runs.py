@@ -1,0 +1,74 @@
+"""Lines of `run`, `verify` and `evaluate`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from hybridx.cli.output import wording
+from hybridx.cli.printer import Line, bold, green, line, remark, table, yellow
+from hybridx.storage import PIPE
+
+if TYPE_CHECKING:
+    from hybridx.api import Evaluation, Prediction, VerifyReport
+
+_ROWS_SHOWN = 10
+
+
+def verified(report: VerifyReport) -> Iterator[Line]:
+    """Yield a comparison that passed."""
+    compared = (
+        f"compared with {report.against} {wording.at(report.batches)}: "
+        f"worst error {report.worst:.1e}, tolerance {report.tolerance:.0e}"
+    )
+    found = report.consistency
+    if found is None:
+        yield line(green("verified"), f"  {report.path} on {report.device}, {compared}")
+        return
+    shots = report.usage.shots if report.usage is not None else None
+    yield line(
+        green("consistent"),
+        f"  {report.path} on {report.device}: {found.tests} results of "
+        f"{shots:,} shots differ from the exact values by no more than sampling explains; smallest "
+        f"p-value {found.p_value:.2g} (corrected for {found.tests} tests), significance "
+        f"{found.significance:g}",
+    )
+    if found.untested:
+        untested = "results have no test and were not compared: variances of Pauli sums"
+        yield remark(yellow("note "), f"{found.untested} {untested}")
+    yield line(f"  its exact values, {compared}")
+
+
+def predicted(report: Prediction) -> Iterator[Line]:
+    """Yield the outputs of a run, or where they were written."""
+    if report.is_dry:
+        return
+    yield remark(
+        f"{report.rows} rows of {report.path} on {report.device} in {1e3 * report.seconds:.1f} ms; "
+        f"{wording.ran_on(report.usage)}"
+    )
+    if report.written is not None:
+        if report.written != PIPE:
+            yield remark(f"written to {report.written}")
+        return
+    import numpy as np
+
+    for name, array in report.outputs.items():
+        yield line(bold(name), f"  {array.dtype} {tuple(array.shape)}")
+        shown = array[:_ROWS_SHOWN] if array.ndim else array
+        yield line(np.array2string(shown, precision=6, suppress_small=True, threshold=200))
+        if array.ndim and len(array) > _ROWS_SHOWN:
+            yield line(f"… {len(array) - _ROWS_SHOWN} more rows; -o FILE writes all of them")
+
+
+def evaluated(report: Evaluation) -> Iterator[Line]:
+    """Yield the metrics of an evaluation, and the confusion of classes."""
+    if report.usage is not None:
+        yield remark(wording.ran_on(report.usage))
+    yield line(bold(report.path), f" on {report.device}, {report.rows} rows")
+    for name, value in report.metrics.items():
+        yield line(f"  {name.replace('_', ' ')}  ", bold(f"{value:.4f}"))
+    if report.confusion:
+        yield line("  true class by row, predicted by column")
+        rows = zip(report.classes, report.confusion, strict=True)
+        yield from table(("", *report.classes), [(name, *map(str, row)) for name, row in rows])

@@ -1,0 +1,68 @@
+"""Phrases that several reports share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from hybridx.cli.printer import Line, Span, green, line, yellow
+
+if TYPE_CHECKING:
+    from hybridx.api import CircuitSummary, InputSummary
+    from hybridx.artifact import Verification
+    from hybridx.runtime import Usage
+
+
+def size(count: int) -> str:
+    """Return a number of bytes for people."""
+    return f"{count / 1e6:.1f} MB" if count >= 1_000_000 else f"{count / 1e3:.1f} kB"
+
+
+def ran_on(usage: Usage) -> str:
+    """Return what ran the classical parts, and what was sent to a device."""
+    classical = f"classical parts on {usage.provider}"
+    if not usage.circuits:
+        return classical
+    shots = f" with {usage.total_shots:,} shots in all" if usage.total_shots else ""
+    return f"sent {usage.circuits:,} circuits{shots}; {classical}"
+
+
+def circuit(summary: CircuitSummary) -> str:
+    """Return a circuit in one line."""
+    shots = "" if summary.shots is None else f", {summary.shots} shots on devices"
+    body = f"compiled ({summary.strategy})" if summary.strategy else "no body"
+    if summary.nodes:
+        body = f"{summary.nodes} ONNX nodes ({summary.strategy})"
+    return (
+        f"{summary.name}: {summary.wires} wires, {summary.gates} gates, "
+        f"{summary.parameters} parameters, {summary.results} results, "
+        f"{body}{shots}"
+    )
+
+
+def verified(verification: Verification | None) -> tuple[Span, ...]:
+    """Return what was compared with the eager model at the export."""
+    if verification is None:
+        return yellow("not verified"), " against eager PyTorch"
+    return green("verified"), (
+        f" against eager PyTorch {at(verification.batches)}: worst error "
+        f"{verification.worst:.1e}, tolerance {verification.tolerance:.0e}"
+    )
+
+
+def at(batches: Sequence[int]) -> str:
+    """Return at which batch sizes something was compared."""
+    return f"at batch {', '.join(map(str, batches))}" if batches else "without a batch"
+
+
+def counts(nodes: Mapping[str, int]) -> str:
+    """Return how many there are of each."""
+    return ", ".join(f"{name} x{count}" if count > 1 else name for name, count in nodes.items())
+
+
+def signature(inputs: Sequence[InputSummary], outputs: Sequence[str]) -> Iterator[Line]:
+    """Yield the inputs and outputs of a file."""
+    for summary in inputs:
+        shape = ", ".join(map(str, summary.shape))
+        yield line(f"  input   {summary.name}: {summary.dtype} ({shape})")
+    yield line(f"  output  {', '.join(outputs)}")
