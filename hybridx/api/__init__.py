@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from hybridx.api.lowering_modules import lower
     from hybridx.api.options import BATCH_SIZE, SourceOptions
     from hybridx.api.predicting import predict
+    from hybridx.api.progress import Stages
     from hybridx.api.training import train
     from hybridx.api.verifying import self_test, verify, verify_source
     from hybridx.api.work.predicting import Prediction
@@ -43,6 +44,7 @@ else:
             "hybridx.api.lowering_modules": "lower",
             "hybridx.api.predicting": "predict",
             "hybridx.api.options": "BATCH_SIZE SourceOptions",
+            "hybridx.api.progress": "Stages",
             "hybridx.api.training": "train",
             "hybridx.api.verifying": "self_test verify verify_source",
             "hybridx.api.work.predicting": "Prediction",
@@ -76,6 +78,7 @@ __all__ = [
     "Inspection",
     "Prediction",
     "SourceOptions",
+    "Stages",
     "StrategySummary",
     "VerifyReport",
     "check",

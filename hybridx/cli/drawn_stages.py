@@ -15,7 +15,7 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from hybridx.api.progress import Stages
+from hybridx.api import Stages
 
 _NAME_WIDTH = 10
 

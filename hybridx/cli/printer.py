@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple, TextIO, TypeAlias, TypeVar
 
-from hybridx.api.progress import Stages
+from hybridx.api import Stages
 from hybridx.cli.as_json import encode
 
 if TYPE_CHECKING:

@@ -37,7 +37,7 @@ def test_a_user_exports_with_one_command(folder):
     finished = new_command("export", "user_model.py:model", *SHAPE, folder=folder)
     assert finished.code == 0, finished.talk
     assert "verified against eager PyTorch" in finished.out
-    assert finished.talk == ""
+    assert finished.talk == "next: hybridx run model.onnx  (add -i for data of yours)\n"
     assert set(listing(folder)) == {"user_model.py", "model.onnx"}
     expected = eager(user_model.Small(), DATA)
     np.testing.assert_allclose(run(folder / "model.onnx", DATA), expected, rtol=0, atol=FLOAT32)
