@@ -84,9 +84,15 @@ def assert_refused(arguments, folder, code, facts):
     before = listing(folder)
     finished = command(*arguments, folder=folder)
     assert finished.code == 3, finished.talk
-    assert finished.out == ""
-    assert f"error {code} " in finished.talk
-    assert "help: " in finished.talk
     assert "Traceback" not in finished.talk
-    assert [fact for fact in facts if fact not in finished.talk] == [], finished.talk
+    if "--json" in arguments:
+        told = json.loads(finished.out)["error"]
+        assert told["code"] == code
+        said = f"{told['message']} {told['help']}"
+    else:
+        assert finished.out == ""
+        assert f"error {code} " in finished.talk
+        assert "help: " in finished.talk
+        said = finished.talk
+    assert [fact for fact in facts if fact not in said] == [], said
     assert listing(folder) == before
