@@ -133,7 +133,8 @@ def prepare_example(
     with these axes at another length and with their rows in another order. If it runs and the shape
     of an output changes, they may be the batch; if moreover each row of the outputs depends on its
     own row of the inputs alone, they are. Time steps, over which a recurrent layer runs, are not.
-    If no candidate is left, all shapes are fixed.
+    Where no shape changes, first axes are the batch whose rows may change places, as those of a
+    mean. If no candidate is left, all shapes are fixed.
 
     Args:
         flat: the model.
@@ -211,25 +212,32 @@ def _batches(flat: Flat, given: Example) -> Iterator[Example]:
     """Yield the example once for each way in which it may have a batch, the likeliest way first.
 
     The first axes of some inputs are taken although rows depend on each other, if there is no other
-    axis of these inputs on which they do not.
+    axis of these inputs on which they do not. If no axis changes the shape of an output, those are
+    taken over whose rows the outputs are sums, means or the like.
     """
     usual = list(_first_axes(given.tensors))
     mixed: Example | None = None
     found: AxisNames | None = None
+    pooled: list[_Probe] = []
     for axes in islice(_candidates(given.tensors, usual), MOST_CANDIDATES):
         if found is not None and not _may_replace(axes, found):
             continue
-        probed = _probed(flat, replace(given, axes=axes))
-        if probed is None:
+        probe = _probed(flat, replace(given, axes=axes))
+        if probe is None:
             continue
-        example, is_rowwise = probed
-        if is_rowwise:
+        if probe.is_pooled:
+            pooled += [probe] if axes in usual else []
+            continue
+        example = probe.example
+        if probe.is_rowwise:
             mixed, found = None, found or axes
             yield example
         elif axes in usual and found is None:
             mixed, found = example, axes
     if mixed is not None:
         yield mixed
+    elif found is None:
+        yield from (probe.example for probe in pooled if _has_no_order(flat, probe.longer))
 
 
 def _may_replace(axes: AxisNames, found: AxisNames) -> bool:
@@ -254,10 +262,16 @@ def _candidates(tensors: Mapping[str, Tensor], usual: Collection[AxisNames]) -> 
             {name: axis for name, axis in zip(tensors, way, strict=True) if axis is not None}
             for way in islice(product(*choices), MOST_CANDIDATES**2)
         ]
-        for way in sorted(ways, key=lambda way: (-len(way), *way.values())):
+        for way in sorted(ways, key=lambda way: _rank(tensors, way)):
             axes = {name: {axis: BATCH} for name, axis in way.items()}
             if axes and axes not in usual:
                 yield axes
+
+
+def _rank(tensors: Mapping[str, Tensor], way: Mapping[str, int]) -> tuple[int, ...]:
+    """Return what sorts candidates: axes of more inputs first, front axes, and first inputs."""
+    places = [place for place, name in enumerate(tensors) if name in way]
+    return (-len(way), *way.values(), *places)
 
 
 def _first_axes(tensors: Mapping[str, Tensor]) -> Iterator[AxisNames]:
@@ -267,10 +281,27 @@ def _first_axes(tensors: Mapping[str, Tensor]) -> Iterator[AxisNames]:
             yield {n: {0: BATCH} for n, t in tensors.items() if t.dim() and len(t) == length}
 
 
-def _probed(flat: Flat, given: Example) -> tuple[Example, bool] | None:
-    """Return the example to trace if the outputs' shapes change with the batch, else None.
+@dataclass(frozen=True)
+class _Probe:
+    """What a run with a longer candidate for the batch has shown.
 
-    The example is returned with whether each row of the outputs follows its own row of the inputs.
+    Attributes:
+        example: the one to trace.
+        longer: the one that was run.
+        is_rowwise: each row of the outputs follows its own row of the inputs.
+        is_pooled: no output has other lengths than before.
+    """
+
+    example: Example
+    longer: Example
+    is_rowwise: bool
+    is_pooled: bool
+
+
+def _probed(flat: Flat, given: Example) -> _Probe | None:
+    """Return what the model does where its candidate for the batch is longer.
+
+    The result is None if it refuses that, or returns other outputs then.
     """
     length = _lengths(given)[BATCH]
     is_short = length < EXAMPLE_ROWS
@@ -279,21 +310,51 @@ def _probed(flat: Flat, given: Example) -> tuple[Example, bool] | None:
         while rows in _other_lengths(given):
             rows += 1  # torch may take axes of equal length for one axis
         is_short = True
-    probe = _resized(given, {BATCH: rows})
+    tensors = _resized(given, {BATCH: rows})
     try:
-        rehearsal = _rehearsed(flat, probe)
+        rehearsal = _rehearsed(flat, tensors)
     except (CaptureError, LoweringError):
         return None
     assert given.rehearsal is not None
     before, after = given.rehearsal, rehearsal
-    if before.output_names != after.output_names or before.shapes == after.shapes:
+    if before.output_names != after.output_names:
         return None
-    pairs = zip(before.outputs, after.outputs, strict=True)
-    is_rowwise = all(_is_rowwise(*pair, length, rows) for pair in pairs)
     found = replace(given, rows=length, own=replace(given, axes={}), is_found=True)
-    if is_short:
-        found = replace(found, tensors=probe, rows=rows, rehearsal=rehearsal)
-    return found, is_rowwise
+    longer = replace(found, tensors=tensors, rows=rows, rehearsal=rehearsal)
+    pairs = zip(before.outputs, after.outputs, strict=True)
+    return _Probe(
+        example=longer if is_short else found,
+        longer=longer,
+        is_rowwise=all(_is_rowwise(*pair, length, rows) for pair in pairs),
+        is_pooled=before.shapes == after.shapes,
+    )
+
+
+def _has_no_order(flat: Flat, example: Example) -> bool:
+    """Return whether the outputs stay as they are where the rows of the batch change places.
+
+    Equal rows show nothing: those of floating-point inputs are scaled apart.
+    """
+    tensors: dict[str, Tensor] = {}
+    turned: dict[str, Tensor] = {}
+    for name, tensor in example.tensors.items():
+        axis = next((axis for axis in example.axes.get(name, {})), None)
+        if axis is not None and tensor.is_floating_point():
+            scale = torch.linspace(0.5, 1, tensor.shape[axis], dtype=tensor.dtype)
+            tensor = tensor * scale.reshape(-1, *[1] * (tensor.dim() - 1 - axis))
+        tensors[name] = tensor
+        turned[name] = tensor if axis is None else tensor.roll(1, axis)
+    if all(torch.equal(tensors[name], turned[name]) for name in tensors):
+        return False
+    try:
+        outputs = [_rehearsed(flat, each).outputs for each in (tensors, turned)]
+    except (CaptureError, LoweringError):
+        return False
+    one, other = outputs
+    return all(
+        left.shape == right.shape and _agree(left, right)
+        for left, right in zip(one, other, strict=True)
+    )
 
 
 def _is_rowwise(before: Tensor, after: Tensor, length: int, rows: int) -> bool:

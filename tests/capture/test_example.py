@@ -16,6 +16,7 @@ class Model(nn.Module):
         self.linear = nn.Linear(3, 2)
         self.encoder = nn.TransformerEncoderLayer(3, 1, 4, dropout=0.0)
         self.run = forward
+        self.table = torch.randn(3, 2)
 
     def forward(self, *args):
         return self.run(self, *args)
@@ -51,6 +52,24 @@ FOUND = {
         lambda m, x: m.linear(x.softmax(0)),
         (torch.randn(2, 3),),
         [0],
+    ),
+    "a mean of the rows": (lambda m, x: m.linear(x).mean(0), (torch.randn(1, 3),), [0]),
+    "whole numbers that are counted": (
+        lambda m, words: m.table[words].mean(0),
+        (torch.tensor([0, 2]),),
+        [0],
+    ),
+    "the last step of all": (lambda m, x: m.recurrent(x)[0][-1], (torch.randn(2, 3),), [None]),
+    "one number of each place": (lambda m, x: x[0] - x[1], (torch.randn(2),), [None]),
+    "a mean beside rows": (
+        lambda m, support, x: m.linear(x) - m.linear(support).mean(0),
+        (torch.randn(4, 3), torch.randn(2, 3)),
+        [None, 0],
+    ),
+    "two sets of one length": (
+        lambda m, x, y: m.linear(x) @ m.linear(y).T,
+        (torch.randn(2, 3), torch.randn(2, 3)),
+        [0, None],
     ),
     "none": (lambda m, x: m.linear(x.reshape(2, 3)), (torch.randn(2, 3),), [None]),
     "another rank": (
