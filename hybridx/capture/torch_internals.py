@@ -25,7 +25,10 @@ from torch._subclasses.fake_tensor import (
     UnsupportedOperatorException,
 )
 from torch.fx.experimental.proxy_tensor import get_proxy_mode, get_proxy_slot, make_fx
-from torch.fx.experimental.symbolic_shapes import GuardOnDataDependentSymNode
+from torch.fx.experimental.symbolic_shapes import (
+    GuardOnDataDependentSymNode,
+    has_free_unbacked_symbols,
+)
 from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
 from torch.utils import _pytree
 from torch.utils._python_dispatch import _disable_current_modes
@@ -42,6 +45,12 @@ def constant_of(tensor: Tensor) -> Tensor | None:
     """Return the numbers that torch itself stores for a traced tensor, or None."""
     found: Tensor | None = getattr(tensor, "constant", None)
     return found
+
+
+def depends_on_data(value: Any) -> bool:
+    """Return whether a value is a number or a bool that the numbers in a traced tensor give."""
+    is_symbol = isinstance(value, torch.SymInt | torch.SymFloat | torch.SymBool)
+    return is_symbol and has_free_unbacked_symbols(value)
 
 
 def current_tracer() -> Any:
@@ -400,6 +409,12 @@ def packing() -> Any:
 def assertions() -> tuple[Any, ...]:
     """Return the functions that raise unless a tensor is true; a mode sees them."""
     return torch._assert, torch._assert_async
+
+
+def checks() -> tuple[Callable[..., Any], ...]:
+    """Return the functions that raise unless a bool, a number or a tensor is true; no mode does."""
+    names = ("", "_value", "_index", "_type", "_not_implemented", "_tensor_all")
+    return tuple(getattr(torch, f"_check{name}") for name in names)
 
 
 def needs_a_number(error: BaseException) -> bool:

@@ -93,6 +93,31 @@ def test_a_mode_sees_assertions_of_the_trace(assertion):
     assert traced(look) is assertion
 
 
+@pytest.mark.parametrize("check", torch_internals.checks())
+def test_torch_makes_checks_that_no_mode_sees(check):
+    condition = torch.tensor([True, False]) if check is torch._check_tensor_all else False
+    with pytest.raises(Exception, match="a text") as caught:
+        check(condition, lambda: "a text")
+    assert caught.traceback[-1].name == "_check_with"
+
+
+def test_a_number_of_the_data_is_told_from_an_open_length():
+    found = {}
+
+    class Looks(nn.Module):
+        def forward(self, x):
+            number = x.max().item()
+            found["number"] = torch_internals.depends_on_data(number)
+            found["truth"] = torch_internals.depends_on_data(number > 2)
+            found["length"] = torch_internals.depends_on_data(x.shape[0])
+            found["plain"] = torch_internals.depends_on_data(3)
+            return x
+
+    shapes = ({0: torch.export.Dim("rows")},)
+    torch.export.export(Looks(), (torch.arange(3),), dynamic_shapes=shapes, strict=False)
+    assert found == {"number": True, "truth": True, "length": False, "plain": False}
+
+
 def test_torch_keeps_the_numbers_of_small_constants():
     def look(x):
         made = torch.tensor(2.5)

@@ -11,6 +11,7 @@ import dataclasses
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from types import NoneType
 from typing import Any
 
 import numpy as np
@@ -36,7 +37,7 @@ class Parts:
 
 def named_parts(value: Any) -> Parts | None:
     """Return the named parts of a value, or None if it has none that could hold a tensor."""
-    if is_single(value) or isinstance(value, type | nn.Module):
+    if is_single(value) or isinstance(value, _WHOLE):
         return None
     if isinstance(value, Distribution):
         return _distribution(value)
@@ -60,6 +61,11 @@ def named_parts(value: Any) -> Parts | None:
     if not holds_tensor(attributes):
         return None
     return Parts(attributes, lambda items: _changed(value, items))
+
+
+_NUMBERS = (int, float, complex, torch.SymInt, torch.SymFloat, torch.SymBool)
+_WHOLE = (*_NUMBERS, str, bytes, type, nn.Module, NoneType)
+"""What has no parts that are tensors of the user's; a number of a trace has tensors of its own."""
 
 
 def is_constant(value: Any) -> bool:
@@ -88,7 +94,7 @@ def holds_tensor(value: Any) -> bool:
 def _holds_tensor(value: Any, seen: set[int]) -> bool:
     if is_single(value):
         return True
-    if isinstance(value, str | bytes | int | float | complex | type | nn.Module | None):
+    if isinstance(value, _WHOLE):
         return False
     if id(value) in seen:
         return False

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from hybridx.capture.graph.ops import SELECT_OP
 from hybridx.capture.python.branch_statements import Question, question_at
 from hybridx.capture.python.source_location import is_ours, is_users, place
-from hybridx.capture.torch_internals import submodules_left
+from hybridx.capture.torch_internals import checks, submodules_left
 from hybridx.errors import DataBranchError, HybridxError, PackedSequenceError, first_line
 
 MOST_WAYS = 16
@@ -138,9 +138,8 @@ class Branches:
         frame, _ = _asking(sys._getframe(1))
         raise PackedSequenceError(place(self._model, (frame, frame.f_lineno)))
 
-    def check(self, condition: Tensor) -> None:
+    def check(self) -> None:
         """Note a check that torch itself makes, such as `torch._assert`."""
-        del condition
         frame, is_direct = _asking(sys._getframe(1))
         self._assume(question_at(frame, is_direct=is_direct), "")
 
@@ -355,13 +354,18 @@ def is_raised_by_user(error: BaseException) -> bool:
     if not lines or lines[-1][1].co_code[lines[-1][0].tb_lasti] != _RAISE:
         return False
     while lines and lines[-1][1].co_filename == torch.__file__:
-        if lines.pop()[1].co_name not in ("_assert", "_check", "_check_with"):
+        if lines.pop()[1].co_name not in _CHECKS:
             return False  # torch's own code makes the same checks of shapes
+    while lines and is_ours(lines[-1][1].co_filename):
+        lines.pop()
     if not lines or not is_users(lines[-1][1].co_filename):
         return False
     # torch calls the model where it handles errors of its own; those are no cause of this one.
     cause = error.__cause__ or error.__context__
     return cause is None or not _passes_user(cause) or is_raised_by_user(cause)
+
+
+_CHECKS = frozenset({"_assert", "_check_with", *(check.__name__ for check in checks())})
 
 
 def _lines(error: BaseException) -> Iterator[TracebackType]:

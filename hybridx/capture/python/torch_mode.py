@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pennylane as qml
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from hybridx.capture.python.branches import Branches
@@ -79,6 +79,7 @@ class TracingMode(TorchFunctionMode):
             Tensor.__bool__: branches.decide,
             Tensor.is_nonzero: branches.decide,
             torch.is_nonzero: branches.decide,
+            nn.functional.one_hot: self._one_hot,
             **dict.fromkeys(assertions(), self._assert),
             **dict.fromkeys(_EQUALITIES, self._equal),
             **dict.fromkeys(_CLOSENESS, self._close),
@@ -96,7 +97,7 @@ class TracingMode(TorchFunctionMode):
         known = known_result(func, args, kwargs, self._values.value)
         if known is not UNKNOWN:
             return known
-        if func in self._asked and is_fake(args[0]):
+        if func in self._asked and args and is_fake(args[0]):
             return self._answer(func, *args, **kwargs)
         if func is self._packing and is_fake(args[1]):
             return self._pack(*args, **kwargs)
@@ -137,14 +138,24 @@ class TracingMode(TorchFunctionMode):
             self._branches.refuse_packing()
         return packing()(sequences, lengths, *args)
 
-    def _assert(self, condition: Tensor, *_: Any, **__: Any) -> None:
-        self._branches.check(condition)
+    def _assert(self, *_: Any, **__: Any) -> None:
+        self._branches.check()
 
     def _equal(self, one: Tensor, other: Tensor) -> bool:
         return one.shape == other.shape and self._branches.decide((one == other).all())
 
     def _close(self, one: Tensor, other: Tensor, *args: Any, **kwargs: Any) -> bool:
         return self._branches.decide(torch.isclose(one, other, *args, **kwargs).all())
+
+    def _one_hot(self, classes: Tensor, num_classes: Any = -1) -> Tensor:
+        """Return what `one_hot` returns, whose number of columns the data may give."""
+        if is_fake(num_classes):
+            num_classes = num_classes.item()
+        if type(num_classes) is int and num_classes >= 0:
+            return nn.functional.one_hot(classes, num_classes)
+        if type(num_classes) is int:
+            num_classes = classes.max().item() + 1
+        return (classes.unsqueeze(-1) == torch.arange(num_classes)).to(torch.int64)
 
     def _item(self, tensor: Tensor) -> Any:
         if tensor.is_floating_point() or tensor.is_complex() or tensor.dtype == torch.bool:

@@ -14,7 +14,7 @@ import functools
 import inspect
 import math
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from types import CellType, FunctionType, ModuleType
 from typing import Any
@@ -23,15 +23,14 @@ import numpy as np
 import pennylane as qml
 import torch
 from torch import nn
-from torch.fx.experimental.symbolic_shapes import has_free_unbacked_symbols
 
 from hybridx.capture.python.conditional_gates import conditional
 from hybridx.capture.python.numpy_functions import of_math, of_numpy, of_pennylane
 from hybridx.capture.python.patches import ABSENT, current, intercepting
 from hybridx.capture.python.source_location import is_users
 from hybridx.capture.python.torch_mode import constructor
-from hybridx.capture.python.tracers import ArrayTracer, NumberTracer, tnp
-from hybridx.capture.torch_internals import is_fake, modules_of
+from hybridx.capture.python.tracers import ArrayTracer, NumberTracer, is_traced, tnp
+from hybridx.capture.torch_internals import checks, depends_on_data, is_fake, modules_of
 
 # --- Modules as the user's code sees them --------------------------------------------------------
 
@@ -66,6 +65,7 @@ def _seen() -> dict[int, tuple[Any, Any]]:
             "from_numpy": constructor_where_followed(torch.from_numpy),
             "FloatTensor": constructor_where_followed(torch.FloatTensor, torch.float32),
             "DoubleTensor": constructor_where_followed(torch.DoubleTensor, torch.float64),
+            **{check.__name__: _noted(check) for check in checks()},
         },
     }
     inner = {module: _Seen(module, names) for module, names in modules.items()}
@@ -106,6 +106,21 @@ def constructor_where_followed(
         return chosen(*args, **kwargs)
 
     return make
+
+
+def _noted(original: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a check of torch's that is assumed to pass where the data decide it."""
+
+    @functools.wraps(original)
+    def check(condition: Any, *args: Any, **kwargs: Any) -> Any:
+        branches = current().branches
+        if branches is None or not (is_traced(condition) or depends_on_data(condition)):
+            return original(condition, *args, **kwargs)
+        branches.check()
+        # torch narrows the range of an integer that the data give.
+        return None if is_traced(condition) else original(condition, *args, **kwargs)
+
+    return check
 
 
 def _default_rng(original: Callable[..., Any]) -> Callable[..., Any]:
@@ -178,10 +193,8 @@ class _Int(builtins.int, metaclass=_IntType):
 
 
 def _len(value: Any) -> Any:
-    """Return what `len` returns, or a symbol for a length that depends on the data."""
-    if is_fake(value) and value.dim() and has_free_unbacked_symbols(value.shape[0]):
-        return value.shape[0]
-    return builtins.len(value)
+    """Return what `len` returns, or the symbol of a length that is open or depends on the data."""
+    return value.shape[0] if is_fake(value) and value.dim() else builtins.len(value)
 
 
 def _print(*args: Any, **kwargs: Any) -> None:
@@ -243,11 +256,18 @@ def names_replaced(model: nn.Module) -> Iterator[None]:
     names = _Names()
     try:
         forwards = list(_forwards(model))
-        roots = {forward.__module__.split(".")[0] for forward in forwards}
-        for name, room in _users_modules():
+        rooms = dict(_users_modules())
+        for room in rooms.values():
             names.replace_in(vars(room))
-            if name.split(".")[0] in roots:
-                names.replace_builtins(room)
+        called = (
+            value
+            for _, module in modules_of(model)
+            for value in vars(module).values()
+            if isinstance(value, FunctionType)
+        )
+        names_of_rooms = {function.__module__ for function in (*forwards, *called)}
+        for name in _reached(names_of_rooms, rooms):
+            names.replace_builtins(rooms[name])
         for forward in forwards:
             names.replace_for(forward)
         with intercepting(module_for=_seen_for, function_called=names.replace_for):
@@ -264,6 +284,29 @@ def _forwards(model: nn.Module) -> Iterator[FunctionType]:
         forward = vars(owner).get("forward")
         if isinstance(forward, FunctionType) and is_users(forward.__code__.co_filename):
             yield forward
+
+
+def _reached(names: Collection[str], rooms: Mapping[str, ModuleType]) -> set[str]:
+    """Return which modules of the user's hold code that a model may call.
+
+    Args:
+        names: of the modules that its forwards stand in.
+        rooms: all modules of the user's, by name.
+    """
+    roots = {name.split(".")[0] for name in names}
+    pending = [name for name in rooms if name.split(".")[0] in roots]
+    found: set[str] = set()
+    while pending:
+        name = pending.pop()
+        if name not in rooms or name in found:
+            continue
+        found.add(name)
+        for value in list(vars(rooms[name]).values()):
+            if isinstance(value, ModuleType):
+                pending.append(value.__name__)
+            elif isinstance(value, FunctionType | type):
+                pending.append(str(value.__module__))
+    return found
 
 
 def _users_modules() -> Iterator[tuple[str, ModuleType]]:
