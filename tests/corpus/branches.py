@@ -186,6 +186,35 @@ class BranchOnNumpy(WithLayer):
 
 ROWS = normal(3, 3)
 
+
+def pooled(x, batch):
+    """Return the means of the rows of each group, and the spread of all."""
+    groups = nn.functional.one_hot(batch, int(batch.max()) + 1).to(x.dtype)
+    return groups.T @ x / groups.sum(0).unsqueeze(1) + x.std() / len(x)
+
+
+class PoolsGroups(WithLayer):
+    """As many groups as the data say, by a matrix of zeros and ones."""
+
+    def forward(self, x, batch):
+        torch._check(int(batch.max()) < 100, lambda: "too many groups")
+        return self.q(self.fc(pooled(x, batch)))
+
+
+class MeansOfPicked(WithLayer):
+    """Of rows that a mask picks, perhaps none, only the mean and the spread leave the model."""
+
+    def forward(self, x):
+        picked = self.q(self.fc(x))[x[:, 0] > 0]
+        mean, spread = picked.mean(0), picked.var(0, unbiased=False)
+        return {
+            "mean": torch.nan_to_num(mean, nan=5.0),
+            "spread": torch.nan_to_num(spread, nan=5.0),
+            "rows": len(x),
+            "total": picked.sum().item(),
+        }
+
+
 CASES = (
     Case("refuses_nan", "branches", RefusesNaN, (ROWS,)),
     Case("asserts_range", "branches", AssertsRange, (ROWS,)),
@@ -201,4 +230,6 @@ CASES = (
     Case("branch_in_circuit", "branches", BranchInCircuit, (ROWS,)),
     Case("branch_on_numpy", "branches", BranchOnNumpy, (ROWS,)),
     Case("shifts_bits", "branches", ShiftsBits, (torch.tensor([5, 0, 7]),)),
+    Case("pools_groups", "branches", PoolsGroups, (ROWS[:3], torch.tensor([0, 1, 1]))),
+    Case("means_of_picked", "branches", MeansOfPicked, (ROWS,)),
 )

@@ -24,8 +24,81 @@ from hybridx.capture.graph.special_functions import (
     ndtri,
     polygamma,
 )
+from hybridx.capture.torch_internals import depends_on_data
 
 _aten = torch.ops.aten
+
+
+# --- Means ---------------------------------------------------------------------------------------
+
+
+def mean(
+    x: Tensor,
+    dim: Sequence[int] | None = None,
+    keepdim: bool = False,
+    *,
+    dtype: torch.dtype | None = None,
+) -> Any:
+    """Return a mean over axes that may be empty, which is NaN then; ONNX Runtime's is 0."""
+    axes = list(dim) if dim else list(range(x.dim()))
+    if not _may_be_empty(x, axes):
+        return NotImplemented
+    return x.sum(axes, keepdim, dtype=dtype) / _count(x, axes)
+
+
+def _may_be_empty(x: Tensor, axes: Sequence[int]) -> bool:
+    """Return whether no element is on these axes, or as many as the data say."""
+    lengths = [x.shape[axis] for axis in axes]
+    return any(depends_on_data(n) or (type(n) is int and n == 0) for n in lengths)
+
+
+def _count(x: Tensor, axes: Sequence[int]) -> int:
+    return math.prod(x.shape[axis] for axis in axes)
+
+
+def mean_of_all(x: Tensor, *, dtype: torch.dtype | None = None) -> Any:
+    """Return the mean of all elements; see `mean`."""
+    return mean(x, dtype=dtype)
+
+
+def variance(
+    x: Tensor,
+    dim: Sequence[int] | None = None,
+    *,
+    correction: float | None = None,
+    keepdim: bool = False,
+) -> Any:
+    """Return a variance over axes that may be empty; see `mean`."""
+    axes = list(dim) if dim else list(range(x.dim()))
+    if not _may_be_empty(x, axes):
+        return NotImplemented
+    count = _count(x, axes)
+    centred = x - x.sum(axes, keepdim=True) / count
+    total = (centred * centred).sum(axes, keepdim)
+    # Divided by the count first, an empty sum is NaN whatever the correction is.
+    return total / count * count / (count - (1 if correction is None else correction))
+
+
+def deviation(x: Tensor, dim: Sequence[int] | None = None, **options: Any) -> Any:
+    """Return a standard deviation over axes that may be empty; see `mean`."""
+    found = variance(x, dim, **options)
+    return found if found is NotImplemented else torch.sqrt(found)
+
+
+def _by_bias(formula: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a formula of a correction as one that is told whether there is any."""
+
+    def found(
+        x: Tensor, dim: Sequence[int] | None, unbiased: bool = True, keepdim: bool = False
+    ) -> Any:
+        return formula(x, dim, correction=int(unbiased), keepdim=keepdim)
+
+    return found
+
+
+def _by_bias_of_all(formula: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the same over all axes."""
+    return lambda x, unbiased=True: formula(x, correction=int(unbiased))
 
 
 # --- Extremes ------------------------------------------------------------------------------------
@@ -705,6 +778,17 @@ MISSING_OPERATORS = {
         for overload in getattr(_aten, name).overloads()
         if not overload.endswith("out")
         for target in [getattr(getattr(_aten, name), overload)]
+    },
+    _aten.mean.dim: mean,
+    _aten.mean.default: mean_of_all,
+    **{
+        getattr(overloads, overload): wrap(formula)
+        for overloads, formula in ((_aten.var, variance), (_aten.std, deviation))
+        for overload, wrap in (
+            ("correction", lambda formula: formula),
+            ("dim", _by_bias),
+            ("default", _by_bias_of_all),
+        )
     },
     _aten.amax.default: _over_all_axes(torch.amax),
     _aten.amin.default: _over_all_axes(torch.amin),
