@@ -640,6 +640,18 @@ class LengthFromDataError(CaptureError):
     place: str
 
 
+class ListIndexError(CaptureError):
+    """A list is indexed by a number that depends on the inputs."""
+
+    code = "HX142"
+    summary = "a list, or another container of Python, is indexed by a number of the data: {place}"
+    remedy = (
+        "index a tensor instead, as torch.stack(list(tensors))[number]; of modules, compute all "
+        "and pick a result, as torch.stack([module(x) for module in modules])[number]"
+    )
+    place: str
+
+
 class DrawError(CaptureError):
     """Numbers are drawn with a seed, but how many or from where depends on the inputs."""
 
@@ -648,6 +660,24 @@ class DrawError(CaptureError):
     remedy = "draw in __init__ as many numbers as are needed, or take them as an input"
     function: str
     place: str
+
+
+class DroppedAxisError(CaptureError):
+    """The rank of an output depends on the length of the batch."""
+
+    code = "HX143"
+    summary = (
+        "output {name!r} has {found} axes at batch size {batch} and {usual} at others, because the "
+        "model drops axes of length 1: a file gives results of one rank"
+    )
+    remedy = (
+        "name the axis that is dropped, as squeeze(-1), or shape the result by the batch, as "
+        "reshape(len(x), -1); or fix the batch with batch="
+    )
+    name: str
+    batch: int
+    found: int
+    usual: int
 
 
 # --- lowering ------------------------------------------------------------------------------------
@@ -1065,11 +1095,11 @@ class InconsistentResultError(ParityError):
 
 
 class NoFiniteInputError(ParityError):
-    """No drawn input gives the eager model finite outputs."""
+    """Neither drawn inputs nor the example give the eager model finite outputs."""
 
     code = "HX602"
-    summary = "the eager model gives NaN or infinite outputs on every drawn input"
-    remedy = "give --example with typical data and --embed-example"
+    summary = "the eager model gives NaN or infinite outputs on every drawn input and the example"
+    remedy = "give --example with data on which all its outputs are finite"
 
 
 class NothingComparedError(ParityError):

@@ -9,7 +9,7 @@ from typing import Any, Protocol, TypeAlias
 import numpy as np
 
 from hybridx.artifact import Signature
-from hybridx.errors import NothingComparedError
+from hybridx.errors import DroppedAxisError, NothingComparedError
 from hybridx.parity.difference import compare
 from hybridx.parity.draw import draw_inputs
 from hybridx.parity.trials import (
@@ -225,10 +225,16 @@ class _Trials:
         """Return the worst error on these inputs.
 
         Raises:
-            MismatchError: it is above the tolerance.
+            DroppedAxisError: the model returns an output of another rank, with as many elements.
+            MismatchError: the error is above the tolerance.
         """
+        actual = self._execution.run(inputs)
+        for name, output in outputs.items():
+            other = actual.get(name, output)
+            if other.ndim != output.ndim and other.size == output.size and BATCH in self.own:
+                raise DroppedAxisError(name, batch, output.ndim, other.ndim)
         found = compare(
-            self._execution.run(inputs),
+            actual,
             outputs,
             tolerance=self._tolerance,
             left=self.name,

@@ -83,15 +83,14 @@ class Typical:
     outputs: Mapping[str, Array]
 
 
-def draw_typical(
-    examples: Mapping[str, Array], expected: Expected, *, repeats: bool = False
-) -> Typical:
+def draw_typical(examples: Mapping[str, Array], expected: Expected) -> Typical:
     """Return inputs of the first distribution on which the eager model gives finite outputs.
+
+    Where no distribution has such inputs, they are the example itself.
 
     Args:
         examples: arrays by name.
         expected: the eager model.
-        repeats: use the numbers of the example where no distribution has such inputs.
 
     Raises:
         NoFiniteInputError: the outputs are never finite.
@@ -99,8 +98,7 @@ def draw_typical(
     """
     refusal: Exception | None = None
     has_run = False
-    distributions: list[str | None] = [*DISTRIBUTIONS, *([None] if repeats else [])]
-    for distribution in distributions:
+    for distribution in (*DISTRIBUTIONS, None):
         inputs = draw_inputs(examples, {}, lengths={}, distribution=distribution, seed=SEED)
         try:
             outputs = expected(inputs)

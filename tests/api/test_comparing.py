@@ -158,11 +158,25 @@ class Far(nn.Module):
         return self.q(torch.sqrt(x - 100.0))
 
 
-def test_the_remedy_for_inputs_that_nobody_can_draw_works(tmp_path):
+def test_an_example_without_numbers_is_refused(tmp_path):
+    path = tmp_path / "model.onnx"
+    with pytest.raises(NoFiniteInputError):
+        hybridx.export(Far(), (torch.rand(4, 3),), path)
+    assert not path.exists()
+
+
+def test_inputs_that_nobody_can_draw_are_those_of_the_example(tmp_path):
+    path = tmp_path / "model.onnx"
+    report = hybridx.export(Far(), (101.0 + torch.rand(4, 3),), path)
+    assert report.verification.batches == (1, 2, 5, 16)
+    assert hybridx.load(path).metadata.self_test is None
+    (note,) = report.notes
+    assert "embed_example" in note
+
+
+def test_the_users_own_rows_are_a_self_test_if_the_user_says_so(tmp_path):
     path = tmp_path / "model.onnx"
     x = 101.0 + torch.rand(4, 3)
-    with pytest.raises(NoFiniteInputError):
-        hybridx.export(Far(), (x,), path)
     torch.manual_seed(3)
     model = Far()
     report = hybridx.export(model, (x,), path, embed_example=True)

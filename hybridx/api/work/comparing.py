@@ -118,7 +118,7 @@ def build_and_compare(
 def _typical(flat: Flat, example: Example, *, embed: bool) -> Typical:
     expected = _eager(flat)
     arrays = {name: tensor.numpy() for name, tensor in example.tensors.items()}
-    typical = draw_typical(arrays, expected, repeats=embed)
+    typical = draw_typical(arrays, expected)
     return Typical(typical.distribution, arrays, expected(arrays)) if embed else typical
 
 

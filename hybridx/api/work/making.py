@@ -139,7 +139,8 @@ def make_file(
             embed=embed_example,
         )
     verification = test = None
-    if built.typical is not None and self_test:
+    is_own = built.typical is not None and built.typical.distribution is None and not embed_example
+    if built.typical is not None and self_test and not is_own:
         test = SelfTest(built.typical.inputs, built.typical.outputs, built.tolerance)
     if built.comparison is not None:
         compared = built.comparison
@@ -169,7 +170,12 @@ def make_file(
         notes += ("the file is float64, as the model and its example are",)
     if not body:
         notes += ("the circuits have no body: the file runs on devices only",)
-    if any(not tensor.is_floating_point() for tensor in tensors.values()) and not embed_example:
+    if is_own:
+        notes += (
+            "the model refuses drawn inputs, or is not finite on them: rows of the example are "
+            "compared, and the file carries no self-test; embed_example makes one of these rows",
+        )
+    elif any(not tensor.is_floating_point() for tensor in tensors.values()) and not embed_example:
         notes += ("the self-test holds the example's integer inputs: their range is not known",)
     return Made(content, chosen, built.captured.is_dynamic, choices, verification, notes)
 

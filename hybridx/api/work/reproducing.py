@@ -189,7 +189,7 @@ def _typical(examples: Mapping[str, Array], expected: Expected) -> Typical:
     """
     from hybridx.parity import Typical, draw_typical, reason_of
 
-    typical = draw_typical(examples, expected, repeats=True)
+    typical = draw_typical(examples, expected)
     try:
         outputs = expected(examples)
     except Exception as error:

@@ -16,6 +16,7 @@ from hybridx.capture.python.branches import is_raised_by_user
 from hybridx.capture.python.patches import current, intercepting
 from hybridx.capture.python.removed_in_pennylane import removed_idiom
 from hybridx.capture.python.source_location import (
+    indexes_at_line,
     is_users,
     name_of_node,
     place,
@@ -28,6 +29,7 @@ from hybridx.capture.torch_internals import (
     is_data_branch,
     is_fake,
     is_operator,
+    needs_a_number,
     node_of,
     unruled_operator,
 )
@@ -39,6 +41,7 @@ from hybridx.errors import (
     GradientError,
     HybridxError,
     LengthFromDataError,
+    ListIndexError,
     ModelRaisesError,
     NoQubitsError,
     RandomnessError,
@@ -212,7 +215,11 @@ def untraceable(model: nn.Module, error: Exception) -> CaptureError:
             writer = next((name for name in _WRITERS if f"{name}(" in text), None)
             if writer is not None:
                 return BitsOfTextError(f"{writer}()", where)
+            if indexes_at_line(error):
+                return ListIndexError(where)
             return DataBranchError(where, "Python needs its value")
+        if needs_a_number(cause) and indexes_at_line(error):
+            return ListIndexError(where)
         operator = unruled_operator(cause)
         if operator is not None:
             return TraceError(f"what {operator} returns depends on the values it is given", where)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dis
 import linecache
 import re
 import sysconfig
@@ -55,6 +56,33 @@ def text_of_line(error: BaseException) -> str:
         if is_users(frame.f_code.co_filename):
             return linecache.getline(frame.f_code.co_filename, number, frame.f_globals).strip()
     return ""
+
+
+def indexes_at_line(error: BaseException) -> bool:
+    """Return whether an error came up where the user's code takes an element, as `values[n]`."""
+    found = False
+    line = error.__traceback__
+    while line is not None:
+        code = line.tb_frame.f_code
+        if is_users(code.co_filename):
+            found = _takes_element(code.co_code, line.tb_lasti)
+        line = line.tb_next
+    return found
+
+
+def _takes_element(code: bytes, offset: int) -> bool:
+    """Return whether the instruction at an offset of compiled code reads or writes `values[n]`."""
+    while offset and code[offset] == dis.opmap["CACHE"]:
+        offset -= 2  # during the call of a `__getitem__` the frame is behind the instruction
+    name = dis.opname[code[offset]]
+    # From Python 3.14 on, reading is one of the operations on two values.
+    return name in ("BINARY_SUBSCR", "STORE_SUBSCR") or (
+        name == "BINARY_OP" and code[offset + 1] == _SUBSCRIPT
+    )
+
+
+_SUBSCRIPT = 26
+"""The number of `[]` among the operations of `BINARY_OP`."""
 
 
 def place_of(model: nn.Module, error: BaseException) -> str:

@@ -48,6 +48,37 @@ def test_a_check_is_assumed_and_the_file_says_so(tmp_path):
     assert "ValueError: not a number" in assumed
 
 
+@pytest.mark.parametrize(
+    "check",
+    [
+        lambda x: torch._check_tensor_all(x < 9, lambda: "too large"),
+        lambda x: torch._check(bool(x.max() < 9), lambda: "too large"),
+        lambda x: torch._check_value(bool((x < 9).all())),
+        lambda x: torch._check(int((x > 9).sum()) < 3),
+    ],
+)
+def test_checks_of_torch_are_assumed(check, tmp_path):
+    def checks(x):
+        check(x)
+        return circuit(x)
+
+    notes = export(checks, tmp_path).notes
+    assert hybridx.inspect(tmp_path / "model.onnx").assumed == notes
+    assert notes[0].startswith("the check ")
+    assert all("is left out" in note for note in notes)
+
+
+def test_a_check_that_no_drawn_input_passes_is_compared_on_the_example(tmp_path):
+    def bits(x):
+        if not ((x == 0) | (x == 1)).all():
+            raise ValueError("only bits")
+        return circuit(torch.pi * x)
+
+    report = export(bits, tmp_path, torch.tensor([[0.0, 1.0], [1.0, 0.0]]))
+    assert report.verification.worst > 0
+    assert report.is_dynamic
+
+
 def test_what_only_prints_is_not_run(tmp_path, capsys):
     def prints(x):
         if x.max() > 100:

@@ -14,6 +14,7 @@ from hybridx.errors import (
     DataBranchError,
     FreshModuleError,
     GradientError,
+    ListIndexError,
     NoQubitsError,
     RandomnessError,
     UnsupportedMeasurementError,
@@ -44,6 +45,24 @@ class Model(nn.Module):
         return self.way(self, x)
 
 
+ENTRIES = nn.ParameterList([nn.Parameter(torch.rand(())) for _ in range(3)])
+
+
+def list_of_parameters(model, x):
+    return model.q(x) * ENTRIES[int(x.argmax())]  # here
+
+
+def dict_of_numbers(model, x):
+    return model.q(x) * {0: 1.0, 1: 2.0}[int(x.argmax()) % 2]  # here
+
+
+def test_the_remedy_for_the_index_of_a_list_works(tmp_path):
+    def stacked(model, x):
+        return model.q(x) * torch.stack(list(ENTRIES))[int(x.sum()) % 3]
+
+    hybridx.export(Model(stacked), (torch.rand(2, 2),), tmp_path / "model.onnx", batch="none")
+
+
 def torch_noise(model, x):
     return model.q(x) + torch.randn(len(x))  # here
 
@@ -71,7 +90,7 @@ def branch_on_a_tensor(model, x):
     return x
 
 
-def branch_on_a_number(model, x):
+def index_of_a_list(model, x):
     return model.q(x) * [1, 2, 3][int(x.max().item())]  # here
 
 
@@ -133,7 +152,9 @@ def export(model, tmp_path):
         (python_noise, RandomnessError),
         (unseeded_generator, RandomnessError),
         (branch_on_a_tensor, DataBranchError),
-        (branch_on_a_number, DataBranchError),
+        (index_of_a_list, ListIndexError),
+        (list_of_parameters, ListIndexError),
+        (dict_of_numbers, ListIndexError),
         (branch_on_an_array, DataBranchError),
         (loop_of_data, DataBranchError),
         (fresh_linear, FreshModuleError),
