@@ -117,8 +117,6 @@ class Branches:
             self._assume(question, "")
             return True
         key = tuple(_calls(frame))
-        if key in self._checks:
-            return not self._checks[key][0]
         where = place(self._model, (frame, frame.f_lineno))
         if self._refusal is not None:
             raise self._refusal
@@ -129,6 +127,8 @@ class Branches:
             before, Decision(condition.reshape(()).bool(), question, where, key)
         )
         first = False if question.stops is None else not question.stops
+        if key in self._checks:
+            first = not self._checks[key][0]
         answer = self._forced[len(before)] if len(before) < len(self._forced) else first
         self._given = (*before, answer)
         return answer

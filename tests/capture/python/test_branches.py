@@ -79,6 +79,37 @@ def test_a_check_that_no_drawn_input_passes_is_compared_on_the_example(tmp_path)
     assert report.is_dynamic
 
 
+@pytest.mark.parametrize("count", [1, 3])
+def test_a_branch_behind_checks_is_followed(tmp_path, count):
+    def checks_and_shifts(x):
+        for power in range(count):
+            if x.max() > 10**power * 50:
+                raise ValueError("too large")
+        if x.sum() > 1:
+            x = x + 0.5
+        return circuit(x)
+
+    report = export(checks_and_shifts, tmp_path)
+    assert len(report.notes) == 2  # one is on the branch
+    session = hybridx.load(tmp_path / "model.onnx")
+    for x in (torch.full((3, 2), -0.4), torch.full((3, 2), 0.4)):
+        found = session.run({"x": x.numpy()})["output"]
+        assert np.allclose(found, checks_and_shifts(x).numpy(), atol=1e-5)
+
+
+def test_each_of_several_checks_is_assumed(tmp_path):
+    def checks_twice(x):
+        if torch.isnan(x).any():
+            raise ValueError("not a number")
+        if x.abs().max() > 50:
+            raise ValueError("too large")
+        return circuit(x)
+
+    notes = " ".join(export(checks_twice, tmp_path).notes)
+    assert "not a number" in notes
+    assert "too large" in notes
+
+
 def test_what_only_prints_is_not_run(tmp_path, capsys):
     def prints(x):
         if x.max() > 100:
