@@ -184,6 +184,17 @@ class BranchOnNumpy(WithLayer):
         return self.q(x[:, :2] * scale)
 
 
+class TellsNumbers(WithLayer):
+    """Numbers of the data are printed at each call and put into the message of a check."""
+
+    def forward(self, x):
+        y = self.q(x[:, :2])
+        print(f"mean {y.mean().item():.4f}, norm {x.norm():.2e}")
+        if y.abs().max() > 1.01:
+            raise ValueError(f"no expectation value: {y.abs().max().item():+.3f}")
+        return y
+
+
 ROWS = normal(3, 3)
 
 
@@ -229,6 +240,7 @@ CASES = (
     Case("branch_on_mean", "branches", BranchOnMean, (ROWS,)),
     Case("branch_in_circuit", "branches", BranchInCircuit, (ROWS,)),
     Case("branch_on_numpy", "branches", BranchOnNumpy, (ROWS,)),
+    Case("tells_numbers", "branches", TellsNumbers, (ROWS,)),
     Case("shifts_bits", "branches", ShiftsBits, (torch.tensor([5, 0, 7]),)),
     Case("pools_groups", "branches", PoolsGroups, (ROWS[:3], torch.tensor([0, 1, 1]))),
     Case("means_of_picked", "branches", MeansOfPicked, (ROWS,)),

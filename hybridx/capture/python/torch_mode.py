@@ -76,6 +76,7 @@ class TracingMode(TorchFunctionMode):
             Tensor.__array__: self._numpy,
             Tensor.tolist: self._tolist,
             Tensor.item: self._item,
+            Tensor.__format__: self._format,
             Tensor.__bool__: branches.decide,
             Tensor.is_nonzero: branches.decide,
             torch.is_nonzero: branches.decide,
@@ -132,6 +133,10 @@ class TracingMode(TorchFunctionMode):
         if tensor.dim() == 0:
             return self._answer(Tensor.item, tensor)
         return [self._answer(Tensor.tolist, part) for part in tensor]
+
+    def _format(self, tensor: Tensor, specification: str) -> str:
+        number = NumberTracer(tensor) if tensor.dim() == 0 else tensor
+        return format(number, specification)
 
     def _pack(self, sequences: Tensor, lengths: Tensor, *args: Any) -> Any:
         if self._values.value(lengths) is None:

@@ -88,6 +88,12 @@ class NumberTracer:
     def __int__(self) -> int:
         return int(self.tensor)
 
+    def __repr__(self) -> str:
+        return "<a number that depends on the inputs>"
+
+    def __format__(self, specification: str) -> str:
+        return repr(self)  # no digits: a text is no place to compute with them
+
     def __abs__(self) -> NumberTracer:
         return NumberTracer(abs(self.tensor))
 
