@@ -294,6 +294,18 @@ class WithLoss(nn.Module):
         return -torch.cdist(z, self.centres), F.normalize(self.centres, dim=1)
 
 
+class ComparesRows(nn.Module):
+    """Each row becomes a mean of all rows, the near ones more: all distances are taken."""
+
+    def __init__(self):
+        super().__init__()
+        self.q = quantum()
+
+    def forward(self, x):
+        z = self.q(x)
+        return torch.softmax(-(torch.cdist(z, z) ** 2), dim=1) @ z
+
+
 class ArgmaxOut(nn.Module):
     """Integer and boolean outputs beside the scores."""
 
@@ -541,6 +553,7 @@ CASES = (
     Case("named_tuple_out", "signatures", NamedTupleOut, (normal(3, 2),)),
     Case("dataclass_out", "signatures", DataclassOut, (normal(3, 4),)),
     Case("batchless_output", "signatures", WithLoss, (normal(3, 2),)),
+    Case("compares_rows", "signatures", ComparesRows, (normal(3, 2),)),
     Case("argmax_out", "signatures", ArgmaxOut, (normal(3, 3),)),
     Case("policy", "signatures", Policy, (normal(3, 2), uniform(3, 2))),
     Case("variational_in_eval", "signatures", VariationalInEval, (normal(3, 4),)),

@@ -84,6 +84,7 @@ class TracingMode(TorchFunctionMode):
             **dict.fromkeys(assertions(), self._assert),
             **dict.fromkeys(_EQUALITIES, self._equal),
             **dict.fromkeys(_CLOSENESS, self._close),
+            torch.cdist: _distances,
             **{function: function for function in _CONVERSIONS},
         }
         self._packing = packing()
@@ -166,6 +167,14 @@ class TracingMode(TorchFunctionMode):
         if tensor.is_floating_point() or tensor.is_complex() or tensor.dtype == torch.bool:
             return as_seen(NumberTracer(tensor.reshape(())))
         return tensor.item()  # torch gives a symbol and tracks its constraints
+
+
+def _distances(
+    one: Tensor, other: Tensor, p: float = 2.0, compute_mode: str | None = None
+) -> Tensor:
+    """Return what `torch.cdist` returns, whose way torch would choose by the number of rows."""
+    del compute_mode
+    return torch.cdist(one, other, p, "donot_use_mm_for_euclid_dist")
 
 
 _CONVERSIONS = (Tensor.__int__, Tensor.__float__, Tensor.__index__)

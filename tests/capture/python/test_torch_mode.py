@@ -60,3 +60,17 @@ def test_a_traced_number_is_no_digits():
     number = NumberTracer(torch.tensor(0.25))
     assert f"{number:.3f}" == f"{number}" == repr(number)
     assert not any(character.isdigit() for character in repr(number))
+
+
+@pytest.mark.parametrize("mode", [{}, {"compute_mode": "use_mm_for_euclid_dist"}, {"p": 1.0}])
+def test_distances_between_all_rows_leave_the_batch_open(tmp_path, mode):
+    def nearest(x):
+        far = 100 * torch.eye(x.shape[0])
+        return circuit(x) + (torch.cdist(x, x, **mode) + far).amin(1)
+
+    assert exported(nearest, tmp_path).is_dynamic
+    session = hybridx.load(tmp_path / "model.onnx")
+    for rows in (1, 2, 30):
+        x = torch.rand(rows, 2)
+        found = torch.as_tensor(session.run({"x": x.numpy()})["output"])
+        assert (found - nearest(x)).abs().max() < 1e-4
