@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
 from hybridx.api.options import BATCH_SIZE
+from hybridx.api.progress import Stages
 from hybridx.errors import OptionError, OptionNeedsError, OutputIsInputError
 from hybridx.runtime import Execution, check_execution
 from hybridx.storage import PIPE, check_readable, check_writable, format_of
@@ -29,6 +30,7 @@ def predict(
     repeats: int = 1,
     resume: bool = False,
     overwrite: bool = False,
+    stages: Stages | None = None,
     **execution: Unpack[Options],
 ) -> Prediction:
     """Run a model file on the rows of a data file.
@@ -52,6 +54,7 @@ def predict(
             `<output>_standard_error` are added.
         resume: use the results that an interrupted earlier run of the same command stored.
         overwrite: replace an existing output.
+        stages: is told how many rows are done; by default the log of `hybridx` is.
         **execution: on what the model runs; see `hybridx.load`.
 
     Raises:
@@ -86,6 +89,7 @@ def predict(
         repeats=repeats,
         resume=resume,
         overwrite=overwrite,
+        stages=stages or Stages(),
         **execution,
     )
 

@@ -5,14 +5,16 @@ from __future__ import annotations
 import hashlib
 import logging
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Unpack
 
 import numpy as np
 
+from hybridx.api.progress import Stages
 from hybridx.api.work.named_inputs import Inputs, join, name_inputs
 from hybridx.api.work.running import is_rowwise, run_in_batches
 from hybridx.errors import InputError, OptionError
@@ -116,6 +118,7 @@ def predict_rows(
     repeats: int,
     resume: bool,
     overwrite: bool,
+    stages: Stages,
     **execution: Unpack[Options],
 ) -> Prediction:
     """Run a model file on the rows of a data file; arguments and errors as `predict`."""
@@ -126,10 +129,12 @@ def predict_rows(
     with open_data(data, format=input_format, header=header, columns=columns) as opened:
         inputs = name_inputs(session, opened, columns)
         started = time.perf_counter()
-        if uses_device(session):
-            run = _on_device(session, inputs, target, batch_size, repeats)
-        else:
-            run = _here(session, inputs, target, batch_size)
+        with stages("run") as tell:
+            if uses_device(session):
+                run = _on_device(session, inputs, target, batch_size, repeats)
+            else:
+                run = _here(session, inputs, target, batch_size, stages)
+            tell(f"{run.rows:,} rows")
     return Prediction(
         path=str(path),
         device=session.device,
@@ -189,7 +194,9 @@ class _Target:
         )
 
 
-def _here(session: Session, inputs: Inputs, target: _Target, batch_size: int) -> _Run:
+def _here(
+    session: Session, inputs: Inputs, target: _Target, batch_size: int, stages: Stages
+) -> _Run:
     """Run a model whose circuits are compiled, slice by slice."""
     slices = inputs.slices(batch_size)
     first = next(slices)
@@ -203,9 +210,10 @@ def _here(session: Session, inputs: Inputs, target: _Target, batch_size: int) ->
         note = f"the outputs are not one row for each row: all {run.rows:,} rows ran at once"
         return _Run(run.rows, run.outputs, (note, *run.notes))
     every = chain([first, second], slices)
+    told = partial(stages.rows, total=inputs.rows)
     if target.file is not None:
-        return _kept(session, every, inputs, target, found, batch_size)
-    passing = (outputs for _, outputs in _results(session, every, inputs, found, None))
+        return _kept(session, every, inputs, target, found, batch_size, told)
+    passing = (outputs for _, outputs in _results(session, every, inputs, found, told, None))
     if target.passes:
         target.write(Passing(passing), {})
         return _Run(found.rows, {}, found.notes)
@@ -234,13 +242,14 @@ def _kept(
     target: _Target,
     found: _NotFinite,
     batch_size: int,
+    told: Callable[[int], None],
 ) -> _Run:
     """Run slices whose outputs are kept in a partial file, until all of them are written."""
     assert target.file is not None
     identity = {"model": model_digest(session), "batch size": str(batch_size)}
     kept = KeptRows(partial_path(target.file), identity, resume=target.resume)
     try:
-        for data, outputs in _results(session, slices, inputs, found, kept):
+        for data, outputs in _results(session, slices, inputs, found, told, kept):
             if not len(kept):
                 target.check(outputs)
             kept.keep(outputs, data)
@@ -267,6 +276,7 @@ def _results(
     slices: Iterator[Mapping[str, Array]],
     inputs: Inputs,
     found: _NotFinite,
+    told: Callable[[int], None],
     kept: KeptRows | None,
 ) -> Iterator[tuple[str, Mapping[str, Array]]]:
     """Yield the hash of all inputs so far, and the outputs of each slice that is not kept yet."""
@@ -286,6 +296,7 @@ def _results(
             continue
         outputs = session.run(one)
         found.count(outputs, len(next(iter(outputs.values()))))
+        told(found.rows)
         yield data.hexdigest(), outputs
 
 
