@@ -102,7 +102,8 @@ def test_without_a_header_columns_go_by_position(place):
 
 
 def test_a_folder_that_is_read_only_is_refused_before_the_run(place):
-    patch = "import os; os.access = lambda *_: False  # the superuser may write anywhere"
+    # The superuser may write anywhere.
+    patch = "import os; os.access = lambda _path, mode, **_options: mode != os.W_OK"
     words = ("run", "model.onnx", "-i", "x.npy", "-o", "y.npy")
     finished = command(*words, folder=place, patch=patch)
     assert finished.code == 3
