@@ -5,8 +5,10 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -129,6 +131,17 @@ def test_evaluate_reads_tables_of_every_form(ending, place):
     assert report["metrics"] == {"accuracy": 0.5}
     assert report["confusion"] == [[1, 1], [0, 1]]
     assert "1 of 4 rows, which count as wrong; the first is row 4" in report["notes"][0]
+
+
+def test_the_commands_of_the_page_run(place):
+    page = (Path(__file__).parents[2] / "docs" / "data.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"```sh\n(.*?)```", page, flags=re.DOTALL)
+    np.savez(place / "x.npz", x=X)
+    (place / "x.csv").write_text("x_0,x_1\n1,2\n")
+    script = block.replace("hybridx run", f"{sys.executable} -m hybridx run")
+    subprocess.run(["bash", "-euc", script], cwd=place, check=True, capture_output=True)
+    assert json.loads((place / "y.json").read_text())["y"][0] == [0.0, pytest.approx(np.log(2))]
+    assert (place / "y.csv").read_text().startswith("y_0,y_1\n0.0,0.693147")
 
 
 def test_evaluate_needs_a_table(place):

@@ -103,6 +103,7 @@ def run(
         repeats=repeats,
         resume=resume,
         overwrite=overwrite,
+        stages=printer.stages,
         **execution,
     )
     printer.show(report, predicted)
