@@ -140,6 +140,8 @@ class Origins:
         return self._scale(node, packet)
 
     def _move(self, node: fx.Node, packet: Any) -> Any:
+        if any(map(self._is_number_of_data, node.all_input_nodes)):
+            return None  # an index: where it moves elements depends on the data
         # The label tensor has other strides than the traced one, so a view of it may be impossible.
         run: Any = _aten.reshape if packet in (_aten.view, _aten._unsafe_view) else node.target
 
@@ -160,6 +162,13 @@ class Origins:
         if isinstance(parts[0], Tensor):
             return Elements(*parts)
         return [Elements(*triple) for triple in zip(*parts, strict=True)]
+
+    def _is_number_of_data(self, node: fx.Node) -> bool:
+        """Return whether a tensor holds whole numbers or booleans that depend on the inputs."""
+        known = self._known.get(node)
+        if not isinstance(known, Elements) or _is_float(node):
+            return False
+        return bool((known.label >= 0).any())
 
     def _scale(self, node: fx.Node, packet: Any) -> Elements | None:
         """Follow multiplication by, and addition of, a constant."""
