@@ -23,6 +23,7 @@ from hybridx.capture.module import Capture, Refused, capture, refusals
 from hybridx.capture.python.patches import one_thread, quiet, uncollected
 from hybridx.capture.python.removed_in_pennylane import removed_idiom
 from hybridx.capture.python.source_location import name_of_node, place_of_node
+from hybridx.capture.torch_export import from_two
 from hybridx.capture.torch_internals import origin_of
 
 __all__ = [
@@ -48,6 +49,7 @@ __all__ = [
     "decomposed",
     "describe_call",
     "eagerly",
+    "from_two",
     "in_eval_mode",
     "is_function_of_tensors",
     "is_single",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
@@ -37,7 +38,25 @@ def export_program(module: nn.Module, args: Sequence[Tensor], shapes: Shapes) ->
     """Return the program that torch.export makes of a module that takes any number of tensors."""
     # Every module exported here has `forward(*tensors)`, which torch counts as one argument.
     with intercepting(is_mute=True):
-        return torch.export.export(module, tuple(args), dynamic_shapes=(shapes,), strict=False)
+        return torch.export.export(
+            module, tuple(args), dynamic_shapes=(from_two(shapes),), strict=False
+        )
+
+
+def from_two(shapes: Sequence[Mapping[int, Any]]) -> Shapes:
+    """Return dynamic shapes that say what torch assumes of open axes: they are 2 long or longer.
+
+    Without it torch refuses to trace a length such as `2 * batch` where it is compared with 2.
+    """
+    dims: dict[str, Any] = {}
+
+    def bounded(dim: Any) -> Any:
+        bounds = {"min": max(2, int(dim.min))}
+        if dim.max < sys.maxsize:
+            bounds["max"] = int(dim.max)
+        return dims.setdefault(dim.__name__, torch.export.Dim(dim.__name__, **bounds))
+
+    return tuple({axis: bounded(dim) for axis, dim in one.items()} for one in shapes)
 
 
 def refined(dims: Mapping[str, Any], message: str) -> dict[str, Any]:

@@ -24,7 +24,7 @@ from torch.export.graph_signature import (
 )
 from torch.fx.experimental.symbolic_shapes import statically_known_true
 
-from hybridx.capture import NotLocal, decomposed, origin_of
+from hybridx.capture import NotLocal, decomposed, from_two, origin_of
 from hybridx.targets.torch_internals import is_operator, to_fake
 
 
@@ -116,7 +116,7 @@ def exported_program(
     )
     program.decomposed = partial(_decomposed, module, args, shapes)
     program.trace = partial(
-        torch.export.export, module, tuple(args), dynamic_shapes=tuple(shapes), strict=False
+        torch.export.export, module, tuple(args), dynamic_shapes=from_two(shapes), strict=False
     )
     return program
 

@@ -87,7 +87,8 @@ def untranslated_node(error: BaseException) -> fx.Node | None:
     while cause is not None:
         for frame, _ in traceback.walk_tb(cause.__traceback__):
             for name in ("node", "n"):
-                if isinstance(node := frame.f_locals.get(name), fx.Node):
+                node = frame.f_locals.get(name)
+                if isinstance(node, fx.Node) and node.op == "call_function":
                     found = node
         cause = cause.__cause__
     return found

@@ -59,7 +59,7 @@ class RowInterpreter(Retracing):
             raise
         except Exception as error:
             # torch may raise any error if a rule does not support this form of its operation.
-            raise NoRowRule(f"{target} ({error})") from error
+            raise NoRowRule(str(target)) from error
 
 
 def _wrapped(leaf: Any) -> Any:
