@@ -578,14 +578,17 @@ class EarlierCallsError(CaptureError):
 
 
 class PackedSequenceError(CaptureError):
-    """Sequences are packed by lengths that depend on the inputs."""
+    """Python needs the length of the longest packed sequence."""
 
     code = "HX119"
-    summary = "pack_padded_sequence packs sequences by lengths that depend on the inputs: {place}"
+    summary = (
+        "Python needs the length of the longest packed sequence, and it depends on the inputs: "
+        "{place}"
+    )
     remedy = (
-        "run the recurrent layer on the padded sequences with batch_first=True, and take the last "
-        "step of each row with steps.gather(1, (lengths - 1).view(-1, 1, 1).expand(-1, 1, "
-        "steps.shape[2]))[:, 0]: it does not depend on the padding, in a layer of one direction"
+        "call pad_packed_sequence with total_length=x.shape[1] for packed sequences x (x.shape[0] "
+        "without batch_first=True): so many steps are known, and those behind a sequence hold its "
+        "padding_value"
     )
     place: str
 

@@ -310,10 +310,14 @@ def _probed(flat: Flat, given: Example) -> _Probe | None:
         while rows in _other_lengths(given):
             rows += 1  # torch may take axes of equal length for one axis
         is_short = True
-    tensors = _resized(given, {BATCH: rows})
-    try:
-        rehearsal = _rehearsed(flat, tensors)
-    except (CaptureError, LoweringError):
+    for index in _orders(given, length, rows):
+        tensors = _resized(given, {BATCH: rows}, index)
+        try:
+            rehearsal = _rehearsed(flat, tensors)
+            break
+        except (CaptureError, LoweringError):
+            continue
+    else:
         return None
     assert given.rehearsal is not None
     before, after = given.rehearsal, rehearsal
@@ -325,7 +329,7 @@ def _probed(flat: Flat, given: Example) -> _Probe | None:
     return _Probe(
         example=longer if is_short else found,
         longer=longer,
-        is_rowwise=all(_is_rowwise(*pair, length, rows) for pair in pairs),
+        is_rowwise=all(_is_rowwise(*pair, length, index) for pair in pairs),
         is_pooled=before.shapes == after.shapes,
     )
 
@@ -357,20 +361,20 @@ def _has_no_order(flat: Flat, example: Example) -> bool:
     )
 
 
-def _is_rowwise(before: Tensor, after: Tensor, length: int, rows: int) -> bool:
+def _is_rowwise(before: Tensor, after: Tensor, length: int, index: Tensor) -> bool:
     """Return whether an output has, in each row, what it has for that row of the given inputs.
 
     Args:
         before: the output for the given inputs.
-        after: for the rows that `_resized` makes of them.
+        after: for other rows, made of these.
         length: number of rows of the given inputs.
-        rows: number of the others.
+        index: which row of the given inputs each of the others is.
     """
     if before.shape == after.shape:
         return _agree(before, after)
     if before.dim() != after.dim():
         return False
-    index = _row_numbers(length, rows)
+    rows = len(index)
     changed = [axis for axis, n in enumerate(before.shape) if n != after.shape[axis]]
     if len(changed) != 1:
         return False
@@ -433,14 +437,22 @@ def _lengths(given: Example) -> dict[str, int]:
     return lengths
 
 
-def _resized(given: Example, lengths: Mapping[str, int]) -> dict[str, Tensor]:
-    """Return the tensors at other lengths, with their elements repeated in front, or cut off."""
+def _resized(
+    given: Example, lengths: Mapping[str, int], rows: Tensor | None = None
+) -> dict[str, Tensor]:
+    """Return the tensors at other lengths, with their elements repeated in front, or cut off.
+
+    Args:
+        given: the tensors, with their axes.
+        lengths: by the name of an axis; others stay as they are.
+        rows: which rows make the batch, if not those.
+    """
     resized = dict(given.tensors)
     for name, axes in given.axes.items():
         for axis, called in axes.items():
             length = resized[name].shape[axis]
             if called in lengths and lengths[called] != length and length:
-                index = _row_numbers(length, lengths[called])
+                index = rows if rows is not None else _row_numbers(length, lengths[called])
                 resized[name] = resized[name].index_select(axis, index)
     return resized
 
@@ -448,6 +460,22 @@ def _resized(given: Example, lengths: Mapping[str, int]) -> dict[str, Tensor]:
 def _row_numbers(length: int, rows: int) -> Tensor:
     """Return which rows of the given inputs are taken; the last ones are those in their order."""
     return (torch.arange(rows) - max(rows - length, 0)) % length
+
+
+def _orders(given: Example, length: int, rows: int) -> Iterator[Tensor]:
+    """Yield which rows are taken, and the same in order, where a model may insist on it.
+
+    Packed sequences, for example, come with lengths that do not rise.
+    """
+    index = _row_numbers(length, rows)
+    yield index
+    batched = [t for name, t in given.tensors.items() if BATCH in given.axes.get(name, {}).values()]
+    if any(t.dim() == 1 and not t.is_floating_point() and _falls(t) for t in batched):
+        yield index.sort().values
+
+
+def _falls(tensor: Tensor) -> bool:
+    return tensor.dtype is not torch.bool and bool((tensor.diff() <= 0).all())
 
 
 def _shapes(tensors: Mapping[str, Tensor]) -> list[torch.Size]:

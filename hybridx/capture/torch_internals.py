@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from functools import cache
+from types import CodeType
 from typing import Any, TypeGuard
 
 import torch
@@ -406,6 +407,22 @@ def packing() -> Any:
     return torch._VF._pack_padded_sequence
 
 
+def padding() -> Any:
+    """Return the operator that makes padded sequences of packed ones; a mode sees it."""
+    return torch._VF._pad_packed_sequence
+
+
+def packed_recurrences() -> tuple[Any, ...]:
+    """Return the operators of recurrent layers, which also take packed sequences."""
+    return torch._VF.lstm, torch._VF.gru, torch._VF.rnn_tanh, torch._VF.rnn_relu
+
+
+def checks_of_state() -> tuple[CodeType, CodeType]:
+    """Return where a recurrent layer asks how long its state should be, and how long it is."""
+    layer = nn.RNNBase
+    return layer.get_expected_hidden_size.__code__, layer.check_hidden_size.__code__
+
+
 def assertions() -> tuple[Any, ...]:
     """Return the functions that raise unless a tensor is true; a mode sees them."""
     return torch._assert, torch._assert_async
@@ -427,6 +444,14 @@ def is_data_branch(error: BaseException) -> bool:
     if isinstance(error, DataDependentOutputException):
         return [str(one.type) for one in error.func._schema.returns] == ["bool"]
     return isinstance(error, GuardOnDataDependentSymNode)
+
+
+def asks_for(error: BaseException, numbers: Sequence[Any]) -> bool:
+    """Return whether an error says that Python needs one of these numbers of the data."""
+    if not isinstance(error, GuardOnDataDependentSymNode):
+        return False
+    symbols = {number.node.expr for number in numbers}
+    return not symbols.isdisjoint(error.cond.free_symbols)
 
 
 def unruled_operator(error: BaseException) -> str | None:

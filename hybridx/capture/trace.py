@@ -175,7 +175,7 @@ class _ModelTrace:
                     if is_shape_error(error):
                         dims = refined(dims, str(error))
                         continue
-                    raise untraceable(self.flat.model, error) from error
+                    raise self._untraceable(error, recording) from error
             try:
                 refuse_draws_of_data(module)
             except DrawError as error:
@@ -207,7 +207,7 @@ class _ModelTrace:
                     raise
                 except Exception as error:
                     # torch.export raises whatever the model's code raises on tracing tensors.
-                    raise untraceable(self.flat.model, error) from error
+                    raise self._untraceable(error, recording) from error
             try:
                 join_calls(module)
                 break
@@ -246,8 +246,11 @@ class _ModelTrace:
         except Exception as error:
             if not is_shape_error(error):
                 raise
-            raise FixedBatch(first_line(error)) from error
+            raise FixedBatch from error
         return replace(row, module=graph_of(program, DECOMPOSITIONS), shapes=shapes)
+
+    def _untraceable(self, error: Exception, recording: Recording) -> CaptureError:
+        return untraceable(self.flat.model, error, recording.branches.longest)
 
     def _bound(self, module: fx.GraphModule, recording: Recording, shapes: Shapes) -> Trace:
         memory = unwritten_memory(module)

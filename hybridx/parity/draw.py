@@ -63,8 +63,12 @@ def draw_inputs(
 
 
 def _repeated(example: Array, shape: Sequence[int]) -> Array:
-    """Return an array of another shape, which repeats the array along each axis."""
+    """Return an array of another shape, which repeats the array along each axis.
+
+    Integers that do not rise, such as lengths of packed sequences, do not rise there either.
+    """
     repeated = example
     for axis, length in enumerate(shape):
         repeated = repeated.take(np.arange(length) % example.shape[axis], axis)
-    return repeated
+    falls = example.ndim == 1 and example.dtype.kind == "i" and bool((np.diff(example) <= 0).all())
+    return np.sort(repeated)[::-1].copy() if falls else repeated

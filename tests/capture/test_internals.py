@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import inspect
+import sys
 
 import pennylane as qml
 import pytest
@@ -78,6 +79,48 @@ def test_a_mode_sees_the_packing_of_sequences():
 
     with Mode(), pytest.raises(KeyError, match="seen"):
         nn.utils.rnn.pack_padded_sequence(torch.zeros(3, 1, 2), torch.tensor([3]))
+
+
+class Answers(TorchFunctionMode):
+    """Notes which functions of torch are called, and from which code."""
+
+    def __init__(self):
+        super().__init__()
+        self.seen = []
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        self.seen.append((func, sys._getframe(1).f_code))
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize(
+    "layer", [nn.LSTM(2, 2), nn.GRU(2, 2), nn.RNN(2, 2), nn.RNN(2, 2, nonlinearity="relu")]
+)
+def test_a_mode_sees_what_recurrent_layers_do_with_packed_sequences(layer):
+    packed = nn.utils.rnn.pack_padded_sequence(torch.zeros(3, 1, 2), torch.tensor([3]))
+    expects, compares = torch_internals.checks_of_state()
+    with Answers() as mode:
+        nn.utils.rnn.pad_packed_sequence(layer(packed)[0])
+    functions = [func for func, _ in mode.seen]
+    assert torch_internals.padding() in functions
+    assert any(func in torch_internals.packed_recurrences() for func in functions)
+    if not isinstance(layer, nn.LSTM):
+        assert (torch.Tensor.__int__, expects) in mode.seen
+        assert (torch.Tensor.size, compares) in mode.seen
+
+
+def test_an_error_names_the_number_that_python_needs():
+    class Counts(nn.Module):
+        def forward(self, lengths):
+            self.longest = lengths.max().item()
+            return torch.zeros(int(self.longest) and 2)
+
+    model = Counts()
+    with pytest.raises(Exception) as caught:  # noqa: PT011 - torch has a class of its own
+        torch.export.export(model, (torch.tensor([2, 1]),), strict=False)
+    assert torch_internals.asks_for(caught.value, [model.longest])
+    assert not torch_internals.asks_for(caught.value, [])
+    assert not torch_internals.asks_for(ValueError(), [model.longest])
 
 
 @pytest.mark.parametrize("assertion", torch_internals.assertions())

@@ -14,7 +14,7 @@ import traceback
 from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import FrameType, TracebackType
-from typing import NoReturn, TypeAlias
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -23,7 +23,7 @@ from hybridx.capture.graph.ops import SELECT_OP
 from hybridx.capture.python.branch_statements import Question, question_at
 from hybridx.capture.python.source_location import is_ours, is_users, place
 from hybridx.capture.torch_internals import checks, submodules_left
-from hybridx.errors import DataBranchError, HybridxError, PackedSequenceError, first_line
+from hybridx.errors import DataBranchError, HybridxError, first_line
 
 MOST_WAYS = 16
 """The most ways through a model that are followed; each is a trace of its own."""
@@ -90,6 +90,7 @@ class Branches:
         self.selected: list[Decision] = []
         self.assumed: dict[str, None] = {}
         self.dropped: dict[str, None] = {}
+        self.longest: list[Any] = []
         self.asked = 0
         self.kept: tuple[Decision, ...] = ()
         self._decisions: dict[Answers, Decision] = {}
@@ -133,10 +134,15 @@ class Branches:
         self._given = (*before, answer)
         return answer
 
-    def refuse_packing(self) -> NoReturn:
-        """Refuse to pack sequences by lengths of the data."""
-        frame, _ = _asking(sys._getframe(1))
-        raise PackedSequenceError(place(self._model, (frame, frame.f_lineno)))
+    def assume_lengths(self, longest: Any) -> None:
+        """Note the check of pack_padded_sequence that lengths of the data can be packed.
+
+        Args:
+            longest: the largest length, a number of the data.
+        """
+        self.longest.append(longest)
+        frame, is_direct = _asking(sys._getframe(1))
+        self._assume(question_at(frame, is_direct=is_direct), "")
 
     def check(self) -> None:
         """Note a check that torch itself makes, such as `torch._assert`."""

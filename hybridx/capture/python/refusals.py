@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -25,6 +25,7 @@ from hybridx.capture.python.source_location import (
     text_of_line,
 )
 from hybridx.capture.torch_internals import (
+    asks_for,
     current_tracer,
     is_data_branch,
     is_fake,
@@ -44,6 +45,7 @@ from hybridx.errors import (
     ListIndexError,
     ModelRaisesError,
     NoQubitsError,
+    PackedSequenceError,
     RandomnessError,
     TraceError,
     first_line,
@@ -202,8 +204,14 @@ def _draws(node: fx.Node) -> bool:
     return name in _DRAWS or (name in _DROPOUTS and bool(node.args[2]))
 
 
-def untraceable(model: nn.Module, error: Exception) -> CaptureError:
-    """Return the error that says why torch.export cannot follow a model."""
+def untraceable(model: nn.Module, error: Exception, longest: Sequence[Any] = ()) -> CaptureError:
+    """Return the error that says why torch.export cannot follow a model.
+
+    Args:
+        model: whose part is named.
+        error: of torch.export.
+        longest: the lengths of the longest packed sequences, numbers of the data.
+    """
     removed = removed_idiom(error)
     if removed is not None:
         return removed
@@ -211,6 +219,8 @@ def untraceable(model: nn.Module, error: Exception) -> CaptureError:
     text = text_of_line(error)
     cause: BaseException | None = error
     while cause is not None:
+        if asks_for(cause, longest):
+            return PackedSequenceError(where)
         if is_data_branch(cause):
             writer = next((name for name in _WRITERS if f"{name}(" in text), None)
             if writer is not None:

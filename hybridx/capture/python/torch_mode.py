@@ -16,12 +16,14 @@ import numpy as np
 import pennylane as qml
 import torch
 from torch import Tensor, nn
+from torch.fx.experimental.symbolic_shapes import has_free_unbacked_symbols
 from torch.overrides import TorchFunctionMode
 
 from hybridx.capture.python.branches import Branches
 from hybridx.capture.python.concrete_values import ConcreteValues
 from hybridx.capture.python.known_results import UNKNOWN, known_result, with_known_parts
 from hybridx.capture.python.number_indices import get_item, holds_number, set_item
+from hybridx.capture.python.packed_sequences import NOT_PACKED, PackedSequences
 from hybridx.capture.python.patches import current
 from hybridx.capture.python.refusals import refuse_length
 from hybridx.capture.python.tracers import (
@@ -49,6 +51,8 @@ def constructor(original: Callable[..., Any], fixed: torch.dtype | None = None) 
     """
 
     def make(data: Any = (), *args: Any, **kwargs: Any) -> Any:
+        if isinstance(data, list) and any(map(_is_of_data, data)):
+            data = [NumberTracer(torch.scalar_tensor(one, dtype=torch.int64)) for one in data]
         if isinstance(data, Tensor) or not holds_traced(data):
             return original(as_tensors(data), *args, **kwargs)
         dtype = fixed or kwargs.get("dtype")
@@ -57,6 +61,11 @@ def constructor(original: Callable[..., Any], fixed: torch.dtype | None = None) 
         return made_of(data, dtype)
 
     return make
+
+
+def _is_of_data(number: Any) -> bool:
+    """Return whether a whole number depends on the data."""
+    return isinstance(number, torch.SymInt) and has_free_unbacked_symbols(number)
 
 
 class TracingMode(TorchFunctionMode):
@@ -88,6 +97,7 @@ class TracingMode(TorchFunctionMode):
             **{function: function for function in _CONVERSIONS},
         }
         self._packing = packing()
+        self._sequences = PackedSequences()
         self._made = {function: constructor(function) for function in _MAKE_TENSORS}
         self._data: Any = Tensor.data.__get__  # type: ignore[attr-defined]
 
@@ -96,6 +106,9 @@ class TracingMode(TorchFunctionMode):
     ) -> Any:
         """Call a function of torch, or its replacement."""
         kwargs = kwargs or {}
+        packed = self._sequences.answer(func, args, kwargs)
+        if packed is not NOT_PACKED:
+            return packed
         known = known_result(func, args, kwargs, self._values.value)
         if known is not UNKNOWN:
             return known
@@ -133,6 +146,8 @@ class TracingMode(TorchFunctionMode):
     def _tolist(self, tensor: Tensor) -> Any:
         if tensor.dim() == 0:
             return self._answer(Tensor.item, tensor)
+        if not isinstance(tensor.shape[0], int):
+            return as_seen(array_of(tensor))  # a list would fix its length
         return [self._answer(Tensor.tolist, part) for part in tensor]
 
     def _format(self, tensor: Tensor, specification: str) -> str:
@@ -140,9 +155,11 @@ class TracingMode(TorchFunctionMode):
         return format(number, specification)
 
     def _pack(self, sequences: Tensor, lengths: Tensor, *args: Any) -> Any:
-        if self._values.value(lengths) is None:
-            self._branches.refuse_packing()
-        return packing()(sequences, lengths, *args)
+        if self._values.value(lengths) is not None:
+            return packing()(sequences, lengths, *args)
+        data, sizes = self._sequences.pack(sequences, lengths, *args)
+        self._branches.assume_lengths(sizes.shape[0])
+        return data, sizes
 
     def _assert(self, *_: Any, **__: Any) -> None:
         self._branches.check()

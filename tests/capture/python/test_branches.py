@@ -10,7 +10,7 @@ from torch import nn
 
 import hybridx
 from hybridx.capture.python.branches import MOST_WAYS
-from hybridx.errors import DataBranchError, ModelRaisesError, PackedSequenceError, TraceError
+from hybridx.errors import DataBranchError, ModelRaisesError, TraceError
 
 
 @qml.qnode(qml.device("default.qubit", wires=1))
@@ -175,30 +175,3 @@ def test_rows_that_a_branch_ties_together_are_not_traced_alone(tmp_path):
 
     report = export(ties, tmp_path)
     assert not report.is_dynamic
-
-
-def test_packing_by_lengths_of_the_data_is_refused(tmp_path):
-    class Packs(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.rnn = nn.GRU(2, 2, batch_first=True)
-
-        def forward(self, x, lengths):
-            packed = nn.utils.rnn.pack_padded_sequence(
-                x, lengths, batch_first=True, enforce_sorted=False
-            )
-            return circuit(self.rnn(packed)[1][-1])
-
-    args = (torch.rand(2, 4, 2), torch.tensor([4, 2]))
-    with pytest.raises(PackedSequenceError):
-        hybridx.export(Packs().eval(), args, tmp_path / "model.onnx")
-
-
-def test_what_packing_is_replaced_by_computes_the_same():
-    torch.manual_seed(0)
-    rnn = nn.GRU(2, 3, batch_first=True)
-    x, lengths = torch.rand(3, 4, 2), torch.tensor([2, 4, 1])
-    packed = nn.utils.rnn.pack_padded_sequence(x, lengths, batch_first=True, enforce_sorted=False)
-    steps, _ = rnn(x)
-    last = steps.gather(1, (lengths - 1).view(-1, 1, 1).expand(-1, 1, steps.shape[2]))[:, 0]
-    assert torch.allclose(last, rnn(packed)[1][-1], atol=1e-6)
