@@ -12,6 +12,7 @@ from tests.corpus import (
     bundle_g,
     circuits,
     refusals,
+    sequences,
     signatures,
     state,
 )
@@ -29,6 +30,7 @@ CASES: tuple[Case, ...] = (
     *branches.CASES,
     *signatures.CASES,
     *arguments.CASES,
+    *sequences.CASES,
     *state.CASES,
     *refusals.CASES,
 )

@@ -18,6 +18,7 @@ BUNDLES = {
     "state": "What is kept between calls, constants of the model, seeds, names of parts",
     "signatures": "Arguments and outputs",
     "arguments": "Wrapped models, distributions, steps before rows",
+    "sequences": "Sequences: packed, padded, masked",
     "refusals": "What has no file, refused by name",
 }
 
