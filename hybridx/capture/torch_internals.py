@@ -423,6 +423,12 @@ def checks_of_state() -> tuple[CodeType, CodeType]:
     return layer.get_expected_hidden_size.__code__, layer.check_hidden_size.__code__
 
 
+def assume_between(number: Any, low: Any, high: Any) -> None:
+    """Tell torch.export the bounds of a whole number that the data give."""
+    torch._check(number >= low)
+    torch._check(number <= high)
+
+
 def assertions() -> tuple[Any, ...]:
     """Return the functions that raise unless a tensor is true; a mode sees them."""
     return torch._assert, torch._assert_async

@@ -109,6 +109,17 @@ def test_a_mode_sees_what_recurrent_layers_do_with_packed_sequences(layer):
         assert (torch.Tensor.size, compares) in mode.seen
 
 
+def test_torch_takes_bounds_of_a_number_of_the_data():
+    class Counts(nn.Module):
+        def forward(self, x, lengths):
+            longest = lengths.max().item()
+            torch_internals.assume_between(longest, 1, x.shape[0])
+            return x.new_zeros(2 if longest <= x.shape[0] else 3)
+
+    program = torch.export.export(Counts(), (torch.ones(4), torch.tensor([2])), strict=False)
+    assert program.module()(torch.ones(4), torch.tensor([3])).shape == (2,)
+
+
 def test_an_error_names_the_number_that_python_needs():
     class Counts(nn.Module):
         def forward(self, lengths):

@@ -18,6 +18,7 @@ from torch import Tensor
 from torch.fx.experimental.symbolic_shapes import statically_known_true
 
 from hybridx.capture.torch_internals import (
+    assume_between,
     checks_of_state,
     packed_recurrences,
     padding,
@@ -101,8 +102,7 @@ class PackedSequences:
         lengths = lengths.to(padded.device)
         mask = _before(lengths, padded.shape[0])
         longest = lengths.max().item()
-        torch._check(longest >= 1)
-        torch._check(longest <= padded.shape[0])
+        assume_between(longest, 1, padded.shape[0])
         layout = _Layout(lengths, mask, mask.flatten().nonzero()[:, 0])
         sizes = _first_steps(mask.sum(1), longest)
         self._layouts[id(sizes)] = sizes, layout
