@@ -201,7 +201,10 @@ class ShapeSyntaxError(UsageError):
 
     code = "HX015"
     summary = "--shape {text!r} cannot be read"
-    remedy = "write NAME=N,4 or N,T,4: whole numbers, N for the batch, a capital for any length"
+    remedy = (
+        "write NAME=N,4 or N,T,4: whole numbers, N for the batch, a capital for any length (T=12 "
+        "for one that is 12 in the example), and :int64 for another dtype"
+    )
     text: str
 
 
@@ -306,6 +309,18 @@ class ArgumentsByNameError(UsageError):
     found: str
 
 
+class ShapeError(UsageError):
+    """A --shape or a --range can be read, but not used."""
+
+    code = "HX030"
+    summary = "{option} {text!r} cannot be used: {reason}"
+    remedy = "{advice}"
+    option: str
+    text: str
+    reason: str
+    advice: str
+
+
 class FactoryArgumentError(UsageError):
     """An --arg does not fit the class or the factory of a SOURCE, or one is missing."""
 
@@ -390,6 +405,17 @@ class UnsupportedMeasurementError(CaptureError):
     layer: str
     measurement: str
     reason: str
+
+
+class ClosedAxisError(CaptureError):
+    """An axis is to have any length, and its length in the example was not given by the user."""
+
+    code = "HX133"
+    summary = "axis {axis} cannot have any length: {reason}"
+    remedy = "give its length, for example --shape {example}; the file then has this length"
+    axis: str
+    reason: str
+    example: str
 
 
 class TraceError(CaptureError):

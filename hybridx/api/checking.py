@@ -107,11 +107,45 @@ def check(
     Raises:
         UsageError: an option or an argument is not one that a file can have.
     """
+    return _check(
+        model,
+        args,
+        kwargs,
+        open_axes=(dynamic, batch, frozenset()),
+        is_drawn=False,
+        format=format,
+        dtype=dtype,
+        opset=opset,
+        atol=atol,
+        strategy=strategy,
+        body=body,
+    )
+
+
+def _check(
+    model: nn.Module | Callable[..., Any],
+    args: Any,
+    kwargs: Mapping[str, Any],
+    *,
+    open_axes: tuple[Dynamic | None, Batch | None, frozenset[str]],
+    is_drawn: bool,
+    format: Format = "onnx",
+    dtype: str | None = None,
+    opset: int = OPSET,
+    atol: float | None = None,
+    strategy: str | None = None,
+    body: bool = True,
+) -> CheckReport:
+    """Say what an export would come to; see `check`.
+
+    `open_axes` holds the arguments of `read_open_axes`, and `is_drawn` is true if the example is
+    drawn, and not the user's.
+    """
     check_choice("dtype", dtype, (*DTYPES, None))
     check_choice("opset", opset, OPSETS)
     check_format(format, opset=opset, body=body, aot=False)
     need("checking", "torch", "pennylane", "onnxscript", "threadpoolctl")
-    open_axes = read_open_axes(dynamic, batch)
+    axes = read_open_axes(*open_axes)
     from hybridx.api.work.making import make_file
 
     try:
@@ -121,11 +155,12 @@ def check(
             kwargs,
             format,
             dtype=dtype,
-            open_axes=open_axes,
+            open_axes=axes,
             opset=opset,
             atol=atol,
             strategy=strategy,
             body=body,
+            is_drawn=is_drawn,
         )
     except (CaptureError, LoweringError) as first:
         errors = _all_refusals(model, args, kwargs, dtype, opset, first)
@@ -202,12 +237,12 @@ def check_source(
     from hybridx.api.work.exported_source import exported_source
 
     with exported_source(source) as found:
-        report = check(
+        report = _check(
             found.model,
             found.args,
-            kwargs=found.kwargs,
-            batch=rows,
-            dynamic=found.dynamic,
+            found.kwargs,
+            open_axes=(found.dynamic, rows, found.invented),
+            is_drawn=found.is_drawn,
             **options,
         )
     return replace(report, notes=found.notes + report.notes)

@@ -184,6 +184,8 @@ def _export(
     overwrite: bool = False,
     embed_example: bool = False,
     self_test: bool = True,
+    invented: frozenset[str] = frozenset(),
+    is_drawn: bool = False,
     notes: tuple[str, ...] = (),
 ) -> ExportReport:
     """Export a model with what is said of its file; see `export`."""
@@ -207,7 +209,7 @@ def _export(
         kwargs,
         target,
         dtype=dtype,
-        open_axes=read_open_axes(dynamic, batch),
+        open_axes=read_open_axes(dynamic, batch, invented),
         opset=opset,
         atol=atol,
         strategy=strategy,
@@ -216,6 +218,7 @@ def _export(
         verify=verify,
         embed_example=embed_example,
         self_test=self_test,
+        is_drawn=is_drawn,
         said=said,
     )
     artifact = decode_artifact(made.content, str(path))
@@ -295,6 +298,8 @@ def export_source(
             dynamic=found.dynamic,
             format=target,
             overwrite=overwrite,
+            invented=found.invented,
+            is_drawn=found.is_drawn,
             notes=found.notes,
             **options,
         )

@@ -30,7 +30,9 @@ class SourceOptions:
         checkpoint: weights to load first.
         arguments: of the class or the factory that the source names, each `NAME=VALUE`.
         example: a file with example inputs; arrays with the name of an argument are that argument.
-        shapes: shapes of example inputs, such as `N,4` or `x=N,T,4`; not needed for a config.toml.
+        shapes: shapes of example inputs, such as `N,4`, `x=N,T=12,4` or `ids=N,9:int64`; not needed
+            for a config.toml.
+        ranges: of integer inputs of these shapes, such as `ids=0:100`.
     """
 
     source: str
@@ -38,6 +40,7 @@ class SourceOptions:
     arguments: Sequence[str] = ()
     example: Path | None = None
     shapes: Sequence[str] = ()
+    ranges: Sequence[str] = ()
 
 
 def check_choice(option: str, value: object, choices: Sequence[object]) -> None:
@@ -54,13 +57,16 @@ Batch: TypeAlias = Literal["dynamic", "none"] | int
 Dynamic: TypeAlias = Literal["batch", "none"] | int | Mapping[str, Mapping[int, str]]
 
 
-def read_open_axes(dynamic: Dynamic | None, batch: Batch | None) -> OpenAxes:
+def read_open_axes(
+    dynamic: Dynamic | None, batch: Batch | None, invented: frozenset[str] = frozenset()
+) -> OpenAxes:
     """Return which axes may have any length, from the parameters of `export` and `lower`.
 
     Args:
         dynamic: `batch`, `none`, a number of rows, or names of axes by input; None is `batch`.
         batch: the other spelling: `dynamic`, `none` or a number of rows. Beside names of axes, it
             speaks of the one that is called batch.
+        invented: names of axes whose length the user did not give.
 
     Raises:
         OptionError: a value is none of these, or the two contradict each other.
@@ -70,7 +76,7 @@ def read_open_axes(dynamic: Dynamic | None, batch: Batch | None) -> OpenAxes:
     if batch is not None:
         _check_batch("batch", batch, "dynamic")
     if isinstance(dynamic, Mapping):
-        return OpenAxes(dynamic, "dynamic" if batch is None else batch)
+        return OpenAxes(dynamic, "dynamic" if batch is None else batch, invented)
     if dynamic is None:
         return OpenAxes(None, "dynamic" if batch is None else batch)
     _check_batch("dynamic", dynamic, "batch")

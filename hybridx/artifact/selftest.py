@@ -13,7 +13,10 @@ import numpy as np
 
 from hybridx.storage import Array
 
-_DTYPES = ("float32", "float64", "int64", "int32", "bool")
+_DTYPES = (
+    *("float16", "float32", "float64"),
+    *("int8", "int16", "int32", "int64", "uint8", "bool"),
+)
 
 
 class _Tensor(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -24,7 +24,7 @@ from hybridx.capture.python.patches import one_thread, quiet, uncollected
 from hybridx.capture.python.removed_in_pennylane import removed_idiom
 from hybridx.capture.python.source_location import name_of_node, place_of_node
 from hybridx.capture.torch_export import from_two
-from hybridx.capture.torch_internals import origin_of
+from hybridx.capture.torch_internals import operators_noted, origin_of
 
 __all__ = [
     "CIRCUIT_OP",
@@ -56,6 +56,7 @@ __all__ = [
     "name_of_node",
     "named_parts",
     "one_thread",
+    "operators_noted",
     "origin_of",
     "place_of_node",
     "plain_call",

@@ -14,7 +14,7 @@ from hybridx.capture.model.devices import check_numbers
 from hybridx.capture.model.flat import Flat
 from hybridx.capture.model.precision import is_low
 from hybridx.capture.rehearsal import Rehearsal, rehearse
-from hybridx.errors import CaptureError, LoweringError, OptionError
+from hybridx.errors import CaptureError, ClosedAxisError, LoweringError, OptionError
 from hybridx.program import BATCH
 
 EXAMPLE_ROWS = 3
@@ -32,10 +32,13 @@ class OpenAxes:
         named: by input, the name of each open axis; None to find the batch by running the model.
         batch: `dynamic` for a batch of any length, a number of rows that it is fixed at, or `none`
             for the length that it has in the example.
+        invented: names of axes whose length in the example the user did not give: where such an
+            axis cannot stay open, it is refused; the batch is fixed, with a note.
     """
 
     named: AxisNames | None = None
     batch: Literal["dynamic", "none"] | int = "dynamic"
+    invented: frozenset[str] = frozenset()
 
     def renamed(self, names: Mapping[str, str]) -> OpenAxes:
         """Return the same with new names of inputs; a new name of an input is one already."""
@@ -62,6 +65,7 @@ class Example:
             an example that is that itself.
         others: examples for other axes that may be the batch, in case these cannot stay open.
         is_found: the axes were found by running the model, not named by the user.
+        invented: as in `OpenAxes`.
     """
 
     tensors: Mapping[str, Tensor]
@@ -72,6 +76,7 @@ class Example:
     own: Example | None = None
     others: Iterator[Example] = field(default=iter(()), compare=False)
     is_found: bool = False
+    invented: frozenset[str] = frozenset()
 
     @property
     def batches(self) -> tuple[int, ...]:
@@ -82,7 +87,12 @@ class Example:
         """Return the example with some axes fixed, for these reasons by name.
 
         They are as long as in what the user gave.
+
+        Raises:
+            ClosedAxisError: the user gave no length of such an axis.
         """
+        for called in sorted((self.invented - {BATCH}) & reasons.keys()):
+            raise ClosedAxisError(called, reasons[called], self._with_length(called))
         axes = {
             name: {axis: called for axis, called in axes.items() if called not in reasons}
             for name, axes in self.axes.items()
@@ -90,6 +100,8 @@ class Example:
         own = self.own or self
         lengths = _lengths(replace(own, axes=self.axes))
         hint = "; if another axis is the batch, name it with dynamic=" if self.is_found else ""
+        if BATCH in self.invented & reasons.keys():
+            hint = "; --batch gives another number of rows"
         notes = tuple(
             f"the {called} is fixed at {lengths[called]}: {reason}{hint}"
             for called, reason in reasons.items()
@@ -105,6 +117,15 @@ class Example:
             self, tensors=tensors, axes=axes, rows=rows, rehearsal=rehearsal,
             notes=self.notes + notes, others=iter(()),
         )  # fmt: skip
+
+    def _with_length(self, called: str) -> str:
+        """Return the shape of an input that has an axis, as the command line takes it."""
+        name, axes = next((n, axes) for n, axes in self.axes.items() if called in axes.values())
+        written = [
+            f"{called}=12" if axes.get(axis) == called else axes.get(axis, str(length))
+            for axis, length in enumerate(self.tensors[name].shape)
+        ]
+        return f"{name}={','.join(written)}".replace(BATCH, "N")
 
     def without_batch(self) -> Example:
         """Return the example with its batch closed at its present length."""
@@ -149,6 +170,7 @@ def prepare_example(
         OptionError: an input does not have an axis that is named.
     """
     given = plain_example(flat, tensors, dtype, rehearses=rehearses)
+    given = replace(given, invented=open_axes.invented)
     plain = given.tensors
     batch = open_axes.batch
     if open_axes.named is not None:

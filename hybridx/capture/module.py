@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 
+from hybridx.capture.closed_axes import closing_place
 from hybridx.capture.example import AxisNames, Example, plain_example
 from hybridx.capture.graph.float64 import lift_numbers
 from hybridx.capture.model.flat import Flat
@@ -22,6 +23,7 @@ from hybridx.capture.trace import Trace, trace_model
 from hybridx.circuit import Circuit
 from hybridx.errors import (
     CaptureError,
+    ClosedAxisError,
     ExampleRejectedError,
     HybridxError,
     LoweringError,
@@ -174,7 +176,7 @@ def _traced(flat: Flat, example: Example, dtype: torch.dtype) -> tuple[Example, 
     names = {called for axes in example.axes.values() for called in axes.values()}
     closed = {BATCH} if BATCH in names else names
     reasons = dict.fromkeys(sorted(closed), reason or _UNKNOWN)
-    return _traced(flat, example.fixed(flat, reasons), dtype)
+    return _traced(flat, _fixed(flat, example, reasons, dtype), dtype)
 
 
 def _without_closed(
@@ -185,10 +187,26 @@ def _without_closed(
     wanted = {called for axes in example.axes.values() for called in axes.values()}
     if wanted == kept:
         return example, traced
-    fixed = example.fixed(flat, dict.fromkeys(sorted(wanted - kept), _UNKNOWN))
+    fixed = _fixed(flat, example, dict.fromkeys(sorted(wanted - kept), _UNKNOWN), dtype)
     if [t.shape for t in fixed.tensors.values()] == [t.shape for t in example.tensors.values()]:
         return fixed, traced
     return _traced(flat, fixed, dtype)
+
+
+def _fixed(flat: Flat, example: Example, reasons: Mapping[str, str], dtype: torch.dtype) -> Example:
+    """Return an example with some axes fixed.
+
+    Raises:
+        ClosedAxisError: the user gave no length of such an axis; it names the line that needs it.
+    """
+    try:
+        return example.fixed(flat, reasons)
+    except ClosedAxisError as error:
+        where = closing_place(flat, example, error.axis, dtype)
+        if where is None:
+            raise
+        reason = f"its length is used as a number, as in a loop: {where}"
+        raise ClosedAxisError(error.axis, reason, error.example) from error
 
 
 _UNKNOWN = "the model's code does not follow it"

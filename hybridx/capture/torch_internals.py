@@ -32,7 +32,7 @@ from torch.fx.experimental.symbolic_shapes import (
 )
 from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
 from torch.utils import _pytree
-from torch.utils._python_dispatch import _disable_current_modes
+from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
 
 # --- Tensors of a trace ------------------------------------------------------------------------
 
@@ -438,6 +438,24 @@ def checks() -> tuple[Callable[..., Any], ...]:
     """Return the functions that raise unless a bool, a number or a tensor is true; no mode does."""
     names = ("", "_value", "_index", "_type", "_not_implemented", "_tensor_all")
     return tuple(getattr(torch, f"_check{name}") for name in names)
+
+
+@contextmanager
+def operators_noted(note: Callable[[Any, Sequence[Any]], None]) -> Iterator[None]:
+    """While active, hand each operator that torch calls in this thread, and its arguments, to note.
+
+    Unlike functions of torch, operators are the same however a model calls them.
+    """
+
+    class Noting(TorchDispatchMode):
+        def __torch_dispatch__(
+            self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
+        ) -> Any:
+            note(func, args)
+            return func(*args, **(kwargs or {}))
+
+    with Noting():  # type: ignore[no-untyped-call]
+        yield
 
 
 def needs_a_number(error: BaseException) -> bool:

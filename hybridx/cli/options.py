@@ -146,9 +146,18 @@ _EXAMPLE = {
     ),
     "shape": _source_option(
         list[str] | None,
-        "The shape of an input, instead of --example: N,4 or x=N,T,4. N is the batch, other "
-        "capital letters are further axes of any length. Repeatable.",
+        "The shape of an input, instead of --example: N,4 or x=N,T,4 or ids=N,9:int64. N is the "
+        "batch, other capital letters are further axes of any length; T=12 is 12 long in the "
+        "example. Repeatable.",
         "--shape",
+        metavar="SHAPE",
+    ),
+    "range": _source_option(
+        list[str] | None,
+        "The numbers of an integer input of --shape, such as ids=0:100 for 0 to 99. By default "
+        "those that its embedding has. Repeatable.",
+        "--range",
+        metavar="NAME=LOW:HIGH",
     ),
 }
 
@@ -253,6 +262,7 @@ def _read_source(values: dict[str, Any]) -> SourceOptions:
         values["arg"] or (),
         values["example"],
         values["shape"] or (),
+        values["range"] or (),
     )
 
 

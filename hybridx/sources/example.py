@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import difflib
 import inspect
+import math
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -13,51 +15,142 @@ import torch
 from torch import Tensor, nn
 
 from hybridx.capture import EXAMPLE_ROWS, describe_call
-from hybridx.errors import ShapeSyntaxError
+from hybridx.errors import ShapeError, ShapeSyntaxError
 from hybridx.program import BATCH
 from hybridx.storage import read_arrays
 
-_SHAPE = re.compile(r"(?:(\w+)=)?((?:[A-Z]|\d+)(?:,(?:[A-Z]|\d+))*)")
-_OTHER_LENGTH = 5  # for the first letter other than N; each further letter is longer by 1
+_AXIS = r"[A-Z](?:=\d+)?|\d+"
+_SHAPE = re.compile(rf"(?:([^\W\d]\w*)=)?((?:{_AXIS})(?:,(?:{_AXIS}))*)(?::([\w.]+))?")
+_OTHER_LENGTH = 5  # for the first letter other than N; each further letter is longer
+_MOST_NUMBERS = 2**28  # a GiB in float32: far more than an example needs
+_DTYPES = (
+    *("float32", "float64", "float16", "bfloat16", "complex64", "complex128"),
+    *("int64", "int32", "int16", "int8", "uint8", "bool"),
+)
+
+
+_FROM_ONE = "give lengths from 1"
 
 
 @dataclass(frozen=True)
 class Shaped:
-    """An example input made for a shape: its name or "", its tensor, the names of its open axes."""
+    """An example input made for a shape.
+
+    Attributes:
+        name: of the argument, or "".
+        tensor: the input; integers and booleans are zeros, for `drawn.draw` to fill in.
+        axes: the names of its open axes.
+    """
 
     name: str
     tensor: Tensor
     axes: dict[int, str]
 
 
-def example_from_shapes(shapes: Sequence[str], dtype: str = "float32") -> tuple[Shaped, ...]:
-    """Return drawn inputs for shapes such as `N,4`, `x=N,3,28,28` or `N,T,4`, in order.
+@dataclass(frozen=True)
+class Shapes:
+    """The example inputs of some `--shape`.
 
-    N is the batch, other capitals are further axes of any length.
+    Attributes:
+        inputs: in order.
+        invented: names of the axes whose length nobody gave.
+    """
+
+    inputs: tuple[Shaped, ...]
+    invented: frozenset[str]
+
+
+def example_from_shapes(
+    shapes: Sequence[str], dtype: str = "float32", names: Sequence[str] | None = None
+) -> Shapes:
+    """Return drawn inputs for shapes such as `N,4`, `x=N,3,28,28`, `N,T=12,4` or `ids=N,9:int64`.
+
+    N is the batch, other capitals are further axes of any length, in the example as long as is
+    written behind `=`.
+
+    Args:
+        shapes: one for each input.
+        dtype: of the inputs that name none.
+        names: of the arguments of `forward`; None if it takes any.
 
     Raises:
         ShapeSyntaxError: a shape cannot be read.
+        ShapeError: it cannot be used.
     """
+    read = [_read(text, dtype, names or ()) for text in shapes]
+    for text, (name, _, _) in zip(shapes, read, strict=True):
+        if name and names is not None and name not in names:
+            nearest = difflib.get_close_matches(name, names, n=3, cutoff=0) or names[:3]
+            reason = f"forward has no argument {name!r}"
+            advice = f"name one of its arguments: {', '.join(nearest) or 'it has none'}"
+            raise ShapeError("--shape", text, reason, advice)
+    lengths = _lengths(shapes, [axes for _, axes, _ in read])
+    given = {axis[0] for _, axes, _ in read for axis in axes if "=" in axis}
+    invented = frozenset(letter for letter in lengths if letter not in given)
     generator = torch.Generator().manual_seed(0)
-    lengths, other = {"N": EXAMPLE_ROWS}, count(_OTHER_LENGTH)
-    examples = []
-    for text in shapes:
-        matched = _SHAPE.fullmatch(text.replace(" ", ""))
-        if matched is None:
-            raise ShapeSyntaxError(text)
-        name, axes = matched[1] or "", matched[2].split(",")
-        for letter in axes:
-            if letter.isalpha() and letter not in lengths:
-                lengths[letter] = next(other)
-        shape = [lengths[axis] if axis.isalpha() else int(axis) for axis in axes]
+    inputs = []
+    for text, (name, axes, kind) in zip(shapes, read, strict=True):
+        shape = [lengths[axis[0]] if axis[0].isalpha() else int(axis) for axis in axes]
+        if 0 in shape:
+            raise ShapeError("--shape", text, "an axis of length 0 has no numbers", _FROM_ONE)
+        if math.prod(shape) > _MOST_NUMBERS:
+            reason = f"an example of it has {math.prod(shape):,} numbers"
+            raise ShapeError("--shape", text, reason, f"give one of up to {_MOST_NUMBERS:,}")
         called = {
-            index: BATCH if axis == "N" else axis
+            index: BATCH if axis[0] == "N" else axis[0]
             for index, axis in enumerate(axes)
-            if axis.isalpha()
+            if axis[0].isalpha()
         }
-        drawn = torch.randn(shape, generator=generator).to(getattr(torch, dtype))
-        examples.append(Shaped(name, drawn, called))
-    return tuple(examples)
+        inputs.append(Shaped(name, _floats(shape, kind, generator), called))
+    return Shapes(tuple(inputs), invented)
+
+
+def _read(text: str, dtype: str, names: Collection[str]) -> tuple[str, list[str], torch.dtype]:
+    """Return the name, the axes and the dtype of a shape."""
+    plain = text.replace(" ", "")
+    matched = _SHAPE.fullmatch(plain)
+    if matched is None:
+        raise ShapeSyntaxError(text)
+    name, axes, kind = matched[1] or "", matched[2].split(","), matched[3] or dtype
+    if len(name) == 1 and name.isupper() and axes[0].isdigit() and name not in names:
+        axes[0], name = f"{name}={axes[0]}", ""  # T=12,5: the length of an axis
+    kind = kind.removeprefix("torch.")
+    if kind not in _DTYPES:
+        reason = f"{kind!r} is no dtype of an input"
+        raise ShapeError("--shape", text, reason, f"choose one of {', '.join(_DTYPES)}")
+    return name, axes, getattr(torch, kind)
+
+
+def _lengths(shapes: Sequence[str], read: Sequence[Sequence[str]]) -> dict[str, int]:
+    """Return the length of each letter in the example.
+
+    Raises:
+        ShapeError: a letter has two lengths.
+    """
+    lengths: dict[str, int] = {}
+    for text, axes in zip(shapes, read, strict=True):
+        for axis in axes:
+            letter, equals, length = axis.partition("=")
+            if equals and lengths.setdefault(letter, int(length)) != int(length):
+                reason = f"{letter} has the lengths {lengths[letter]} and {length}"
+                advice = "give one length to it, and another letter to the other axis"
+                raise ShapeError("--shape", text, reason, advice)
+    fixed = {int(axis) for axes in read for axis in axes if axis.isdigit()}
+    free = (length for length in count(_OTHER_LENGTH) if length not in fixed)
+    for axes in read:
+        for axis in axes:
+            if axis.isalpha() and axis not in lengths:
+                lengths[axis] = EXAMPLE_ROWS if axis == "N" else next(free)
+    return lengths
+
+
+def _floats(shape: Sequence[int], dtype: torch.dtype, generator: torch.Generator) -> Tensor:
+    """Return drawn numbers; integers and booleans are zeros."""
+    if dtype.is_floating_point or dtype.is_complex:
+        parts = [*shape, 2] if dtype.is_complex else [*shape]
+        drawn = torch.randn(parts, generator=generator)
+        return (torch.view_as_complex(drawn) if dtype.is_complex else drawn).to(dtype)
+    return torch.zeros([*shape], dtype=dtype)
 
 
 def example_from_file(path: Path, dtype: str = "float32") -> list[tuple[str, Tensor]]:
@@ -93,6 +186,22 @@ def as_arguments(
     return tuple(args), named
 
 
+def argument_names(model: nn.Module) -> list[str] | None:
+    """Return the names of the arguments of forward; None if it takes any name."""
+    parameters = inspect.signature(model.forward).parameters.values()
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
+        return None
+    return [p.name for p in parameters if p.kind is not p.VAR_POSITIONAL]
+
+
+def inputs_by_name(
+    model: nn.Module, args: Sequence[Tensor], kwargs: Mapping[str, Tensor]
+) -> dict[str, Tensor]:
+    """Return arguments by the names that they have as inputs of a file."""
+    call, _ = describe_call(model, args, kwargs)
+    return dict(zip(call.names, (*args, *(kwargs[name] for name in call.kwargs)), strict=True))
+
+
 def axes_by_input(
     model: nn.Module,
     args: Sequence[Tensor],
@@ -100,6 +209,6 @@ def axes_by_input(
     shaped: Sequence[Shaped],
 ) -> dict[str, dict[int, str]]:
     """Return the open axes of the shapes, by the name of the input."""
-    _, tensors = describe_call(model, args, kwargs)
+    tensors = inputs_by_name(model, args, kwargs)
     axes = {id(one.tensor): one.axes for one in shaped}
     return {name: axes[id(tensor)] for name, tensor in tensors.items()}

@@ -96,7 +96,7 @@ def _from_config(path: Path, checkpoint: Path | None) -> Source:
     width = config.model.classical.input_dim
     return Source(
         model=load_classifier(path, checkpoint),
-        example=tuple(one.tensor for one in example_from_shapes([f"N,{width}"])),
+        example=tuple(one.tensor for one in example_from_shapes([f"N,{width}"]).inputs),
         columns=config.data.features,
         classes=config.data.classes,
     )

@@ -13,7 +13,7 @@ from hypothesis.extra import numpy as hnp
 from hybridx.artifact.selftest import SelfTest, decode_self_test
 
 ARRAYS = hnp.arrays(
-    st.sampled_from([np.float32, np.float64, np.int64, np.int32, np.bool_]),
+    st.sampled_from([np.float32, np.float64, np.int64, np.int32, np.int8, np.uint8, np.bool_]),
     hnp.array_shapes(min_dims=0, max_dims=3, min_side=0, max_side=4),
 )
 NAMED = st.dictionaries(st.text(max_size=5), ARRAYS, max_size=3)
@@ -51,7 +51,7 @@ def spoiled(**changes):
         '{"inputs":{},"outputs":{},"tolerance":"small"}',
         '{"inputs":{},"outputs":{},"tolerance":0.1,"more":1}',
         spoiled(dtype="object"),
-        spoiled(dtype="float16"),
+        spoiled(dtype="complex64"),
         spoiled(shape=[3, 3]),
         spoiled(shape=[2, -3]),
         spoiled(shape=[-2, -3]),

@@ -327,6 +327,17 @@ def test_a_fixed_axis_is_a_shape_error():
     assert not torch_internals.is_shape_error(ValueError("batch"))
 
 
+def test_operators_are_noted_with_their_arguments():
+    rows, table = torch.tensor([1, 0]), torch.ones(3, 2)
+    noted = []
+    with torch_internals.operators_noted(lambda func, args: noted.append((func, len(args)))):
+        torch.nn.functional.embedding(rows, table)
+        assert table[rows].shape == (2, 2)
+    aten = torch.ops.aten
+    assert noted[0] == (aten.embedding.default, 2)
+    assert (aten.index.Tensor, 2) in noted
+
+
 def test_a_length_that_must_be_a_number_is_told():
     class Lookup(nn.Module):
         def forward(self, x):

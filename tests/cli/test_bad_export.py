@@ -198,6 +198,36 @@ CASES = {
         ["weights.pt", "cannot be read"],
     ),
     "checkpoint of a list": (list_checkpoint, TORCH_CHECKPOINT, "HX106", ["weights.pt", "list"]),
+    "a length that nobody gave": (
+        nothing,
+        ("user_model.py:Steps", "--shape", "N,T,2"),
+        "HX133",
+        ["axis T", "user_model.py:", "--shape x=N,T=12,2"],
+    ),
+    "numbers of words in float32": (
+        nothing,
+        ("user_model.py:Text", "--shape", "ids=N,6"),
+        "HX030",
+        ["as indices", "--shape ids=N,6:int64"],
+    ),
+    "a range beyond the embedding": (
+        nothing,
+        ("user_model.py:Text", "--shape", "ids=N,6:int64", "--range", "ids=0:99"),
+        "HX030",
+        ["--range 'ids=0:99'", "IndexError", "a smaller range"],
+    ),
+    "a range without a shape": (
+        nothing,
+        ("user_model.py:Text", "--range", "ids=0:9"),
+        "HX021",
+        ["--range needs --shape"],
+    ),
+    "a shape of no argument": (
+        nothing,
+        ("user_model.py:Text", "--shape", "words=N,6:int64"),
+        "HX030",
+        ["no argument 'words'", "ids"],
+    ),
     "an argument of no parameter": (
         nothing,
         ("user_model.py:Small", *SHAPE, "--arg", "output=3"),

@@ -93,6 +93,27 @@ def test_what_is_said_of_a_file_is_in_it_and_goes_on_working(folder):
         np.testing.assert_allclose(outputs["logits"], expected, rtol=0, atol=FLOAT32)
 
 
+def test_integers_are_drawn_from_the_embedding_they_enter(folder):
+    words = ("export", "user_model.py:Text", "--shape", "ids=N,6:int64", "--json")
+    report = command(*words, folder=folder).json()
+    assert "ids is drawn from 0 to 29: it chooses from an embedding of 30 rows" in report["notes"]
+    assert not any("self-test" in note for note in report["notes"])
+    (found,) = hybridx.inspect(folder / "model.onnx").inputs
+    assert (found.name, found.dtype, found.shape) == ("ids", "int64", ("batch", 6))
+    ids = hybridx.load(folder / "model.onnx").metadata.self_test.inputs["ids"]
+    assert ids.max() > 5
+    finished = command("verify", "model.onnx", "--against", "user_model.py:Text", folder=folder)
+    assert finished.code == 0, finished.talk
+
+
+def test_a_length_of_the_users_is_kept(folder):
+    words = ("export", "user_model.py:Steps", "--shape", "N,T=4,2")
+    finished = command(*words, folder=folder)
+    assert finished.code == 0, finished.talk
+    assert "T is fixed at 4" in finished.talk
+    assert inputs_and_outputs(folder)[0] == {"x": ("batch", 4, 2)}
+
+
 def test_a_renamed_file_is_compared_with_its_model(folder):
     names = ("--input-names", "mask,x", "--output-names", "first,second")
     words = ("--shape", "mask=N,T,1", "--shape", "x=N,T,2")

@@ -48,6 +48,33 @@ class Masked(nn.Module):
         return {"pooled": hidden.mean(1), "hidden": hidden}
 
 
+class Text(nn.Module):
+    """Takes the numbers of words."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(5)
+        self.words = nn.Embedding(30, 2)
+        self.quantum = layer(expectations)
+
+    def forward(self, ids):
+        return self.quantum(self.words(ids).mean(1))
+
+
+class Steps(nn.Module):
+    """Loops over the second axis, which fixes its length."""
+
+    def __init__(self):
+        super().__init__()
+        self.quantum = layer(expectations)
+
+    def forward(self, x):
+        state = torch.zeros(len(x), 2)
+        for step in range(x.shape[1]):
+            state = torch.tanh(state + x[:, step])
+        return self.quantum(state)
+
+
 class OwnGate(qml.operation.Operation):
     """Neither a matrix nor a decomposition."""
 

@@ -79,6 +79,7 @@ def make_file(
     verify: bool = True,
     embed_example: bool = False,
     self_test: bool = True,
+    is_drawn: bool = False,
     said: Said = _NOTHING,
 ) -> Made:
     """Return the file that `export` writes; the arguments and errors are those of `export`."""
@@ -170,12 +171,13 @@ def make_file(
         notes += ("the file is float64, as the model and its example are",)
     if not body:
         notes += ("the circuits have no body: the file runs on devices only",)
+    is_whole = any(not tensor.is_floating_point() for tensor in tensors.values())
     if is_own:
         notes += (
             "the model refuses drawn inputs, or is not finite on them: rows of the example are "
             "compared, and the file carries no self-test; embed_example makes one of these rows",
         )
-    elif any(not tensor.is_floating_point() for tensor in tensors.values()) and not embed_example:
+    elif is_whole and test is not None and not (embed_example or is_drawn):
         notes += ("the self-test holds the example's integer inputs: their range is not known",)
     return Made(content, chosen, built.captured.is_dynamic, choices, verification, notes)
 

@@ -51,6 +51,7 @@ class Interception:
         module_for: returns the module that an import inside a function of the user's is given.
         function_called: called with each quantum function before it runs.
         collector: takes refusals in place of their being raised; a run goes on with stand-ins.
+        note_length: called with the one length that an open axis may have, and the frame.
         is_mute: nothing is written to `sys.stderr`.
         is_quiet: no warning is shown.
     """
@@ -64,6 +65,7 @@ class Interception:
     module_for: Callable[[ModuleType], ModuleType] | None = None
     function_called: Callable[[Any], None] | None = None
     collector: Collector | None = None
+    note_length: Callable[[int, FrameType], None] | None = None
     is_mute: bool = False
     is_quiet: bool = False
 
@@ -602,6 +604,30 @@ def _limit_blas(threads: int | list[int]) -> None:
         library.set_num_threads(number)
 
 
+class _LengthFilter(logging.Filter):
+    """Hands on what torch logs where it gives an open axis one length, and logs nothing of it."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        note = current().note_length
+        if note is None:
+            return record.levelno >= logging.WARNING
+        if str(record.msg).startswith("set_replacement") and isinstance(record.args, tuple):
+            length = str(record.args[1])
+            if length.isdecimal():
+                note(int(length), sys._getframe())
+        return False
+
+
+_LENGTHS: Any = _LengthFilter()
+_SHAPE_LOG = logging.getLogger("torch.fx.experimental.symbolic_shapes")
+
+
+def _write_shape_log(state: tuple[int, list[Any]]) -> None:
+    level, filters = state
+    _SHAPE_LOG.setLevel(level)
+    _SHAPE_LOG.filters[:] = filters
+
+
 COLLECTION = Switch(
     *(gc.isenabled, lambda is_on: gc.enable() if is_on else gc.disable(), False),
     why="torch makes some hundred thousand objects for a graph, nearly all to stay: going over "
@@ -625,8 +651,14 @@ WARNINGS = Switch(
     why="exporters warn of what their users cannot change; other threads are warned as ever",
     test="test_only_the_quiet_thread_is_not_warned",
 )
+LENGTHS = Switch(
+    *(lambda: (_SHAPE_LOG.level, [*_SHAPE_LOG.filters]), _write_shape_log),
+    meanwhile=(logging.INFO, [_LENGTHS]),
+    why="torch says in its log alone where a trace gives an open axis one length",
+    test="test_the_line_that_needs_a_length_is_told",
+)
 LOG_LEVELS = tuple(map(_level_of, _NOISY))
-SWITCHES = (COLLECTION, TORCH_THREADS, BLAS_THREADS, WARNINGS, *LOG_LEVELS)
+SWITCHES = (COLLECTION, TORCH_THREADS, BLAS_THREADS, WARNINGS, LENGTHS, *LOG_LEVELS)
 
 
 @contextmanager
