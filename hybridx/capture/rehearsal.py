@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -28,6 +29,7 @@ class Rehearsal:
         dtypes: what each QNode call returned, in order.
         repeats: a QNode was called more than once.
         joins: two calls of a QNode do not depend on each other.
+        readers: the globals of the functions that read numbers of tensors, such as `int(x.max())`.
         outputs: the tensors among what the model returned.
         output_names: their names.
         remarks: sentences on the values it returned that are not tensors.
@@ -36,6 +38,7 @@ class Rehearsal:
     dtypes: tuple[torch.dtype | None, ...]
     repeats: bool
     joins: bool
+    readers: tuple[dict[str, Any], ...]
     outputs: tuple[Tensor, ...]
     output_names: tuple[str, ...]
     remarks: tuple[str, ...]
@@ -81,4 +84,7 @@ def rehearse(flat: Flat, args: Sequence[Tensor]) -> Rehearsal:
         raise ExampleRejectedError(shapes, reason) from error
     repeats = len(set(layers)) < len(layers)
     joins = order.has_independent
-    return Rehearsal(tuple(dtypes), repeats, joins, outputs, flat.output_names, flat.remarks)
+    return Rehearsal(
+        *(tuple(dtypes), repeats, joins, tuple(order.readers.values())),
+        *(outputs, flat.output_names, flat.remarks),
+    )

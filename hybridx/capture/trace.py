@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, fx
@@ -119,6 +120,10 @@ class _ModelTrace:
     dtype: torch.dtype
     rehearsal: Rehearsal | None
 
+    @property
+    def _readers(self) -> tuple[dict[str, Any], ...]:
+        return () if self.rehearsal is None else self.rehearsal.readers
+
     def trace(self) -> Trace:
         """Return the trace of the first way that works."""
         names = {name for axes in self.axes for name in axes.values()}
@@ -157,7 +162,7 @@ class _ModelTrace:
         # In each round torch fixes or bounds at least one axis; one more if calls are unlike.
         for _ in range(2 * len(names) + joins):
             shapes = dynamic_shapes(self.axes, dims)
-            with recorded(self.flat.model, dtypes, joins=joins) as recording:
+            with recorded(self.flat.model, dtypes, self._readers, joins=joins) as recording:
                 try:
                     program = export_program(self.flat.module, self.args, shapes)
                     module = graph_in_real_numbers(
@@ -193,7 +198,7 @@ class _ModelTrace:
         """
         shapes = dynamic_shapes(self.axes, {})
         for joins in (True, False):
-            with recorded(self.flat.model, dtypes, joins=joins) as recording:
+            with recorded(self.flat.model, dtypes, self._readers, joins=joins) as recording:
                 try:
                     program = export_program(self.flat.module, args, shapes)
                     needs_core = for_rows or len(recording.circuits) > 1

@@ -2,7 +2,7 @@
 
 A file runs the same operations for every input. Where Python asks whether a traced value is true,
 the model is run again for the other answer, in the same trace. A way that ends in an error that the
-user's code raises is assumed away: the condition is a check of the inputs. Results of two other
+model's code raises is assumed away: the condition is a check of the inputs. Results of two other
 ways are joined by `hybridx::select`, which `merge_paths.py` replaces afterwards.
 """
 
@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from hybridx.capture.graph.ops import SELECT_OP
 from hybridx.capture.python.branch_statements import Question, question_at
-from hybridx.capture.python.source_location import is_ours, is_users, place
+from hybridx.capture.python.source_location import is_of_models, is_ours, place
 from hybridx.capture.torch_internals import checks, submodules_left
 from hybridx.errors import DataBranchError, HybridxError, first_line
 
@@ -245,7 +245,7 @@ class Branches:
         except Exception as error:
             if self._refusal is not None:
                 raise self._refusal from error
-            if not self._given or not is_raised_by_user(error):
+            if not self._given or not is_raised_by_model(error):
                 raise
             self._note_check(error)
             return _Raised(error)
@@ -318,28 +318,28 @@ def _fit(one: Tensor, other: Tensor) -> bool:
 
 
 def _asking(frame: FrameType) -> tuple[FrameType, bool]:
-    """Return the innermost frame of the user's code, and whether it asks without a library."""
+    """Return the innermost frame of a model's code, and whether it asks without torch's help."""
     frames = [one for one, _ in traceback.walk_stack(frame)]
     is_direct = True
     for one in frames:
-        if is_users(one.f_code.co_filename):
+        if is_of_models(one.f_code.co_filename):
             return one, is_direct
         is_direct = is_direct and is_ours(one.f_code.co_filename)
     return next(one for one in frames if not is_ours(one.f_code.co_filename)), False
 
 
-def is_asked_by_user(frame: FrameType) -> bool:
-    """Return whether the user's code asks for the truth of a symbol, directly or of a number."""
+def is_asked_by_model(frame: FrameType) -> bool:
+    """Return whether a model's code asks for the truth of a symbol, directly or of a number."""
     for one, _ in traceback.walk_stack(frame):
         if one.f_code.co_filename != torch.__file__:  # `SymInt.__bool__` asks a `SymBool`
-            return is_users(one.f_code.co_filename)
+            return is_of_models(one.f_code.co_filename)
     return False
 
 
 def _calls(frame: FrameType) -> Iterator[Hashable]:
-    """Yield where each call of the user's code on the stack stands."""
+    """Yield where each call of a model's code on the stack stands."""
     for one, _ in traceback.walk_stack(frame):
-        if is_users(one.f_code.co_filename):
+        if is_of_models(one.f_code.co_filename):
             yield one.f_code, one.f_lasti
 
 
@@ -352,8 +352,8 @@ def _in_testing(frame: FrameType) -> bool:
     return False
 
 
-def is_raised_by_user(error: BaseException) -> bool:
-    """Return whether a `raise` or `assert` of the user's code, or a check of torch's, raised it."""
+def is_raised_by_model(error: BaseException) -> bool:
+    """Return whether a `raise` or `assert` of a model's code, or a check of torch's, raised it."""
     if isinstance(error, HybridxError):
         return False
     lines = [(tb, tb.tb_frame.f_code) for tb in _lines(error)]
@@ -364,11 +364,11 @@ def is_raised_by_user(error: BaseException) -> bool:
             return False  # torch's own code makes the same checks of shapes
     while lines and is_ours(lines[-1][1].co_filename):
         lines.pop()
-    if not lines or not is_users(lines[-1][1].co_filename):
+    if not lines or not is_of_models(lines[-1][1].co_filename):
         return False
     # torch calls the model where it handles errors of its own; those are no cause of this one.
     cause = error.__cause__ or error.__context__
-    return cause is None or not _passes_user(cause) or is_raised_by_user(cause)
+    return cause is None or not _passes_model(cause) or is_raised_by_model(cause)
 
 
 _CHECKS = frozenset({"_assert", "_check_with", *(check.__name__ for check in checks())})
@@ -381,9 +381,9 @@ def _lines(error: BaseException) -> Iterator[TracebackType]:
         line = line.tb_next
 
 
-def _passes_user(error: BaseException) -> bool:
+def _passes_model(error: BaseException) -> bool:
     lines = traceback.walk_tb(error.__traceback__)
-    return any(is_users(frame.f_code.co_filename) for frame, _ in lines)
+    return any(is_of_models(frame.f_code.co_filename) for frame, _ in lines)
 
 
 _RAISE = dis.opmap["RAISE_VARARGS"]

@@ -16,7 +16,7 @@ import pennylane as qml
 import torch
 
 from hybridx.capture.python.patches import is_followed
-from hybridx.capture.python.source_location import is_users
+from hybridx.capture.python.source_location import is_of_models
 from hybridx.capture.python.torch_mode import as_seen
 from hybridx.capture.python.tracers import (
     ArrayTracer,
@@ -77,7 +77,7 @@ def _function(
 
     @functools.wraps(original)
     def function(*args: Any, **kwargs: Any) -> Any:
-        if not is_followed() or not is_users(sys._getframe(1).f_code.co_filename):
+        if not is_followed() or not is_of_models(sys._getframe(1).f_code.co_filename):
             return original(*args, **kwargs)
         has_symbol = any(isinstance(leaf, torch.SymInt) for leaf in leaves_of((args, kwargs)))
         if holds_traced((args, kwargs)) or (is_creator and has_symbol):

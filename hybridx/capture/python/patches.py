@@ -28,7 +28,7 @@ from torch import Tensor
 
 import hybridx.capture.pennylane_internals as pennylane_internals
 import hybridx.capture.torch_internals as torch_internals
-from hybridx.capture.python.branches import Branches, is_asked_by_user
+from hybridx.capture.python.branches import Branches, is_asked_by_model
 from hybridx.capture.python.concrete_values import ConcreteValues
 from hybridx.capture.python.source_location import is_users
 from hybridx.capture.python.tracers import as_tensors, call, holds_traced, joined, made_of
@@ -345,7 +345,7 @@ def _truth_of_symbol(original: Any) -> Any:
     @functools.wraps(original)
     def __bool__(symbol: Any) -> bool:  # noqa: N807
         branches = current().branches
-        if branches is None or not is_asked_by_user(sys._getframe(1)):
+        if branches is None or not is_asked_by_model(sys._getframe(1)):
             return bool(original(symbol))
         try:
             return bool(original(symbol))

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, fx, nn
 from torch.fx.experimental.symbolic_shapes import has_free_unbacked_symbols
 
-from hybridx.capture.python.branches import is_raised_by_user
+from hybridx.capture.python.branches import is_raised_by_model
 from hybridx.capture.python.patches import current, intercepting
 from hybridx.capture.python.removed_in_pennylane import removed_idiom
 from hybridx.capture.python.source_location import (
@@ -234,7 +234,7 @@ def untraceable(model: nn.Module, error: Exception, longest: Sequence[Any] = ())
         if operator is not None:
             return TraceError(f"what {operator} returns depends on the values it is given", where)
         cause = cause.__cause__
-    if is_raised_by_user(error):
+    if is_raised_by_model(error):
         return ModelRaisesError(f"{type(error).__name__}: {first_line(error)}", where)
     return TraceError(f"{type(error).__name__} at {text!r}" if text else first_line(error), where)
 

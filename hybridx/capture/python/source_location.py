@@ -1,4 +1,4 @@
-"""Lines of the user's own code, as messages name them."""
+"""Whose code a line is: the user's own, as messages name it, or a library's."""
 
 from __future__ import annotations
 
@@ -31,6 +31,28 @@ def is_users(filename: str) -> bool:
     if _HYBRIDX in path.parents:
         return _HYBRIDX / "models" in path.parents
     return "site-packages" not in path.parts and not any(l in path.parents for l in _LIBRARIES)
+
+
+@cache
+def is_of_models(filename: str) -> bool:
+    """Return whether a file is code that models consist of: the user's, or of a library of models.
+
+    torch, PennyLane and what they compute with are no such libraries: how they branch and convert
+    numbers is known, and what they cannot follow has a rule of its own.
+    """
+    parts = Path(filename).parts
+    if "site-packages" not in parts:
+        return is_users(filename)
+    package = parts[len(parts) - parts[::-1].index("site-packages")]
+    return package.removesuffix(".py") not in _NOT_OF_MODELS
+
+
+_NOT_OF_MODELS = frozenset(
+    {
+        "autograd", "autoray", "functorch", "hybridx", "malt", "networkx", "numpy", "pennylane",
+        "pennylane_lightning", "rustworkx", "scipy", "sympy", "torch",
+    }
+)  # fmt: skip
 
 
 def is_ours(filename: str) -> bool:

@@ -1,6 +1,6 @@
 """Replace names in the user's own modules while their model is traced.
 
-In those modules `np`, `math`, `torch`, `pennylane.numpy` and their functions are replaced by ours,
+So they are in modules of other libraries whose code reads numbers of tensors. In those modules `np`, `math`, `torch`, `pennylane.numpy` and their functions are replaced by ours,
 which take tracers; `float` returns tracers unchanged, `int` and `len` return symbols. The
 libraries' own modules do not change, and in a thread that traces nothing our functions return what
 the originals return.
@@ -14,7 +14,7 @@ import functools
 import inspect
 import math
 import sys
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from types import CellType, FunctionType, ModuleType
 from typing import Any
@@ -209,10 +209,12 @@ _FUNCTIONS: Mapping[str, Any] = {"len": _len, "print": _print}
 
 @functools.cache
 def _is_dtype(room: ModuleType, called: str) -> bool:
-    """Return whether a module passes `float` on, as in `dtype=float`: torch takes no subclass.
+    """Return whether a function passes `float` on, as in `dtype=float`: torch takes no subclass.
+
+    What stands outside functions, such as aliases of types, ran when the module was imported.
 
     Args:
-        room: a module of the user's.
+        room: a module of the user's or of a library.
         called: `float` or `int`.
     """
     try:
@@ -232,8 +234,15 @@ def _is_dtype(room: ModuleType, called: str) -> bool:
                 harmless.update(ast.walk(hint))
             case ast.FunctionDef(returns=hint) if hint is not None:
                 harmless.update(ast.walk(hint))
-    names = [node for node in ast.walk(tree) if isinstance(node, ast.Name) and node.id == called]
-    return any(name not in harmless for name in names)
+    functions = (node for node in ast.walk(tree) if isinstance(node, _FUNCTION))
+    return any(
+        isinstance(node, ast.Name) and node.id == called and node not in harmless
+        for function in functions
+        for node in ast.walk(function)
+    )
+
+
+_FUNCTION = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 
 
 def _asks_for_a_type(node: ast.Compare) -> bool:
@@ -247,11 +256,14 @@ def _asks_for_a_type(node: ast.Compare) -> bool:
 
 
 @contextmanager
-def names_replaced(model: nn.Module) -> Iterator[None]:
+def names_replaced(
+    model: nn.Module, readers: Iterable[dict[str, Any]] = ()
+) -> Iterator[None]:
     """While active, names in the user's own modules and functions refer to our replacements.
 
     Args:
         model: its classes decide in which modules `float` and other built-ins are replaced.
+        readers: the globals of other functions that read numbers of tensors.
     """
     names = _Names()
     try:
@@ -268,6 +280,11 @@ def names_replaced(model: nn.Module) -> Iterator[None]:
         names_of_rooms = {function.__module__ for function in (*forwards, *called)}
         for name in _reached(names_of_rooms, rooms):
             names.replace_builtins(rooms[name])
+        for scope in readers:
+            names.replace_in(scope)
+            room = sys.modules.get(scope["__name__"])
+            if room is not None and vars(room) is scope:
+                names.replace_builtins(room)
         for forward in forwards:
             names.replace_for(forward)
         with intercepting(module_for=_seen_for, function_called=names.replace_for):

@@ -131,13 +131,18 @@ def _check_call(qnode: Any, args: tuple[Any, ...], kwargs: dict[str, Any], layer
 
 @contextmanager
 def recorded(
-    model: nn.Module, dtypes: Sequence[torch.dtype | None], *, joins: bool
+    model: nn.Module,
+    dtypes: Sequence[torch.dtype | None],
+    readers: Sequence[dict[str, Any]] = (),
+    *,
+    joins: bool,
 ) -> Iterator[Recording]:
     """While active, every QNode call in `model` is recorded instead of run.
 
     Args:
         model: whose submodules are named in messages.
         dtypes: what each call returns, in order, as `rehearsed` noted it.
+        readers: the globals of the functions that read numbers of tensors, as `Rehearsal` has them.
         joins: a call with the key of an earlier one becomes `hybridx::again`, to be joined later.
     """
     branches = Branches(model, lambda: recording.restart(), refuse)
@@ -162,7 +167,7 @@ def recorded(
             recording.layer_axes = None
 
     with (
-        names_replaced(model),
+        names_replaced(model, readers),
         _every_call(model, call),
         intercepting(layer_call=evaluate, values=recording.values, branches=branches),
     ):
