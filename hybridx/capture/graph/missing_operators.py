@@ -329,6 +329,12 @@ def addmm(x: Tensor, left: Tensor, right: Tensor, *, beta: Any = 1, alpha: Any =
     return beta * x + alpha * (left @ right)
 
 
+def rsub(x: Tensor, number: Any, alpha: Any = 1) -> Any:
+    """Return `number - alpha * x` of integers, as floats: torch's exporter cannot."""
+    dtype = torch.result_type(x, number)
+    return NotImplemented if x.dtype == dtype else torch.rsub(x.to(dtype), number, alpha=alpha)
+
+
 def hypot(x: Tensor, y: Tensor) -> Tensor:
     """Return sqrt(x^2 + y^2) without overflow."""
     x, y = x.abs(), y.abs()
@@ -800,6 +806,7 @@ MISSING_OPERATORS = {
     _aten.cumprod.default: cumprod,
     **LINEAR_OPERATORS,
     _aten.scaled_dot_product_attention.default: attention,
+    _aten.rsub.Scalar: rsub,
     _aten.kthvalue.default: kthvalue,
     _aten.median.dim: median,
     _aten.median.default: _of_all(median),

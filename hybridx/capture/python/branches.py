@@ -21,8 +21,14 @@ from torch import Tensor, nn
 
 from hybridx.capture.graph.ops import SELECT_OP
 from hybridx.capture.python.branch_statements import Question, question_at
+from hybridx.capture.python.concrete_values import EqualValues
 from hybridx.capture.python.source_location import is_of_models, is_ours, place
-from hybridx.capture.torch_internals import checks, submodules_left
+from hybridx.capture.torch_internals import (
+    checks,
+    current_tracer,
+    node_of,
+    submodules_left,
+)
 from hybridx.errors import DataBranchError, HybridxError, first_line
 
 MOST_WAYS = 16
@@ -97,6 +103,8 @@ class Branches:
         self._checks: dict[Hashable, tuple[bool, Exception]] = {}
         self._forced: Answers = ()
         self._given: Answers = ()
+        self._values = EqualValues()
+        self._told: dict[int, bool] = {}
         self._refusal: DataBranchError | None = None
 
     # --- While a way is followed -----------------------------------------------------------------
@@ -117,6 +125,21 @@ class Branches:
         if _in_testing(sys._getframe(1)):
             self._assume(question, "")
             return True
+        known = None if question.loops else self._number(condition)
+        if known is not None and known in self._told:
+            return self._told[known]
+        answer = self._answer(condition, frame, question)
+        if known is not None:
+            self._told[known] = answer
+        return answer
+
+    def _number(self, condition: Tensor) -> int | None:
+        """Return a number that is equal for conditions with the same value on this way."""
+        tracer = current_tracer()
+        node = None if tracer is None else node_of(condition, tracer)
+        return None if node is None else self._values.number(node)
+
+    def _answer(self, condition: Tensor, frame: FrameType, question: Question) -> bool:
         key = tuple(_calls(frame))
         where = place(self._model, (frame, frame.f_lineno))
         if self._refusal is not None:
@@ -208,7 +231,7 @@ class Branches:
         waiting: list[Answers] = [()]
         count = 0
         while waiting:
-            self._forced, self._given = waiting.pop(0), ()
+            self._forced, self._given, self._told = waiting.pop(0), (), {}
             known = self._known_end()
             if known is not None:
                 ends[self._forced] = known

@@ -1,7 +1,8 @@
-"""The values, while tracing, of tensors that depend on weights and constants alone."""
+"""What is known of values while tracing: those of weights and constants, and which are equal."""
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from itertools import takewhile
 from typing import Any
 
@@ -12,7 +13,9 @@ from hybridx.capture.graph.constants import Constants
 from hybridx.capture.torch_internals import (
     constant_of,
     current_tracer,
+    flatten,
     is_fake,
+    is_operator,
     node_of,
     returns_argument,
     untraced,
@@ -112,3 +115,44 @@ def _base(node: fx.Node) -> fx.Node:
     while returns_argument(node.target) and isinstance(node.args[0], fx.Node):
         node = node.args[0]
     return node
+
+
+class EqualValues:
+    """Numbers the values of a graph: nodes with equal numbers compute the same.
+
+    A graph that is being traced writes into tensors, so what comes before a write and what comes
+    behind it are taken to differ.
+    """
+
+    def __init__(self) -> None:
+        self._numbers: dict[fx.Node, int] = {}
+        self._known: dict[Hashable, int] = {}
+        self._writes = 0
+
+    def number(self, node: fx.Node) -> int:
+        """Return the number of a node's value."""
+        unknown = []
+        before: fx.Node = node
+        while before.op != "root" and before not in self._numbers:
+            unknown.append(before)
+            before = before.prev
+        for one in reversed(unknown):
+            self._numbers[one] = self._known.setdefault(self._key(one), len(self._numbers))
+        return self._numbers[node]
+
+    def _key(self, node: fx.Node) -> Hashable:
+        if node.op in ("placeholder", "get_attr"):
+            return node.op, node.target
+        target: Any = node.target
+        if writes_into_arguments(target):
+            self._writes += 1
+            return node
+        if is_operator(target) and torch.Tag.nondeterministic_seeded in target.tags:
+            return node  # a random draw, or a circuit
+        leaves, structure = flatten((node.args, node.kwargs))
+        # 1, 1.0 and True are equal, but not the same argument.
+        values = tuple(
+            self._numbers[leaf] if isinstance(leaf, fx.Node) else (type(leaf), leaf)
+            for leaf in leaves
+        )
+        return target, values, str(structure), self._writes

@@ -182,7 +182,7 @@ class TracingMode(TorchFunctionMode):
 
     def _item(self, tensor: Tensor) -> Any:
         if tensor.is_floating_point() or tensor.is_complex() or tensor.dtype == torch.bool:
-            return as_seen(NumberTracer(tensor.reshape(())))
+            return as_seen(NumberTracer(tensor.reshape(()) if tensor.dim() else tensor))
         return tensor.item()  # torch gives a symbol and tracks its constraints
 
 

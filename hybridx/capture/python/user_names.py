@@ -1,8 +1,9 @@
 """Replace names in the user's own modules while their model is traced.
 
-So they are in modules of other libraries whose code reads numbers of tensors. In those modules `np`, `math`, `torch`, `pennylane.numpy` and their functions are replaced by ours,
-which take tracers; `float` returns tracers unchanged, `int` and `len` return symbols. The
-libraries' own modules do not change, and in a thread that traces nothing our functions return what
+They are replaced as well in modules of other libraries whose functions read numbers of tensors. In
+those modules `np`, `math`, `torch`, `pennylane.numpy` and their functions are replaced by ours,
+which take tracers; `float` returns tracers unchanged, `int` and `len` return symbols. All other
+modules of libraries stay as they are, and in a thread that traces nothing our functions return what
 the originals return.
 """
 
@@ -256,9 +257,7 @@ def _asks_for_a_type(node: ast.Compare) -> bool:
 
 
 @contextmanager
-def names_replaced(
-    model: nn.Module, readers: Iterable[dict[str, Any]] = ()
-) -> Iterator[None]:
+def names_replaced(model: nn.Module, readers: Iterable[dict[str, Any]] = ()) -> Iterator[None]:
     """While active, names in the user's own modules and functions refer to our replacements.
 
     Args:
@@ -282,9 +281,9 @@ def names_replaced(
             names.replace_builtins(rooms[name])
         for scope in readers:
             names.replace_in(scope)
-            room = sys.modules.get(scope["__name__"])
-            if room is not None and vars(room) is scope:
-                names.replace_builtins(room)
+            home = sys.modules.get(scope["__name__"])
+            if home is not None and vars(home) is scope:
+                names.replace_builtins(home)
         for forward in forwards:
             names.replace_for(forward)
         with intercepting(module_for=_seen_for, function_called=names.replace_for):

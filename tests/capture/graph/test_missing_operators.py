@@ -66,6 +66,7 @@ CASES = {
         }.items()
         if overload in packet.overloads()
     },
+    aten.rsub.Scalar: [(TIES, 1.5), (TIES, 2.5, 3)],
     aten.median.default: [(X,)],
     aten.median.dim: [(X, 1), (X, -1, True)],
     aten.nanmedian.default: [(SPECIAL,)],

@@ -175,3 +175,50 @@ def test_rows_that_a_branch_ties_together_are_not_traced_alone(tmp_path):
 
     report = export(ties, tmp_path)
     assert not report.is_dynamic
+
+
+def uses_a_flag_twice(x):
+    is_large = (x > 0.7).any()
+    if is_large:
+        shift = x.sum()
+    y = circuit(x)
+    if is_large:
+        y = y + shift
+    return y
+
+
+def computes_a_condition_twice(x):
+    if x.max() > 0.7:
+        shift = x.sum()
+    y = circuit(x)
+    return y + shift if x.max() > 0.7 else y
+
+
+@pytest.mark.parametrize("way", [uses_a_flag_twice, computes_a_condition_twice])
+def test_a_condition_has_one_answer_on_a_way(way, tmp_path):
+    (note,) = export(way, tmp_path).notes
+    assert "selects" in note
+    x = torch.linspace(-0.9, 0.8, 6).reshape(3, 2)
+    session = hybridx.load(tmp_path / "model.onnx")
+    for given in (x, x / 2):
+        found = session.run({"x": given.numpy()})["output"]
+        np.testing.assert_allclose(found, way(given), atol=1e-6)
+
+
+def test_a_condition_on_what_was_written_into_is_asked_anew(tmp_path):
+    def writes(x):
+        x = x.clone()
+        y = circuit(x)
+        if x.max() > 0.5:
+            y = y + 1
+        x.mul_(0.5)
+        if x.max() > 0.5:
+            y = y + 2
+        return y
+
+    export(writes, tmp_path)
+    x = torch.linspace(-0.9, 0.8, 6).reshape(3, 2)
+    session = hybridx.load(tmp_path / "model.onnx")
+    for given in (x / 2, x, 2 * x):
+        found = session.run({"x": given.numpy()})["output"]
+        np.testing.assert_allclose(found, writes(given), atol=1e-6)
