@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 import pennylane as qml
 import torch
@@ -74,6 +74,8 @@ class Backbone:
         args: returns example inputs of a number of rows.
         lengths: the rows of the example, then those that the file is tried on.
         options: further arguments of `export`.
+        refused: the code of the error with which it is refused, or nothing.
+        reason: why, as `docs/support.md` says it.
     """
 
     library: str
@@ -82,6 +84,13 @@ class Backbone:
     args: Callable[[int], tuple[Any, ...]]
     lengths: tuple[int, ...] = (3, 1, 5)
     options: Mapping[str, Any] = field(default_factory=dict)
+    refused: str = ""
+    reason: str = ""
+
+    @property
+    def expected(self) -> str:
+        """How the line of its outcome begins."""
+        return f"refused: {self.refused}" if self.refused else "exported"
 
 
 def images(rows: int) -> tuple[Tensor, ...]:
@@ -179,6 +188,55 @@ def _gpt2(where: str) -> nn.Module:
     return TextClassifier(encoder, nn.Linear(16, 2))
 
 
+def _text(name: str, **options: Any) -> Callable[[str], nn.Module]:
+    """Return what makes a text encoder of transformers whose last axis is 16 long."""
+
+    def make(where: str) -> nn.Module:
+        import transformers
+
+        config = getattr(transformers, f"{name.removesuffix('Encoder')}Config")
+        kind = getattr(transformers, f"{name}Model")
+        encoder = kind(config(vocab_size=50, **options))
+        encoder.config.use_cache = False
+        if where == "head":
+            return TextClassifier(encoder, quantum_head(16))
+        place = next(
+            place
+            for place, module in encoder.named_modules()
+            if isinstance(module, nn.Linear) and module.out_features == 16
+        )
+        encoder.set_submodule(place, Then(encoder.get_submodule(place), Adapter(16)))
+        return TextClassifier(encoder, nn.Linear(16, 2))
+
+    return make
+
+
+class MeanOfTokens(nn.Module):
+    """An image encoder of transformers, and a head on the mean of its tokens."""
+
+    def __init__(self, encoder: nn.Module, head: nn.Module) -> None:
+        super().__init__()
+        self.encoder, self.head = encoder, head
+
+    def forward(self, pixel_values: Tensor) -> Tensor:
+        return self.head(self.encoder(pixel_values=pixel_values).last_hidden_state.mean(1))
+
+
+def _swin(where: str) -> nn.Module:
+    from transformers import SwinConfig, SwinModel
+
+    encoder = SwinModel(
+        SwinConfig(
+            image_size=SIDE, patch_size=4, embed_dim=16, depths=[1, 1], num_heads=[2, 2],
+            window_size=4,
+        )
+    )  # fmt: skip
+    if where == "head":
+        return MeanOfTokens(encoder, quantum_head(32))
+    encoder.layernorm = Then(encoder.layernorm, Adapter(32))
+    return MeanOfTokens(encoder, nn.Linear(32, 2))
+
+
 def _vit(where: str) -> nn.Module:
     from transformers import ViTConfig, ViTModel
 
@@ -219,6 +277,28 @@ def _mobilenet(where: str) -> nn.Module:
         model.classifier = quantum_head(576)
     else:
         model.features[4] = nn.Sequential(model.features[4], ChannelAdapter(40))
+    return model
+
+
+def _efficientnet(where: str) -> nn.Module:
+    from torchvision.models import efficientnet_b0
+
+    model = efficientnet_b0(num_classes=2)
+    if where == "head":
+        model.classifier = quantum_head(1280)
+    else:
+        model.features[2] = nn.Sequential(model.features[2], ChannelAdapter(24))
+    return model
+
+
+def _densenet(where: str) -> nn.Module:
+    from torchvision.models import DenseNet
+
+    model = DenseNet(8, (2, 2), 16, num_classes=2)
+    if where == "head":
+        model.classifier = quantum_head(model.classifier.in_features)
+    else:
+        model.features.norm0 = nn.Sequential(model.features.norm0, ChannelAdapter(16))
     return model
 
 
@@ -278,22 +358,97 @@ def _geometric(name: str, **options: Any) -> Callable[[str], nn.Module]:
     return make
 
 
+Pool: TypeAlias = Callable[[Tensor, Tensor, Tensor], Tensor]
+"""Takes the features of nodes, edges, and the graph of each node; returns a row for each graph."""
+
+
 class Pooled(nn.Module):
     """Graphs of a batch, pooled by torch_geometric."""
 
-    def __init__(self, where: str) -> None:
+    def __init__(self, where: str, convolution: nn.Module, pool: Pool) -> None:
         super().__init__()
-        from torch_geometric.nn import GCNConv
-
-        self.convolution = GCNConv(4, 4)
+        self.convolution, self.pool = convolution, pool
         self.between = Adapter(4) if where == "middle" else nn.ReLU()
         self.head = quantum_head(4) if where == "head" else nn.Linear(4, 2)
 
     def forward(self, x: Tensor, edge_index: Tensor, batch: Tensor) -> Tensor:
+        hidden = self.between(self.convolution(x, edge_index))
+        return self.head(self.pool(hidden, edge_index, batch))
+
+
+class Attention(nn.Module):
+    """Sums over the nodes of each graph, weighted by scores that make one in each."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scores = nn.Linear(4, 1)
+
+    def forward(self, x: Tensor, edge_index: Tensor, batch: Tensor) -> Tensor:
+        from torch_geometric.nn import global_add_pool
+        from torch_geometric.utils import degree, softmax
+
+        weights = softmax(self.scores(x), batch) * degree(edge_index[0], x.size(0))[:, None]
+        return global_add_pool(x * weights, batch)
+
+
+class Dense(nn.Module):
+    """A layer on the nodes of each graph as one padded axis, and their sum."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(4, 4)
+
+    def forward(self, x: Tensor, edge_index: Tensor, batch: Tensor) -> Tensor:
+        from torch_geometric.utils import to_dense_batch
+
+        rows, mask = to_dense_batch(x, batch)
+        return (self.layer(rows) * mask[..., None]).sum(1)
+
+
+class Normed(nn.Module):
+    """Nodes, normed in each graph, and their largest."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        from torch_geometric.nn import GraphNorm
+
+        self.norm = GraphNorm(4)
+
+    def forward(self, x: Tensor, edge_index: Tensor, batch: Tensor) -> Tensor:
+        from torch_geometric.nn import global_max_pool
+
+        return global_max_pool(self.norm(x, batch), batch)
+
+
+class TopHalf(nn.Module):
+    """The half of each graph's nodes with the best scores, and their means."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        from torch_geometric.nn import TopKPooling
+
+        self.choice = TopKPooling(4, ratio=0.5)
+
+    def forward(self, x: Tensor, edge_index: Tensor, batch: Tensor) -> Tensor:
         from torch_geometric.nn import global_mean_pool
 
-        hidden = self.between(self.convolution(x, edge_index))
-        return self.head(global_mean_pool(hidden, batch))
+        chosen, _, _, graph, *_ = self.choice(x, edge_index, None, batch)
+        return global_mean_pool(chosen, graph)
+
+
+def _means(x: Tensor, edge_index: Tensor, batch: Tensor) -> Tensor:
+    from torch_geometric.nn import global_mean_pool
+
+    return global_mean_pool(x, batch)
+
+
+def _pooled(name: str, make_pool: Callable[[], Pool], **options: Any) -> Callable[[str], nn.Module]:
+    def make(where: str) -> nn.Module:
+        from torch_geometric import nn as geometric
+
+        return Pooled(where, getattr(geometric, name)(4, 4, **options), make_pool())
+
+    return make
 
 
 def batched_graphs(count: int) -> tuple[Tensor, ...]:
@@ -375,6 +530,48 @@ def _lightning(where: str) -> nn.Module:
     return Classifier()
 
 
+def _trained(where: str) -> nn.Module:
+    """Return a module that Lightning has trained for a moment, as it is afterwards."""
+    import lightning
+
+    class Regression(lightning.LightningModule):
+        def __init__(self, width: int = 8, rate: float = 1e-3) -> None:
+            super().__init__()
+            self.save_hyperparameters()
+            self.example_input_array = torch.randn(2, 4)
+            self.first = nn.Linear(4, self.hparams.width)
+            self.middle = Adapter(width) if where == "middle" else nn.Tanh()
+            self.head = quantum_head(width) if where == "head" else nn.Linear(width, 2)
+            self.losses: list[Tensor] = []
+
+        def forward(self, x: Tensor) -> Tensor:
+            hidden = self.middle(self.first(x))
+            self.log("hidden", hidden.mean())
+            return self.head(hidden)
+
+        def training_step(self, batch: Any, index: int) -> Tensor:
+            x, y = batch
+            loss = nn.functional.mse_loss(self(x), y)
+            self.log("loss", loss, prog_bar=True)
+            self.losses.append(loss.detach())
+            return loss
+
+        def predict_step(self, batch: Any, index: int) -> Tensor:
+            return self(batch[0])
+
+        def configure_optimizers(self) -> Any:
+            return torch.optim.Adam(self.parameters(), self.hparams.rate)
+
+    model = Regression()
+    samples = torch.utils.data.TensorDataset(torch.randn(8, 4), torch.randn(8, 2))
+    trainer = lightning.Trainer(
+        max_epochs=1, accelerator="cpu", logger=False, enable_checkpointing=False,
+        enable_progress_bar=False, enable_model_summary=False,
+    )  # fmt: skip
+    trainer.fit(model, torch.utils.data.DataLoader(samples, 4))
+    return model
+
+
 OPEN_GRAPH = {"dynamic": {"x": {0: "nodes"}, "edge_index": {1: "edges"}}}
 OPEN_GRAPHS = {"dynamic": OPEN_GRAPH["dynamic"] | {"batch": {0: "nodes"}}}
 
@@ -388,14 +585,32 @@ def _both(
     ]
 
 
+def _graphs(name: str, make: Callable[[str], nn.Module], **fields: Any) -> list[Backbone]:
+    return _both("torch_geometric", name, make, batched_graphs, options=OPEN_GRAPHS, **fields)
+
+
 BACKBONES: tuple[Backbone, ...] = (
     *_both("transformers", "BERT", _bert, texts),
     *_both("transformers", "BertForSequenceClassification", _bert_classifier, texts),
     *_both("transformers", "DistilBERT", _distilbert, texts),
     *_both("transformers", "GPT-2", _gpt2, texts),
+    *_both("transformers", "RoBERTa", _text("Roberta", intermediate_size=32, **SMALL), texts),
+    *_both(
+        "transformers", "XLNet", _text("XLNet", d_model=16, n_layer=2, n_head=2, d_inner=32), texts
+    ),
+    *_both(
+        "transformers",
+        "T5 encoder",
+        _text("T5Encoder", d_model=16, d_kv=8, d_ff=32, num_layers=2, num_heads=2),
+        texts,
+    ),
+    *_both("transformers", "Llama", _text("Llama", intermediate_size=32, **SMALL), texts),
     *_both("transformers", "ViT", _vit, images),
+    *_both("transformers", "Swin", _swin, images),
     *_both("torchvision", "ResNet", _resnet, images),
     *_both("torchvision", "MobileNetV3", _mobilenet, images),
+    *_both("torchvision", "EfficientNet", _efficientnet, images),
+    *_both("torchvision", "DenseNet", _densenet, images),
     *_both("torchvision", "VisionTransformer", _vision_transformer, images),
     *_both("timm", "resnet10t", _timm("resnet10t", 64), images),
     *_both(
@@ -408,7 +623,16 @@ BACKBONES: tuple[Backbone, ...] = (
     *_both("torch_geometric", "GAT", _geometric("GATConv", heads=1), graphs, options=OPEN_GRAPH),
     *_both("torch_geometric", "SAGE", _geometric("SAGEConv"), graphs, options=OPEN_GRAPH),
     *_both("torch_geometric", "GIN", _geometric("GINConv"), graphs, options=OPEN_GRAPH),
-    *_both("torch_geometric", "global_mean_pool", Pooled, batched_graphs, options=OPEN_GRAPHS),
+    *_graphs("GCN, global_mean_pool", _pooled("GCNConv", lambda: _means)),
+    *_graphs("TransformerConv, softmax, degree", _pooled("TransformerConv", Attention)),
+    *_graphs("GATv2, to_dense_batch", _pooled("GATv2Conv", Dense)),
+    *_graphs("ChebConv, GraphNorm, global_max_pool", _pooled("ChebConv", Normed, K=2)),
+    *_graphs(
+        "GraphConv, TopKPooling",
+        _pooled("GraphConv", TopHalf),
+        refused="HX111",
+        reason="asks whether the data choose any node, and without one returns no rows",
+    ),
     *_both("torch", "LSTM", lambda where: Recurrent(nn.LSTM, where), sequences),
     *_both(
         "torch",
@@ -419,4 +643,5 @@ BACKBONES: tuple[Backbone, ...] = (
     *_both("torch", "TransformerEncoder", Attentive, sequences),
     *_both("torch", "Transformer", EncoderDecoder, lambda rows: sequences(rows) * 2),
     *_both("lightning", "LightningModule", _lightning, lambda rows: (torch.randn(rows, 4),)),
+    *_both("lightning", "after Trainer.fit", _trained, lambda rows: (torch.randn(rows, 4),)),
 )

@@ -14,6 +14,7 @@ import pennylane as qml
 from hybridx.circuit import GATES
 from hybridx.circuit.gate import Gate, Matrix
 from hybridx.circuit.gates import PAULIS
+from tests.backbones.document import backbones
 from tests.corpus.document import models
 from tests.operators.document import torch_operators
 from tests.support.agreement import DATA
@@ -141,7 +142,8 @@ circuits in the file, and what PennyLane computes of their results.
 
 # The models are the second part of the page.
 SECTIONS: tuple[Callable[[], str], ...] = (
-    title, measurements, gates, others, templates, refused, transforms, torch_operators, models
+    title, measurements, gates, others, templates, refused, transforms, torch_operators, backbones,
+    models,
 )  # fmt: skip
 
 
