@@ -23,7 +23,6 @@ import numpy as np
 import onnxruntime
 
 import hybridx
-from hybridx.api import export_source
 from hybridx.storage import InMemory, write_data
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -91,7 +90,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         model = folder / "iris.onnx"
-        export_source(str(ROOT / "exported" / "iris.toml"), model)
+        words = [sys.executable, "-m", "hybridx", "export", ROOT / "exported" / "iris.toml"]
+        subprocess.run([*map(str, words), "-o", str(model), "-q"], check=True)
         compare_calls(model)
         run_rows(model, folder, asked.rows)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Unpack
 
 from hybridx.api.options import BATCH_SIZE
 from hybridx.runtime import Execution, check_execution
-from hybridx.storage import check_readable, format_of
+from hybridx.storage import PIPE, check_readable, format_of
 
 if TYPE_CHECKING:
     from hybridx.api.work.scoring import Evaluation
@@ -22,6 +22,7 @@ def evaluate(
     *,
     columns: Sequence[str] = (),
     header: bool = True,
+    data_format: str | None = None,
     classes: Sequence[str] = (),
     rows: str | Path | None = None,
     batch_size: int = BATCH_SIZE,
@@ -34,12 +35,14 @@ def evaluate(
 
     Args:
         path: of the model; it has one input `(batch, features)`.
-        data: of the table: `.csv`, `.tsv`, also `.gz`, `.parquet`, or `.json` with objects.
+        data: of the table: `.csv`, `.tsv`, also `.gz`, `.parquet`, or `.json` with objects; `-`
+            is stdin.
         target: the column with the true class or number.
         columns: the input's columns in order; by default those that the file names, or else all
             but the target.
         header: the first line of a table of text has the names of its columns. Without it the
             columns are called 0, 1 and so on.
+        data_format: csv, tsv, json or parquet; by default the ending decides.
         classes: names of the logits in order; by default those that the file names.
         rows: a JSON file whose `held_out_rows` lists the rows to score, counted from 0.
         batch_size: rows at a time.
@@ -50,9 +53,9 @@ def evaluate(
         InputError: the columns do not fit the model.
     """
     check_execution(Execution(**execution))
-    format_of(data, None, "input")
+    format_of(data, data_format, "data")
     for given in (path, data, rows):
-        if given is not None:
+        if given is not None and str(given) != PIPE:
             check_readable(Path(given))
     from hybridx.api.work.scoring import score
 
@@ -62,6 +65,7 @@ def evaluate(
         target,
         columns=columns,
         header=header,
+        data_format=data_format,
         classes=classes,
         rows=rows,
         batch_size=batch_size,

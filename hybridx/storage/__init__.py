@@ -16,6 +16,7 @@ if TYPE_CHECKING:
         write_whole,
     )
     from hybridx.storage.forms.choice import form_of, open_data, write_data
+    from hybridx.storage.forms.csv import is_number, no_header
     from hybridx.storage.forms.form import (
         Array,
         ArrayData,
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
         Outputs,
         Passing,
         TableData,
+        listed,
         spec_of,
     )
     from hybridx.storage.forms.json import as_lists
@@ -42,8 +44,9 @@ else:
             ),
             "hybridx.storage.forms.choice": "form_of open_data write_data",
             "hybridx.storage.forms.form": (
-                "Array ArrayData Data InMemory Kind Outputs Passing TableData spec_of"
+                "Array ArrayData Data InMemory Kind Outputs Passing TableData listed spec_of"
             ),
+            "hybridx.storage.forms.csv": "is_number no_header",
             "hybridx.storage.forms.json": "as_lists",
             "hybridx.storage.forms.names": "ENDINGS PIPE format_of",
             "hybridx.storage.kept_rows": "KeptRows",
@@ -69,6 +72,9 @@ __all__ = [
     "check_writable",
     "form_of",
     "format_of",
+    "is_number",
+    "listed",
+    "no_header",
     "open_data",
     "read_arrays",
     "read_bytes",

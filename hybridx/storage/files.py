@@ -45,6 +45,8 @@ def check_writable(path: Path, *, overwrite: bool) -> None:
     """
     if path.is_dir():
         raise NotWritableError(str(path), "it is a folder")
+    if path.exists() and not path.is_file():
+        raise NotWritableError(str(path), "it is a device or a pipe, not a file")
     if path.exists() and not overwrite:
         raise OutputExistsError(str(path))
     folder = path.parent

@@ -124,8 +124,8 @@ CASES = {
     "a header that may be a row": (
         text("t.csv", "1,2,,4\n5,6,7,8\n"),
         (*RUN, "t.csv"),
-        "HX401",
-        ["x_0, x_1, x_2, x_3"],
+        "HX404",
+        ["--no-header"],
     ),
     "one column too many": (text("t.csv", ROW), (*RUN, "t.csv"), "HX401", ["colour", "--columns"]),
     "one column too few without a header": (
@@ -151,6 +151,30 @@ CASES = {
         (*RUN, "x.npy", "--columns", "a,b"),
         "HX021",
         ["--columns needs a table"],
+    ),
+    "an unnamed column": (
+        text("t.csv", "a,,c,d\n5,6,7,8\n"),
+        (*RUN, "t.csv"),
+        "HX401",
+        ["a, one without a name, c, d", "x_0, x_1, x_2, x_3"],
+    ),
+    "no names of words": (
+        text("t.csv", "1,2,3,4,red\n"),
+        (*RUN, "t.csv"),
+        "HX404",
+        ["its first line holds numbers", "--no-header"],
+    ),
+    "a device as output": (
+        nothing,
+        (*RUN, "x.npy", "-o", "/dev/null", "--output-format", "npy", "--overwrite"),
+        "HX302",
+        ["it is a device or a pipe"],
+    ),
+    "a pipe to evaluate": (
+        nothing,
+        ("evaluate", "model.onnx", "--data", "-", "--target", "a"),
+        "HX021",
+        ["--data -", "--data-format"],
     ),
     "no header of an array": (nothing, (*RUN, "x.npy", "--no-header"), "HX021", ["--no-header"]),
     "a pipe without a form": (nothing, (*RUN, "-"), "HX021", ["--input-format"]),

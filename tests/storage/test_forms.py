@@ -384,7 +384,7 @@ REFUSED = {
     "empty npz": ("x.npz", text(""), "not a NumPy file", "numpy.savez"),
     "empty csv": ("x.csv", text(""), "it has no rows", "column names in the first line"),
     "only a header": ("x.csv", text(HEADER), "no rows below a header", "first line"),
-    "no header": ("x.csv", text("1,2\n3,4\n"), "first line holds numbers only", "--no-header"),
+    "no header": ("x.csv", text("1,2\n3,4\n"), "first line holds numbers", "--no-header"),
     "one name twice": ("x.csv", text("a,b,a\n1,2,3\n"), "two columns are called 'a'", "of its own"),
     "short row": ("x.csv", text("a,b\n1,2\n1\n"), "row 2 has 1 cells, the header has 2", "as long"),
     "a word": ("x.csv", text("a,b\n1,2\n3,red\n"), "row 2, column 'b': 'red' is not", "--columns"),

@@ -12,9 +12,17 @@ from hybridx.artifact import Signature
 from hybridx.errors import InputNamesError, OptionNeedsError, TableError, UnequalAxesError
 from hybridx.program import BATCH
 from hybridx.runtime import Session
-from hybridx.storage import Array, ArrayData, Data, Kind, TableData
+from hybridx.storage import (
+    Array,
+    ArrayData,
+    Data,
+    Kind,
+    TableData,
+    is_number,
+    listed,
+    no_header,
+)
 
-_NAMES_SHOWN = 12
 _KINDS: Mapping[str, Kind] = {"f": float, "i": int, "u": int, "b": bool}
 _ALL_ROWS = 2**31
 
@@ -166,9 +174,13 @@ def _layout(
         return own, ()
     if session.metadata.columns:
         if {*session.metadata.columns} - {*data.columns}:
+            if any(map(is_number, others)):
+                raise no_header(data.path)
             raise InputNamesError(listed(data.columns), listed(session.metadata.columns))
         return _in_order(session, session.metadata.columns), ()
-    if len(signatures) > 1 or any(map(_is_no_name, others)):
+    if any(map(is_number, others)):
+        raise no_header(data.path)
+    if len(signatures) > 1 or "" in others:
         raise InputNamesError(listed(data.columns), _expected(session))
     layout, names = _in_order(session, others), listed(others)
     note = f"the model does not name its columns: those of {data.path} are taken as {names}"
@@ -221,6 +233,10 @@ def join_columns(columns: Sequence[Array], signature: Signature) -> Array:
 
 
 def _expected(session: Session) -> str:
+    """Return the columns that a model takes, as far as they have names."""
+    if session.metadata.columns:
+        return listed(session.metadata.columns)
+
     def described(signature: Signature) -> str:
         width = _width(signature)
         if len(signature.shape) <= 1:
@@ -232,19 +248,3 @@ def _expected(session: Session) -> str:
         return f"{signature.name}_0, …, {signature.name}_{width - 1}"
 
     return ", ".join(map(described, session.inputs))
-
-
-def _is_no_name(column: str) -> bool:
-    if not column:
-        return True
-    try:
-        float(column)
-    except ValueError:
-        return False
-    return True
-
-
-def listed(names: Sequence[str]) -> str:
-    """Return names for a message."""
-    shown = ", ".join(name or "one without a name" for name in names[:_NAMES_SHOWN]) or "none"
-    return shown + (f" and {len(names) - _NAMES_SHOWN} more" if len(names) > _NAMES_SHOWN else "")

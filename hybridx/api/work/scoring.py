@@ -11,7 +11,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from hybridx.api.work.named_inputs import join_columns, listed, name_inputs
+from hybridx.api.work.named_inputs import join_columns, name_inputs
 from hybridx.api.work.running import run_in_batches
 from hybridx.errors import InputNamesError, TableError
 from hybridx.runtime import Options, Session, Usage, load
@@ -19,6 +19,7 @@ from hybridx.storage import (
     Array,
     Kind,
     TableData,
+    listed,
     open_data,
     read_bytes,
     read_whole_columns,
@@ -57,6 +58,7 @@ def score(
     *,
     columns: Sequence[str],
     header: bool,
+    data_format: str | None,
     classes: Sequence[str],
     rows: str | Path | None,
     batch_size: int,
@@ -66,7 +68,9 @@ def score(
     session = load(path, **execution)
     if len(session.input_names) != 1:
         raise InputNamesError("one table", listed(session.input_names))
-    with open_data(data, header=header, columns=(*columns, target)) as table:
+    with open_data(
+        data, format=data_format, header=header, columns=(*columns, target), what="data"
+    ) as table:
         if not isinstance(table, TableData):
             raise TableError(
                 table.path,
@@ -150,7 +154,7 @@ def _class_indices(
     if strange or len(known) != width:
         raise TableError(
             scored.path,
-            f"column {target!r} holds {', '.join(sorted(set(found))[:5])}; "
+            f"column {target!r} holds {listed(sorted(set(found))[:5])}; "
             f"the model has {width} outputs named {', '.join(classes)}",
             "name the classes in the order of the outputs with --classes",
         )

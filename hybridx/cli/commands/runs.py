@@ -145,13 +145,19 @@ def evaluate(
     execution: Options,
     data: Annotated[
         Path,
-        typer.Option(help="A table: .csv, .tsv (also .gz), .parquet, or .json with objects."),
+        typer.Option(
+            help="A table: .csv, .tsv (also .gz), .parquet, or .json with objects; - is stdin."
+        ),
     ],
     target: Annotated[
         str, typer.Option(help="The column that holds the true class or the true number.")
     ],
     columns: options.Columns = None,
     no_header: options.NoHeader = False,
+    data_format: Annotated[
+        str | None,
+        typer.Option(help="The form of the table: csv, tsv, json or parquet."),
+    ] = None,
     classes: Annotated[
         str | None,
         typer.Option(
@@ -173,6 +179,7 @@ def evaluate(
         target,
         columns=options.names(columns),
         header=not no_header,
+        data_format=data_format,
         classes=options.names(classes),
         rows=rows,
         **execution,

@@ -38,6 +38,7 @@ def open_data(
     format: str | None = None,
     header: bool = True,
     columns: Sequence[str] = (),
+    what: str = "input",
 ) -> Iterator[Data]:
     """Open a data file, of which only the beginning is read before its slices are asked for.
 
@@ -46,6 +47,7 @@ def open_data(
         format: the name of its form; by default the ending decides.
         header: the first line of a table of text has the names of the columns.
         columns: the columns that the user has named.
+        what: the option that names the file, for messages.
 
     Raises:
         FileMissingError: the file cannot be read.
@@ -54,7 +56,7 @@ def open_data(
         TableError: the content is not of this form.
         MissingExtraError: a package is missing.
     """
-    form = form_of(place, format, "input")
+    form = form_of(place, format, what)
     if not (header or form.is_text_table):
         raise OptionNeedsError("--no-header", "a .csv or .tsv file")
     with ExitStack() as stack:
@@ -63,7 +65,7 @@ def open_data(
             file = cast("IO[bytes]", sys.stdin.buffer)
             if str(place) != PIPE:
                 file = stack.enter_context(Path(place).open("rb"))
-            elif form.seeks:
+            if form.seeks and not file.seekable():
                 spooled = stack.enter_context(tempfile.TemporaryFile())
                 shutil.copyfileobj(file, spooled)
                 spooled.seek(0)

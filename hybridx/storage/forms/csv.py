@@ -22,6 +22,7 @@ from hybridx.storage.forms.form import (
     Spec,
     TableData,
     column_names,
+    listed,
 )
 
 _DELIMITERS = (",", ";", "\t")
@@ -74,16 +75,12 @@ class TextTable(TableData):
             if name and self.columns.count(name) > 1:
                 raise TableError(
                     self.path,
-                    f"two columns are called {name!r}",
+                    f"two columns are called {listed([name])!r}",
                     "give every column a name of its own",
                 )
         # Whoever names these columns knows that they are a header.
-        if all(map(_is_number, self.columns)) and not (chosen and {*chosen} <= {*self.columns}):
-            raise TableError(
-                self.path,
-                "its first line holds numbers only, where the names of the columns are expected",
-                "give --no-header if that is the first row, or write the names above it",
-            )
+        if all(map(is_number, self.columns)) and not (chosen and {*chosen} <= {*self.columns}):
+            raise no_header(self.path)
 
     def slices(self, wanted: Sequence[tuple[str, Kind]], size: int) -> Iterator[list[Array]]:
         """Yield `size` rows of the wanted columns at a time."""
@@ -180,10 +177,15 @@ class TextTable(TableData):
             )
         shown = cell if len(cell) <= 40 else f"{cell[:40]}…"
         problem = f"{where}: {shown!r} is not {_NUMBERS.get(kind, 'text')}"
-        if _is_number(cell.replace(",", "").replace("_", "")):
+        if is_number(cell.replace(",", "").replace("_", "")):
             advice = "write a decimal point, and nothing between thousands: 1234.5"
             return TableError(self.path, problem, advice)
-        return TableError(self.path, problem, "choose the columns that hold numbers with --columns")
+        return TableError(
+            self.path,
+            problem,
+            "choose the columns that hold numbers with --columns, and write nan where a number is "
+            "not known",
+        )
 
     def _empty(self) -> TableError:
         below = " below a header" if self.has_header else ""
@@ -204,7 +206,17 @@ def _whole(cell: str) -> int:
         return int(value)
 
 
-def _is_number(cell: str) -> bool:
+def no_header(path: str) -> TableError:
+    """Return the refusal of a table that begins with a row instead of a header."""
+    return TableError(
+        path,
+        "its first line holds numbers, where the names of the columns are expected",
+        "give --no-header if that is the first row, or write the names above it",
+    )
+
+
+def is_number(cell: str) -> bool:
+    """Return whether a cell can be read as a number."""
     try:
         float(cell)
     except ValueError:

@@ -20,6 +20,26 @@ Kind: TypeAlias = type[float] | type[int] | type[bool] | type[str]
 _ROWS_AT_A_TIME = 65536
 
 
+_NAMES_SHOWN = 12
+_LETTERS_SHOWN = 40
+
+
+def listed(names: Sequence[str]) -> str:
+    """Return names of arrays or columns for a message: not all of many, and not all of a long one.
+
+    Example:
+        >>> listed(["a", ""])
+        'a, one without a name'
+    """
+    shown = [
+        (name if len(name) <= _LETTERS_SHOWN else f"{name[:_LETTERS_SHOWN]}…")
+        or "one without a name"
+        for name in names[:_NAMES_SHOWN]
+    ]
+    more = [f"and {len(names) - _NAMES_SHOWN} more"] if len(names) > _NAMES_SHOWN else []
+    return ", ".join([*shown, *more]) or "none"
+
+
 @dataclass(frozen=True, slots=True)
 class Spec:
     """The shape and the dtype of an array that is not in memory."""
@@ -87,7 +107,7 @@ class TableData(ABC):
                 raise TableError(
                     self.path,
                     f"there is no column {name!r}",
-                    f"its columns are: {', '.join(self.columns)}",
+                    f"its columns are: {listed(self.columns)}",
                 )
 
     @abstractmethod

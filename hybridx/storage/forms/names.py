@@ -29,7 +29,7 @@ def format_of(place: str | Path, format: str | None, what: str) -> str:
     Args:
         place: its path, or `-`.
         format: what the user calls the form; by default the ending decides.
-        what: `input` or `output`, for messages.
+        what: `input`, `output` or `data`, the option that names the file, for messages.
 
     Raises:
         OptionError: there is no such form or ending.
@@ -46,4 +46,4 @@ def format_of(place: str | Path, format: str | None, what: str) -> str:
         if name.lower().endswith(endings):
             return known
     every = ", ".join(ending for endings in ENDINGS.values() for ending in endings)
-    raise OptionError(f"the ending of an {what} file", name, every)
+    raise OptionError(f"the ending of --{what}", name, every)
