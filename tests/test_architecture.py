@@ -64,6 +64,7 @@ HEAVY = {
     "onnx_ir": {"targets"},
     "onnxscript": {"targets"},
     "matplotlib": set(),
+    "pyarrow": set(),
     "rich": {"cli"},
     "typer": {"cli"},
     "safetensors": {"models", "sources"},

@@ -24,6 +24,7 @@ _PARTS: Mapping[str, tuple[str, str]] = {
     "pennylane-qiskit": ("qiskit.* devices", "qiskit"),
     "amazon-braket-pennylane-plugin": ("braket.* devices", "braket"),
     "matplotlib": ("circuits as PNG and PDF", "draw"),
+    "pyarrow": ("data in Parquet files", "parquet"),
     "onnxruntime-extensions": ("--engine custom-op", "custom-op"),
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import io
 import json
 import os
@@ -113,13 +114,17 @@ def test_a_folder_that_is_read_only_is_refused_before_the_run(place):
     assert sorted(path.name for path in place.iterdir()) == ["model.onnx", "x.npy"]
 
 
-@pytest.mark.parametrize("ending", ["csv", "tsv", "csv.gz", "json"])
+@pytest.mark.parametrize("ending", ["csv", "tsv", "csv.gz", "json", "parquet"])
 def test_evaluate_reads_tables_of_every_form(ending, place):
     import gzip
 
     rows = [(3.0, 1.0, "a"), (1.0, 3.0, "b"), (1.0, 3.0, "a"), (-1.0, 1.0, "b")]
     path = place / f"t.{ending}"
-    if ending == "json":
+    if ending == "parquet":
+        pyarrow = pytest.importorskip("pyarrow")
+        columns = dict(zip(("x_0", "x_1", "is"), zip(*rows, strict=True), strict=True))
+        importlib.import_module("pyarrow.parquet").write_table(pyarrow.table(columns), path)
+    elif ending == "json":
         path.write_text(json.dumps([dict(zip(("x_0", "x_1", "is"), r, strict=True)) for r in rows]))
     else:
         mark = "\t" if ending == "tsv" else ","

@@ -66,12 +66,22 @@ def runs_circuits_as_operators(environment: Environment, folder: Path) -> None:
     runs_its_self_test(environment, folder)
 
 
+def reads_and_writes_parquet(environment: Environment, folder: Path) -> None:
+    np.save(folder / "x.npy", rows(5))
+    for given, written in (("x.npy", "y.parquet"), ("y.parquet", "z.npy")):
+        words = ("run", "model.onnx", "-i", given, "-o", written)
+        done = environment.hybridx(*words, folder=folder)
+        assert done.code == 0, done.talk
+    assert np.load(folder / "z.npy").shape == (5, 2)
+
+
 WHAT_FOR: dict[str, Callable[[Environment, Path], None]] = {
     "": runs_its_self_test,
     "custom-op": runs_circuits_as_operators,
     "devices": runs_on_a_device,
     "draw": draws,
     "export": exports,
+    "parquet": reads_and_writes_parquet,
 }
 ELSEWHERE = {"braket", "dev", "qiskit"}
 """Extras that `tests/plugins` or the tests of this environment are about."""
