@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     )
     from hybridx.artifact.said import Said
     from hybridx.artifact.segments import CircuitCall, Segment, Stage, split
-    from hybridx.artifact.selftest import SelfTest
+    from hybridx.artifact.selftest import PERIOD, SelfTest, record
     from hybridx.artifact.signature import Signature, signature_of
 else:
     __getattr__, __dir__ = on_first_use(
@@ -61,7 +61,7 @@ else:
             ),
             "hybridx.artifact.said": "Said",
             "hybridx.artifact.segments": "CircuitCall Segment Stage split",
-            "hybridx.artifact.selftest": "SelfTest",
+            "hybridx.artifact.selftest": "PERIOD SelfTest record",
             "hybridx.artifact.signature": "Signature signature_of",
         },
     )
@@ -78,6 +78,7 @@ __all__ = [
     "OPSET",
     "OPSETS",
     "PARAMETERS",
+    "PERIOD",
     "RESULTS",
     "Artifact",
     "CircuitCall",
@@ -103,6 +104,7 @@ __all__ = [
     "is_bundle_file",
     "is_circuit_node",
     "read_artifact",
+    "record",
     "signature_of",
     "split",
     "to_bundle",

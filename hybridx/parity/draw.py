@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import TypeAlias
@@ -21,11 +22,13 @@ def _unit_rows(rng: np.random.Generator, shape: Sequence[int]) -> NDArray[np.flo
     return drawn / np.sqrt((drawn**2).sum(axes, keepdims=True)) if axes else np.sign(drawn)
 
 
+_OF_NORM_1 = "normal, each row of norm 1"
+
 # Tried in this order: a model may take square roots or arcsines of its inputs, or states.
 DISTRIBUTIONS: Mapping[str, _Draw] = MappingProxyType({
     "normal": lambda rng, shape: rng.standard_normal(shape),
     "uniform on (0, 1)": lambda rng, shape: rng.uniform(0.05, 0.95, shape),
-    "normal, each row of norm 1": _unit_rows,
+    _OF_NORM_1: _unit_rows,
 })  # fmt: skip
 
 
@@ -36,6 +39,7 @@ def draw_inputs(
     lengths: Mapping[str, int],
     distribution: str | None,
     seed: int,
+    period: int | None = None,
 ) -> dict[str, Array]:
     """Return inputs like the examples, with other lengths of their open axes.
 
@@ -48,6 +52,7 @@ def draw_inputs(
         lengths: by the name of the axis; other axes are as long as in the example.
         distribution: a key of `DISTRIBUTIONS`; None repeats the numbers of the example.
         seed: of the generator.
+        period: an input of more numbers repeats so many of them, so that a file can hold it.
     """
     rng = np.random.default_rng(seed)
     drawn: dict[str, Array] = {}
@@ -55,11 +60,30 @@ def draw_inputs(
         shape = list(example.shape)
         for axis, called in axes.get(name, {}).items():
             shape[axis] = lengths.get(called, shape[axis])
+        is_long = period is not None and math.prod(shape) > period
         if distribution is not None and example.dtype.kind == "f":
-            drawn[name] = np.asarray(DISTRIBUTIONS[distribution](rng, shape), example.dtype)
+            numbers = (
+                _periodic(distribution, rng, shape, period or 1)
+                if is_long
+                else DISTRIBUTIONS[distribution](rng, shape)
+            )
+            drawn[name] = np.asarray(numbers, example.dtype)
+        elif is_long:
+            drawn[name] = np.resize(example.ravel()[:period], shape)
         else:
             drawn[name] = _repeated(example, shape)
     return drawn
+
+
+def _periodic(
+    distribution: str, rng: np.random.Generator, shape: Sequence[int], period: int
+) -> NDArray[np.float64]:
+    """Return numbers of a distribution that repeat after a period, in row-major order."""
+    if distribution == _OF_NORM_1:
+        # Numbers of one size, for a row of any length to have the norm 1.
+        row = math.prod(shape[1:] if len(shape) > 1 else shape)
+        return np.resize(np.sign(rng.standard_normal(period)) / np.sqrt(row), shape)
+    return np.resize(DISTRIBUTIONS[distribution](rng, (period,)), shape)
 
 
 def _repeated(example: Array, shape: Sequence[int]) -> Array:

@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from hybridx.artifact import Signature
+from hybridx.artifact import PERIOD, Signature
 from hybridx.errors import HybridxError, NoFiniteInputError, NothingComparedError
 from hybridx.parity.draw import DISTRIBUTIONS, draw_inputs
 from hybridx.program import BATCH
@@ -86,7 +86,9 @@ class Typical:
 def draw_typical(examples: Mapping[str, Array], expected: Expected) -> Typical:
     """Return inputs of the first distribution on which the eager model gives finite outputs.
 
-    Where no distribution has such inputs, they are the example itself.
+    Where no distribution has such inputs, they are the example itself. An input of more than
+    `PERIOD` numbers repeats so many, so that a self-test of it is small; integers do only where
+    the model runs on them.
 
     Args:
         examples: arrays by name.
@@ -98,8 +100,20 @@ def draw_typical(examples: Mapping[str, Array], expected: Expected) -> Typical:
     """
     refusal: Exception | None = None
     has_run = False
-    for distribution in (*DISTRIBUTIONS, None):
-        inputs = draw_inputs(examples, {}, lengths={}, distribution=distribution, seed=SEED)
+    whole = {name: one for name, one in examples.items() if one.dtype.kind != "f"}
+    kept = any(array.size > PERIOD for array in whole.values())
+    tries = [*((one, False) for one in DISTRIBUTIONS)]
+    tries += [(one, True) for one in DISTRIBUTIONS] if kept else []
+    for distribution, keeps in (*tries, (None, True)):
+        inputs = draw_inputs(
+            examples,
+            {},
+            lengths={},
+            distribution=distribution,
+            seed=SEED,
+            period=None if distribution is None else PERIOD,
+        )
+        inputs |= whole if keeps else {}
         try:
             outputs = expected(inputs)
         except HybridxError:

@@ -23,9 +23,9 @@ from hybridx.artifact import (
     Content,
     Metadata,
     Said,
-    SelfTest,
     Verification,
     decode_artifact,
+    record,
 )
 from hybridx.circuit import Circuit
 from hybridx.errors import BrokenArtifactError, NoKernelError, UnusableFileError
@@ -142,7 +142,7 @@ def make_file(
     verification = test = None
     is_own = built.typical is not None and built.typical.distribution is None and not embed_example
     if built.typical is not None and self_test and not is_own:
-        test = SelfTest(built.typical.inputs, built.typical.outputs, built.tolerance)
+        test = record(built.typical.inputs, built.typical.outputs, built.tolerance)
     if built.comparison is not None:
         compared = built.comparison
         verification = Verification(built.tolerance, compared.batches, compared.worst)

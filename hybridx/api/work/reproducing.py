@@ -82,7 +82,7 @@ def reproduce(
     path, rows = session.artifact.path, _rows(session, test.inputs)
     tolerance = test.tolerance if atol is None else atol
     found = compare(
-        session.run(test.inputs),
+        test.of(session.run(test.inputs)),
         test.outputs,
         tolerance=tolerance,
         left=f"{path} on {session.device}",
