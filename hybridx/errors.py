@@ -440,12 +440,11 @@ class CheckpointError(CaptureError):
 
 
 class UntranslatableError(CaptureError):
-    """An operation of the classical part has no ONNX translation."""
+    """torch's exporter fails at the classical part as a whole."""
 
     code = "HX107"
-    summary = "the classical part cannot be written as ONNX: {reason}"
-    remedy = "replace the operation named above by one that torch.onnx supports"
-    reason: str
+    summary = "torch's ONNX exporter does not write the classical part of this model"
+    remedy = "export with --format pt2, which keeps torch's own operators"
 
 
 class NoTranslationError(CaptureError):
@@ -464,12 +463,25 @@ class UnusableFileError(CaptureError):
     """The file that torch makes of an operator cannot be run."""
 
     code = "HX131"
-    summary = "the file of this model would not run: {reason}"
+    summary = "ONNX Runtime does not run {operator} as torch writes it: {place}"
     remedy = (
-        "write the operation that it names with other operators or dtypes, or choose another "
-        "--format"
+        "write it with other operators or dtypes, or export with --format pt2, which keeps torch's"
     )
-    reason: str
+    operator: str
+    place: str
+
+
+class ComplexOperatorError(CaptureError):
+    """An operator of complex numbers has no form in real ones, which a file computes with."""
+
+    code = "HX133"
+    summary = "{operator} of complex numbers has no form in real numbers: {place}"
+    remedy = (
+        "write it with other functions of complex numbers, which most of torch's are, or give it "
+        "a real tensor, such as z.real, z.imag or z.abs()"
+    )
+    operator: str
+    place: str
 
 
 class UnwrittenMemoryError(CaptureError):

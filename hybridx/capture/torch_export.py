@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 import torch
 from torch import Tensor, fx, nn
 
-from hybridx.capture.graph.complex_to_real import InPairs, has_complex
+from hybridx.capture.graph.complex_to_real import InPairs, NoRealForm, has_complex
 from hybridx.capture.graph.constants import fold_constants
 from hybridx.capture.graph.float64 import DECOMPOSITIONS
 from hybridx.capture.graph.formulas.linear_operators import forget_unused_vectors
@@ -19,7 +19,9 @@ from hybridx.capture.graph.matrix_functions import MATRIX_DECOMPOSITIONS
 from hybridx.capture.graph.missing_operators import MISSING_OPERATORS
 from hybridx.capture.graph.number_selects import gather_selected
 from hybridx.capture.python.patches import intercepting
+from hybridx.capture.python.source_location import name_of_node, place_of_node
 from hybridx.capture.torch_internals import is_autocast
+from hybridx.errors import ComplexOperatorError
 from hybridx.program import BATCH
 
 Shapes: TypeAlias = tuple[dict[int, Any], ...]
@@ -141,12 +143,20 @@ def graph_in_real_numbers(
     shapes: Shapes,
     merge: Merge = unmerged,
 ) -> fx.GraphModule:
-    """Return the graph of a program, with each complex tensor as a pair of real tensors."""
+    """Return the graph of a program, with each complex tensor as a pair of real tensors.
+
+    Raises:
+        ComplexOperatorError: an operator has no form in real numbers.
+    """
     module = graph_of(program, decompositions, merge)
     if not has_complex(module):
         return module
     core = InPairs(graph_of(program, core_table(), merge))
-    return graph_of(export_program(core, args, shapes), decompositions)
+    try:
+        return graph_of(export_program(core, args, shapes), decompositions)
+    except NoRealForm as error:
+        place = place_of_node(error.node)
+        raise ComplexOperatorError(name_of_node(error.node), place) from error
 
 
 # Assertions that tracing leaves in the graph. ONNX has no such operator, and they hold for the

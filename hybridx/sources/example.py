@@ -154,16 +154,23 @@ def _floats(shape: Sequence[int], dtype: torch.dtype, generator: torch.Generator
 
 
 def example_from_file(path: Path, dtype: str = "float32") -> list[tuple[str, Tensor]]:
-    """Return the arrays of a `.npy`, `.npz` or `.csv` file by name, floats in one dtype.
+    """Return the arrays of a `.npy`, `.npz` or `.csv` file by name, in one precision.
 
     Raises:
         FileMissingError: the file cannot be read.
         TableError: it does not hold arrays.
     """
     return [
-        (name, torch.from_numpy(array.astype(dtype) if array.dtype.kind == "f" else array))
+        (name, _in_precision(torch.from_numpy(array), getattr(torch, dtype)))
         for name, array in read_arrays(path).items()
     ]
+
+
+def _in_precision(tensor: Tensor, dtype: torch.dtype) -> Tensor:
+    """Return real and complex numbers in the precision of a dtype, and others as they are."""
+    if tensor.is_complex():
+        return tensor.to(dtype.to_complex())
+    return tensor.to(dtype) if tensor.is_floating_point() else tensor
 
 
 def as_arguments(

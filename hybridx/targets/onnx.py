@@ -6,9 +6,9 @@ that torch returns; what would differ between two runs is removed from its proto
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import count
-from typing import Any
+from typing import Any, TypeAlias
 
 import onnx
 import onnx_ir as ir
@@ -34,9 +34,12 @@ from hybridx.capture import (
     quiet,
     uncollected,
 )
-from hybridx.errors import CaptureError, NoTranslationError, UntranslatableError, first_line
+from hybridx.errors import CaptureError, NoTranslationError, UntranslatableError
 from hybridx.targets.exported_program import exported_program
-from hybridx.targets.torch_internals import untranslated_node
+from hybridx.targets.torch_internals import node_of_translation, untranslated_node
+
+Origins: TypeAlias = Mapping[str, tuple[str, str]]
+"""By the name of an ONNX node, the operator that the user calls, and the line of the call."""
 
 _PLACEHOLDER = "CapturedCircuit"
 _FLOATS = ["tensor(float)", "tensor(double)"]
@@ -48,8 +51,8 @@ def to_onnx(
     compiled: Sequence[Compiled],
     *,
     opset: int,
-) -> onnx.ModelProto:
-    """Return the ONNX model of a captured module.
+) -> tuple[onnx.ModelProto, Origins]:
+    """Return the ONNX model of a captured module, and what its nodes come from.
 
     Args:
         captured: the traced graph; its circuit nodes hold an index into `compiled`.
@@ -61,7 +64,8 @@ def to_onnx(
         NoTranslationError: torch has no ONNX translation of a classical operation.
         UntranslatableError: its exporter fails at another place.
     """
-    program = _translate(captured, args, opset)
+    translated = _translate(captured, args, opset)
+    program, origins = translated.model, _origins(translated)
     functions = [circuit_function(one, opset) for one in compiled]
     names = [
         function_name(one.circuit, function)
@@ -79,7 +83,19 @@ def to_onnx(
     model.opset_import.append(helper.make_opsetid("", opset))
     if compiled:
         model.opset_import.append(helper.make_opsetid(DOMAIN, DOMAIN_VERSION))
-    return model
+    return model, origins
+
+
+def _origins(translated: torch.onnx.ONNXProgram) -> Origins:
+    """Return what each node of a translated graph comes from."""
+    assert translated.exported_program is not None
+    nodes = {node.name: node for node in translated.exported_program.graph.nodes}
+    found = ((one.name, nodes.get(node_of_translation(one))) for one in translated.model.graph)
+    return {
+        str(name): (name_of_node(node), place_of_node(node))
+        for name, node in found
+        if node is not None
+    }
 
 
 def untranslated(captured: Capture, args: Sequence[Tensor], *, opset: int) -> list[CaptureError]:
@@ -133,7 +149,7 @@ def _zeroed(captured: Capture, operator: str) -> bool:
     return bool(found)
 
 
-def _translate(captured: Capture, args: Sequence[Tensor], opset: int) -> ir.Model:
+def _translate(captured: Capture, args: Sequence[Tensor], opset: int) -> torch.onnx.ONNXProgram:
     """Return the traced graph as torch translates it, with a placeholder for each circuit."""
     _register_placeholder()
     with quiet(), uncollected():
@@ -151,12 +167,9 @@ def _translate(captured: Capture, args: Sequence[Tensor], opset: int) -> ir.Mode
             node = untranslated_node(error)
             if node is not None:
                 raise NoTranslationError(name_of_node(node), place_of_node(node)) from error
-            reason: BaseException = error
-            while reason.__cause__ is not None:
-                reason = reason.__cause__
-            raise UntranslatableError(first_line(reason)) from error
+            raise UntranslatableError from error
     assert program is not None
-    return program.model
+    return program
 
 
 def _circuit_node(parameters: Any, index: int, width: int) -> Any:

@@ -92,3 +92,12 @@ def untranslated_node(error: BaseException) -> fx.Node | None:
                     found = node
         cause = cause.__cause__
     return found
+
+
+def node_of_translation(made: Any) -> str:
+    """Return the name of the node of a traced graph that a node of onnx_ir translates, or nothing.
+
+    The exporter stores the text of that node, `%name : …`, with each node that it makes.
+    """
+    text: str = made.metadata_props.get("pkg.torch.onnx.fx_node", "")
+    return text.removeprefix("%").partition(" ")[0]

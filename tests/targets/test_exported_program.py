@@ -62,7 +62,7 @@ def test_a_graph_is_traced_again_only_if_no_operation_can_be_decomposed_by_itsel
     before = spliced.captured.module.code
     traces.clear()
     compiled = [Compiled(encode(circuit), None) for circuit in spliced.captured.circuits]
-    model = to_onnx(spliced.captured, spliced.args, compiled, opset=20)
+    model, _ = to_onnx(spliced.captured, spliced.args, compiled, opset=20)
     assert len(traces) == expected
     assert spliced.captured.module.code == before
     assert {one.name for one in model.graph.initializer} >= {"linear.weight", "shift"}

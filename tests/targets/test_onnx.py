@@ -43,7 +43,7 @@ def model():
     spliced = splice_model(Clashes(), (torch.randn(4, 3), torch.randn(4, 3)))
     (circuit,) = spliced.captured.circuits
     compiled = Compiled(encode(circuit), None)
-    return to_onnx(spliced.captured, spliced.args, [compiled], opset=20)
+    return to_onnx(spliced.captured, spliced.args, [compiled], opset=20)[0]
 
 
 def test_inputs_and_outputs_have_the_names_of_the_model(model):
@@ -124,6 +124,11 @@ class Integers(nn.Module):
 
 
 def test_a_new_file_that_does_not_run_is_not_called_damaged(tmp_path):
-    with pytest.raises(UnusableFileError, match="Conv"):
+    with pytest.raises(UnusableFileError) as caught:
         hybridx.export(Integers(), (torch.arange(16).reshape(4, 4),), tmp_path / "model.onnx")
+    assert caught.value.operator == "torch.conv1d"
+    assert caught.value.place == f"{__file__}:{Integers.forward.__code__.co_firstlineno + 2}"
     assert list(tmp_path.iterdir()) == []
+    # What the remedy promises.
+    args = (torch.arange(16).reshape(4, 4),)
+    assert hybridx.export(Integers(), args, tmp_path / "model.pt2", format="pt2").verification

@@ -11,7 +11,13 @@ import inspect
 import pytest
 import torch
 
-from hybridx.targets.torch_internals import is_operator, to_fake, untranslated_node
+from hybridx.capture import quiet
+from hybridx.targets.torch_internals import (
+    is_operator,
+    node_of_translation,
+    to_fake,
+    untranslated_node,
+)
 
 
 def test_inductor_compiles_ahead_of_time_into_a_folder_of_its_own():
@@ -66,3 +72,14 @@ def test_the_exporter_holds_the_node_that_it_cannot_translate():
     assert node is not None
     assert node.target is torch.ops.aten.special_airy_ai.default
     assert untranslated_node(ValueError()) is None
+
+
+def test_a_node_of_onnx_says_what_it_translates():
+    """Metadata `pkg.torch.onnx.fx_node`, in `node_of_translation`"""
+    with quiet():
+        translated = torch.onnx.export(
+            torch.nn.Tanh(), (torch.rand(2),), dynamo=True, verbose=False
+        )
+    (made,) = translated.model.graph
+    nodes = {node.name for node in translated.exported_program.graph.nodes}
+    assert node_of_translation(made) in nodes

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, TypeAlias
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -29,8 +30,19 @@ if TYPE_CHECKING:
 
     from hybridx.capture import Capture, Example
 
-Draft: TypeAlias = Callable[[Metadata], Content]
-"""Returns the content of a file with the given metadata; the model in it is built only once."""
+
+@dataclass(frozen=True, eq=False)
+class Draft:
+    """A new file without its metadata; the model in it is built only once.
+
+    Attributes:
+        written: returns the content of the file with the given metadata.
+        origins: by the name of a node of an ONNX file, the operator that the user calls and the
+            line of the call.
+    """
+
+    written: Callable[[Metadata], Content]
+    origins: Mapping[str, tuple[str, str]] = field(default_factory=dict)
 
 
 def draft_onnx(
@@ -55,13 +67,15 @@ def draft_onnx(
     from hybridx import targets
 
     compiled = [_compiled(circuit, choices.get(circuit), dtype) for circuit in captured.circuits]
-    proto = targets.to_onnx(captured, list(example.tensors.values()), compiled, opset=opset)
+    proto, origins = targets.to_onnx(
+        captured, list(example.tensors.values()), compiled, opset=opset
+    )
 
     def written(metadata: Metadata) -> Content:
         content = write_metadata(proto, metadata)
         return to_bundle(proto) if bundled else content
 
-    return written
+    return Draft(written, origins)
 
 
 def _compiled(circuit: Circuit, choice: Choice | None, dtype: str) -> Compiled:
@@ -172,4 +186,4 @@ def _archived(
         entries = archive_entries(metadata, inputs, captured.output_names, compiled)
         return with_entries(content, entries)
 
-    return written
+    return Draft(written)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -23,14 +24,21 @@ from hybridx.artifact import (
     Content,
     Metadata,
     Said,
+    Signature,
     Verification,
     decode_artifact,
     record,
 )
 from hybridx.circuit import Circuit
-from hybridx.errors import BrokenArtifactError, NoKernelError, UnusableFileError
+from hybridx.errors import (
+    BrokenArtifactError,
+    DeviceFailedError,
+    NoKernelError,
+    UnusableFileError,
+)
 from hybridx.lowering import Choice
 from hybridx.runtime import Session, start_session
+from hybridx.storage import Array
 from hybridx.version import __version__
 
 if TYPE_CHECKING:
@@ -146,7 +154,7 @@ def make_file(
     if built.comparison is not None:
         compared = built.comparison
         verification = Verification(built.tolerance, compared.batches, compared.worst)
-    content = built.product(
+    content = built.product.written(
         Metadata(
             version=__version__,
             verification=verification,
@@ -182,7 +190,7 @@ def make_file(
     return Made(content, chosen, built.captured.is_dynamic, choices, verification, notes)
 
 
-def _start(draft: Draft, *_: object, dtype: str) -> Session:
+def _start(draft: Draft, *_: object, dtype: str) -> NewFile:
     """Start a session of a new file.
 
     Raises:
@@ -190,10 +198,50 @@ def _start(draft: Draft, *_: object, dtype: str) -> Session:
         NoKernelError: ONNX Runtime has no implementation of an operator for float64.
     """
     try:
-        return start_session(decode_artifact(draft(Metadata(__version__)), "the new file"))
+        content = draft.written(Metadata(__version__))
+        session = start_session(decode_artifact(content, "the new file"))
     except BrokenArtifactError as error:
-        raise UnusableFileError(error.problem) from error
+        raise _unusable(draft, error.problem) from error
     except NoKernelError as error:
         if dtype == "float64":
             raise
-        raise UnusableFileError(error.reason) from error
+        raise _unusable(draft, error.reason) from error
+    return NewFile(session, draft)
+
+
+@dataclass(frozen=True)
+class NewFile:
+    """A session of a file that has yet to prove itself."""
+
+    session: Session
+    draft: Draft
+
+    @property
+    def inputs(self) -> tuple[Signature, ...]:
+        """Names, dtypes and shapes."""
+        return self.session.inputs
+
+    @property
+    def device(self) -> str:
+        """What runs the circuits."""
+        return self.session.device
+
+    def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        """Return the outputs by name.
+
+        Raises:
+            UnusableFileError: ONNX Runtime stops at a node.
+        """
+        try:
+            return self.session.run(inputs)
+        except DeviceFailedError as error:
+            if not self.draft.origins:
+                raise
+            raise _unusable(self.draft, error.reason) from error
+
+
+def _unusable(draft: Draft, text: str) -> UnusableFileError:
+    """Return the error for what ONNX Runtime says of a new file, which names a node."""
+    named = [name for name in re.findall(r"\w+", text) if name in draft.origins]
+    unnamed = ("an operator of this model", "a place ONNX Runtime does not name")
+    return UnusableFileError(*(draft.origins[named[0]] if named else unnamed))

@@ -20,7 +20,6 @@ from hybridx.capture.graph import fourier_transforms as fourier
 from hybridx.capture.graph.complex_arithmetic import Complex, pair, parts
 from hybridx.capture.graph.ops import AGAIN_OP, QNODE_OP
 from hybridx.capture.torch_internals import Retracing, leaves_of, map_leaves, overload_of
-from hybridx.errors import UntranslatableError
 
 _aten = torch.ops.aten
 
@@ -104,12 +103,12 @@ class _PairInterpreter(Retracing):
             return super().call_function(target, _flat(args), kwargs)
         rule = _RULES.get(getattr(target, "overloadpacket", target))
         if rule is None:
-            raise _no_rule(target)
+            raise NoRealForm(self._node)
         try:
             value = rule(_Call(target, args, kwargs, self._node))
         except (TypeError, AttributeError, RuntimeError, IndexError) as error:
             # A rule fails here or inside torch for a form of its operation that it lacks.
-            raise _no_rule(target) from error
+            raise NoRealForm(self._node) from error
         return _in_dtype(value, self._node.meta["val"])
 
     def _part_of_view(self) -> Tensor | None:
@@ -134,10 +133,12 @@ _RESHAPES = {
 }
 
 
-def _no_rule(target: Any) -> UntranslatableError:
-    return UntranslatableError(
-        f"{target} has no rule for complex numbers, which ONNX does not have"
-    )
+class NoRealForm(Exception):  # noqa: N818
+    """An operation on complex numbers has no rule; `node` is where it stands in the graph."""
+
+    def __init__(self, node: fx.Node) -> None:
+        super().__init__(str(node.target))
+        self.node = node
 
 
 def _is_complex(value: Any) -> bool:

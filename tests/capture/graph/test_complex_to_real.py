@@ -15,7 +15,7 @@ import hybridx
 from hybridx.capture import quiet
 from hybridx.capture.graph.complex_to_real import InPairs, has_complex
 from hybridx.capture.graph.matrix_functions import MATRIX_DECOMPOSITIONS, cdist, real_matrix_exp
-from hybridx.errors import UntranslatableError
+from hybridx.errors import ComplexOperatorError
 from tests.sampling import some
 
 # The same arithmetic in another order, on numbers of order one to ten.
@@ -190,11 +190,12 @@ def test_a_part_that_is_taken_is_the_tensor_it_was_made_of():
     assert targets <= {f"aten.{name}" for name in moves}
 
 
-def test_an_operation_without_a_rule_is_named():
-    with pytest.raises(UntranslatableError) as caught:
-        in_pairs(Of(lambda z, x: torch.linalg.svdvals(z)), inputs(3, torch.float32))
-    assert "svd" in caught.value.reason
-    assert "complex" in caught.value.reason
+def test_an_operation_without_a_rule_is_named(tmp_path):
+    model = Of(lambda z, x: torch.linalg.svdvals(z))
+    with pytest.raises(ComplexOperatorError) as caught:
+        hybridx.export(model, (inputs(3, torch.float32),), tmp_path / "model.onnx")
+    assert caught.value.operator == "torch.linalg.svdvals"
+    assert caught.value.place == f"{__file__}:{Of.forward.__code__.co_firstlineno + 2}"
 
 
 def test_a_wrong_rule_is_seen(monkeypatch):
