@@ -474,8 +474,8 @@ class UnusableFileError(CaptureError):
 class ComplexOperatorError(CaptureError):
     """An operator of complex numbers has no form in real ones, which a file computes with."""
 
-    code = "HX133"
-    summary = "{operator} of complex numbers has no form in real numbers: {place}"
+    code = "HX134"
+    summary = "{operator} with complex numbers has no form in real ones: {place}"
     remedy = (
         "write it with other functions of complex numbers, which most of torch's are, or give it "
         "a real tensor, such as z.real, z.imag or z.abs()"

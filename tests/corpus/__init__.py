@@ -11,6 +11,7 @@ from tests.corpus import (
     bundle_f,
     bundle_g,
     circuits,
+    number_kinds,
     refusals,
     sequences,
     signatures,
@@ -31,6 +32,7 @@ CASES: tuple[Case, ...] = (
     *signatures.CASES,
     *arguments.CASES,
     *sequences.CASES,
+    *number_kinds.CASES,
     *state.CASES,
     *refusals.CASES,
 )

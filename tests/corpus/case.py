@@ -19,8 +19,8 @@ class Case:
 
     Attributes:
         name: unique, in snake case.
-        bundle: A to G of what models need, `branches`, `signatures`, `arguments`, `sequences` or
-            `refusals`.
+        bundle: A to G of what models need, `branches`, `signatures`, `arguments`, `sequences`,
+            `number_kinds` or `refusals`.
         make: returns the untrained model; `build` seeds it.
         args: example inputs in order; unless `batch` is `none`, their first axis is the batch.
         kwargs: example inputs by keyword, likewise.
@@ -63,7 +63,7 @@ def _rows(example: Tensor, count: int) -> Tensor:
     """Return `count` rows; repeated ones are smaller, so that they stay where they may be."""
     index = torch.arange(count)
     tensor = example[index % len(example)]
-    if not tensor.is_floating_point():
+    if not (tensor.is_floating_point() or tensor.is_complex()):
         return tensor
     scale = 0.8 ** (index // len(example)).to(tensor.dtype)
     return tensor * scale.reshape(-1, *[1] * (tensor.ndim - 1))

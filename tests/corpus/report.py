@@ -88,12 +88,17 @@ def run_eager(case: Case, count: int) -> list[np.ndarray]:
         return flatten(case.build()(*(a.clone() for a in args), **kwargs))
 
 
+def _as_file_takes(tensor: torch.Tensor) -> np.ndarray:
+    """Return an input of a file: complex numbers are real and imaginary part on a last axis."""
+    return (torch.view_as_real(tensor) if tensor.is_complex() else tensor).numpy()
+
+
 def run_file(path: Path, case: Case, counts: Sequence[int]) -> list[list[np.ndarray]]:
     """Return the outputs at several batch sizes, from a process that has only ONNX Runtime."""
     for index, count in enumerate(counts):
         args, kwargs = case.rows(count)
-        named = {f"kw.{name}": tensor.numpy() for name, tensor in kwargs.items()}
-        positional = {f"arg.{place}": tensor.numpy() for place, tensor in enumerate(args)}
+        named = {f"kw.{name}": _as_file_takes(tensor) for name, tensor in kwargs.items()}
+        positional = {f"arg.{place}": _as_file_takes(tensor) for place, tensor in enumerate(args)}
         np.savez(path.parent / f"in_{index}.npz", **positional, **named)
     command = [sys.executable, str(BARE), str(path), str(len(counts))]
     finished = subprocess.run(command, capture_output=True, text=True, check=False)

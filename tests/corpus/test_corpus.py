@@ -22,7 +22,7 @@ def expected(case: Case) -> str:
 
 def test_names_are_unique_and_bundles_are_filled():
     assert len({case.name for case in CASES}) == len(CASES)
-    for bundle in (*"ABCDEFG", "branches", "signatures", "state", "refusals"):
+    for bundle in (*"ABCDEFG", "branches", "signatures", "state", "number_kinds", "refusals"):
         assert sum(case.bundle == bundle for case in CASES) >= 10
 
 

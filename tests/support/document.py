@@ -141,9 +141,26 @@ circuits in the file, and what PennyLane computes of their results.
 
 
 # The models are the second part of the page.
+def number_kinds() -> str:
+    """Return what becomes of complex numbers, Fourier transforms and low precision."""
+    return """\
+## Complex numbers, Fourier transforms, low precision
+
+* Complex arguments, weights and results are computed as pairs of real tensors, in every format. An
+  input or output has a last axis of 2 (see `file-format.md`). Arithmetic, elementary functions,
+  products, `einsum`, `solve`, `inv`, layers, `polar`, `angle` and movement have rules. An operator
+  without one is refused by name with HX134.
+* `torch.fft` has all functions, norms, axes and lengths, padded or cut. `torch.stft` and
+  `torch.istft` take any window, hop, padding and normalisation. The windows of torch may be made in
+  forward.
+* Models in bfloat16 or half precision, in part or under autocast, are exported in float32, or in
+  float64 with `--dtype float64`. A note says so, and the model raised likewise is the comparison.
+"""
+
+
 SECTIONS: tuple[Callable[[], str], ...] = (
-    title, measurements, gates, others, templates, refused, transforms, torch_operators, backbones,
-    models,
+    title, measurements, gates, others, templates, refused, transforms, number_kinds,
+    torch_operators, backbones, models,
 )  # fmt: skip
 
 
