@@ -164,6 +164,37 @@ class SourceAttributeError(UsageError):
     nearest: str
 
 
+class SourceRaisesError(UsageError):
+    """The user's code raises while it is imported."""
+
+    code = "HX006"
+    summary = "importing {source} raises {error}: {place}"
+    remedy = "{advice}"
+    source: str
+    error: str
+    place: str
+    advice: str
+
+
+class MadeByMainError(UsageError):
+    """A name is set only where a file runs as a program."""
+
+    code = "HX007"
+    summary = "{module!r} sets {attribute!r} under if __name__ == '__main__', so an import lacks it"
+    remedy = "move what makes the model into a function, and name the function"
+    module: str
+    attribute: str
+
+
+class ModelEndsError(UsageError):
+    """The user's code ends the program."""
+
+    code = "HX008"
+    summary = "the model's own code ends the program with sys.exit: {place}"
+    remedy = "let it raise an error instead, or take the line out"
+    place: str
+
+
 class NotAModuleError(UsageError):
     """A SOURCE gives something that is not a torch.nn.Module."""
 
@@ -178,13 +209,11 @@ class FactoryFailedError(UsageError):
     """Calling the class or factory of a SOURCE raised."""
 
     code = "HX013"
-    summary = "calling {source} raised {reason}"
-    remedy = (
-        "give the arguments that it needs with --arg NAME=VALUE, or name a small function that "
-        "makes the model"
-    )
+    summary = "calling {source} raised {reason}: {place}"
+    remedy = "mend this line, or name a small function that makes the model"
     source: str
     reason: str
+    place: str
 
 
 class NoExampleError(UsageError):
@@ -367,13 +396,28 @@ class OutputIsInputError(UsageError):
 
 
 class ExampleRejectedError(CaptureError):
-    """The model cannot be called on the example inputs."""
+    """The model cannot be called on the example inputs: their shape does not fit."""
 
     code = "HX101"
-    summary = "the model does not run on example inputs of shape {shapes}: {reason}"
+    summary = "the model does not run on example inputs of shape {shapes}: {reason}: {place}"
     remedy = "give the shape that the model's forward expects, with --shape or --example"
     shapes: str
     reason: str
+    place: str
+
+
+class ForwardRaisesError(CaptureError):
+    """The model's forward raises, for another reason than the shape of its inputs."""
+
+    code = "HX123"
+    summary = "the model's forward raises {reason}: {place}"
+    remedy = (
+        "mend this line, and call the model by itself on inputs of shape {shapes}: hybridx "
+        "exports what runs"
+    )
+    shapes: str
+    reason: str
+    place: str
 
 
 class NonFiniteWeightsError(CaptureError):

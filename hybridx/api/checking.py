@@ -18,6 +18,7 @@ from hybridx.api.options import (
     read_batch,
     read_open_axes,
 )
+from hybridx.api.progress import Stages
 from hybridx.artifact import OPSET, OPSETS
 from hybridx.errors import CaptureError, HybridxError, LoweringError
 
@@ -220,6 +221,7 @@ def check_source(
     source: SourceOptions,
     *,
     batch: str = "dynamic",
+    stages: Stages | None = None,
     **options: Any,
 ) -> CheckReport:
     """Check the model that a SOURCE names; see `check` for the further options.
@@ -227,16 +229,19 @@ def check_source(
     Args:
         source: the model and its example.
         batch: `dynamic`, `none` or a number.
+        stages: is told what is being done; by default the log of `hybridx` is.
         **options: passed to `check`.
 
     Raises:
         UsageError: the source names no model, or the shape of its input is not known.
     """
+    source.check()
     rows = read_batch(batch)
+    check_choice("dtype", options.get("dtype"), (*DTYPES, None))
     need("checking", "torch", "pennylane", "onnxscript", "safetensors", "threadpoolctl")
     from hybridx.api.work.exported_source import exported_source
 
-    with exported_source(source) as found:
+    with exported_source(source, Stages() if stages is None else stages) as found:
         report = _check(
             found.model,
             found.args,

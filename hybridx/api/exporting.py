@@ -28,8 +28,9 @@ from hybridx.api.options import (
     read_entries,
     read_open_axes,
 )
+from hybridx.api.progress import Stages
 from hybridx.artifact import OPSET, OPSETS, Said
-from hybridx.errors import OptionNeedsError
+from hybridx.errors import ConflictingOptionsError
 
 if TYPE_CHECKING:
     from torch import nn
@@ -187,17 +188,25 @@ def _export(
     invented: frozenset[str] = frozenset(),
     is_drawn: bool = False,
     notes: tuple[str, ...] = (),
+    stages: Stages | None = None,
 ) -> ExportReport:
     """Export a model with what is said of its file; see `export`."""
     started = time.perf_counter()
+    told = Stages() if stages is None else stages
     said.check()
-    if embed_example and not self_test:
-        raise OptionNeedsError("embed_example", "a self-test")
-    check_choice("dtype", dtype, (*DTYPES, None))
-    check_choice("opset", opset, OPSETS)
     target = choose_format(path, format, "onnx")
     check_target(path, target, overwrite=overwrite)
-    check_format(target, opset=opset, body=body, aot=aot)
+    _check_options(
+        target,
+        dtype=dtype,
+        opset=opset,
+        atol=atol,
+        strategy=strategy,
+        body=body,
+        aot=aot,
+        embed_example=embed_example,
+        self_test=self_test,
+    )
     need("exporting", "torch", "pennylane", "onnxscript", "threadpoolctl")
     from hybridx.api.work.making import make_file
     from hybridx.api.work.summaries import circuit_summaries
@@ -220,9 +229,12 @@ def _export(
         self_test=self_test,
         is_drawn=is_drawn,
         said=said,
+        stages=told,
     )
-    artifact = decode_artifact(made.content, str(path))
-    write_model(path, made.content, overwrite=overwrite)
+    with told("write") as tell:
+        artifact = decode_artifact(made.content, str(path))
+        write_model(path, made.content, overwrite=overwrite)
+        tell(f"{artifact.size:,} bytes")
     return ExportReport(
         path=str(path),
         size=artifact.size,
@@ -233,6 +245,34 @@ def _export(
         notes=notes + made.notes,
         seconds=time.perf_counter() - started,
     )
+
+
+def _check_options(
+    target: Format,
+    *,
+    dtype: str | None = None,
+    opset: int = OPSET,
+    atol: float | None = None,
+    strategy: str | None = None,
+    body: bool = True,
+    aot: bool = False,
+    embed_example: bool = False,
+    self_test: bool = True,
+    **_: object,
+) -> None:
+    """Refuse options that a file cannot have, or that would have no effect."""
+    check_choice("dtype", dtype, (*DTYPES, None))
+    check_choice("opset", opset, OPSETS)
+    check_format(target, opset=opset, body=body, aot=aot)
+    if embed_example and not self_test:
+        raise ConflictingOptionsError("--embed-example", "--no-self-test")
+    for option, is_given in (
+        ("--strategy", strategy is not None),
+        ("--atol", atol is not None),
+        ("--embed-example", embed_example),
+    ):
+        if is_given and not body:
+            raise ConflictingOptionsError(option, "--no-body")
 
 
 def export_source(
@@ -247,6 +287,7 @@ def export_source(
     columns: Sequence[str] = (),
     classes: Sequence[str] = (),
     metadata: Sequence[str] = (),
+    stages: Stages | None = None,
     **options: Any,
 ) -> ExportReport:
     """Export the model that a SOURCE names; see `export` for the further options.
@@ -262,11 +303,13 @@ def export_source(
         columns: of a table; by default those of a config.toml.
         classes: of the first output; by default those of a config.toml.
         metadata: each `KEY=VALUE`.
+        stages: is told what is being done; by default the log of `hybridx` is.
         **options: passed to `export`.
 
     Raises:
         UsageError: the source names no model, or the shape of its input is not known.
     """
+    source.check()
     rows = read_batch(batch)
     target = choose_format(Path(path or ""), format, "onnx")
     path = Path(path or NAMES[target])
@@ -279,10 +322,12 @@ def export_source(
         metadata=read_entries(metadata),
     )
     said.check()
+    _check_options(target, **options)
     need("exporting", "torch", "pennylane", "onnxscript", "safetensors", "threadpoolctl")
     from hybridx.api.work.exported_source import exported_source
 
-    with exported_source(source) as found:
+    told = Stages() if stages is None else stages
+    with exported_source(source, told) as found:
         return _export(
             found.model,
             found.args,
@@ -301,5 +346,6 @@ def export_source(
             invented=found.invented,
             is_drawn=found.is_drawn,
             notes=found.notes,
+            stages=told,
             **options,
         )

@@ -8,7 +8,15 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
-from hybridx.errors import MissingExtraError, OptionError, OwnMetadataError
+from hybridx.errors import (
+    ConflictingOptionsError,
+    FileMissingError,
+    MissingExtraError,
+    OptionError,
+    OwnMetadataError,
+    SourceNotFoundError,
+)
+from hybridx.storage import check_readable
 
 if TYPE_CHECKING:
     from hybridx.capture import OpenAxes
@@ -41,6 +49,30 @@ class SourceOptions:
     example: Path | None = None
     shapes: Sequence[str] = ()
     ranges: Sequence[str] = ()
+
+    def check(self) -> None:
+        """Refuse a source that names nothing, and files that are not there, before all work.
+
+        Raises:
+            SourceNotFoundError: the source has no colon, or its file is not there.
+            FileMissingError: a file is not there.
+            ConflictingOptionsError: the example is given twice.
+        """
+        place, _, attribute = self.source.rpartition(":")
+        if self.source.endswith(".toml"):
+            check_readable(Path(self.source))
+        elif not place or not attribute:
+            raise SourceNotFoundError(self.source, "it has no colon with an attribute behind it")
+        elif place.endswith(".py"):
+            try:
+                check_readable(Path(place))
+            except FileMissingError as error:
+                raise SourceNotFoundError(self.source, error.reason) from error
+        if self.example is not None and self.shapes:
+            raise ConflictingOptionsError("--shape", "--example")
+        for given in (self.checkpoint, self.example):
+            if given is not None:
+                check_readable(given)
 
 
 def check_choice(option: str, value: object, choices: Sequence[object]) -> None:

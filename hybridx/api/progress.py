@@ -41,7 +41,6 @@ class Stages:
 
     def begin(self, name: str) -> None:
         """Hear that a stage begins."""
-        log.debug("%s", name)
 
     def end(self, name: str, seconds: float, found: str) -> None:
         """Hear that a stage is done, how long it took and what was found, which may be empty."""

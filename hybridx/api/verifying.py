@@ -80,6 +80,7 @@ def verify_source(
     """
     if against is None:
         return verify(path, atol=atol, significance=significance, **execution)
+    against.check()
     check_execution(Execution(**execution))
     check_readable(Path(path))
     need("comparing with a model", "torch", "pennylane", "safetensors")

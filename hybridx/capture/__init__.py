@@ -22,7 +22,7 @@ from hybridx.capture.model.weight_size import check_weight_size
 from hybridx.capture.module import Capture, Refused, capture, refusals
 from hybridx.capture.python.patches import one_thread, quiet, uncollected
 from hybridx.capture.python.removed_in_pennylane import removed_idiom
-from hybridx.capture.python.source_location import name_of_node, place_of_node
+from hybridx.capture.python.source_location import line_of_user, name_of_node, place_of_node
 from hybridx.capture.torch_export import from_two
 from hybridx.capture.torch_internals import operators_noted, origin_of
 
@@ -53,6 +53,7 @@ __all__ = [
     "in_eval_mode",
     "is_function_of_tensors",
     "is_single",
+    "line_of_user",
     "name_of_node",
     "named_parts",
     "one_thread",

@@ -16,6 +16,7 @@ from hybridx.capture.graph.float64 import lift_numbers
 from hybridx.capture.model.flat import Flat
 from hybridx.capture.python.patches import quiet, uncollected
 from hybridx.capture.python.refusals import collecting, refuse
+from hybridx.capture.rehearsal import NOT_RUN
 from hybridx.capture.row_trace import CHANGES
 from hybridx.capture.torch_export import FixedBatch, Shapes
 from hybridx.capture.torch_internals import buffers_of, parameters_of
@@ -24,7 +25,6 @@ from hybridx.circuit import Circuit
 from hybridx.errors import (
     CaptureError,
     ClosedAxisError,
-    ExampleRejectedError,
     HybridxError,
     LoweringError,
     NonFiniteWeightsError,
@@ -150,7 +150,7 @@ def refusals(flat: Flat, tensors: Mapping[str, Tensor], *, dtype: str) -> Refuse
             captured = capture(flat, example, dtype=dtype)
         except (CaptureError, LoweringError) as error:
             # What goes wrong after a refusal may come of its stand-in.
-            if not collector.errors or not isinstance(error, TraceError | ExampleRejectedError):
+            if not collector.errors or not isinstance(error, (TraceError, *NOT_RUN)):
                 collector.note(error)
     return Refused(tuple(collector.errors), captured)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,10 +16,17 @@ from hybridx.capture.model.flat import Flat
 from hybridx.capture.model.randomness import draws_noted, refuse_draws
 from hybridx.capture.python.refusals import gradients_refused, refuse
 from hybridx.capture.python.removed_in_pennylane import removed_idiom
+from hybridx.capture.python.source_location import place_of
 from hybridx.capture.python.user_names import names_replaced
 from hybridx.capture.qnode.dependence import CallOrder
 from hybridx.capture.qnode.recording import rehearsed
-from hybridx.errors import CaptureError, ExampleRejectedError, LoweringError, first_line
+from hybridx.errors import (
+    CaptureError,
+    ExampleRejectedError,
+    ForwardRaisesError,
+    LoweringError,
+    first_line,
+)
 
 
 @dataclass(frozen=True)
@@ -49,12 +57,27 @@ class Rehearsal:
         return [output.shape for output in self.outputs]
 
 
+# How torch and NumPy say that the shapes of arrays do not fit.
+_SHAPE = re.compile(
+    r"\bshapes?\b|\bsizes?\b|\bdim(ension)?s?\b|broadcast|\bmat[12]\b|channels|out of range"
+    r"|out of bounds|input_size|features|unpack|expected .* (elements|inputs?)|must match"
+    r"|\bwires\b",
+    re.IGNORECASE,
+)
+
+_OF_SHAPES = (RuntimeError, ValueError, IndexError)
+
+NOT_RUN = (ExampleRejectedError, ForwardRaisesError)
+"""The errors of a model that does not run on its example."""
+
+
 def rehearse(flat: Flat, args: Sequence[Tensor]) -> Rehearsal:
     """Run the eager model once.
 
     Raises:
         RemovedIdiomError: it uses what PennyLane has removed.
-        ExampleRejectedError: it raises any other error.
+        ExampleRejectedError: it raises as the shapes of the inputs do not fit.
+        ForwardRaisesError: it raises any other error.
     """
     is_new = flat.is_raised is None
     try:
@@ -81,7 +104,9 @@ def rehearse(flat: Flat, args: Sequence[Tensor]) -> Rehearsal:
             raise removed from error
         shapes = ", ".join(str(tuple(arg.shape)) for arg in args)
         reason = f"{type(error).__name__}: {first_line(error)}"
-        raise ExampleRejectedError(shapes, reason) from error
+        is_shape = isinstance(error, _OF_SHAPES) and _SHAPE.search(str(error))
+        kind = ExampleRejectedError if is_shape else ForwardRaisesError
+        raise kind(shapes, reason, place_of(flat.model, error)) from error
     repeats = len(set(layers)) < len(layers)
     joins = order.has_independent
     return Rehearsal(

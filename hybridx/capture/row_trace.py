@@ -14,9 +14,8 @@ from torch import Tensor, fx, nn
 
 from hybridx.capture.batching import NoRowRule, RowInterpreter, Rows
 from hybridx.capture.model.flat import Flat
-from hybridx.capture.rehearsal import Rehearsal, rehearse
+from hybridx.capture.rehearsal import NOT_RUN, Rehearsal, rehearse
 from hybridx.capture.torch_export import FixedBatch
-from hybridx.errors import ExampleRejectedError
 
 
 class OnRows(nn.Module):
@@ -117,7 +116,7 @@ def distinct_rows(
             else arg
             for arg, has_rows in pairs
         ]
-        with suppress(ExampleRejectedError):
+        with suppress(*NOT_RUN):
             found = rehearse(flat, drawn)
             is_alike = found.output_names == rehearsal.output_names
             if is_alike and all(bool(output.isfinite().all()) for output in found.outputs):
@@ -192,7 +191,7 @@ def check_apart(
             torch.cat([change(arg[:1]), arg[1:]]) if has_rows and arg.is_floating_point() else arg
             for arg, has_rows in zip(args, batched, strict=True)
         ]
-        with suppress(ExampleRejectedError):
+        with suppress(*NOT_RUN):
             after = rehearse(flat, changed).outputs
             for one, other, axis in zip(before, after, axes, strict=True):
                 if axis is not None:

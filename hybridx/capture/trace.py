@@ -27,7 +27,7 @@ from hybridx.capture.model.flat import Flat
 from hybridx.capture.python.refusals import refuse_draws_of_data, untraceable
 from hybridx.capture.python.source_location import name_of_node, place_of_node
 from hybridx.capture.qnode.recording import Recording, recorded
-from hybridx.capture.rehearsal import Rehearsal
+from hybridx.capture.rehearsal import NOT_RUN, Rehearsal
 from hybridx.capture.row_trace import (
     BatchFirst,
     OnRows,
@@ -54,7 +54,6 @@ from hybridx.errors import (
     CaptureError,
     DataBranchError,
     DrawError,
-    ExampleRejectedError,
     LoweringError,
     TraceError,
     first_line,
@@ -246,7 +245,7 @@ class _ModelTrace:
             program = export_program(OnRows(row.module, places, axes), self.args, shapes)
         except NoRowRule as error:
             raise FixedBatch(f"{first_line(error)} has no rule for a batch") from error
-        except (TraceError, ExampleRejectedError, DrawError) as error:
+        except (TraceError, DrawError, *NOT_RUN) as error:
             raise FixedBatch(first_line(error)) from error
         except Exception as error:
             if not is_shape_error(error):

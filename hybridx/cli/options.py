@@ -254,8 +254,6 @@ def _read_printer(values: dict[str, Any]) -> Printer:
 
 
 def _read_source(values: dict[str, Any]) -> SourceOptions:
-    if values["example"] is not None and values["shape"]:
-        raise ConflictingOptionsError("--shape", "--example")
     return SourceOptions(
         values["source"],
         values["checkpoint"],

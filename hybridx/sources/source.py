@@ -15,9 +15,11 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from hybridx.capture import is_function_of_tensors, read_model, removed_idiom
+from hybridx.capture import is_function_of_tensors, line_of_user, read_model, removed_idiom
 from hybridx.errors import (
     FactoryFailedError,
+    MadeByMainError,
+    ModelEndsError,
     NotAModuleError,
     OptionNeedsError,
     SourceAttributeError,
@@ -28,6 +30,8 @@ from hybridx.sources.checkpoints import Checkpoint, load_checkpoint, read_checkp
 from hybridx.sources.example import example_from_shapes
 from hybridx.sources.importing import import_file, importing_from
 from hybridx.sources.loads_noted import LoadsNoted
+from hybridx.sources.user_errors import is_made_by_main, raised_on_import
+from hybridx.sources.user_output import printing_to_stderr
 
 
 @dataclass(frozen=True)
@@ -81,11 +85,11 @@ def found_source(
         raise SourceNotFoundError(text, "it has no colon with an attribute behind it")
     # As `python file.py` and `python -m` do: the folder of the file, or the current folder.
     folder = Path(place).parent if place.endswith(".py") else Path.cwd()
-    with importing_from(folder):
+    with importing_from(folder), printing_to_stderr(), _ends_refused():
         called = Path(place).stem if place.endswith(".py") else place
         # Before the user's modules are imported, which may take long.
         loaded = None if checkpoint is None else read_checkpoint(checkpoint)
-        found = _attribute(_import(place, text), called, attribute)
+        found = _attribute(_import(place, text), place, called, attribute)
         yield _made(found, text, loaded, arguments)
 
 
@@ -107,19 +111,36 @@ def _import(place: str, source: str) -> ModuleType:
         if place.endswith(".py"):
             return import_file(Path(place))
         return importlib.import_module(place)
-    except OSError as error:
-        raise SourceNotFoundError(source, error.strerror or str(error)) from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         # The user's module may raise anything while it is imported.
         if removed := removed_idiom(error):
             raise removed from error
+        if isinstance(error, SyntaxError) or line_of_user(error):
+            raise raised_on_import(source, error) from error
+        if isinstance(error, OSError):
+            raise SourceNotFoundError(source, error.strerror or str(error)) from error
         raise SourceNotFoundError(source, f"{type(error).__name__}: {error}") from error
 
 
-def _attribute(module: ModuleType, called: str, name: str) -> Any:
+@contextmanager
+def _ends_refused() -> Iterator[None]:
+    """Turn a call of `sys.exit` in the user's code into an error.
+
+    Raises:
+        ModelEndsError: the code ends the program.
+    """
+    try:
+        yield
+    except SystemExit as error:
+        raise ModelEndsError(line_of_user(error) or "a line of a library") from error
+
+
+def _attribute(module: ModuleType, place: str, called: str, name: str) -> Any:
     try:
         return getattr(module, name)
     except AttributeError:
+        if is_made_by_main(place, name):
+            raise MadeByMainError(called, name) from None
         public = [other for other in vars(module) if not other.startswith("_")]
         nearest = difflib.get_close_matches(name, public, n=3, cutoff=0.3) or public[:5]
         raise SourceAttributeError(called, name, ", ".join(nearest) or "none") from None
@@ -178,7 +199,8 @@ def _called(found: Any, call: Call, source: str) -> tuple[Any, bool]:
             raise removed from error
         place = source.rpartition(":")[0]
         raised = f"{type(error).__name__}: {error}"
-        raise FactoryFailedError(f"{place}:{call.text}", raised) from error
+        line = line_of_user(error) or place
+        raise FactoryFailedError(f"{place}:{call.text}", raised, line) from error
 
 
 def _learned(call: Call, checkpoint: Checkpoint | None) -> tuple[str, ...]:

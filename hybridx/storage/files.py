@@ -43,11 +43,15 @@ def check_writable(path: Path, *, overwrite: bool) -> None:
         OutputExistsError: `path` exists and may not be replaced.
         NotWritableError: its folder does not exist or cannot be written to.
     """
-    if path.is_dir():
+    try:
+        is_there, is_folder = path.exists(), path.is_dir()
+    except OSError as error:  # the name is too long
+        raise NotWritableError(str(path), error.strerror or str(error)) from error
+    if is_folder:
         raise NotWritableError(str(path), "it is a folder")
-    if path.exists() and not path.is_file():
+    if is_there and not path.is_file():
         raise NotWritableError(str(path), "it is a device or a pipe, not a file")
-    if path.exists() and not overwrite:
+    if is_there and not overwrite:
         raise OutputExistsError(str(path))
     folder = path.parent
     if not folder.is_dir():
@@ -120,8 +124,12 @@ def check_folder_writable(
         OutputExistsError: `path` exists, is not empty, and may not be replaced.
         NotWritableError: it is not such a folder, or its parent cannot be written to.
     """
-    if not path.is_dir():
-        if path.exists():
+    try:
+        is_folder, is_there = path.is_dir(), path.exists()
+    except OSError as error:  # the name is too long
+        raise NotWritableError(str(path), error.strerror or str(error)) from error
+    if not is_folder:
+        if is_there:
             raise NotWritableError(str(path), "it is a file, and a folder is to be written")
         check_writable(path, overwrite=overwrite)
         return

@@ -58,12 +58,12 @@ SAFE_CHECKPOINT = (*MODEL, "--checkpoint", "weights.safetensors")
 
 # name: (what lies in the folder, arguments, code of the error, words that stderr must show)
 CASES = {
-    "missing file": (nothing, ("nosuch.py:model", *SHAPE), "HX010", ["nosuch.py", "no such file"]),
+    "missing file": (nothing, ("nosuch.py:model", *SHAPE), "HX010", ["nosuch.py", "No such file"]),
     "syntax error": (
         write("broken.py", b"def model(:\n"),
         ("broken.py:model", *SHAPE),
-        "HX010",
-        ["broken.py", "SyntaxError"],
+        "HX006",
+        ["broken.py:1", "SyntaxError", "correct this line"],
     ),
     "module not found": (
         nothing,
@@ -166,7 +166,7 @@ CASES = {
         "HX302",
         ["nosuch/model.onnx", "does not exist"],
     ),
-    "checkpoint missing": (nothing, TORCH_CHECKPOINT, "HX303", ["weights.pt", "no such file"]),
+    "checkpoint missing": (nothing, TORCH_CHECKPOINT, "HX303", ["weights.pt", "No such file"]),
     "checkpoint of other names": (
         renamed_checkpoint,
         SAFE_CHECKPOINT,

@@ -8,10 +8,12 @@ from pathlib import Path
 from tests.documents.api import api
 from tests.documents.errors import errors
 from tests.documents.llms import DOCS, llms
+from tests.documents.schema import schema
 
 # llms.txt is the last: it is about the others.
 GENERATED: Mapping[Path, Callable[[], str]] = {
     DOCS / "api.md": api,
     DOCS / "errors.md": errors,
+    DOCS / "schema.json": schema,
     DOCS / "llms.txt": llms,
 }

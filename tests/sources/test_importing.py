@@ -10,7 +10,7 @@ import sys
 
 import pytest
 
-from hybridx.errors import SourceAttributeError, SourceNotFoundError
+from hybridx.errors import SourceAttributeError, SourceRaisesError
 from hybridx.sources import found_source
 from hybridx.sources.importing import needed_names
 
@@ -138,7 +138,7 @@ def test_a_module_lies_where_the_command_is_given(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(
     ("text", "error"),
-    [("raise ValueError", SourceNotFoundError), ("import layers", SourceAttributeError)],
+    [("raise ValueError", SourceRaisesError), ("import layers", SourceAttributeError)],
 )
 def test_it_is_forgotten_after_an_error_too(text, error, tmp_path):
     source = write(tmp_path, "queue")

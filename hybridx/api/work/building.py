@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from torch import Tensor, fx
 
     from hybridx.capture import Capture, Example
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,7 +100,10 @@ def plan_circuits(captured: Capture, strategy: str | None, choices: dict[Circuit
     """
     for circuit in captured.circuits:
         if circuit not in choices:
-            choices[circuit] = choose(run_passes(circuit), strategy)
+            chosen = choices[circuit] = choose(run_passes(circuit), strategy)
+            for one in chosen.candidates:
+                is_taken = "taken" if one.strategy == chosen.strategy else "not taken"
+                log.debug("strategy %s is %s: %s", one.strategy, is_taken, one.reason)
 
 
 def splice_circuits(

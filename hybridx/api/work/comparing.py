@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Generic, TypeVar
 
+from hybridx.api.progress import Stages
 from hybridx.errors import MismatchError, UnwrittenMemoryError
 from hybridx.parity import (
     TOLERANCE,
@@ -61,6 +62,7 @@ def build_and_compare(
     verify: bool,
     runs: bool = True,
     embed: bool = False,
+    stages: Stages | None = None,
 ) -> Built[T]:
     """Capture a model, build something from it, and compare that with the eager model.
 
@@ -78,6 +80,7 @@ def build_and_compare(
         verify: compare.
         runs: the eager model can be run; if false, nothing is compared.
         embed: use the example itself as typical inputs, instead of drawn ones.
+        stages: is told what is being done.
 
     Raises:
         CaptureError: the model cannot be captured.
@@ -85,24 +88,30 @@ def build_and_compare(
     """
     from hybridx import capture
 
+    told = Stages() if stages is None else stages
     while True:
-        captured = capture.capture(flat, example, dtype=dtype)
+        with told("trace") as tell:
+            captured = capture.capture(flat, example, dtype=dtype)
+            tell(_counted(len(captured.circuits), "circuit"))
         example = captured.example
-        product = build(captured, example)
+        with told("lower"):
+            product = build(captured, example)
         tolerance = TOLERANCE[captured.precision] if atol is None else atol
         typical = _typical(flat, example, embed=embed) if runs else None
         built = Built(example, captured, product, typical, tolerance, None)
         if typical is None or not verify:
             return built
         try:
-            comparison = compare_with_eager(
-                execute(product, captured, example),
-                typical,
-                _eager(flat),
-                batches=choose_batches(example) if captured.has_open_batch else example.batches,
-                tolerance=tolerance,
-                changes=captured.changes,
-            )
+            with told("verify") as tell:
+                comparison = compare_with_eager(
+                    execute(product, captured, example),
+                    typical,
+                    _eager(flat),
+                    batches=choose_batches(example) if captured.has_open_batch else example.batches,
+                    tolerance=tolerance,
+                    changes=captured.changes,
+                )
+                tell(f"worst error {comparison.worst:.1e}, tolerance {tolerance:.0e}")
         except MismatchError as error:
             if captured.unwritten is None:
                 raise
@@ -113,6 +122,10 @@ def build_and_compare(
             called: f"no other length could be compared: {reason}"
             for called, reason in comparison.unmoved.items()
         })  # fmt: skip
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def _typical(flat: Flat, example: Example, *, embed: bool) -> Typical:

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from hybridx.api.options import Dynamic, SourceOptions
-from hybridx.errors import ExampleRejectedError, NoExampleError, OptionNeedsError, ShapeError
+from hybridx.api.progress import Stages
+from hybridx.errors import (
+    ExampleRejectedError,
+    ForwardRaisesError,
+    NoExampleError,
+    OptionNeedsError,
+    ShapeError,
+)
 from hybridx.program import BATCH
 
 if TYPE_CHECKING:
@@ -47,14 +54,20 @@ class ExportedSource:
 
 
 @contextmanager
-def exported_source(source: SourceOptions) -> Iterator[ExportedSource]:
+def exported_source(source: SourceOptions, stages: Stages) -> Iterator[ExportedSource]:
     """Yield the model that a SOURCE names, with its example; see `export_source`."""
     from hybridx import sources
     from hybridx.capture import choose_dtype
 
     if source.ranges and not source.shapes:
         raise OptionNeedsError("--range", "--shape")
-    with sources.found_source(source.source, source.checkpoint, source.arguments) as found:
+    with ExitStack() as stack:
+        with stages("import") as tell:
+            found = stack.enter_context(
+                sources.found_source(source.source, source.checkpoint, source.arguments)
+            )
+            weights = sum(weight.numel() for weight in found.model.parameters())
+            tell(f"{type(found.model).__name__}, {weights:,} weights")
         plain = ExportedSource(
             model=found.model,
             args=found.example,
@@ -78,7 +91,7 @@ def exported_source(source: SourceOptions) -> Iterator[ExportedSource]:
             drawn = _drawn(plain, found, shapes, source.ranges, dtype)
             try:
                 yield drawn
-            except ExampleRejectedError as error:
+            except (ExampleRejectedError, ForwardRaisesError) as error:
                 refusal = _of_the_options(drawn, source, error, dtype)
                 if refusal is None:
                     raise
@@ -123,7 +136,10 @@ def _drawn(
 
 
 def _of_the_options(
-    drawn: ExportedSource, source: SourceOptions, error: ExampleRejectedError, dtype: str
+    drawn: ExportedSource,
+    source: SourceOptions,
+    error: ExampleRejectedError | ForwardRaisesError,
+    dtype: str,
 ) -> ShapeError | None:
     """Return what is wrong with the options, if the model does not run on drawn inputs."""
     from hybridx import sources
@@ -136,7 +152,7 @@ def _of_the_options(
         reason = f"the model refuses drawn numbers: {error.reason}"
         return ShapeError("--range", source.ranges[0], reason, "give a smaller range, or none")
     letters = sorted(drawn.invented - {BATCH})
-    if letters:
+    if letters and isinstance(error, ExampleRejectedError):
         lengths = ", ".join(
             f"{letter}={n}" for letter, n in _lengths(drawn).items() if letter in letters
         )

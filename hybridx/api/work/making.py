@@ -9,6 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, assert_never
 
 from hybridx.api.formats import Format
+from hybridx.api.progress import Stages
 from hybridx.api.work.building import (
     Draft,
     describe_inputs,
@@ -89,10 +90,12 @@ def make_file(
     self_test: bool = True,
     is_drawn: bool = False,
     said: Said = _NOTHING,
+    stages: Stages | None = None,
 ) -> Made:
     """Return the file that `export` writes; the arguments and errors are those of `export`."""
     from hybridx import capture
 
+    told = Stages() if stages is None else stages
     model, remarks = capture.read_model(model)
     call, tensors = capture.describe_call(model, capture.read_arguments(args), kwargs)
     if said.input_names:
@@ -133,9 +136,11 @@ def make_file(
         capture.one_thread(),
         capture.as_exported(model, chosen),
     ):
-        example = capture.prepare_example(
-            flat, tensors, dtype=chosen, open_axes=open_axes, rehearses=body
-        )
+        with told("rehearse") as tell:
+            example = capture.prepare_example(
+                flat, tensors, dtype=chosen, open_axes=open_axes, rehearses=body
+            )
+            tell(f"{chosen}; {_open_axes(example)}")
         built = build_and_compare(
             flat,
             example,
@@ -146,6 +151,7 @@ def make_file(
             verify=verify,
             runs=body,
             embed=embed_example,
+            stages=told,
         )
     verification = test = None
     is_own = built.typical is not None and built.typical.distribution is None and not embed_example
@@ -188,6 +194,16 @@ def make_file(
     elif is_whole and test is not None and not (embed_example or is_drawn):
         notes += ("the self-test holds the example's integer inputs: their range is not known",)
     return Made(content, chosen, built.captured.is_dynamic, choices, verification, notes)
+
+
+def _open_axes(example: Example) -> str:
+    """Return which axes of the inputs may have any length, in a few words."""
+    found = [
+        f"axis {axis} of {name} is {called}"
+        for name, axes in example.axes.items()
+        for axis, called in axes.items()
+    ]
+    return ", ".join(found) or "all shapes are fixed"
 
 
 def _start(draft: Draft, *_: object, dtype: str) -> NewFile:

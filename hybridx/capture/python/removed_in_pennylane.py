@@ -94,7 +94,7 @@ REMOVED: Mapping[str, tuple[str | None, str]] = MappingProxyType({
 })  # fmt: skip
 
 
-def removed_idiom(error: Exception) -> RemovedIdiomError | None:
+def removed_idiom(error: BaseException) -> RemovedIdiomError | None:
     """Return the error that says what to write instead, if PennyLane removed what is missing."""
     for idiom in _missing(error):
         if idiom in REMOVED:
@@ -116,7 +116,7 @@ _WORDS = (
 )
 
 
-def _missing(error: Exception) -> Iterator[str]:
+def _missing(error: BaseException) -> Iterator[str]:
     """Yield the spellings of what is missing according to an error."""
     text = str(error)
     for pattern, written in _WORDS:

@@ -107,6 +107,16 @@ _SUBSCRIPT = 26
 """The number of `[]` among the operations of `BINARY_OP`."""
 
 
+def line_of_user(error: BaseException) -> str:
+    """Return the file and line of the user's code at which an error was raised, or nothing."""
+    lines = [
+        f"{frame.f_code.co_filename}:{number}"
+        for frame, number in traceback.walk_tb(error.__traceback__)
+        if is_users(frame.f_code.co_filename)
+    ]
+    return lines[-1] if lines else ""
+
+
 def place_of(model: nn.Module, error: BaseException) -> str:
     """Return the innermost line of the user's code in the traceback of an error."""
     lines = [

@@ -119,6 +119,7 @@ def export(
         classes=options.names(classes),
         metadata=metadata or (),
         overwrite=overwrite,
+        stages=printer.stages,
     )
     printer.show(report, exported)
 
@@ -136,6 +137,7 @@ def check(
         source,
         batch=batch,
         dtype=dtype,
+        stages=printer.stages,
     )
     printer.show(report, checked)
     if not report.is_exportable:

@@ -11,6 +11,7 @@ from hybridx import api
 from hybridx.cli import options
 from hybridx.cli.output.files import converted, drawn, inspected, written_as_qasm
 from hybridx.cli.printer import Printer
+from hybridx.errors import ConflictingOptionsError, OptionNeedsError
 
 
 @options.takes_printer
@@ -26,10 +27,14 @@ def inspect(
 ) -> None:
     """Show the inputs, outputs and circuits of a model file, and how it was verified."""
     if draw is not None:
-        printer.show(api.draw(model, draw, overwrite=overwrite), drawn)
+        if qasm:
+            raise ConflictingOptionsError("--qasm", "--draw")
+        printer.show({"pictures": api.draw(model, draw, overwrite=overwrite)}, drawn)
         return
+    if overwrite:
+        raise OptionNeedsError("--overwrite", "--draw")
     if qasm:
-        printer.show(api.qasm(model), written_as_qasm)
+        printer.show({"programs": api.qasm(model)}, written_as_qasm)
         return
     printer.show(api.inspect(model), inspected)
 

@@ -20,15 +20,15 @@ def converted(report: Conversion) -> Iterator[Line]:
         yield line(f"  {name}")
 
 
-def drawn(pictures: Sequence[str]) -> Iterator[Line]:
+def drawn(report: Mapping[str, Sequence[str]]) -> Iterator[Line]:
     """Yield where pictures were written."""
-    for picture in pictures:
+    for picture in report["pictures"]:
         yield line(f"written to {picture}")
 
 
-def written_as_qasm(programs: Mapping[str, str]) -> Iterator[Line]:
+def written_as_qasm(report: Mapping[str, Mapping[str, str]]) -> Iterator[Line]:
     """Yield OpenQASM 3 programs, each under the name of its circuit."""
-    for number, (name, text) in enumerate(programs.items()):
+    for number, (name, text) in enumerate(report["programs"].items()):
         yield line("\n" if number else "", f"// {name}\n{text.removesuffix(chr(10))}")
 
 
