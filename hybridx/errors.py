@@ -392,6 +392,15 @@ class OutputIsInputError(UsageError):
     what: str
 
 
+class SessionClosedError(UsageError):
+    """A session is run after it was closed."""
+
+    code = "HX031"
+    summary = "the session of {path} is closed"
+    remedy = "load the file again, or run it inside the with block"
+    path: str
+
+
 # --- capture -------------------------------------------------------------------------------------
 
 

@@ -26,6 +26,10 @@ class Signature:
     dtype: np.dtype[Any]
     shape: tuple[int | str, ...]
 
+    def __str__(self) -> str:
+        """Return the signature for people: `x: float32 (batch, 4)`."""
+        return f"{self.name}: {self.dtype.name} ({', '.join(map(str, self.shape))})"
+
 
 def signature_of(value: onnx.ValueInfoProto) -> Signature:
     """Return the signature of an ONNX value; an axis without length and name is called `?`."""

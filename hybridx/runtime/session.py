@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Unpack
+from types import TracebackType
+from typing import Any, BinaryIO, Self, Unpack
 
 import numpy as np
 
-from hybridx.artifact import Artifact, Signature, TorchArtifact, read_artifact
+from hybridx.artifact import Artifact, Signature, TorchArtifact, decode_artifact, read_artifact
 from hybridx.errors import (
     CompiledInError,
     DeviceError,
@@ -20,6 +21,7 @@ from hybridx.errors import (
     InputShapeError,
     MissingExtraError,
     MissingOptionError,
+    SessionClosedError,
     UnequalAxesError,
     UnknownDeviceError,
     first_line,
@@ -34,6 +36,7 @@ from hybridx.runtime.executor import (
     Tally,
     check_bounds,
 )
+from hybridx.runtime.given import as_array, by_name
 from hybridx.runtime.journal import Journal, RunIdentity, digest
 from hybridx.storage import Array
 
@@ -73,6 +76,9 @@ class Usage:
 class Session:
     """A model file that is loaded and runs.
 
+    A session is called with what its inputs are, by position or by name: `session(x)`. It is a
+    context manager, which closes it at the end, and can be pickled, with its file's content.
+
     Attributes:
         artifact: the file.
         metadata: what the file says of itself.
@@ -99,8 +105,57 @@ class Session:
         self.output_names = artifact.outputs
         self.shots = execution.shots if isinstance(engine, DeviceEngine) else None
         self._execution = execution
-        self._engine = engine
+        self._open: Engine | None = engine
         self._requested = requested
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Array | dict[str, Array]:
+        """Run the model on inputs by position or by name.
+
+        Args:
+            *args: arrays, tensors of torch, nested lists, or a table with named columns, in the
+                order of `input_names`; or one mapping of all.
+            **kwargs: likewise, by the name of the input.
+
+        Returns:
+            The output, if the model has one; otherwise the outputs by name.
+
+        Raises:
+            As `run`.
+        """
+        outputs = self.run(by_name(self.input_names, self.metadata.columns, args, kwargs))
+        return outputs[self.output_names[0]] if len(self.output_names) == 1 else outputs
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Free the model's memory; a closed session does not run."""
+        self._open = None
+
+    def __repr__(self) -> str:
+        inputs = ", ".join(map(str, self.inputs))
+        outputs = ", ".join(self.output_names)
+        state = "closed" if self._open is None else f"on {self.device}"
+        return f"<hybridx.Session {self.artifact.path} {state}: ({inputs}) -> ({outputs})>"
+
+    def __reduce__(self) -> tuple[Callable[..., Session], tuple[Any, ...]]:
+        artifact, execution = self.artifact, self._execution
+        given = {field.name: getattr(execution, field.name) for field in fields(execution)}
+        return _restart, (artifact.content, artifact.path, given)
+
+    @property
+    def _engine(self) -> Engine:
+        if self._open is None:
+            raise SessionClosedError(self.artifact.path)
+        return self._open
 
     @property
     def usage(self) -> Usage:
@@ -119,10 +174,11 @@ class Session:
             resumed=executor.kept if executor else 0,
         )
 
-    def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+    def run(self, inputs: Mapping[str, Any]) -> dict[str, Array]:
         """Run the model on named arrays and return its named outputs.
 
-        Floating-point and integer arrays are converted to the model's floating-point dtype.
+        Arrays may be tensors of torch or nested lists. Floating-point and integer arrays are
+        converted to the model's floating-point dtype.
 
         Raises:
             InputNamesError: the names are not the model's.
@@ -130,6 +186,7 @@ class Session:
             InputDtypeError: an array has a dtype that does not convert.
             DeviceFailedError: the quantum device raised.
             OverBudgetError: a bound would be exceeded; nothing was sent.
+            SessionClosedError: the session was closed.
         """
         ready = self._ready(inputs)
         bounded = self._execution.max_circuits is not None or self._execution.max_shots is not None
@@ -141,10 +198,10 @@ class Session:
                 check_bounds(self._execution, self.device, sent)
         return self._engine.run(ready)
 
-    def _ready(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+    def _ready(self, inputs: Mapping[str, Any]) -> dict[str, Array]:
         if set(inputs) != set(self.input_names):
             raise InputNamesError(_listed(inputs), _listed(self.input_names))
-        ready = {s.name: _fit(np.asarray(inputs[s.name]), s) for s in self.inputs}
+        ready = {s.name: _fit(as_array(inputs[s.name], s.name), s) for s in self.inputs}
         if len(ready) > 1:
             _check_axes(ready, self.inputs)
         return ready
@@ -243,11 +300,12 @@ def record_circuits(session: Session, inputs: Mapping[str, Array]) -> tuple[Circ
     return tuple(recorder.runs)
 
 
-def load(path: str | Path, **execution: Unpack[Options]) -> Session:
-    """Load a model file; `session.run({name: array})` returns `{name: array}`.
+def load(path: str | Path | bytes | BinaryIO, **execution: Unpack[Options]) -> Session:
+    """Load a model file; `session(x)` runs it, and so does `session.run({name: array})`.
 
     Args:
-        path: a file that hybridx wrote, or the folder of a bundle.
+        path: a file that hybridx wrote, or the folder of a bundle; or the content of a file, as
+            bytes or in an open binary file.
         **execution: where and how it runs; see `Execution`.
 
     Raises:
@@ -259,7 +317,20 @@ def load(path: str | Path, **execution: Unpack[Options]) -> Session:
     check_execution(chosen)
     if chosen.fallback is None and not chosen.dry_run:
         devices.check_device(chosen.device, chosen.options, chosen.shots)
-    return start_session(read_artifact(Path(path)), **execution)
+    return start_session(_read(path), **execution)
+
+
+def _read(path: str | Path | bytes | BinaryIO) -> Artifact:
+    if isinstance(path, str | Path):
+        return read_artifact(Path(path))
+    if isinstance(path, bytes):
+        return decode_artifact(path, "the given bytes")
+    return decode_artifact(path.read(), str(getattr(path, "name", "the given file")))
+
+
+def _restart(content: bytes, path: str, execution: Options) -> Session:
+    """Return the session that was pickled."""
+    return start_session(decode_artifact(content, path), **execution)
 
 
 def start_session(artifact: Artifact, **execution: Unpack[Options]) -> Session:
@@ -289,6 +360,10 @@ def _fit(array: Array, signature: Signature) -> Array:
     is_pair = signature.shape[-1:] == (2,) and array.ndim == len(signature.shape) - 1
     if array.dtype.kind == "c" and is_pair:
         array = np.stack([array.real, array.imag], -1)
+    to_float = signature.dtype.kind == "f" and array.dtype.kind in "fiub"
+    to_int = signature.dtype.kind == "i" and array.dtype.kind in "iub"
+    if array.dtype != signature.dtype and not (to_float or to_int):
+        raise InputDtypeError(signature.name, str(array.dtype), str(signature.dtype))
     fits = array.ndim == len(signature.shape) and all(
         isinstance(length, str) or length == found
         for length, found in zip(signature.shape, array.shape, strict=True)
@@ -298,10 +373,6 @@ def _fit(array: Array, signature: Signature) -> Array:
         raise InputShapeError(signature.name, str(array.shape), expected)
     if array.dtype == signature.dtype:
         return array
-    to_float = signature.dtype.kind == "f" and array.dtype.kind in "fiub"
-    to_int = signature.dtype.kind == "i" and array.dtype.kind in "iub"
-    if not (to_float or to_int):
-        raise InputDtypeError(signature.name, str(array.dtype), str(signature.dtype))
     if to_int and array.dtype != bool and array.size:
         _check_range(array, signature)
     # A number beyond float32 becomes infinite, which is data.
@@ -331,5 +402,5 @@ def _check_axes(arrays: Mapping[str, Array], signatures: Sequence[Signature]) ->
             raise UnequalAxesError(axis, told)
 
 
-def _listed(names: Mapping[str, Array] | tuple[str, ...]) -> str:
+def _listed(names: Mapping[str, Any] | tuple[str, ...]) -> str:
     return ", ".join(sorted(names)) or "none"

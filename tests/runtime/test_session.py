@@ -36,6 +36,7 @@ def test_a_session_shows_what_users_need_and_no_more(session):
     """What the rest of hybridx does with a session are functions of the room."""
     assert [name for name in dir(session) if not name.startswith("_")] == [
         "artifact",
+        "close",
         "device",
         "input_names",
         "inputs",
