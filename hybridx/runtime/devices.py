@@ -24,7 +24,7 @@ from hybridx.errors import (
 )
 from hybridx.runtime.execution import ONNX
 from hybridx.runtime.secrets import describe, is_secret, shown
-from hybridx.runtime.vendor_errors import CREDENTIALS
+from hybridx.runtime.submission.vendor_errors import CREDENTIALS
 
 # Devices that do not run circuits of qubit gates.
 _NO_GATES = ("braket.aws.ahs", "braket.local.ahs", "default.gaussian", "default.qutrit")

@@ -19,10 +19,10 @@ from numpy.typing import NDArray
 from hybridx.circuit import Circuit, encode, result_count
 from hybridx.device_table import family_of
 from hybridx.errors import NotWritableError, OverBudgetError
-from hybridx.runtime.cancel import cancel_on_interrupt
 from hybridx.runtime.execution import Execution
 from hybridx.runtime.journal import Journal, digest
-from hybridx.runtime.retry import submit
+from hybridx.runtime.submission.cancel import cancel_on_interrupt
+from hybridx.runtime.submission.retry import submit
 
 Results: TypeAlias = NDArray[np.float64]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hybridx.runtime.cancel import cancel_on_interrupt
+from hybridx.runtime.submission.cancel import cancel_on_interrupt
 
 
 class Job:

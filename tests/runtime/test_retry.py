@@ -7,7 +7,7 @@ import logging
 import pytest
 
 from hybridx.errors import DeviceFailedError, OverBudgetError
-from hybridx.runtime.retry import submit
+from hybridx.runtime.submission.retry import submit
 
 SECRET = "tk-5f1e9a2b7c"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hybridx.runtime.vendor_errors import CREDENTIALS, TRANSIENT
+from hybridx.runtime.submission.vendor_errors import CREDENTIALS, TRANSIENT
 
 
 class Answer:

@@ -9,7 +9,7 @@ from typing import Final, TypeVar
 
 from hybridx.errors import HybridxError
 from hybridx.runtime.secrets import describe, shown
-from hybridx.runtime.vendor_errors import TRANSIENT
+from hybridx.runtime.submission.vendor_errors import TRANSIENT
 
 _T = TypeVar("_T")
 

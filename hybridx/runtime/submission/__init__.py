@@ -1,0 +1,1 @@
+"""How one submission reaches a device: repeated, cancelled, and its errors read."""
