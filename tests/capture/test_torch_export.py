@@ -14,15 +14,3 @@ def test_axes_are_two_long_or_longer_and_keep_their_bounds():
     assert (shapes[0][0].min, shapes[0][1].min, shapes[0][1].max) == (2, 4, 9)
     assert shapes[0][0] is shapes[2][1]
     assert shapes[0][0].__name__ == "batch"
-
-
-def test_a_length_that_is_compared_with_two_does_not_fix_the_batch():
-    class Joined(torch.nn.Module):
-        def forward(self, x):
-            return x.reshape(-1) if 2 * x.shape[0] != 2 else x
-
-    batch = torch.export.Dim("batch")
-    program = torch.export.export(
-        Joined(), (torch.ones(3, 2),), dynamic_shapes=from_two(({0: batch},)), strict=False
-    )
-    assert program.module(check_guards=False)(torch.ones(5, 2)).shape == (10,)

@@ -161,11 +161,38 @@ KEYWORDS = {
 }
 
 
+# Formulas for axes whose length the data say, which a test below traces.
+OF_NO_ROWS = {
+    overload
+    for packet in (aten.mean, aten.var, aten.std)
+    for overload in (getattr(packet, name) for name in packet.overloads())
+} & set(MISSING_OPERATORS)
+
+
+@pytest.mark.filterwarnings("ignore:.*LeafSpec:FutureWarning")  # torch warns about itself
+@pytest.mark.parametrize("name", ["mean", "var", "std"])
+@pytest.mark.parametrize("options", [{}, {"dim": 0}, {"dim": (0, 1), "keepdim": True}])
+def test_a_mean_over_rows_that_the_data_choose_is_that_of_torch(name, options):
+    class Chosen(torch.nn.Module):
+        def forward(self, x):
+            return getattr(x[x[:, 0] > 0], name)(**options)
+
+    program = torch.export.export(Chosen(), (X[0],), strict=False)
+    targets = {node.target for node in program.graph.nodes} & OF_NO_ROWS
+    assert len(targets) == 1
+    decomposed = program.run_decompositions({one: MISSING_OPERATORS[one] for one in targets})
+    assert not targets & {node.target for node in decomposed.graph.nodes}
+    for x in (X[0], -X[0].abs(), X[0].abs()):
+        torch.testing.assert_close(
+            decomposed.module()(x), Chosen()(x), rtol=1e-10, atol=1e-12, equal_nan=True
+        )
+
+
 def test_every_formula_has_examples():
     elsewhere = {
         target
         for target in MISSING_OPERATORS
-        if "shift" in str(target) or target in LINEAR_OPERATORS
+        if "shift" in str(target) or target in LINEAR_OPERATORS or target in OF_NO_ROWS
     }
     assert set(MISSING_OPERATORS) == set(CASES) | elsewhere
 
