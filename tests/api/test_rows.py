@@ -74,7 +74,7 @@ def test_slices_of_any_size_write_the_same(ending, size, model, data, tmp_path):
     assert names(tmp_path) == sorted(["model.onnx", "x.npy", out.name])
 
 
-@pytest.mark.parametrize("size", [3, 4096])
+@pytest.mark.parametrize("size", [3, 4096, 10**30])
 def test_slices_return_the_same(size, model, data):
     report = hybridx.predict(model, data, batch_size=size)
     np.testing.assert_allclose(report.outputs["y"], np.log(X), rtol=0, atol=1e-6)

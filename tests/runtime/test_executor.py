@@ -264,6 +264,15 @@ def test_results_of_other_settings_are_refused(options, what, folder):
     assert caught.value.what == what
 
 
+def test_rows_of_a_run_without_a_device_are_not_taken_for_paid_results(folder):
+    content = b'{"hybridx_rows":1,"run":{},"arrays":{}}\n'
+    (folder / "y.npz.partial").write_bytes(content)
+    with pytest.raises(ForeignResultsError) as caught:
+        predict(folder, Service(), resume=True)
+    assert (caught.value.what, caught.value.found) == ("device", "onnx")
+    assert (folder / "y.npz.partial").read_bytes() == content
+
+
 def test_a_line_that_a_crash_cut_short_is_sent_again(folder):
     partial = stopped(folder)
     partial.write_bytes(partial.read_bytes()[:-9])

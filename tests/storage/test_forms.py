@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import importlib.util
+import itertools
 import json
 import math
 import sys
@@ -168,7 +169,8 @@ def test_no_rows_are_one_slice_without_rows(ending, tmp_path):
 
 
 @pytest.mark.parametrize("ending", ["npy", "npz", "csv", "json", "csv.gz"])
-def test_equal_arrays_give_equal_bytes(ending, tmp_path):
+def test_equal_arrays_give_equal_bytes(ending, tmp_path, monkeypatch):
+    monkeypatch.setattr("time.time", itertools.count(1e9, 1e6).__next__)
     arrays = {"y": np.arange(6.0).reshape(2, 3)}
     for name in "ab":
         write(tmp_path / f"{name}.{ending}", arrays)
@@ -231,6 +233,23 @@ def test_json_is_lists_by_name_with_strings_for_what_is_no_number(tmp_path):
         "y": [[0.5, "NaN"], ["Infinity", "-Infinity"]],
         "n": 3,
     }
+
+
+def test_what_a_file_says_of_arrays_stands_beside_them(tmp_path):
+    path = tmp_path / "y.json"
+    for name in ("y", "execution"):
+        write(path, {name: np.array([1, 2])}, about={"execution": {"device": "qpu"}})
+        assert {key: array.tolist() for key, array in read_arrays(path).items()} == {name: [1, 2]}
+        assert ("qpu" in path.read_text()) == (name == "y")
+
+
+def test_a_closed_pipe_is_named(monkeypatch):
+    monkeypatch.setattr(sys, "stdin", None)
+    with pytest.raises(FileMissingError, match="stdin"), open_data("-", format="csv"):
+        pass
+    monkeypatch.setattr(sys, "stdout", None)
+    with pytest.raises(NotWritableError, match="stdout"):
+        write_data("-", InMemory({"y": np.zeros(1)}), format="csv", overwrite=False)
 
 
 def test_json_of_python_with_bare_words_is_read(tmp_path):
@@ -318,7 +337,7 @@ def test_a_table_reads_back_cell_by_cell(tmp_path_factory, data):
 
 
 @needs_pyarrow
-def test_parquet_slices_do_not_follow_its_groups_of_rows(tmp_path):
+def test_parquet_is_read_in_slices(tmp_path):
     import pyarrow
     from pyarrow import parquet
 
@@ -484,10 +503,11 @@ def test_a_name_under_which_numpy_finds_nothing_is_refused(names, tmp_path):
         ("y.csv", {"y": np.zeros(2), "z": np.zeros(3)}),
         ("y.csv", {"y": np.float64(1)}),
         ("y.csv", {"a": np.zeros((2, 2)), "a_0": np.zeros(2)}),
+        ("y.csv", {"a": np.zeros((2, 0))}),
     ],
     ids=[
         *("ending", "no ending", "packed npy", "two in npy", "unequal in csv", "scalar in csv"),
-        "one name for two columns",
+        *("one name for two columns", "no columns"),
     ],
 )
 def test_what_a_form_cannot_hold_is_refused_and_not_written(name, arrays, tmp_path):

@@ -54,6 +54,7 @@ class Inputs:
         Raises:
             TableError: the content of the file is broken.
         """
+        size = min(size, _ALL_ROWS)
         match self.data:
             case ArrayData():
                 own = {name: array for name, (array,) in self.layout.items()}

@@ -61,6 +61,8 @@ def open_data(
         raise OptionNeedsError("--no-header", "a .csv or .tsv file")
     with ExitStack() as stack:
         label = "stdin" if str(place) == PIPE else str(place)
+        if str(place) == PIPE and sys.stdin is None:
+            raise FileMissingError(label, "it is closed")
         try:
             file = cast("IO[bytes]", sys.stdin.buffer)
             if str(place) != PIPE:
@@ -94,7 +96,7 @@ def write_data(
         outputs: the arrays.
         format: the name of the form; by default the ending decides.
         overwrite: replace an existing file.
-        about: what a JSON file says of the arrays, under names that no array has.
+        about: what a JSON file says of the arrays beside them.
         beside: the name under which the file is written before it is complete; by default a new
             one.
 
@@ -106,6 +108,8 @@ def write_data(
     form = form_of(place, format, "output")
     form.check(outputs.specs)
     if str(place) == PIPE:
+        if sys.stdout is None:
+            raise NotWritableError("stdout", "it is closed")
         sys.stdout.flush()
         _write_to_stdout(form, outputs, about)
         return

@@ -233,8 +233,8 @@ class Form(ABC):
         Args:
             file: is written from its beginning.
             outputs: the arrays.
-            about: what is said of the arrays, under names that no array has; only JSON has a
-                place for it.
+            about: what is said of the arrays, for which only JSON has a place; under the name of an
+                array it is left out.
         """
 
 
@@ -257,6 +257,8 @@ def column_names(specs: Mapping[str, Spec], form: str) -> dict[str, tuple[str, .
         is_column = len(spec.shape) == 1
         names[name] = (name,) if is_column else tuple(f"{name}_{i}" for i in range(width))
     found = [column for columns in names.values() for column in columns]
+    if not found:
+        raise OptionError(f"a {form} file for outputs without elements", "", ".npz, .json")
     if len(set(found)) != len(found):
         repeated = next(one for one in found if found.count(one) > 1)
         raise OptionError(f"the name of a column in a {form} file", repeated[:60], ".npz, .json")

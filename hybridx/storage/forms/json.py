@@ -155,7 +155,11 @@ class Json(Form):
 
     def write(self, file: IO[bytes], outputs: Outputs, about: Mapping[str, object]) -> None:
         """Write an object of nested lists by name."""
-        entries = [_entry(name) + msgspec.json.encode(value) for name, value in about.items()]
+        entries = [
+            _entry(name) + msgspec.json.encode(value)
+            for name, value in about.items()
+            if name not in outputs.specs
+        ]
         file.write(b"{" + b",".join(entries))
         is_first = not entries
         for name, spec in outputs.specs.items():

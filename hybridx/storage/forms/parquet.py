@@ -57,17 +57,10 @@ class _ParquetTable(TableData):
         for name, kind in wanted:
             self._check_type(name, kind)
         start = 0
-        waiting: list[Any] = []
         try:
-            # Batches end where a group of rows ends: they are joined to slices of one size.
             for batch in self._file.iter_batches(size, columns=names):
-                waiting.append(batch)
-                while sum(map(len, waiting)) >= size:
-                    taken, waiting = _take(waiting, size)
-                    yield [self._column(taken, name, kind, start) for name, kind in wanted]
-                    start += size
-            if waiting:
-                yield [self._column(waiting, name, kind, start) for name, kind in wanted]
+                yield [self._column(batch.column(name), name, kind, start) for name, kind in wanted]
+                start += len(batch)
         except self._broken as error:
             raise self._refusal(error) from error
         if not self.rows:
@@ -95,10 +88,9 @@ class _ParquetTable(TableData):
                 "choose the columns that hold numbers with --columns",
             )
 
-    def _column(self, batches: Sequence[Any], name: str, kind: Kind, start: int) -> Array:
+    def _column(self, column: Any, name: str, kind: Kind, start: int) -> Array:
         import pyarrow
 
-        column = pyarrow.chunked_array([batch.column(name) for batch in batches])
         if column.null_count:
             row = column.is_null().to_pylist().index(True)
             raise TableError(
@@ -118,27 +110,13 @@ class _ParquetTable(TableData):
                 f"column {name!r} holds {column.type}, not {_WORDS[kind]} ({error})",
                 "choose the columns that hold numbers with --columns",
             ) from error
-        values: Array = np.asarray(cast.to_numpy())
+        values: Array = np.asarray(cast.to_numpy(zero_copy_only=False))
         return values
 
     def _refusal(self, error: Exception) -> TableError:
         return TableError(
             self.path, f"it is not a Parquet file ({error})", "write it with pyarrow or pandas"
         )
-
-
-def _take(batches: Sequence[Any], size: int) -> tuple[list[Any], list[Any]]:
-    """Return batches with `size` rows in all, and those with the rows that are left."""
-    taken, left = [], []
-    for batch in batches:
-        if size >= len(batch):
-            taken.append(batch)
-        else:
-            if size:
-                taken.append(batch.slice(0, size))
-            left.append(batch.slice(size))
-        size = max(size - len(batch), 0)
-    return taken, left
 
 
 class Parquet(Form):
