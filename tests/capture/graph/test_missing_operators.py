@@ -170,6 +170,7 @@ OF_NO_ROWS = {
 
 
 @pytest.mark.filterwarnings("ignore:.*LeafSpec:FutureWarning")  # torch warns about itself
+@pytest.mark.filterwarnings("ignore:.*degrees of freedom")
 @pytest.mark.parametrize("name", ["mean", "var", "std"])
 @pytest.mark.parametrize("options", [{}, {"dim": 0}, {"dim": (0, 1), "keepdim": True}])
 def test_a_mean_over_rows_that_the_data_choose_is_that_of_torch(name, options):
