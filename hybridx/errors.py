@@ -10,12 +10,66 @@
     └── ParityError     two executions differ                         HX6xx
 
 A leaf is one situation. Its fields hold the facts; `summary` and `remedy` hold its wording, which
-stands nowhere else. An exception outside this tree is a bug in hybridx and keeps its traceback.
+stands nowhere else. Wording names options as the command line does; `spelled` turns them into
+arguments of Python functions, unless the command line is what runs. An exception outside this tree
+is a bug in hybridx and keeps its traceback.
 """
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
 from typing import ClassVar, dataclass_transform
+
+_FLAGS = "aot|dry-run|embed-example|overwrite|resume"
+_CHOICES = "device|dtype|engine|format|provider|strategy"
+# In this order: the first that fits an option is taken.
+_SPELLINGS: tuple[tuple[str, str], ...] = (
+    (r"--shape(?: N\S+)?(?: \([^)]*\))? or --example(?: \S+\.npz)?", "args"),
+    (r"--no-(?P<name>[a-z-]+)", "{name}=False"),
+    (rf"--(?P<name>{_FLAGS})\b(?!-)", "{name}=True"),
+    (
+        rf"--(?P<name>{_CHOICES}) (?!(?:and|as|at|for|in|or|shows|the|to|with)\b)"
+        r"(?P<value>[a-z][\w.]*\w)",
+        '{name}="{value}"',
+    ),
+    (r"--(?P<name>max-[a-z]+|[a-z][a-z-]*) (?P<value>\d[\w.]*)", "{name}={value}"),
+    # Not an option of pip's, nor of a command that the text names.
+    (r"(?<!install )--(?!json|help)(?P<name>[a-z][a-z-]*)", "{name}"),
+)
+_is_command_line = False
+
+
+@contextmanager
+def for_command_line() -> Iterator[None]:
+    """While active, errors name options as the command line has them."""
+    global _is_command_line
+    before, _is_command_line = _is_command_line, True
+    try:
+        yield
+    finally:
+        _is_command_line = before
+
+
+def spelled(text: str) -> str:
+    """Return a text with its options as those who read it give them.
+
+    Example:
+        >>> spelled("give --overwrite or --format onnx"), spelled("--no-body needs --max-shots 9")
+        ('give overwrite=True or format="onnx"', 'body=False needs max_shots=9')
+    """
+    if _is_command_line:
+        return text
+    for pattern, form in _SPELLINGS:
+        text = re.sub(pattern, partial(_filled, form), text)
+    return text
+
+
+def _filled(form: str, found: re.Match[str]) -> str:
+    groups = {name: text.replace("-", "_") for name, text in found.groupdict().items()}
+    return form.format(**groups)
 
 
 @dataclass_transform(eq_default=False)
@@ -32,10 +86,18 @@ class HybridxError(Exception):
 
     def __str__(self) -> str:
         """Return the summary and, on a second line, what to do."""
-        facts = self.facts()
-        text = f"{self.code} {self.summary.format(**facts)}"
-        remedy = self.remedy.format(**facts)
-        return f"{text}\n  help: {remedy}" if remedy else text
+        text = f"{self.code} {self.message}"
+        return f"{text}\n  help: {self.help}" if self.help else text
+
+    @property
+    def message(self) -> str:
+        """What happened."""
+        return spelled(self.summary.format(**self.facts()))
+
+    @property
+    def help(self) -> str:
+        """What to do; may be empty."""
+        return spelled(self.remedy.format(**self.facts()))
 
     def __init__(self, *values: object, **named: object) -> None:
         names = [*self._fields()]

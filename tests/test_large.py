@@ -33,7 +33,7 @@ def test_a_circuit_too_large_is_refused_before_anything_is_allocated(tmp_path):
     with pytest.raises(CircuitTooLargeError) as caught:
         hybridx.export(entangled(40), (torch.rand(3, 40),), tmp_path / "m.onnx")
     assert caught.value.wires == 40
-    assert "--no-body" in str(caught.value)
+    assert "body=False" in str(caught.value)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -213,8 +213,7 @@ def _all_refusals(
 
 
 def _refusal(error: HybridxError) -> Refusal:
-    facts = error.facts()
-    return Refusal(error.code, error.summary.format(**facts), error.remedy.format(**facts))
+    return Refusal(error.code, error.message, error.help)
 
 
 def check_source(

@@ -36,12 +36,11 @@ class Failure(msgspec.Struct, frozen=True):
 
 def failure_of(error: HybridxError) -> Failure:
     """Return a known error for programs."""
-    facts = error.facts()
-    found = _LINE.match(str(facts.get("place", "")))
+    found = _LINE.match(str(error.facts().get("place", "")))
     return Failure(
         error.code,
-        error.summary.format(**facts),
-        error.remedy.format(**facts),
+        error.message,
+        error.help,
         found[0] if found else None,
     )
 

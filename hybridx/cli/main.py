@@ -22,6 +22,7 @@ from hybridx.errors import (
     OutOfMemoryError,
     ParityError,
     first_line,
+    for_command_line,
 )
 
 # typer's error of a wrong call, which has no public name in all of its versions.
@@ -39,6 +40,7 @@ def main() -> None:
     sys.exit(code)
 
 
+@for_command_line()
 def run(arguments: Sequence[str]) -> int:
     """Run one command, print what it gives, and return its exit code.
 

@@ -5,6 +5,7 @@ After a change that is meant: `python -m tests.cli.test_error_texts`, then read 
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from hybridx import errors
@@ -25,6 +26,7 @@ def sample(leaf):
     return leaf(**{name: SAMPLES.get(kind, f"<{name}>") for name, kind in fields.items()})
 
 
+@errors.for_command_line()
 def render():
     texts = [f"{leaf.__mro__[1].__name__}.{leaf.__name__}\n{sample(leaf)}\n" for leaf in leaves()]
     return "\n".join(texts)
@@ -47,6 +49,17 @@ def test_every_leaf_is_public_typed_and_helps():
         assert leaf.__doc__
         assert leaf.remedy
         assert set(sample(leaf).facts()) == set(leaf.__annotations__)
+
+
+def test_python_is_told_of_arguments_and_not_of_options():
+    text = "\n".join(str(sample(leaf)) for leaf in leaves())
+    assert not re.findall(r".*(?<!install )--(?!json|help)[a-z].*", text)
+    assert "give args" in text
+    assert "give overwrite=True or another name" in text
+    assert 'format="pt2"' in text
+    assert "body=False" in text
+    with errors.for_command_line():
+        assert "--overwrite" in str(sample(errors.OutputExistsError))
 
 
 if __name__ == "__main__":
