@@ -220,7 +220,7 @@ class SourceAttributeError(UsageError):
 
     code = "HX011"
     summary = "{module!r} has no attribute {attribute!r}; nearest names: {nearest}"
-    remedy = "name an nn.Module, a class or a factory that needs no arguments"
+    remedy = "name an nn.Module, a class or a factory; --arg gives its arguments"
     module: str
     attribute: str
     nearest: str
@@ -262,7 +262,7 @@ class NotAModuleError(UsageError):
 
     code = "HX012"
     summary = "{source} is a {found}, not a torch.nn.Module"
-    remedy = "name an nn.Module, a QNode, or a class or a factory that needs no arguments"
+    remedy = "name an nn.Module, a QNode, or a class or a factory; --arg gives its arguments"
     source: str
     found: str
 
@@ -398,6 +398,17 @@ class ArgumentsByNameError(UsageError):
     summary = "the example arguments are a {found}"
     remedy = "give () and kwargs=… for arguments by name, or (…,) for one argument that is a dict"
     found: str
+
+
+class ArgumentsDoNotFitError(UsageError):
+    """The example arguments are more, fewer or others than forward takes."""
+
+    code = "HX033"
+    summary = "forward({parameters}) does not take the example arguments: {reason}"
+    remedy = "{advice}"
+    parameters: str
+    reason: str
+    advice: str
 
 
 class ShapeError(UsageError):

@@ -196,7 +196,9 @@ def _all_refusals(
     from hybridx import capture, targets
 
     model, _ = capture.read_model(model)
-    call, tensors = capture.describe_call(model, capture.read_arguments(args), kwargs)
+    args = capture.narrowed(model, capture.read_arguments(args), dtype)
+    kwargs = capture.narrowed(model, dict(kwargs), dtype)
+    call, tensors = capture.describe_call(model, args, kwargs)
     chosen = dtype or capture.choose_dtype(model, tensors.values())
     flat = capture.Flat(model, call, chosen)
     with (

@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
 from hybridx.api.options import DTYPES, Batch, Dynamic, check_choice, need, read_open_axes
+from hybridx.errors import CaptureError
 
 if TYPE_CHECKING:
     from torch import fx, nn
@@ -61,7 +62,9 @@ def lower(
     from hybridx.api.work.lowered_graph import LoweredGraph
 
     model, remarks = capture.read_model(model)
-    call, tensors = capture.describe_call(model, capture.read_arguments(args), kwargs)
+    args = capture.narrowed(model, capture.read_arguments(args), dtype)
+    kwargs = capture.narrowed(model, dict(kwargs), dtype)
+    call, tensors = capture.describe_call(model, args, kwargs)
     chosen = dtype or capture.choose_dtype(model, tensors.values())
     flat = capture.Flat(model, call, chosen)
     choices: dict[Circuit, Choice] = {}
@@ -74,7 +77,11 @@ def lower(
         capture.one_thread(),
         capture.as_exported(model, chosen),
     ):
-        example = capture.prepare_example(flat, tensors, dtype=chosen, open_axes=open_axes)
+        try:
+            example = capture.prepare_example(flat, tensors, dtype=chosen, open_axes=open_axes)
+        except CaptureError:
+            capture.check_binds(model, args, kwargs)
+            raise
         built = build_and_compare(
             flat, example, build, LoweredGraph, dtype=chosen, atol=atol, verify=verify, runs=verify
         )

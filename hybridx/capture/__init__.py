@@ -9,13 +9,20 @@ from hybridx.capture.model.forward_call import (
     ForwardCall,
     Input,
     Record,
+    check_binds,
     decode_call,
     describe_call,
     plain_call,
     read_arguments,
 )
 from hybridx.capture.model.given import is_function_of_tensors, read_model
-from hybridx.capture.model.precision import as_dtype, as_exported, choose_dtype, in_eval_mode
+from hybridx.capture.model.precision import (
+    as_dtype,
+    as_exported,
+    choose_dtype,
+    in_eval_mode,
+    narrowed,
+)
 from hybridx.capture.model.structures import as_tensor, is_single, named_parts
 from hybridx.capture.model.training_mode import training_note
 from hybridx.capture.model.weight_size import check_weight_size
@@ -43,6 +50,7 @@ __all__ = [
     "as_exported",
     "as_tensor",
     "capture",
+    "check_binds",
     "check_weight_size",
     "choose_dtype",
     "decode_call",
@@ -56,6 +64,7 @@ __all__ = [
     "line_of_user",
     "name_of_node",
     "named_parts",
+    "narrowed",
     "one_thread",
     "operators_noted",
     "origin_of",

@@ -65,6 +65,9 @@ _SHAPE = re.compile(
     re.IGNORECASE,
 )
 
+# And that something else does not, although they name sizes too.
+_DTYPE = re.compile(r"\bdtype\b|scalar type", re.IGNORECASE)
+
 _OF_SHAPES = (RuntimeError, ValueError, IndexError)
 
 NOT_RUN = (ExampleRejectedError, ForwardRaisesError)
@@ -104,7 +107,11 @@ def rehearse(flat: Flat, args: Sequence[Tensor]) -> Rehearsal:
             raise removed from error
         shapes = ", ".join(str(tuple(arg.shape)) for arg in args)
         reason = f"{type(error).__name__}: {first_line(error)}"
-        is_shape = isinstance(error, _OF_SHAPES) and _SHAPE.search(str(error))
+        is_shape = (
+            isinstance(error, _OF_SHAPES)
+            and _SHAPE.search(str(error))
+            and not _DTYPE.search(str(error))
+        )
         kind = ExampleRejectedError if is_shape else ForwardRaisesError
         raise kind(shapes, reason, place_of(flat.model, error)) from error
     repeats = len(set(layers)) < len(layers)

@@ -33,6 +33,7 @@ from hybridx.artifact import (
 from hybridx.circuit import Circuit
 from hybridx.errors import (
     BrokenArtifactError,
+    CaptureError,
     DeviceFailedError,
     NoKernelError,
     UnusableFileError,
@@ -97,7 +98,9 @@ def make_file(
 
     told = Stages() if stages is None else stages
     model, remarks = capture.read_model(model)
-    call, tensors = capture.describe_call(model, capture.read_arguments(args), kwargs)
+    args = capture.narrowed(model, capture.read_arguments(args), dtype)
+    kwargs = capture.narrowed(model, dict(kwargs), dtype)
+    call, tensors = capture.describe_call(model, args, kwargs)
     if said.input_names:
         own_names = call.names
         said.check_names(own_names, said.output_names)
@@ -136,11 +139,15 @@ def make_file(
         capture.one_thread(),
         capture.as_exported(model, chosen),
     ):
-        with told("rehearse") as tell:
-            example = capture.prepare_example(
-                flat, tensors, dtype=chosen, open_axes=open_axes, rehearses=body
-            )
-            tell(f"{chosen}; {_open_axes(example)}")
+        try:
+            with told("rehearse") as tell:
+                example = capture.prepare_example(
+                    flat, tensors, dtype=chosen, open_axes=open_axes, rehearses=body
+                )
+                tell(f"{chosen}; {_open_axes(example)}")
+        except CaptureError:
+            capture.check_binds(model, args, kwargs)
+            raise
         built = build_and_compare(
             flat,
             example,

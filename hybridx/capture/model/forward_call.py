@@ -21,7 +21,7 @@ from hybridx.capture.model.structures import (
     named_parts,
 )
 from hybridx.capture.torch_internals import leaves_of
-from hybridx.errors import ArgumentError, ArgumentsByNameError
+from hybridx.errors import ArgumentError, ArgumentsByNameError, ArgumentsDoNotFitError
 
 
 @dataclass(frozen=True)
@@ -168,6 +168,26 @@ def read_arguments(args: Any) -> Sequence[Any]:
     if isinstance(args, dict):
         raise ArgumentsByNameError(type(args).__name__)
     return (args,)
+
+
+def check_binds(model: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+    """Refuse arguments of another number or other names than those of forward.
+
+    Raises:
+        ArgumentsDoNotFitError: they cannot be bound to its parameters.
+    """
+    signature = inspect.signature(model.forward)
+    try:
+        signature.bind(*args, **kwargs)
+    except TypeError as error:
+        names = [str(parameter) for parameter in signature.parameters.values()]
+        is_shape = bool(args) and all(type(one) is int for one in args)
+        advice = f"give a tensor of this shape, for example torch.randn{tuple(args)}"
+        raise ArgumentsDoNotFitError(
+            ", ".join(names),
+            str(error),
+            advice if is_shape else "give one example value for each, with args=(…,) and kwargs=",
+        ) from error
 
 
 def _described(value: Any, name: str, tensors: dict[str, Tensor]) -> Any:

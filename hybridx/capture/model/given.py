@@ -52,8 +52,24 @@ def read_model(model: Any) -> tuple[nn.Module, tuple[str, ...]]:
         return model, tuple(notes)
     if isinstance(model, type) or not callable(model):
         raise NotAModelError(_described(model), _advice(model))
+    if _takes_nothing(model):
+        raise NotAModelError("a function without arguments", _CALL_IT)
     wrapped = FunctionModule(model)
     return wrapped, (*notes, wrapped.note)
+
+
+def _takes_nothing(function: Any) -> bool:
+    """Return whether a function makes a model, rather than being one."""
+    made = function.func if isinstance(function, functools.partial) else function
+    if isinstance(made, type):
+        return issubclass(made, nn.Module)
+    try:
+        return not inspect.signature(function).parameters
+    except (TypeError, ValueError):  # a function written in C
+        return False
+
+
+_CALL_IT = "call it, and give the Module that it returns"
 
 
 def is_function_of_tensors(found: Any) -> bool:

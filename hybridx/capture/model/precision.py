@@ -116,6 +116,31 @@ def choose_dtype(model: nn.Module, tensors: Iterable[Tensor]) -> str:
     return "float64" if dtypes == {torch.float64} else "float32"
 
 
+def narrowed(model: nn.Module, value: Any, dtype: str | None) -> Any:
+    """Return arguments with the float64 arrays of NumPy, its default, in the model's float32.
+
+    Args:
+        model: if it has float64 weights, or no weights, the arrays stay as they are.
+        value: arguments, in lists, tuples and dicts.
+        dtype: that the user chose for the export, if any.
+    """
+    weights = {one.dtype for _, one in parameters_of(model) if _has_precision(one)}
+    if dtype == "float64" or torch.float64 in weights or not weights:
+        return value
+    return _narrowed(value)
+
+
+def _narrowed(value: Any) -> Any:
+    match value:
+        case np.ndarray() if value.dtype == np.float64:
+            return value.astype(np.float32)
+        case list() | tuple() if type(value) in (list, tuple):
+            return type(value)(map(_narrowed, value))
+        case dict() if type(value) is dict:
+            return {key: _narrowed(item) for key, item in value.items()}
+    return value
+
+
 def _has_precision(tensor: Tensor) -> bool:
     """Return whether a tensor holds real or complex numbers of some precision."""
     return tensor.is_floating_point() or tensor.is_complex()

@@ -10,6 +10,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, NamedTuple
 
+import numpy as np
 import pennylane as qml
 import pytest
 import torch
@@ -21,6 +22,8 @@ from hybridx.capture.model.forward_call import describe_call, read_arguments
 from hybridx.capture.model.given import FunctionModule, is_function_of_tensors, read_model
 from hybridx.errors import (
     ArgumentsByNameError,
+    ArgumentsDoNotFitError,
+    ForwardRaisesError,
     NoNumbersError,
     NotAModelError,
     UnorderedOutputError,
@@ -327,3 +330,51 @@ class TestResults:
     def test_a_set_of_tensors_is_refused(self, tmp_path):
         with pytest.raises(UnorderedOutputError, match="'output'"):
             exported(tmp_path, Policy(lambda y: {y, y + 1}), (X,))
+
+
+class TwoArguments(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.inner = nn.Linear(4, 2)
+
+    def forward(self, x, scale):
+        return self.inner(x) * scale
+
+
+class TestArgumentsAsPeopleHaveThem:
+    def test_an_array_of_numpy_has_the_models_precision(self, tmp_path):
+        wide = np.random.default_rng(1).standard_normal((3, 4))
+        _, session = exported(tmp_path, nn.Linear(4, 2), wide)
+        assert session.inputs[0].dtype == np.float32
+        _, session = exported(tmp_path, nn.Linear(4, 2).double(), wide)
+        assert session.inputs[0].dtype == np.float64
+        _, session = exported(tmp_path, lambda x: x.sin(), wide)
+        assert session.inputs[0].dtype == np.float64
+
+    @pytest.mark.parametrize(
+        ("args", "words"),
+        [
+            (torch.ones(3, 4), "missing a required argument: 'scale'"),
+            ((torch.ones(3, 4),) * 3, "too many positional arguments"),
+            ((), "missing a required argument: 'x'"),
+            ((3, 4, 4), "for example torch.randn(3, 4, 4)"),
+        ],
+    )
+    def test_arguments_that_forward_does_not_take(self, args, words, tmp_path):
+        with pytest.raises(ArgumentsDoNotFitError) as refused:
+            hybridx.export(TwoArguments(), args, tmp_path / "model.onnx")
+        assert "forward(x, scale) does not take" in str(refused.value)
+        assert words in str(refused.value)
+
+    def test_a_shape_is_not_blamed_for_a_dtype(self, tmp_path):
+        with pytest.raises(ForwardRaisesError, match="same dtype"):
+            hybridx.export(nn.Linear(4, 2), torch.ones(3, 4).double(), tmp_path / "model.onnx")
+
+    @pytest.mark.parametrize(
+        "model",
+        [lambda: nn.Linear(4, 2), functools.partial(nn.Linear, 4, 2)],
+        ids=["def", "partial"],
+    )
+    def test_what_makes_a_model_is_no_model(self, model, tmp_path):
+        with pytest.raises(NotAModelError, match="call it, and give the Module that it returns"):
+            hybridx.export(model, torch.ones(3, 4), tmp_path / "model.onnx")
