@@ -207,7 +207,10 @@ def _here(
     if not is_rowwise(session, first, second):
         whole = join([first, second, *slices], inputs.sliced)
         run = _in_one_piece(session, whole, target, found)
-        note = f"the outputs are not one row for each row: all {run.rows:,} rows ran at once"
+        note = (
+            "rows depend on each other, or an output has not one row for each of them: all "
+            f"{run.rows:,} rows ran at once"
+        )
         return _Run(run.rows, run.outputs, (note, *run.notes))
     every = chain([first, second], slices)
     told = partial(stages.rows, total=inputs.rows)
