@@ -304,7 +304,7 @@ class ConfigError(UsageError):
 
     code = "HX016"
     summary = "{path}: {problem}"
-    remedy = "see exported/iris.toml for every key and its meaning"
+    remedy = "help(hybridx.models.ExperimentConfig) in Python shows every key and its meaning"
     path: str
     problem: str
 
@@ -517,7 +517,10 @@ class UnsupportedOperatorError(CaptureError):
 
     code = "HX103"
     summary = "quantum layer {layer} uses {operator}, which hybridx cannot express"
-    remedy = "write it with operators from docs/support.md, or give it a decomposition"
+    remedy = (
+        "write it with operators that the documents list under What is supported, or give it a "
+        "decomposition"
+    )
     layer: str
     operator: str
 
@@ -527,7 +530,7 @@ class UnsupportedMeasurementError(CaptureError):
 
     code = "HX104"
     summary = "quantum layer {layer} returns {measurement}, which hybridx cannot express: {reason}"
-    remedy = "return a measurement from docs/support.md"
+    remedy = "return a measurement that the documents list under What is supported"
     layer: str
     measurement: str
     reason: str
@@ -965,7 +968,7 @@ class TooLargeError(ArtifactError):
 
     code = "HX308"
     summary = "{what} is {found}, over the limit of {limit}"
-    remedy = "split the model, or read docs/file-format.md on limits"
+    remedy = "split the model; the documents list all limits under File format"
     what: str
     found: str
     limit: str

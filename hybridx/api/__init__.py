@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from hybridx.api.formats import FORMATS
     from hybridx.api.inspecting import Inspection, draw, inspect, qasm
     from hybridx.api.lowering_modules import lower
-    from hybridx.api.options import BATCH_SIZE, SourceOptions
+    from hybridx.api.options import BATCH_SIZE, DTYPES, SourceOptions
     from hybridx.api.predicting import predict
     from hybridx.api.progress import Stages
     from hybridx.api.training import train
@@ -43,7 +43,7 @@ else:
             "hybridx.api.inspecting": "Inspection draw inspect qasm",
             "hybridx.api.lowering_modules": "lower",
             "hybridx.api.predicting": "predict",
-            "hybridx.api.options": "BATCH_SIZE SourceOptions",
+            "hybridx.api.options": "BATCH_SIZE DTYPES SourceOptions",
             "hybridx.api.progress": "Stages",
             "hybridx.api.training": "train",
             "hybridx.api.verifying": "self_test verify verify_source",
@@ -60,6 +60,7 @@ else:
 
 __all__ = [
     "BATCH_SIZE",
+    "DTYPES",
     "FORMATS",
     "OPSET",
     "OPSETS",

@@ -11,10 +11,27 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
-from hybridx.api import SourceOptions
+from hybridx.api import DTYPES, SourceOptions
 from hybridx.cli.printer import Printer
 from hybridx.errors import ConflictingOptionsError, OptionNeedsError, OptionSyntaxError
-from hybridx.runtime import PROVIDERS, Options
+from hybridx.runtime import ENGINES, PROVIDERS, Options
+
+
+def completing(*values: str) -> Callable[[str], list[str]]:
+    """Return the function by which a shell completes an option that takes one of some values."""
+
+    def completed(incomplete: str) -> list[str]:
+        return [value for value in values if value.startswith(incomplete)]
+
+    return completed
+
+
+def _devices(incomplete: str) -> list[str]:
+    """Return the names of devices that begin so."""
+    from hybridx.runtime import ONNX, device_names
+
+    return completing(ONNX, *device_names())(incomplete)
+
 
 Model = Annotated[
     Path,
@@ -35,7 +52,11 @@ Batch = Annotated[
     ),
 ]
 Dtype = Annotated[
-    str | None, typer.Option(help="float32 or float64. By default that of the model.")
+    str | None,
+    typer.Option(
+        help="float32 or float64. By default that of the model.",
+        autocompletion=completing(*DTYPES),
+    ),
 ]
 Tolerance = Annotated[
     float | None,
@@ -71,6 +92,7 @@ _EXECUTION = {
         "onnx",
         "Where circuits run: onnx for ONNX Runtime on this machine, or the name of a PennyLane "
         "device.",
+        autocompletion=_devices,
     ),
     "shots": _execution_option(
         int | None,
@@ -92,6 +114,7 @@ _EXECUTION = {
         None,
         "The device to use if the plug-in or the credentials of --device are missing.",
         metavar="DEVICE",
+        autocompletion=_devices,
     ),
     "max_circuits": _execution_option(
         int | None, None, "Refuse to start if more circuits would be sent to the device.", min=0
@@ -106,12 +129,14 @@ _EXECUTION = {
         str,
         "auto",
         f"The provider of ONNX Runtime for the classical parts: {', '.join(PROVIDERS)}.",
+        autocompletion=completing(*PROVIDERS),
     ),
     "engine": _execution_option(
         str,
         "split",
         "How circuits reach a device. split: the model is cut at its circuits. custom-op: the "
         "model stays whole and its circuits are custom operators (needs hybridx\\[custom-op]).",
+        autocompletion=completing(*ENGINES),
     ),
 }
 

@@ -10,6 +10,7 @@ from hybridx.first_use import on_first_use
 
 if TYPE_CHECKING:
     from hybridx.parity.against_eager import Comparable, Comparison, compare_with_eager
+    from hybridx.parity.axes import open_axes
     from hybridx.parity.difference import TOLERANCE, Difference, compare
     from hybridx.parity.draw import DISTRIBUTIONS, draw_inputs
     from hybridx.parity.statistics import SIGNIFICANCE, Consistency, Sample, check_consistent
@@ -19,19 +20,19 @@ if TYPE_CHECKING:
         Expected,
         Typical,
         draw_typical,
-        open_axes,
         reason_of,
     )
 else:
     __getattr__, __dir__ = on_first_use(
         __name__,
         {
+            "hybridx.parity.axes": "open_axes",
             "hybridx.parity.against_eager": "Comparable Comparison compare_with_eager",
             "hybridx.parity.difference": "TOLERANCE Difference compare",
             "hybridx.parity.draw": "DISTRIBUTIONS draw_inputs",
             "hybridx.parity.statistics": "SIGNIFICANCE Consistency Sample check_consistent",
             "hybridx.parity.trials": (
-                "VERIFIED_BATCHES VERIFIED_STEPS Expected Typical draw_typical open_axes reason_of"
+                "VERIFIED_BATCHES VERIFIED_STEPS Expected Typical draw_typical reason_of"
             ),
         },
     )

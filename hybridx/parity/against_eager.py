@@ -10,6 +10,7 @@ import numpy as np
 
 from hybridx.artifact import Signature
 from hybridx.errors import DroppedAxisError, NothingComparedError
+from hybridx.parity.axes import open_axes
 from hybridx.parity.difference import compare
 from hybridx.parity.draw import draw_inputs
 from hybridx.parity.trials import (
@@ -17,7 +18,6 @@ from hybridx.parity.trials import (
     Expected,
     Typical,
     choose_trials,
-    open_axes,
     other_lengths,
     own_lengths,
     reason_of,

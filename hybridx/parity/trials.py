@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from hybridx.artifact import PERIOD, Signature
+from hybridx.artifact import PERIOD
 from hybridx.errors import HybridxError, NoFiniteInputError, NothingComparedError
 from hybridx.parity.draw import DISTRIBUTIONS, draw_inputs
 from hybridx.program import BATCH
@@ -25,16 +25,6 @@ VERIFIED_STEPS = (1, -1, 2, 5)
 
 SEED = 2026
 """Seed of every drawn input, so that exports repeat byte for byte."""
-
-
-def open_axes(inputs: Sequence[Signature]) -> dict[str, dict[int, str]]:
-    """Return, by input, the names of the axes that may have any length."""
-    return {
-        signature.name: {
-            axis: called for axis, called in enumerate(signature.shape) if isinstance(called, str)
-        }
-        for signature in inputs
-    }
 
 
 def own_lengths(

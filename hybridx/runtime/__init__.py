@@ -11,7 +11,14 @@ if TYPE_CHECKING:
         device_names,
         device_statuses,
     )
-    from hybridx.runtime.execution import ONNX, PROVIDERS, Execution, Options, check_execution
+    from hybridx.runtime.execution import (
+        ENGINES,
+        ONNX,
+        PROVIDERS,
+        Execution,
+        Options,
+        check_execution,
+    )
     from hybridx.runtime.executor import Tally
     from hybridx.runtime.journal import Journal, check_no_partial, digest, partial_path
     from hybridx.runtime.onnx import available_providers
@@ -37,7 +44,7 @@ else:
             "hybridx.runtime.devices": (
                 "DeviceStatus check_device_name device_names device_statuses"
             ),
-            "hybridx.runtime.execution": "ONNX PROVIDERS Execution Options check_execution",
+            "hybridx.runtime.execution": "ENGINES ONNX PROVIDERS Execution Options check_execution",
             "hybridx.runtime.executor": "Tally",
             "hybridx.runtime.journal": "Journal check_no_partial digest partial_path",
             "hybridx.runtime.onnx": "available_providers",
@@ -50,6 +57,7 @@ else:
     )
 
 __all__ = [
+    "ENGINES",
     "ONNX",
     "PROVIDERS",
     "DeviceStatus",

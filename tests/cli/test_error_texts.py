@@ -48,6 +48,8 @@ def test_every_leaf_is_public_typed_and_helps():
         assert getattr(errors, leaf.__name__) is leaf
         assert leaf.__doc__
         assert leaf.remedy
+        # Whoever installed the package has neither folder.
+        assert not {"docs/", "exported/"} & {*re.findall(r"\w+/", leaf.summary + leaf.remedy)}
         assert set(sample(leaf).facts()) == set(leaf.__annotations__)
 
 

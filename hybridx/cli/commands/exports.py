@@ -31,7 +31,8 @@ def export(
         str | None,
         typer.Option(
             help="onnx, torchscript, pt2 or bundle (a folder). By default the ending of --output "
-            "decides (.onnx, .pt, .pt2, .bundle); without one it is onnx."
+            "decides (.onnx, .pt, .pt2, .bundle); without one it is onnx.",
+            autocompletion=options.completing(*api.FORMATS),
         ),
     ] = None,
     batch: options.Batch = "dynamic",

@@ -47,7 +47,8 @@ def convert(
     format: Annotated[
         str | None,
         typer.Option(
-            help="onnx or bundle. By default onnx if --output ends in .onnx, else bundle."
+            help="onnx or bundle. By default onnx if --output ends in .onnx, else bundle.",
+            autocompletion=options.completing("onnx", "bundle"),
         ),
     ] = None,
     overwrite: options.Overwrite = False,

@@ -44,11 +44,16 @@ def run(
     input_format: Annotated[
         str | None,
         typer.Option(
-            help=f"The form of the input: {', '.join(ENDINGS)}. By default its ending decides."
+            help=f"The form of the input: {', '.join(ENDINGS)}. By default its ending decides.",
+            autocompletion=options.completing(*ENDINGS),
         ),
     ] = None,
     output_format: Annotated[
-        str | None, typer.Option(help="The form of the results, likewise.")
+        str | None,
+        typer.Option(
+            help="The form of the results, likewise.",
+            autocompletion=options.completing(*ENDINGS),
+        ),
     ] = None,
     columns: options.Columns = None,
     no_header: options.NoHeader = False,
