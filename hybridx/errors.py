@@ -62,9 +62,11 @@ def spelled(text: str) -> str:
     """
     if _is_command_line:
         return text
-    for pattern, form in _SPELLINGS:
-        text = re.sub(pattern, partial(_filled, form), text)
-    return text
+    parts = text.split("`")  # every other one is a command, which stays as it is given
+    for place in range(0, len(parts), 2):
+        for pattern, form in _SPELLINGS:
+            parts[place] = re.sub(pattern, partial(_filled, form), parts[place])
+    return "`".join(parts)
 
 
 def _filled(form: str, found: re.Match[str]) -> str:

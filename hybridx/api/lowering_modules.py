@@ -79,8 +79,8 @@ def lower(
     ):
         try:
             example = capture.prepare_example(flat, tensors, dtype=chosen, open_axes=open_axes)
-        except CaptureError:
-            capture.check_binds(model, args, kwargs)
+        except CaptureError as error:
+            capture.check_arguments(model, args, kwargs, tensors, error)
             raise
         built = build_and_compare(
             flat, example, build, LoweredGraph, dtype=chosen, atol=atol, verify=verify, runs=verify

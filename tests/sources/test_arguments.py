@@ -136,7 +136,7 @@ class Heir(Net):
 
 
 def test_names_are_given_once_and_all_that_are_needed():
-    with pytest.raises(FactoryArgumentError, match=r"--arg hidden=… must be given"):
+    with pytest.raises(FactoryArgumentError, match=r"arg hidden=… must be given"):
         read_call(Heir, ["layers=3"], {})
     with pytest.raises(FactoryArgumentError, match="twice"):
         read_call(Heir, ["hidden=3", "hidden=4"], {})

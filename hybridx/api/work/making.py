@@ -145,8 +145,8 @@ def make_file(
                     flat, tensors, dtype=chosen, open_axes=open_axes, rehearses=body
                 )
                 tell(f"{chosen}; {_open_axes(example)}")
-        except CaptureError:
-            capture.check_binds(model, args, kwargs)
+        except CaptureError as error:
+            capture.check_arguments(model, args, kwargs, tensors, error)
             raise
         built = build_and_compare(
             flat,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections import namedtuple
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -20,7 +21,7 @@ from hybridx.capture.model.structures import (
     is_single,
     named_parts,
 )
-from hybridx.capture.torch_internals import leaves_of
+from hybridx.capture.torch_internals import leaves_of, parameters_of
 from hybridx.errors import ArgumentError, ArgumentsByNameError, ArgumentsDoNotFitError
 
 
@@ -170,24 +171,45 @@ def read_arguments(args: Any) -> Sequence[Any]:
     return (args,)
 
 
-def check_binds(model: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
-    """Refuse arguments of another number or other names than those of forward.
+def check_arguments(
+    model: nn.Module,
+    args: Sequence[Any],
+    kwargs: Mapping[str, Any],
+    tensors: Mapping[str, Tensor],
+    error: Exception,
+) -> None:
+    """Refuse what forward cannot take, of arguments on which the model raised.
+
+    Args:
+        model: the model.
+        args: by position.
+        kwargs: by keyword.
+        tensors: the inputs among them, by name.
+        error: of the model.
 
     Raises:
-        ArgumentsDoNotFitError: they cannot be bound to its parameters.
+        ArgumentsDoNotFitError: they are more, fewer or others than the parameters of forward, or
+            of another dtype than the weights.
     """
     signature = inspect.signature(model.forward)
+    shown = ", ".join(map(str, signature.parameters.values()))
     try:
         signature.bind(*args, **kwargs)
-    except TypeError as error:
-        names = [str(parameter) for parameter in signature.parameters.values()]
+    except TypeError as unbound:
         is_shape = bool(args) and all(type(one) is int for one in args)
-        advice = f"give a tensor of this shape, for example torch.randn{tuple(args)}"
-        raise ArgumentsDoNotFitError(
-            ", ".join(names),
-            str(error),
-            advice if is_shape else "give one example value for each, with args=(…,) and kwargs=",
-        ) from error
+        advice = "give one example value for each, with args=(…,) and kwargs="
+        if is_shape:
+            advice = f"give a tensor of this shape, for example torch.randn{tuple(args)}"
+        raise ArgumentsDoNotFitError(shown, str(unbound), advice) from error
+    weights = {weight.dtype for _, weight in parameters_of(model) if weight.is_floating_point()}
+    others = [
+        (name, tensor.dtype) for name, tensor in tensors.items() if tensor.dtype not in weights
+    ]
+    if len(weights) == 1 and others and re.search(r"\bdtype\b|scalar type", str(error)):
+        (own,) = weights
+        name, dtype = max(others, key=lambda pair: pair[1].is_floating_point)
+        reason = f"{name} is {dtype}, and the weights are {own}"
+        raise ArgumentsDoNotFitError(shown, reason, f"give {name}.to({own})") from error
 
 
 def _described(value: Any, name: str, tensors: dict[str, Tensor]) -> Any:

@@ -23,7 +23,6 @@ from hybridx.capture.model.given import FunctionModule, is_function_of_tensors, 
 from hybridx.errors import (
     ArgumentsByNameError,
     ArgumentsDoNotFitError,
-    ForwardRaisesError,
     NoNumbersError,
     NotAModelError,
     UnorderedOutputError,
@@ -367,8 +366,19 @@ class TestArgumentsAsPeopleHaveThem:
         assert words in str(refused.value)
 
     def test_a_shape_is_not_blamed_for_a_dtype(self, tmp_path):
-        with pytest.raises(ForwardRaisesError, match="same dtype"):
-            hybridx.export(nn.Linear(4, 2), torch.ones(3, 4).double(), tmp_path / "model.onnx")
+        for wrong in (torch.ones(3, 4).double(), torch.ones(3, 4).long()):
+            with pytest.raises(ArgumentsDoNotFitError) as refused:
+                hybridx.export(nn.Linear(4, 2), wrong, tmp_path / "model.onnx")
+            assert f"input is {wrong.dtype}, and the weights are torch.float32" in str(
+                refused.value
+            )
+            assert "give input.to(torch.float32)" in str(refused.value)
+
+    def test_a_command_in_a_message_stays_as_it_is_given(self, tmp_path):
+        with pytest.raises(
+            NotAModelError, match=r"`hybridx export file\.py:model --checkpoint PATH`"
+        ):
+            hybridx.export("model.pt", torch.ones(3, 4), tmp_path / "model.onnx")
 
     @pytest.mark.parametrize(
         "model",
