@@ -20,6 +20,25 @@ void write(const torch::Tensor& output) {
   }
 }
 
+// Writes the tensors of what a model returns: one, or several in tuples, lists and dicts.
+void write_all(const torch::IValue& value) {
+  if (value.isTensor()) {
+    write(value.toTensor());
+  } else if (value.isTuple()) {
+    for (const torch::IValue& part : value.toTupleRef().elements()) {
+      write_all(part);
+    }
+  } else if (value.isList()) {
+    for (const torch::IValue& part : value.toListRef()) {
+      write_all(part);
+    }
+  } else {
+    for (const auto& entry : value.toGenericDict()) {
+      write_all(entry.value());
+    }
+  }
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -42,14 +61,7 @@ int main(int argc, char** argv) {
     const torch::Tensor rows = torch::tensor(numbers).reshape({-1, columns});
     const torch::IValue result = model.forward({rows});
     std::cout << std::setprecision(9);
-    // A model with one output returns a tensor, one with several a tuple.
-    if (result.isTensor()) {
-      write(result.toTensor());
-    } else {
-      for (const torch::IValue& output : result.toTupleRef().elements()) {
-        write(output.toTensor());
-      }
-    }
+    write_all(result);
   } catch (const c10::Error& error) {
     std::cerr << error.what_without_backtrace() << "\n";
     return 1;

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from hybridx.first_use import on_first_use
 
 if TYPE_CHECKING:
-    from hybridx.artifact.archive import TorchFormat, archive_entries, with_entries
+    from hybridx.artifact.archive import TorchFormat, archive_entries, leaves, with_entries
     from hybridx.artifact.bundle import to_bundle
     from hybridx.artifact.contract import (
         ARCHIVE_MEMBER,
@@ -44,7 +44,7 @@ else:
     __getattr__, __dir__ = on_first_use(
         __name__,
         {
-            "hybridx.artifact.archive": "TorchFormat archive_entries with_entries",
+            "hybridx.artifact.archive": "TorchFormat archive_entries leaves with_entries",
             "hybridx.artifact.bundle": "to_bundle",
             "hybridx.artifact.contract": (
                 "ARCHIVE_MEMBER CIRCUIT_ATTRIBUTE DOMAIN DOMAIN_VERSION FORMAT_VERSION "
@@ -103,6 +103,7 @@ __all__ = [
     "function_name",
     "is_bundle_file",
     "is_circuit_node",
+    "leaves",
     "read_artifact",
     "record",
     "signature_of",

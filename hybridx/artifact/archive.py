@@ -10,13 +10,15 @@ import io
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 import msgspec
 
 from hybridx.artifact.contract import (
     ARCHIVE_MEMBER,
+    ARCHIVE_VERSION,
     KEY_CIRCUITS,
+    KEY_FORMAT,
     KEY_INPUTS,
     KEY_OUTPUTS,
     KEY_STRATEGY,
@@ -71,6 +73,7 @@ def archive_entries(
     """
     named = {function_name(one.circuit, None): one for one in compiled}
     return metadata.encode() | {
+        KEY_FORMAT: str(ARCHIVE_VERSION),
         KEY_INPUTS: encode_entry([declare(one) for one in inputs]),
         KEY_OUTPUTS: encode_entry(list(outputs)),
         KEY_CIRCUITS: encode_entry({name: one.circuit for name, one in named.items()}),
@@ -82,6 +85,15 @@ def with_entries(content: bytes, entries: Mapping[str, str]) -> bytes:
     """Return an archive of torch with the entries of hybridx added."""
     members = dict(unzip(content)) | {ARCHIVE_MEMBER: encode_entry(entries).encode()}
     return rezip(members)
+
+
+def leaves(returned: Any) -> list[Any]:
+    """Return the tensors of what a program returned, in the order of the file's outputs."""
+    if isinstance(returned, Mapping):
+        return [leaf for one in returned.values() for leaf in leaves(one)]
+    if isinstance(returned, list | tuple):
+        return [leaf for one in returned for leaf in leaves(one)]
+    return [returned]
 
 
 def is_archive(content: bytes) -> bool:

@@ -7,7 +7,8 @@ from typing import Final
 
 import msgspec
 
-FORMAT_VERSION: Final = 1
+FORMAT_VERSION: Final = 1  # of an ONNX file and a bundle
+ARCHIVE_VERSION: Final = 2  # of an archive of torch; 1 returned a flat tuple
 DOMAIN: Final = "hybridx"
 DOMAIN_VERSION: Final = 1
 

@@ -97,8 +97,15 @@ def write_metadata(model: onnx.ModelProto, metadata: Metadata) -> bytes:
     return bytes(model.SerializeToString(deterministic=True))
 
 
-def decode_metadata(entries: Mapping[str, str], path: str) -> Metadata:
-    """Read metadata back; `path` is for messages.
+def decode_metadata(
+    entries: Mapping[str, str], path: str, *, newest: int = FORMAT_VERSION
+) -> Metadata:
+    """Read metadata back.
+
+    Args:
+        entries: of the file.
+        path: for messages.
+        newest: the newest version of its format that this hybridx reads.
 
     Raises:
         ForeignFileError: hybridx did not write the file.
@@ -108,8 +115,8 @@ def decode_metadata(entries: Mapping[str, str], path: str) -> Metadata:
     if KEY_FORMAT not in entries:
         raise ForeignFileError(path, "hybridx did not write it: it has no hybridx.format")
     found = decode_entry(entries, KEY_FORMAT, int, path)
-    if found is not None and found > FORMAT_VERSION:
-        raise NewerFormatError(path, found, FORMAT_VERSION)
+    if found is not None and found > newest:
+        raise NewerFormatError(path, found, newest)
     self_test = None
     if KEY_SELF_TEST in entries:
         try:

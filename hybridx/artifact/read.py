@@ -12,6 +12,7 @@ from google.protobuf.message import DecodeError
 
 from hybridx.artifact.archive import TorchFormat, is_archive, open_archive
 from hybridx.artifact.contract import (
+    ARCHIVE_VERSION,
     CIRCUIT_ATTRIBUTE,
     DOMAIN,
     KEY_BODIES,
@@ -146,7 +147,7 @@ def _decode_archive(content: bytes, path: str) -> TorchArtifact:
     return TorchArtifact(
         path=path,
         size=len(content),
-        metadata=decode_metadata(archive.entries, path),
+        metadata=decode_metadata(archive.entries, path, newest=ARCHIVE_VERSION),
         inputs=archive.inputs,
         outputs=archive.outputs,
         circuits={

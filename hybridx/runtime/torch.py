@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from hybridx.artifact import TorchArtifact
+from hybridx.artifact import TorchArtifact, leaves
 from hybridx.errors import BrokenArtifactError, DeviceFailedError, first_line
 from hybridx.runtime.guard import checked
 from hybridx.storage import Array
@@ -59,7 +59,7 @@ class TorchEngine:
         except Exception as error:
             # torch has no class of error for a program that stops.
             raise DeviceFailedError("torch", first_line(error)) from error
-        tensors = (returned,) if isinstance(returned, torch.Tensor) else tuple(returned)
+        tensors = leaves(returned)
         names = self._artifact.outputs
         if len(tensors) != len(names):
             problem = f"it returns {len(tensors)} outputs, and names {len(names)}"

@@ -3,7 +3,17 @@
 from hybridx.targets.lowered import Lowered
 from hybridx.targets.onnx import to_onnx, untranslated
 from hybridx.targets.pt2 import to_pt2
+from hybridx.targets.returned import structure_of, with_structure
 from hybridx.targets.splice import splice
 from hybridx.targets.torchscript import to_torchscript
 
-__all__ = ["Lowered", "splice", "to_onnx", "to_pt2", "to_torchscript", "untranslated"]
+__all__ = [
+    "Lowered",
+    "splice",
+    "structure_of",
+    "to_onnx",
+    "to_pt2",
+    "to_torchscript",
+    "untranslated",
+    "with_structure",
+]

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, fx
 
+from hybridx.artifact import leaves
 from hybridx.capture import quiet
 from hybridx.errors import NoCompilerError, first_line
 from hybridx.storage import rezip, unzip
@@ -21,6 +22,7 @@ from hybridx.targets.torch_internals import compile_program
 _PROGRAM = "models/model.json"
 _COMPILED = "data/aotinductor/"
 _TORCHS_OWN = ".data/serialization_id"
+_OF_GRAPHS = "torch.fx.immutable_collections.immutable_"
 
 # The files of AOTInductor that are kept; its C++ source names folders of this machine.
 _NEEDED = (".so", "wrapper_metadata.json")
@@ -68,7 +70,11 @@ def _without_origin(text: bytes) -> bytes:
         node["metadata"] = {}
     document["guards_code"] = []  # conditions on shapes, which the reader would run as Python
     calls = document["graph_module"]["module_call_graph"]
-    document["graph_module"]["module_call_graph"] = [call for call in calls if not call["fqn"]]
+    (whole,) = [call for call in calls if not call["fqn"]]
+    # A graph has containers that cannot be changed; the program returns Python's own.
+    returned = whole["signature"]["out_spec"]
+    whole["signature"]["out_spec"] = returned.replace(_OF_GRAPHS, "builtins.")
+    document["graph_module"]["module_call_graph"] = [whole]
     return json.dumps(document, sort_keys=True, separators=(",", ":")).encode()
 
 
@@ -86,7 +92,7 @@ def _compiled(
             raise NoCompilerError(first_line(error)) from error
         with torch.no_grad():
             expected = module(*args)
-        for result, value in zip(results, expected, strict=True):
+        for result, value in zip(leaves(results), leaves(expected), strict=True):
             if not torch.allclose(result, value, rtol=1e-4, atol=1e-5, equal_nan=True):
                 raise NoCompilerError("the compiled program computes other values")
         places = (folder, str(Path(torch.__file__).parent))

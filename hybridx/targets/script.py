@@ -104,13 +104,29 @@ class _Method:
         graph = self._module.graph
         inputs = [f"{self._values[node]}: Tensor" for node in graph.find_nodes(op="placeholder")]
         (returned,) = graph.output_node().args
-        results = [returned] if isinstance(returned, fx.Node) else list(returned)  # type: ignore[arg-type]
-        kind = "Tensor" if len(results) == 1 else f"Tuple[{', '.join(['Tensor'] * len(results))}]"
+        text, kind = self._returned(returned)
         yield f"def {name}(self, {', '.join(inputs)}) -> {kind}:"
         for node in graph.nodes:
             if node.op not in ("placeholder", "output"):
                 yield f"    {self._values[node]} = {self._expression(node)}"
-        yield f"    return {', '.join(self._literal(one) for one in results)}"
+        yield f"    return {text}"
+
+    def _returned(self, value: Any) -> tuple[str, str]:
+        """Return the text and the type of what is returned: tensors in lists, tuples and dicts.
+
+        TorchScript has lists and dicts of values of one type; others become tuples.
+        """
+        if isinstance(value, fx.Node):
+            return self._values[value], "Tensor"
+        items = value.values() if isinstance(value, dict) else value
+        parts = [self._returned(one) for one in items]
+        texts, kinds = [text for text, _ in parts], [kind for _, kind in parts]
+        if len(set(kinds)) == 1 and isinstance(value, dict):
+            named = (f"{name!r}: {text}" for name, text in zip(value, texts, strict=True))
+            return f"{{{', '.join(named)}}}", f"Dict[str, {kinds[0]}]"
+        if len(set(kinds)) == 1 and isinstance(value, list):
+            return f"[{', '.join(texts)}]", f"List[{kinds[0]}]"
+        return f"({', '.join(texts)},)", f"Tuple[{', '.join(kinds)}]"
 
     def _expression(self, node: fx.Node) -> str:
         match node.op:

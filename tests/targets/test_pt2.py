@@ -36,7 +36,7 @@ def test_no_compiler_is_named():
         command, check=True, capture_output=True, text=True, cwd=root, env=environment
     )
     assert finished.stdout.startswith("HX020")
-    assert "without --aot" in finished.stdout
+    assert "without aot=True" in finished.stdout
     assert finished.stderr == ""
 
 

@@ -14,7 +14,8 @@ from tests.targets.spliced import content, sample
 def test_weights_move_with_a_scripted_module():
     loaded = torch.jit.load(io.BytesIO(content("sandwich", "torchscript")))
     moved = loaded.to(torch.float64)  # in place of a device, which a test machine may lack
-    assert moved(torch.zeros(5, 4, dtype=torch.float64)).dtype == torch.float64
+    (found,) = moved(torch.zeros(5, 4, dtype=torch.float64))
+    assert found.dtype == torch.float64
 
 
 def test_a_python_without_torchscript_is_named(monkeypatch):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -146,12 +146,19 @@ def describe_outputs(captured: Capture) -> tuple[Signature, ...]:
 
 
 def draft_torchscript(
-    captured: Capture, example: Example, choices: Mapping[Circuit, Choice], *, dtype: str
+    captured: Capture,
+    example: Example,
+    choices: Mapping[Circuit, Choice],
+    returned: Any,
+    *,
+    dtype: str,
 ) -> Draft:
-    """Return a model as a TorchScript archive; arguments as `draft_onnx`."""
+    """Return a model as a TorchScript archive; arguments as `draft_pt2`."""
     from hybridx import targets
 
-    content = targets.to_torchscript(splice_circuits(captured, choices, dtype))
+    spliced = splice_circuits(captured, choices, dtype)
+    structured = targets.with_structure(spliced, targets.structure_of(returned))
+    content = targets.to_torchscript(structured)
     return _archived(content, captured, example, choices)
 
 
@@ -159,6 +166,7 @@ def draft_pt2(
     captured: Capture,
     example: Example,
     choices: Mapping[Circuit, Choice],
+    returned: Any,
     *,
     dtype: str,
     aot: bool,
@@ -169,6 +177,7 @@ def draft_pt2(
         captured: the traced graph.
         example: the inputs it was traced with.
         choices: how circuits are computed.
+        returned: what the model returns, for the structure around its tensors.
         dtype: of the circuits.
         aot: put machine code into it too.
     """
@@ -176,7 +185,8 @@ def draft_pt2(
 
     args: Sequence[Tensor] = list(example.tensors.values())
     spliced = splice_circuits(captured, choices, dtype)
-    content = targets.to_pt2(spliced, args, captured.shapes, aot=aot)
+    structured = targets.with_structure(spliced, targets.structure_of(returned))
+    content = targets.to_pt2(structured, args, captured.shapes, aot=aot)
     return _archived(content, captured, example, choices)
 
 

@@ -129,9 +129,11 @@ def make_file(
                     bundled=target == "bundle",
                 )
             case "torchscript":
-                return draft_torchscript(captured, example, choices, dtype=chosen)
+                returned = flat.answer(example.tensors)
+                return draft_torchscript(captured, example, choices, returned, dtype=chosen)
             case "pt2":
-                return draft_pt2(captured, example, choices, dtype=chosen, aot=aot)
+                returned = flat.answer(example.tensors)
+                return draft_pt2(captured, example, choices, returned, dtype=chosen, aot=aot)
             case _:
                 assert_never(target)
 

@@ -1,0 +1,62 @@
+"""The structure around the tensors that a model returns, as a program of torch can have it."""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+from torch import fx
+
+from hybridx.capture import is_single, named_parts
+
+Structure: TypeAlias = "int | tuple[Structure, ...] | list[Structure] | dict[str, Structure]"
+"""Containers with the index of an output in the place of each tensor."""
+
+
+def structure_of(returned: Any) -> Structure:
+    """Return the structure of what a model returned.
+
+    Dataclasses, distributions and other values with named parts become dicts, named tuples become
+    tuples. What is not a tensor is left out.
+    """
+    found = _structure(returned, [])
+    return () if found is None else found
+
+
+def _structure(value: Any, seen: list[Any]) -> Structure | None:
+    if is_single(value):
+        seen.append(value)
+        return len(seen) - 1
+    parts = named_parts(value)
+    if parts is not None and not isinstance(value, tuple):
+        items = {str(name): _structure(item, seen) for name, item in parts.items.items()}
+        return {name: item for name, item in items.items() if item is not None}
+    if isinstance(value, list | tuple):
+        found = [one for item in value if (one := _structure(item, seen)) is not None]
+        return found if isinstance(value, list) else tuple(found)
+    return None
+
+
+def with_structure(module: fx.GraphModule, structure: Structure) -> fx.GraphModule:
+    """Return a module of `splice` that returns its outputs in a structure.
+
+    The module given is left as it is; the two share their tensors.
+    """
+    graph = fx.Graph()
+    (returned,) = module.graph.output_node().args
+    copies: dict[fx.Node, fx.Node] = {}
+    for node in module.graph.nodes:
+        if node.op != "output":
+            copies[node] = graph.node_copy(node, copies.__getitem__)
+    flat = [copies[node] for node in returned]  # type: ignore[union-attr, index]
+    graph.output(_filled(structure, flat))
+    return fx.GraphModule(module, graph)
+
+
+def _filled(structure: Structure, values: list[fx.Node]) -> Any:
+    match structure:
+        case int():
+            return values[structure]
+        case dict():
+            return {name: _filled(one, values) for name, one in structure.items()}
+        case _:
+            return type(structure)(_filled(one, values) for one in structure)
