@@ -623,12 +623,7 @@ BACKBONES: tuple[Backbone, ...] = (
     *_both("torch_geometric", "GIN", _geometric("GINConv"), graphs, options=OPEN_GRAPH),
     *_graphs("GCN, global_mean_pool", _pooled("GCNConv", lambda: _means)),
     *_graphs("TransformerConv, softmax, degree", _pooled("TransformerConv", Attention)),
-    *_graphs(
-        "GATv2, to_dense_batch",
-        _pooled("GATv2Conv", Dense),
-        refused="HX130",
-        reason="torch's exporter translates no linear layer on two axes as long as the data say",
-    ),
+    *_graphs("GATv2, to_dense_batch", _pooled("GATv2Conv", Dense)),
     *_graphs("ChebConv, GraphNorm, global_max_pool", _pooled("ChebConv", Normed, K=2)),
     *_graphs(
         "GraphConv, TopKPooling",
