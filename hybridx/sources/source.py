@@ -158,7 +158,10 @@ def _made(
         model, has_loaded = _called(found, call, source)
         notes = _learned(call, checkpoint)
         if not has_loaded and checkpoint is None and _has_weights(model):
-            weights = f"made by calling {call.text}; no checkpoint was loaded"
+            weights = (
+                f"made by calling {call.text}; no checkpoint was loaded, so they are initial ones "
+                "unless the call sets others itself"
+            )
             notes += (
                 f"the model is made by calling {call.text}, and no checkpoint is loaded: its "
                 "weights are initial ones, unless the call sets others itself; give --checkpoint",
