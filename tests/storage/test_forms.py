@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import gzip
 import importlib.util
@@ -12,12 +13,13 @@ import sys
 
 import numpy as np
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from hybridx.errors import (
     FileMissingError,
+    HybridxError,
     MissingExtraError,
     NotWritableError,
     OptionError,
@@ -384,6 +386,21 @@ def object_in_zip(path):
     np.savez(path, x=np.array([{}], dtype=object))
 
 
+def with_shape(*shape):
+    def make(path):
+        with path.open("wb") as file:
+            header = {"descr": "<f8", "fortran_order": False, "shape": shape}
+            np.lib.format.write_array_header_1_0(file, header)
+            file.write(bytes(64))
+
+    return make
+
+
+def broken_header(path):
+    np.save(path, np.zeros(2))
+    path.write_bytes(path.read_bytes().replace(b"(2,)", b"(2,("))
+
+
 def records(path):
     np.save(path, np.zeros(2, [("größe", "f4")]))
 
@@ -395,6 +412,9 @@ REFUSED = {
     "objects": ("x.npy", pickled, "Python objects", "convert the array"),
     "truncated": ("x.npy", truncated, "728 bytes too early", "numpy.save"),
     "empty npy": ("x.npy", text(""), "not a NumPy file", "numpy.save"),
+    "huge npy": ("x.npy", with_shape(10**18, 4), "bytes too early", "numpy.save"),
+    "negative npy": ("x.npy", with_shape(-1, 4), "its shape is (-1, 4)", "numpy.save"),
+    "broken header": ("x.npy", broken_header, "not a NumPy file", "numpy.save"),
     "text as npy": ("x.npy", text("some text"), "not a NumPy file", "numpy.save"),
     "records": ("x.npy", records, "records, not numbers", "numpy.save"),
     "objects in npz": ("x.npz", object_in_zip, "Python objects", "convert the array"),
@@ -438,6 +458,42 @@ def test_what_is_no_data_is_refused(name, make, problem, advice, tmp_path):
     assert caught.value.path == str(path)
     assert problem in caught.value.problem
     assert advice in caught.value.advice
+
+
+TOKENS = [
+    b"",
+    b"(6,)",
+    b"True",
+    b"nan",
+    b"null",
+    b'"',
+    b",",
+    b"\n",
+    b"\0",
+    b"\xff",
+    b"9" * 30,
+    b"{",
+]
+
+
+@pytest.mark.parametrize("ending", ["npy", "npz", "csv", "csv.gz", "json"])
+def test_any_bytes_are_read_or_refused(ending, tmp_path_factory):
+    path = tmp_path_factory.mktemp("broken") / f"x.{ending}"
+    write(path, {"x": np.arange(1.0, 13).reshape(6, 2)})
+    sound = path.read_bytes()
+
+    @given(
+        st.integers(0, len(sound)),
+        st.integers(0, 12),
+        st.one_of(st.binary(max_size=4), st.sampled_from(TOKENS)),
+    )
+    @example(sound.find(b"(6, 2)") + 1, 1, b"True")
+    def is_read_or_refused(start, length, put):
+        path.write_bytes(sound[:start] + put + sound[start + length :])
+        with contextlib.suppress(HybridxError):
+            read_arrays(path)
+
+    is_read_or_refused()
 
 
 @needs_pyarrow

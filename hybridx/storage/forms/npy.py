@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tokenize
+import warnings
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import IO
 
@@ -10,6 +12,7 @@ import numpy as np
 from hybridx.errors import OptionError, TableError
 from hybridx.storage.forms.form import Array, ArrayData, Form, Outputs, Spec
 
+_BYTES_AT_A_TIME = 2**24
 _REMEDY = "write it with numpy.save or numpy.savez"
 
 
@@ -35,18 +38,23 @@ class ArrayStream:
             }.get(version)
             if read_header is None:  # the third version is for records with names in Unicode
                 raise TableError(path, "it holds records, not numbers", _REMEDY)
-            shape, self._is_fortran, dtype = read_header(file)
+            with warnings.catch_warnings():
+                # A header that Python 2 wrote is read, and NumPy warns of the time that it takes.
+                warnings.simplefilter("ignore", UserWarning)
+                shape, self._is_fortran, dtype = read_header(file)
             if dtype.names is not None:
                 raise TableError(path, "it holds records, not numbers", _REMEDY)
-        except (ValueError, OSError, EOFError) as error:
+        except (ValueError, OSError, EOFError, tokenize.TokenError, SyntaxError) as error:
             raise TableError(path, f"it is not a NumPy file ({error})", _REMEDY) from error
+        if any(length < 0 for length in shape):
+            raise TableError(path, f"it is not a NumPy file (its shape is {shape})", _REMEDY)
         if dtype.hasobject:
             raise TableError(
                 path,
                 "it holds Python objects, which are not loaded: allow_pickle=False",
                 "convert the array to numbers before it is saved",
             )
-        self.spec = Spec(shape, dtype)
+        self.spec = Spec(tuple(map(int, shape)), dtype)
         # Columns that follow each other cannot be read row by row.
         self._loaded = self._all() if self._is_fortran and len(shape) > 1 else None
         self._row = 0
@@ -71,7 +79,10 @@ class ArrayStream:
 
     def _read(self, shape: tuple[int, ...]) -> Array:
         needed = int(np.prod(shape, dtype=object)) * self.spec.dtype.itemsize
-        content = self._file.read(needed)
+        content = bytearray()
+        # A header that is wrong asks for more memory than there is.
+        while part := self._file.read(min(needed - len(content), _BYTES_AT_A_TIME)):
+            content += part
         if len(content) != needed:
             raise TableError(
                 self._path,
