@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
 from hybridx.api.options import SourceOptions, need
+from hybridx.api.progress import Stages
 from hybridx.runtime import Execution, check_execution
 from hybridx.storage import check_readable
 
@@ -67,6 +69,7 @@ def verify_source(
     against: SourceOptions | None = None,
     atol: float | None = None,
     significance: float | None = None,
+    stages: Stages | None = None,
     **execution: Unpack[Options],
 ) -> VerifyReport:
     """Compare a file with the model that a SOURCE names; see `verify`.
@@ -76,6 +79,7 @@ def verify_source(
         against: the model.
         atol: tolerance.
         significance: with shots, the probability that a correct device is refused.
+        stages: is told what is being done; by default the log of `hybridx` is.
         **execution: on what the file runs; see `hybridx.load`.
     """
     if against is None:
@@ -86,8 +90,15 @@ def verify_source(
     need("comparing with a model", "torch", "pennylane", "safetensors")
     from hybridx.sources import found_source
 
-    with found_source(against.source, against.checkpoint, against.arguments) as found:
-        report = verify(
-            path, against=found.model, atol=atol, significance=significance, **execution
-        )
+    told = Stages() if stages is None else stages
+    with ExitStack() as stack:
+        with told("import"):
+            found = stack.enter_context(
+                found_source(against.source, against.checkpoint, against.arguments)
+            )
+        with told("verify") as tell:
+            report = verify(
+                path, against=found.model, atol=atol, significance=significance, **execution
+            )
+            tell(f"worst error {report.worst:.1e}, tolerance {report.tolerance:.0e}")
     return replace(report, notes=found.notes + report.notes)

@@ -12,7 +12,7 @@ import numpy as np
 from hybridx.artifact import Artifact, OnnxArtifact, Stage, TorchArtifact, split
 from hybridx.circuit import Circuit
 from hybridx.device_table import family_of
-from hybridx.errors import CompiledInError, MissingExtraError, NoBodyError
+from hybridx.errors import CompiledInError, MissingExtraError, NoBodyError, OptionNeedsError
 from hybridx.runtime import devices, onnx
 from hybridx.runtime.customop.model import CustomOpModel
 from hybridx.runtime.execution import ONNX, Execution
@@ -122,6 +122,8 @@ def _tally_of(execution: Execution, wires: int) -> Callable[[Circuit, Array], Ta
 def _torch_engine(artifact: TorchArtifact, execution: Execution) -> Engine:
     if execution.device != ONNX:
         raise CompiledInError(artifact.path, artifact.format, execution.device)
+    if execution.provider != "auto":
+        raise OptionNeedsError("--provider", "an ONNX file or a bundle")
     if not devices.is_installed("torch"):
         raise MissingExtraError(f"running a {artifact.format} file", "torch", "export")
     from hybridx.runtime.torch import TorchEngine

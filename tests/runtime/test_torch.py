@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from hybridx.errors import BrokenArtifactError, DeviceFailedError
+from hybridx.errors import BrokenArtifactError, DeviceFailedError, OptionNeedsError
+from hybridx.runtime import start_session
 from hybridx.runtime.guard import checked
 from hybridx.runtime.torch import TorchEngine
 from hybridx.storage import rezip, unzip
@@ -52,6 +53,13 @@ def test_what_torch_cannot_compute_is_a_failed_device(format):
     engine = start(format, members(format))
     with pytest.raises(DeviceFailedError, match="torch"):
         engine.run({"input": np.zeros((2, 9), np.float32)})
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_a_provider_of_onnx_runtime_is_refused(format):
+    whole = artifact(sample("sandwich"), format, content("sandwich", format))
+    with pytest.raises(OptionNeedsError, match="--provider needs an ONNX file"):
+        start_session(whole, provider="cpu")
 
 
 @pytest.mark.parametrize("format", FORMATS)

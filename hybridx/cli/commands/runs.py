@@ -137,6 +137,7 @@ def verify(
         against=against,
         atol=atol,
         significance=significance,
+        stages=printer.stages,
         **execution,
     )
     printer.show(report, verified)

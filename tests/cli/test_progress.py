@@ -1,0 +1,77 @@
+"""What a command says while it works: stages with times, and nothing where nobody looks."""
+
+from __future__ import annotations
+
+import io
+import logging
+import re
+
+import pytest
+from rich.console import Console
+
+from hybridx.api import Stages
+from hybridx.cli.drawn_stages import DrawnStages
+from hybridx.cli.printer import Printer, line
+from tests.cli.shell import command
+
+SHAPE = ("--shape", "N,4")
+STAGES = ["import", "rehearse", "trace", "lower", "verify", "write"]
+
+
+@pytest.fixture
+def screen():
+    """A terminal, and what is on it."""
+    return Console(file=io.StringIO(), force_terminal=True, width=80)
+
+
+def test_a_stage_leaves_a_line_with_its_time_and_what_it_found(screen):
+    with DrawnStages(screen)("trace") as found:
+        found("2 circuits")
+        found("[bold] is no markup")
+    *_, last = screen.file.getvalue().strip().splitlines()
+    assert re.search(r"trace +0\.\d s  2 circuits; \[bold\] is no markup", last)
+
+
+def test_an_error_in_a_stage_takes_away_what_is_drawn(screen):
+    drawn = DrawnStages(screen)
+    with pytest.raises(ZeroDivisionError), drawn("trace"):
+        _ = 1 / 0
+    assert drawn._shown is None
+    assert "0.0 s" not in screen.file.getvalue().splitlines()[-1]
+
+
+def test_rows_are_drawn_with_their_speed(screen):
+    drawn = DrawnStages(screen)
+    with drawn("run"):
+        for done in range(0, 10_001, 1000):
+            drawn.rows(done, 10_000)
+    assert "10,000 of 10,000 rows" in screen.file.getvalue()
+    assert "rows/s" in screen.file.getvalue()
+
+
+def test_python_hears_of_stages_by_the_log(caplog):
+    with caplog.at_level(logging.DEBUG, "hybridx"), Stages()("trace") as found:
+        found("2 circuits")
+    assert [record.name.partition(".")[0] for record in caplog.records] == ["hybridx"]
+    assert re.fullmatch(r"trace: 0\.\d s, 2 circuits", caplog.messages[0])
+
+
+def test_a_pipe_is_quiet_and_verbose_says_what_was_chosen(folder):
+    words = ("export", "user_model.py:model", *SHAPE, "--overwrite")
+    plain = command(*words, folder=folder)
+    assert plain.talk.splitlines() == ["next: hybridx run model.onnx  (add -i for data of yours)"]
+    verbose = command(*words, "-v", folder=folder)
+    assert verbose.out.splitlines()[:3] == plain.out.splitlines()[:3]
+    told = verbose.talk
+    assert [name for name in STAGES if not re.search(f"^{name}: .* s", told, re.MULTILINE)] == []
+    assert "float32; axis 0 of x is batch" in told
+    assert re.search(r"strategy \w+ is taken: ", told)
+    assert re.search(r"strategy \w+ is not taken: ", told)
+    assert command(*words, "-q", folder=folder).talk == ""
+
+
+def test_text_of_the_user_is_no_markup(screen, monkeypatch):
+    monkeypatch.setattr(screen.file, "isatty", lambda: True)
+    monkeypatch.setattr("sys.stdout", screen.file)
+    Printer().show(None, lambda _: [line("[nan nan] [bold]x[/bold]")])
+    assert "[nan nan] [bold]x[/bold]" in screen.file.getvalue()
