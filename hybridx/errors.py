@@ -31,7 +31,8 @@ _SPELLINGS: tuple[tuple[str, str], ...] = (
     (r"--no-(?P<name>[a-z-]+)", "{name}=False"),
     (rf"--(?P<name>{_FLAGS})\b(?!-)", "{name}=True"),
     (
-        rf"--(?P<name>{_CHOICES}) (?!(?:and|as|at|cannot|for|has|in|is|needs|or|out|shows|the|to|with)\b)"
+        rf"--(?P<name>{_CHOICES}) "
+        r"(?!(?:and|as|at|cannot|for|has|in|is|needs|or|out|shows|the|to|with)\b)"
         r"(?P<value>[a-z][\w.]*\w)",
         '{name}="{value}"',
     ),

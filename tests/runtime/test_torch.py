@@ -58,7 +58,7 @@ def test_what_torch_cannot_compute_is_a_failed_device(format):
 @pytest.mark.parametrize("format", FORMATS)
 def test_a_provider_of_onnx_runtime_is_refused(format):
     whole = artifact(sample("sandwich"), format, content("sandwich", format))
-    with pytest.raises(OptionNeedsError, match="--provider needs an ONNX file"):
+    with pytest.raises(OptionNeedsError, match="provider needs an ONNX file"):
         start_session(whole, provider="cpu")
 
 
