@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from hybridx.api.formats import Format, check_format
 from hybridx.api.options import (
     DTYPES,
     Batch,
+    Dtype,
     Dynamic,
     SourceOptions,
     check_choice,
+    dtype_name,
     need,
     read_batch,
     read_open_axes,
@@ -78,7 +80,7 @@ def check(
     *,
     kwargs: Mapping[str, Any] = MappingProxyType({}),
     format: Format = "onnx",
-    dtype: Literal["float32", "float64"] | None = None,
+    dtype: Dtype | None = None,
     batch: Batch | None = None,
     dynamic: Dynamic | None = None,
     opset: int = OPSET,
@@ -115,7 +117,7 @@ def check(
         open_axes=(dynamic, batch, frozenset()),
         is_drawn=False,
         format=format,
-        dtype=dtype,
+        dtype=dtype_name(dtype),
         opset=opset,
         atol=atol,
         strategy=strategy,

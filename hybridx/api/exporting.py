@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from hybridx.api.formats import (
     NAMES,
@@ -20,9 +20,11 @@ from hybridx.api.formats import (
 from hybridx.api.options import (
     DTYPES,
     Batch,
+    Dtype,
     Dynamic,
     SourceOptions,
     check_choice,
+    dtype_name,
     need,
     read_batch,
     read_entries,
@@ -71,7 +73,7 @@ def export(
     *,
     kwargs: Mapping[str, Any] = MappingProxyType({}),
     format: Format | None = None,
-    dtype: Literal["float32", "float64"] | None = None,
+    dtype: Dtype | None = None,
     batch: Batch | None = None,
     dynamic: Dynamic | None = None,
     opset: int = OPSET,
@@ -102,8 +104,9 @@ def export(
         kwargs: example arguments by keyword, likewise.
         format: what to write, one of `FORMATS`; by default what the name says (`.pt` for
             TorchScript, `.pt2`, `.bundle`), else ONNX.
-        dtype: float32 exports the model as it is, float64 `model.double()`. By default float64 if
-            all its parameters and floating-point inputs are that, else float32.
+        dtype: float32 exports the model as it is, float64 `model.double()`; a name, or a dtype of
+            torch or NumPy. By default float64 if all its parameters and floating-point inputs are
+            that, else float32.
         batch: another spelling of what `dynamic` says of the batch: `dynamic`, `none` or a number
             of rows. Beside named axes, it speaks of the one that is called batch.
         dynamic: which axes may have any length. `batch`, the default: the batch, which is found by
@@ -150,7 +153,7 @@ def export(
         said,
         kwargs=kwargs,
         format=format,
-        dtype=dtype,
+        dtype=dtype_name(dtype),
         batch=batch,
         dynamic=dynamic,
         opset=opset,

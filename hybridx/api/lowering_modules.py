@@ -4,9 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
-from hybridx.api.options import DTYPES, Batch, Dynamic, check_choice, need, read_open_axes
+from hybridx.api.options import (
+    DTYPES,
+    Batch,
+    Dtype,
+    Dynamic,
+    check_choice,
+    dtype_name,
+    need,
+    read_open_axes,
+)
 from hybridx.errors import CaptureError
 
 if TYPE_CHECKING:
@@ -23,7 +32,7 @@ def lower(
     args: Any,
     *,
     kwargs: Mapping[str, Any] = MappingProxyType({}),
-    dtype: Literal["float32", "float64"] | None = None,
+    dtype: Dtype | None = None,
     batch: Batch | None = None,
     dynamic: Dynamic | None = None,
     atol: float | None = None,
@@ -53,6 +62,7 @@ def lower(
         LoweringError: a circuit is too large to simulate.
         ParityError: the two differ, or nothing can be compared.
     """
+    dtype = dtype_name(dtype)
     check_choice("dtype", dtype, (*DTYPES, None))
     need("lowering", "torch", "pennylane", "threadpoolctl")
     open_axes = read_open_axes(dynamic, batch)

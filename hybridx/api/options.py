@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 from hybridx.errors import (
     ConflictingOptionsError,
@@ -24,6 +24,24 @@ if TYPE_CHECKING:
 
 DTYPES: Final = ("float32", "float64")
 """The dtypes of a file."""
+
+Dtype: TypeAlias = Literal["float32", "float64"] | Any
+"""A dtype of a file: its name, or an object of torch or NumPy that has this name."""
+
+
+def dtype_name(dtype: Dtype | None) -> str | None:
+    """Return the name of a dtype of torch, of NumPy, or that is a name already.
+
+    Example:
+        >>> import numpy as np
+        >>> dtype_name(np.float32), dtype_name(np.dtype("float64")), dtype_name(None)
+        ('float32', 'float64', None)
+    """
+    if dtype is None or isinstance(dtype, str):
+        return dtype
+    name = getattr(dtype, "name", None) or getattr(dtype, "__name__", None) or dtype
+    return str(name).removeprefix("torch.")
+
 
 BATCH_SIZE: Final = 4096
 """Rows that run at a time, so that a long file does not need memory for all rows."""
