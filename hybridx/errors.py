@@ -1228,18 +1228,52 @@ class MismatchError(ParityError):
     code = "HX601"
     summary = (
         "{left} and {right} differ on output {output!r} at batch {batch}: "
-        "worst error {worst:.3g}, tolerance {tolerance:.3g}"
+        "worst error {worst:.3g} ({where}), tolerance {tolerance:.3g}"
     )
     remedy = (
-        "report the model, or set --atol if the difference is acceptable; an export that ends so "
-        "writes nothing"
+        "see that both have the same weights; hybridx verify --save worst.npz keeps an input that "
+        "shows it; set --atol if the difference is acceptable; an export that ends so writes "
+        "nothing"
     )
     left: str
     right: str
     output: str
     batch: int
     worst: float
+    where: str
     tolerance: float
+
+
+class LayerMismatchError(ParityError):
+    """A quantum layer gives other results in two executions."""
+
+    code = "HX605"
+    summary = (
+        "{left} and {right} differ first at layer {layer}, number {number} of {layers}: worst "
+        "error {worst:.3g} ({where}), tolerance {tolerance:.3g}"
+    )
+    remedy = "look at the circuit with hybridx inspect; set --atol if the difference is acceptable"
+    left: str
+    right: str
+    layer: str
+    number: int
+    layers: int
+    worst: float
+    where: str
+    tolerance: float
+
+
+class OtherSignatureError(ParityError):
+    """Two files cannot be compared, because they have other inputs or outputs."""
+
+    code = "HX606"
+    summary = "{left} has {what} {mine}, and {right} has {theirs}"
+    remedy = "compare files whose inputs have the same names and shapes, and as many outputs"
+    left: str
+    what: str
+    mine: str
+    right: str
+    theirs: str
 
 
 class InconsistentResultError(ParityError):

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from hybridx.api.diagnosis import Diagnosis, doctor
     from hybridx.api.evaluating import evaluate
     from hybridx.api.exporting import ExportReport, export, export_source
-    from hybridx.api.formats import FORMATS
+    from hybridx.api.formats import FORMATS, MODEL_ENDINGS
     from hybridx.api.inspecting import Inspection, draw, inspect, qasm
     from hybridx.api.lowering_modules import lower
     from hybridx.api.options import BATCH_SIZE, DTYPES, SourceOptions
@@ -39,7 +39,7 @@ else:
             "hybridx.api.diagnosis": "Diagnosis doctor",
             "hybridx.api.evaluating": "evaluate",
             "hybridx.api.exporting": "ExportReport export export_source",
-            "hybridx.api.formats": "FORMATS",
+            "hybridx.api.formats": "FORMATS MODEL_ENDINGS",
             "hybridx.api.inspecting": "Inspection draw inspect qasm",
             "hybridx.api.lowering_modules": "lower",
             "hybridx.api.predicting": "predict",
@@ -62,6 +62,7 @@ __all__ = [
     "BATCH_SIZE",
     "DTYPES",
     "FORMATS",
+    "MODEL_ENDINGS",
     "OPSET",
     "OPSETS",
     "SIGNIFICANCE",

@@ -43,6 +43,9 @@ _SUFFIXES: Final[Mapping[str, Format]] = {
     ".bundle": "bundle",
 }
 
+MODEL_ENDINGS: Final = tuple(_SUFFIXES)
+"""The endings of model files."""
+
 NAMES: Final[Mapping[Format, str]] = {
     "onnx": "model.onnx",
     "torchscript": "model.pt",

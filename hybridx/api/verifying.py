@@ -1,4 +1,4 @@
-"""Compare a file with the model it was exported from, or with its own self-test."""
+"""Compare a file with the model it was exported from, another file, or its own self-test."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 from hybridx.api.options import SourceOptions, need
 from hybridx.api.progress import Stages
+from hybridx.errors import ConflictingOptionsError, OptionError, OptionNeedsError
 from hybridx.runtime import Execution, check_execution
-from hybridx.storage import check_readable
+from hybridx.storage import check_readable, check_writable
 
 if TYPE_CHECKING:
     from torch import nn
@@ -23,39 +24,75 @@ if TYPE_CHECKING:
 def verify(
     path: str | Path,
     *,
-    against: nn.Module | Callable[..., Any] | None = None,
+    against: nn.Module | Callable[..., Any] | str | Path | None = None,
     atol: float | None = None,
     significance: float | None = None,
+    layers: bool = False,
+    save: str | Path | None = None,
+    overwrite: bool = False,
     **execution: Unpack[Options],
 ) -> VerifyReport:
-    """Compare a file with the eager model, or, without one, with its own self-test.
+    """Compare a file with the eager model or another file, or else with its own self-test.
 
     With shots, the file is computed exactly for the comparison, and its circuits are tested on the
     device as in `reproduce`.
 
     Args:
         path: of the file.
-        against: the model it was exported from.
+        against: the model it was exported from, or the path of another file: any ONNX file with the
+            same inputs and as many outputs.
         atol: tolerance; by default the one that the file states.
         significance: with shots, the probability that a correct device is refused; by default
             `SIGNIFICANCE`.
+        layers: first compare the results of each quantum layer, compiled and on the device
+            (`default.qubit` if none is given), or in the other file.
+        save: an `.npz` file for the smallest input that fails, if one does.
+        overwrite: replace that file.
         **execution: on what the file runs; see `hybridx.load`.
 
     Raises:
         MismatchError: they differ.
+        LayerMismatchError: the results of a quantum layer differ.
+        OtherSignatureError: the other file has other inputs or outputs.
         InconsistentResultError: a sampled result is too far from its exact value for chance.
         NoSelfTestError: the file carries no self-test to take typical inputs from.
         NothingComparedError: the model does not take the inputs of the self-test.
+        OutputExistsError: the file of `save` exists.
     """
     check_execution(Execution(**execution))
+    other = Path(against) if isinstance(against, str | Path) else None
+    has_shots = execution.get("shots") is not None
+    for option, is_asked in (("--layers", layers), (f"--against {other}", other is not None)):
+        if is_asked and has_shots:
+            raise ConflictingOptionsError("--shots", option)
+    if overwrite and save is None:
+        raise OptionNeedsError("--overwrite", "--save")
     check_readable(Path(path))
+    if other is not None:
+        check_readable(other)
+    if save is not None:
+        if Path(save).suffix.lower() != ".npz":
+            raise OptionError("the ending of --save", Path(save).name, ".npz")
+        check_writable(Path(save), overwrite=overwrite)
+    from hybridx.api.work.against_file import compare_with_file
+    from hybridx.api.work.layers import compare_layers
     from hybridx.api.work.reproducing import compare_with_model, reproduce
+    from hybridx.api.work.saving import Saving
     from hybridx.runtime import load
 
     session = load(path, **execution)
-    if against is None:
-        return reproduce(session, atol=atol, significance=significance)
-    return compare_with_model(session, against, atol=atol, significance=significance)
+    saving = None if save is None else Saving(Path(save), overwrite)
+    compared = compare_layers(session, other, atol, execution) if layers else ()
+    if other is not None:
+        report = compare_with_file(session, other, atol=atol, save=saving)
+    elif against is None:
+        report = reproduce(session, atol=atol, significance=significance, save=saving)
+    else:
+        assert callable(against)
+        report = compare_with_model(
+            session, against, atol=atol, significance=significance, save=saving
+        )
+    return replace(report, layers=compared)
 
 
 def self_test(path: str | Path, **execution: Unpack[Options]) -> VerifyReport:
@@ -66,24 +103,43 @@ def self_test(path: str | Path, **execution: Unpack[Options]) -> VerifyReport:
 def verify_source(
     path: str | Path,
     *,
-    against: SourceOptions | None = None,
+    against: SourceOptions | Path | None = None,
     atol: float | None = None,
     significance: float | None = None,
     stages: Stages | None = None,
+    layers: bool = False,
+    save: Path | None = None,
+    overwrite: bool = False,
     **execution: Unpack[Options],
 ) -> VerifyReport:
-    """Compare a file with the model that a SOURCE names; see `verify`.
+    """Compare a file with the model that a SOURCE names, or with another file; see `verify`.
 
     Args:
         path: of the file.
-        against: the model.
+        against: the model, or the other file.
         atol: tolerance.
         significance: with shots, the probability that a correct device is refused.
         stages: is told what is being done; by default the log of `hybridx` is.
+        layers: compare the quantum layers, too.
+        save: a file for the smallest input that fails.
+        overwrite: replace that file.
         **execution: on what the file runs; see `hybridx.load`.
     """
-    if against is None:
-        return verify(path, atol=atol, significance=significance, **execution)
+
+    def compared(reference: nn.Module | Callable[..., Any] | Path | None) -> VerifyReport:
+        return verify(
+            path,
+            against=reference,
+            atol=atol,
+            significance=significance,
+            layers=layers,
+            save=save,
+            overwrite=overwrite,
+            **execution,
+        )
+
+    if against is None or isinstance(against, Path):
+        return compared(against)
     against.check()
     check_execution(Execution(**execution))
     check_readable(Path(path))
@@ -97,8 +153,6 @@ def verify_source(
                 found_source(against.source, against.checkpoint, against.arguments)
             )
         with told("verify") as tell:
-            report = verify(
-                path, against=found.model, atol=atol, significance=significance, **execution
-            )
+            report = compared(found.model)
             tell(f"worst error {report.worst:.1e}, tolerance {report.tolerance:.0e}")
     return replace(report, notes=found.notes + report.notes)

@@ -36,8 +36,9 @@ class Segment:
 
 @dataclass(frozen=True)
 class CircuitCall:
-    """One circuit node: its function, its input value, its output value and their dtype."""
+    """One circuit node: its name, its function, its input and output value, and their dtype."""
 
+    node: str
     function: str
     parameters: str
     results: str
@@ -68,6 +69,7 @@ def split(model: onnx.ModelProto) -> tuple[Stage, ...]:
         wanted |= {value.name for value in graph.output}
         circuits = tuple(
             CircuitCall(
+                node.name,
                 node.op_type,
                 node.input[0],
                 node.output[0],

@@ -80,6 +80,12 @@ class SelfTest:
             for name, array in outputs.items()
         }
 
+    def place(self, name: str, index: tuple[int, ...]) -> tuple[int, ...]:
+        """Return the index in an output of what has an index in its recorded numbers."""
+        if (one := self.recorded.get(name)) is None:
+            return index
+        return tuple(map(int, np.unravel_index(index[0] * one.step, one.shape)))
+
     def encode(self) -> str:
         """Return the JSON for the metadata of the file."""
         outputs = {}

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
-from hybridx.api import DTYPES, SourceOptions
+from hybridx.api import DTYPES, MODEL_ENDINGS, SourceOptions
 from hybridx.cli.printer import Printer
 from hybridx.errors import ConflictingOptionsError, OptionNeedsError, OptionSyntaxError
 from hybridx.runtime import ENGINES, PROVIDERS, Options
@@ -222,9 +222,10 @@ def takes_against(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command --against with its options, which it receives as one argument, `against`."""
     against = _source_option(
         str | None,
-        "The model that the file came from. Without it the self-test is used.",
+        "The model that the file came from, or another ONNX file with the same inputs. Without it "
+        "the self-test is used.",
         panel="Against",
-        metavar="SOURCE",
+        metavar="SOURCE|FILE",
     )
     return _takes(command, "against", {"against": against, **_MODEL}, _read_against)
 
@@ -289,13 +290,15 @@ def _read_source(values: dict[str, Any]) -> SourceOptions:
     )
 
 
-def _read_against(values: dict[str, Any]) -> SourceOptions | None:
-    if values["against"] is None:
+def _read_against(values: dict[str, Any]) -> SourceOptions | Path | None:
+    text = values["against"]
+    is_file = text is not None and text.lower().endswith(MODEL_ENDINGS)
+    if text is None or is_file:
         for name in _MODEL:
             if values[name]:
-                raise OptionNeedsError(f"--{name}", "--against")
-        return None
-    return SourceOptions(values["against"], values["checkpoint"], values["arg"] or ())
+                raise OptionNeedsError(f"--{name}", "--against SOURCE" if is_file else "--against")
+        return None if text is None else Path(text)
+    return SourceOptions(text, values["checkpoint"], values["arg"] or ())
 
 
 def _read_option(text: str) -> tuple[str, object]:

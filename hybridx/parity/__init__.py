@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 from hybridx.first_use import on_first_use
 
 if TYPE_CHECKING:
-    from hybridx.parity.against_eager import Comparable, Comparison, compare_with_eager
+    from hybridx.parity.against_eager import EAGER, Comparable, Comparison, compare_with_eager
     from hybridx.parity.axes import open_axes
-    from hybridx.parity.difference import TOLERANCE, Difference, compare
+    from hybridx.parity.difference import TOLERANCE, Difference, OutputDifference, compare
     from hybridx.parity.draw import DISTRIBUTIONS, draw_inputs
+    from hybridx.parity.smallest import Differs, smallest_rows
     from hybridx.parity.statistics import SIGNIFICANCE, Consistency, Sample, check_consistent
     from hybridx.parity.trials import (
         VERIFIED_BATCHES,
@@ -27,9 +28,10 @@ else:
         __name__,
         {
             "hybridx.parity.axes": "open_axes",
-            "hybridx.parity.against_eager": "Comparable Comparison compare_with_eager",
-            "hybridx.parity.difference": "TOLERANCE Difference compare",
+            "hybridx.parity.against_eager": "EAGER Comparable Comparison compare_with_eager",
+            "hybridx.parity.difference": "TOLERANCE Difference OutputDifference compare",
             "hybridx.parity.draw": "DISTRIBUTIONS draw_inputs",
+            "hybridx.parity.smallest": "Differs smallest_rows",
             "hybridx.parity.statistics": "SIGNIFICANCE Consistency Sample check_consistent",
             "hybridx.parity.trials": (
                 "VERIFIED_BATCHES VERIFIED_STEPS Expected Typical draw_typical reason_of"
@@ -39,6 +41,7 @@ else:
 
 __all__ = [
     "DISTRIBUTIONS",
+    "EAGER",
     "SIGNIFICANCE",
     "TOLERANCE",
     "VERIFIED_BATCHES",
@@ -47,7 +50,9 @@ __all__ = [
     "Comparison",
     "Consistency",
     "Difference",
+    "Differs",
     "Expected",
+    "OutputDifference",
     "Sample",
     "Typical",
     "check_consistent",
@@ -57,4 +62,5 @@ __all__ = [
     "draw_typical",
     "open_axes",
     "reason_of",
+    "smallest_rows",
 ]

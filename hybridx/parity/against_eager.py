@@ -1,17 +1,17 @@
-"""An execution compared with the eager model, at several lengths of its open axes."""
+"""An execution compared with the eager model, or another one, at several lengths of open axes."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Final, Protocol, TypeAlias
 
 import numpy as np
 
 from hybridx.artifact import Signature
 from hybridx.errors import DroppedAxisError, NothingComparedError
 from hybridx.parity.axes import open_axes
-from hybridx.parity.difference import compare
+from hybridx.parity.difference import Difference, OutputDifference, compare
 from hybridx.parity.draw import draw_inputs
 from hybridx.parity.trials import (
     SEED,
@@ -24,6 +24,8 @@ from hybridx.parity.trials import (
 )
 from hybridx.program import BATCH
 from hybridx.storage import Array
+
+EAGER: Final = "the eager model"
 
 Change: TypeAlias = Callable[[Any], Any]
 """Returns an array of other numbers."""
@@ -41,12 +43,16 @@ class Comparison:
             is None where there is no batch.
         unmoved: the open axes of which no other length than the example's was compared, by
             name, each with the reason.
+        outputs: how far each output is off.
+        reference: what it was compared with.
     """
 
     worst: float
     batches: tuple[int, ...]
     refused: Mapping[int | None, str]
     unmoved: Mapping[str, str]
+    outputs: tuple[OutputDifference, ...]
+    reference: str
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -57,7 +63,7 @@ class Comparison:
         what = f"batch sizes {', '.join(others)} and {last}" if others else f"batch size {last}"
         what = "other drawn inputs" if None in self.refused else what
         reason = next(iter(self.refused.values()))
-        return (f"the model itself refuses {what}, these are not compared: {reason}",)
+        return (f"{self.reference} itself refuses {what}, these are not compared: {reason}",)
 
 
 class Comparable(Protocol):
@@ -83,6 +89,7 @@ def compare_with_eager(
     batches: Sequence[int],
     tolerance: float,
     changes: Sequence[Change] = (),
+    reference: str = EAGER,
 ) -> Comparison:
     """Compare an execution with the eager model at several lengths of the open axes.
 
@@ -97,17 +104,18 @@ def compare_with_eager(
         batches: batch sizes to compare at; empty for a model without a batch.
         tolerance: the largest error that passes.
         changes: of the typical inputs, on which the execution is compared too.
+        reference: what `expected` is, for messages, if not the eager model itself.
 
     Raises:
         MismatchError: an error is above the tolerance.
         NothingComparedError: no output has an element that can be compared.
     """
     own_rows = next(iter(batches), None)
-    trials = _Trials(execution, typical, expected, tolerance)
+    trials = _Trials(execution, typical, expected, tolerance, reference)
     if BATCH in trials.own:
         own_rows = trials.own[BATCH]
     # The file's self-test is made of these: their error counts only where no other is known.
-    own_worst = trials.compare(typical.inputs, typical.outputs, own_rows or 1)
+    own_found = trials.compare(typical.inputs, typical.outputs, own_rows or 1)
     for change in changes:
         trials.run_changed(change, own_rows or 1)
     for lengths in choose_trials(trials.own, batches):
@@ -115,18 +123,16 @@ def compare_with_eager(
         if not trials.run(lengths) and BATCH in lengths:
             trials.run({BATCH: lengths[BATCH]})
     if not trials.compared:
-        trials.worst = own_worst
+        trials.found = own_found
         trials.compared.append(own_rows)
     for called, length in trials.own.items():
         for other in other_lengths(length):
             if called in trials.moved or trials.run({called: other}):
                 break
     if not trials.elements:
-        raise NothingComparedError(
-            trials.name, "the eager model", "its outputs hold no finite numbers"
-        )
+        raise NothingComparedError(trials.name, reference, "its outputs hold no finite numbers")
     return Comparison(
-        worst=trials.worst,
+        worst=trials.found.worst,
         batches=tuple(dict.fromkeys(one for one in trials.compared if one is not None)),
         refused=trials.refused,
         unmoved={
@@ -134,6 +140,8 @@ def compare_with_eager(
             for called in trials.own
             if called not in trials.moved
         },
+        outputs=trials.found.outputs,
+        reference=reference,
     )
 
 
@@ -143,7 +151,7 @@ class _Trials:
     Attributes:
         name: of the execution, for messages.
         own: the example's length of each open axis.
-        worst: the largest error of the trials.
+        found: how far the outputs were off in the trials.
         elements: how many numbers were compared.
         compared: the batch size of each trial; None where the trial does not name it.
         moved: the open axes of which another length was compared.
@@ -152,16 +160,21 @@ class _Trials:
     """
 
     def __init__(
-        self, execution: Comparable, typical: Typical, expected: Expected, tolerance: float
+        self,
+        execution: Comparable,
+        typical: Typical,
+        expected: Expected,
+        tolerance: float,
+        reference: str,
     ) -> None:
         self.name = f"the file on {execution.device}"
-        self.worst, self.elements = 0.0, 0
+        self.found, self.elements = Difference(), 0
         self.compared: list[int | None] = []
         self.moved: set[str] = set()
         self.refused: dict[int | None, str] = {}
         self.reasons: dict[str, str] = {}
         self._execution, self._typical = execution, typical
-        self._expected, self._tolerance = expected, tolerance
+        self._expected, self._tolerance, self._reference = expected, tolerance, reference
         self._axes = open_axes(execution.inputs)
         self.own = own_lengths(typical.inputs, self._axes)
 
@@ -186,7 +199,7 @@ class _Trials:
             return False
         self.refused.pop(batch, None)
         before = self.elements
-        self.worst = max(self.worst, self.compare(inputs, outputs, batch or 1))
+        self.found = self.found.joined(self.compare(inputs, outputs, batch or 1))
         self.compared.append(batch)
         if self.elements > before:
             self.moved |= moved
@@ -215,14 +228,14 @@ class _Trials:
             # An angle ten times as large is rounded ten times as coarsely.
             tolerance=10 * self._tolerance,
             left=self.name,
-            right="the eager model",
+            right=self._reference,
             batch=batch,
         )
 
     def compare(
         self, inputs: Mapping[str, Array], outputs: Mapping[str, Array], batch: int
-    ) -> float:
-        """Return the worst error on these inputs.
+    ) -> Difference:
+        """Return how far the outputs are off on these inputs.
 
         Raises:
             DroppedAxisError: the model returns an output of another rank, with as many elements.
@@ -238,8 +251,8 @@ class _Trials:
             outputs,
             tolerance=self._tolerance,
             left=self.name,
-            right="the eager model",
+            right=self._reference,
             batch=batch,
         )
         self.elements += found.elements
-        return found.worst
+        return found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 import numpy as np
@@ -21,16 +21,61 @@ TOLERANCE: Mapping[str, float] = MappingProxyType({
 
 
 @dataclass(frozen=True)
+class OutputDifference:
+    """The distance of two executions on one output.
+
+    Attributes:
+        output: its name.
+        worst: the largest error of an element.
+        mean: the mean error of the elements that were compared.
+        elements: how many these are; NaN and infinite elements do not count.
+        batch: the batch size of the comparison with the largest error.
+        index: of the element with the largest error; its first number is the row of an output with
+            a batch. Empty for an output without axes.
+    """
+
+    output: str
+    worst: float
+    mean: float
+    elements: int
+    batch: int
+    index: tuple[int, ...]
+
+
+@dataclass(frozen=True)
 class Difference:
     """The distance of two sets of outputs.
 
     Attributes:
-        worst: the largest error of an element.
-        elements: number of elements compared; NaN and infinite elements do not count.
+        outputs: of each output.
     """
 
-    worst: float
-    elements: int
+    outputs: tuple[OutputDifference, ...] = ()
+
+    @property
+    def worst(self) -> float:
+        """The largest error of an element."""
+        return max((one.worst for one in self.outputs), default=0.0)
+
+    @property
+    def elements(self) -> int:
+        """How many elements were compared; NaN and infinite elements do not count."""
+        return sum(one.elements for one in self.outputs)
+
+    def joined(self, other: Difference) -> Difference:
+        """Return the distance over the elements of both comparisons."""
+        found = {one.output: one for one in self.outputs}
+        for one in other.outputs:
+            before = found.get(one.output)
+            found[one.output] = one if before is None else _join(before, one)
+        return Difference(tuple(found.values()))
+
+
+def _join(first: OutputDifference, second: OutputDifference) -> OutputDifference:
+    worse = second if second.worst > first.worst else first
+    elements = first.elements + second.elements
+    total = first.mean * first.elements + second.mean * second.elements
+    return replace(worse, elements=elements, mean=total / elements if elements else 0.0)
 
 
 def compare(
@@ -58,31 +103,45 @@ def compare(
     Raises:
         MismatchError: the error of an output is above the tolerance, or an output is missing.
     """
-    worst, elements = 0.0, 0
+    outputs = []
     for name in sorted(set(actual) | set(expected)):
-        error = np.inf
-        if name in actual and name in expected:
-            error = _error(np.asarray(actual[name]), np.asarray(expected[name]))
-        if not error <= tolerance:
-            raise MismatchError(left, right, name, batch, error, tolerance)
-        worst = max(worst, error)
-        elements += int(np.isfinite(expected[name]).sum())
-    return Difference(worst, elements)
+
+        def refused(worst: float, where: str, name: str = name) -> MismatchError:
+            return MismatchError(left, right, name, batch, worst, where, tolerance)
+
+        if name not in actual or name not in expected:
+            raise refused(np.inf, f"only {left if name in actual else right} has it")
+        one, other = np.asarray(actual[name]), np.asarray(expected[name])
+        if one.shape != other.shape:
+            raise refused(np.inf, f"the shapes are {one.shape} and {other.shape}")
+        errors, counted = _errors(one, other)
+        index = _place_of_worst(errors)
+        worst = float(errors[index]) if errors.size else 0.0
+        if not worst <= tolerance:
+            place = f"{float(one[index]):.6g} and {float(other[index]):.6g} at {[*index]}"
+            raise refused(worst, place)
+        elements = int(counted.sum())
+        mean = float(errors[counted].mean()) if elements else 0.0
+        outputs.append(OutputDifference(name, worst, mean, elements, batch, index))
+    return Difference(tuple(outputs))
 
 
-def _error(actual: Array, expected: Array) -> float:
-    if actual.shape != expected.shape:
-        return float("inf")
-    if actual.size == 0:
-        return 0.0
+def _place_of_worst(errors: Array) -> tuple[int, ...]:
+    if not errors.size:
+        return (0,) * errors.ndim
+    return tuple(map(int, np.unravel_index(int(errors.argmax()), errors.shape)))
+
+
+def _errors(actual: Array, expected: Array) -> tuple[Array, Array]:
+    """Return the error of each element of two arrays of one shape, and which elements count."""
     if actual.dtype.kind != "f" or expected.dtype.kind != "f":
-        return 0.0 if np.array_equal(actual, expected) else float("inf")
+        counted = np.ones(expected.shape, bool)
+        return np.where(actual == expected, 0.0, np.inf), counted
     wide, target = actual.astype(np.float64), expected.astype(np.float64)
-    finite = np.isfinite(target)
     same = (wide == target) | (np.isnan(wide) & np.isnan(target))
-    if not np.array_equal(np.isfinite(wide), finite) or not same[~finite].all():
-        return float("inf")
-    if not finite.any():
-        return 0.0
-    difference = np.abs(wide[finite] - target[finite]) / np.maximum(1.0, np.abs(target[finite]))
-    return float(difference.max())
+    counted = np.isfinite(target)
+    # Infinity less infinity, in elements that do not count.
+    with np.errstate(invalid="ignore"):
+        errors = np.abs(wide - target) / np.maximum(1.0, np.abs(target))
+    finite = counted & np.isfinite(wide)
+    return np.where(finite, errors, np.where(same, 0.0, np.inf)), counted

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
         check_execution,
     )
     from hybridx.runtime.executor import Tally
+    from hybridx.runtime.foreign import ForeignModel, load_other
     from hybridx.runtime.journal import Journal, check_no_partial, digest, partial_path
+    from hybridx.runtime.layers import compiled_layers, device_layers, layer_names
     from hybridx.runtime.onnx import available_providers
     from hybridx.runtime.secrets import scrub
     from hybridx.runtime.session import (
@@ -46,7 +48,9 @@ else:
             ),
             "hybridx.runtime.execution": "ENGINES ONNX PROVIDERS Execution Options check_execution",
             "hybridx.runtime.executor": "Tally",
+            "hybridx.runtime.foreign": "ForeignModel load_other",
             "hybridx.runtime.journal": "Journal check_no_partial digest partial_path",
+            "hybridx.runtime.layers": "compiled_layers device_layers layer_names",
             "hybridx.runtime.onnx": "available_providers",
             "hybridx.runtime.secrets": "scrub",
             "hybridx.runtime.session": (
@@ -62,6 +66,7 @@ __all__ = [
     "PROVIDERS",
     "DeviceStatus",
     "Execution",
+    "ForeignModel",
     "Journal",
     "Options",
     "Session",
@@ -72,13 +77,17 @@ __all__ = [
     "check_device_name",
     "check_execution",
     "check_no_partial",
+    "compiled_layers",
     "counting_session",
+    "device_layers",
     "device_names",
     "device_statuses",
     "digest",
     "is_dry",
     "keep_results",
+    "layer_names",
     "load",
+    "load_other",
     "model_digest",
     "partial_path",
     "probing_session",

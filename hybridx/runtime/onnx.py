@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import onnxruntime
@@ -34,7 +35,12 @@ def provider_of(session: onnxruntime.InferenceSession) -> str:
 
 
 def start(
-    content: bytes, path: str, provider: str = "auto", *, library: str | None = None
+    content: bytes,
+    path: str,
+    provider: str = "auto",
+    *,
+    library: str | None = None,
+    beside: Path | None = None,
 ) -> onnxruntime.InferenceSession:
     """Return a session on the bytes of an ONNX model.
 
@@ -43,6 +49,7 @@ def start(
         path: for messages.
         provider: one of `PROVIDERS`; `auto` uses the best one that is there.
         library: path of a library with custom operators that the model calls.
+        beside: the folder in which weights of the model lie that it does not hold itself.
 
     Raises:
         OptionError: the provider is not in this build of ONNX Runtime.
@@ -52,13 +59,13 @@ def start(
     """
     wanted = _providers(provider)
     try:
-        session = _session(content, path, wanted, library, is_quiet=provider == "auto")
+        session = _session(content, path, wanted, library, beside, is_quiet=provider == "auto")
     except BrokenArtifactError:
         # The errors of a provider and of a model are alike. If the CPU takes the model, it was the
         # provider that failed.
         if wanted == [PROVIDER_CLASSES["cpu"]]:
             raise
-        session = _session(content, path, [PROVIDER_CLASSES["cpu"]], library, is_quiet=True)
+        session = _session(content, path, [PROVIDER_CLASSES["cpu"]], library, beside, is_quiet=True)
     # ONNX Runtime replaces a provider whose libraries are missing by the CPU, without an error.
     if provider not in ("auto", provider_of(session)):
         raise ProviderFailedError(provider)
@@ -66,12 +73,22 @@ def start(
 
 
 def _session(
-    content: bytes, path: str, providers: list[str], library: str | None, *, is_quiet: bool
+    content: bytes,
+    path: str,
+    providers: list[str],
+    library: str | None,
+    beside: Path | None,
+    *,
+    is_quiet: bool,
 ) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4 if is_quiet else 3
     if library is not None:
         options.register_custom_ops_library(library)
+    if beside is not None:
+        options.add_session_config_entry(
+            "session.model_external_initializers_file_folder_path", str(beside)
+        )
     try:
         return internals.new_session(content, options, providers)
     except Exception as error:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from hybridx.api.work.saving import Saving, fails, saving
 from hybridx.artifact import SelfTest
 from hybridx.errors import (
     BrokenArtifactError,
@@ -14,7 +15,7 @@ from hybridx.errors import (
     OptionError,
     OptionNeedsError,
 )
-from hybridx.parity import compare, open_axes
+from hybridx.parity import EAGER, Difference, OutputDifference, compare, open_axes
 from hybridx.program import BATCH
 from hybridx.runtime import Session, Usage, record_circuits, start_session
 from hybridx.storage import Array
@@ -41,6 +42,9 @@ class VerifyReport:
         usage: the devices and providers of the run, and what was sent.
         consistency: with shots, the consistency of the sampled results; all other fields then
             describe the file computed exactly.
+        outputs: how far each output is off.
+        layers: how far the results of each quantum layer are off, in order, where they were
+            compared.
     """
 
     path: str
@@ -52,10 +56,16 @@ class VerifyReport:
     notes: tuple[str, ...] = ()
     usage: Usage | None = None
     consistency: Consistency | None = None
+    outputs: tuple[OutputDifference, ...] = ()
+    layers: tuple[OutputDifference, ...] = ()
 
 
 def reproduce(
-    session: Session, *, atol: float | None = None, significance: float | None = None
+    session: Session,
+    *,
+    atol: float | None = None,
+    significance: float | None = None,
+    save: Saving | None = None,
 ) -> VerifyReport:
     """Run the self-test of a loaded file.
 
@@ -67,6 +77,7 @@ def reproduce(
         atol: tolerance; by default the one that the file states. With shots, the outputs are then
             compared within it instead of being tested.
         significance: with shots, the probability that a correct device is refused.
+        save: keeps the smallest input that fails.
 
     Raises:
         NoSelfTestError: the file carries none.
@@ -77,18 +88,35 @@ def reproduce(
     test = _self_test(session)
     _check_significance(session, atol, significance)
     if session.shots is not None and atol is None:
-        exact = reproduce(start_session(session.artifact))
+        exact = reproduce(start_session(session.artifact), save=save)
         return _sampled(session, exact, significance)
     path, rows = session.artifact.path, _rows(session, test.inputs)
     tolerance = test.tolerance if atol is None else atol
-    found = compare(
-        test.of(session.run(test.inputs)),
-        test.outputs,
-        tolerance=tolerance,
-        left=f"{path} on {session.device}",
-        right="its self-test",
-        batch=rows,
-    )
+
+    def compared(
+        inputs: Mapping[str, Array], expected: Mapping[str, Array], batch: int
+    ) -> Difference:
+        actual = test.of(session.run(inputs))
+        return compare(
+            {name: array for name, array in actual.items() if name in expected},
+            expected,
+            tolerance=tolerance,
+            left=f"{path} on {session.device}",
+            right="its self-test",
+            batch=batch,
+        )
+
+    def differs(inputs: Mapping[str, Array], chosen: Sequence[int]) -> bool:
+        # Of an output of which only some numbers are recorded, rows cannot be told.
+        by_row = {
+            name: array.take(chosen, 0)
+            for name, array in test.outputs.items()
+            if name not in test.recorded and array.shape[:1] == (rows,)
+        }
+        return fails(lambda: compared(inputs, by_row, len(chosen)))
+
+    with saving(save, session.inputs, lambda: test.inputs, differs):
+        found = compared(test.inputs, test.outputs, rows)
     if not found.elements:
         raise NothingComparedError(
             f"{path} on {session.device}", "its self-test", "its outputs hold no finite numbers"
@@ -103,6 +131,9 @@ def reproduce(
         found.worst,
         tolerance,
         usage=session.usage,
+        outputs=tuple(
+            replace(one, index=test.place(one.output, one.index)) for one in found.outputs
+        ),
     )
 
 
@@ -112,14 +143,14 @@ def compare_with_model(
     *,
     atol: float | None = None,
     significance: float | None = None,
+    save: Saving | None = None,
 ) -> VerifyReport:
     """Compare a loaded file with the eager model; arguments and errors as `verify`."""
     _check_significance(session, atol, significance)
     if session.shots is not None and atol is None:
-        exact = compare_with_model(start_session(session.artifact), against)
+        exact = compare_with_model(start_session(session.artifact), against, save=save)
         return _sampled(session, exact, significance)
     from hybridx import capture
-    from hybridx.parity import compare_with_eager
     from hybridx.parity.eager import run_eager
 
     examples = _self_test(session).inputs
@@ -128,30 +159,82 @@ def compare_with_model(
     dtype = "float64" if is_wide else "float32"
     flat = capture.Flat(against, _call(session), dtype, session.output_names)
     tolerance = _self_test(session).tolerance if atol is None else atol
-    batches = _batches(session, examples)
-    with (
-        capture.as_exported(against, dtype),
-    ):
+    with capture.as_exported(against, dtype):
+        return compare_with_reference(
+            session,
+            examples,
+            lambda inputs: run_eager(flat, inputs),
+            tolerance=tolerance,
+            batches=_batches(session, examples),
+            save=save,
+        )
 
-        def expected(inputs: Mapping[str, Array]) -> dict[str, Array]:
-            return run_eager(flat, inputs)
 
+def compare_with_reference(
+    session: Session,
+    examples: Mapping[str, Array],
+    expected: Expected,
+    *,
+    tolerance: float,
+    batches: Sequence[int],
+    save: Saving | None,
+    reference: str = EAGER,
+) -> VerifyReport:
+    """Compare a loaded file with another execution.
+
+    Args:
+        session: the file on its device.
+        examples: typical inputs by name.
+        expected: the other execution.
+        tolerance: the largest error that passes.
+        batches: batch sizes to compare at.
+        save: keeps the smallest input that fails.
+        reference: what the other is, for messages.
+
+    Raises:
+        MismatchError: they differ.
+        NothingComparedError: the other does not take these inputs.
+    """
+    from hybridx.parity import compare_with_eager
+
+    tried: dict[str, Array] = {}
+
+    def trying(inputs: Mapping[str, Array]) -> dict[str, Array]:
+        tried.update(inputs)
+        return expected(inputs)
+
+    def differs(inputs: Mapping[str, Array], chosen: Sequence[int]) -> bool:
+        def compared() -> None:
+            compare(
+                session.run(inputs),
+                expected(inputs),
+                tolerance=tolerance,
+                left=session.device,
+                right=reference,
+                batch=len(chosen),
+            )
+
+        return fails(compared)
+
+    with saving(save, session.inputs, lambda: tried, differs):
         found = compare_with_eager(
             session,
-            _typical(examples, expected),
-            expected,
+            _typical(examples, trying, reference),
+            trying,
             batches=batches,
             tolerance=tolerance,
+            reference=reference,
         )
     return VerifyReport(
         session.artifact.path,
         session.device,
-        "the eager model",
+        reference,
         found.batches,
         found.worst,
         tolerance,
         (*found.notes, *_unmoved(found)),
         session.usage,
+        outputs=found.outputs,
     )
 
 
@@ -181,7 +264,7 @@ def _sampled(session: Session, exact: VerifyReport, significance: float | None) 
     return replace(exact, device=session.device, usage=session.usage, consistency=found)
 
 
-def _typical(examples: Mapping[str, Array], expected: Expected) -> Typical:
+def _typical(examples: Mapping[str, Array], expected: Expected, reference: str) -> Typical:
     """Return the inputs of a self-test with the outputs of a model, maybe not the exported one.
 
     Raises:
@@ -194,7 +277,7 @@ def _typical(examples: Mapping[str, Array], expected: Expected) -> Typical:
         outputs = expected(examples)
     except Exception as error:
         # The model is the user's own code and may raise anything.
-        raise NothingComparedError("the file", "the eager model", reason_of(error)) from error
+        raise NothingComparedError("the file", reference, reason_of(error)) from error
     return Typical(typical.distribution, examples, outputs)
 
 

@@ -121,7 +121,7 @@ def verify(
     printer: Printer,
     model: options.Model,
     execution: Options,
-    against: SourceOptions | None,
+    against: SourceOptions | Path | None,
     atol: options.Tolerance = None,
     significance: Annotated[
         float | None,
@@ -130,14 +130,30 @@ def verify(
             "default 0.01."
         ),
     ] = None,
+    layers: Annotated[
+        bool,
+        typer.Option(
+            "--layers",
+            help="First compare the results of each quantum layer, compiled and on the device "
+            "(default.qubit if none is given), or in the other file.",
+        ),
+    ] = False,
+    save: Annotated[
+        Path | None,
+        typer.Option(help="An .npz file for the smallest input that fails, if one does."),
+    ] = None,
+    overwrite: options.Overwrite = False,
 ) -> None:
-    """Compare a model file with the model it came from, or with its own self-test."""
+    """Compare a model file with the model it came from, another file or its own self-test."""
     report = api.verify_source(
         model,
         against=against,
         atol=atol,
         significance=significance,
         stages=printer.stages,
+        layers=layers,
+        save=save,
+        overwrite=overwrite,
         **execution,
     )
     printer.show(report, verified)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from hybridx.cli.output import wording
@@ -11,6 +11,7 @@ from hybridx.storage import PIPE
 
 if TYPE_CHECKING:
     from hybridx.api import Evaluation, Prediction, VerifyReport
+    from hybridx.parity import OutputDifference
 
 _ROWS_SHOWN = 10
 
@@ -24,6 +25,8 @@ def verified(report: VerifyReport) -> Iterator[Line]:
     found = report.consistency
     if found is None:
         yield line(green("verified"), f"  {report.path} on {report.device}, {compared}")
+        yield from _differences("layer", report.layers, report)
+        yield from _differences("output", report.outputs, report)
         return
     shots = report.usage.shots if report.usage is not None else None
     yield line(
@@ -37,6 +40,19 @@ def verified(report: VerifyReport) -> Iterator[Line]:
         untested = "results have no test and were not compared: variances of Pauli sums"
         yield remark(yellow("note "), f"{found.untested} {untested}")
     yield line(f"  its exact values, {compared}")
+    yield from _differences("output", report.outputs, report)
+
+
+def _differences(
+    what: str, found: Sequence[OutputDifference], report: VerifyReport
+) -> Iterator[Line]:
+    """Yield how far each output or layer is off, and where."""
+    if found:
+        rows = [
+            (one.output, f"{one.worst:.1e}", f"{one.mean:.1e}", wording.place(one, report.batches))
+            for one in found
+        ]
+        yield from table((what, "worst error", "mean error", "worst at"), rows)
 
 
 def predicted(report: Prediction) -> Iterator[Line]:

@@ -10,6 +10,7 @@ from hybridx.cli.printer import Line, Span, green, line, yellow
 if TYPE_CHECKING:
     from hybridx.api import CircuitSummary, InputSummary
     from hybridx.artifact import Verification
+    from hybridx.parity import OutputDifference
     from hybridx.runtime import Usage
 
 
@@ -53,6 +54,15 @@ def verified(verification: Verification | None) -> tuple[Span, ...]:
 def at(batches: Sequence[int]) -> str:
     """Return at which batch sizes something was compared."""
     return f"at batch {', '.join(map(str, batches))}" if batches else "without a batch"
+
+
+def place(difference: OutputDifference, batches: Sequence[int]) -> str:
+    """Return where the largest error is: the row, if there is a batch, and the index in it."""
+    if not batches or not difference.index:
+        return f"index {[*difference.index]}" if difference.index else "its only number"
+    row, *rest = difference.index
+    inside = f", index {rest}" if rest else ""
+    return f"row {row} of {difference.batch}{inside}"
 
 
 def counts(nodes: Mapping[str, int]) -> str:
