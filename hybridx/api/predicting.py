@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
 from hybridx.api.options import BATCH_SIZE
 from hybridx.api.progress import Stages
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def predict(
     path: str | Path,
-    data: str | Path,
+    data: str | Path | Any,
     output: str | Path | None = None,
     *,
     columns: Sequence[str] = (),
@@ -33,7 +33,7 @@ def predict(
     stages: Stages | None = None,
     **execution: Unpack[Options],
 ) -> Prediction:
-    """Run a model file on the rows of a data file.
+    """Run a model file on the rows of a data file, or of arrays.
 
     The rows are read, computed and written slice by slice, so that memory does not grow with their
     number, unless a device runs the circuits. See docs/data.md for the forms of files.
@@ -41,7 +41,8 @@ def predict(
     Args:
         path: of the model.
         data: `.npy`, `.npz`, `.csv`, `.tsv`, `.csv.gz`, `.tsv.gz`, `.json` or `.parquet`; `-` is
-            stdin.
+            stdin. Or what a session is called with: an array, a tensor, a table with named columns,
+            or a mapping of the names of inputs to arrays.
         output: where to write the outputs, in the same forms; `-` is stdout.
         columns: the columns of a table in the order of the inputs; by default those that are called
             as the inputs, or those that the model names.
@@ -67,13 +68,19 @@ def predict(
     for name, value in (("batch-size", batch_size), ("repeats", repeats)):
         if value < 1:
             raise OptionError(f"--{name}", str(value), "a whole number from 1")
-    format_of(data, input_format, "input")
-    _check_output(path, data, output, output_format, resume=resume, overwrite=overwrite)
+    is_file = isinstance(data, str | Path)
+    if is_file:
+        format_of(data, input_format, "input")
+    elif columns or input_format is not None or not header:
+        raise OptionNeedsError("--columns, --input-format and --no-header", "a data file")
+    _check_output(
+        path, data if is_file else PIPE, output, output_format, resume=resume, overwrite=overwrite
+    )
     if repeats > 1 and chosen.shots is None:
         raise OptionNeedsError("--repeats", "--shots")
     check_execution(chosen)
     check_readable(Path(path))
-    if str(data) != PIPE:
+    if is_file and str(data) != PIPE:
         check_readable(Path(data))
     from hybridx.api.work.predicting import predict_rows
 

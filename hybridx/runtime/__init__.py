@@ -34,6 +34,7 @@ if TYPE_CHECKING:
         keep_results,
         load,
         model_digest,
+        named_arrays,
         probing_session,
         record_circuits,
         start_session,
@@ -55,7 +56,8 @@ else:
             "hybridx.runtime.secrets": "scrub",
             "hybridx.runtime.session": (
                 "Session Usage check_budget counting_session is_dry keep_results load "
-                "model_digest probing_session record_circuits start_session uses_device"
+                "model_digest named_arrays probing_session record_circuits start_session "
+                "uses_device"
             ),
         },
     )
@@ -89,6 +91,7 @@ __all__ = [
     "load",
     "load_other",
     "model_digest",
+    "named_arrays",
     "partial_path",
     "probing_session",
     "record_circuits",

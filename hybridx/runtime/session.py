@@ -122,7 +122,7 @@ class Session:
         Raises:
             As `run`.
         """
-        outputs = self.run(by_name(self.input_names, self.metadata.columns, args, kwargs))
+        outputs = self.run(named_arrays(self, *args, **kwargs))
         return outputs[self.output_names[0]] if len(self.output_names) == 1 else outputs
 
     def __enter__(self) -> Self:
@@ -208,6 +208,16 @@ class Session:
 
 
 # --- for the rest of hybridx ---------------------------------------------------------------------
+
+
+def named_arrays(session: Session, *args: Any, **kwargs: Any) -> dict[str, Array]:
+    """Return what a session is called with as arrays by the names of its inputs.
+
+    Raises:
+        InputNamesError: there are more values than inputs, a name twice, or another name.
+        InputDtypeError: a value is no array.
+    """
+    return by_name(session.input_names, session.metadata.columns, args, kwargs)
 
 
 def model_digest(session: Session) -> str:

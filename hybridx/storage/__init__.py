@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         Array,
         ArrayData,
         Data,
+        GivenArrays,
         InMemory,
         Kind,
         Outputs,
@@ -44,7 +45,8 @@ else:
             ),
             "hybridx.storage.forms.choice": "form_of open_data write_data",
             "hybridx.storage.forms.form": (
-                "Array ArrayData Data InMemory Kind Outputs Passing TableData listed spec_of"
+                "Array ArrayData Data GivenArrays InMemory Kind Outputs Passing TableData listed "
+                "spec_of"
             ),
             "hybridx.storage.forms.csv": "is_number no_header",
             "hybridx.storage.forms.json": "as_lists",
@@ -60,6 +62,7 @@ __all__ = [
     "Array",
     "ArrayData",
     "Data",
+    "GivenArrays",
     "InMemory",
     "KeptRows",
     "Kind",

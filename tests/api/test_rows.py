@@ -22,6 +22,7 @@ from hybridx.errors import (
     InputShapeError,
     NotWritableError,
     OptionError,
+    OptionNeedsError,
     PartialResultsError,
     TableError,
     UnequalAxesError,
@@ -462,3 +463,21 @@ def test_progress_is_told_with_the_rows_that_are_known(model, big, tmp_path):
     stages = Stop(99)
     hybridx.predict(model, tmp_path / "x.csv", batch_size=4, stages=stages)
     assert stages.seen == [(4, None), (5, None)]
+
+
+# --- arrays in the place of a file ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize("batch_size", [2, 100])
+@pytest.mark.parametrize("given", [lambda x: x, lambda x: {"x": x}, lambda x: x.tolist()])
+def test_arrays_are_computed_as_the_rows_of_a_file(given, batch_size, model, data):
+    expected = hybridx.predict(model, data).outputs
+    found = hybridx.predict(model, given(X), batch_size=batch_size)
+    assert found.rows == len(X)
+    for name, array in expected.items():
+        np.testing.assert_array_equal(found.outputs[name], array)
+
+
+def test_arrays_have_no_header_and_no_columns(model):
+    with pytest.raises(OptionNeedsError, match="a data file"):
+        hybridx.predict(model, np.zeros((1, 2)), columns=("a", "b"))

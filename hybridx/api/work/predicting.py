@@ -6,11 +6,12 @@ import hashlib
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
 from pathlib import Path
-from typing import Unpack
+from typing import Any, Unpack
 
 import numpy as np
 
@@ -29,12 +30,15 @@ from hybridx.runtime import (
     keep_results,
     load,
     model_digest,
+    named_arrays,
     partial_path,
     uses_device,
 )
 from hybridx.storage import (
     PIPE,
     Array,
+    Data,
+    GivenArrays,
     InMemory,
     KeptRows,
     Outputs,
@@ -107,7 +111,7 @@ class _NotFinite:
 
 def predict_rows(
     path: str | Path,
-    data: str | Path,
+    data: str | Path | Any,
     output: str | Path | None,
     *,
     columns: Sequence[str],
@@ -121,12 +125,17 @@ def predict_rows(
     stages: Stages,
     **execution: Unpack[Options],
 ) -> Prediction:
-    """Run a model file on the rows of a data file; arguments and errors as `predict`."""
+    """Run a model file on rows; arguments and errors as `predict`."""
     target = _Target(output, output_format, resume=resume, overwrite=overwrite)
     if target.file is not None and not (resume or overwrite or execution.get("dry_run")):
         check_no_partial(target.file)
     session = load(path, **execution)
-    with open_data(data, format=input_format, header=header, columns=columns) as opened:
+    source: AbstractContextManager[Data]
+    if isinstance(data, str | Path):
+        source = open_data(data, format=input_format, header=header, columns=columns)
+    else:
+        source = nullcontext(GivenArrays(named_arrays(session, data)))
+    with source as opened:
         inputs = name_inputs(session, opened, columns)
         started = time.perf_counter()
         with stages("run") as tell:

@@ -81,6 +81,25 @@ class ArrayData(ABC):
         """
 
 
+class GivenArrays(ArrayData):
+    """Arrays that are in memory, in the place of an open file."""
+
+    def __init__(self, arrays: Mapping[str, Array]) -> None:
+        self.path = "the arrays"
+        self.arrays = {name: spec_of(array) for name, array in arrays.items()}
+        self._given = arrays
+
+    def slices(self, size: int, whole: Collection[str] = ()) -> Iterator[dict[str, Array]]:
+        """Yield `size` rows of every array at a time."""
+        sliced = self._given.keys() - whole
+        count = max((len(self._given[name]) for name in sliced), default=0)
+        for start in range(0, max(count, 1), size):
+            yield {
+                name: array[start : start + size] if name in sliced else array
+                for name, array in self._given.items()
+            }
+
+
 class TableData(ABC):
     """An open table: named columns, each with one cell for every row.
 
