@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from hybridx import api
+from hybridx.errors import UnequalAxesError
 from hybridx.models import load_classifier
 
 CONFIG = Path(__file__).resolve().parent.parent / "exported" / "iris.toml"
@@ -65,3 +66,17 @@ def test_the_file_knows_its_columns_and_classes(tmp_path):
     assert evaluation.rows == 30
     assert evaluation.metrics["accuracy"] >= 0.93
     assert sum(map(sum, evaluation.confusion)) == 30
+
+
+def test_arrays_are_scored_as_the_rows_of_a_table(tmp_path):
+    path = tmp_path / "iris.onnx"
+    api.export_source(api.SourceOptions(str(CONFIG)), path)
+    data = CONFIG.with_suffix(".csv")
+    expected = api.evaluate(path, data, "species")
+    cells = np.loadtxt(data, delimiter=",", skiprows=1, dtype=str)
+    names, features = cells[:, -1], cells[:, :-1].astype(float)
+    assert api.evaluate(path, features, names).confusion == expected.confusion
+    numbers = [expected.classes.index(name) for name in names]
+    assert api.evaluate(path, torch.tensor(features), numbers).confusion == expected.confusion
+    with pytest.raises(UnequalAxesError, match="target has 149"):
+        api.evaluate(path, features, names[1:])

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
 from hybridx.api.options import BATCH_SIZE
+from hybridx.errors import OptionNeedsError
 from hybridx.runtime import Execution, check_execution
 from hybridx.storage import PIPE, check_readable, format_of
 
@@ -17,8 +18,8 @@ if TYPE_CHECKING:
 
 def evaluate(
     path: str | Path,
-    data: str | Path,
-    target: str,
+    data: str | Path | Any,
+    target: str | Any,
     *,
     columns: Sequence[str] = (),
     header: bool = True,
@@ -28,7 +29,7 @@ def evaluate(
     batch_size: int = BATCH_SIZE,
     **execution: Unpack[Options],
 ) -> Evaluation:
-    """Score a model file on a table.
+    """Score a model file on a table, or on arrays.
 
     A model whose output has several columns is a classifier, which predicts the class of the
     largest column. A model with a single column predicts a number.
@@ -36,8 +37,9 @@ def evaluate(
     Args:
         path: of the model; it has one input `(batch, features)`.
         data: of the table: `.csv`, `.tsv`, also `.gz`, `.parquet`, or `.json` with objects; `-`
-            is stdin.
-        target: the column with the true class or number.
+            is stdin. Or an array, a tensor or a DataFrame of inputs.
+        target: the column with the true class or number; beside arrays, an array of them: names of
+            classes, whole numbers that count the classes from 0, or numbers.
         columns: the input's columns in order; by default those that the file names, or else all
             but the target.
         header: the first line of a table of text has the names of its columns. Without it the
@@ -53,8 +55,12 @@ def evaluate(
         InputError: the columns do not fit the model.
     """
     check_execution(Execution(**execution))
-    format_of(data, data_format, "data")
-    for given in (path, data, rows):
+    is_file = isinstance(data, str | Path)
+    if is_file:
+        format_of(data, data_format, "data")
+    elif columns or data_format is not None or not header:
+        raise OptionNeedsError("--columns, --data-format and --no-header", "a data file")
+    for given in (path, data if is_file else None, rows):
         if given is not None and str(given) != PIPE:
             check_readable(Path(given))
     from hybridx.api.work.scoring import score

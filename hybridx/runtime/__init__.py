@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     )
     from hybridx.runtime.executor import Tally
     from hybridx.runtime.foreign import ForeignModel, load_other
+    from hybridx.runtime.given import as_array
     from hybridx.runtime.journal import Journal, check_no_partial, digest, partial_path
     from hybridx.runtime.layers import compiled_layers, device_layers, layer_names
     from hybridx.runtime.onnx import available_providers
@@ -50,6 +51,7 @@ else:
             "hybridx.runtime.execution": "ENGINES ONNX PROVIDERS Execution Options check_execution",
             "hybridx.runtime.executor": "Tally",
             "hybridx.runtime.foreign": "ForeignModel load_other",
+            "hybridx.runtime.given": "as_array",
             "hybridx.runtime.journal": "Journal check_no_partial digest partial_path",
             "hybridx.runtime.layers": "compiled_layers device_layers layer_names",
             "hybridx.runtime.onnx": "available_providers",
@@ -74,6 +76,7 @@ __all__ = [
     "Session",
     "Tally",
     "Usage",
+    "as_array",
     "available_providers",
     "check_budget",
     "check_device_name",

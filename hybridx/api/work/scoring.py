@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Unpack
+from typing import Any, Unpack
 
 import msgspec
 import numpy as np
@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from hybridx.api.work.named_inputs import join_columns, name_inputs
 from hybridx.api.work.running import run_in_batches
-from hybridx.errors import InputNamesError, TableError
-from hybridx.runtime import Options, Session, Usage, load
+from hybridx.errors import InputNamesError, TableError, UnequalAxesError
+from hybridx.program import BATCH
+from hybridx.runtime import Options, Session, Usage, as_array, load, named_arrays
 from hybridx.storage import (
     Array,
     Kind,
@@ -53,8 +54,8 @@ class Evaluation:
 
 def score(
     path: str | Path,
-    data: str | Path,
-    target: str,
+    data: str | Path | Any,
+    target: str | Any,
     *,
     columns: Sequence[str],
     header: bool,
@@ -64,21 +65,25 @@ def score(
     batch_size: int,
     **execution: Unpack[Options],
 ) -> Evaluation:
-    """Score a model file on a table; arguments and errors as `evaluate`."""
+    """Score a model file; arguments and errors as `evaluate`."""
     session = load(path, **execution)
     if len(session.input_names) != 1:
         raise InputNamesError("one table", listed(session.input_names))
-    with open_data(
-        data, format=data_format, header=header, columns=(*columns, target), what="data"
-    ) as table:
-        if not isinstance(table, TableData):
-            raise TableError(
-                table.path,
-                "it is not a table, and the true answers are one of its columns",
-                "give a .csv, .tsv or .parquet file, or .json with a list of objects",
-            )
-        table.check_columns([target])
-        scored = _read(session, table, target, columns)
+    if isinstance(data, str | Path):
+        with open_data(
+            data, format=data_format, header=header, columns=(*columns, target), what="data"
+        ) as table:
+            if not isinstance(table, TableData):
+                raise TableError(
+                    table.path,
+                    "it is not a table, and the true answers are one of its columns",
+                    "give a .csv, .tsv or .parquet file, or .json with a list of objects",
+                )
+            table.check_columns([target])
+            scored = _read(session, table, target, columns)
+    else:
+        scored = _given(session, data, target, tuple(classes or session.metadata.classes))
+        target = "target"
     chosen = _chosen_rows(rows, len(scored.truth))
     if chosen is not None:
         inputs = {name: array[chosen] for name, array in scored.inputs.items()}
@@ -113,6 +118,19 @@ def _read(session: Session, table: TableData, target: str, columns: Sequence[str
     truth, *features = read_whole_columns(table, wanted)
     inputs = {name: join_columns(features, session.inputs[0])}
     return _Scored(table.path, inputs, truth, named.notes)
+
+
+def _given(session: Session, data: Any, target: Any, classes: Sequence[str]) -> _Scored:
+    """Return arrays with the true answers beside them; whole numbers count the classes from 0."""
+    inputs = named_arrays(session, data)
+    answers = as_array(target, "target").reshape(-1)
+    (rows,) = [len(array) if array.ndim else 1 for array in inputs.values()]
+    if len(answers) != rows:
+        told = f"{session.input_names[0]} has {rows}, target has {len(answers)}"
+        raise UnequalAxesError(BATCH, told)
+    is_index = answers.dtype.kind in "iub" and all(0 <= one < len(classes) for one in answers)
+    truth = [classes[int(one)] if is_index else str(one) for one in answers.tolist()]
+    return _Scored("the arrays", inputs, np.array(truth, dtype=object), ())
 
 
 def _note(is_known: NDArray[np.bool_]) -> str:
