@@ -37,6 +37,7 @@ from hybridx.capture.row_trace import (
     row_axes,
     row_of,
 )
+from hybridx.capture.safe_division import divide_by_one_instead_of_zero
 from hybridx.capture.torch_export import (
     TABLE,
     FixedBatch,
@@ -285,3 +286,5 @@ def _merge(recording: Recording, module: fx.GraphModule) -> None:
         branches.keep(merge_paths(module, recording.circuits))
     except UnlikeSides as error:
         raise branches.unlike(error.index) from error
+    if branches.kept:
+        divide_by_one_instead_of_zero(module)

@@ -223,3 +223,27 @@ def test_a_condition_on_what_was_written_into_is_asked_anew(tmp_path):
     for given in (x / 2, x, 2 * x):
         found = session.run({"x": given.numpy()})["output"]
         np.testing.assert_allclose(found, writes(given), atol=1e-6)
+
+
+DIVISIONS = {
+    "//": lambda k: (k + 7) // k,
+    "%": lambda k: (k + 7) % k,
+    "trunc": lambda k: torch.div(k + 7, k, rounding_mode="trunc"),
+    "fmod": lambda k: torch.fmod(k + 7, k),
+}
+
+
+@pytest.mark.parametrize("name", DIVISIONS)
+def test_a_division_behind_a_condition_does_not_stop_the_file(name, tmp_path):
+    class Divides(nn.Module):
+        def forward(self, x, k):
+            y = circuit(x)
+            if (k > 0).all():
+                y = y + DIVISIONS[name](k).to(y.dtype).reshape(-1, *[1] * (y.dim() - 1))
+            return y
+
+    x, model = torch.linspace(-0.9, 0.8, 6).reshape(3, 2), Divides()
+    hybridx.export(model, (x, torch.tensor([1, 2, 3])), tmp_path / "model.onnx")
+    session = hybridx.load(tmp_path / "model.onnx")
+    for k in (torch.tensor([2, 5, 1]), torch.tensor([2, 0, 1])):
+        np.testing.assert_allclose(session(x, k), model(x, k), atol=1e-6)  # float32
