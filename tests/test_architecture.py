@@ -25,7 +25,7 @@ FLOORS = (
     ("capture",),
     ("artifact",),
     ("runtime", "targets"),
-    ("drawing", "parity", "sources"),
+    ("drawing", "parity", "report", "sources"),
     ("api",),
     ("cli",),
 )

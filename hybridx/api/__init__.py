@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from hybridx.api.evaluating import evaluate
     from hybridx.api.exporting import ExportReport, export, export_source
     from hybridx.api.formats import FORMATS, MODEL_ENDINGS
-    from hybridx.api.inspecting import Inspection, draw, inspect, qasm
+    from hybridx.api.inspecting import Inspection, draw, html, inspect, python, qasm
     from hybridx.api.lowering_modules import lower
     from hybridx.api.options import BATCH_SIZE, DTYPES, SourceOptions
     from hybridx.api.predicting import predict
@@ -25,7 +25,12 @@ if TYPE_CHECKING:
     from hybridx.api.work.predicting import Prediction
     from hybridx.api.work.reproducing import VerifyReport, reproduce
     from hybridx.api.work.scoring import Evaluation
-    from hybridx.api.work.summaries import CircuitSummary, InputSummary, StrategySummary
+    from hybridx.api.work.summaries import (
+        CircuitSummary,
+        InputSummary,
+        OutputSummary,
+        StrategySummary,
+    )
     from hybridx.artifact import OPSET, OPSETS
     from hybridx.lowering import STRATEGIES
     from hybridx.parity import SIGNIFICANCE, TOLERANCE, VERIFIED_BATCHES
@@ -40,7 +45,7 @@ else:
             "hybridx.api.evaluating": "evaluate",
             "hybridx.api.exporting": "ExportReport export export_source",
             "hybridx.api.formats": "FORMATS MODEL_ENDINGS",
-            "hybridx.api.inspecting": "Inspection draw inspect qasm",
+            "hybridx.api.inspecting": "Inspection draw html inspect python qasm",
             "hybridx.api.lowering_modules": "lower",
             "hybridx.api.predicting": "predict",
             "hybridx.api.options": "BATCH_SIZE DTYPES SourceOptions",
@@ -50,7 +55,9 @@ else:
             "hybridx.api.work.predicting": "Prediction",
             "hybridx.api.work.reproducing": "VerifyReport reproduce",
             "hybridx.api.work.scoring": "Evaluation",
-            "hybridx.api.work.summaries": "CircuitSummary InputSummary StrategySummary",
+            "hybridx.api.work.summaries": (
+                "CircuitSummary InputSummary OutputSummary StrategySummary"
+            ),
             "hybridx.artifact": "OPSET OPSETS",
             "hybridx.lowering": "STRATEGIES",
             "hybridx.parity": "SIGNIFICANCE TOLERANCE VERIFIED_BATCHES",
@@ -78,6 +85,7 @@ __all__ = [
     "ExportReport",
     "InputSummary",
     "Inspection",
+    "OutputSummary",
     "Prediction",
     "SourceOptions",
     "Stages",
@@ -91,10 +99,12 @@ __all__ = [
     "evaluate",
     "export",
     "export_source",
+    "html",
     "inspect",
     "load",
     "lower",
     "predict",
+    "python",
     "qasm",
     "reproduce",
     "self_test",

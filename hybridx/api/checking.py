@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from hybridx.api.work.making import Made
-    from hybridx.api.work.summaries import CircuitSummary, InputSummary
+    from hybridx.api.work.summaries import CircuitSummary, InputSummary, OutputSummary
     from hybridx.artifact import Verification
 
 
@@ -55,7 +55,7 @@ class CheckReport:
         refusals: all that stands in its way; empty if the model can be exported. All other fields
             are empty if there are any.
         inputs: what the file would take, with the names of axes of any length.
-        outputs: names of what it would give.
+        outputs: what it would give.
         circuits: its quantum layers.
         verification: what was compared with the eager model.
         notes: what the user should know.
@@ -63,7 +63,7 @@ class CheckReport:
 
     refusals: tuple[Refusal, ...]
     inputs: tuple[InputSummary, ...] = ()
-    outputs: tuple[str, ...] = ()
+    outputs: tuple[OutputSummary, ...] = ()
     circuits: tuple[CircuitSummary, ...] = ()
     verification: Verification | None = None
     notes: tuple[str, ...] = ()
@@ -172,14 +172,14 @@ def _check(
 
 
 def _report(made: Made) -> CheckReport:
-    from hybridx.api.work.summaries import InputSummary, circuit_summaries
+    from hybridx.api.work.summaries import InputSummary, circuit_summaries, output_summaries
     from hybridx.artifact import decode_artifact
 
     artifact = decode_artifact(made.content, "the file")
     return CheckReport(
         refusals=(),
         inputs=tuple(InputSummary(s.name, s.dtype.name, s.shape) for s in artifact.inputs),
-        outputs=artifact.outputs,
+        outputs=output_summaries(artifact),
         circuits=circuit_summaries(artifact, made.choices),
         verification=made.verification,
         notes=made.notes,

@@ -12,8 +12,9 @@ from hybridx.errors import OptionError
 from hybridx.storage import check_readable, check_writable, write_whole
 
 if TYPE_CHECKING:
-    from hybridx.api.work.summaries import CircuitSummary, InputSummary
-    from hybridx.artifact import Verification
+    from hybridx.api.work.summaries import CircuitSummary, InputSummary, OutputSummary
+    from hybridx.artifact import Artifact, Verification
+    from hybridx.circuit import Circuit
 
 
 PICTURES = (".svg", ".png", ".pdf")
@@ -31,7 +32,7 @@ class Inspection:
         version: of the hybridx that wrote it.
         opset: of the standard operators; None for a file of torch.
         inputs: what it takes.
-        outputs: names of what it gives.
+        outputs: what it gives.
         nodes: how many nodes of each operator the graph has; none for a file of torch.
         circuits: the quantum layers.
         verification: what was compared at export, if anything was.
@@ -49,7 +50,7 @@ class Inspection:
     version: str
     opset: int | None
     inputs: tuple[InputSummary, ...]
-    outputs: tuple[str, ...]
+    outputs: tuple[OutputSummary, ...]
     nodes: Mapping[str, int]
     circuits: tuple[CircuitSummary, ...]
     verification: Verification | None
@@ -68,10 +69,15 @@ def inspect(path: str | Path) -> Inspection:
         ArtifactError: the file cannot be read or breaks its contract.
     """
     check_readable(Path(path))
-    from hybridx.api.work.summaries import InputSummary, circuit_summaries
-    from hybridx.artifact import OnnxArtifact, read_artifact
+    from hybridx.artifact import read_artifact
 
-    artifact = read_artifact(Path(path))
+    return _inspected(read_artifact(Path(path)))
+
+
+def _inspected(artifact: Artifact) -> Inspection:
+    from hybridx.api.work.summaries import InputSummary, circuit_summaries, output_summaries
+    from hybridx.artifact import OnnxArtifact
+
     says = artifact.metadata
     opset, nodes = None, Counter[str]()
     if isinstance(artifact, OnnxArtifact):
@@ -84,7 +90,7 @@ def inspect(path: str | Path) -> Inspection:
         version=says.version,
         opset=opset,
         inputs=tuple(InputSummary(s.name, s.dtype.name, s.shape) for s in artifact.inputs),
-        outputs=artifact.outputs,
+        outputs=output_summaries(artifact),
         nodes=nodes,
         circuits=circuit_summaries(artifact),
         verification=says.verification,
@@ -137,6 +143,56 @@ def draw(path: str | Path, output: str | Path, *, overwrite: bool = False) -> tu
     for one, picture in zip(targets, pictures, strict=True):
         write_whole(one, picture, overwrite=overwrite)
     return tuple(map(str, targets))
+
+
+def html(path: str | Path, output: str | Path, *, overwrite: bool = False) -> str:
+    """Write a page on a model file that stands alone, and return its name.
+
+    It has the circuits drawn, inputs and outputs, what was compared, and digests. It is one file of
+    HTML without scripts, which makes no requests.
+
+    Args:
+        path: of the model.
+        output: of the page; ends in `.html`.
+        overwrite: replace an existing file.
+
+    Raises:
+        OptionError: the ending is another one.
+        ArtifactError: a file cannot be read or written.
+    """
+    target = Path(output)
+    if target.suffix.lower() not in (".html", ".htm"):
+        raise OptionError("the ending of a page", target.name, ".html")
+    check_readable(Path(path))
+    check_writable(target, overwrite=overwrite)
+    from hybridx.api.work.reporting import write_report
+    from hybridx.artifact import read_artifact
+
+    artifact = read_artifact(Path(path))
+    write_whole(target, write_report(artifact, _inspected(artifact)), overwrite=overwrite)
+    return str(target)
+
+
+def python(path: str | Path) -> str:
+    """Return the source of a Python module with a PennyLane QNode for each circuit of a file.
+
+    A QNode takes the parameters of one row, in radians, and returns its results in order.
+
+    Raises:
+        ArtifactError: the file cannot be read.
+    """
+    check_readable(Path(path))
+    from hybridx.api.work.summaries import circuit_layers
+    from hybridx.artifact import read_artifact
+    from hybridx.circuit import to_python
+
+    artifact = read_artifact(Path(path))
+    layers = circuit_layers(artifact)
+    named: dict[str, Circuit] = {}
+    for name, circuit in artifact.circuits.items():
+        layer = next(filter(None, layers.get(name, ())), name)
+        named[name if layer in named else layer] = circuit
+    return to_python(named)
 
 
 def qasm(path: str | Path) -> dict[str, str]:

@@ -23,11 +23,11 @@ if TYPE_CHECKING:
         Verification,
         is_bundle_file,
     )
-    from hybridx.artifact.digest import function_name
+    from hybridx.artifact.digest import body_digest, function_name
     from hybridx.artifact.functions import Compiled, circuit_function
     from hybridx.artifact.limits import check_file_size, check_model, expanded_size
     from hybridx.artifact.metadata import Metadata, write_metadata
-    from hybridx.artifact.nodes import is_circuit_node, walk_nodes
+    from hybridx.artifact.nodes import describe, is_circuit_node, walk_nodes
     from hybridx.artifact.read import (
         Artifact,
         Content,
@@ -51,11 +51,11 @@ else:
                 "IR_VERSION MANIFEST MAX_FILE_BYTES OPSET OPSETS PARAMETERS RESULTS "
                 "Verification is_bundle_file"
             ),
-            "hybridx.artifact.digest": "function_name",
+            "hybridx.artifact.digest": "body_digest function_name",
             "hybridx.artifact.functions": "Compiled circuit_function",
             "hybridx.artifact.limits": "check_file_size check_model expanded_size",
             "hybridx.artifact.metadata": "Metadata write_metadata",
-            "hybridx.artifact.nodes": "is_circuit_node walk_nodes",
+            "hybridx.artifact.nodes": "describe is_circuit_node walk_nodes",
             "hybridx.artifact.read": (
                 "Artifact Content OnnxArtifact TorchArtifact decode_artifact read_artifact"
             ),
@@ -95,10 +95,12 @@ __all__ = [
     "TorchFormat",
     "Verification",
     "archive_entries",
+    "body_digest",
     "check_file_size",
     "check_model",
     "circuit_function",
     "decode_artifact",
+    "describe",
     "expanded_size",
     "function_name",
     "is_bundle_file",

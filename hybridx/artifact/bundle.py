@@ -33,7 +33,7 @@ from hybridx.artifact.digest import function_name
 from hybridx.artifact.functions import Compiled, circuit_function
 from hybridx.artifact.limits import check_file_size
 from hybridx.artifact.metadata import decode_metadata
-from hybridx.artifact.nodes import is_circuit_node
+from hybridx.artifact.nodes import describe, is_circuit_node
 from hybridx.artifact.segments import Segment, split
 from hybridx.artifact.signature import (
     Declared,
@@ -43,8 +43,8 @@ from hybridx.artifact.signature import (
     signature_of,
     value_info_of,
 )
-from hybridx.circuit import decode, result_count, to_qasm
-from hybridx.errors import BrokenArtifactError, NoQasmError
+from hybridx.circuit import Circuit, decode, result_count, to_qasm
+from hybridx.errors import BrokenArtifactError, IllFormedCircuitError, NoQasmError
 from hybridx.program import BATCH
 
 _Version: TypeAlias = Annotated[int, msgspec.Meta(ge=1, le=1000)]
@@ -58,7 +58,9 @@ class _ClassicalStep(msgspec.Struct, frozen=True, forbid_unknown_fields=True, ta
     outputs: tuple[str, ...]
 
 
-class _CircuitStep(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="circuit"):
+class _CircuitStep(
+    msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, tag="circuit"
+):
     """A step on a quantum device: a circuit for every row of `parameters`.
 
     Both values have the dtype, because the following parts take no other.
@@ -68,6 +70,7 @@ class _CircuitStep(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag=
     parameters: str
     results: str
     dtype: Literal["float32", "float64"]
+    node: str = ""  # the name of its node in the model
 
 
 _Step: TypeAlias = _ClassicalStep | _CircuitStep
@@ -114,7 +117,9 @@ def to_bundle(model: onnx.ModelProto) -> dict[str, bytes]:
         for call in stage.circuits:
             dtypes[call.function] = call.dtype
             name: Any = call.dtype.name
-            steps.append(_CircuitStep(call.function, call.parameters, call.results, name))
+            steps.append(
+                _CircuitStep(call.function, call.parameters, call.results, name, call.node)
+            )
     circuits = {
         name: _circuit(f"circuit_{number}", text, name, model, dtypes[name], files)
         for number, (name, text) in enumerate(_texts(model).items())
@@ -245,6 +250,8 @@ class _Joiner:
                 case _CircuitStep(name, parameters, results):
                     node = helper.make_node(name, [parameters], [results], domain=DOMAIN)
                     node.attribute.append(helper.make_attribute(CIRCUIT_ATTRIBUTE, texts[name]))
+                    if step.node:
+                        describe(node, step.node, self._decoded(texts[name]))
                     model.graph.node.append(node)
                 case _:
                     assert_never(step)
@@ -261,6 +268,12 @@ class _Joiner:
         for key in sorted(manifest.metadata):
             model.metadata_props.add(key=key, value=manifest.metadata[key])
         return bytes(model.SerializeToString(deterministic=True))
+
+    def _decoded(self, text: str) -> Circuit:
+        try:
+            return decode(text)
+        except IllFormedCircuitError as error:
+            raise self._broken(str(error.faults)) from error
 
     def _check_order(self) -> None:
         """Refuse a step that reads a value before it is produced, or produces a value again."""

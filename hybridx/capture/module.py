@@ -16,6 +16,7 @@ from hybridx.capture.graph.float64 import lift_numbers
 from hybridx.capture.model.flat import Flat
 from hybridx.capture.python.patches import quiet, uncollected
 from hybridx.capture.python.refusals import collecting, refuse
+from hybridx.capture.qnode.tape import Layer
 from hybridx.capture.rehearsal import NOT_RUN
 from hybridx.capture.row_trace import CHANGES
 from hybridx.capture.torch_export import FixedBatch, Shapes
@@ -55,7 +56,7 @@ class Capture:
 
     module: fx.GraphModule
     circuits: tuple[Circuit, ...]
-    layers: tuple[str, ...]
+    layers: tuple[Layer, ...]
     input_names: tuple[str, ...]
     output_names: tuple[str, ...]
     axes: AxisNames

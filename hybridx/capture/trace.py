@@ -27,6 +27,7 @@ from hybridx.capture.model.flat import Flat
 from hybridx.capture.python.refusals import refuse_draws_of_data, untraceable
 from hybridx.capture.python.source_location import name_of_node, place_of_node
 from hybridx.capture.qnode.recording import Recording, recorded
+from hybridx.capture.qnode.tape import Layer
 from hybridx.capture.rehearsal import NOT_RUN, Rehearsal
 from hybridx.capture.row_trace import (
     BatchFirst,
@@ -79,7 +80,7 @@ class Trace:
 
     module: fx.GraphModule
     circuits: tuple[Circuit, ...]
-    layers: tuple[str, ...]
+    layers: tuple[Layer, ...]
     shapes: Shapes
     unwritten: tuple[str, str] | None = None
     assumed: tuple[str, ...] = ()

@@ -42,6 +42,7 @@ from hybridx.first_use import on_first_use
 if TYPE_CHECKING:
     from hybridx.circuit.cone import cone_of, measured_wires, restrict
     from hybridx.circuit.entries import complex_entries
+    from hybridx.circuit.python_source import to_python
     from hybridx.circuit.qasm import to_qasm
     from hybridx.circuit.reference import evaluate_angle, simulate
     from hybridx.circuit.text import parse, show
@@ -50,6 +51,7 @@ else:
         __name__,
         {
             "hybridx.circuit.cone": "cone_of measured_wires restrict",
+            "hybridx.circuit.python_source": "to_python",
             "hybridx.circuit.qasm": "to_qasm",
             "hybridx.circuit.reference": "evaluate_angle simulate",
             "hybridx.circuit.text": "parse show",
@@ -105,6 +107,7 @@ __all__ = [
     "result_layout",
     "show",
     "simulate",
+    "to_python",
     "to_qasm",
     "wires_of",
 ]

@@ -24,7 +24,9 @@ from hybridx.artifact import (
     IR_VERSION,
     Compiled,
     circuit_function,
+    describe,
     function_name,
+    walk_nodes,
 )
 from hybridx.capture import (
     CIRCUIT_OP,
@@ -71,11 +73,12 @@ def to_onnx(
         function_name(one.circuit, function)
         for one, function in zip(compiled, functions, strict=True)
     ]
-    _call_functions(program.graph, names, compiled)
+    called = _call_functions(program.graph, names, compiled)
     _copy_returned_weights(program.graph)
     _name_values(program.graph, captured.input_names, captured.output_names)
     model = ir.to_proto(program)
     _strip(model)
+    _describe_circuits(model.graph, called, captured)
     # A circuit used twice is one function; sorted, so that the order of calls does not matter.
     distinct = {function.name: function for function in functions if function is not None}
     model.functions.extend(distinct[name] for name in sorted(distinct))
@@ -196,14 +199,39 @@ def _register_placeholder() -> None:
     )
 
 
-def _call_functions(graph: ir.Graph, names: Sequence[str], compiled: Sequence[Compiled]) -> None:
-    """Turn each placeholder into a call of the function of its circuit."""
+def _call_functions(
+    graph: ir.Graph, names: Sequence[str], compiled: Sequence[Compiled]
+) -> dict[ir.Value, int]:
+    """Turn each placeholder into a call of the function of its circuit.
+
+    Returns:
+        The index of the circuit by the value that its node gives.
+    """
+    called: dict[ir.Value, int] = {}
     for node in graph.all_nodes():
         if (node.domain, node.op_type) == (DOMAIN, _PLACEHOLDER):
             index = node.attributes["index"].as_int()
             node.op_type = names[index]
             node.attributes.clear()
             node.attributes.add(ir.AttrString(CIRCUIT_ATTRIBUTE, compiled[index].circuit))
+            called[node.outputs[0]] = index
+    return called
+
+
+def _describe_circuits(
+    graph: onnx.GraphProto, called: Mapping[ir.Value, int], captured: Capture
+) -> None:
+    """Name each circuit's node by where its QNode stands in the model, and say what it is."""
+    indices = {str(value.name): index for value, index in called.items()}
+    taken: set[str] = set()
+    for node in walk_nodes(graph):
+        if node.domain == DOMAIN:
+            index = indices[node.output[0]]
+            wanted = captured.layers[index].node
+            names = (f"{wanted}_{number}" if number else wanted for number in count())
+            name = next(one for one in names if one not in taken)
+            taken.add(name)
+            describe(node, name, captured.circuits[index])
 
 
 def _copy_returned_weights(graph: ir.Graph) -> None:

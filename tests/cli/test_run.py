@@ -136,7 +136,9 @@ def test_a_locale_without_the_characters_of_a_picture_shows_plain_ones(encoding,
 def test_inspect_shows_the_circuit(model, folder):
     report = command("inspect", model, "--json", folder=folder).json()
     assert report["inputs"] == [{"name": "x", "dtype": "float32", "shape": ["batch", 4]}]
-    assert report["outputs"] == ["output"]
+    (output,) = report["outputs"]
+    assert (output["name"], output["dtype"]) == ("output", "float32")
+    assert output["shape"][0] == "batch"
     assert (report["opset"], report["self_test"]) == (20, True)
     (circuit,) = report["circuits"]
     assert circuit["text"].startswith("RX 0 p[0]; RX 1 p[1];")

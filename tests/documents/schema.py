@@ -29,6 +29,8 @@ REPORTS = {
     "evaluate": api.Evaluation,
     "inspect": api.Inspection,
     "inspect --draw FILE": typing.TypedDict("Pictures", {"pictures": list[str]}),
+    "inspect --html FILE": typing.TypedDict("WrittenPage", {"page": str}),
+    "inspect --python": typing.TypedDict("Source", {"source": str}),
     "inspect --qasm": typing.TypedDict("Programs", {"programs": Mapping[str, str]}),
     "convert": api.Conversion,
     "doctor": api.Diagnosis,

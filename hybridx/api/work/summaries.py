@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from hybridx.artifact import Artifact, OnnxArtifact, walk_nodes
+from hybridx.artifact import Artifact, OnnxArtifact, is_circuit_node, signature_of, walk_nodes
 from hybridx.circuit import Circuit, result_count, show
 from hybridx.drawing import draw_text
 from hybridx.lowering import Candidate, Choice, Cost, consider
@@ -38,6 +38,7 @@ class CircuitSummary:
 
     Attributes:
         name: of its function.
+        layers: where it stands in the model, by the names of its nodes; empty in a file of torch.
         wires: how many.
         gates: how many.
         parameters: P, the columns it takes at run time.
@@ -51,6 +52,7 @@ class CircuitSummary:
     """
 
     name: str
+    layers: tuple[str, ...]
     wires: int
     gates: int
     parameters: int
@@ -72,6 +74,38 @@ class InputSummary:
     shape: tuple[int | str, ...]
 
 
+@dataclass(frozen=True)
+class OutputSummary:
+    """An output of a model.
+
+    Attributes:
+        name: its name.
+        dtype: None where the file does not say, as a file of torch.
+        shape: the length or name of each axis, likewise.
+    """
+
+    name: str
+    dtype: str | None
+    shape: tuple[int | str, ...] | None
+
+
+def output_summaries(artifact: Artifact) -> tuple[OutputSummary, ...]:
+    """Return the outputs of a file, in order."""
+    if not isinstance(artifact, OnnxArtifact):
+        return tuple(OutputSummary(name, None, None) for name in artifact.outputs)
+    found = map(signature_of, artifact.model.graph.output)
+    return tuple(OutputSummary(one.name, one.dtype.name, one.shape) for one in found)
+
+
+def circuit_layers(artifact: Artifact) -> dict[str, tuple[str, ...]]:
+    """Return where each circuit stands in the model, by its name: the names of its nodes."""
+    layers: dict[str, tuple[str, ...]] = {}
+    if isinstance(artifact, OnnxArtifact):
+        for node in filter(is_circuit_node, walk_nodes(artifact.model.graph)):
+            layers[node.op_type] = (*layers.get(node.op_type, ()), node.name)
+    return layers
+
+
 def circuit_summaries(
     artifact: Artifact, choices: Mapping[Circuit, Choice] = MappingProxyType({})
 ) -> tuple[CircuitSummary, ...]:
@@ -88,12 +122,14 @@ def circuit_summaries(
         for circuit in artifact.circuits.values()
     }
     nodes: dict[str, int] = {}
+    layers = circuit_layers(artifact)
     if isinstance(artifact, OnnxArtifact):
         functions = artifact.model.functions
         nodes = {function.name: sum(1 for _ in walk_nodes(function)) for function in functions}
     return tuple(
         CircuitSummary(
             name=name,
+            layers=layers.get(name, ()),
             wires=circuit.wires,
             gates=len(circuit.operations),
             parameters=circuit.parameters,

@@ -30,7 +30,7 @@ from hybridx.capture.qnode.dependence import CallOrder
 from hybridx.capture.qnode.measurements import Reader
 from hybridx.capture.qnode.operators import Translator
 from hybridx.capture.qnode.returns import RecordedCall, in_form, returned, structure_of
-from hybridx.capture.qnode.tape import Part, describe_qnode, is_mixed, number_wires, parts_of
+from hybridx.capture.qnode.tape import Layer, Part, describe_qnode, is_mixed, number_wires, parts_of
 from hybridx.capture.torch_internals import is_fake, map_leaves, modules_of
 from hybridx.circuit import Angle, Circuit, Parameter, result_count, result_layout
 from hybridx.errors import CaptureError, CircuitTooLargeError
@@ -58,7 +58,7 @@ class Recording:
     branches: Branches
     joins: bool = False
     circuits: list[Circuit] = field(default_factory=list)
-    layers: list[str] = field(default_factory=list)
+    layers: list[Layer] = field(default_factory=list)
     known: dict[Hashable, RecordedCall] = field(default_factory=dict)
     calls: int = 0
     layer_axes: int | None = None
@@ -148,7 +148,9 @@ def recorded(
     branches = Branches(model, lambda: recording.restart(), refuse)
     recording = Recording(dtypes, ConcreteValues(), branches, joins)
 
-    def call(_: Any, qnode: Any, args: tuple[Any, ...], kwargs: dict[str, Any], layer: str) -> Any:
+    def call(
+        _: Any, qnode: Any, args: tuple[Any, ...], kwargs: dict[str, Any], layer: Layer
+    ) -> Any:
         position = recording.calls
         try:
             return _record(qnode, args, kwargs, recording, layer)
@@ -214,7 +216,7 @@ def _every_call(model: nn.Module, handle: Callable[..., Any]) -> Iterator[None]:
 
 
 def _record(
-    qnode: Any, args: tuple[Any, ...], kwargs: dict[str, Any], recording: Recording, layer: str
+    qnode: Any, args: tuple[Any, ...], kwargs: dict[str, Any], recording: Recording, layer: Layer
 ) -> Any:
     args, kwargs = _traced(as_tensors((args, kwargs)))
     position = recording.calls
@@ -259,7 +261,7 @@ def _add(
     recording: Recording,
     qnode: Any,
     part: Part,
-    layer: str,
+    layer: Layer,
     measured: Any,
     dtype: torch.dtype | None,
     copies: int | None = None,

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, Self, TypeAlias
 
 import pennylane as qml
 from pennylane.transforms.core import BoundTransform
@@ -188,10 +188,30 @@ def is_mixed(qnode: Any, layer: str) -> bool:
     return bool(qnode.device.name == "default.mixed")
 
 
-def describe_qnode(qnode: Any, path: str) -> str:
+class Layer(str):
+    """Where a QNode stands in a model, in the user's words.
+
+    Attributes:
+        node: the same as the name of a node of a graph: `/net/1/circuit`.
+    """
+
+    __slots__ = ("node",)
+    node: str
+
+    def __new__(cls, words: str, node: str) -> Self:
+        """Return the words, with the name of the node."""
+        layer = super().__new__(cls, words)
+        layer.node = node
+        return layer
+
+
+def describe_qnode(qnode: Any, path: str) -> Layer:
     """Return where a QNode stands: its module's path in the model, its function, file and line."""
     function = inspect.unwrap(qnode.func)
     code = getattr(function, "__code__", None)
     where = f" at {Path(code.co_filename).name}:{code.co_firstlineno}" if code else ""
     name = getattr(function, "__name__", type(function).__name__)
-    return f"{path or 'the model itself'!r} (circuit {name!r}{where})"
+    words = f"{path or 'the model itself'!r} (circuit {name!r}{where})"
+    # Names that protobuf cannot hold become question marks.
+    node = "/".join(["", *filter(None, path.split(".")), name])
+    return Layer(words, node.encode(errors="replace").decode())

@@ -9,7 +9,14 @@ import typer
 
 from hybridx import api
 from hybridx.cli import options
-from hybridx.cli.output.files import converted, drawn, inspected, written_as_qasm
+from hybridx.cli.output.files import (
+    converted,
+    drawn,
+    inspected,
+    paged,
+    written_as_python,
+    written_as_qasm,
+)
 from hybridx.cli.printer import Printer
 from hybridx.errors import ConflictingOptionsError, OptionNeedsError
 
@@ -23,16 +30,39 @@ def inspect(
         typer.Option(help="Draw the circuits into this .svg, .png or .pdf file."),
     ] = None,
     qasm: Annotated[bool, typer.Option("--qasm", help="Print the circuits as OpenQASM 3.")] = False,
+    html: Annotated[
+        Path | None,
+        typer.Option(help="Write a page on the file, circuits drawn, into this .html file."),
+    ] = None,
+    python: Annotated[
+        bool, typer.Option("--python", help="Print each circuit as a PennyLane function.")
+    ] = False,
     overwrite: options.Overwrite = False,
 ) -> None:
     """Show the inputs, outputs and circuits of a model file, and how it was verified."""
+    asked = [
+        option
+        for option, given in (
+            ("--draw", draw),
+            ("--html", html),
+            ("--python", python),
+            ("--qasm", qasm),
+        )
+        if given
+    ]
+    if len(asked) > 1:
+        raise ConflictingOptionsError(asked[1], asked[0])
     if draw is not None:
-        if qasm:
-            raise ConflictingOptionsError("--qasm", "--draw")
         printer.show({"pictures": api.draw(model, draw, overwrite=overwrite)}, drawn)
         return
+    if html is not None:
+        printer.show({"page": api.html(model, html, overwrite=overwrite)}, paged)
+        return
     if overwrite:
-        raise OptionNeedsError("--overwrite", "--draw")
+        raise OptionNeedsError("--overwrite", "--draw or --html")
+    if python:
+        printer.show({"source": api.python(model)}, written_as_python)
+        return
     if qasm:
         printer.show({"programs": api.qasm(model)}, written_as_qasm)
         return

@@ -26,6 +26,16 @@ def drawn(report: Mapping[str, Sequence[str]]) -> Iterator[Line]:
         yield line(f"written to {picture}")
 
 
+def paged(report: Mapping[str, str]) -> Iterator[Line]:
+    """Yield where a page was written."""
+    yield line(f"written to {report['page']}")
+
+
+def written_as_python(report: Mapping[str, str]) -> Iterator[Line]:
+    """Yield the source of a module."""
+    yield line(report["source"].removesuffix("\n"))
+
+
 def written_as_qasm(report: Mapping[str, Mapping[str, str]]) -> Iterator[Line]:
     """Yield OpenQASM 3 programs, each under the name of its circuit."""
     for number, (name, text) in enumerate(report["programs"].items()):

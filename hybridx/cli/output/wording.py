@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from hybridx.cli.printer import Line, Span, green, line, yellow
 
 if TYPE_CHECKING:
-    from hybridx.api import CircuitSummary, InputSummary
+    from hybridx.api import CircuitSummary, InputSummary, OutputSummary
     from hybridx.artifact import Verification
     from hybridx.parity import OutputDifference
     from hybridx.runtime import Usage
@@ -34,8 +34,9 @@ def circuit(summary: CircuitSummary) -> str:
     body = f"compiled ({summary.strategy})" if summary.strategy else "no body"
     if summary.nodes:
         body = f"{summary.nodes} ONNX nodes ({summary.strategy})"
+    where = "".join(f"{layer} " for layer in filter(None, summary.layers))
     return (
-        f"{summary.name}: {summary.wires} wires, {summary.gates} gates, "
+        f"{where}{summary.name}: {summary.wires} wires, {summary.gates} gates, "
         f"{summary.parameters} parameters, {summary.results} results, "
         f"{body}{shots}"
     )
@@ -70,9 +71,9 @@ def counts(nodes: Mapping[str, int]) -> str:
     return ", ".join(f"{name} x{count}" if count > 1 else name for name, count in nodes.items())
 
 
-def signature(inputs: Sequence[InputSummary], outputs: Sequence[str]) -> Iterator[Line]:
+def signature(inputs: Sequence[InputSummary], outputs: Sequence[OutputSummary]) -> Iterator[Line]:
     """Yield the inputs and outputs of a file."""
-    for summary in inputs:
-        shape = ", ".join(map(str, summary.shape))
-        yield line(f"  input   {summary.name}: {summary.dtype} ({shape})")
-    yield line(f"  output  {', '.join(outputs)}")
+    values: list[tuple[str, InputSummary | OutputSummary]] = [("input ", one) for one in inputs]
+    for what, one in [*values, *(("output", one) for one in outputs)]:
+        known = "" if one.shape is None else f": {one.dtype} ({', '.join(map(str, one.shape))})"
+        yield line(f"  {what}  {one.name}{known}")

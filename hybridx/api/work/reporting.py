@@ -1,0 +1,138 @@
+"""The page on a model file: what it takes and gives, its circuits, and what was proved of it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hybridx.artifact import Artifact, OnnxArtifact, body_digest
+from hybridx.circuit import show
+from hybridx.drawing import draw_svg
+from hybridx.report import Folded, Page, Part, Picture, Section, Table, Verdict, write_page
+
+if TYPE_CHECKING:
+    from hybridx.api.inspecting import Inspection
+    from hybridx.api.work.summaries import CircuitSummary
+
+_MOST_DRAWN = 400  # gates; a longer circuit is a text only
+
+
+def write_report(artifact: Artifact, found: Inspection) -> bytes:
+    """Return the page on a file as HTML.
+
+    Args:
+        artifact: the file.
+        found: its description.
+    """
+    name = Path(found.path).name
+    size = f"{found.size / 1000:,.1f} kB"
+    return write_page(
+        Page(
+            title=name,
+            lead=f"{found.format}, {size}, written by hybridx {found.version}",
+            sections=(
+                Section("Proved", [*_proved(found)]),
+                Section("Inputs and outputs", [*_signature(found)]),
+                *_circuits(artifact, found),
+                Section("Graph", [*_graph(found)]),
+                Section("Provenance", [*_provenance(artifact, found)]),
+            ),
+            foot="Made by hybridx inspect --html. The page is one file and makes no requests.",
+        )
+    )
+
+
+def _proved(found: Inspection) -> Iterator[Part]:
+    done = found.verification
+    if done is None:
+        yield Verdict("Not compared with the eager model before it was written.", is_good=False)
+    else:
+        yield Verdict("Compared with the eager PyTorch model before it was written.", is_good=True)
+        yield Table(
+            (
+                ("batch sizes", ", ".join(map(str, done.batches)) or "none: it has no batch"),
+                ("worst error", f"{done.worst:.1e}"),
+                ("tolerance", f"{done.tolerance:.0e}, relative to outputs larger than one"),
+            )
+        )
+    yield (
+        "It carries a self-test: hybridx run repeats the comparison on any machine."
+        if found.self_test
+        else "It carries no self-test."
+    )
+    for sentence in found.assumed:
+        yield Verdict(f"Assumed: {sentence}", is_good=False)
+    if found.weights:
+        yield Verdict(f"Weights: {found.weights}", is_good=False)
+
+
+def _signature(found: Inspection) -> Iterator[Part]:
+    rows = [("input", one.name, one.dtype, _shape(one.shape)) for one in found.inputs]
+    rows += [
+        ("output", one.name, one.dtype or "not stated", _shape(one.shape)) for one in found.outputs
+    ]
+    yield Table(rows, ("", "name", "dtype", "shape"))
+    known = [("columns", found.columns), ("classes", found.classes)]
+    named = [(what, ", ".join(names)) for what, names in known if names]
+    if named:
+        yield Table(named)
+
+
+def _shape(shape: tuple[int | str, ...] | None) -> str:
+    return "not stated" if shape is None else f"({', '.join(map(str, shape))})"
+
+
+def _circuits(artifact: Artifact, found: Inspection) -> Iterator[Section]:
+    if not found.circuits:
+        yield Section("Circuits", ["It has none."])
+    for number, one in enumerate(found.circuits):
+        if not number:
+            yield Section("Circuits", [])
+        circuit = artifact.circuits[one.name]
+        parts: list[Part] = []
+        if len(circuit.operations) <= _MOST_DRAWN:
+            parts.append(Picture(draw_svg(circuit), f"the circuit {one.name}, drawn"))
+        parts += [Table(_facts(one)), Folded("as text", show(circuit).replace("; ", "\n"))]
+        yield Section(", ".join(filter(None, one.layers)) or one.name, parts, is_inner=True)
+
+
+def _facts(one: CircuitSummary) -> list[tuple[str, str]]:
+    compiled = f"{one.strategy}, {one.nodes} ONNX nodes" if one.nodes else one.strategy
+    return [
+        ("name", one.name),
+        ("size", f"{one.wires} wires, {one.gates} gates"),
+        ("from and to", f"{one.parameters} parameters, {one.results} results a row"),
+        ("compiled", compiled or "no: it runs on devices only"),
+        (
+            "shots",
+            "exact" if one.shots is None else f"{one.shots} on devices; compiled it is exact",
+        ),
+    ]
+
+
+def _graph(found: Inspection) -> Iterator[Part]:
+    if found.opset is None:
+        yield "A program for torch: its operators are inside the archive."
+        return
+    yield f"{sum(found.nodes.values())} nodes, opset {found.opset}."
+    counted = sorted(found.nodes.items(), key=lambda item: (-item[1], item[0]))
+    yield Table([(name, str(count)) for name, count in counted], ("operator", "nodes"))
+
+
+def _provenance(artifact: Artifact, found: Inspection) -> Iterator[Part]:
+    # A bundle's digest is that of the model that its parts make.
+    rows = [
+        ("SHA-256", hashlib.sha256(artifact.content).hexdigest()),
+        ("hybridx", found.version),
+    ]
+    rows += [(key, value) for key, value in found.metadata.items()]
+    if isinstance(artifact, OnnxArtifact):
+        bodies = {function.name: function for function in artifact.model.functions}
+        rows += [
+            (name, f"SHA-256 of the compiled body {body_digest(bodies[name])}")
+            for name in artifact.circuits
+            if name in bodies
+        ]
+    yield Table(rows)
