@@ -91,7 +91,7 @@ def test_every_part_of_a_page_is_escaped():
     )
     content = write_page(Page(EVIL, EVIL, [Section(EVIL, parts)], EVIL)).decode()
     page = check_harmless(content)
-    assert "".join(page.texts).count(EVIL) == 14
+    assert "".join(page.texts).count(EVIL) == 15
 
 
 def test_characters_that_html_lacks_are_replaced():
@@ -122,4 +122,4 @@ def test_the_command_writes_a_page_and_prints_functions(model):
     assert printed.code == 0
     compile(printed.out, "module.py", "exec")
     refused = command("inspect", "model.onnx", "--python", "--qasm", folder=folder)
-    assert (refused.code, ConflictingOptionsError.code in refused.talk) == (2, True)
+    assert (refused.code, ConflictingOptionsError.code in refused.talk) == (3, True)
