@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from hybridx.api.evaluating import evaluate
     from hybridx.api.exporting import ExportReport, export, export_source
     from hybridx.api.formats import FORMATS, MODEL_ENDINGS
-    from hybridx.api.inspecting import Inspection, draw, html, inspect, python, qasm
+    from hybridx.api.inspecting import draw, html, inspect, python, qasm
     from hybridx.api.lowering_modules import lower
     from hybridx.api.options import BATCH_SIZE, DTYPES, SourceOptions
     from hybridx.api.predicting import predict
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from hybridx.api.work.summaries import (
         CircuitSummary,
         InputSummary,
+        Inspection,
         OutputSummary,
         StrategySummary,
     )
@@ -45,7 +46,7 @@ else:
             "hybridx.api.evaluating": "evaluate",
             "hybridx.api.exporting": "ExportReport export export_source",
             "hybridx.api.formats": "FORMATS MODEL_ENDINGS",
-            "hybridx.api.inspecting": "Inspection draw html inspect python qasm",
+            "hybridx.api.inspecting": "draw html inspect python qasm",
             "hybridx.api.lowering_modules": "lower",
             "hybridx.api.predicting": "predict",
             "hybridx.api.options": "BATCH_SIZE DTYPES SourceOptions",
@@ -56,7 +57,7 @@ else:
             "hybridx.api.work.reproducing": "VerifyReport reproduce",
             "hybridx.api.work.scoring": "Evaluation",
             "hybridx.api.work.summaries": (
-                "CircuitSummary InputSummary OutputSummary StrategySummary"
+                "CircuitSummary InputSummary Inspection OutputSummary StrategySummary"
             ),
             "hybridx.artifact": "OPSET OPSETS",
             "hybridx.lowering": "STRATEGIES",

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,54 +9,12 @@ from hybridx.errors import OptionError
 from hybridx.storage import check_readable, check_writable, write_whole
 
 if TYPE_CHECKING:
-    from hybridx.api.work.summaries import CircuitSummary, InputSummary, OutputSummary
-    from hybridx.artifact import Artifact, Verification
+    from hybridx.api.work.summaries import Inspection
     from hybridx.circuit import Circuit
 
 
 PICTURES = (".svg", ".png", ".pdf")
 """The endings of pictures of circuits."""
-
-
-@dataclass(frozen=True)
-class Inspection:
-    """The description of a model file.
-
-    Attributes:
-        path: of the file.
-        format: onnx, bundle, torchscript or pt2.
-        size: in bytes.
-        version: of the hybridx that wrote it.
-        opset: of the standard operators; None for a file of torch.
-        inputs: what it takes.
-        outputs: what it gives.
-        nodes: how many nodes of each operator the graph has; none for a file of torch.
-        circuits: the quantum layers.
-        verification: what was compared at export, if anything was.
-        self_test: True if it carries one.
-        columns: names of the input's columns in a table.
-        classes: names of the logits.
-        assumed: sentences on the model's checks of its inputs that the file leaves out.
-        weights: a phrase on where the weights come from, if nothing is known to have loaded them.
-        metadata: what the user said of the file, texts by key.
-    """
-
-    path: str
-    format: str
-    size: int
-    version: str
-    opset: int | None
-    inputs: tuple[InputSummary, ...]
-    outputs: tuple[OutputSummary, ...]
-    nodes: Mapping[str, int]
-    circuits: tuple[CircuitSummary, ...]
-    verification: Verification | None
-    self_test: bool
-    columns: tuple[str, ...]
-    classes: tuple[str, ...]
-    assumed: tuple[str, ...]
-    weights: str
-    metadata: Mapping[str, str]
 
 
 def inspect(path: str | Path) -> Inspection:
@@ -69,38 +24,10 @@ def inspect(path: str | Path) -> Inspection:
         ArtifactError: the file cannot be read or breaks its contract.
     """
     check_readable(Path(path))
+    from hybridx.api.work.summaries import inspect_artifact
     from hybridx.artifact import read_artifact
 
-    return _inspected(read_artifact(Path(path)))
-
-
-def _inspected(artifact: Artifact) -> Inspection:
-    from hybridx.api.work.summaries import InputSummary, circuit_summaries, output_summaries
-    from hybridx.artifact import OnnxArtifact
-
-    says = artifact.metadata
-    opset, nodes = None, Counter[str]()
-    if isinstance(artifact, OnnxArtifact):
-        opset = next(o.version for o in artifact.model.opset_import if o.domain == "")
-        nodes = Counter(node.op_type for node in artifact.model.graph.node)
-    return Inspection(
-        path=artifact.path,
-        format=artifact.format,
-        size=artifact.size,
-        version=says.version,
-        opset=opset,
-        inputs=tuple(InputSummary(s.name, s.dtype.name, s.shape) for s in artifact.inputs),
-        outputs=output_summaries(artifact),
-        nodes=nodes,
-        circuits=circuit_summaries(artifact),
-        verification=says.verification,
-        self_test=says.self_test is not None,
-        columns=says.columns,
-        classes=says.classes,
-        assumed=says.assumed,
-        weights=says.weights,
-        metadata=says.own,
-    )
+    return inspect_artifact(read_artifact(Path(path)))
 
 
 def draw(path: str | Path, output: str | Path, *, overwrite: bool = False) -> tuple[str, ...]:
@@ -166,10 +93,11 @@ def html(path: str | Path, output: str | Path, *, overwrite: bool = False) -> st
     check_readable(Path(path))
     check_writable(target, overwrite=overwrite)
     from hybridx.api.work.reporting import write_report
+    from hybridx.api.work.summaries import inspect_artifact
     from hybridx.artifact import read_artifact
 
     artifact = read_artifact(Path(path))
-    write_whole(target, write_report(artifact, _inspected(artifact)), overwrite=overwrite)
+    write_whole(target, write_report(artifact, inspect_artifact(artifact)), overwrite=overwrite)
     return str(target)
 
 

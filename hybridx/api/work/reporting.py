@@ -5,16 +5,12 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from hybridx.api.work.summaries import CircuitSummary, Inspection
 from hybridx.artifact import Artifact, OnnxArtifact, body_digest
 from hybridx.circuit import show
 from hybridx.drawing import draw_svg
 from hybridx.report import Folded, Page, Part, Picture, Section, Table, Verdict, write_page
-
-if TYPE_CHECKING:
-    from hybridx.api.inspecting import Inspection
-    from hybridx.api.work.summaries import CircuitSummary
 
 _MOST_DRAWN = 400  # gates; a longer circuit is a text only
 

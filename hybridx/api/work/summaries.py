@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from hybridx.artifact import Artifact, OnnxArtifact, is_circuit_node, signature_of, walk_nodes
+from hybridx.artifact import (
+    Artifact,
+    OnnxArtifact,
+    Verification,
+    is_circuit_node,
+    signature_of,
+    walk_nodes,
+)
 from hybridx.circuit import Circuit, result_count, show
 from hybridx.drawing import draw_text
 from hybridx.lowering import Candidate, Choice, Cost, consider
@@ -148,3 +156,71 @@ def circuit_summaries(
 def _strategy_summary(candidate: Candidate) -> StrategySummary:
     plan = "" if candidate.cost is None else str(candidate.plan)
     return StrategySummary(candidate.strategy, candidate.cost, candidate.reason, plan)
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """The description of a model file.
+
+    Attributes:
+        path: of the file.
+        format: onnx, bundle, torchscript or pt2.
+        size: in bytes.
+        version: of the hybridx that wrote it.
+        opset: of the standard operators; None for a file of torch.
+        inputs: what it takes.
+        outputs: what it gives.
+        nodes: how many nodes of each operator the graph has; none for a file of torch.
+        circuits: the quantum layers.
+        verification: what was compared at export, if anything was.
+        self_test: True if it carries one.
+        columns: names of the input's columns in a table.
+        classes: names of the logits.
+        assumed: sentences on the model's checks of its inputs that the file leaves out.
+        weights: a phrase on where the weights come from, if nothing is known to have loaded them.
+        metadata: what the user said of the file, texts by key.
+    """
+
+    path: str
+    format: str
+    size: int
+    version: str
+    opset: int | None
+    inputs: tuple[InputSummary, ...]
+    outputs: tuple[OutputSummary, ...]
+    nodes: Mapping[str, int]
+    circuits: tuple[CircuitSummary, ...]
+    verification: Verification | None
+    self_test: bool
+    columns: tuple[str, ...]
+    classes: tuple[str, ...]
+    assumed: tuple[str, ...]
+    weights: str
+    metadata: Mapping[str, str]
+
+
+def inspect_artifact(artifact: Artifact) -> Inspection:
+    """Return the description of a file."""
+    says = artifact.metadata
+    opset, nodes = None, Counter[str]()
+    if isinstance(artifact, OnnxArtifact):
+        opset = next(o.version for o in artifact.model.opset_import if o.domain == "")
+        nodes = Counter(node.op_type for node in artifact.model.graph.node)
+    return Inspection(
+        path=artifact.path,
+        format=artifact.format,
+        size=artifact.size,
+        version=says.version,
+        opset=opset,
+        inputs=tuple(InputSummary(s.name, s.dtype.name, s.shape) for s in artifact.inputs),
+        outputs=output_summaries(artifact),
+        nodes=nodes,
+        circuits=circuit_summaries(artifact),
+        verification=says.verification,
+        self_test=says.self_test is not None,
+        columns=says.columns,
+        classes=says.classes,
+        assumed=says.assumed,
+        weights=says.weights,
+        metadata=says.own,
+    )
