@@ -33,6 +33,7 @@ if TYPE_CHECKING:
         load,
         lower,
         predict,
+        to_torch,
         verify,
     )
     from hybridx.runtime import Execution, Session
@@ -46,7 +47,7 @@ else:
                 "BATCH_SIZE FORMATS OPSET OPSETS SIGNIFICANCE STRATEGIES TOLERANCE "
                 "VERIFIED_BATCHES CheckReport CircuitSummary Conversion Evaluation "
                 "ExportReport InputSummary Inspection Prediction VerifyReport check convert "
-                "evaluate export inspect load lower predict verify"
+                "evaluate export inspect load lower predict to_torch verify"
             ),
             "hybridx.runtime": "Execution Session",
             "hybridx.targets": "Lowered",
@@ -84,5 +85,6 @@ __all__ = [
     "load",
     "lower",
     "predict",
+    "to_torch",
     "verify",
 ]

@@ -1007,6 +1007,17 @@ class NoConversionError(ArtifactError):
     format: str
 
 
+class NoTorchOperatorError(ArtifactError):
+    """An operator of a file has no torch operator in `hybridx.to_torch`."""
+
+    code = "HX312"
+    summary = "{path} has the operator {operator}, which to_torch does not translate: {reason}"
+    remedy = "run the file as it is, with hybridx.load"
+    path: str
+    operator: str
+    reason: str
+
+
 class PartialResultsError(ArtifactError):
     """A run would replace the results of an earlier run, which may have cost money."""
 

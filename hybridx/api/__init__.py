@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from hybridx.api.options import BATCH_SIZE, DTYPES, SourceOptions
     from hybridx.api.predicting import predict
     from hybridx.api.progress import Stages
+    from hybridx.api.restoring import to_torch
     from hybridx.api.training import train
     from hybridx.api.verifying import self_test, verify, verify_source
     from hybridx.api.work.predicting import Prediction
@@ -51,6 +52,7 @@ else:
             "hybridx.api.predicting": "predict",
             "hybridx.api.options": "BATCH_SIZE DTYPES SourceOptions",
             "hybridx.api.progress": "Stages",
+            "hybridx.api.restoring": "to_torch",
             "hybridx.api.training": "train",
             "hybridx.api.verifying": "self_test verify verify_source",
             "hybridx.api.work.predicting": "Prediction",
@@ -109,6 +111,7 @@ __all__ = [
     "qasm",
     "reproduce",
     "self_test",
+    "to_torch",
     "train",
     "verify",
     "verify_source",

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from hybridx.runtime.journal import Journal, check_no_partial, digest, partial_path
     from hybridx.runtime.layers import compiled_layers, device_layers, layer_names
     from hybridx.runtime.onnx import available_providers
+    from hybridx.runtime.pennylane import gate_operator, measurement_process
     from hybridx.runtime.secrets import scrub
     from hybridx.runtime.session import (
         Session,
@@ -55,6 +56,7 @@ else:
             "hybridx.runtime.journal": "Journal check_no_partial digest partial_path",
             "hybridx.runtime.layers": "compiled_layers device_layers layer_names",
             "hybridx.runtime.onnx": "available_providers",
+            "hybridx.runtime.pennylane": "gate_operator measurement_process",
             "hybridx.runtime.secrets": "scrub",
             "hybridx.runtime.session": (
                 "Session Usage check_budget counting_session is_dry keep_results load "
@@ -88,11 +90,13 @@ __all__ = [
     "device_names",
     "device_statuses",
     "digest",
+    "gate_operator",
     "is_dry",
     "keep_results",
     "layer_names",
     "load",
     "load_other",
+    "measurement_process",
     "model_digest",
     "named_arrays",
     "partial_path",

@@ -149,7 +149,7 @@ def _columns(result: Any, circuit: Circuit) -> NDArray[np.float64]:
 
 def _tapes(circuit: Circuit, rows: NDArray[np.float64], shots: int | None) -> list[Any]:
     """Return a tape for each row; operators without a parameter are shared by all tapes."""
-    measurements = [_measurement(measurement) for measurement in circuit.measurements]
+    measurements = [measurement_process(measurement) for measurement in circuit.measurements]
     shared = {
         index: _operator(operation, rows[0])
         for index, operation in enumerate(circuit.operations)
@@ -168,7 +168,8 @@ def _tapes(circuit: Circuit, rows: NDArray[np.float64], shots: int | None) -> li
 def _operator(operation: Operation, row: NDArray[np.float64]) -> Any:
     match operation:
         case Apply():
-            return _gate(operation, row)
+            angle = operation.angle
+            return gate_operator(operation, None if angle is None else evaluate_angle(angle, row))
         case Unitary(wires, real, imaginary):
             matrix = _complex(real, imaginary, row).reshape(2 ** len(wires), -1)
             return qml.QubitUnitary(matrix, wires=wires, unitary_check=False)
@@ -194,13 +195,17 @@ def _completed(kraus: NDArray[np.complex128]) -> NDArray[np.complex128]:
     return np.asarray(kraus @ ((vectors / np.sqrt(values)) @ vectors.conj().T))
 
 
-def _gate(operation: Apply, row: NDArray[np.float64]) -> Any:
+def gate_operator(operation: Apply, angle: Any) -> Any:
+    """Return a gate as a PennyLane operator.
+
+    Args:
+        operation: the gate, its wires and its controls.
+        angle: in radians, a number or one for each row; None for a fixed gate.
+    """
     # The circuit was checked, so its gate is in the table, which uses PennyLane's names.
     make = getattr(qml, operation.gate)
-    if operation.angle is None:
-        operator = make(wires=operation.wires)
-    else:
-        operator = make(evaluate_angle(operation.angle, row), wires=operation.wires)
+    values = () if angle is None else (angle,)
+    operator = make(*values, wires=operation.wires)
     if operation.adjoint:
         operator = qml.adjoint(operator)
     if operation.controls:
@@ -217,7 +222,8 @@ def _complex(
     return numbers
 
 
-def _measurement(measurement: Measurement) -> Any:
+def measurement_process(measurement: Measurement) -> Any:
+    """Return what PennyLane calls a measurement."""
     match measurement:
         case Expectation(terms):
             return qml.expval(_observable(terms))

@@ -40,7 +40,7 @@ PUBLIC = {
         "lower",
         "predict",
     ),
-    "verify",
+    *("to_torch", "verify"),
 }
 
 NAMED = re.compile(r"`([A-Z][A-Za-z_]{2,}|hybridx(?:\.\w+)+)`")

@@ -276,7 +276,9 @@ def names_replaced(model: nn.Module, readers: Iterable[dict[str, Any]] = ()) -> 
             for value in vars(module).values()
             if isinstance(value, FunctionType)
         )
-        names_of_rooms = {function.__module__ for function in (*forwards, *called)}
+        # What torch.fx writes stands in no module.
+        homes = (function.__module__ for function in (*forwards, *called))
+        names_of_rooms = set(filter(None, homes))
         for name in _reached(names_of_rooms, rooms):
             names.replace_builtins(rooms[name])
         for scope in readers:
