@@ -79,6 +79,7 @@ bench-quick: $(INSTALLED)
 golden: $(INSTALLED)
 	$(BIN)/python -m tests.cli.test_error_texts
 	$(BIN)/python -m tests.lowering.test_goldens
+	$(BIN)/python -m tests.documents.blocks
 
 # Writes the pages that follow from the code; read the difference.
 documents: $(INSTALLED)

@@ -41,21 +41,23 @@ def fresh(variables: Mapping[str, str], home: Path) -> dict[str, str]:
         if name.startswith("PIP_") or not ACCOUNTS.fullmatch(name)
     }
     return (
-        _pip_of(variables)
+        _indexes_of(variables)
         | kept
         | {"HOME": str(home), "AWS_EC2_METADATA_DISABLED": "true"}  # and nobody asks a network
         | {name: str(home / folder) for name, folder in FOLDERS.items()}
     )
 
 
-def _pip_of(variables: Mapping[str, str]) -> dict[str, str]:
-    """Return variables that name pip's cache, and its user's configuration if there is one."""
+def _indexes_of(variables: Mapping[str, str]) -> dict[str, str]:
+    """Return variables that name pip's cache, and the user's configurations of pip and npm."""
     if "HOME" not in variables:
         return {}
     home = Path(variables["HOME"])
     cache = Path(variables.get("XDG_CACHE_HOME") or home / ".cache")
     config = Path(variables.get("XDG_CONFIG_HOME") or home / ".config")
     found = {"PIP_CACHE_DIR": str(cache / "pip")}
+    if (home / ".npmrc").is_file():
+        found["NPM_CONFIG_USERCONFIG"] = str(home / ".npmrc")
     for file in (config / "pip" / "pip.conf", home / ".pip" / "pip.conf"):
         if file.is_file():
             return found | {"PIP_CONFIG_FILE": str(file)}

@@ -45,6 +45,9 @@ def test_pip_keeps_its_configuration_and_its_cache(place, tmp_path):
     assert after["PIP_CONFIG_FILE"] == str(file)
     assert after["PIP_CACHE_DIR"] == str(old / ".cache" / "pip")
     assert after["PIP_TOKEN"] == "kept"
+    assert "NPM_CONFIG_USERCONFIG" not in after
+    (old / ".npmrc").touch()
+    assert fresh({"HOME": str(old)}, new)["NPM_CONFIG_USERCONFIG"] == str(old / ".npmrc")
     assert fresh(after | {"PIP_CONFIG_FILE": "given"}, new)["PIP_CONFIG_FILE"] == "given"
     # And a second time, as a worker of pytest-xdist does.
     assert fresh(after, tmp_path / "third")["PIP_CONFIG_FILE"] == str(file)

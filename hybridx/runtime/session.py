@@ -120,7 +120,7 @@ class Session:
             The output, if the model has one; otherwise the outputs by name.
 
         Raises:
-            As `run`.
+            HybridxError: as `run`.
         """
         outputs = self.run(named_arrays(self, *args, **kwargs))
         return outputs[self.output_names[0]] if len(self.output_names) == 1 else outputs
