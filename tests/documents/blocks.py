@@ -8,7 +8,8 @@ A page is run from its first block to its last, in a folder of its own, as a rea
 * `json` and `toml` are parsed;
 * `text` directly behind code is what that code prints. Where it says `…`, anything may stand.
 
-`python -m tests.documents.blocks` writes outputs that have changed into the pages; read the difference.
+`python -m tests.documents.blocks` writes outputs that have changed into the pages. Read the
+difference; `make golden` runs it too.
 
 `<!-- first: … -->` holds Python that runs but is not shown, such as making the file that a page is
 about. `<!-- not run: why -->` in front of a block leaves it out.

@@ -64,28 +64,14 @@ def page(tmp_path, text):
 
 
 def test_output_that_differs_is_seen_and_written(tmp_path):
-    text = "```python
-print(1 + 1)
-```
-
-```text
-{}
-```
-
-```sh
-echo 4
-```
-```text
-{}
-```
-"
+    text = (
+        "```python\nprint(1 + 1)\n```\n\n```text\n{}\n```\n\n```sh\necho 4\n```\n```text\n{}\n```\n"
+    )
     (tmp_path / "right").mkdir()
     assert run_page(page(tmp_path, text.format(2, 4)), tmp_path / "right") == []
     (tmp_path / "wrong").mkdir()
     wrong = page(tmp_path, text.format(333, 555))
-    assert [said for _, said in run_page(wrong, tmp_path / "wrong")] == ["2
-", "4
-"]
+    assert [said for _, said in run_page(wrong, tmp_path / "wrong")] == ["2\n", "4\n"]
     assert write_outputs(wrong) == 2
     assert wrong.read_text() == text.format(2, 4)
 
