@@ -16,6 +16,7 @@ if TYPE_CHECKING:
         STRATEGIES,
         TOLERANCE,
         VERIFIED_BATCHES,
+        BenchReport,
         CheckReport,
         CircuitSummary,
         Conversion,
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
         Inspection,
         Prediction,
         VerifyReport,
+        bench,
         check,
         convert,
         evaluate,
@@ -45,8 +47,8 @@ else:
         {
             "hybridx.api": (
                 "BATCH_SIZE FORMATS OPSET OPSETS SIGNIFICANCE STRATEGIES TOLERANCE "
-                "VERIFIED_BATCHES CheckReport CircuitSummary Conversion Evaluation "
-                "ExportReport InputSummary Inspection Prediction VerifyReport check convert "
+                "VERIFIED_BATCHES BenchReport CheckReport CircuitSummary Conversion Evaluation "
+                "ExportReport InputSummary Inspection Prediction VerifyReport bench check convert "
                 "evaluate export inspect load lower predict to_torch verify"
             ),
             "hybridx.runtime": "Execution Session",
@@ -64,6 +66,7 @@ __all__ = [
     "STRATEGIES",
     "TOLERANCE",
     "VERIFIED_BATCHES",
+    "BenchReport",
     "CheckReport",
     "CircuitSummary",
     "Conversion",
@@ -77,6 +80,7 @@ __all__ = [
     "Session",
     "VerifyReport",
     "__version__",
+    "bench",
     "check",
     "convert",
     "evaluate",

@@ -25,7 +25,7 @@ FLOORS = (
     ("capture",),
     ("artifact",),
     ("runtime", "targets"),
-    ("drawing", "parity", "report", "restore", "sources"),
+    ("drawing", "parity", "report", "restore", "sources", "timing"),
     ("api",),
     ("cli",),
 )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from hybridx.first_use import on_first_use
 
 if TYPE_CHECKING:
+    from hybridx.api.benching import BenchReport, bench, bench_source
     from hybridx.api.checking import CheckReport, check, check_source
     from hybridx.api.converting import Conversion, convert
     from hybridx.api.diagnosis import Diagnosis, doctor
@@ -41,6 +42,7 @@ else:
     __getattr__, __dir__ = on_first_use(
         __name__,
         {
+            "hybridx.api.benching": "BenchReport bench bench_source",
             "hybridx.api.checking": "CheckReport check check_source",
             "hybridx.api.converting": "Conversion convert",
             "hybridx.api.diagnosis": "Diagnosis doctor",
@@ -79,6 +81,7 @@ __all__ = [
     "STRATEGIES",
     "TOLERANCE",
     "VERIFIED_BATCHES",
+    "BenchReport",
     "CheckReport",
     "CircuitSummary",
     "Conversion",
@@ -94,6 +97,8 @@ __all__ = [
     "Stages",
     "StrategySummary",
     "VerifyReport",
+    "bench",
+    "bench_source",
     "check",
     "check_source",
     "convert",

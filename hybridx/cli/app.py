@@ -9,11 +9,11 @@ from typer.core import TyperCommand
 
 from hybridx.cli.commands.exports import check, export
 from hybridx.cli.commands.files import convert, inspect
-from hybridx.cli.commands.runs import evaluate, run, verify
+from hybridx.cli.commands.runs import bench, evaluate, run, verify
 from hybridx.cli.commands.setup import doctor, train
 from hybridx.errors import RepeatedOptionError
 
-COMMANDS = (export, check, run, verify, evaluate, inspect, convert, doctor, train)
+COMMANDS = (export, check, run, verify, evaluate, bench, inspect, convert, doctor, train)
 
 
 class _Command(TyperCommand):

@@ -13,7 +13,12 @@ import typer
 
 from hybridx.api import DTYPES, MODEL_ENDINGS, SourceOptions
 from hybridx.cli.printer import Printer
-from hybridx.errors import ConflictingOptionsError, OptionNeedsError, OptionSyntaxError
+from hybridx.errors import (
+    ConflictingOptionsError,
+    OptionError,
+    OptionNeedsError,
+    OptionSyntaxError,
+)
 from hybridx.runtime import ENGINES, PROVIDERS, Options
 
 
@@ -125,6 +130,12 @@ _EXECUTION = {
     "retries": _execution_option(
         int, 3, "How often to try again after a network error or when the service is busy.", min=0
     ),
+    "threads": _execution_option(
+        int | None,
+        None,
+        "Threads of each operator of ONNX Runtime. By default as many as there are cores.",
+        min=1,
+    ),
     "provider": _execution_option(
         str,
         "auto",
@@ -230,6 +241,14 @@ def takes_against(command: Callable[..., None]) -> Callable[..., None]:
     return _takes(command, "against", {"against": against, **_MODEL}, _read_against)
 
 
+def takes_model_against(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command --against for a model, which it receives as one argument, `against`."""
+    against = _source_option(
+        str | None, "The model that the file came from.", panel="Against", metavar="SOURCE"
+    )
+    return _takes(command, "against", {"against": against, **_MODEL}, _read_model_against)
+
+
 def takes_execution(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command the options of `_EXECUTION`, received as one argument, `execution`."""
     return _takes(command, "execution", _EXECUTION, _read_execution)
@@ -290,6 +309,15 @@ def _read_source(values: dict[str, Any]) -> SourceOptions:
     )
 
 
+def _read_model_against(values: dict[str, Any]) -> SourceOptions | None:
+    if values["against"] is not None:
+        return SourceOptions(values["against"], values["checkpoint"], values["arg"] or ())
+    for name in _MODEL:
+        if values[name]:
+            raise OptionNeedsError(f"--{name}", "--against")
+    return None
+
+
 def _read_against(values: dict[str, Any]) -> SourceOptions | Path | None:
     text = values["against"]
     is_file = text is not None and text.lower().endswith(MODEL_ENDINGS)
@@ -320,6 +348,18 @@ def refuse_without_data(**asked: bool) -> None:
     for name, is_asked in asked.items():
         if is_asked:
             raise OptionNeedsError(f"--{name.replace('_', '-')}", "--input")
+
+
+def numbers(option: str, text: str) -> tuple[int, ...]:
+    """Return the whole numbers of a comma-separated list.
+
+    Raises:
+        OptionError: a part is no whole number.
+    """
+    parts = names(text)
+    if not all(part.isdecimal() for part in parts):
+        raise OptionError(option, text, "whole numbers, such as 1,32")
+    return tuple(map(int, parts))
 
 
 def names(text: str | None) -> tuple[str, ...]:

@@ -1,7 +1,8 @@
-"""Circuits as pictures: plain text for a terminal, SVG, PNG and PDF for a paper."""
+"""Pictures: circuits as plain text, SVG, PNG and PDF, and curves of timings."""
 
+from hybridx.drawing.curves import draw_curves
 from hybridx.drawing.figure import draw_figure
 from hybridx.drawing.svg import draw_svg
 from hybridx.drawing.text import draw_text
 
-__all__ = ["draw_figure", "draw_svg", "draw_text"]
+__all__ = ["draw_curves", "draw_figure", "draw_svg", "draw_text"]

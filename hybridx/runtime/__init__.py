@@ -23,7 +23,12 @@ if TYPE_CHECKING:
     from hybridx.runtime.foreign import ForeignModel, load_other
     from hybridx.runtime.given import as_array
     from hybridx.runtime.journal import Journal, check_no_partial, digest, partial_path
-    from hybridx.runtime.layers import compiled_layers, device_layers, layer_names
+    from hybridx.runtime.layers import (
+        circuits_alone,
+        compiled_layers,
+        device_layers,
+        layer_names,
+    )
     from hybridx.runtime.onnx import available_providers
     from hybridx.runtime.pennylane import gate_operator, measurement_process
     from hybridx.runtime.secrets import scrub
@@ -54,7 +59,7 @@ else:
             "hybridx.runtime.foreign": "ForeignModel load_other",
             "hybridx.runtime.given": "as_array",
             "hybridx.runtime.journal": "Journal check_no_partial digest partial_path",
-            "hybridx.runtime.layers": "compiled_layers device_layers layer_names",
+            "hybridx.runtime.layers": "circuits_alone compiled_layers device_layers layer_names",
             "hybridx.runtime.onnx": "available_providers",
             "hybridx.runtime.pennylane": "gate_operator measurement_process",
             "hybridx.runtime.secrets": "scrub",
@@ -84,6 +89,7 @@ __all__ = [
     "check_device_name",
     "check_execution",
     "check_no_partial",
+    "circuits_alone",
     "compiled_layers",
     "counting_session",
     "device_layers",

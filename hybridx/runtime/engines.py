@@ -52,7 +52,7 @@ def start_engine(artifact: Artifact, execution: Execution) -> Engine:
             return _torch_engine(artifact, execution)
         case OnnxArtifact() if execution.device == ONNX:
             _check_bodies(artifact)
-            return CompiledEngine(artifact, execution.provider)
+            return CompiledEngine(artifact, execution.provider, execution.threads)
         case OnnxArtifact():
             return _device_engine(artifact, execution)
         case _:
@@ -78,10 +78,11 @@ def _device_engine(artifact: OnnxArtifact, execution: Execution) -> DeviceEngine
         name = devices.device_name(given)
         executor = DeviceExecutor(execution, name, lambda _: given, takes_seed=False)
     if execution.engine == "custom-op":
-        return CustomOpEngine(artifact, CustomOpModel(artifact, execution.provider), executor)
+        return CustomOpEngine(
+            artifact, CustomOpModel(artifact, execution.provider, execution.threads), executor
+        )
     stages = [
-        (stage, _start_segment(stage, artifact.path, execution.provider))
-        for stage in split(artifact.model)
+        (stage, _start_segment(stage, artifact.path, execution)) for stage in split(artifact.model)
     ]
     return SplitEngine(artifact, stages, executor)
 
@@ -141,8 +142,8 @@ def _check_bodies(artifact: OnnxArtifact) -> None:
 class CompiledEngine:
     """Runs a file in one session of ONNX Runtime, circuits as their compiled bodies."""
 
-    def __init__(self, artifact: OnnxArtifact, provider: str) -> None:
-        self._session = onnx.start(artifact.content, artifact.path, provider)
+    def __init__(self, artifact: OnnxArtifact, provider: str, threads: int | None = None) -> None:
+        self._session = onnx.start(artifact.content, artifact.path, provider, threads=threads)
         self.provider = onnx.provider_of(self._session)
         outputs = self._session.get_outputs()
         self._outputs = [output.name for output in outputs]
@@ -255,6 +256,8 @@ class SplitEngine(DeviceEngine):
         return {name: values[name] for name in self._artifact.outputs}
 
 
-def _start_segment(stage: Stage, path: str, provider: str) -> Any:
+def _start_segment(stage: Stage, path: str, execution: Execution) -> Any:
     content = stage.segment.content
-    return onnx.start(content, path, provider) if content else None
+    if not content:
+        return None
+    return onnx.start(content, path, execution.provider, threads=execution.threads)

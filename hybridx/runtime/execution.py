@@ -48,6 +48,7 @@ class Execution:
         max_circuits: how many circuits a session may send in total.
         max_shots: how many samples a session may ask for in total.
         retries: how often a submission is repeated after an error that may pass.
+        threads: of each operator of ONNX Runtime; None for as many as it finds cores.
         dry_run: send nothing, and count what would be sent; results of circuits are zeros.
     """
 
@@ -61,6 +62,7 @@ class Execution:
     max_circuits: int | None = None
     max_shots: int | None = None
     retries: int = RETRIES
+    threads: int | None = None
     dry_run: bool = False
 
 
@@ -77,6 +79,7 @@ class Options(TypedDict, total=False):
     max_circuits: int | None
     max_shots: int | None
     retries: int
+    threads: int | None
     dry_run: bool
 
 
@@ -93,6 +96,7 @@ def check_execution(chosen: Execution) -> None:
         ("shots", chosen.shots, 1),
         ("seed", chosen.seed, 0),
         ("retries", chosen.retries, 0),
+        ("threads", chosen.threads, 1),
         ("max-circuits", chosen.max_circuits, 0),
         ("max-shots", chosen.max_shots, 0),
     ):

@@ -41,6 +41,7 @@ def start(
     *,
     library: str | None = None,
     beside: Path | None = None,
+    threads: int | None = None,
 ) -> onnxruntime.InferenceSession:
     """Return a session on the bytes of an ONNX model.
 
@@ -50,6 +51,7 @@ def start(
         provider: one of `PROVIDERS`; `auto` uses the best one that is there.
         library: path of a library with custom operators that the model calls.
         beside: the folder in which weights of the model lie that it does not hold itself.
+        threads: of each operator; None for as many as there are cores.
 
     Raises:
         OptionError: the provider is not in this build of ONNX Runtime.
@@ -58,29 +60,25 @@ def start(
         BrokenArtifactError: ONNX Runtime refuses the model for another reason.
     """
     wanted = _providers(provider)
+    options = _options(library, beside, threads, is_quiet=provider == "auto")
     try:
-        session = _session(content, path, wanted, library, beside, is_quiet=provider == "auto")
+        session = _session(content, path, wanted, options)
     except BrokenArtifactError:
         # The errors of a provider and of a model are alike. If the CPU takes the model, it was the
         # provider that failed.
         if wanted == [PROVIDER_CLASSES["cpu"]]:
             raise
-        session = _session(content, path, [PROVIDER_CLASSES["cpu"]], library, beside, is_quiet=True)
+        options = _options(library, beside, threads, is_quiet=True)
+        session = _session(content, path, [PROVIDER_CLASSES["cpu"]], options)
     # ONNX Runtime replaces a provider whose libraries are missing by the CPU, without an error.
     if provider not in ("auto", provider_of(session)):
         raise ProviderFailedError(provider)
     return session
 
 
-def _session(
-    content: bytes,
-    path: str,
-    providers: list[str],
-    library: str | None,
-    beside: Path | None,
-    *,
-    is_quiet: bool,
-) -> onnxruntime.InferenceSession:
+def _options(
+    library: str | None, beside: Path | None, threads: int | None, *, is_quiet: bool
+) -> onnxruntime.SessionOptions:
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4 if is_quiet else 3
     if library is not None:
@@ -89,6 +87,14 @@ def _session(
         options.add_session_config_entry(
             "session.model_external_initializers_file_folder_path", str(beside)
         )
+    if threads is not None:
+        options.intra_op_num_threads = threads
+    return options
+
+
+def _session(
+    content: bytes, path: str, providers: list[str], options: onnxruntime.SessionOptions
+) -> onnxruntime.InferenceSession:
     try:
         return internals.new_session(content, options, providers)
     except Exception as error:

@@ -230,6 +230,11 @@ def uses_device(session: Session) -> bool:
     return isinstance(session._engine, DeviceEngine)
 
 
+def execution_of(session: Session) -> Execution:
+    """Return where and how a session runs."""
+    return session._execution
+
+
 def is_dry(session: Session) -> bool:
     """Return whether a session sends nothing; results of circuits are zeros then."""
     return session._execution.dry_run

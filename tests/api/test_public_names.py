@@ -40,7 +40,7 @@ PUBLIC = {
         "lower",
         "predict",
     ),
-    *("to_torch", "verify"),
+    *("BenchReport", "bench", "to_torch", "verify"),
 }
 
 NAMED = re.compile(r"`([A-Z][A-Za-z_]{2,}|hybridx(?:\.\w+)+)`")

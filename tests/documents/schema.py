@@ -13,11 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hybridx import api, artifact, lowering, parity, runtime, storage
+from hybridx.api.benching import Runner
 from hybridx.api.checking import Refusal
 from hybridx.api.diagnosis import Package
 from hybridx.cli.failures import Failure
 from hybridx.models import TrainingReport
 from hybridx.models.training import Score
+from hybridx.timing import Pace
 
 # What each command prints, by its words.
 REPORTS = {
@@ -33,6 +35,7 @@ REPORTS = {
     "inspect --python": typing.TypedDict("Source", {"source": str}),
     "inspect --qasm": typing.TypedDict("Programs", {"programs": Mapping[str, str]}),
     "convert": api.Conversion,
+    "bench": api.BenchReport,
     "doctor": api.Diagnosis,
     "train": TrainingReport,
 }
@@ -47,7 +50,7 @@ _NAMES = {
     for room in (api, artifact, lowering, parity, runtime, storage)
     for name in room.__all__
     for value in [getattr(room, name)]
-} | {one.__name__: one for one in (Refusal, Package, Score)}
+} | {one.__name__: one for one in (Pace, Refusal, Runner, Package, Score)}
 
 # NaN and infinity, which JSON does not have, are strings in arrays.
 _ARRAY = {

@@ -23,7 +23,7 @@ from hybridx.storage import Array
 if TYPE_CHECKING:
     from torch import nn
 
-    from hybridx.capture import ForwardCall
+    from hybridx.capture import Flat, ForwardCall
     from hybridx.parity import Comparison, Consistency, Expected, Typical
 
 
@@ -154,10 +154,7 @@ def compare_with_model(
     from hybridx.parity.eager import run_eager
 
     examples = _self_test(session).inputs
-    against, _ = capture.read_model(against)
-    is_wide = any(signature.dtype.name == "float64" for signature in session.inputs)
-    dtype = "float64" if is_wide else "float32"
-    flat = capture.Flat(against, _call(session), dtype, session.output_names)
+    against, flat, dtype = flat_model(session, against)
     tolerance = _self_test(session).tolerance if atol is None else atol
     with capture.as_exported(against, dtype):
         return compare_with_reference(
@@ -168,6 +165,23 @@ def compare_with_model(
             batches=_batches(session, examples),
             save=save,
         )
+
+
+def flat_model(
+    session: Session, model: nn.Module | Callable[..., Any]
+) -> tuple[nn.Module, Flat, str]:
+    """Return the module of a file, how it takes the file's inputs, and the dtype of the file.
+
+    Raises:
+        NotAModelError: what was given is no model.
+        BrokenArtifactError: the file does not say how its model is called.
+    """
+    from hybridx import capture
+
+    read, _ = capture.read_model(model)
+    is_wide = any(signature.dtype.name == "float64" for signature in session.inputs)
+    dtype = "float64" if is_wide else "float32"
+    return read, capture.Flat(read, _call(session), dtype, session.output_names), dtype
 
 
 def compare_with_reference(

@@ -1,4 +1,4 @@
-"""Commands that run a file: `run`, `verify` and `evaluate`."""
+"""Commands that run a file: `run`, `verify`, `evaluate` and `bench`."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import typer
 from hybridx import api
 from hybridx.api import SourceOptions
 from hybridx.cli import options
-from hybridx.cli.output.runs import evaluated, predicted, verified
+from hybridx.cli.output.runs import benched, evaluated, predicted, verified
 from hybridx.cli.printer import Printer
 from hybridx.errors import OptionError
-from hybridx.runtime import Options
+from hybridx.runtime import PROVIDERS, Options
 from hybridx.storage import ENDINGS, PIPE
 
 
@@ -207,3 +207,51 @@ def evaluate(
         **execution,
     )
     printer.show(report, evaluated)
+
+
+@options.takes_printer
+@options.takes_model_against
+def bench(
+    printer: Printer,
+    model: options.Model,
+    against: SourceOptions | None,
+    device: Annotated[
+        list[str] | None,
+        typer.Option(help="A PennyLane device of this machine to measure too. Repeatable."),
+    ] = None,
+    batch: Annotated[
+        str | None,
+        typer.Option(help="Rows of a call: 1,32,256. By default 1,32,256,1024."),
+    ] = None,
+    threads: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="Threads of each operator. By default as many as there are cores."
+        ),
+    ] = None,
+    provider: Annotated[
+        str, typer.Option(help=f"The provider of ONNX Runtime: {', '.join(PROVIDERS)}.")
+    ] = "auto",
+    seconds: Annotated[
+        float, typer.Option(help="How long each is measured at each number of rows.")
+    ] = 1.0,
+    plot: Annotated[
+        Path | None,
+        typer.Option(help="Draw the throughput into this .svg, .png or .pdf file."),
+    ] = None,
+    overwrite: options.Overwrite = False,
+) -> None:
+    """Measure how fast a model file runs, beside its eager model and devices."""
+    report = api.bench_source(
+        model,
+        against=against,
+        devices=tuple(device or ()),
+        batches=None if batch is None else options.numbers("--batch", batch),
+        threads=threads,
+        provider=provider,
+        seconds=seconds,
+        plot=plot,
+        overwrite=overwrite,
+        stages=printer.stages,
+    )
+    printer.show(report, benched)

@@ -1,4 +1,4 @@
-"""Lines of `run`, `verify` and `evaluate`."""
+"""Lines of `run`, `verify`, `evaluate` and `bench`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hybridx.cli.printer import Line, bold, green, line, remark, table, yellow
 from hybridx.storage import PIPE
 
 if TYPE_CHECKING:
-    from hybridx.api import Evaluation, Prediction, VerifyReport
+    from hybridx.api import BenchReport, Evaluation, Prediction, VerifyReport
     from hybridx.parity import OutputDifference
 
 _ROWS_SHOWN = 10
@@ -88,3 +88,30 @@ def evaluated(report: Evaluation) -> Iterator[Line]:
         yield line("  true class by row, predicted by column")
         rows = zip(report.classes, report.confusion, strict=True)
         yield from table(("", *report.classes), [(name, *map(str, row)) for name, row in rows])
+
+
+def benched(report: BenchReport) -> Iterator[Line]:
+    """Yield how long calls took."""
+    threads = "" if report.threads is None else f", threads {report.threads}"
+    yield line(bold(report.path), f"  on {report.provider}{threads}; {report.seconds:g} s each")
+    rows = [
+        (
+            one.name if pace.batch is None else f"{one.name}, batch {pace.batch}",
+            *(wording.duration(seconds) for seconds in (pace.p50, pace.p90, pace.p99)),
+            f"{pace.rows_per_second:,.0f}"
+            if pace.rows_per_second >= 10
+            else f"{pace.rows_per_second:.2g}",
+            "" if pace.circuits is None else f"{pace.circuits:.0%}",
+            f"{pace.ratio:.3g}x",
+            f"{pace.calls:,}",
+        )
+        for one in report.runners
+        for pace in one.paces
+    ]
+    header = ("runner", "p50", "p90", "p99", "rows/s", "in circuits", "p50 ratio", "calls")
+    yield from table(header, rows)
+    for one in report.runners:
+        if one.load is not None:
+            yield line(f"  {one.name} is loaded in {wording.duration(one.load)}")
+    if report.plot is not None:
+        yield line(f"written to {report.plot}")

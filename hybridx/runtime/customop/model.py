@@ -36,12 +36,13 @@ class CustomOpModel:
         provider: of ONNX Runtime, for the classical parts.
     """
 
-    def __init__(self, artifact: OnnxArtifact, provider: str) -> None:
+    def __init__(self, artifact: OnnxArtifact, provider: str, threads: int | None = None) -> None:
         """Start the session.
 
         Args:
             artifact: the file.
             provider: of ONNX Runtime.
+            threads: of each operator.
 
         Raises:
             MissingExtraError: onnxruntime-extensions is not installed.
@@ -53,7 +54,11 @@ class CustomOpModel:
         self._run_input = _add_run_input(model)
         self._outputs = artifact.outputs
         self._session = onnx_runtime.start(
-            model.SerializeToString(), artifact.path, provider, library=_library()
+            model.SerializeToString(),
+            artifact.path,
+            provider,
+            library=_library(),
+            threads=threads,
         )
         self.provider = onnx_runtime.provider_of(self._session)
 

@@ -1,0 +1,5 @@
+"""Calls timed side by side, and what their durations say."""
+
+from hybridx.timing.side_by_side import Pace, pace_of, percentile, side_by_side
+
+__all__ = ["Pace", "pace_of", "percentile", "side_by_side"]

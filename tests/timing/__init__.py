@@ -1,0 +1,1 @@
+"""Calls timed in turns."""
