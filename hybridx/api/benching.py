@@ -93,7 +93,7 @@ def bench(
         path: of the file.
         against: the model it was exported from, which is measured too.
         devices: names of PennyLane devices of this machine, likewise.
-        batches: numbers of rows; by default `BATCHES`, or the one that the file takes.
+        batches: numbers of rows; by default 1, 32, 256 and 1024, or the one that the file takes.
         threads: of each operator, in ONNX Runtime and torch.
         provider: of ONNX Runtime.
         seconds: for each of them at each batch size.

@@ -21,7 +21,8 @@ class Pace:
         p99: seconds that 99 of 100 calls take at most.
         rows_per_second: at the median.
         ratio: the median divided by that of the first runner.
-        circuits: which part of the median the circuits take, from 0 to 1; None if unknown.
+        circuits: which part of the median the circuits take, from 0 to 1; None if unknown. Compiled
+            ones are timed in calls of their own, each of which costs some microseconds.
     """
 
     batch: int | None

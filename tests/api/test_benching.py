@@ -62,8 +62,13 @@ def test_threads_reach_every_runner_and_are_put_back(path):
     assert model.training
     assert not hasattr(model, "calls")
     assert torch.get_num_threads() == before
-    session = load(path, threads=1)
-    assert session._execution.threads == 1
+
+
+@pytest.mark.parametrize("device", ["onnx", "default.qubit"])
+def test_threads_are_those_of_onnx_runtime(path, device):
+    engine = load(path, device=device, threads=1)._open
+    started = engine._session if device == "onnx" else engine._stages[0][1]
+    assert started.get_session_options().intra_op_num_threads == 1
 
 
 def test_circuits_alone_run_nothing_else(path):

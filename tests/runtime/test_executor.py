@@ -319,7 +319,7 @@ def test_repeats_give_means_and_standard_errors(folder, artifact):
 
 def test_what_does_not_go_together_is_refused(folder, artifact):
     service = Service()
-    with pytest.raises(OptionNeedsError, match="--shots"):
+    with pytest.raises(OptionNeedsError, match="needs shots"):
         predict(folder, service, repeats=2)
     with pytest.raises(OptionNeedsError, match="--device"):
         start_session(artifact, shots=10)
