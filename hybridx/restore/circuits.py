@@ -83,7 +83,7 @@ class QNodeLayer(nn.Module):
                 case Channel(wires):
                     size = 2 ** len(wires)
                     qml.QubitChannel(
-                        [*_completed(_entries(operation, parameters, (-1, size, size)))],
+                        [*completed(_entries(operation, parameters, (-1, size, size)))],
                         wires=wires,
                     )
                 case _:
@@ -160,7 +160,7 @@ def _entries(
     return whole.reshape(*whole.shape[:-1], *shape)
 
 
-def _completed(kraus: Tensor) -> Tensor:
+def completed(kraus: Tensor) -> Tensor:
     """Return K S^(-1/2) with S the sum of K^dagger K.
 
     S is 1 to the precision of float32, and a device checks it to 1e-8. Two terms of the series of

@@ -23,6 +23,7 @@ from hybridx.errors import (
     NoTorchOperatorError,
     OptionError,
 )
+from hybridx.restore.circuits import completed
 from tests.corpus import CASES
 from tests.sampling import some
 
@@ -194,3 +195,33 @@ def test_models_of_the_corpus_come_back(name, tmp_path):
     for kind in KINDS:
         module = hybridx.to_torch(path, circuits=kind)
         assert worst(module, session, session.metadata.self_test.inputs) <= TOLERANCE["float32"]
+
+
+class Tokens(nn.Module):
+    """A linear layer on three axes, whose bias ONNX adds by itself, and a scale that is no layer."""
+
+    def __init__(self):
+        super().__init__()
+        self.linear = nn.Linear(3, 2)
+        self.register_buffer("scale", torch.tensor([0.5, 2.0]))
+
+    def forward(self, x):
+        return self.linear(x) * self.scale
+
+
+def test_a_bias_that_is_added_is_a_parameter_and_a_scale_is_not(tmp_path):
+    hybridx.export(Tokens(), (torch.randn(2, 5, 3),), tmp_path / "m.onnx", verify=False)
+    module = hybridx.to_torch(tmp_path / "m.onnx")
+    assert sorted(one.numel() for one in module.parameters()) == [2, 6]
+    assert "weights.linear.bias" in module.report.parameters
+    assert module.report.constants == ("weights.scale",)
+    x = np.random.default_rng(1).standard_normal((1, 5, 3)).astype(np.float32)
+    assert worst(module, hybridx.load(tmp_path / "m.onnx"), {"x": x}) <= TOLERANCE["float32"]
+
+
+def test_noise_is_completed_to_the_digits_that_a_device_checks():
+    kept = torch.tensor([[1.0, 0.0], [0.0, 0.8]], dtype=torch.complex128)
+    lost = torch.tensor([[0.0, 0.6], [0.0, 0.0]], dtype=torch.complex128)
+    kraus = torch.stack([kept, lost]) * (1 + 1e-6)  # more than float32 rounds
+    total = torch.einsum("kij,kil->jl", completed(kraus).conj(), completed(kraus))
+    torch.testing.assert_close(total, torch.eye(2, dtype=total.dtype), rtol=0, atol=1e-14)

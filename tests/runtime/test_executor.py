@@ -321,7 +321,7 @@ def test_what_does_not_go_together_is_refused(folder, artifact):
     service = Service()
     with pytest.raises(OptionNeedsError, match="needs shots"):
         predict(folder, service, repeats=2)
-    with pytest.raises(OptionNeedsError, match="--device"):
+    with pytest.raises(OptionNeedsError, match="needs device"):
         start_session(artifact, shots=10)
     with pytest.raises(OptionError, match="npz"):
         hybridx.predict(
