@@ -198,7 +198,7 @@ def test_models_of_the_corpus_come_back(name, tmp_path):
 
 
 class Tokens(nn.Module):
-    """A linear layer on three axes, whose bias ONNX adds by itself, and a scale that is no layer."""
+    """A linear layer on three axes, whose bias ONNX adds by itself, and a scale."""
 
     def __init__(self):
         super().__init__()
