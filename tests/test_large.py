@@ -46,7 +46,7 @@ def test_without_a_body_it_is_written_for_devices(tmp_path):
     (circuit,) = read_artifact(path).circuits.values()
     assert (circuit.wires, circuit.parameters) == (40, 40)
     assert hybridx.inspect(path).circuits[0].nodes == 0
-    with pytest.raises(NoBodyError, match="--device"):
+    with pytest.raises(NoBodyError, match="run it on a PennyLane device"):
         hybridx.load(path)
 
 

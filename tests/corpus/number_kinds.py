@@ -177,7 +177,7 @@ def signal(*shape):
 CASES = (
     Case("beamformer", "number_kinds", Beamformer, (signal(3, 4),)),
     Case("complex_layers", "number_kinds", ComplexLayers, (signal(3, 4),)),
-    Case("correlations", "number_kinds", Correlations, (signal(3, 2, 3),)),
+    Case("cross_correlations", "number_kinds", Correlations, (signal(3, 2, 3),)),
     Case("complex_attention", "number_kinds", ComplexAttention, (signal(3, 4, 3),)),
     Case("denoised", "number_kinds", Denoised, (normal(3, 32),)),
     Case("spectrogram", "number_kinds", Spectrogram, (normal(3, 32),)),

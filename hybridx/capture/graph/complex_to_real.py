@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -430,6 +430,18 @@ def _variance(call: _Call) -> Tensor:
     return result
 
 
+_VARIANCE_OF = {
+    _aten.std.default: _aten.var.default,
+    _aten.std.dim: _aten.var.dim,
+    _aten.std.correction: _aten.var.correction,
+}
+
+
+def _deviation(call: _Call) -> Tensor:
+    """The standard deviation, the root of the variance."""
+    return _variance(replace(call, target=_VARIANCE_OF[call.target])).sqrt()
+
+
 def _transform(call: _Call) -> Complex:
     z, axes, norm, forward = call.args
     return fourier.transform(z, axes, norm, forward=forward)
@@ -516,6 +528,7 @@ _RULES: dict[Any, _Rule] = _table(
     (_either, "isnan isinf any"),
     (_prod, "prod"),
     (_variance, "var"),
+    (_deviation, "std"),
     (_transform, "_fft_c2c"),
     (_transform_real, "_fft_r2c"),
     (_transform_to_real, "_fft_c2r"),

@@ -276,7 +276,7 @@ class TestBatchesThatTheModelRefuses:
         _, report = export(tmp_path, Picky(3), X)
         assert report.verification.batches == (5, 16)
         assert report.notes == (
-            "the model itself refuses batch sizes 1 and 2, these are not compared: "
+            "the eager model itself refuses batch sizes 1 and 2, these are not compared: "
             "ValueError: at least 3 rows",
         )
 
@@ -285,7 +285,7 @@ class TestBatchesThatTheModelRefuses:
         _, report = export(tmp_path, Picky(17), x)
         assert report.verification.batches == (20, 21)
         assert report.notes == (
-            "the model itself refuses batch sizes 1, 2, 5 and 16, these are not compared: "
+            "the eager model itself refuses batch sizes 1, 2, 5 and 16, these are not compared: "
             "ValueError: at least 17 rows",
         )
 

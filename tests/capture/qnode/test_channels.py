@@ -202,5 +202,5 @@ def test_a_mixed_device_is_measured_by_its_matrix(tmp_path):
 def test_a_device_without_channels_names_one_that_has_them(tmp_path):
     path = tmp_path / "m.onnx"
     proved(Layer(noisy(means, lambda _: qml.BitFlip(0.1, wires=0))), path)
-    with pytest.raises(hybridx.HybridxError, match=r"HX504[^$]*--device default.mixed"):
+    with pytest.raises(hybridx.HybridxError, match=r"HX504[^$]*device=\"default.mixed\""):
         hybridx.verify(path, device="default.qubit")
