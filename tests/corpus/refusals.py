@@ -425,7 +425,7 @@ CASES = tuple(
         ("random_gates", RandomGates, 2, "randomness"),
         ("numpy_choice", NumpyChoice, 2, "randomness"),
         ("unseeded_random_layers", UnseededRandomLayers, 4, "randomness"),
-        ("argmax_routing", ArgmaxRouting, 2, "branch"),
+        ("argmax_routing", ArgmaxRouting, 2, "list by data"),
         ("fresh_linear", FreshLinear, 2, "module in forward"),
         ("fresh_quantum_layer", FreshQuantumLayer, 2, "module in forward"),
         ("fresh_attention", FreshAttention, 2, "module in forward"),

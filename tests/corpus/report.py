@@ -37,6 +37,7 @@ REASONS = {
     "randomness": "RandomnessError",
     "branch": "DataBranchError",
     "data dependent loop": "DataBranchError",
+    "list by data": "ListIndexError",
     "module in forward": "FreshModuleError",
     "sample": "UnsupportedMeasurementError",
     "counts": "UnsupportedMeasurementError",

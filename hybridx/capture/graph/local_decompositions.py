@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Hashable, Mapping
+from itertools import count
 from typing import Any
 
 import torch
@@ -66,7 +67,6 @@ class _Pass:
         self._copies: dict[fx.Node, Any] = {}
         self._known: dict[Hashable, fx.GraphModule] = {}
         self._origin: dict[str, Any] = {}
-        self._constants = sum(1 for _ in module.named_buffers(remove_duplicate=False))
 
     def run(self) -> fx.Graph:
         for node in self._module.graph.nodes:
@@ -125,7 +125,7 @@ class _Pass:
         inputs = list(dict.fromkeys(node.all_input_nodes))
         key = _key(node, inputs)
         if key not in self._known:
-            values = [given.meta["val"] for given in inputs]
+            values = [_apart(given.meta["val"]) for given in inputs]
             self._known[key] = traced_operation(node, inputs, values, self._table, self._like)
         inner = self._known[key]
         copies: dict[fx.Node, Any] = {}
@@ -150,12 +150,17 @@ class _Pass:
     def _constant(self, value: Any, piece: fx.Node) -> fx.Node:
         if not isinstance(value, Tensor):
             raise NotLocal
-        name = f"decomposed_{self._constants}"
-        self._constants += 1
+        # An earlier pass may have left constants with such names.
+        name = next(free for n in count() if not hasattr(self._module, free := f"decomposed_{n}"))
         self._module.register_buffer(name, value, persistent=False)
         node = self._graph.get_attr(name)
         node.meta["val"] = piece.meta.get("val", value)
         return node
+
+
+def _apart(value: Any) -> Any:
+    """Return a tensor as an object of its own; a trace tells its inputs apart by their identity."""
+    return value.detach() if isinstance(value, Tensor) else value
 
 
 def _has_float64(node: fx.Node) -> bool:
