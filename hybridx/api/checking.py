@@ -7,21 +7,19 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from hybridx.api.formats import Format, check_format
+from hybridx.api.formats import FileOptions, Format
 from hybridx.api.options import (
-    DTYPES,
     Batch,
     Dtype,
     Dynamic,
     SourceOptions,
-    check_choice,
     dtype_name,
     need,
     read_batch,
     read_open_axes,
 )
 from hybridx.api.progress import Stages
-from hybridx.artifact import OPSET, OPSETS
+from hybridx.artifact import OPSET
 from hybridx.errors import CaptureError, HybridxError, LoweringError
 
 if TYPE_CHECKING:
@@ -110,18 +108,17 @@ def check(
     Raises:
         UsageError: an option or an argument is not one that a file can have.
     """
+    options = FileOptions(
+        dtype=dtype_name(dtype), opset=opset, atol=atol, strategy=strategy, body=body
+    )
     return _check(
         model,
         args,
         kwargs,
+        format,
+        options,
         open_axes=(dynamic, batch, frozenset()),
         is_drawn=False,
-        format=format,
-        dtype=dtype_name(dtype),
-        opset=opset,
-        atol=atol,
-        strategy=strategy,
-        body=body,
     )
 
 
@@ -129,44 +126,26 @@ def _check(
     model: nn.Module | Callable[..., Any],
     args: Any,
     kwargs: Mapping[str, Any],
+    format: Format,
+    options: FileOptions,
     *,
     open_axes: tuple[Dynamic | None, Batch | None, frozenset[str]],
     is_drawn: bool,
-    format: Format = "onnx",
-    dtype: str | None = None,
-    opset: int = OPSET,
-    atol: float | None = None,
-    strategy: str | None = None,
-    body: bool = True,
 ) -> CheckReport:
     """Say what an export would come to; see `check`.
 
     `open_axes` holds the arguments of `read_open_axes`, and `is_drawn` is true if the example is
     drawn, and not the user's.
     """
-    check_choice("dtype", dtype, (*DTYPES, None))
-    check_choice("opset", opset, OPSETS)
-    check_format(format, opset=opset, body=body, aot=False)
+    options.check(format)
     need("checking", "torch", "pennylane", "onnxscript", "threadpoolctl")
     axes = read_open_axes(*open_axes)
     from hybridx.api.work.making import make_file
 
     try:
-        made = make_file(
-            model,
-            args,
-            kwargs,
-            format,
-            dtype=dtype,
-            open_axes=axes,
-            opset=opset,
-            atol=atol,
-            strategy=strategy,
-            body=body,
-            is_drawn=is_drawn,
-        )
+        made = make_file(model, args, kwargs, format, options, open_axes=axes, is_drawn=is_drawn)
     except (CaptureError, LoweringError) as first:
-        errors = _all_refusals(model, args, kwargs, dtype, opset, first)
+        errors = _all_refusals(model, args, kwargs, options, first)
         return CheckReport(tuple(map(_refusal, errors)))
     return _report(made)
 
@@ -190,18 +169,17 @@ def _all_refusals(
     model: Any,
     args: Any,
     kwargs: Mapping[str, Any],
-    dtype: str | None,
-    opset: int,
+    options: FileOptions,
     first: HybridxError,
 ) -> list[HybridxError]:
     """Return the errors of a model, beginning with the one that its export raises."""
     from hybridx import capture, targets
 
     model, _ = capture.read_model(model)
-    args = capture.narrowed(model, capture.read_arguments(args), dtype)
-    kwargs = capture.narrowed(model, dict(kwargs), dtype)
+    args = capture.narrowed(model, capture.read_arguments(args), options.dtype)
+    kwargs = capture.narrowed(model, dict(kwargs), options.dtype)
     call, tensors = capture.describe_call(model, args, kwargs)
-    chosen = dtype or capture.choose_dtype(model, tensors.values())
+    chosen = options.dtype or capture.choose_dtype(model, tensors.values())
     flat = capture.Flat(model, call, chosen)
     with (
         capture.one_thread(),
@@ -211,7 +189,7 @@ def _all_refusals(
         errors = [*found.errors]
         if found.captured is not None:
             traced = list(found.captured.example.tensors.values())
-            errors += targets.untranslated(found.captured, traced, opset=opset)
+            errors += targets.untranslated(found.captured, traced, opset=options.opset)
     distinct = {str(error): error for error in (first, *errors)}
     return list(distinct.values())
 
@@ -224,6 +202,7 @@ def check_source(
     source: SourceOptions,
     *,
     batch: str = "dynamic",
+    format: Format = "onnx",
     stages: Stages | None = None,
     **options: Any,
 ) -> CheckReport:
@@ -232,15 +211,17 @@ def check_source(
     Args:
         source: the model and its example.
         batch: `dynamic`, `none` or a number.
+        format: what would be written.
         stages: is told what is being done; by default the log of `hybridx` is.
-        **options: passed to `check`.
+        **options: those of `FileOptions`.
 
     Raises:
         UsageError: the source names no model, or the shape of its input is not known.
     """
     source.check()
     rows = read_batch(batch)
-    check_choice("dtype", options.get("dtype"), (*DTYPES, None))
+    asked = FileOptions(**options)
+    asked.check(format)
     need("checking", "torch", "pennylane", "onnxscript", "safetensors", "threadpoolctl")
     from hybridx.api.work.exported_source import exported_source
 
@@ -249,8 +230,9 @@ def check_source(
             found.model,
             found.args,
             found.kwargs,
+            format,
+            asked,
             open_axes=(found.dynamic, rows, found.invented),
             is_drawn=found.is_drawn,
-            **options,
         )
     return replace(report, notes=found.notes + report.notes)

@@ -11,19 +11,17 @@ from typing import TYPE_CHECKING, Any
 
 from hybridx.api.formats import (
     NAMES,
+    FileOptions,
     Format,
-    check_format,
     check_target,
     choose_format,
     write_model,
 )
 from hybridx.api.options import (
-    DTYPES,
     Batch,
     Dtype,
     Dynamic,
     SourceOptions,
-    check_choice,
     dtype_name,
     need,
     read_batch,
@@ -31,8 +29,7 @@ from hybridx.api.options import (
     read_open_axes,
 )
 from hybridx.api.progress import Stages
-from hybridx.artifact import OPSET, OPSETS, Said
-from hybridx.errors import ConflictingOptionsError
+from hybridx.artifact import OPSET, Said
 
 if TYPE_CHECKING:
     from torch import nn
@@ -146,25 +143,27 @@ def export(
         classes=tuple(classes),
         metadata=dict(metadata),
     )
-    return _export(
-        model,
-        args,
-        Path(path),
-        said,
-        kwargs=kwargs,
-        format=format,
+    options = FileOptions(
         dtype=dtype_name(dtype),
-        batch=batch,
-        dynamic=dynamic,
         opset=opset,
         atol=atol,
         strategy=strategy,
         body=body,
         aot=aot,
         verify=verify,
-        overwrite=overwrite,
         embed_example=embed_example,
         self_test=self_test,
+    )
+    return _export(
+        model,
+        args,
+        Path(path),
+        said,
+        options,
+        kwargs=kwargs,
+        format=format,
+        open_axes=(dynamic, batch, frozenset()),
+        overwrite=overwrite,
     )
 
 
@@ -173,43 +172,28 @@ def _export(
     args: Any,
     path: Path,
     said: Said,
+    options: FileOptions,
     *,
     kwargs: Mapping[str, Any],
     format: str | None,
-    batch: Batch | None,
-    dynamic: Dynamic | None,
-    dtype: str | None = None,
-    opset: int = OPSET,
-    atol: float | None = None,
-    strategy: str | None = None,
-    body: bool = True,
-    aot: bool = False,
-    verify: bool = True,
-    overwrite: bool = False,
-    embed_example: bool = False,
-    self_test: bool = True,
-    invented: frozenset[str] = frozenset(),
+    open_axes: tuple[Dynamic | None, Batch | None, frozenset[str]],
+    overwrite: bool,
     is_drawn: bool = False,
     notes: tuple[str, ...] = (),
     stages: Stages | None = None,
 ) -> ExportReport:
-    """Export a model with what is said of its file; see `export`."""
+    """Export a model with what is said of its file; see `export`.
+
+    `open_axes` holds the arguments of `read_open_axes`, and `is_drawn` is true if the example is
+    drawn, and not the user's.
+    """
     started = time.perf_counter()
     told = Stages() if stages is None else stages
     said.check()
     target = choose_format(path, format, "onnx")
     check_target(path, target, overwrite=overwrite)
-    _check_options(
-        target,
-        dtype=dtype,
-        opset=opset,
-        atol=atol,
-        strategy=strategy,
-        body=body,
-        aot=aot,
-        embed_example=embed_example,
-        self_test=self_test,
-    )
+    options.check(target)
+    options.check_effects()
     need("exporting", "torch", "pennylane", "onnxscript", "threadpoolctl")
     from hybridx.api.work.making import make_file
     from hybridx.api.work.summaries import circuit_summaries
@@ -220,16 +204,8 @@ def _export(
         args,
         kwargs,
         target,
-        dtype=dtype,
-        open_axes=read_open_axes(dynamic, batch, invented),
-        opset=opset,
-        atol=atol,
-        strategy=strategy,
-        body=body,
-        aot=aot,
-        verify=verify,
-        embed_example=embed_example,
-        self_test=self_test,
+        options,
+        open_axes=read_open_axes(*open_axes),
         is_drawn=is_drawn,
         said=said,
         stages=told,
@@ -248,34 +224,6 @@ def _export(
         notes=notes + made.notes,
         seconds=time.perf_counter() - started,
     )
-
-
-def _check_options(
-    target: Format,
-    *,
-    dtype: str | None = None,
-    opset: int = OPSET,
-    atol: float | None = None,
-    strategy: str | None = None,
-    body: bool = True,
-    aot: bool = False,
-    embed_example: bool = False,
-    self_test: bool = True,
-    **_: object,
-) -> None:
-    """Refuse options that a file cannot have, or that would have no effect."""
-    check_choice("dtype", dtype, (*DTYPES, None))
-    check_choice("opset", opset, OPSETS)
-    check_format(target, opset=opset, body=body, aot=aot)
-    if embed_example and not self_test:
-        raise ConflictingOptionsError("--embed-example", "--no-self-test")
-    for option, is_given in (
-        ("--strategy", strategy is not None),
-        ("--atol", atol is not None),
-        ("--embed-example", embed_example),
-    ):
-        if is_given and not body:
-            raise ConflictingOptionsError(option, "--no-body")
 
 
 def export_source(
@@ -307,7 +255,7 @@ def export_source(
         classes: of the first output; by default those of a config.toml.
         metadata: each `KEY=VALUE`.
         stages: is told what is being done; by default the log of `hybridx` is.
-        **options: passed to `export`.
+        **options: those of `FileOptions`.
 
     Raises:
         UsageError: the source names no model, or the shape of its input is not known.
@@ -325,7 +273,9 @@ def export_source(
         metadata=read_entries(metadata),
     )
     said.check()
-    _check_options(target, **options)
+    asked = FileOptions(**options)
+    asked.check(target)
+    asked.check_effects()
     need("exporting", "torch", "pennylane", "onnxscript", "safetensors", "threadpoolctl")
     from hybridx.api.work.exported_source import exported_source
 
@@ -341,14 +291,12 @@ def export_source(
                 classes=said.classes or found.classes,
                 weights=found.weights,
             ),
+            asked,
             kwargs=found.kwargs,
-            batch=rows,
-            dynamic=found.dynamic,
             format=target,
+            open_axes=(found.dynamic, rows, found.invented),
             overwrite=overwrite,
-            invented=found.invented,
             is_drawn=found.is_drawn,
             notes=found.notes,
             stages=told,
-            **options,
         )

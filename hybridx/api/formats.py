@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias, get_args
 
-from hybridx.api.options import check_choice
-from hybridx.artifact import MANIFEST, OPSET, is_bundle_file
-from hybridx.errors import OptionNeedsError
+from hybridx.api.options import DTYPES, check_choice
+from hybridx.artifact import MANIFEST, OPSET, OPSETS, is_bundle_file
+from hybridx.errors import ConflictingOptionsError, OptionNeedsError
 from hybridx.storage import check_folder_writable, check_writable, write_folder, write_whole
 
 if TYPE_CHECKING:
@@ -19,20 +20,65 @@ Format: TypeAlias = Literal["onnx", "torchscript", "pt2", "bundle"]
 FORMATS: Final[tuple[Format, ...]] = get_args(Format)
 
 
-def check_format(format: Format, *, opset: int, body: bool, aot: bool) -> None:
-    """Refuse options that only another format has.
+@dataclass(frozen=True)
+class FileOptions:
+    """How a file is made of a model; see the arguments of `export` with these names.
 
-    Raises:
-        OptionNeedsError: an option needs another format.
+    Attributes:
+        dtype: of the file, or None for that of the model.
+        opset: version of the standard ONNX operators.
+        atol: tolerance of the verification, or None for that of the dtype.
+        strategy: that computes the circuits, or None for the cheapest.
+        body: compile the circuits.
+        aot: put machine code into a pt2 file.
+        verify: compare with the eager model.
+        embed_example: let the self-test hold rows of the example.
+        self_test: put a self-test into the file.
     """
-    is_torch = format in ("torchscript", "pt2")
-    for option, is_given, needed in (
-        ("--no-body", is_torch and not body, "--format onnx or bundle"),
-        (f"--opset {opset}", is_torch and opset != OPSET, "--format onnx or bundle"),
-        ("--aot", aot and format != "pt2", "--format pt2"),
-    ):
-        if is_given:
-            raise OptionNeedsError(option, needed)
+
+    dtype: str | None = None
+    opset: int = OPSET
+    atol: float | None = None
+    strategy: str | None = None
+    body: bool = True
+    aot: bool = False
+    verify: bool = True
+    embed_example: bool = False
+    self_test: bool = True
+
+    def check(self, format: Format) -> None:
+        """Refuse values that no file has, and options that only another format has.
+
+        Raises:
+            OptionError: a value is not one of the choices.
+            OptionNeedsError: an option needs another format.
+        """
+        check_choice("dtype", self.dtype, (*DTYPES, None))
+        check_choice("opset", self.opset, OPSETS)
+        is_torch = format in ("torchscript", "pt2")
+        for option, is_given, needed in (
+            ("--no-body", is_torch and not self.body, "--format onnx or bundle"),
+            (f"--opset {self.opset}", is_torch and self.opset != OPSET, "--format onnx or bundle"),
+            ("--aot", self.aot and format != "pt2", "--format pt2"),
+        ):
+            if is_given:
+                raise OptionNeedsError(option, needed)
+
+    def check_effects(self) -> None:
+        """Refuse options that would have no effect beside another.
+
+        Raises:
+            ConflictingOptionsError: the message names both.
+        """
+        if self.embed_example and not self.self_test:
+            raise ConflictingOptionsError("--embed-example", "--no-self-test")
+        for option, is_given in (
+            ("--strategy", self.strategy is not None),
+            ("--atol", self.atol is not None),
+            ("--embed-example", self.embed_example),
+        ):
+            if is_given and not self.body:
+                raise ConflictingOptionsError(option, "--no-body")
 
 
 _SUFFIXES: Final[Mapping[str, Format]] = {

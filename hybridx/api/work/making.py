@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, assert_never
 
-from hybridx.api.formats import Format
+from hybridx.api.formats import FileOptions, Format
 from hybridx.api.progress import Stages
 from hybridx.api.work.building import (
     Draft,
@@ -78,17 +78,9 @@ def make_file(
     args: Any,
     kwargs: Mapping[str, Any],
     target: Format,
+    options: FileOptions,
     *,
-    dtype: str | None,
     open_axes: OpenAxes,
-    opset: int,
-    atol: float | None,
-    strategy: str | None,
-    body: bool,
-    aot: bool = False,
-    verify: bool = True,
-    embed_example: bool = False,
-    self_test: bool = True,
     is_drawn: bool = False,
     said: Said = _NOTHING,
     stages: Stages | None = None,
@@ -98,8 +90,8 @@ def make_file(
 
     told = Stages() if stages is None else stages
     model, remarks = capture.read_model(model)
-    args = capture.narrowed(model, capture.read_arguments(args), dtype)
-    kwargs = capture.narrowed(model, dict(kwargs), dtype)
+    args = capture.narrowed(model, capture.read_arguments(args), options.dtype)
+    kwargs = capture.narrowed(model, dict(kwargs), options.dtype)
     call, tensors = capture.describe_call(model, args, kwargs)
     if said.input_names:
         own_names = call.names
@@ -107,7 +99,7 @@ def make_file(
         call = call.renamed(said.input_names)
         tensors = dict(zip(call.names, tensors.values(), strict=True))
         open_axes = open_axes.renamed(dict(zip(own_names, call.names, strict=True)))
-    chosen = dtype or capture.choose_dtype(model, tensors.values())
+    chosen = options.dtype or capture.choose_dtype(model, tensors.values())
     capture.check_weight_size(model, dtype=chosen, limit=MAX_FILE_BYTES)
     flat = capture.Flat(model, call, chosen, said.output_names)
     training = capture.training_note(model)
@@ -116,8 +108,8 @@ def make_file(
     def build(captured: Capture, example: Example) -> Draft:
         said.check_names(captured.input_names, captured.output_names)
         said.check_table(describe_inputs(captured, example), describe_outputs(captured))
-        if body:
-            plan_circuits(captured, strategy, choices)
+        if options.body:
+            plan_circuits(captured, options.strategy, choices)
         match target:
             case "onnx" | "bundle":
                 return draft_onnx(
@@ -125,7 +117,7 @@ def make_file(
                     example,
                     choices,
                     dtype=chosen,
-                    opset=opset,
+                    opset=options.opset,
                     bundled=target == "bundle",
                 )
             case "torchscript":
@@ -133,7 +125,9 @@ def make_file(
                 return draft_torchscript(captured, example, choices, returned, dtype=chosen)
             case "pt2":
                 returned = flat.answer(example.tensors)
-                return draft_pt2(captured, example, choices, returned, dtype=chosen, aot=aot)
+                return draft_pt2(
+                    captured, example, choices, returned, dtype=chosen, aot=options.aot
+                )
             case _:
                 assert_never(target)
 
@@ -144,7 +138,7 @@ def make_file(
         try:
             with told("rehearse") as tell:
                 example = capture.prepare_example(
-                    flat, tensors, dtype=chosen, open_axes=open_axes, rehearses=body
+                    flat, tensors, dtype=chosen, open_axes=open_axes, rehearses=options.body
                 )
                 tell(f"{chosen}; {_open_axes(example)}")
         except CaptureError as error:
@@ -156,15 +150,16 @@ def make_file(
             build,
             partial(_start, dtype=chosen),
             dtype=chosen,
-            atol=atol,
-            verify=verify,
-            runs=body,
-            embed=embed_example,
+            atol=options.atol,
+            verify=options.verify,
+            runs=options.body,
+            embed=options.embed_example,
             stages=told,
         )
     verification = test = None
-    is_own = built.typical is not None and built.typical.distribution is None and not embed_example
-    if built.typical is not None and self_test and not is_own:
+    is_drawable = built.typical is None or built.typical.distribution is not None
+    is_own = not (is_drawable or options.embed_example)
+    if built.typical is not None and options.self_test and not is_own:
         test = record(built.typical.inputs, built.typical.outputs, built.tolerance)
     if built.comparison is not None:
         compared = built.comparison
@@ -190,9 +185,9 @@ def make_file(
         notes += (f"bfloat16 and half precision of the model are {chosen} in the file",)
     if training is not None:
         notes += (training,)
-    if dtype is None and chosen == "float64":
+    if options.dtype is None and chosen == "float64":
         notes += ("the file is float64, as the model and its example are",)
-    if not body:
+    if not options.body:
         notes += ("the circuits have no body: the file runs on devices only",)
     is_whole = any(not tensor.is_floating_point() for tensor in tensors.values())
     if is_own:
@@ -200,7 +195,7 @@ def make_file(
             "the model refuses drawn inputs, or is not finite on them: rows of the example are "
             "compared, and the file carries no self-test; embed_example makes one of these rows",
         )
-    elif is_whole and test is not None and not (embed_example or is_drawn):
+    elif is_whole and test is not None and not (options.embed_example or is_drawn):
         notes += ("the self-test holds the example's integer inputs: their range is not known",)
     return Made(content, chosen, built.captured.is_dynamic, choices, verification, notes)
 
