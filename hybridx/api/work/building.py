@@ -157,8 +157,8 @@ def draft_torchscript(
     from hybridx import targets
 
     spliced = splice_circuits(captured, choices, dtype)
-    structured = targets.with_structure(spliced, targets.structure_of(returned))
-    content = targets.to_torchscript(structured)
+    targets.return_in(targets.structure_of(returned), spliced)
+    content = targets.to_torchscript(spliced)
     return _archived(content, captured, example, choices)
 
 
@@ -185,8 +185,8 @@ def draft_pt2(
 
     args: Sequence[Tensor] = list(example.tensors.values())
     spliced = splice_circuits(captured, choices, dtype)
-    structured = targets.with_structure(spliced, targets.structure_of(returned))
-    content = targets.to_pt2(structured, args, captured.shapes, aot=aot)
+    targets.return_in(targets.structure_of(returned), spliced)
+    content = targets.to_pt2(spliced, args, captured.shapes, aot=aot)
     return _archived(content, captured, example, choices)
 
 
