@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.package.installed import ROOT, Environment, make
+from tests.installed import Installed
+from tests.package.installed import ROOT, make
 
 HERE = Path(__file__).parent
 
@@ -28,7 +29,7 @@ class Built:
 
 
 @pytest.fixture(scope="session")
-def tools() -> Environment:
+def tools() -> Installed:
     """An environment with what builds and checks a package."""
     return make("tools", ["build", "twine"])
 

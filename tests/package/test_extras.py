@@ -11,7 +11,8 @@ import pytest
 
 from hybridx.artifact import Metadata, SelfTest
 from hybridx.circuit import parse, simulate
-from tests.package.installed import ROOT, Environment, with_extra
+from tests.installed import Installed
+from tests.package.installed import ROOT, with_extra
 from tests.runtime.models import TURN, build
 from tests.runtime.remote import rows
 
@@ -33,25 +34,25 @@ def build():
 """
 
 
-def runs_its_self_test(environment: Environment, folder: Path) -> None:
+def runs_its_self_test(environment: Installed, folder: Path) -> None:
     report = environment.hybridx("run", "model.onnx", "--json", folder=folder).json()
     assert report["worst"] < report["tolerance"]
     described = environment.hybridx("doctor", "--json", folder=folder).json()
     assert described["version"]
 
 
-def runs_on_a_device(environment: Environment, folder: Path) -> None:
+def runs_on_a_device(environment: Installed, folder: Path) -> None:
     words = ("run", "model.onnx", "--device", "default.qubit", "--json")
     assert environment.hybridx(*words, folder=folder).json()["device"] == "default.qubit"
 
 
-def draws(environment: Environment, folder: Path) -> None:
+def draws(environment: Installed, folder: Path) -> None:
     done = environment.hybridx("inspect", "model.onnx", "--draw", "circuit.png", folder=folder)
     assert done.code == 0, done.talk
     assert (folder / "circuit.png").read_bytes().startswith(b"\x89PNG")
 
 
-def exports(environment: Environment, folder: Path) -> None:
+def exports(environment: Installed, folder: Path) -> None:
     (folder / "source.py").write_text(MODEL)
     words = ("export", "source.py:build", "--shape", "N,3", "-o", "new.onnx", "--json")
     report = environment.hybridx(*words, folder=folder).json()
@@ -59,14 +60,14 @@ def exports(environment: Environment, folder: Path) -> None:
     assert environment.hybridx("run", "new.onnx", folder=folder).code == 0
 
 
-def runs_circuits_as_operators(environment: Environment, folder: Path) -> None:
+def runs_circuits_as_operators(environment: Installed, folder: Path) -> None:
     described = environment.hybridx("doctor", "--json", folder=folder).json()
     versions = {part["package"]: part["version"] for part in described["parts"]}
     assert versions["onnxruntime-extensions"]
     runs_its_self_test(environment, folder)
 
 
-def reads_and_writes_parquet(environment: Environment, folder: Path) -> None:
+def reads_and_writes_parquet(environment: Installed, folder: Path) -> None:
     np.save(folder / "x.npy", rows(5))
     for given, written in (("x.npy", "y.parquet"), ("y.parquet", "z.npy")):
         words = ("run", "model.onnx", "-i", given, "-o", written)
@@ -75,7 +76,7 @@ def reads_and_writes_parquet(environment: Environment, folder: Path) -> None:
     assert np.load(folder / "z.npy").shape == (5, 2)
 
 
-WHAT_FOR: dict[str, Callable[[Environment, Path], None]] = {
+WHAT_FOR: dict[str, Callable[[Installed, Path], None]] = {
     "": runs_its_self_test,
     "custom-op": runs_circuits_as_operators,
     "devices": runs_on_a_device,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -19,8 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.shell import Finished, new_command
-from tests.fresh_machine import fresh
+from tests.installed import Installed
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
@@ -31,30 +29,19 @@ OURS = {"hybridx", "pip", "setuptools"}
 
 
 @dataclass(frozen=True)
-class Environment:
+class Environment(Installed):
     """A virtual environment with hybridx in it.
 
     Attributes:
-        name: of its pins, `tests/plugins/<name>.txt`.
         home: its folder.
+        name: of its pins, `tests/plugins/<name>.txt`.
     """
 
     name: str
-    home: Path
-
-    @property
-    def python(self) -> Path:
-        return self.home / "bin" / "python"
 
     @property
     def pins(self) -> Path:
         return HERE / f"{self.name}.txt"
-
-    def hybridx(self, *arguments: object, folder: Path) -> Finished:
-        """Run `python -m hybridx` in it, in a folder that is also the user's home."""
-        variables = fresh(os.environ, folder)
-        variables.pop("PYTHONPATH", None)  # else it would run the hybridx of this folder
-        return new_command(*arguments, folder=folder, python=self.python, variables=variables)
 
     def installed(self) -> dict[str, str]:
         """Return the version of each package in it, by its name as pip compares names."""
@@ -81,7 +68,7 @@ def make(name: str, folder: Path = FOLDER, variables: Mapping[str, str] | None =
         folder: where environments are kept.
         variables: instead of this process's own; pip takes its configuration from them.
     """
-    found = Environment(name, folder / name)
+    found = Environment(folder / name, name)
     # Several processes may run tests, and only one of them must make the environment.
     with _alone(folder / f"{name}.lock"):
         wanted = _stamp(found.pins, ROOT / "pyproject.toml", also=sys.version)
