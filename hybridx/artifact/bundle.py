@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Annotated, Any, Literal, TypeAlias, assert_never
 
 import msgspec
@@ -237,6 +238,7 @@ class _Joiner:
         if manifest.circuits:
             model.opset_import.append(helper.make_opsetid(DOMAIN, DOMAIN_VERSION))
         texts = {name: self._circuit(name, model) for name in sorted(manifest.circuits)}
+        decoded = cache(lambda name: self._decoded(texts[name]))
         self._check_order()
         self._check_copies(texts)
         types: list[onnx.ValueInfoProto] = []
@@ -251,7 +253,7 @@ class _Joiner:
                     node = helper.make_node(name, [parameters], [results], domain=DOMAIN)
                     node.attribute.append(helper.make_attribute(CIRCUIT_ATTRIBUTE, texts[name]))
                     if step.node:
-                        describe(node, step.node, self._decoded(texts[name]))
+                        describe(node, step.node, decoded(name))
                     model.graph.node.append(node)
                 case _:
                     assert_never(step)

@@ -122,8 +122,7 @@ def _check_entry(key: object, value: object) -> None:
 
 def _check_axis(what: str, names: Sequence[str], tensor: Signature, kind: str) -> None:
     """Refuse names of an axis of a table `(rows, names)` of another form or length."""
-    shape = ", ".join(map(str, tensor.shape))
-    described = f"{kind} {tensor.name!r} has the shape ({shape})"
+    described = f"{kind} {tensor.name!r} has the shape {tensor.axes}"
     is_row = len(tensor.shape) == 1 and isinstance(tensor.shape[0], int)
     if len(tensor.shape) != 2 and not is_row:
         reason = f"{described}, which is no row of numbers for each row of a table"

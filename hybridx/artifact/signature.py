@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -26,9 +27,21 @@ class Signature:
     dtype: np.dtype[Any]
     shape: tuple[int | str, ...]
 
+    @property
+    def axes(self) -> str:
+        """The shape for people: `(batch, 4)`."""
+        return f"({', '.join(map(str, self.shape))})"
+
     def __str__(self) -> str:
         """Return the signature for people: `x: float32 (batch, 4)`."""
-        return f"{self.name}: {self.dtype.name} ({', '.join(map(str, self.shape))})"
+        return f"{self.name}: {self.dtype.name} {self.axes}"
+
+    def fits(self, shape: Sequence[int]) -> bool:
+        """Return whether an array of a shape may be this value."""
+        return len(shape) == len(self.shape) and all(
+            isinstance(length, str) or length == found
+            for length, found in zip(self.shape, shape, strict=True)
+        )
 
 
 def signature_of(value: onnx.ValueInfoProto) -> Signature:

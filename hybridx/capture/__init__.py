@@ -16,6 +16,7 @@ from hybridx.capture.model.forward_call import (
     read_arguments,
 )
 from hybridx.capture.model.given import is_function_of_tensors, read_model
+from hybridx.capture.model.outputs import free_name
 from hybridx.capture.model.precision import (
     as_dtype,
     as_exported,
@@ -57,6 +58,7 @@ __all__ = [
     "decomposed",
     "describe_call",
     "eagerly",
+    "free_name",
     "from_two",
     "in_eval_mode",
     "is_function_of_tensors",

@@ -94,18 +94,15 @@ class QNodeLayer(nn.Module):
         """Return results side by side; complex ones as real, then imaginary parts."""
         columns: list[Tensor] = []
         for result, place in zip(results, result_layout(self.circuit), strict=True):
-            own = result
             if rows is None:
-                flat = own.reshape(-1)
-            elif own.ndim == len(place.shape):  # nothing in the circuit differs between rows
-                flat = own.reshape(1, -1).expand(rows, -1)
+                flat = result.reshape(-1)
+            elif result.ndim == len(place.shape):  # nothing in the circuit differs between rows
+                flat = result.reshape(1, -1).expand(rows, -1)
             else:
-                flat = own.reshape(rows, -1)
-            columns += [flat.real, flat.imag] if flat.is_complex() else [flat]
-            if place.is_complex and not flat.is_complex():
-                columns.append(torch.zeros_like(flat))
-            if flat.is_complex() and not place.is_complex:
-                columns.pop()
+                flat = result.reshape(rows, -1)
+            columns.append(flat.real if flat.is_complex() else flat)
+            if place.is_complex:
+                columns.append(flat.imag if flat.is_complex() else torch.zeros_like(flat))
         return torch.cat([one.to(torch.float64) for one in columns], -1)
 
 

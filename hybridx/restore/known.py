@@ -10,7 +10,7 @@ import numpy as np
 from hybridx.restore.values import Known, Node, integer, integers, known
 
 
-def slices(node: Node, values: Sequence[Any], rank: int) -> tuple[slice, ...]:
+def slices(values: Sequence[Any], rank: int) -> tuple[slice, ...]:
     """Return the slices of a Slice node, one for each axis of its input."""
     starts, ends = integers(values[1]), integers(values[2])
     given = len(values) > 3 and values[3] is not None
@@ -53,7 +53,7 @@ def _squeeze(node: Node, values: Sequence[Any]) -> Known:
 
 
 def _slice(node: Node, values: Sequence[Any]) -> Known:
-    return known(values[0][slices(node, values, values[0].ndim)])
+    return known(values[0][slices(values, values[0].ndim)])
 
 
 def _gather(node: Node, values: Sequence[Any]) -> Known:

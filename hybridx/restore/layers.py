@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -221,14 +222,7 @@ def _resize(node: Node, values: Sequence[Any]) -> Tensor:
     )
 
 
-def _recurrent(kind: str) -> Operator:
-    def run(node: Node, values: Sequence[Any]) -> tuple[Tensor, ...]:
-        return _run_recurrent(kind, node, values)
-
-    return run
-
-
-def _run_recurrent(kind: str, node: Node, values: Sequence[Any]) -> tuple[Tensor, ...]:
+def _recurrent(kind: str, node: Node, values: Sequence[Any]) -> tuple[Tensor, ...]:
     x, weight, recurrent, bias, lengths, *state = [*values, *[None] * (8 - len(values))][:8]
     _check_recurrent(kind, node, values)
     direction = node.attribute("direction", "forward")
@@ -310,14 +304,14 @@ OPERATORS: Mapping[str, Operator] = {
     "GlobalAveragePool": _global_pool(torch.mean),
     "GlobalMaxPool": _global_pool(torch.amax),
     "GroupNormalization": _group_norm,
-    "GRU": _recurrent("GRU"),
+    "GRU": partial(_recurrent, "GRU"),
     "InstanceNormalization": _instance_norm,
     "LayerNormalization": _layer_norm,
     "LpNormalization": _lp_normalization,
-    "LSTM": _recurrent("LSTM"),
+    "LSTM": partial(_recurrent, "LSTM"),
     "MaxPool": _max_pool,
     "Resize": _resize,
     "RMSNormalization": _rms_norm,
-    "RNN": _recurrent("RNN"),
+    "RNN": partial(_recurrent, "RNN"),
 }
 """The torch function of each operator of ONNX that is a layer."""

@@ -13,7 +13,7 @@ from onnx import numpy_helper
 from torch import Tensor, nn
 
 from hybridx.artifact import OnnxArtifact, Signature, is_circuit_node
-from hybridx.circuit import Apply, Circuit, Parameter, angles_of
+from hybridx.circuit import Circuit, Parameter, angles_of
 from hybridx.errors import (
     InputDtypeError,
     InputNamesError,
@@ -134,9 +134,8 @@ class RestoredModule(nn.Module):
             if node.op_type == "Constant":
                 self._add_constant(node.output[0], _constant(node), trained)
         self.circuits = nn.ModuleDict()
+        made, dtype = QNodeLayer if circuits == "qnode" else compiled_layer, _dtype(artifact.model)
         for name, circuit in artifact.circuits.items():
-            dtype = _circuit_dtype(artifact.model)
-            made = QNodeLayer if circuits == "qnode" else compiled_layer
             self.circuits[name] = made(circuit, dtype)
         self.report = self._reported(artifact.circuits)
 
@@ -208,20 +207,15 @@ class RestoredModule(nn.Module):
         )
 
     def _reported_circuit(self, name: str, circuit: Circuit) -> RestoredCircuit:
-        angles = entries = 0
-        for operation in circuit.operations:
-            count = sum(not isinstance(one, Parameter) for one in angles_of(operation))
-            if isinstance(operation, Apply):
-                angles += count
-            else:
-                entries += count
-        is_trained = isinstance(self.circuits[name], QNodeLayer)
-        return RestoredCircuit(
-            name,
-            circuit.wires,
-            angles if is_trained else 0,
-            entries if is_trained else angles + entries,
+        numbers = sum(
+            not isinstance(one, Parameter)
+            for operation in circuit.operations
+            for one in angles_of(operation)
         )
+        layer = self.circuits[name]
+        angles = layer.angles if isinstance(layer, QNodeLayer) else None
+        trained = 0 if angles is None else len(angles)
+        return RestoredCircuit(name, circuit.wires, trained, numbers - trained)
 
 
 def _steps(nodes: Sequence[onnx.NodeProto], outputs: Sequence[str], path: str) -> list[_Step]:
@@ -271,7 +265,7 @@ def _is_floating(constant: onnx.TensorProto) -> bool:
     return constant.data_type in kinds
 
 
-def _circuit_dtype(model: onnx.ModelProto) -> torch.dtype:
+def _dtype(model: onnx.ModelProto) -> torch.dtype:
     """Return the dtype of a file: float64 where a floating-point value is that."""
     graph = model.graph
     kinds = {one.type.tensor_type.elem_type for one in (*graph.input, *graph.output)}
@@ -289,13 +283,8 @@ def _fitted(given: Any, signature: Signature) -> Tensor:
         raise InputDtypeError(signature.name, kind, str(signature.dtype)) from error
     if array.is_complex() and signature.shape[-1:] == (2,):
         array = torch.view_as_real(array)
-    fits = array.ndim == len(signature.shape) and all(
-        isinstance(length, str) or length == found
-        for length, found in zip(signature.shape, array.shape, strict=True)
-    )
-    if not fits:
-        expected = f"({', '.join(map(str, signature.shape))})"
-        raise InputShapeError(signature.name, str(tuple(array.shape)), expected)
+    if not signature.fits(array.shape):
+        raise InputShapeError(signature.name, str(tuple(array.shape)), signature.axes)
     dtype = torch.from_numpy(np.zeros(0, signature.dtype)).dtype
     if array.dtype == dtype:
         return array

@@ -81,7 +81,7 @@ def _split(node: Node, values: Sequence[Any]) -> tuple[Tensor, ...]:
 
 def _slice(node: Node, values: Sequence[Any]) -> Tensor:
     x = tensor(values[0])
-    for axis, part in enumerate(slices(node, values, x.ndim)):
+    for axis, part in enumerate(slices(values, x.ndim)):
         if part == slice(None):
             continue
         if isinstance(part.step, int) and part.step < 0:

@@ -379,13 +379,8 @@ def _fit(array: Array, signature: Signature) -> Array:
     to_int = signature.dtype.kind == "i" and array.dtype.kind in "iub"
     if array.dtype != signature.dtype and not (to_float or to_int):
         raise InputDtypeError(signature.name, str(array.dtype), str(signature.dtype))
-    fits = array.ndim == len(signature.shape) and all(
-        isinstance(length, str) or length == found
-        for length, found in zip(signature.shape, array.shape, strict=True)
-    )
-    if not fits:
-        expected = f"({', '.join(map(str, signature.shape))})"
-        raise InputShapeError(signature.name, str(array.shape), expected)
+    if not signature.fits(array.shape):
+        raise InputShapeError(signature.name, str(array.shape), signature.axes)
     if array.dtype == signature.dtype:
         return array
     if to_int and array.dtype != bool and array.size:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -45,13 +46,11 @@ class CapturedProgram(torch.export.ExportedProgram):
         """Return the program itself, or a decomposed one where that differs."""
         modules = [m for m in self.graph_module.modules() if isinstance(m, fx.GraphModule)]
         targets = {node.target for module in modules for node in module.graph.nodes}
-        if decomp_table is not None and targets.isdisjoint(decomp_table):
-            return self
         if decomp_table is not None:
-            try:
+            if targets.isdisjoint(decomp_table):
+                return self
+            with suppress(NotLocal):
                 return self.decomposed(decomp_table)
-            except NotLocal:
-                pass
         traced: Any = self.trace()
         whole: torch.export.ExportedProgram = traced.run_decompositions(
             decomp_table, *args, **kwargs

@@ -31,6 +31,7 @@ from hybridx.artifact import (
 from hybridx.capture import (
     CIRCUIT_OP,
     Capture,
+    free_name,
     name_of_node,
     place_of_node,
     quiet,
@@ -227,9 +228,7 @@ def _describe_circuits(
     for node in walk_nodes(graph):
         if node.domain == DOMAIN:
             index = indices[node.output[0]]
-            wanted = captured.layers[index].node
-            names = (f"{wanted}_{number}" if number else wanted for number in count())
-            name = next(one for one in names if one not in taken)
+            name = free_name(captured.layers[index].node, taken)
             taken.add(name)
             describe(node, name, captured.circuits[index])
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import count
 from typing import Any, TypeAlias
 
 from torch import fx
@@ -18,20 +20,19 @@ def structure_of(returned: Any) -> Structure:
     Dataclasses, distributions and other values with named parts become dicts, named tuples become
     tuples. What is not a tensor is left out.
     """
-    found = _structure(returned, [])
+    found = _structure(returned, count())
     return () if found is None else found
 
 
-def _structure(value: Any, seen: list[Any]) -> Structure | None:
+def _structure(value: Any, numbers: Iterator[int]) -> Structure | None:
     if is_single(value):
-        seen.append(value)
-        return len(seen) - 1
+        return next(numbers)
     parts = named_parts(value)
     if parts is not None and not isinstance(value, tuple):
-        items = {str(name): _structure(item, seen) for name, item in parts.items.items()}
+        items = {str(name): _structure(item, numbers) for name, item in parts.items.items()}
         return {name: item for name, item in items.items() if item is not None}
     if isinstance(value, list | tuple):
-        found = [one for item in value if (one := _structure(item, seen)) is not None]
+        found = [one for item in value if (one := _structure(item, numbers)) is not None]
         return found if isinstance(value, list) else tuple(found)
     return None
 

@@ -56,11 +56,6 @@ def _count(x: Tensor, axes: Sequence[int]) -> int:
     return math.prod(x.shape[axis] for axis in axes)
 
 
-def mean_of_all(x: Tensor, *, dtype: torch.dtype | None = None) -> Any:
-    """Return the mean of all elements; see `mean`."""
-    return mean(x, dtype=dtype)
-
-
 def variance(
     x: Tensor,
     dim: Sequence[int] | None = None,
@@ -786,7 +781,7 @@ MISSING_OPERATORS = {
         for target in [getattr(getattr(_aten, name), overload)]
     },
     _aten.mean.dim: mean,
-    _aten.mean.default: mean_of_all,
+    _aten.mean.default: mean,
     **{
         getattr(overloads, overload): wrap(formula)
         for overloads, formula in ((_aten.var, variance), (_aten.std, deviation))

@@ -15,9 +15,10 @@ from typing import Any
 
 import torch
 from torch import Tensor, fx
-from torch.fx.experimental.symbolic_shapes import has_free_unbacked_symbols, optimization_hint
+from torch.fx.experimental.symbolic_shapes import optimization_hint
 
 from hybridx.capture.graph.constants import Constants
+from hybridx.capture.torch_internals import depends_on_data
 
 _aten = torch.ops.aten
 
@@ -254,9 +255,13 @@ def _tensor_inputs(node: fx.Node) -> list[fx.Node]:
     ]
 
 
+def is_whole_of_data(value: Any) -> bool:
+    """Return whether a value is a whole number that the numbers in a traced tensor give."""
+    return isinstance(value, torch.SymInt) and depends_on_data(value)
+
+
 def _is_data_number(node: fx.Node) -> bool:
-    value = node.meta.get("val")
-    return isinstance(value, torch.SymInt) and has_free_unbacked_symbols(value)
+    return is_whole_of_data(node.meta.get("val"))
 
 
 def _is_float(node: fx.Node) -> bool:

@@ -164,8 +164,7 @@ class Branches:
             longest: the largest length, a number of the data.
         """
         self.longest.append(longest)
-        frame, is_direct = _asking(sys._getframe(1))
-        self._assume(question_at(frame, is_direct=is_direct), "")
+        self.check()
 
     def check(self) -> None:
         """Note a check that torch itself makes, such as `torch._assert`."""

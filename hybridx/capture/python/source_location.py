@@ -74,9 +74,8 @@ def place(model: nn.Module, line: tuple[FrameType, int]) -> str:
 
 def text_of_line(error: BaseException) -> str:
     """Return the source of the innermost line of the user's code in a traceback, or nothing."""
-    for frame, number in reversed(list(traceback.walk_tb(error.__traceback__))):
-        if is_users(frame.f_code.co_filename):
-            return linecache.getline(frame.f_code.co_filename, number, frame.f_globals).strip()
+    for frame, number in _users_lines(error)[-1:]:
+        return linecache.getline(frame.f_code.co_filename, number, frame.f_globals).strip()
     return ""
 
 
@@ -107,23 +106,25 @@ _SUBSCRIPT = 26
 """The number of `[]` among the operations of `BINARY_OP`."""
 
 
-def line_of_user(error: BaseException) -> str:
-    """Return the file and line of the user's code at which an error was raised, or nothing."""
-    lines = [
-        f"{frame.f_code.co_filename}:{number}"
-        for frame, number in traceback.walk_tb(error.__traceback__)
-        if is_users(frame.f_code.co_filename)
-    ]
-    return lines[-1] if lines else ""
-
-
-def place_of(model: nn.Module, error: BaseException) -> str:
-    """Return the innermost line of the user's code in the traceback of an error."""
-    lines = [
+def _users_lines(error: BaseException) -> list[tuple[FrameType, int]]:
+    """Return the lines of the user's code in the traceback of an error, the innermost last."""
+    return [
         line
         for line in traceback.walk_tb(error.__traceback__)
         if is_users(line[0].f_code.co_filename)
     ]
+
+
+def line_of_user(error: BaseException) -> str:
+    """Return the file and line of the user's code at which an error was raised, or nothing."""
+    for frame, number in _users_lines(error)[-1:]:
+        return f"{frame.f_code.co_filename}:{number}"
+    return ""
+
+
+def place_of(model: nn.Module, error: BaseException) -> str:
+    """Return the innermost line of the user's code in the traceback of an error."""
+    lines = _users_lines(error)
     return place(model, lines[-1]) if lines else _UNKNOWN
 
 

@@ -16,9 +16,9 @@ import numpy as np
 import pennylane as qml
 import torch
 from torch import Tensor, nn
-from torch.fx.experimental.symbolic_shapes import has_free_unbacked_symbols
 from torch.overrides import TorchFunctionMode
 
+from hybridx.capture.graph.provenance import is_whole_of_data
 from hybridx.capture.python.branches import Branches
 from hybridx.capture.python.concrete_values import ConcreteValues
 from hybridx.capture.python.known_results import UNKNOWN, known_result, with_known_parts
@@ -51,7 +51,7 @@ def constructor(original: Callable[..., Any], fixed: torch.dtype | None = None) 
     """
 
     def make(data: Any = (), *args: Any, **kwargs: Any) -> Any:
-        if isinstance(data, list) and any(map(_is_of_data, data)):
+        if isinstance(data, list) and any(map(is_whole_of_data, data)):
             data = [NumberTracer(torch.scalar_tensor(one, dtype=torch.int64)) for one in data]
         if isinstance(data, Tensor) or not holds_traced(data):
             return original(as_tensors(data), *args, **kwargs)
@@ -61,11 +61,6 @@ def constructor(original: Callable[..., Any], fixed: torch.dtype | None = None) 
         return made_of(data, dtype)
 
     return make
-
-
-def _is_of_data(number: Any) -> bool:
-    """Return whether a whole number depends on the data."""
-    return isinstance(number, torch.SymInt) and has_free_unbacked_symbols(number)
 
 
 class TracingMode(TorchFunctionMode):
