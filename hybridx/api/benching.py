@@ -6,28 +6,26 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from hybridx.api.options import SourceOptions, need
+from hybridx.api.options import PICTURES, SourceOptions, check_ending, need
 from hybridx.api.progress import Stages
 from hybridx.device_table import family_of
-from hybridx.errors import NoSelfTestError, OptionError, OptionNeedsError
+from hybridx.errors import OptionError, OptionNeedsError
 from hybridx.runtime import ONNX, Execution, check_execution
 from hybridx.storage import check_readable, check_writable, write_whole
+from hybridx.timing import Pace, pace_of, percentile, side_by_side
 
 if TYPE_CHECKING:
     from torch import nn
 
     from hybridx.runtime import Session
     from hybridx.storage import Array
-    from hybridx.timing import Pace
 
 BATCHES: Final = (1, 32, 256, 1024)
 """Batch sizes that are measured, unless others are given."""
-
-PLOTS: Final = (".svg", ".png", ".pdf")
-"""The endings of pictures of timings."""
 
 _EAGER = "eager"
 
@@ -114,7 +112,6 @@ def bench(
     if against is not None:
         need("measuring the eager model", "torch", "pennylane")
     from hybridx.runtime import load
-    from hybridx.timing import pace_of, percentile, side_by_side
 
     told = Stages() if stages is None else stages
     sessions: dict[str, Session] = {}
@@ -125,13 +122,14 @@ def bench(
         sessions[session.device] = session
         loads[session.device] = clock() - started
     main = next(iter(sessions.values()))
-    sizes = _sizes(main, batches)
+    sizes, without = _sizes(main, batches), _without(sessions)
     paces: dict[str, list[Pace]] = {}
     notes: list[str] = []
     with _eager(main, against, threads) as eager:
         for size in sizes:
             inputs = _inputs(main, size)
-            calls, parts = _calls(sessions, inputs), _without(sessions, inputs)
+            calls = {name: _call(session, inputs) for name, session in sessions.items()}
+            parts = {name: call_on(inputs) for name, call_on in without.items()}
             if eager is not None:
                 calls |= _tried(eager, inputs, size, notes)
             with told("measure") as tell:
@@ -139,8 +137,7 @@ def bench(
                 first = taken[main.device]
                 tell(f"batch {size}" if size is not None else "the model")
             for name in calls:
-                share = _share(taken, name, percentile)
-                found = pace_of(size, taken[name], first=first, circuits=share)
+                found = pace_of(size, taken[name], first=first, circuits=_share(taken, name))
                 paces.setdefault(name, []).append(found)
     runners = tuple(Runner(name, loads.get(name), tuple(found)) for name, found in paces.items())
     report = BenchReport(
@@ -214,19 +211,16 @@ def check_bench(
         if overwrite:
             raise OptionNeedsError("--overwrite", "--plot")
         return
-    if Path(plot).suffix.lower() not in PLOTS:
-        raise OptionError("the ending of --plot", Path(plot).name, ", ".join(PLOTS))
+    check_ending("--plot", Path(plot), PICTURES)
     check_writable(Path(plot), overwrite=overwrite)
 
 
 def _sizes(session: Session, batches: Sequence[int] | None) -> tuple[int | None, ...]:
     """Return the batch sizes that are measured; None alone for a model without an open batch."""
-    from hybridx.parity import open_axes
-    from hybridx.program import BATCH
+    from hybridx.api.work.reproducing import has_batch, self_test_of
 
-    if session.metadata.self_test is None:
-        raise NoSelfTestError(session.artifact.path)
-    if any(BATCH in named.values() for named in open_axes(session.inputs).values()):
+    self_test_of(session)
+    if has_batch(session):
         return tuple(BATCHES if batches is None else batches)
     if batches is not None:
         given = ",".join(map(str, batches))
@@ -236,23 +230,18 @@ def _sizes(session: Session, batches: Sequence[int] | None) -> tuple[int | None,
 
 def _inputs(session: Session, size: int | None) -> dict[str, Array]:
     """Return the inputs of the self-test, their rows repeated to a batch size."""
+    from hybridx.api.work.reproducing import self_test_of
     from hybridx.parity import draw_inputs, open_axes
     from hybridx.program import BATCH
 
-    test = session.metadata.self_test
-    assert test is not None
+    test = self_test_of(session)
     lengths = {} if size is None else {BATCH: size}
     axes = open_axes(session.inputs)
     return draw_inputs(test.inputs, axes, lengths=lengths, distribution=None, seed=0)
 
 
-def _calls(
-    sessions: Mapping[str, Session], inputs: Mapping[str, Array]
-) -> dict[str, Callable[[], object]]:
-    def call(session: Session) -> Callable[[], object]:
-        return lambda: session.run(inputs)
-
-    return {name: call(session) for name, session in sessions.items()}
+def _call(session: Session, inputs: Mapping[str, Array]) -> Callable[[], object]:
+    return lambda: session.run(inputs)
 
 
 _ALONE: Final = "circuits of "  # before the name of a runner: its circuits and nothing else
@@ -260,26 +249,22 @@ _REST: Final = "classical parts of "  # likewise, without its circuits
 
 
 def _without(
-    sessions: Mapping[str, Session], inputs: Mapping[str, Array]
-) -> dict[str, Callable[[], object]]:
-    """Return calls of the circuits alone, or of all but the circuits, which show their share."""
+    sessions: Mapping[str, Session],
+) -> dict[str, Callable[[Mapping[str, Array]], Callable[[], object]]]:
+    """Return what makes calls of the circuits alone, or of all else, which show their share."""
     from hybridx.artifact import OnnxArtifact
     from hybridx.runtime import circuits_alone, probing_session, uses_device
 
-    calls: dict[str, Callable[[], object]] = {}
+    made: dict[str, Callable[[Mapping[str, Array]], Callable[[], object]]] = {}
     for name, session in sessions.items():
         if uses_device(session):
-            calls |= _calls({_REST + name: probing_session(session)}, inputs)
+            made[_REST + name] = partial(_call, probing_session(session))
         elif isinstance(session.artifact, OnnxArtifact) and session.artifact.circuits:
-            calls[_ALONE + name] = circuits_alone(session, inputs)
-    return calls
+            made[_ALONE + name] = circuits_alone(session)
+    return made
 
 
-def _share(
-    taken: Mapping[str, Sequence[float]],
-    name: str,
-    percentile: Callable[[Sequence[float], int], float],
-) -> float | None:
+def _share(taken: Mapping[str, Sequence[float]], name: str) -> float | None:
     """Return which part of its time a runner spends in circuits, if that was measured."""
     whole = percentile(taken[name], 50)
     if _ALONE + name in taken:

@@ -213,7 +213,7 @@ def check_source(
         batch: `dynamic`, `none` or a number.
         format: what would be written.
         stages: is told what is being done; by default the log of `hybridx` is.
-        **options: those of `FileOptions`.
+        **options: of the file, as `export` takes them.
 
     Raises:
         UsageError: the source names no model, or the shape of its input is not known.

@@ -255,7 +255,7 @@ def export_source(
         classes: of the first output; by default those of a config.toml.
         metadata: each `KEY=VALUE`.
         stages: is told what is being done; by default the log of `hybridx` is.
-        **options: those of `FileOptions`.
+        **options: of the file, as `export` takes them.
 
     Raises:
         UsageError: the source names no model, or the shape of its input is not known.

@@ -5,16 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hybridx.api.options import PICTURES, check_ending
 from hybridx.errors import OptionError
 from hybridx.storage import check_readable, check_writable, write_whole
 
 if TYPE_CHECKING:
     from hybridx.api.work.summaries import Inspection
     from hybridx.circuit import Circuit
-
-
-PICTURES = (".svg", ".png", ".pdf")
-"""The endings of pictures of circuits."""
 
 
 def inspect(path: str | Path) -> Inspection:
@@ -47,9 +44,7 @@ def draw(path: str | Path, output: str | Path, *, overwrite: bool = False) -> tu
         MissingExtraError: PNG and PDF need matplotlib, and it is not installed.
     """
     target = Path(output)
-    ending = target.suffix.lower()
-    if ending not in PICTURES:
-        raise OptionError("the ending of a picture", target.name, ", ".join(PICTURES))
+    ending = check_ending("a picture", target, PICTURES)
     check_readable(Path(path))
     from hybridx.artifact import read_artifact
     from hybridx.drawing import draw_figure, draw_svg

@@ -43,6 +43,22 @@ def dtype_name(dtype: Dtype | None) -> str | None:
     return str(name).removeprefix("torch.")
 
 
+PICTURES: Final = (".svg", ".png", ".pdf")
+"""The endings of pictures."""
+
+
+def check_ending(what: str, path: Path, endings: Sequence[str]) -> str:
+    """Return the ending of a file's name in small letters.
+
+    Raises:
+        OptionError: it is not one of the endings.
+    """
+    ending = path.suffix.lower()
+    if ending not in endings:
+        raise OptionError(f"the ending of {what}", path.name, ", ".join(endings))
+    return ending
+
+
 BATCH_SIZE: Final = 4096
 """Rows that run at a time, so that a long file does not need memory for all rows."""
 

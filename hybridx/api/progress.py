@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 log = logging.getLogger(__name__)
@@ -23,21 +23,20 @@ class Stages:
     """
 
     @contextmanager
-    def __call__(self, name: str) -> Iterator[Found]:
+    def __call__(self, name: str) -> Iterator[Callable[[str], None]]:
         """Enter a stage, and yield the function that says what was found in it.
 
         Args:
             name: a verb, such as `trace`.
         """
-        started = time.perf_counter()
-        found = Found()
+        started, found = time.perf_counter(), list[str]()
         self.begin(name)
         try:
-            yield found
+            yield found.append
         except BaseException:
             self.stop()
             raise
-        self.end(name, time.perf_counter() - started, "; ".join(found.texts))
+        self.end(name, time.perf_counter() - started, "; ".join(found))
 
     def begin(self, name: str) -> None:
         """Hear that a stage begins."""
@@ -54,18 +53,3 @@ class Stages:
 
     def steps(self, done: int, total: int, text: str) -> None:
         """Hear how many steps of another kind are done, and how they went, in a few words."""
-
-
-class Found:
-    """Is told what a stage has found.
-
-    Attributes:
-        texts: what it was told, in order.
-    """
-
-    def __init__(self) -> None:
-        self.texts: list[str] = []
-
-    def __call__(self, text: str) -> None:
-        """Note what was found, in a few words."""
-        self.texts.append(text)

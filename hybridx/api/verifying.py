@@ -8,9 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
-from hybridx.api.options import SourceOptions, need
+from hybridx.api.options import SourceOptions, check_ending, need
 from hybridx.api.progress import Stages
-from hybridx.errors import ConflictingOptionsError, OptionError, OptionNeedsError
+from hybridx.errors import ConflictingOptionsError, OptionNeedsError
 from hybridx.runtime import Execution, check_execution
 from hybridx.storage import check_readable, check_writable
 
@@ -71,8 +71,7 @@ def verify(
     if other is not None:
         check_readable(other)
     if save is not None:
-        if Path(save).suffix.lower() != ".npz":
-            raise OptionError("the ending of --save", Path(save).name, ".npz")
+        check_ending("--save", Path(save), (".npz",))
         check_writable(Path(save), overwrite=overwrite)
     from hybridx.api.work.against_file import compare_with_file
     from hybridx.api.work.layers import compare_layers

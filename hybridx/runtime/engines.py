@@ -51,7 +51,7 @@ def start_engine(artifact: Artifact, execution: Execution) -> Engine:
         case TorchArtifact():
             return _torch_engine(artifact, execution)
         case OnnxArtifact() if execution.device == ONNX:
-            _check_bodies(artifact)
+            check_bodies(artifact)
             return CompiledEngine(artifact, execution.provider, execution.threads)
         case OnnxArtifact():
             return _device_engine(artifact, execution)
@@ -132,7 +132,12 @@ def _torch_engine(artifact: TorchArtifact, execution: Execution) -> Engine:
     return TorchEngine(artifact)
 
 
-def _check_bodies(artifact: OnnxArtifact) -> None:
+def check_bodies(artifact: OnnxArtifact) -> None:
+    """Refuse a file that holds circuits without compiled bodies.
+
+    Raises:
+        NoBodyError: the message names them.
+    """
     bodies = {function.name for function in artifact.model.functions}
     missing = sorted(artifact.circuits.keys() - bodies)
     if missing:

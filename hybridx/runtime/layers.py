@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
+import numpy as np
 import onnx as onnx_package
+import onnxruntime
 from onnx import helper, numpy_helper
 
 from hybridx.artifact import CircuitCall, OnnxArtifact, split
 from hybridx.runtime import onnx
-from hybridx.runtime.session import Session, execution_of, record_circuits, start_session
+from hybridx.runtime.engines import check_bodies
+from hybridx.runtime.session import Session, execution_of, record_circuits
 from hybridx.storage import Array
 
 
 def layer_names(artifact: OnnxArtifact) -> tuple[str, ...]:
     """Return the names of the nodes of the quantum layers, in the order in which they run."""
-    return tuple(call.node for stage in split(artifact.model) for call in stage.circuits)
+    return tuple(call.node for call in _calls(artifact))
+
+
+def _calls(artifact: OnnxArtifact) -> list[CircuitCall]:
+    return [call for stage in split(artifact.model) for call in stage.circuits]
 
 
 def compiled_layers(session: Session, inputs: Mapping[str, Array]) -> tuple[Array, ...]:
@@ -29,22 +37,30 @@ def compiled_layers(session: Session, inputs: Mapping[str, Array]) -> tuple[Arra
         NoBodyError: a circuit is not compiled.
         DeviceFailedError: ONNX Runtime stopped.
     """
-    artifact = start_session(session.artifact).artifact  # refuses a file without bodies
+    artifact = session.artifact
     assert isinstance(artifact, OnnxArtifact)
-    calls = [call for stage in split(artifact.model) for call in stage.circuits]
-    model = onnx_package.ModelProto()
-    model.CopyFrom(artifact.model)
-    given = {value.name for value in model.graph.output}
-    wanted = dict.fromkeys(call.results for call in calls)
-    dtypes = {call.results: helper.np_dtype_to_tensor_dtype(call.dtype) for call in calls}
-    model.graph.output.extend(
-        helper.make_tensor_value_info(name, dtypes[name], None)
-        for name in wanted
-        if name not in given
-    )
+    check_bodies(artifact)
+    calls = _calls(artifact)
+    wanted = {call.results: call.dtype for call in calls}
+    model = _returning(artifact.model, wanted)
     running = onnx.start(model.SerializeToString(), artifact.path)
     values = onnx.run(running, [*wanted], inputs)
     return tuple(values[call.results] for call in calls)
+
+
+def _returning(
+    model: onnx_package.ModelProto, values: Mapping[str, np.dtype[Any]]
+) -> onnx_package.ModelProto:
+    """Return a copy of a model that returns further values, given with their dtypes."""
+    copy = onnx_package.ModelProto()
+    copy.CopyFrom(model)
+    given = {value.name for value in model.graph.output}
+    copy.graph.output.extend(
+        helper.make_tensor_value_info(name, helper.np_dtype_to_tensor_dtype(dtype), None)
+        for name, dtype in values.items()
+        if name not in given
+    )
+    return copy
 
 
 def device_layers(session: Session, inputs: Mapping[str, Array]) -> tuple[Array, ...]:
@@ -55,50 +71,49 @@ def device_layers(session: Session, inputs: Mapping[str, Array]) -> tuple[Array,
     return tuple(run.results for run in record_circuits(session, inputs))
 
 
-def circuits_alone(session: Session, inputs: Mapping[str, Array]) -> Callable[[], None]:
-    """Return a call that runs the compiled circuits of a file, and nothing else of it.
+def circuits_alone(
+    session: Session,
+) -> Callable[[Mapping[str, Array]], Callable[[], None]]:
+    """Return what makes a call that runs the compiled circuits of a file, and nothing else of it.
 
     Args:
         session: of an ONNX file or a bundle, without a device.
-        inputs: that fit the model; the circuits get what they get for them.
+
+    Returns:
+        A function of inputs that fit the model; the circuits get what they get for them.
 
     Raises:
-        DeviceFailedError: ONNX Runtime stopped.
+        DeviceFailedError: ONNX Runtime stopped; the function raises it too.
     """
-    artifact = session.artifact
+    artifact, chosen = session.artifact, execution_of(session)
     assert isinstance(artifact, OnnxArtifact)
-    chosen = execution_of(session)
-    calls = [call for stage in split(artifact.model) for call in stage.circuits]
-    weights = {one.name: one for one in artifact.model.graph.initializer}
-    model = onnx_package.ModelProto()
-    model.CopyFrom(artifact.model)
-    there = {value.name for value in (*model.graph.output, *model.graph.input)} | weights.keys()
-    for name in dict.fromkeys(call.parameters for call in calls):
-        if name not in there:
-            dtype = next(call.dtype for call in calls if call.parameters == name)
-            element = helper.np_dtype_to_tensor_dtype(dtype)
-            model.graph.output.append(helper.make_tensor_value_info(name, element, None))
-    whole = onnx.start(
-        model.SerializeToString(), artifact.path, chosen.provider, threads=chosen.threads
-    )
-    computed = [value.name for value in model.graph.output]
-    given = {name: numpy_helper.to_array(one) for name, one in weights.items()}
-    values = {**given, **inputs, **onnx.run(whole, computed, inputs)}
-    parts = [
-        (
-            onnx.start(
-                _alone(call, artifact.model), artifact.path, chosen.provider, threads=chosen.threads
-            ),
-            call,
-        )
+
+    def start(content: bytes) -> onnxruntime.InferenceSession:
+        return onnx.start(content, artifact.path, chosen.provider, threads=chosen.threads)
+
+    calls, graph = _calls(artifact), artifact.model.graph
+    weights = {one.name: one for one in graph.initializer}
+    given = weights.keys() | {value.name for value in graph.input}
+    computed = {call.parameters: call.dtype for call in calls if call.parameters not in given}
+    model = _returning(artifact.model, computed)
+    whole, returned = start(model.SerializeToString()), [one.name for one in model.graph.output]
+    fixed = {
+        call.parameters: numpy_helper.to_array(weights[call.parameters])
         for call in calls
-    ]
+        if call.parameters in weights
+    }
+    parts = [(start(_alone(call, artifact.model)), call) for call in calls]
 
-    def run() -> None:
-        for part, call in parts:
-            onnx.run(part, [call.results], {call.parameters: values[call.parameters]})
+    def with_inputs(inputs: Mapping[str, Array]) -> Callable[[], None]:
+        values = {**fixed, **inputs, **onnx.run(whole, returned, inputs)}
 
-    return run
+        def run() -> None:
+            for part, call in parts:
+                onnx.run(part, [call.results], {call.parameters: values[call.parameters]})
+
+        return run
+
+    return with_inputs
 
 
 def _alone(call: CircuitCall, model: onnx_package.ModelProto) -> bytes:

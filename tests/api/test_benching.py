@@ -74,7 +74,7 @@ def test_threads_are_those_of_onnx_runtime(path, device):
 def test_circuits_alone_run_nothing_else(path):
     session = load(path)
     inputs = session.metadata.self_test.inputs
-    circuits_alone(session, inputs)()  # it raises where a value is missing
+    circuits_alone(session)(inputs)()  # it raises where a value is missing
 
 
 def test_a_model_that_does_not_run_is_noted(path):

@@ -5,10 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from hybridx.api.work.reproducing import VerifyReport, compare_with_reference
+from hybridx.api.work.reproducing import (
+    VerifyReport,
+    compare_with_reference,
+    has_batch,
+    self_test_of,
+)
 from hybridx.api.work.saving import Saving
 from hybridx.artifact import Signature
-from hybridx.errors import NoSelfTestError, OtherSignatureError
+from hybridx.errors import OtherSignatureError
 from hybridx.parity import VERIFIED_BATCHES, draw_inputs, open_axes
 from hybridx.program import BATCH
 from hybridx.runtime import ForeignModel, Session, load_other
@@ -31,9 +36,7 @@ def compare_with_file(
         OtherSignatureError: the other takes other inputs, or gives other outputs.
         MismatchError: they differ.
     """
-    test = session.metadata.self_test
-    if test is None:
-        raise NoSelfTestError(session.artifact.path)
+    test = self_test_of(session)
     other = load_other(path)
     _check_inputs(session, other, str(path))
     renamed = _renamed_outputs(session, other, str(path))
@@ -41,8 +44,7 @@ def compare_with_file(
     examples = draw_inputs(
         test.inputs, open_axes(session.inputs), lengths=fixed, distribution=None, seed=0
     )
-    has_batch = any(BATCH in one.shape for one in session.inputs)
-    batches = VERIFIED_BATCHES if has_batch else ()
+    batches = VERIFIED_BATCHES if has_batch(session) else ()
 
     def expected(inputs: Mapping[str, Array]) -> dict[str, Array]:
         outputs = other.run(inputs)

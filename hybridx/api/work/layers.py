@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from hybridx.api.work.reproducing import self_test_of
 from hybridx.artifact import OnnxArtifact
 from hybridx.circuit import has_channel
 from hybridx.errors import (
     CompiledInError,
     LayerMismatchError,
     MismatchError,
-    NoSelfTestError,
     OtherSignatureError,
 )
 from hybridx.parity import Difference, OutputDifference, compare
@@ -48,12 +48,11 @@ def compare_layers(
         LayerMismatchError: the first layer that differs.
         OtherSignatureError: the other file has another number of layers.
     """
-    test, artifact = session.metadata.self_test, session.artifact
+    artifact = session.artifact
     device = _device(session)
     if not isinstance(artifact, OnnxArtifact):
         raise CompiledInError(artifact.path, artifact.format, device)
-    if test is None:
-        raise NoSelfTestError(artifact.path)
+    test = self_test_of(session)
     names = layer_names(artifact)
     left, right = f"{artifact.path} on onnx", f"its circuits on {device}"
     if other is None:

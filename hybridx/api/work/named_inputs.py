@@ -124,6 +124,11 @@ def name_inputs(
             assert_never(data)
 
 
+def sliced_inputs(session: Session) -> frozenset[str]:
+    """Return the names of the inputs that have a row for each row of the outputs."""
+    return frozenset(one.name for one in session.inputs if one.shape[:1] == (BATCH,))
+
+
 def _from_arrays(session: Session, data: ArrayData) -> Inputs:
     is_nameless = data.arrays.keys() == {""}
     if is_nameless and len(session.input_names) == 1:
@@ -134,7 +139,7 @@ def _from_arrays(session: Session, data: ArrayData) -> Inputs:
         given = "one array without a name" if is_nameless else listed(sorted(data.arrays))
         raise InputNamesError(given, listed(sorted(session.input_names)))
     shapes = {name: data.arrays[array].shape for name, (array,) in layout.items()}
-    sliced = frozenset(one.name for one in session.inputs if one.shape[:1] == (BATCH,))
+    sliced = sliced_inputs(session)
     if any(not shapes[name] for name in sliced):
         sliced = frozenset()  # the session refuses the shape
     lengths = {name: shapes[name][0] for name in session.input_names if name in sliced}

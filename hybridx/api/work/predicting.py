@@ -230,7 +230,7 @@ def _here(
         target.write(Passing(passing), {})
         return _Run(found.rows, {}, found.notes)
     parts = list(passing)
-    joined = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    joined = join(parts, frozenset(parts[0]))
     target.check(joined)
     target.write(InMemory(joined), {})
     return _Run(found.rows, joined, found.notes)
@@ -240,7 +240,7 @@ def _in_one_piece(
     session: Session, whole: Mapping[str, Array], target: _Target, found: _NotFinite
 ) -> _Run:
     outputs = session.run(whole)
-    rows = max((len(array) for array in whole.values() if array.ndim), default=1)
+    rows = _row_count(whole)
     found.count(outputs, rows)
     target.check(outputs)
     target.write(InMemory(outputs), {})
@@ -340,11 +340,15 @@ def _on_device(
         raise
     if journal is not None:
         journal.remove()
-    rows = max((len(array) for array in whole.values() if array.ndim), default=1)
+    rows = _row_count(whole)
     if is_dry(session):
         return _Run(rows, {}, ())
     found.count(outputs, rows)
     return _Run(rows, outputs, found.notes)
+
+
+def _row_count(inputs: Mapping[str, Array]) -> int:
+    return max((len(array) for array in inputs.values() if array.ndim), default=1)
 
 
 def _hash(inputs: Mapping[str, Array]) -> str:

@@ -85,7 +85,7 @@ def reproduce(
         MismatchError: the outputs are not the recorded ones.
         InconsistentResultError: a sampled result is too far from its exact value for chance.
     """
-    test = _self_test(session)
+    test = self_test_of(session)
     _check_significance(session, atol, significance)
     if session.shots is not None and atol is None:
         exact = reproduce(start_session(session.artifact), save=save)
@@ -153,9 +153,9 @@ def compare_with_model(
     from hybridx import capture
     from hybridx.parity.eager import run_eager
 
-    examples = _self_test(session).inputs
+    examples = self_test_of(session).inputs
     against, flat, dtype = flat_model(session, against)
-    tolerance = _self_test(session).tolerance if atol is None else atol
+    tolerance = self_test_of(session).tolerance if atol is None else atol
     with capture.as_exported(against, dtype):
         return compare_with_reference(
             session,
@@ -268,7 +268,7 @@ def _sampled(session: Session, exact: VerifyReport, significance: float | None) 
     assert session.shots is not None
     samples = [
         Sample(one.name, one.circuit, one.parameters, one.results, session.shots)
-        for one in record_circuits(session, _self_test(session).inputs)
+        for one in record_circuits(session, self_test_of(session).inputs)
     ]
     found = check_consistent(
         samples,
@@ -304,8 +304,7 @@ def _batches(session: Session, examples: Mapping[str, Array]) -> tuple[int, ...]
     """Return the batch sizes that a file can be compared at; none if it has no batch."""
     from hybridx.parity import VERIFIED_BATCHES
 
-    axes = open_axes(session.inputs)
-    if any(BATCH in named.values() for named in axes.values()):
+    if has_batch(session):
         return VERIFIED_BATCHES
     if session.metadata.verification is not None:
         return session.metadata.verification.batches
@@ -329,10 +328,20 @@ def _call(session: Session) -> ForwardCall:
         raise BrokenArtifactError(session.artifact.path, problem) from error
 
 
-def _self_test(session: Session) -> SelfTest:
+def self_test_of(session: Session) -> SelfTest:
+    """Return the self-test of a file.
+
+    Raises:
+        NoSelfTestError: it carries none.
+    """
     if session.metadata.self_test is None:
         raise NoSelfTestError(session.artifact.path)
     return session.metadata.self_test
+
+
+def has_batch(session: Session) -> bool:
+    """Return whether a file takes any number of rows."""
+    return any(BATCH in one.shape for one in session.inputs)
 
 
 def _rows(session: Session, arrays: Mapping[str, Array]) -> int:

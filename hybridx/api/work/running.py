@@ -8,9 +8,8 @@ from typing import TypeAlias
 
 import numpy as np
 
-from hybridx.api.work.named_inputs import join
+from hybridx.api.work.named_inputs import join, sliced_inputs
 from hybridx.parity import TOLERANCE
-from hybridx.program import BATCH
 from hybridx.runtime import (
     Session,
     Tally,
@@ -80,11 +79,6 @@ def run_in_batches(
     return _averaged([_run(session, slices) for _ in range(repeats)])
 
 
-def sliced_inputs(session: Session) -> frozenset[str]:
-    """Return the names of the inputs that have a row for each row of the outputs."""
-    return frozenset(one.name for one in session.inputs if one.shape[:1] == (BATCH,))
-
-
 def is_rowwise(session: Session, first: Mapping[str, Array], second: Mapping[str, Array]) -> bool:
     """Return whether slices of rows can run one after another, and their outputs be joined.
 
@@ -131,10 +125,7 @@ def _slices(session: Session, inputs: Mapping[str, Array], batch_size: int) -> S
 
 
 def _run(session: Session, slices: Slices) -> dict[str, Array]:
-    parts = [session.run(one) for one in slices]
-    if len(parts) == 1:
-        return parts[0]
-    return {name: np.concatenate([part[name] for part in parts]) for name in session.output_names}
+    return join([session.run(one) for one in slices], frozenset(session.output_names))
 
 
 def _averaged(runs: Sequence[Mapping[str, Array]]) -> dict[str, Array]:
