@@ -312,21 +312,22 @@ def _read_source(values: dict[str, Any]) -> SourceOptions:
 def _read_model_against(values: dict[str, Any]) -> SourceOptions | None:
     if values["against"] is not None:
         return SourceOptions(values["against"], values["checkpoint"], values["arg"] or ())
-    for name in _MODEL:
-        if values[name]:
-            raise OptionNeedsError(f"--{name}", "--against")
+    _refuse_options_of_models(values, "--against")
     return None
 
 
 def _read_against(values: dict[str, Any]) -> SourceOptions | Path | None:
     text = values["against"]
-    is_file = text is not None and text.lower().endswith(MODEL_ENDINGS)
-    if text is None or is_file:
-        for name in _MODEL:
-            if values[name]:
-                raise OptionNeedsError(f"--{name}", "--against SOURCE" if is_file else "--against")
-        return None if text is None else Path(text)
-    return SourceOptions(text, values["checkpoint"], values["arg"] or ())
+    if text is None or not text.lower().endswith(MODEL_ENDINGS):
+        return _read_model_against(values)
+    _refuse_options_of_models(values, "--against SOURCE")
+    return Path(text)
+
+
+def _refuse_options_of_models(values: dict[str, Any], needed: str) -> None:
+    for name in _MODEL:
+        if values[name]:
+            raise OptionNeedsError(f"--{name}", needed)
 
 
 def _read_option(text: str) -> tuple[str, object]:

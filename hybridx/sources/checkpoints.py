@@ -333,7 +333,6 @@ def _matched(found: _Found, own: State) -> _Match | None:
     names, state = _by_plain_name(own), _by_plain_name(kept)
     inside = {part for key in kept.keys() - own.keys() for part in key.split(".")}
     wrappers = tuple(f"{part}." for part in _WRAPPERS if part in inside)
-    spares = {plain: _spare(own, key) for plain, key in names.items()}
     for prefix in _prefixes(state, names):
         added = prefix.removeprefix("+")
         if prefix.startswith("+"):
@@ -342,16 +341,18 @@ def _matched(found: _Found, own: State) -> _Match | None:
         else:
             under = {p[len(prefix) :]: key for p, key in state.items() if p.startswith(prefix)}
             left = [p for p in state if not p.startswith(prefix)]
-        missing = names.keys() - under.keys()
-        tied = {plain for plain in missing if spares[plain] & {names.get(u) for u in under}}
-        if under.keys() - names.keys() or missing - tied:
+        if under.keys() - names.keys():
+            continue
+        there = {names[plain] for plain in under}
+        # Tied weights are saved once, under one of their names.
+        spares = {plain: _spare(own, names[plain]) for plain in names.keys() - under.keys()}
+        if not all(spare & there for spare in spares.values()):
             continue
         if left and not set(prefix.rstrip(".").split(".")) <= _OUTER:
             continue
         matched = {names[plain]: found.state[key] for plain, key in under.items()}
-        for plain in tied:
-            key = names[plain]
-            matched[key] = matched[next(iter(spares[plain] & matched.keys()))]
+        for plain, spare in spares.items():
+            matched[names[plain]] = matched[next(iter(spare & there))]
         return _Match(found, matched, prefix, wrappers, tuple(left))
     return None
 

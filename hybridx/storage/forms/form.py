@@ -82,10 +82,10 @@ class ArrayData(ABC):
 
 
 class GivenArrays(ArrayData):
-    """Arrays that are in memory, in the place of an open file."""
+    """Arrays that are in memory, of a file that was read whole or in the place of one."""
 
-    def __init__(self, arrays: Mapping[str, Array]) -> None:
-        self.path = "the arrays"
+    def __init__(self, arrays: Mapping[str, Array], path: str = "the arrays") -> None:
+        self.path = path
         self.arrays = {name: spec_of(array) for name, array in arrays.items()}
         self._given = arrays
 
@@ -157,9 +157,9 @@ class Outputs(ABC):
 
     specs: Mapping[str, Spec]
 
-    @abstractmethod
     def parts(self, name: str) -> Iterator[Array]:
         """Yield the pieces of one array that follow each other along its first axis."""
+        yield from (rows[name] for rows in self.rows())
 
     @abstractmethod
     def rows(self) -> Iterator[Mapping[str, Array]]:
@@ -193,10 +193,6 @@ class Passing(Outputs):
         first = next(rest)
         self.specs = {name: spec_of(array) for name, array in first.items()}
         self._first, self._rest = first, rest
-
-    def parts(self, name: str) -> Iterator[Array]:
-        """Yield the pieces of the only array."""
-        yield from (rows[name] for rows in self.rows())
 
     def rows(self) -> Iterator[Mapping[str, Array]]:
         """Yield the slices as they come."""

@@ -7,7 +7,7 @@ as protocol buffers write them; the bare words that Python's json module writes 
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from typing import IO, Any
 
@@ -19,11 +19,11 @@ from hybridx.storage.forms.form import (
     Array,
     ArrayData,
     Form,
+    GivenArrays,
     Kind,
     Outputs,
     Spec,
     TableData,
-    spec_of,
 )
 
 _NOT_FINITE = {"NaN": np.nan, "Infinity": np.inf, "-Infinity": -np.inf}
@@ -42,21 +42,6 @@ def as_lists(array: Array) -> Any:
     objects[np.isposinf(array)] = "Infinity"
     objects[np.isneginf(array)] = "-Infinity"
     return objects.tolist()
-
-
-class _Arrays(ArrayData):
-    def __init__(self, path: str, arrays: Mapping[str, Array]) -> None:
-        self.path, self._loaded = path, arrays
-        self.arrays = {name: spec_of(array) for name, array in arrays.items()}
-
-    def slices(self, size: int, whole: Collection[str] = ()) -> Iterator[dict[str, Array]]:
-        """Yield `size` rows of every array at a time, beside the whole ones."""
-        rows = max((len(a) for name, a in self._loaded.items() if name not in whole), default=0)
-        for start in range(0, max(rows, 1), size):
-            yield {
-                name: array if name in whole else array[start : start + size]
-                for name, array in self._loaded.items()
-            }
 
 
 class _Objects(TableData):
@@ -142,11 +127,11 @@ class Json(Form):
                     for name, inside in value.items()
                     if not (name == "execution" and isinstance(inside, dict))
                 }
-                return _Arrays(path, arrays)
+                return GivenArrays(arrays, path)
             case [dict(), *rest] if all(isinstance(one, dict) for one in rest):
                 return _Objects(path, value)
             case list():
-                return _Arrays(path, {"": _array(path, "", value)})
+                return GivenArrays({"": _array(path, "", value)}, path)
             case _:
                 raise TableError(path, "it holds no lists of numbers", _FORMS)
 
