@@ -20,12 +20,12 @@ ROOT = Path(hybridx.__file__).parent
 # From the ground up; rooms on one floor do not see each other.
 FLOORS = (
     ("device_table", "errors", "first_use", "version"),
-    ("circuit", "program", "storage"),
+    ("circuit", "program", "report", "storage"),
     ("passes", "lowering"),
     ("capture",),
     ("artifact",),
     ("runtime", "targets"),
-    ("drawing", "parity", "report", "restore", "sources", "timing"),
+    ("drawing", "parity", "restore", "sources", "timing"),
     ("api",),
     ("cli",),
 )
@@ -43,7 +43,7 @@ INNER = {
 }
 MOST_FILES = 16
 WING = "models"  # beside the house: sees the ground floors, is seen from the top
-WING_SEES = {"device_table", "errors", "version", "storage"}
+WING_SEES = {"device_table", "errors", "version", "report", "storage"}
 SEES_WING = {"sources", "api", "cli"}
 
 # Which packages a room may import when it is loaded. Imports inside functions are free: they are

@@ -14,6 +14,7 @@ from hybridx.api.options import PICTURES, SourceOptions, check_ending, need
 from hybridx.api.progress import Stages
 from hybridx.device_table import family_of
 from hybridx.errors import OptionError, OptionNeedsError
+from hybridx.report import Shown
 from hybridx.runtime import ONNX, Execution, check_execution
 from hybridx.storage import check_readable, check_writable, write_whole
 from hybridx.timing import Pace, pace_of, percentile, side_by_side
@@ -46,7 +47,7 @@ class Runner:
 
 
 @dataclass(frozen=True)
-class BenchReport:
+class BenchReport(Shown):
     """How fast a file runs, and what it was compared with in the same run.
 
     Attributes:

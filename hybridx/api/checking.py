@@ -21,6 +21,7 @@ from hybridx.api.options import (
 from hybridx.api.progress import Stages
 from hybridx.artifact import OPSET
 from hybridx.errors import CaptureError, HybridxError, LoweringError
+from hybridx.report import Shown
 
 if TYPE_CHECKING:
     from torch import nn
@@ -46,7 +47,7 @@ class Refusal:
 
 
 @dataclass(frozen=True)
-class CheckReport:
+class CheckReport(Shown):
     """What an export of a model would come to.
 
     Attributes:

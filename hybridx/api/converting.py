@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from hybridx.api.formats import check_target, choose_format, write_model
 from hybridx.api.options import check_choice
 from hybridx.errors import NoConversionError
+from hybridx.report import Shown
 from hybridx.storage import check_readable
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Conversion:
+class Conversion(Shown):
     """The result of a conversion.
 
     Attributes:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
+from hybridx.report import Shown
+
 if TYPE_CHECKING:
     from hybridx.runtime import DeviceStatus
 
@@ -47,7 +49,7 @@ class Package:
 
 
 @dataclass(frozen=True)
-class Diagnosis:
+class Diagnosis(Shown):
     """What this machine can run and what is missing.
 
     Attributes:

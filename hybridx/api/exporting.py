@@ -30,6 +30,7 @@ from hybridx.api.options import (
 )
 from hybridx.api.progress import Stages
 from hybridx.artifact import OPSET, Said
+from hybridx.report import Shown
 
 if TYPE_CHECKING:
     from torch import nn
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class ExportReport:
+class ExportReport(Shown):
     """What `export` did.
 
     Attributes:

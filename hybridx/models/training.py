@@ -24,6 +24,7 @@ from hybridx.models.config import TrainingConfig, load_config
 from hybridx.models.dataset import Dataset, read_dataset, split_dataset
 from hybridx.models.hybrid_model import HybridClassifier, evaluating
 from hybridx.models.seeding import seeded
+from hybridx.report import Shown
 from hybridx.storage import check_writable, write_whole
 
 
@@ -60,7 +61,7 @@ class Epoch:
 
 
 @dataclass(frozen=True, slots=True)
-class TrainingReport:
+class TrainingReport(Shown):
     """The scores of a training run; also the content of `.metrics.json`.
 
     Attributes:

@@ -1,5 +1,47 @@
-"""Pages that people send each other: one file of HTML, which asks nothing of the network."""
+"""Reports as HTML, which asks nothing of the network: pages to send, and tables in notebooks."""
 
-from hybridx.report.page import Folded, Page, Part, Picture, Section, Table, Verdict, write_page
+from typing import TYPE_CHECKING
 
-__all__ = ["Folded", "Page", "Part", "Picture", "Section", "Table", "Verdict", "write_page"]
+from hybridx.first_use import on_first_use
+
+if TYPE_CHECKING:
+    from hybridx.report.page import (
+        Folded,
+        Listing,
+        Page,
+        Part,
+        Picture,
+        Section,
+        Table,
+        Verdict,
+        write_page,
+    )
+    from hybridx.report.quantities import duration, rate, size
+    from hybridx.report.shown import Shown
+else:
+    __getattr__, __dir__ = on_first_use(
+        __name__,
+        {
+            "hybridx.report.page": (
+                "Folded Listing Page Part Picture Section Table Verdict write_page"
+            ),
+            "hybridx.report.quantities": "duration rate size",
+            "hybridx.report.shown": "Shown",
+        },
+    )
+
+__all__ = [
+    "Folded",
+    "Listing",
+    "Page",
+    "Part",
+    "Picture",
+    "Section",
+    "Shown",
+    "Table",
+    "Verdict",
+    "duration",
+    "rate",
+    "size",
+    "write_page",
+]

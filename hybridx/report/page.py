@@ -46,6 +46,21 @@ summary { cursor: pointer; color: var(--quiet); }
 footer { margin-top: 3rem; color: var(--quiet); font-size: .85rem; }
 @media print { pre { max-height: none; } }
 """
+# Grey that shows on white and on black.
+_PIECE_STYLE: Final = """
+.hybridx { overflow-x: auto; max-width: 60rem; font-size: .9em; line-height: 1.4; }
+.hybridx table { border-collapse: collapse; margin: .25em 0 .5em; width: auto; }
+.hybridx table tr, .hybridx table tr th, .hybridx table tr td { background: transparent;
+  color: inherit; }
+.hybridx table tr th, .hybridx table tr td { text-align: left; vertical-align: top;
+  padding: .15em 1em .15em 0; border: 0; border-bottom: 1px solid rgba(128, 128, 128, .4);
+  max-width: 40rem; white-space: normal; overflow-wrap: break-word; }
+.hybridx table tr th { font-weight: 600; }
+.hybridx summary { cursor: pointer; opacity: .8; }
+.hybridx details > :not(summary) { margin-left: 1em; }
+.hybridx pre { color: inherit; background: transparent; max-height: 20em; overflow: auto;
+  font-size: .9em; line-height: 1.2; }
+"""
 # What HTML cannot hold, even escaped.
 _CONTROL: Final = re.compile(r"[^\t\n\r\x20-\x7E\xA0-\uD7FF\uE000-\uFFFD\U00010000-\U0010FFFF]")
 
@@ -75,14 +90,22 @@ class Verdict:
 
 
 @dataclass(frozen=True)
-class Folded:
-    """A long text that shows when it is opened."""
+class Listing:
+    """A text whose lines and spaces are kept."""
 
-    title: str
     text: str
 
 
-Part: TypeAlias = str | Table | Picture | Verdict | Folded
+@dataclass(frozen=True)
+class Folded:
+    """Parts below a title, which show when it is opened."""
+
+    title: str
+    parts: Sequence[Part]
+    is_open: bool = False
+
+
+Part: TypeAlias = str | Table | Picture | Verdict | Listing | Folded
 """A part of a section; a string is a paragraph."""
 
 
@@ -133,6 +156,18 @@ def write_page(page: Page) -> bytes:
     return ("\n".join(lines) + "\n").encode()
 
 
+def write_piece(title: str, parts: Sequence[Part]) -> str:
+    """Return parts as HTML that stands inside another page, such as a notebook.
+
+    It takes the colours of that page, light or dark, and changes nothing else of it.
+    """
+    inside = "".join(map(_part, parts))
+    return (
+        f'<div class="hybridx"><style>{_PIECE_STYLE}</style>'
+        f"<strong>{_text(title)}</strong>{inside}</div>"
+    )
+
+
 def _section(section: Section) -> Iterator[str]:
     level = 3 if section.is_inner else 2
     yield f"<h{level}>{_text(section.title)}</h{level}>"
@@ -151,8 +186,12 @@ def _part(part: Part) -> str:
             return f'<figure><div class="wide">{image}</div></figure>'
         case Verdict(text, is_good):
             return f'<p class="{"good" if is_good else "care"}">{_text(text)}</p>'
-        case Folded(title, text):
-            return f"<details><summary>{_text(title)}</summary><pre>{_text(text)}</pre></details>"
+        case Listing(text):
+            return f"<pre>{_text(text)}</pre>"
+        case Folded(title, parts, is_open):
+            inside = "".join(map(_part, parts))
+            opened = " open" if is_open else ""
+            return f"<details{opened}><summary>{_text(title)}</summary>{inside}</details>"
         case _:
             assert_never(part)
 

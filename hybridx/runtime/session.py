@@ -26,6 +26,7 @@ from hybridx.errors import (
     UnknownDeviceError,
     first_line,
 )
+from hybridx.report import Shown
 from hybridx.runtime import devices
 from hybridx.runtime.engines import DeviceEngine, Engine, start_engine
 from hybridx.runtime.execution import ONNX, Execution, Options, check_execution
@@ -73,7 +74,7 @@ class Usage:
     resumed: int
 
 
-class Session:
+class Session(Shown):
     """A model file that is loaded and runs.
 
     A session is called with what its inputs are, by position or by name: `session(x)`. It is a
@@ -145,6 +146,16 @@ class Session:
         outputs = ", ".join(self.output_names)
         state = "closed" if self._open is None else f"on {self.device}"
         return f"<hybridx.Session {self.artifact.path} {state}: ({inputs}) -> ({outputs})>"
+
+    def _attributes(self) -> Mapping[str, Any]:
+        return {
+            "file": self.artifact.path,
+            "device": self.device if self._open is not None else "closed",
+            "shots": self.shots,
+            "inputs": [str(one) for one in self.inputs],
+            "outputs": self.output_names,
+            "circuits": tuple(self.artifact.circuits),
+        }
 
     def __reduce__(self) -> tuple[Callable[..., Session], tuple[Any, ...]]:
         artifact, execution = self.artifact, self._execution

@@ -14,7 +14,7 @@ from torch import nn
 import hybridx
 from hybridx import api
 from hybridx.errors import ConflictingOptionsError, OptionError, OutputExistsError
-from hybridx.report import Folded, Page, Picture, Section, Table, Verdict, write_page
+from hybridx.report import Folded, Listing, Page, Picture, Section, Table, Verdict, write_page
 from tests.cli.shell import command
 from tests.targets.test_circuit_names import torch_layer
 
@@ -87,11 +87,12 @@ def test_every_part_of_a_page_is_escaped():
         Table([(EVIL, EVIL)]),
         Picture(b"<svg/>", EVIL),
         Verdict(EVIL, is_good=False),
-        Folded(EVIL, EVIL),
+        Listing(EVIL),
+        Folded(EVIL, [EVIL]),
     )
     content = write_page(Page(EVIL, EVIL, [Section(EVIL, parts)], EVIL)).decode()
     page = check_harmless(content)
-    assert "".join(page.texts).count(EVIL) == 15
+    assert "".join(page.texts).count(EVIL) == 16
 
 
 def test_characters_that_html_lacks_are_replaced():

@@ -19,6 +19,7 @@ from hybridx.api.progress import Stages
 from hybridx.api.work.named_inputs import Inputs, join, name_inputs
 from hybridx.api.work.running import is_rowwise, run_in_batches
 from hybridx.errors import InputError, OptionError
+from hybridx.report import Shown
 from hybridx.runtime import (
     Journal,
     Options,
@@ -55,7 +56,7 @@ _BESIDE = ".new"  # added to the name of the partial file, of the output before 
 
 
 @dataclass(frozen=True, eq=False)
-class Prediction:
+class Prediction(Shown):
     """The outputs of a model for the rows of a file.
 
     Attributes:

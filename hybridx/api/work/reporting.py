@@ -9,7 +9,7 @@ from pathlib import Path
 from hybridx.api.work.summaries import CircuitSummary, Inspection
 from hybridx.artifact import Artifact, OnnxArtifact, body_digest
 from hybridx.drawing import draw_svg
-from hybridx.report import Folded, Page, Part, Picture, Section, Table, Verdict, write_page
+from hybridx.report import Folded, Listing, Page, Part, Picture, Section, Table, Verdict, write_page
 
 _MOST_DRAWN = 400  # gates; a longer circuit is a text only
 
@@ -89,7 +89,7 @@ def _circuits(artifact: Artifact, found: Inspection) -> Iterator[Section]:
         parts: list[Part] = []
         if len(circuit.operations) <= _MOST_DRAWN:
             parts.append(Picture(draw_svg(circuit), f"the circuit {one.name}, drawn"))
-        parts += [Table(_facts(one)), Folded("as text", one.text.replace("; ", "\n"))]
+        parts += [Table(_facts(one)), Folded("as text", [Listing(one.text.replace("; ", "\n"))])]
         yield Section(", ".join(filter(None, one.layers)) or one.name, parts, is_inner=True)
 
 

@@ -17,6 +17,7 @@ from hybridx.errors import (
 )
 from hybridx.parity import EAGER, Difference, OutputDifference, compare, open_axes
 from hybridx.program import BATCH
+from hybridx.report import Shown
 from hybridx.runtime import Session, Usage, record_circuits, start_session
 from hybridx.storage import Array
 
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class VerifyReport:
+class VerifyReport(Shown):
     """A comparison that passed.
 
     Attributes:

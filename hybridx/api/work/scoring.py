@@ -15,6 +15,7 @@ from hybridx.api.work.named_inputs import join_columns, name_inputs
 from hybridx.api.work.running import run_in_batches
 from hybridx.errors import InputNamesError, TableError, UnequalAxesError
 from hybridx.program import BATCH
+from hybridx.report import Shown
 from hybridx.runtime import Options, Session, Usage, as_array, load, named_arrays
 from hybridx.storage import (
     Array,
@@ -28,7 +29,7 @@ from hybridx.storage import (
 
 
 @dataclass(frozen=True)
-class Evaluation:
+class Evaluation(Shown):
     """The score of a model on a table with a target column.
 
     Attributes:

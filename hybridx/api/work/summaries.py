@@ -19,6 +19,7 @@ from hybridx.circuit import Circuit, result_count, show
 from hybridx.drawing import draw_text
 from hybridx.lowering import Candidate, Choice, Cost, consider
 from hybridx.passes import run_passes
+from hybridx.report import Shown
 
 _MOST_DRAWN = 120  # gates; the drawing of a larger circuit fills several screens
 
@@ -41,7 +42,7 @@ class StrategySummary:
 
 
 @dataclass(frozen=True)
-class CircuitSummary:
+class CircuitSummary(Shown):
     """One quantum layer of a file.
 
     Attributes:
@@ -159,7 +160,7 @@ def _strategy_summary(candidate: Candidate) -> StrategySummary:
 
 
 @dataclass(frozen=True)
-class Inspection:
+class Inspection(Shown):
     """The description of a model file.
 
     Attributes:

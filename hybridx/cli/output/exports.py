@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from hybridx.cli.output import wording
 from hybridx.cli.printer import Line, bold, dim, green, line, red, remark
+from hybridx.report import size
 
 if TYPE_CHECKING:
     from hybridx.api import CheckReport, ExportReport
@@ -16,8 +17,8 @@ if TYPE_CHECKING:
 def exported(report: ExportReport) -> Iterator[Line]:
     """Yield what an export did, and the command that runs the file."""
     lengths = "open axes" if report.is_dynamic else "fixed shapes"
-    size = wording.size(report.size)
-    yield line(bold(report.path), f"  {size}, {report.dtype}, {lengths}")
+    written = size(report.size)
+    yield line(bold(report.path), f"  {written}, {report.dtype}, {lengths}")
     for circuit in report.circuits:
         yield line("  ", wording.circuit(circuit))
     yield line("  ", *wording.verified(report.verification))

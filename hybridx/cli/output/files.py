@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from hybridx.cli.output import wording
 from hybridx.cli.printer import Line, bold, dim, line
+from hybridx.report import size
 
 if TYPE_CHECKING:
     from hybridx.api import Conversion, Inspection
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 def converted(report: Conversion) -> Iterator[Line]:
     """Yield what a conversion wrote."""
-    yield line(bold(report.path), f"  {report.format}, {wording.size(report.size)}")
+    yield line(bold(report.path), f"  {report.format}, {size(report.size)}")
     for name in report.files:
         yield line(f"  {name}")
 
@@ -45,10 +46,10 @@ def written_as_qasm(report: Mapping[str, Mapping[str, str]]) -> Iterator[Line]:
 def inspected(report: Inspection) -> Iterator[Line]:
     """Yield what is in a file."""
     opset = f"opset {report.opset}, " if report.opset is not None else ""
-    size = wording.size(report.size)
+    written = size(report.size)
     yield line(
         bold(report.path),
-        f"  {report.format}, {size}, {opset}written by hybridx {report.version}",
+        f"  {report.format}, {written}, {opset}written by hybridx {report.version}",
     )
     yield from wording.signature(report.inputs, report.outputs)
     for label, names in (("columns", report.columns), ("classes", report.classes)):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from hybridx.cli.output import wording
 from hybridx.cli.printer import Line, bold, green, line, remark, table, yellow
+from hybridx.report import duration, rate
 from hybridx.storage import PIPE
 
 if TYPE_CHECKING:
@@ -97,10 +98,8 @@ def benched(report: BenchReport) -> Iterator[Line]:
     rows = [
         (
             one.name if pace.batch is None else f"{one.name}, batch {pace.batch}",
-            *(wording.duration(seconds) for seconds in (pace.p50, pace.p90, pace.p99)),
-            f"{pace.rows_per_second:,.0f}"
-            if pace.rows_per_second >= 10
-            else f"{pace.rows_per_second:.2g}",
+            *(duration(seconds) for seconds in (pace.p50, pace.p90, pace.p99)),
+            rate(pace.rows_per_second),
             "" if pace.circuits is None else f"{pace.circuits:.0%}",
             f"{pace.ratio:.3g}x",
             f"{pace.calls:,}",
@@ -112,6 +111,6 @@ def benched(report: BenchReport) -> Iterator[Line]:
     yield from table(header, rows)
     for one in report.runners:
         if one.load is not None:
-            yield line(f"  {one.name} is loaded in {wording.duration(one.load)}")
+            yield line(f"  {one.name} is loaded in {duration(one.load)}")
     if report.plot is not None:
         yield line(f"written to {report.plot}")

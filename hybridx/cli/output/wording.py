@@ -14,19 +14,6 @@ if TYPE_CHECKING:
     from hybridx.runtime import Usage
 
 
-def size(count: int) -> str:
-    """Return a number of bytes for people."""
-    return f"{count / 1e6:.1f} MB" if count >= 1_000_000 else f"{count / 1e3:.1f} kB"
-
-
-def duration(seconds: float) -> str:
-    """Return a duration for people, in three digits."""
-    for unit, factor in (("s", 1.0), ("ms", 1e3)):
-        if seconds * factor >= 1:
-            return f"{seconds * factor:.3g} {unit}"
-    return f"{seconds * 1e6:.3g} µs"
-
-
 def ran_on(usage: Usage) -> str:
     """Return what ran the classical parts, and what was sent to a device."""
     classical = f"classical parts on {usage.provider}"
