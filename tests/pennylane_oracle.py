@@ -103,4 +103,7 @@ def _observable(terms):
             paulis[letter](wire) for letter, wire in zip(term.letters, term.wires, strict=True)
         ]
         words.append(term.coefficient * qml.prod(qml.Identity(0), *factors))
-    return qml.sum(qml.s_prod(0.0, qml.Identity(0)), *words)
+    # PennyLane keeps the eigenvectors of a sum under a hash that does not depend on the order of
+    # terms and factors, though the order of wires does. The first term fixes the order of wires.
+    wires = sorted({0}.union(*(term.wires for term in terms)))
+    return qml.sum(qml.s_prod(0.0, qml.Identity(wires)), *words)

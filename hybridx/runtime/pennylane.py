@@ -246,10 +246,14 @@ def measurement_process(measurement: Measurement) -> Any:
 
 
 def _observable(terms: tuple[PauliTerm, ...]) -> Any:
-    words = [
-        qml.pauli.PauliWord(dict(zip(term.wires, term.letters, strict=True))) for term in terms
-    ]
+    """Return the sum of the terms in a fixed order.
+
+    PennyLane 0.45 keeps the eigenvectors of a sum, which `var` uses, under a hash that does not
+    depend on the order of terms and wires, though the eigenvectors do.
+    """
+    words = [tuple(sorted(zip(term.wires, term.letters, strict=True))) for term in terms]
+    operators = [qml.pauli.PauliWord(dict(word)).operation(wire_order=[0]) for word in words]
     if len(terms) == 1 and terms[0].coefficient == 1.0 and terms[0].wires:
-        return words[0].operation()
-    coefficients = [term.coefficient for term in terms]
-    return qml.Hamiltonian(coefficients, [word.operation(wire_order=[0]) for word in words])
+        return operators[0]
+    order = sorted(range(len(terms)), key=words.__getitem__)
+    return qml.Hamiltonian([terms[n].coefficient for n in order], [operators[n] for n in order])
