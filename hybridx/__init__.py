@@ -42,20 +42,7 @@ if TYPE_CHECKING:
     from hybridx.targets import Lowered as Lowered
     from hybridx.version import __version__
 else:
-    __getattr__, __dir__ = on_first_use(
-        __name__,
-        {
-            "hybridx.api": (
-                "BATCH_SIZE FORMATS OPSET OPSETS SIGNIFICANCE STRATEGIES TOLERANCE "
-                "VERIFIED_BATCHES BenchReport CheckReport CircuitSummary Conversion Evaluation "
-                "ExportReport InputSummary Inspection Prediction VerifyReport bench check convert "
-                "evaluate export inspect load lower predict to_torch verify"
-            ),
-            "hybridx.runtime": "Execution Session",
-            "hybridx.targets": "Lowered",
-            "hybridx.version": "__version__",
-        },
-    )
+    __getattr__, __dir__ = on_first_use(__name__)
 
 __all__ = [
     "BATCH_SIZE",

@@ -39,36 +39,7 @@ if TYPE_CHECKING:
     from hybridx.parity import SIGNIFICANCE, TOLERANCE, VERIFIED_BATCHES
     from hybridx.runtime import Execution, load
 else:
-    __getattr__, __dir__ = on_first_use(
-        __name__,
-        {
-            "hybridx.api.benching": "BenchReport bench bench_source",
-            "hybridx.api.checking": "CheckReport check check_source",
-            "hybridx.api.converting": "Conversion convert",
-            "hybridx.api.diagnosis": "Diagnosis doctor",
-            "hybridx.api.evaluating": "evaluate",
-            "hybridx.api.exporting": "ExportReport export export_source",
-            "hybridx.api.formats": "FORMATS MODEL_ENDINGS",
-            "hybridx.api.inspecting": "draw html inspect python qasm",
-            "hybridx.api.lowering_modules": "lower",
-            "hybridx.api.predicting": "predict",
-            "hybridx.api.options": "BATCH_SIZE DTYPES SourceOptions",
-            "hybridx.api.progress": "Stages",
-            "hybridx.api.restoring": "to_torch",
-            "hybridx.api.training": "train",
-            "hybridx.api.verifying": "self_test verify verify_source",
-            "hybridx.api.work.predicting": "Prediction",
-            "hybridx.api.work.reproducing": "VerifyReport reproduce",
-            "hybridx.api.work.scoring": "Evaluation",
-            "hybridx.api.work.summaries": (
-                "CircuitSummary InputSummary Inspection OutputSummary StrategySummary"
-            ),
-            "hybridx.artifact": "OPSET OPSETS",
-            "hybridx.lowering": "STRATEGIES",
-            "hybridx.parity": "SIGNIFICANCE TOLERANCE VERIFIED_BATCHES",
-            "hybridx.runtime": "Execution load",
-        },
-    )
+    __getattr__, __dir__ = on_first_use(__name__)
 
 __all__ = [
     "BATCH_SIZE",

@@ -41,30 +41,7 @@ if TYPE_CHECKING:
     from hybridx.artifact.selftest import PERIOD, SelfTest, record
     from hybridx.artifact.signature import Signature, signature_of
 else:
-    __getattr__, __dir__ = on_first_use(
-        __name__,
-        {
-            "hybridx.artifact.archive": "TorchFormat archive_entries leaves with_entries",
-            "hybridx.artifact.bundle": "to_bundle",
-            "hybridx.artifact.contract": (
-                "ARCHIVE_MEMBER CIRCUIT_ATTRIBUTE DOMAIN DOMAIN_VERSION FORMAT_VERSION "
-                "IR_VERSION MANIFEST MAX_FILE_BYTES OPSET OPSETS PARAMETERS RESULTS "
-                "Verification is_bundle_file"
-            ),
-            "hybridx.artifact.digest": "body_digest function_name",
-            "hybridx.artifact.functions": "Compiled circuit_function",
-            "hybridx.artifact.limits": "check_file_size check_model expanded_size",
-            "hybridx.artifact.metadata": "Metadata write_metadata",
-            "hybridx.artifact.nodes": "describe is_circuit_node walk_nodes",
-            "hybridx.artifact.read": (
-                "Artifact Content OnnxArtifact TorchArtifact decode_artifact read_artifact"
-            ),
-            "hybridx.artifact.said": "Said",
-            "hybridx.artifact.segments": "CircuitCall Segment Stage split",
-            "hybridx.artifact.selftest": "PERIOD SelfTest record",
-            "hybridx.artifact.signature": "Signature signature_of",
-        },
-    )
+    __getattr__, __dir__ = on_first_use(__name__)
 
 __all__ = [
     "ARCHIVE_MEMBER",

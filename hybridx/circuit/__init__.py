@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from hybridx.circuit.axes import apply_to_axes
 from hybridx.circuit.check import check, faults
 from hybridx.circuit.circuit import (
+    BATCH,
     Angle,
     Apply,
     Channel,
@@ -47,19 +48,10 @@ if TYPE_CHECKING:
     from hybridx.circuit.reference import evaluate_angle, simulate
     from hybridx.circuit.text import parse, show
 else:
-    __getattr__, __dir__ = on_first_use(
-        __name__,
-        {
-            "hybridx.circuit.cone": "cone_of measured_wires restrict",
-            "hybridx.circuit.python_source": "to_python",
-            "hybridx.circuit.qasm": "to_qasm",
-            "hybridx.circuit.reference": "evaluate_angle simulate",
-            "hybridx.circuit.text": "parse show",
-            "hybridx.circuit.entries": "complex_entries",
-        },
-    )
+    __getattr__, __dir__ = on_first_use(__name__)
 
 __all__ = [
+    "BATCH",
     "GATES",
     "MAX_CHANNEL_WIRES",
     "MAX_ENTROPY_WIRES",

@@ -24,20 +24,7 @@ if TYPE_CHECKING:
         reason_of,
     )
 else:
-    __getattr__, __dir__ = on_first_use(
-        __name__,
-        {
-            "hybridx.parity.axes": "open_axes",
-            "hybridx.parity.against_eager": "EAGER Comparable Comparison compare_with_eager",
-            "hybridx.parity.difference": "TOLERANCE Difference OutputDifference compare",
-            "hybridx.parity.draw": "DISTRIBUTIONS draw_inputs",
-            "hybridx.parity.smallest": "Differs smallest_rows",
-            "hybridx.parity.statistics": "SIGNIFICANCE Consistency Sample check_consistent",
-            "hybridx.parity.trials": (
-                "VERIFIED_BATCHES VERIFIED_STEPS Expected Typical draw_typical reason_of"
-            ),
-        },
-    )
+    __getattr__, __dir__ = on_first_use(__name__)
 
 __all__ = [
     "DISTRIBUTIONS",

@@ -48,28 +48,7 @@ if TYPE_CHECKING:
         uses_device,
     )
 else:
-    __getattr__, __dir__ = on_first_use(
-        __name__,
-        {
-            "hybridx.runtime.devices": (
-                "DeviceStatus check_device_name device_names device_statuses"
-            ),
-            "hybridx.runtime.execution": "ENGINES ONNX PROVIDERS Execution Options check_execution",
-            "hybridx.runtime.executor": "Tally",
-            "hybridx.runtime.foreign": "ForeignModel load_other",
-            "hybridx.runtime.given": "as_array",
-            "hybridx.runtime.journal": "Journal check_no_partial digest partial_path",
-            "hybridx.runtime.layers": "circuits_alone compiled_layers device_layers layer_names",
-            "hybridx.runtime.onnx": "available_providers",
-            "hybridx.runtime.pennylane": "gate_operator measurement_process",
-            "hybridx.runtime.secrets": "scrub",
-            "hybridx.runtime.session": (
-                "Session Usage check_budget counting_session is_dry keep_results load "
-                "model_digest named_arrays probing_session record_circuits start_session "
-                "uses_device"
-            ),
-        },
-    )
+    __getattr__, __dir__ = on_first_use(__name__)
 
 __all__ = [
     "ENGINES",

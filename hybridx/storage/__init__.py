@@ -35,26 +35,7 @@ if TYPE_CHECKING:
     from hybridx.storage.kept_rows import KeptRows
     from hybridx.storage.zipped import rezip, unzip
 else:
-    __getattr__, __dir__ = on_first_use(
-        __name__,
-        {
-            "hybridx.storage.arrays": "read_arrays read_whole_columns",
-            "hybridx.storage.files": (
-                "check_folder_writable check_readable check_writable read_bytes write_folder "
-                "write_from write_whole"
-            ),
-            "hybridx.storage.forms.choice": "form_of open_data write_data",
-            "hybridx.storage.forms.form": (
-                "Array ArrayData Data GivenArrays InMemory Kind Outputs Passing TableData listed "
-                "spec_of"
-            ),
-            "hybridx.storage.forms.csv": "is_number no_header",
-            "hybridx.storage.forms.json": "as_lists",
-            "hybridx.storage.forms.names": "ENDINGS PIPE format_of",
-            "hybridx.storage.kept_rows": "KeptRows",
-            "hybridx.storage.zipped": "rezip unzip",
-        },
-    )
+    __getattr__, __dir__ = on_first_use(__name__)
 
 __all__ = [
     "ENDINGS",
