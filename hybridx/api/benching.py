@@ -232,8 +232,8 @@ def _sizes(session: Session, batches: Sequence[int] | None) -> tuple[int | None,
 def _inputs(session: Session, size: int | None) -> dict[str, Array]:
     """Return the inputs of the self-test, their rows repeated to a batch size."""
     from hybridx.api.work.reproducing import self_test_of
+    from hybridx.circuit import BATCH
     from hybridx.parity import draw_inputs, open_axes
-    from hybridx.program import BATCH
 
     test = self_test_of(session)
     lengths = {} if size is None else {BATCH: size}

@@ -44,9 +44,8 @@ from hybridx.artifact.signature import (
     signature_of,
     value_info_of,
 )
-from hybridx.circuit import Circuit, decode, result_count, to_qasm
+from hybridx.circuit import BATCH, Circuit, decode, result_count, to_qasm
 from hybridx.errors import BrokenArtifactError, IllFormedCircuitError, NoQasmError
-from hybridx.program import BATCH
 
 _Version: TypeAlias = Annotated[int, msgspec.Meta(ge=1, le=1000)]
 

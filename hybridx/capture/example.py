@@ -14,8 +14,8 @@ from hybridx.capture.model.devices import check_numbers
 from hybridx.capture.model.flat import Flat
 from hybridx.capture.model.precision import is_low
 from hybridx.capture.rehearsal import Rehearsal, rehearse
+from hybridx.circuit import BATCH
 from hybridx.errors import CaptureError, ClosedAxisError, LoweringError, OptionError
-from hybridx.program import BATCH
 
 EXAMPLE_ROWS = 3
 """The shortest length that is traced: torch.export treats a length of 1 as a constant."""

@@ -22,7 +22,7 @@ from hybridx.capture.row_trace import CHANGES
 from hybridx.capture.torch_export import FixedBatch, Shapes
 from hybridx.capture.torch_internals import buffers_of, parameters_of
 from hybridx.capture.trace import Trace, trace_model
-from hybridx.circuit import Circuit
+from hybridx.circuit import BATCH, Circuit
 from hybridx.errors import (
     CaptureError,
     ClosedAxisError,
@@ -31,7 +31,6 @@ from hybridx.errors import (
     NonFiniteWeightsError,
     TraceError,
 )
-from hybridx.program import BATCH
 
 
 @dataclass(frozen=True)

@@ -21,8 +21,8 @@ from hybridx.capture.graph.number_selects import gather_selected
 from hybridx.capture.python.patches import intercepting
 from hybridx.capture.python.source_location import name_of_node, place_of_node
 from hybridx.capture.torch_internals import is_autocast
+from hybridx.circuit import BATCH
 from hybridx.errors import ComplexOperatorError
-from hybridx.program import BATCH
 
 Shapes: TypeAlias = tuple[dict[int, Any], ...]
 Merge: TypeAlias = Callable[[fx.GraphModule], None]

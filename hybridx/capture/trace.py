@@ -51,7 +51,7 @@ from hybridx.capture.torch_export import (
     refined,
 )
 from hybridx.capture.torch_internals import is_shape_error, needs_a_number
-from hybridx.circuit import Circuit
+from hybridx.circuit import BATCH, Circuit
 from hybridx.errors import (
     CaptureError,
     DataBranchError,
@@ -60,7 +60,6 @@ from hybridx.errors import (
     TraceError,
     first_line,
 )
-from hybridx.program import BATCH
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from math import prod
-from typing import TypeAlias, assert_never
+from typing import Final, TypeAlias, assert_never
 
 import msgspec
+
+BATCH: Final = "batch"
+"""The name of the axis along which rows are independent, in circuits, graphs and files."""
 
 
 class Parameter(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):

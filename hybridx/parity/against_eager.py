@@ -9,6 +9,7 @@ from typing import Any, Final, Protocol, TypeAlias
 import numpy as np
 
 from hybridx.artifact import Signature
+from hybridx.circuit import BATCH
 from hybridx.errors import DroppedAxisError, NothingComparedError
 from hybridx.parity.axes import open_axes
 from hybridx.parity.difference import Difference, OutputDifference, compare
@@ -22,7 +23,6 @@ from hybridx.parity.trials import (
     own_lengths,
     reason_of,
 )
-from hybridx.program import BATCH
 from hybridx.storage import Array
 
 EAGER: Final = "the eager model"

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TypeAlias
 
 from hybridx.artifact import Signature
+from hybridx.circuit import BATCH
 from hybridx.parity.axes import open_axes
-from hybridx.program import BATCH
 from hybridx.storage import Array
 
 Differs: TypeAlias = Callable[[Mapping[str, Array], Sequence[int]], bool]

@@ -9,9 +9,9 @@ from typing import TypeAlias
 import numpy as np
 
 from hybridx.artifact import PERIOD
+from hybridx.circuit import BATCH
 from hybridx.errors import HybridxError, NoFiniteInputError, NothingComparedError
 from hybridx.parity.draw import DISTRIBUTIONS, draw_inputs
-from hybridx.program import BATCH
 from hybridx.storage import Array
 
 Expected: TypeAlias = Callable[[Mapping[str, Array]], dict[str, Array]]

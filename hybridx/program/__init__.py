@@ -7,7 +7,6 @@ their own, so that a circuit can be lowered without onnx and without torch.
 from hybridx.program.builder import Builder
 from hybridx.program.check import check, faults
 from hybridx.program.program import (
-    BATCH,
     Binary,
     Concatenate,
     Constant,
@@ -28,7 +27,6 @@ from hybridx.program.shapes import row_size, shape_of
 from hybridx.program.text import parse, show
 
 __all__ = [
-    "BATCH",
     "Binary",
     "Builder",
     "Concatenate",

@@ -8,13 +8,10 @@ length 1, is the same in every row. `docs/program.md` numbers the laws of a prog
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final, Literal, TypeAlias, assert_never
+from typing import Literal, TypeAlias, assert_never
 
 import numpy as np
 from numpy.typing import NDArray
-
-BATCH: Final = "batch"
-"""The name of the axis along which rows are independent, in programs, graphs and files."""
 
 Shape: TypeAlias = tuple[int | None, ...]
 

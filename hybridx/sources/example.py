@@ -15,8 +15,8 @@ import torch
 from torch import Tensor, nn
 
 from hybridx.capture import EXAMPLE_ROWS, describe_call
+from hybridx.circuit import BATCH
 from hybridx.errors import ShapeError, ShapeSyntaxError
-from hybridx.program import BATCH
 from hybridx.storage import read_arrays
 
 _AXIS = r"[A-Z](?:=\d+)?|\d+"

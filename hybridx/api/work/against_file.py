@@ -13,9 +13,9 @@ from hybridx.api.work.reproducing import (
 )
 from hybridx.api.work.saving import Saving
 from hybridx.artifact import Signature
+from hybridx.circuit import BATCH
 from hybridx.errors import OtherSignatureError
 from hybridx.parity import VERIFIED_BATCHES, draw_inputs, open_axes
-from hybridx.program import BATCH
 from hybridx.runtime import ForeignModel, Session, load_other
 from hybridx.storage import Array
 

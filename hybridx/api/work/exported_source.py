@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from hybridx.api.options import Dynamic, SourceOptions
 from hybridx.api.progress import Stages
+from hybridx.circuit import BATCH
 from hybridx.errors import (
     ExampleRejectedError,
     ForwardRaisesError,
@@ -16,7 +17,6 @@ from hybridx.errors import (
     OptionNeedsError,
     ShapeError,
 )
-from hybridx.program import BATCH
 
 if TYPE_CHECKING:
     from torch import nn

@@ -9,8 +9,8 @@ from typing import assert_never
 import numpy as np
 
 from hybridx.artifact import Signature
+from hybridx.circuit import BATCH
 from hybridx.errors import InputNamesError, OptionNeedsError, TableError, UnequalAxesError
-from hybridx.program import BATCH
 from hybridx.runtime import Session
 from hybridx.storage import (
     Array,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from hybridx.api.work.saving import Saving, fails, saving
 from hybridx.artifact import SelfTest
+from hybridx.circuit import BATCH
 from hybridx.errors import (
     BrokenArtifactError,
     NoSelfTestError,
@@ -16,7 +17,6 @@ from hybridx.errors import (
     OptionNeedsError,
 )
 from hybridx.parity import EAGER, Difference, OutputDifference, compare, open_axes
-from hybridx.program import BATCH
 from hybridx.report import Shown
 from hybridx.runtime import Session, Usage, record_circuits, start_session
 from hybridx.storage import Array

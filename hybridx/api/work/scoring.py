@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from hybridx.api.work.named_inputs import join_columns, name_inputs
 from hybridx.api.work.running import run_in_batches
+from hybridx.circuit import BATCH
 from hybridx.errors import InputNamesError, TableError, UnequalAxesError
-from hybridx.program import BATCH
 from hybridx.report import Shown
 from hybridx.runtime import Options, Session, Usage, as_array, load, named_arrays
 from hybridx.storage import (
