@@ -20,6 +20,7 @@ PACKAGES = (
     "hybridx.artifact",
     "hybridx.circuit",
     "hybridx.parity",
+    "hybridx.report",
     "hybridx.runtime",
     "hybridx.storage",
 )

@@ -1,19 +1,31 @@
-"""The program `hybridx`: its commands, in the order in which help lists them."""
+"""The program `hybridx` and its commands."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from collections.abc import Iterator, Mapping
+from functools import cache
+from importlib import import_module
+from typing import Annotated, Any, Final
 
 import typer
-from typer.core import TyperCommand
+from typer.core import TyperCommand, TyperGroup
 
-from hybridx.cli.commands.exports import check, export
-from hybridx.cli.commands.files import convert, inspect
-from hybridx.cli.commands.runs import bench, evaluate, run, verify
-from hybridx.cli.commands.setup import doctor, train
+from hybridx.cli.typer_internals import reading_values
 from hybridx.errors import RepeatedOptionError
 
-COMMANDS = (export, check, run, verify, evaluate, bench, inspect, convert, doctor, train)
+COMMANDS: Final = {
+    "export": "exports",
+    "check": "exports",
+    "run": "runs",
+    "verify": "runs",
+    "evaluate": "runs",
+    "bench": "runs",
+    "inspect": "files",
+    "convert": "files",
+    "doctor": "setup",
+    "train": "setup",
+}
+"""The file in `commands` that has each command, in the order in which help lists them."""
 
 
 class _Command(TyperCommand):
@@ -32,9 +44,47 @@ class _Command(TyperCommand):
                 raise RepeatedOptionError(max(one.opts, key=len))
         return super().parse_args(ctx, args)
 
+    def get_params(self, ctx: Any) -> list[Any]:
+        """Return the options and arguments."""
+        return reading_values(super().get_params(ctx))
+
+
+class _Commands(Mapping[str, Any]):
+    """The commands by name; typer reads the options of one when it is asked for."""
+
+    def __getitem__(self, name: str) -> Any:
+        return _command(name, COMMANDS[name])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(COMMANDS)
+
+    def __len__(self) -> int:
+        return len(COMMANDS)
+
+
+@cache
+def _command(name: str, family: str) -> Any:
+    alone = typer.Typer(add_completion=False, rich_markup_mode="rich")
+    function = getattr(import_module(f"hybridx.cli.commands.{family}"), name)
+    alone.command(name, cls=_Command)(function)
+    return typer.main.get_command(alone)
+
+
+class _Group(TyperGroup):
+    """All commands."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.commands: Any = _Commands()
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """Return the options before the name of a command."""
+        return reading_values(super().get_params(ctx))
+
 
 app = typer.Typer(
     name="hybridx",
+    cls=_Group,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
@@ -60,7 +110,3 @@ def _root(
     ] = False,
 ) -> None:
     """Export hybrid PyTorch + PennyLane models to ordinary files, and run them anywhere."""
-
-
-for _one in COMMANDS:
-    app.command(cls=_Command)(_one)

@@ -19,16 +19,7 @@ if TYPE_CHECKING:
     from hybridx.report.quantities import duration, rate, size
     from hybridx.report.shown import Shown
 else:
-    __getattr__, __dir__ = on_first_use(
-        __name__,
-        {
-            "hybridx.report.page": (
-                "Folded Listing Page Part Picture Section Table Verdict write_page"
-            ),
-            "hybridx.report.quantities": "duration rate size",
-            "hybridx.report.shown": "Shown",
-        },
-    )
+    __getattr__, __dir__ = on_first_use(__name__)
 
 __all__ = [
     "Folded",

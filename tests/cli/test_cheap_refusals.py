@@ -11,7 +11,7 @@ CODE = """
 import sys
 from hybridx.cli.main import run
 code = run(sys.argv[1:])
-heavy = {"numpy", "onnx", "onnxruntime", "torch"}
+heavy = {"numpy", "onnx", "onnxruntime", "torch", "pydantic"}
 print(code, *sorted(sys.modules.keys() & heavy), file=sys.stderr)
 """
 SHAPE = ("--shape", "N,4")
