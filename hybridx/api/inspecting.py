@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hybridx.api.options import PICTURES, check_ending
+from hybridx.api.progress import Stages
 from hybridx.errors import OptionError
 from hybridx.storage import check_readable, check_writable, write_whole
 
@@ -67,32 +68,46 @@ def draw(path: str | Path, output: str | Path, *, overwrite: bool = False) -> tu
     return tuple(map(str, targets))
 
 
-def html(path: str | Path, output: str | Path, *, overwrite: bool = False) -> str:
+def html(
+    path: str | Path,
+    output: str | Path,
+    *,
+    bench: bool = False,
+    overwrite: bool = False,
+    stages: Stages | None = None,
+) -> str:
     """Write a page on a model file that stands alone, and return its name.
 
-    It has the circuits drawn, inputs and outputs, what was compared, and digests. It is one file of
-    HTML without scripts, which makes no requests.
+    It has the graph and the circuits drawn, inputs and outputs, what was compared, and digests. It
+    is one file of HTML without scripts, which makes no requests. Equal files give equal pages,
+    unless their speed is measured.
 
     Args:
         path: of the model.
         output: of the page; ends in `.html`.
+        bench: measure how fast the file runs on this machine, as `hybridx.bench` does.
         overwrite: replace an existing file.
+        stages: is told what is being measured; by default the log of `hybridx` is.
 
     Raises:
         OptionError: the ending is another one.
         ArtifactError: a file cannot be read or written.
+        NoSelfTestError: the file is to be measured, and has no self-test, whose inputs are used.
     """
     target = Path(output)
     if target.suffix.lower() not in (".html", ".htm"):
         raise OptionError("the ending of a page", target.name, ".html")
     check_readable(Path(path))
     check_writable(target, overwrite=overwrite)
+    from hybridx.api.benching import bench as measure
     from hybridx.api.work.reporting import write_report
     from hybridx.api.work.summaries import inspect_artifact
     from hybridx.artifact import read_artifact
 
     artifact = read_artifact(Path(path))
-    write_whole(target, write_report(artifact, inspect_artifact(artifact)), overwrite=overwrite)
+    measured = measure(path, stages=stages) if bench else None
+    page = write_report(artifact, inspect_artifact(artifact), measured)
+    write_whole(target, page, overwrite=overwrite)
     return str(target)
 
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from hybridx.artifact.limits import check_file_size, check_model, expanded_size
     from hybridx.artifact.metadata import Metadata, write_metadata
     from hybridx.artifact.nodes import describe, is_circuit_node, walk_nodes
+    from hybridx.artifact.outline import Block, Outline, describe_outline, outline_of
     from hybridx.artifact.read import (
         Artifact,
         Content,
@@ -58,11 +59,13 @@ __all__ = [
     "PERIOD",
     "RESULTS",
     "Artifact",
+    "Block",
     "CircuitCall",
     "Compiled",
     "Content",
     "Metadata",
     "OnnxArtifact",
+    "Outline",
     "Said",
     "Segment",
     "SelfTest",
@@ -78,11 +81,13 @@ __all__ = [
     "circuit_function",
     "decode_artifact",
     "describe",
+    "describe_outline",
     "expanded_size",
     "function_name",
     "is_bundle_file",
     "is_circuit_node",
     "leaves",
+    "outline_of",
     "read_artifact",
     "record",
     "signature_of",

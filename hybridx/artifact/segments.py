@@ -57,14 +57,14 @@ def split(model: onnx.ModelProto) -> tuple[Stage, ...]:
     """Cut a model at its circuit nodes."""
     typed = _with_constants_as_nodes(onnx.shape_inference.infer_shapes(model))
     graph = typed.graph
-    levels = _levels(graph)
+    levels = levels_of(graph)
     types = {v.name: v for v in (*graph.input, *graph.output, *graph.value_info)}
     stages = []
     for level in range(max(levels, default=0) + 1):
         here = [n for n, at in zip(graph.node, levels, strict=True) if at == level]
         classical = [node for node in here if not is_circuit_node(node)]
         later = [n for n, at in zip(graph.node, levels, strict=True) if at > level]
-        wanted = {name for node in later for name in _reads(node)}
+        wanted = {name for node in later for name in reads(node)}
         wanted |= {name for node in here if is_circuit_node(node) for name in node.input}
         wanted |= {value.name for value in graph.output}
         circuits = tuple(
@@ -103,12 +103,12 @@ def _with_constants_as_nodes(model: onnx.ModelProto) -> onnx.ModelProto:
     return model
 
 
-def _levels(graph: onnx.GraphProto) -> list[int]:
+def levels_of(graph: onnx.GraphProto) -> list[int]:
     """Return the level of each node; a circuit has the level of the segment it runs after."""
     of_value: dict[str, int] = {}
     levels = []
     for node in graph.node:
-        level = max((of_value.get(name, 0) for name in _reads(node)), default=0)
+        level = max((of_value.get(name, 0) for name in reads(node)), default=0)
         levels.append(level)
         for name in node.output:
             of_value[name] = level + is_circuit_node(node)
@@ -124,7 +124,7 @@ def _segment(
     if not nodes:
         return Segment(b"", (), ())
     made = {name for node in nodes for name in node.output if name}
-    read = {name for node in nodes for name in _reads(node)}
+    read = {name for node in nodes for name in reads(node)}
     weights = [w for w in model.graph.initializer if w.name in read]
     named = {weight.name for weight in weights}
     inputs = sorted(read - made - named)
@@ -141,7 +141,7 @@ def _segment(
     return Segment(part.SerializeToString(deterministic=True), tuple(inputs), tuple(outputs))
 
 
-def _reads(node: onnx.NodeProto) -> Iterator[str]:
+def reads(node: onnx.NodeProto) -> Iterator[str]:
     """Yield the values that a node reads, including those that its inner graphs capture."""
     yield from filter(None, node.input)  # an optional input that is left out has an empty name
     for attribute in node.attribute:
@@ -150,4 +150,4 @@ def _reads(node: onnx.NodeProto) -> Iterator[str]:
             own = {v.name for v in (*inner.input, *inner.initializer)}
             own |= {name for n in inner.node for name in n.output}
             for inside in inner.node:
-                yield from (name for name in _reads(inside) if name not in own)
+                yield from (name for name in reads(inside) if name not in own)

@@ -1,4 +1,4 @@
-"""A circuit as SVG, whose bytes depend on the circuit alone."""
+"""A picture as SVG, whose bytes depend on what it shows alone."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from typing import Final, assert_never
 from xml.sax.saxutils import escape
 
 from hybridx.circuit import Circuit
-from hybridx.drawing.scene import INK, PAPER, Box, Disc, Label, Line, Run, Shape, scene
+from hybridx.drawing.scene import INK, PAPER, Box, Disc, Label, Line, Run, Scene, Shape, scene
 
 _UNIT: Final = 20.0  # pixels in a unit of a scene
-_FONT: Final = "'STIX Two Text', 'Times New Roman', 'DejaVu Serif', serif"
+_SERIF: Final = "'STIX Two Text', 'Times New Roman', 'DejaVu Serif', serif"
+SANS: Final = "system-ui, 'Segoe UI', Roboto, 'DejaVu Sans', sans-serif"
 _SMALLER: Final = 0.72  # letters above and below the line
 _SHIFT: Final = {"sub": 0.22, "sup": -0.35, "line": 0.0}  # of these letters, in heights of a letter
 # What XML cannot hold, even escaped.
@@ -23,13 +24,23 @@ def draw_svg(circuit: Circuit, title: str = "") -> bytes:
     Wire 0 is at the top, time goes to the right. Boxes of gates are grey without an angle, blue
     with a constant one and orange with a parameter.
     """
-    drawn = scene(circuit, title)
+    return write_svg(scene(circuit, title), title or "a quantum circuit", _SERIF)
+
+
+def write_svg(drawn: Scene, title: str, font: str) -> bytes:
+    """Return a scene as SVG.
+
+    Args:
+        drawn: the scene.
+        title: for those who do not see it; it is not drawn.
+        font: names of fonts, the best first.
+    """
     size = f"{_pixels(drawn.width)} {_pixels(drawn.height)}"
     width, height = size.split()
     lines = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {size}" width="{width}" '
-        f'height="{height}" font-family="{_FONT}" fill="{INK}" role="img">',
-        f"<title>{_text(title or 'a quantum circuit')}</title>",
+        f'height="{height}" font-family="{font}" fill="{INK}" role="img">',
+        f"<title>{_text(title)}</title>",
         f'<rect width="{width}" height="{height}" fill="{PAPER}"/>',
         *map(_element, drawn.shapes),
         "</svg>",

@@ -34,12 +34,13 @@ p { margin: .4rem 0; }
 table { border-collapse: collapse; width: 100%; font-size: .9rem; }
 th, td { text-align: left; vertical-align: top; padding: .35rem .75rem .35rem 0;
   border-bottom: 1px solid var(--line); }
-th { color: var(--quiet); font-weight: 600; min-width: 7rem; overflow-wrap: normal; }
-td { font-variant-numeric: tabular-nums; min-width: 5rem; }
+th { color: var(--quiet); font-weight: 600; overflow-wrap: normal; }
+th[scope="row"] { min-width: 7rem; }
+td { font-variant-numeric: tabular-nums; min-width: 3rem; }
 figure { margin: .75rem 0; }
 figure .wide { background: #ffffff; border: 1px solid var(--line); border-radius: 6px;
   padding: .5rem; }
-img { display: block; max-width: none; }
+img { display: block; max-width: none; margin: 0 auto; }
 pre { background: var(--card); border: 1px solid var(--line); border-radius: 6px; margin: .5rem 0;
   padding: .75rem; font-size: .8rem; max-height: 24rem; overflow: auto; overflow-wrap: normal; }
 summary { cursor: pointer; color: var(--quiet); }

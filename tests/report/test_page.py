@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import functools
 import hashlib
 import re
 from html.parser import HTMLParser
@@ -13,7 +14,7 @@ from torch import nn
 
 import hybridx
 from hybridx import api
-from hybridx.errors import ConflictingOptionsError, OptionError, OutputExistsError
+from hybridx.errors import ConflictingOptionsError, OptionError, OptionNeedsError, OutputExistsError
 from hybridx.report import Folded, Listing, Page, Picture, Section, Table, Verdict, write_page
 from tests.cli.shell import command
 from tests.targets.test_circuit_names import torch_layer
@@ -64,8 +65,11 @@ def test_names_in_a_file_are_texts_of_its_page(model, tmp_path):
     assert texts.count(EVIL) >= 3  # a column, a class, the name of a QNode
     assert "batch" in texts
     assert hashlib.sha256(model.read_bytes()).hexdigest() in texts
-    (drawn,) = (a["src"] for tag, a in page.elements if tag == "img")
+    graph, drawn = (a["src"] for tag, a in page.elements if tag == "img")
     assert base64.b64decode(drawn.split(",")[1]).startswith(b"<svg")
+    picture = base64.b64decode(graph.split(",")[1]).decode()
+    assert "&lt;/script&gt;" in picture
+    assert "</script>" not in picture
 
 
 def test_the_policy_allows_its_own_style_and_nothing_else(model, tmp_path):
@@ -104,6 +108,22 @@ def test_equal_files_give_equal_pages(model, tmp_path):
     for name in ("one.html", "two.html"):
         api.html(model, tmp_path / name)
     assert (tmp_path / "one.html").read_bytes() == (tmp_path / "two.html").read_bytes()
+
+
+def test_speed_is_measured_when_it_is_asked_for(model, tmp_path, monkeypatch):
+    api.html(model, tmp_path / "plain.html")
+    assert "p50" not in (tmp_path / "plain.html").read_text(encoding="utf-8")
+    short = functools.partial(api.bench, seconds=0.01)
+    monkeypatch.setattr("hybridx.api.benching.bench", short)
+    api.html(model, tmp_path / "fast.html", bench=True)
+    texts = Read((tmp_path / "fast.html").read_text(encoding="utf-8")).texts
+    assert {"p50", "p99", "rows/s", "1", "32", "256", "1024"} <= {*texts}
+    assert any(text.startswith("Measured when this page was made, on ") for text in texts)
+
+
+def test_speed_is_for_a_page(model):
+    refused = command("inspect", "model.onnx", "--bench", folder=model.parent)
+    assert (refused.code, OptionNeedsError.code in refused.talk) == (3, True)
 
 
 def test_another_ending_and_an_existing_page_are_refused(model, tmp_path):

@@ -3,35 +3,58 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import platform
+import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hybridx.api.work.summaries import CircuitSummary, Inspection
-from hybridx.artifact import Artifact, OnnxArtifact, body_digest
-from hybridx.drawing import draw_svg
-from hybridx.report import Folded, Listing, Page, Part, Picture, Section, Table, Verdict, write_page
+from hybridx.artifact import Artifact, OnnxArtifact, body_digest, describe_outline, outline_of
+from hybridx.drawing import draw_graph, draw_svg
+from hybridx.report import (
+    Folded,
+    Listing,
+    Page,
+    Part,
+    Picture,
+    Section,
+    Table,
+    Verdict,
+    duration,
+    rate,
+    size,
+    write_page,
+)
+
+if TYPE_CHECKING:
+    from hybridx.api.benching import BenchReport
 
 _MOST_DRAWN = 400  # gates; a longer circuit is a text only
 
 
-def write_report(artifact: Artifact, found: Inspection) -> bytes:
+def write_report(
+    artifact: Artifact, found: Inspection, measured: BenchReport | None = None
+) -> bytes:
     """Return the page on a file as HTML.
 
     Args:
         artifact: the file.
         found: its description.
+        measured: how fast it runs on this machine, if that was measured.
     """
     name = Path(found.path).name
-    size = f"{found.size / 1000:,.1f} kB"
     return write_page(
         Page(
             title=name,
-            lead=f"{found.format}, {size}, written by hybridx {found.version}",
+            lead=f"{found.format}, {size(found.size)}, written by hybridx {found.version}",
             sections=(
                 Section("Proved", [*_proved(found)]),
                 Section("Inputs and outputs", [*_signature(found)]),
+                Section("Graph", [*_graph(artifact, found)]),
                 *_circuits(artifact, found),
-                Section("Graph", [*_graph(found)]),
+                *([] if measured is None else [Section("Speed", [*_speed(measured)])]),
                 Section("Provenance", [*_provenance(artifact, found)]),
             ),
             foot="Made by hybridx inspect --html. The page is one file and makes no requests.",
@@ -107,13 +130,49 @@ def _facts(one: CircuitSummary) -> list[tuple[str, str]]:
     ]
 
 
-def _graph(found: Inspection) -> Iterator[Part]:
-    if found.opset is None:
+def _graph(artifact: Artifact, found: Inspection) -> Iterator[Part]:
+    if not isinstance(artifact, OnnxArtifact):
         yield "A program for torch: its operators are inside the archive."
         return
+    outline = outline_of(artifact)
+    yield Picture(draw_graph(outline), " ".join(describe_outline(outline)))
     yield f"{sum(found.nodes.values())} nodes, opset {found.opset}."
     counted = sorted(found.nodes.items(), key=lambda item: (-item[1], item[0]))
-    yield Table([(name, str(count)) for name, count in counted], ("operator", "nodes"))
+    rows = [(name, str(count)) for name, count in counted]
+    yield Folded("operators", [Table(rows, ("operator", "nodes"))])
+
+
+def _speed(measured: BenchReport) -> Iterator[Part]:
+    (one,) = measured.runners
+    loaded = "" if one.load is None else f" The file is loaded in {duration(one.load)}."
+    yield (
+        f"Measured when this page was made, on {_machine()}: calls of {one.name} on inputs like "
+        f"those of the self-test, {measured.seconds:g} s for each number of rows, on "
+        f"{measured.provider}.{loaded}"
+    )
+    rows = [
+        (
+            "none" if pace.batch is None else str(pace.batch),
+            *(
+                duration(seconds).replace(" ", "\N{NO-BREAK SPACE}")
+                for seconds in (pace.p50, pace.p90, pace.p99)
+            ),
+            rate(pace.rows_per_second),
+            "" if pace.circuits is None else f"{pace.circuits:.0%}",
+        )
+        for pace in one.paces
+    ]
+    yield Table(rows, ("batch", "p50", "p90", "p99", "rows/s", "in circuits"))
+
+
+def _machine() -> str:
+    """Return what this machine is, as far as Python knows."""
+    processor = platform.processor() or platform.machine()
+    described = Path("/proc/cpuinfo")  # of Linux, where Python knows the architecture alone
+    if described.is_file():
+        names = re.findall(r"^model name\s*: (.*)$", described.read_text(), flags=re.MULTILINE)
+        processor = names[0] if names else processor
+    return f"{os.cpu_count()} cores of {processor}, {platform.system()}"
 
 
 def _provenance(artifact: Artifact, found: Inspection) -> Iterator[Part]:

@@ -32,8 +32,14 @@ def inspect(
     qasm: Annotated[bool, typer.Option("--qasm", help="Print the circuits as OpenQASM 3.")] = False,
     html: Annotated[
         Path | None,
-        typer.Option(help="Write a page on the file, circuits drawn, into this .html file."),
+        typer.Option(
+            help="Write a page on the file, graph and circuits drawn, into this .html file."
+        ),
     ] = None,
+    bench: Annotated[
+        bool,
+        typer.Option("--bench", help="With --html: measure how fast the file runs, for the page."),
+    ] = False,
     python: Annotated[
         bool, typer.Option("--python", help="Print each circuit as a PennyLane function.")
     ] = False,
@@ -52,11 +58,14 @@ def inspect(
     ]
     if len(asked) > 1:
         raise ConflictingOptionsError(asked[1], asked[0])
+    if bench and html is None:
+        raise OptionNeedsError("--bench", "--html")
     if draw is not None:
         printer.show({"pictures": api.draw(model, draw, overwrite=overwrite)}, drawn)
         return
     if html is not None:
-        printer.show({"page": api.html(model, html, overwrite=overwrite)}, paged)
+        page = api.html(model, html, bench=bench, overwrite=overwrite, stages=printer.stages)
+        printer.show({"page": page}, paged)
         return
     if overwrite:
         raise OptionNeedsError("--overwrite", "--draw or --html")
