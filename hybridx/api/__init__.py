@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from hybridx.first_use import on_first_use
 
 if TYPE_CHECKING:
-    from hybridx.api.benching import BenchReport, bench, bench_source
+    from hybridx.api.benching import bench, bench_source
     from hybridx.api.checking import CheckReport, check, check_source
     from hybridx.api.converting import Conversion, convert
     from hybridx.api.diagnosis import Diagnosis, doctor
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from hybridx.lowering import STRATEGIES
     from hybridx.parity import SIGNIFICANCE, TOLERANCE, VERIFIED_BATCHES
     from hybridx.runtime import Execution, load
+    from hybridx.timing import BenchReport
 else:
     __getattr__, __dir__ = on_first_use(__name__)
 

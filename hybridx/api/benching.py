@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -14,10 +14,9 @@ from hybridx.api.options import PICTURES, SourceOptions, check_ending, need
 from hybridx.api.progress import Stages
 from hybridx.device_table import family_of
 from hybridx.errors import OptionError, OptionNeedsError
-from hybridx.report import Shown
 from hybridx.runtime import ONNX, Execution, check_execution
 from hybridx.storage import check_readable, check_writable, write_whole
-from hybridx.timing import Pace, pace_of, percentile, side_by_side
+from hybridx.timing import BenchReport, Pace, Runner, pace_of, percentile, side_by_side
 
 if TYPE_CHECKING:
     from torch import nn
@@ -29,44 +28,6 @@ BATCHES: Final = (1, 32, 256, 1024)
 """Batch sizes that are measured, unless others are given."""
 
 _EAGER = "eager"
-
-
-@dataclass(frozen=True)
-class Runner:
-    """One way to run the model, measured.
-
-    Attributes:
-        name: `onnx`, `torch` for a file of torch, the name of a device, or `eager`.
-        load: seconds in which the file was read, checked and started; None for the eager model.
-        paces: one for each batch size at which it runs.
-    """
-
-    name: str
-    load: float | None
-    paces: tuple[Pace, ...]
-
-
-@dataclass(frozen=True)
-class BenchReport(Shown):
-    """How fast a file runs, and what it was compared with in the same run.
-
-    Attributes:
-        path: of the file.
-        provider: what runs the classical parts: a provider of ONNX Runtime, or torch.
-        threads: of each operator, or None for the default.
-        seconds: that each runner was given at each batch size.
-        runners: the file as it is, then the others.
-        plot: the picture that was written, if one was.
-        notes: what the user should know.
-    """
-
-    path: str
-    provider: str
-    threads: int | None
-    seconds: float
-    runners: tuple[Runner, ...]
-    plot: str | None
-    notes: tuple[str, ...]
 
 
 def bench(

@@ -13,13 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hybridx import api, artifact, lowering, parity, runtime, storage
-from hybridx.api.benching import Runner
 from hybridx.api.checking import Refusal
 from hybridx.api.diagnosis import Package
 from hybridx.cli.failures import Failure
 from hybridx.models import TrainingReport
 from hybridx.models.training import Score
-from hybridx.timing import Pace
+from hybridx.timing import Pace, Runner
 
 # What each command prints, by its words.
 REPORTS = {

@@ -8,7 +8,6 @@ import platform
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from hybridx.api.work.summaries import CircuitSummary, Inspection
 from hybridx.artifact import Artifact, OnnxArtifact, body_digest, describe_outline, outline_of
@@ -27,9 +26,7 @@ from hybridx.report import (
     size,
     write_page,
 )
-
-if TYPE_CHECKING:
-    from hybridx.api.benching import BenchReport
+from hybridx.timing import BenchReport
 
 _MOST_DRAWN = 400  # gates; a longer circuit is a text only
 
