@@ -50,6 +50,7 @@ class Family:
             package, so that their presence says nothing.
         is_local: whether they run on this machine and cost nothing.
         seed: the option that takes a seed.
+        has_threads: whether they compute with threads, for which a forked process waits for ever.
         required: an option without which they do not open, and an example of its value.
         login: where a service looks for credentials.
         is_exact: whether a service also gives exact values. Other services choose a number of shots
@@ -61,6 +62,7 @@ class Family:
     module: str | None = None
     is_local: bool = False
     seed: str | None = None
+    has_threads: bool = False
     required: tuple[str, str] | None = None
     login: Login | None = None
     is_exact: bool = False
@@ -83,12 +85,31 @@ FAMILIES: Final = (
     Family("default.tensor", "quimb", "quimb", is_local=True),
     Family("reference.", "pennylane", is_local=True, seed="seed"),
     Family("null.", "pennylane", is_local=True),
-    Family("lightning.", "pennylane-lightning", is_local=True, seed="seed"),
-    Family("lightning.gpu", "pennylane-lightning-gpu", is_local=True, seed="seed"),
-    Family("lightning.kokkos", "pennylane-lightning-kokkos", is_local=True, seed="seed"),
-    Family("lightning.tensor", "pennylane-lightning-tensor", is_local=True),
+    Family("lightning.", "pennylane-lightning", is_local=True, seed="seed", has_threads=True),
+    Family(
+        "lightning.gpu",
+        "pennylane-lightning-gpu",
+        is_local=True,
+        seed="seed",
+        has_threads=True,
+    ),
+    Family(
+        "lightning.kokkos",
+        "pennylane-lightning-kokkos",
+        is_local=True,
+        seed="seed",
+        has_threads=True,
+    ),
+    Family(
+        "lightning.tensor",
+        "pennylane-lightning-tensor",
+        is_local=True,
+        has_threads=True,
+    ),
     Family("qiskit.", "pennylane-qiskit", is_local=True),
-    Family("qiskit.aer", "pennylane-qiskit", is_local=True, seed="seed_simulator"),
+    Family(
+        "qiskit.aer", "pennylane-qiskit", is_local=True, seed="seed_simulator", has_threads=True
+    ),
     Family("qiskit.remote", "pennylane-qiskit", required=("backend", "ibm_fez"), login=_IBM),
     Family("braket.local.", "amazon-braket-pennylane-plugin", is_local=True),
     Family("braket.", "amazon-braket-pennylane-plugin", required=_ARN, login=_AWS, is_exact=True),
@@ -103,7 +124,7 @@ FAMILIES: Final = (
         "pennylane-quantuminspire",
         login=Login(("QUANTUM_INSPIRE_TOKEN",), (".quantuminspire/config.json",)),
     ),
-    Family("qulacs.", "pennylane-qulacs", is_local=True),
+    Family("qulacs.", "pennylane-qulacs", is_local=True, has_threads=True),
 )
 
 # The extras of hybridx that install a package, in versions that were tested.

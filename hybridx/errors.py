@@ -21,7 +21,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import ClassVar, dataclass_transform
+from typing import Any, ClassVar, dataclass_transform
 
 _FLAGS = "aot|dry-run|embed-example|overwrite|resume"
 _CHOICES = "device|dtype|engine|format|provider|strategy"
@@ -111,6 +111,10 @@ class HybridxError(Exception):
         super().__init__(*values)
         self.__dict__.update(defaults | given)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Exception itself would give the fields by position, and those that have names are lost.
+        return _again, (type(self), self.facts()), self.__dict__
+
     @classmethod
     def _fields(cls) -> dict[str, str]:
         """Return the types of the fields by name."""
@@ -120,6 +124,11 @@ class HybridxError(Exception):
     def facts(self) -> dict[str, object]:
         """Return the typed fields of this error, by name."""
         return {name: getattr(self, name) for name in self._fields()}
+
+
+def _again(kind: type[HybridxError], facts: dict[str, Any]) -> HybridxError:
+    """Return an error that was pickled."""
+    return kind(**facts)
 
 
 def first_line(error: BaseException) -> str:
@@ -469,12 +478,23 @@ class OutputIsInputError(UsageError):
 
 
 class SessionClosedError(UsageError):
-    """A session is run after it was closed."""
+    """A session is run or pickled after it was closed."""
 
     code = "HX031"
     summary = "the session of {path} is closed"
     remedy = "load the file again, or run it inside the with block"
     path: str
+
+
+class SessionNotPickledError(UsageError):
+    """A session is pickled, and its device or an option of it cannot be."""
+
+    code = "HX034"
+    summary = "the session of {path} cannot be pickled with its device {device}: {reason}"
+    remedy = "give the device by its name, or load the file in the process that runs it"
+    path: str
+    device: str
+    reason: str
 
 
 # --- capture -------------------------------------------------------------------------------------
@@ -1120,16 +1140,16 @@ class UnequalAxesError(InputError):
 
 
 class InputRangeError(InputError):
-    """A whole number does not fit the dtype of the model."""
+    """A number cannot be converted to the dtype of the model; the first row is row 1."""
 
     code = "HX407"
-    summary = "input {name!r} holds {value}, and the model's {dtype} goes from {least} to {most}"
-    remedy = "give numbers in this range"
+    summary = "input {name!r} holds {value} in row {row}; the model's {dtype} takes {taken}"
+    remedy = "give such numbers, or leave out the row"
     name: str
-    value: int
+    value: str
+    row: int
     dtype: str
-    least: int
-    most: int
+    taken: str
 
 
 # --- device --------------------------------------------------------------------------------------
@@ -1228,6 +1248,18 @@ class ProviderFailedError(DeviceError):
     summary = "provider {provider!r} of ONNX Runtime does not start on this machine"
     remedy = "install what it needs (see hybridx doctor), or give --provider auto"
     provider: str
+
+
+class ForkedDeviceError(DeviceError):
+    """A device is used in a process that was forked after it was opened."""
+
+    code = "HX510"
+    summary = "device {name!r} was opened before this process was forked"
+    remedy = (
+        "start the process with the method spawn or forkserver of multiprocessing, and load the "
+        "file in it"
+    )
+    name: str
 
 
 # --- parity --------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import importlib.util
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import entry_points
@@ -13,6 +14,7 @@ from hybridx.device_table import EXTRAS, FAMILIES, Family, family_of, family_to_
 from hybridx.errors import (
     DeviceError,
     DeviceFailedError,
+    ForkedDeviceError,
     MissingCredentialsError,
     MissingExtraError,
     MissingOptionError,
@@ -24,10 +26,15 @@ from hybridx.errors import (
 )
 from hybridx.runtime.execution import ONNX
 from hybridx.runtime.secrets import describe, is_secret, shown
+from hybridx.runtime.sharing.turns import turn_in_pennylane
 from hybridx.runtime.submission.vendor_errors import CREDENTIALS
 
 # Devices that do not run circuits of qubit gates.
 _NO_GATES = ("braket.aws.ahs", "braket.local.ahs", "default.gaussian", "default.qutrit")
+
+
+# The processes in which a device with threads was opened: this one, and those it was forked from.
+_WITH_THREADS: set[int] = set()
 
 
 def takes_seed(name: str) -> bool:
@@ -185,6 +192,7 @@ def device_name(device: Any) -> str:
     return name_of(device)
 
 
+@turn_in_pennylane()
 def make_device(
     name: str, wires: int, seed: int | None = None, options: Mapping[str, object] | None = None
 ) -> Any:
@@ -203,6 +211,10 @@ def make_device(
     import pennylane as qml
 
     family = family_of(name)
+    if family and family.has_threads:
+        if _WITH_THREADS - {os.getpid()}:
+            raise ForkedDeviceError(name)
+        _WITH_THREADS.add(os.getpid())
     keywords = dict(options or {})
     if family and family.seed and seed is not None:
         keywords.setdefault(family.seed, seed)

@@ -8,8 +8,16 @@ from typing import Any
 
 import numpy as np
 
-from hybridx.errors import InputDtypeError, InputNamesError
+from hybridx.artifact import Signature
+from hybridx.errors import (
+    InputDtypeError,
+    InputNamesError,
+    InputRangeError,
+    InputShapeError,
+)
 from hybridx.storage import Array
+
+_NUMBERS = "fiub"  # kinds of dtypes
 
 
 def by_name(
@@ -47,17 +55,78 @@ def as_array(value: Any, name: str) -> Array:
     A tensor may be on any device and have a gradient; bfloat16, which NumPy lacks, becomes float32.
 
     Raises:
-        InputDtypeError: it is no array, such as lists of unequal length.
+        InputDtypeError: it is no array, such as lists of unequal length, or some of it is masked.
     """
     torch = sys.modules.get("torch")
-    if torch is not None and isinstance(value, torch.Tensor):
-        plain = value.detach().cpu().resolve_conj().resolve_neg()
-        return np.asarray((plain.float() if plain.dtype == torch.bfloat16 else plain).numpy())
     try:
-        return np.asarray(value)
-    except (TypeError, ValueError) as error:  # lists of unequal length, for example
+        if torch is not None and isinstance(value, torch.Tensor):
+            plain = value.detach().cpu().resolve_conj().resolve_neg()
+            return np.asarray((plain.float() if plain.dtype == torch.bfloat16 else plain).numpy())
+        array = np.asarray(value)
+    except Exception as error:
+        # Lists of unequal length, a sparse tensor; an array of another library may raise anything.
         found = f"no dtype: it is a {type(value).__name__} that is no array"
+        if torch is not None and isinstance(value, torch.Tensor):
+            found = f"{value.dtype}, as a tensor of layout {value.layout} on {value.device}"
         raise InputDtypeError(name, found, "numbers") from error
+    if np.ma.is_masked(value):
+        raise InputDtypeError(name, f"{array.dtype} with masked elements", "numbers")
+    return array
+
+
+def fit(array: Array, signature: Signature) -> Array:
+    """Return an array in the dtype of the model, or refuse it.
+
+    A complex array is taken for its real and imaginary parts in a last axis of 2.
+
+    Raises:
+        InputDtypeError: it holds no numbers.
+        InputShapeError: its shape is not the model's.
+        InputRangeError: a number cannot be converted.
+    """
+    is_pair = signature.shape[-1:] == (2,) and array.ndim == len(signature.shape) - 1
+    if array.dtype.kind == "c" and is_pair:
+        array = np.stack([array.real, array.imag], -1)
+    if array.dtype.kind not in _NUMBERS or signature.dtype.kind not in _NUMBERS:
+        raise InputDtypeError(signature.name, str(array.dtype), str(signature.dtype))
+    if not signature.fits(array.shape):
+        raise InputShapeError(signature.name, str(array.shape), signature.axes)
+    if array.dtype == signature.dtype:
+        return array
+    with np.errstate(all="ignore"):
+        converted = array.astype(signature.dtype)
+        if not np.can_cast(array.dtype, signature.dtype, "safe"):
+            _check(array, converted, signature)
+    return converted
+
+
+def _check(array: Array, converted: Array, signature: Signature) -> None:
+    """Refuse an array with a number that its conversion has changed, other than by rounding.
+
+    Raises:
+        InputRangeError: it has the first such number.
+    """
+    dtype = signature.dtype
+    match dtype.kind:
+        case "f":
+            lost = np.isinf(converted) & np.isfinite(array)
+            most = float(np.finfo(dtype).max)
+            taken = f"numbers from {-most:.5g} to {most:.5g}"
+        case "b":
+            lost = (array != 0) & (array != 1)
+            taken = "0 and 1"
+        case _:
+            bounds = np.iinfo(dtype)
+            # As a power of two the bound is exact in every dtype, unlike 2**63 - 1 in float64.
+            over = array > bounds.max if array.dtype.kind in "iu" else array >= bounds.max + 1.0
+            lost = over | (array < bounds.min) | (array != np.floor(array)) | np.isnan(array)
+            taken = f"whole numbers from {bounds.min} to {bounds.max}"
+    if not lost.any():
+        return
+    first = np.argwhere(lost)[0]
+    row = int(first[0]) + 1 if array.ndim else 1
+    value = str(array[tuple(first)])
+    raise InputRangeError(signature.name, value, row, str(dtype), taken)
 
 
 def _is_table(value: Any) -> bool:

@@ -17,6 +17,7 @@ from hybridx.errors import (
 )
 from hybridx.runtime import onnxruntime_internals as internals
 from hybridx.runtime.execution import PROVIDER_CLASSES
+from hybridx.runtime.sharing.forks import loading, owns_threads
 
 # Providers that compile the model first, or change its precision, are used only by name.
 _AUTO = ("cuda", "rocm", "migraphx", "dml", "coreml", "cpu")
@@ -96,13 +97,16 @@ def _session(
     content: bytes, path: str, providers: list[str], options: onnxruntime.SessionOptions
 ) -> onnxruntime.InferenceSession:
     try:
-        return internals.new_session(content, options, providers)
+        with loading():
+            session = internals.new_session(content, options, providers)
     except Exception as error:
         if internals.lacks_kernel(error):
             raise NoKernelError(path, str(error)) from error
         if internals.refuses_model(error):
             raise BrokenArtifactError(path, f"ONNX Runtime refuses it: {error}") from error
         raise
+    owns_threads(session)
+    return session
 
 
 def _providers(provider: str) -> list[str]:

@@ -37,6 +37,7 @@ from hybridx.circuit import (
 from hybridx.errors import DeviceError, NoNoiseError
 from hybridx.runtime.devices import device_failure
 from hybridx.runtime.secrets import describe, shown
+from hybridx.runtime.sharing.turns import turn_in_pennylane
 
 # Devices whose `execute` waits for each circuit in a loop, as their source shows.
 _ONE_BY_ONE = frozenset({"qiskit.remote"})
@@ -60,12 +61,14 @@ class Submission:
     _config: Any
     _join: Callable[[Any], Any]
 
+    @turn_in_pennylane()
     def send(self) -> NDArray[np.float64]:
         """Run it and return float64, shape `(batch, M)`. Raises whatever the device raises."""
         results = self._join(self.device.execute(self.tapes, self._config))
         return np.array([_columns(result, self.circuit) for result in results], dtype=np.float64)
 
 
+@turn_in_pennylane()
 def prepare(
     circuit: Circuit, parameters: NDArray[np.floating[Any]], device: Any, shots: int | None
 ) -> Submission:
@@ -123,6 +126,7 @@ def failure(circuit: Circuit, name: str, error: BaseException) -> DeviceError:
     return device_failure(name, error)
 
 
+@turn_in_pennylane()
 def count_tapes(circuit: Circuit, columns: int, shots: int | None) -> int:
     """Estimate into how many circuits a device that samples would split one row.
 

@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 import logging
+import os
+import pickle
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Self, Unpack
 
-import numpy as np
-
 from hybridx.artifact import Artifact, Signature, TorchArtifact, decode_artifact, read_artifact
 from hybridx.errors import (
     CompiledInError,
     DeviceError,
-    InputDtypeError,
+    ForeignFileError,
+    ForkedDeviceError,
     InputNamesError,
-    InputRangeError,
-    InputShapeError,
     MissingExtraError,
     MissingOptionError,
     SessionClosedError,
+    SessionNotPickledError,
     UnequalAxesError,
     UnknownDeviceError,
     first_line,
@@ -37,8 +37,9 @@ from hybridx.runtime.executor import (
     Tally,
     check_bounds,
 )
-from hybridx.runtime.given import as_array, by_name
+from hybridx.runtime.given import as_array, by_name, fit
 from hybridx.runtime.journal import Journal, RunIdentity, digest
+from hybridx.runtime.sharing.turns import Turn
 from hybridx.storage import Array
 
 log = logging.getLogger(__name__)
@@ -80,6 +81,10 @@ class Session(Shown):
     A session is called with what its inputs are, by position or by name: `session(x)`. It is a
     context manager, which closes it at the end, and can be pickled, with its file's content.
 
+    Several threads may use one session, and close it: a run that has begun ends. On a device they
+    take turns. In a forked process a session without a device starts again; one with a device
+    raises `ForkedDeviceError`.
+
     Attributes:
         artifact: the file.
         metadata: what the file says of itself.
@@ -108,6 +113,8 @@ class Session(Shown):
         self._execution = execution
         self._open: Engine | None = engine
         self._requested = requested
+        self._process = os.getpid()
+        self._turn = Turn()
 
     def __call__(self, *args: Any, **kwargs: Any) -> Array | dict[str, Array]:
         """Run the model on inputs by position or by name.
@@ -159,24 +166,41 @@ class Session(Shown):
 
     def __reduce__(self) -> tuple[Callable[..., Session], tuple[Any, ...]]:
         artifact, execution = self.artifact, self._execution
+        if self._open is None:
+            raise SessionClosedError(artifact.path)
         given = {field.name: getattr(execution, field.name) for field in fields(execution)}
-        return _restart, (artifact.content, artifact.path, given)
+        try:
+            pickle.dumps(given)
+        except Exception as error:
+            # A device is third-party code, and what pickle raises depends on it.
+            raise SessionNotPickledError(artifact.path, self.device, first_line(error)) from error
+        return _restart, (artifact.content, artifact.path, given, self._requested)
 
     @property
     def _engine(self) -> Engine:
-        if self._open is None:
+        engine = self._open
+        if engine is None:
             raise SessionClosedError(self.artifact.path)
-        return self._open
+        if self._process == os.getpid():
+            return engine
+        # The threads of ONNX Runtime and torch did not come along, and the parent process may have
+        # held their locks. A device has a connection, a state, or counts what is paid.
+        if isinstance(engine, DeviceEngine):
+            raise ForkedDeviceError(self.device)
+        self._open = engine = start_engine(self.artifact, self._execution)
+        self._process = os.getpid()
+        return engine
 
     @property
     def usage(self) -> Usage:
         """Where this session ran so far, and how much it sent to the device."""
-        executor = self._engine.executor if isinstance(self._engine, DeviceEngine) else None
+        engine = self._engine
+        executor = engine.executor if isinstance(engine, DeviceEngine) else None
         sent = executor.sent if executor else Tally()
         return Usage(
             device=self.device,
             requested=self._requested,
-            provider=self._engine.provider,
+            provider=engine.provider,
             shots=self._execution.shots,
             seed=self._execution.seed,
             submissions=sent.submissions,
@@ -188,31 +212,43 @@ class Session(Shown):
     def run(self, inputs: Mapping[str, Any]) -> dict[str, Array]:
         """Run the model on named arrays and return its named outputs.
 
-        Arrays may be tensors of torch or nested lists. Floating-point and integer arrays are
-        converted to the model's floating-point dtype.
+        Arrays may be tensors of torch or nested lists, with any strides and byte order. Numbers are
+        converted to the model's dtype if it holds them: floating-point numbers are rounded, and
+        whole numbers and booleans are exact.
 
         Raises:
             InputNamesError: the names are not the model's.
             InputShapeError: an array has a shape that the model does not take.
-            InputDtypeError: an array has a dtype that does not convert.
+            InputDtypeError: an array holds no numbers.
+            InputRangeError: a number cannot be converted; the message has its row.
             DeviceFailedError: the quantum device raised.
             OverBudgetError: a bound would be exceeded; nothing was sent.
             SessionClosedError: the session was closed.
+            ForkedDeviceError: it has a device, and this process was forked after it was opened.
         """
+        engine = self._engine
         ready = self._ready(inputs)
-        bounded = self._execution.max_circuits is not None or self._execution.max_shots is not None
-        if bounded and isinstance(self._engine, DeviceEngine):
-            counting = self._engine.counting()
-            if counting is not self._engine:
-                counting.run(ready)
-                sent = self._engine.executor.sent + counting.executor.sent
-                check_bounds(self._execution, self.device, sent)
-        return self._engine.run(ready)
+        if not isinstance(engine, DeviceEngine):
+            return engine.run(ready)
+        # A run is counted, compared with the bounds and sent before another one begins.
+        with self._turn:
+            self._check_bounds(engine, ready)
+            return engine.run(ready)
+
+    def _check_bounds(self, engine: DeviceEngine, inputs: Mapping[str, Array]) -> None:
+        """Refuse a run that would exceed a bound before anything of it is sent."""
+        if self._execution.max_circuits is None and self._execution.max_shots is None:
+            return
+        counting = engine.counting()
+        if counting is not engine:
+            counting.run(inputs)
+            sent = engine.executor.sent + counting.executor.sent
+            check_bounds(self._execution, self.device, sent)
 
     def _ready(self, inputs: Mapping[str, Any]) -> dict[str, Array]:
         if set(inputs) != set(self.input_names):
             raise InputNamesError(_listed(inputs), _listed(self.input_names))
-        ready = {s.name: _fit(as_array(inputs[s.name], s.name), s) for s in self.inputs}
+        ready = {s.name: fit(as_array(inputs[s.name], s.name), s) for s in self.inputs}
         if len(ready) > 1:
             _check_axes(ready, self.inputs)
         return ready
@@ -322,7 +358,8 @@ def record_circuits(session: Session, inputs: Mapping[str, Array]) -> tuple[Circ
     engine = session._engine
     assert isinstance(engine, DeviceEngine)
     recorder = RecordingExecutor(engine.executor, session.artifact.circuits)
-    engine.run_with(session._ready(inputs), recorder)
+    with session._turn:
+        engine.run_with(session._ready(inputs), recorder)
     return tuple(recorder.runs)
 
 
@@ -349,14 +386,21 @@ def load(path: str | Path | bytes | BinaryIO, **execution: Unpack[Options]) -> S
 def _read(path: str | Path | bytes | BinaryIO) -> Artifact:
     if isinstance(path, str | Path):
         return read_artifact(Path(path))
-    if isinstance(path, bytes):
-        return decode_artifact(path, "the given bytes")
-    return decode_artifact(path.read(), str(getattr(path, "name", "the given file")))
+    if isinstance(path, bytes | bytearray | memoryview):
+        return decode_artifact(bytes(path), "the given bytes")
+    name = str(getattr(path, "name", "what was given"))
+    content = path.read() if hasattr(path, "read") else None
+    if not isinstance(content, bytes):
+        found = "a file open as text" if isinstance(content, str) else f"a {type(path).__name__}"
+        raise ForeignFileError(name, f"it is {found}, not a path, bytes or a file open as binary")
+    return decode_artifact(content, name)
 
 
-def _restart(content: bytes, path: str, execution: Options) -> Session:
+def _restart(content: bytes, path: str, execution: Options, requested: str | None) -> Session:
     """Return the session that was pickled."""
-    return start_session(decode_artifact(content, path), **execution)
+    session = start_session(decode_artifact(content, path), **execution)
+    session._requested = session._requested or requested
+    return session
 
 
 def start_session(artifact: Artifact, **execution: Unpack[Options]) -> Session:
@@ -376,38 +420,6 @@ def start_session(artifact: Artifact, **execution: Unpack[Options]) -> Session:
         chosen = replace(chosen, device=chosen.fallback, fallback=None, shots=shots, options={})
         engine = start_engine(artifact, chosen)
     return Session(artifact, chosen, engine, requested)
-
-
-def _fit(array: Array, signature: Signature) -> Array:
-    """Return an array in the dtype of the model, or refuse it.
-
-    A complex array is taken for its real and imaginary parts in a last axis of 2.
-    """
-    is_pair = signature.shape[-1:] == (2,) and array.ndim == len(signature.shape) - 1
-    if array.dtype.kind == "c" and is_pair:
-        array = np.stack([array.real, array.imag], -1)
-    to_float = signature.dtype.kind == "f" and array.dtype.kind in "fiub"
-    to_int = signature.dtype.kind == "i" and array.dtype.kind in "iub"
-    if array.dtype != signature.dtype and not (to_float or to_int):
-        raise InputDtypeError(signature.name, str(array.dtype), str(signature.dtype))
-    if not signature.fits(array.shape):
-        raise InputShapeError(signature.name, str(array.shape), signature.axes)
-    if array.dtype == signature.dtype:
-        return array
-    if to_int and array.dtype != bool and array.size:
-        _check_range(array, signature)
-    # A number beyond float32 becomes infinite, which is data.
-    with np.errstate(over="ignore"):
-        return array.astype(signature.dtype)
-
-
-def _check_range(array: Array, signature: Signature) -> None:
-    bounds = np.iinfo(signature.dtype)
-    for value in (int(array.min()), int(array.max())):
-        if not bounds.min <= value <= bounds.max:
-            raise InputRangeError(
-                signature.name, value, str(signature.dtype), int(bounds.min), int(bounds.max)
-            )
 
 
 def _check_axes(arrays: Mapping[str, Array], signatures: Sequence[Signature]) -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import io
+import os
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import torch
@@ -14,6 +15,7 @@ import torch
 from hybridx.artifact import TorchArtifact, leaves
 from hybridx.errors import BrokenArtifactError, DeviceFailedError, first_line
 from hybridx.runtime.guard import checked
+from hybridx.runtime.sharing.forks import loading
 from hybridx.storage import Array
 
 
@@ -36,7 +38,7 @@ class TorchEngine:
         self._artifact = artifact
         archive = io.BytesIO(checked(artifact.content, format, path))
         try:
-            with _quiet():
+            with _without_threads(), _quiet():
                 self._program = _LOADERS[format](archive)
         except Exception as error:
             # torch has no class of error for a file that it cannot load.
@@ -54,7 +56,7 @@ class TorchEngine:
             torch.from_numpy(np.array(inputs[one.name], order="C")) for one in self._artifact.inputs
         ]
         try:
-            with torch.inference_mode(), _quiet():
+            with torch.inference_mode(), _without_threads():
                 returned = self._program(*args)
         except Exception as error:
             # torch has no class of error for a program that stops.
@@ -83,8 +85,34 @@ _LOADERS: Mapping[str, Callable[[io.BytesIO], Callable[..., Any]]] = {
 }
 
 
+_PROCESS: Final = os.getpid()
+
+
 @contextmanager
 def _quiet() -> Iterator[None]:
-    with warnings.catch_warnings():
+    """While active, nobody is warned: torch warns of `torch.jit.load` itself.
+
+    The filters of warnings belong to the process, so one thread at a time changes them and puts
+    them back. torch loads one PT2 file at a time as well.
+    """
+    with loading(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
+
+
+@contextmanager
+def _without_threads() -> Iterator[None]:
+    """While active in a process that was forked after torch was imported, torch uses one thread.
+
+    OpenMP would wait for threads that only the parent process has. Elsewhere nothing changes.
+    """
+    if os.getpid() == _PROCESS:
+        yield
+        return
+    with loading():
+        before = torch.get_num_threads()
+        torch.set_num_threads(1)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(before)

@@ -17,7 +17,7 @@ import numpy as np
 
 from hybridx.api.progress import Stages
 from hybridx.api.work.named_inputs import Inputs, join, name_inputs
-from hybridx.api.work.running import is_rowwise, run_in_batches
+from hybridx.api.work.running import is_rowwise, rows_from, run_in_batches
 from hybridx.errors import InputError, OptionError
 from hybridx.report import Shown
 from hybridx.runtime import (
@@ -307,7 +307,8 @@ def _results(
             assert kept is not None
             kept.check(index, data.hexdigest())
             continue
-        outputs = session.run(one)
+        with rows_from(found.rows):
+            outputs = session.run(one)
         found.count(outputs, len(next(iter(outputs.values()))))
         told(found.rows)
         yield data.hexdigest(), outputs

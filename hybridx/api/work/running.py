@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TypeAlias
 
 import numpy as np
 
 from hybridx.api.work.named_inputs import join, sliced_inputs
+from hybridx.errors import InputRangeError
 from hybridx.parity import TOLERANCE
 from hybridx.runtime import (
     Session,
@@ -94,9 +96,11 @@ def is_rowwise(session: Session, first: Mapping[str, Array], second: Mapping[str
     sliced = sliced_inputs(session)
     row = {name: array[:1] if name in sliced else array for name, array in second.items()}
     probe = probing_session(session)
-    apart = [probe.run(first), probe.run(row)]
-    together = probe.run(join([first, row], sliced))
     rows = len(first[next(iter(sliced))])
+    apart = [probe.run(first)]
+    with rows_from(rows):
+        apart.append(probe.run(row))
+    together = probe.run(join([first, row], sliced))
     for name, whole in together.items():
         parts = [part[name] for part in apart]
         if [part.shape[:1] for part in (*parts, whole)] != [(rows,), (1,), (rows + 1,)]:
@@ -125,7 +129,23 @@ def _slices(session: Session, inputs: Mapping[str, Array], batch_size: int) -> S
 
 
 def _run(session: Session, slices: Slices) -> dict[str, Array]:
-    return join([session.run(one) for one in slices], frozenset(session.output_names))
+    sliced = sliced_inputs(session)
+    outputs, rows = [], 0
+    for one in slices:
+        with rows_from(rows):
+            outputs.append(session.run(one))
+        rows += max((len(one[name]) for name in sliced & one.keys()), default=0)
+    return join(outputs, frozenset(session.output_names))
+
+
+@contextmanager
+def rows_from(rows: int) -> Iterator[None]:
+    """While active, errors count the rows of a slice behind the given number of earlier rows."""
+    try:
+        yield
+    except InputRangeError as error:
+        row = error.row + rows
+        raise InputRangeError(error.name, error.value, row, error.dtype, error.taken) from None
 
 
 def _averaged(runs: Sequence[Mapping[str, Array]]) -> dict[str, Array]:
