@@ -148,7 +148,19 @@ def test_a_number_beyond_the_dtype_is_refused(tmp_path):
     (tmp_path / "x.csv").write_text(f"x_0,x_1\n{2**31},0\n")
     with pytest.raises(InputRangeError) as caught:
         hybridx.predict(model, tmp_path / "x.csv")
-    assert (caught.value.value, caught.value.most) == (2**31, 2**31 - 1)
+    assert (caught.value.value, caught.value.row) == (str(2**31), 1)
+
+
+@pytest.mark.parametrize("row", [1, 3, 4, 7])
+def test_the_row_of_a_number_is_counted_in_the_whole_file(row, tmp_path):
+    model = small_models.whole_numbers(tmp_path / "model.onnx")
+    numbers = np.zeros((8, 2), np.int64)
+    numbers[row - 1, 1] = -(2**40)
+    np.save(tmp_path / "x.npy", numbers)
+    for batch_size in (3, 100):
+        with pytest.raises(InputRangeError) as caught:
+            hybridx.predict(model, tmp_path / "x.npy", batch_size=batch_size)
+        assert (caught.value.value, caught.value.row) == (str(-(2**40)), row)
 
 
 # --- by name -------------------------------------------------------------------------------------

@@ -11,7 +11,13 @@ import pytest
 
 from hybridx.artifact import Metadata
 from hybridx.circuit import parse, simulate
-from hybridx.errors import InputDtypeError, InputNamesError, SessionClosedError
+from hybridx.errors import (
+    ForeignFileError,
+    InputDtypeError,
+    InputNamesError,
+    SessionClosedError,
+    SessionNotPickledError,
+)
 from hybridx.runtime import load, start_session
 from tests.runtime.models import TURN, WIDE, build
 
@@ -112,11 +118,6 @@ def test_a_session_shows_its_inputs_and_outputs(session):
     assert "-> (y)" in repr(session)
 
 
-def test_a_pickled_session_computes_the_same(session):
-    again = pickle.loads(pickle.dumps(session))
-    np.testing.assert_array_equal(again(X), session(X))
-
-
 def test_a_file_is_loaded_from_bytes_and_from_an_open_file(artifact, tmp_path):
     path = tmp_path / "model.onnx"
     path.write_bytes(artifact.content)
@@ -139,3 +140,84 @@ def test_a_session_runs_in_several_threads(session):
     for thread in threads:
         thread.join()
     assert all(np.array_equal(one, session(X)) for one in found)
+
+
+# --- pickled -------------------------------------------------------------------------------------
+
+
+def again(session):
+    return pickle.loads(pickle.dumps(session))
+
+
+def test_a_session_of_any_origin_is_pickled(artifact, tmp_path):
+    path = tmp_path / "model.onnx"
+    path.write_bytes(artifact.content)
+    expected = load(path)(X)
+    sessions = [load(path), load(artifact.content), load(io.BytesIO(artifact.content))]
+    with path.open("rb") as file:
+        sessions.append(load(file))
+    path.unlink()  # a pickle holds the content
+    for session in sessions:
+        np.testing.assert_array_equal(again(session)(X), expected)
+        assert again(session).artifact.path == session.artifact.path
+
+
+def test_a_session_on_a_device_is_pickled_with_its_options(artifact):
+    pytest.importorskip("pennylane")
+    session = start_session(artifact, device="default.qubit", shots=50, seed=2, max_circuits=9)
+    np.testing.assert_array_equal(again(session)(X), session(X))
+    assert again(session).usage.seed == 2
+
+
+@pytest.mark.usefixtures("without_plugins")
+def test_a_pickled_session_knows_which_device_was_asked_for(artifact):
+    session = start_session(artifact, device="ionq.qpu", fallback="onnx")
+    assert again(session).usage.requested == "ionq.qpu"
+
+
+def test_what_cannot_be_pickled_is_named(artifact):
+    qml = pytest.importorskip("pennylane")
+    device = qml.device("default.qubit", wires=2)
+    device.lock = threading.Lock()
+    with pytest.raises(SessionNotPickledError) as caught:
+        pickle.dumps(start_session(artifact, device=device))
+    assert (caught.value.device, "lock" in caught.value.reason) == ("default.qubit", True)
+
+
+def test_a_closed_session_is_not_pickled(artifact):
+    session = start_session(artifact)
+    session.close()
+    with pytest.raises(SessionClosedError):
+        pickle.dumps(session)
+
+
+@pytest.mark.parametrize(
+    "given", [None, 3, [], io.StringIO("text"), object()], ids=lambda given: type(given).__name__
+)
+def test_what_is_no_file_is_refused(given):
+    with pytest.raises(ForeignFileError, match="not a path, bytes or a file open as binary"):
+        load(given)
+
+
+# --- arrays that are none ------------------------------------------------------------------------
+
+
+class Broken:
+    def __array__(self, *args, **kwargs):
+        raise RuntimeError("no data")
+
+
+NO_ARRAYS = {
+    "masked": lambda: np.ma.masked_array(X, mask=X > 0),
+    "sparse": lambda: tensor().to_sparse(),
+    "without data": lambda: tensor(device="meta"),
+    "raises": Broken,
+    "too large a number": lambda: [[2**70, 0]],
+    "nothing": lambda: None,
+}
+
+
+@pytest.mark.parametrize("name", NO_ARRAYS)
+def test_what_holds_no_numbers_is_refused(name, session):
+    with pytest.raises(InputDtypeError):
+        session(NO_ARRAYS[name]())
