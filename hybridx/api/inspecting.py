@@ -32,7 +32,8 @@ def draw(path: str | Path, output: str | Path, *, overwrite: bool = False) -> tu
     """Draw the circuits of a file, and return the names of the pictures.
 
     One circuit goes to `output`; of several, `circuit.svg` becomes `circuit_0.svg` and so on. The
-    name of the circuit is the title.
+    title says where the circuit stands in the model; below it stands where its parameters come
+    from, where the file tells.
 
     Args:
         path: of the model.
@@ -47,10 +48,14 @@ def draw(path: str | Path, output: str | Path, *, overwrite: bool = False) -> tu
     target = Path(output)
     ending = check_ending("a picture", target, PICTURES)
     check_readable(Path(path))
+    from hybridx.api.work.summaries import circuit_layers, circuit_notes, circuit_title
     from hybridx.artifact import read_artifact
     from hybridx.drawing import draw_figure, draw_svg
 
-    circuits = read_artifact(Path(path)).circuits
+    artifact = read_artifact(Path(path))
+    circuits, layers = artifact.circuits, circuit_layers(artifact)
+    titles = {name: circuit_title(name, layers.get(name, ())) for name in circuits}
+    notes = circuit_notes(artifact)
     targets = [target]
     if len(circuits) != 1:
         names = (f"{target.stem}_{index}{target.suffix}" for index in range(len(circuits)))
@@ -58,9 +63,11 @@ def draw(path: str | Path, output: str | Path, *, overwrite: bool = False) -> tu
     for one in targets:
         check_writable(one, overwrite=overwrite)
     pictures = [
-        draw_svg(circuit, name)
+        draw_svg(circuit, titles[name], notes.get(name, ()))
         if ending == ".svg"
-        else draw_figure(circuit, "pdf" if ending == ".pdf" else "png", name)
+        else draw_figure(
+            circuit, "pdf" if ending == ".pdf" else "png", titles[name], notes.get(name, ())
+        )
         for name, circuit in circuits.items()
     ]
     for one, picture in zip(targets, pictures, strict=True):

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from hybridx.artifact.functions import Compiled, circuit_function
     from hybridx.artifact.limits import check_file_size, check_model, expanded_size
     from hybridx.artifact.metadata import Metadata, write_metadata
-    from hybridx.artifact.nodes import describe, is_circuit_node, walk_nodes
+    from hybridx.artifact.nodes import describe, is_circuit_node, parameters_from, walk_nodes
     from hybridx.artifact.outline import Block, Outline, describe_outline, outline_of
     from hybridx.artifact.read import (
         Artifact,
@@ -88,6 +88,7 @@ __all__ = [
     "is_circuit_node",
     "leaves",
     "outline_of",
+    "parameters_from",
     "read_artifact",
     "record",
     "signature_of",

@@ -6,7 +6,6 @@ many. Equal blocks side by side are one, and so are equal steps that follow each
 
 from __future__ import annotations
 
-import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
@@ -16,7 +15,7 @@ from typing import Final, Literal, TypeAlias
 
 import onnx
 
-from hybridx.artifact.nodes import is_circuit_node
+from hybridx.artifact.nodes import is_circuit_node, module_of
 from hybridx.artifact.read import OnnxArtifact
 from hybridx.artifact.segments import levels_of, reads
 from hybridx.artifact.signature import Signature, signature_of
@@ -163,7 +162,7 @@ def _runs_of_modules(
     the order in which modules run; the first nodes belong to that of the first weights. Modules are
     told apart as deep as leaves few runs. No run depends on a later one.
     """
-    owns = [_module(node, once) for node in graph.node]
+    owns = [module_of(node, once) for node in graph.node]
     path = next(filter(None, owns), "").split(".")
     paths: list[list[str]] = []
     for own in owns:
@@ -194,13 +193,6 @@ def _counted_changes(values: Sequence[object]) -> list[int]:
     return counts
 
 
-def _module(node: onnx.NodeProto, weights: AbstractSet[str]) -> str:
-    """Return the path of the module whose weights a node takes; empty if it takes none."""
-    # The exporter calls constants of no module val_0 and so on.
-    own = [name for name in node.input if name in weights and not re.fullmatch(r"val_\d+", name)]
-    return own[0].rpartition(".")[0] or own[0] if own else ""
-
-
 def _circuit(row: tuple[int, ...], node: onnx.NodeProto, circuits: Mapping[str, Circuit]) -> _Piece:
     circuit = circuits[node.op_type]
     line = f"{circuit.wires} wires, {len(circuit.operations)} gates"
@@ -216,9 +208,9 @@ def _classical(
     counted = Counter(node.op_type for node in nodes)
     form = tuple(f"{name} {count}" for name, count in sorted(counted.items()))
     if len(nodes) <= _MOST_LINES:
-        lines = tuple(f"{node.op_type} {_module(node, weights)}".rstrip() for node in nodes)
+        lines = tuple(f"{node.op_type} {module_of(node, weights)}".rstrip() for node in nodes)
         return _Piece(row, form, Block("classical", "", lines), len(nodes))
-    modules = [*dict.fromkeys(filter(None, (_module(node, once) for node in nodes)))]
+    modules = [*dict.fromkeys(filter(None, (module_of(node, once) for node in nodes)))]
     ops = [f"{name} ×{count}" for name, count in counted.most_common()]
     rest = [f"and {len(ops) - 3} operators more"] if len(ops) > 4 else ops[3:]
     lines = (f"{len(nodes)} nodes", *ops[:3], *rest)

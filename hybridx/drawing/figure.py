@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final, Literal, assert_never
 
 from hybridx.circuit import Circuit
@@ -29,7 +30,9 @@ _SYMBOLS: Final = {
 }
 
 
-def draw_figure(circuit: Circuit, format: Literal["png", "pdf"], title: str = "") -> bytes:
+def draw_figure(
+    circuit: Circuit, format: Literal["png", "pdf"], title: str = "", notes: Sequence[str] = ()
+) -> bytes:
     """Return a circuit as a PNG picture of 200 dots an inch, or as a PDF page of its size.
 
     Raises:
@@ -40,7 +43,7 @@ def draw_figure(circuit: Circuit, format: Literal["png", "pdf"], title: str = ""
         from matplotlib.figure import Figure
     except ImportError as error:
         raise MissingExtraError("a picture as PNG or PDF", "matplotlib", "draw") from error
-    drawn = scene(circuit, title)
+    drawn = scene(circuit, title, notes)
     content = io.BytesIO()
     with mpl.rc_context(_STYLE):
         figure = Figure(figsize=(drawn.width * _INCH, drawn.height * _INCH))

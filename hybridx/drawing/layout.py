@@ -54,13 +54,29 @@ SHORT: Mapping[str, str] = MappingProxyType(
         "IsingYY": "RYY",
         "IsingZZ": "RZZ",
         "ISWAP": "iSWAP",
+        "IsingXY": "RXY",
+        "FermionicSWAP": "fSWAP",
+        "SingleExcitation": "G",
+        "SingleExcitationPlus": "G₊",
+        "SingleExcitationMinus": "G₋",
+        "DoubleExcitation": "G²",
+        "DoubleExcitationPlus": "G²₊",
+        "DoubleExcitationMinus": "G²₋",
+        "CPhaseShift00": "P00",
+        "CPhaseShift01": "P01",
+        "CPhaseShift10": "P10",
+        "GlobalPhase": "GP",
         "Prepare": "|ψ⟩",
         "Unitary": "U",
         "Channel": "ℰ",
     }
 )
 # Gates that are symmetric in their wires.
-SYMMETRIC = frozenset({"RXX", "RYY", "RZZ", "iSWAP"})
+SYMMETRIC = frozenset({"RXX", "RXY", "RYY", "RZZ", "iSWAP", "fSWAP", "PSWAP", "P00"})
+# Short names that the legend explains.
+_EXPLAINED = {
+    short: name for name, short in SHORT.items() if short[0] in "Gf" or short[:2] in ("P0", "P1")
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,6 +213,33 @@ def measured(circuit: Circuit) -> tuple[tuple[str, ...], tuple[str, ...]]:
                 )
                 legend.append(f"M{index} = {show(bare).split('; ')[-1]}")
     return tuple(", ".join(end) for end in ends), tuple(legend)
+
+
+def explained(circuit: Circuit) -> tuple[str, ...]:
+    """Return the legend of the short names of gates in a circuit.
+
+    Example:
+        >>> from hybridx.circuit import parse
+        >>> explained(parse("SingleExcitation 0 1 0.2; RX 0 0.1; expval Z0"))
+        ('G = SingleExcitation',)
+    """
+    used = {SHORT.get(one.gate) for one in circuit.operations if isinstance(one, Apply)}
+    return tuple(f"{short} = {name}" for short, name in _EXPLAINED.items() if short in used)
+
+
+def balanced(widths: Sequence[float], limit: float) -> list[range]:
+    """Return runs of columns as `wrap` does, no more of them, but about equally wide.
+
+    Example:
+        >>> balanced((3, 3, 3, 3), 9)
+        [range(0, 2), range(2, 4)]
+    """
+    best = list(wrap(widths, limit))
+    for tenth in range(5, 10):
+        found = list(wrap(widths, limit * tenth / 10))
+        if len(found) == len(best):
+            return found
+    return best
 
 
 def wrap(widths: Sequence[float], limit: float) -> Iterator[range]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
 from hybridx.circuit import Circuit
-from hybridx.drawing.layout import Column, Glyph, Mark, columns, measured, wrap
+from hybridx.drawing.layout import Column, Glyph, Mark, balanced, columns, explained, measured
 
 # Lengths in units of half the distance between wires.
 PITCH: Final = 2.0  # between wires
@@ -97,17 +97,19 @@ class Scene:
     shapes: tuple[Shape, ...]
 
 
-def scene(circuit: Circuit, title: str = "") -> Scene:
+def scene(circuit: Circuit, title: str = "", notes: Sequence[str] = ()) -> Scene:
     """Return the picture of a circuit: wire 0 at the top, time to the right.
 
     Boxes of gates are grey without an angle, blue with a constant one and orange with a parameter.
-    Digits at the left edge of boxes number the wires of a gate whose order matters.
+    Digits at the left edge of boxes number the wires of a gate whose order matters. Notes stand
+    below the circuit, behind the legend of what is measured.
     """
     packed = columns(circuit)
     common = _common_width(packed)
     widths = [_width(column, common) + GAP for column in packed]
-    systems = list(wrap(widths, SYSTEM))
+    systems = balanced(widths, SYSTEM)
     ends, legend = measured(circuit)
+    legend += explained(circuit)
     length = max(sum(widths[i] for i in system) for system in systems) + GAP
     height = circuit.wires * PITCH + BETWEEN
     head = TITLE if title else 0.0
@@ -126,12 +128,13 @@ def scene(circuit: Circuit, title: str = "") -> Scene:
         if system is systems[-1]:
             shapes += _ends(ends, top, end)
     below = head + len(systems) * height
-    for number, text in enumerate(legend):
+    texts = [*map(formula, legend), *map(_equation, notes)]
+    for number, runs in enumerate(texts):
         y = below + LINE * number + 0.3
-        shapes.append(Label(LEFT, y, formula(text), 0.8 * FONT, "start"))
+        shapes.append(Label(LEFT, y, runs, 0.8 * FONT, "start"))
     right = LETTER * max(map(len, ends)) + RIGHT
-    needed = LEFT + LETTER * max((len(text) for text in (title, *legend)), default=0)
-    return Scene(max(LEFT + length + right, needed), below + LINE * len(legend), tuple(shapes))
+    needed = LEFT + LETTER * max((len(text) for text in (title, *legend, *notes)), default=0)
+    return Scene(max(LEFT + length + right, needed), below + LINE * len(texts), tuple(shapes))
 
 
 def formula(text: str) -> tuple[Run, ...]:
@@ -163,6 +166,12 @@ def formula(text: str) -> tuple[Run, ...]:
         else:
             runs.append(Run(found["other"]))
     return tuple(runs)
+
+
+def _equation(text: str) -> tuple[Run, ...]:
+    """Return a text whose left side is a formula, and whose right side has names of the user."""
+    left, equals, right = text.partition(" = ")
+    return (*formula(left), Run(equals + right))
 
 
 def _common_width(packed: Sequence[Column]) -> float:

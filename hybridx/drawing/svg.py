@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Final, assert_never
 from xml.sax.saxutils import escape
 
@@ -18,13 +19,13 @@ _SHIFT: Final = {"sub": 0.22, "sup": -0.35, "line": 0.0}  # of these letters, in
 _CONTROL: Final = re.compile(r"[^\t\n\r\x20-\uD7FF\uE000-\uFFFD\U00010000-\U0010FFFF]")
 
 
-def draw_svg(circuit: Circuit, title: str = "") -> bytes:
-    """Return a circuit as SVG: equal circuits and titles, equal bytes.
+def draw_svg(circuit: Circuit, title: str = "", notes: Sequence[str] = ()) -> bytes:
+    """Return a circuit as SVG: equal circuits, titles and notes, equal bytes.
 
     Wire 0 is at the top, time goes to the right. Boxes of gates are grey without an angle, blue
-    with a constant one and orange with a parameter.
+    with a constant one and orange with a parameter. Notes stand below the circuit.
     """
-    return write_svg(scene(circuit, title), title or "a quantum circuit", _SERIF)
+    return write_svg(scene(circuit, title, notes), title or "a quantum circuit", _SERIF)
 
 
 def write_svg(drawn: Scene, title: str, font: str) -> bytes:

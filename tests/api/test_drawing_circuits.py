@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from hybridx import api
 from hybridx.errors import OptionError, OutputExistsError
+from tests.drawing.test_svg import texts
 from tests.runtime.models import MIX, TURN, build
 
 
@@ -24,6 +26,26 @@ def test_several_circuits_are_several_pictures(model):
     written = api.draw(model, model.with_name("c.svg"))
     assert [name.rpartition("/")[2] for name in written] == ["c_0.svg", "c_1.svg"]
     assert all(model.with_name(f"c_{index}.svg").read_bytes() for index in (0, 1))
+
+
+def test_a_picture_says_where_its_circuit_stands_and_what_its_parameters_are(tmp_path):
+    weight = [("net.0.weight", np.eye(2, dtype=np.float32))]
+    nodes = [
+        ("MatMul", ["x", "net.0.weight"], "a"), ("Tanh", ["a"], "b"),
+        (TURN, ["b"], "c"), (TURN, ["c"], "d"), (MIX, ["x"], "y"),
+    ]  # fmt: skip
+    artifact = build(nodes, [("y", ["batch", 2]), ("d", ["batch", 2])], weight)
+    names = iter(["/turn", "/turn_1", "/<mix>"])
+    for node in artifact.model.graph.node:
+        if node.domain:
+            node.name = next(names)
+    model = tmp_path / "model.onnx"
+    model.write_bytes(artifact.model.SerializeToString())
+    shown = [texts(Path(name).read_bytes()) for name in api.draw(model, tmp_path / "c.svg")]
+    assert shown[0][0] == "/turn … /turn_1 (2 places)"
+    assert shown[0][-1] == "p0 … p1 = Tanh of MatMul net.0; /turn"
+    assert shown[1][0] == "/<mix>"
+    assert shown[1][-1] == "p0 … p1 = input x"
 
 
 def test_pictures_are_not_overwritten(model):

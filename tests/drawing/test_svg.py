@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from hybridx.circuit import parse
 from hybridx.drawing import draw_figure, draw_svg
+from hybridx.drawing.layout import balanced, wrap
 from hybridx.drawing.scene import Box, Label, scene
 from tests.circuits import circuits, entropies, noisy
 from tests.drawing.circuits import BELL, LAYERS, NOISE
@@ -51,8 +52,25 @@ def test_a_layer_starts_in_one_column():
 
 def test_the_wires_of_a_gate_whose_order_matters_are_numbered():
     shown = texts(draw_svg(parse("SingleExcitation 2 0 0.2; expval Z0")))
-    first, second = (index for index, text in enumerate(shown) if text == "SingleExcitation")
+    first, second = (index for index, text in enumerate(shown) if text == "G")
     assert [shown[first + 2], shown[second + 2]] == ["1", "0"]
+    assert shown[-1] == "G = SingleExcitation"
+
+
+def test_notes_stand_below_and_are_words_of_the_user():
+    svg = draw_svg(BELL, "net.0", ["p[0] = Gemm head_a, x_1"])
+    assert texts(svg)[-1] == "p0 = Gemm head_a, x_1"
+    assert b"Gemm head_a, x_1</tspan>" in svg
+
+
+@given(st.lists(st.floats(1.0, 9.0), min_size=1, max_size=30))
+def test_systems_are_as_few_as_can_be_and_none_is_much_shorter(widths):
+    fewest, found = list(wrap(widths, 20)), balanced(widths, 20)
+    assert len(found) == len(fewest)
+    assert [index for system in found for index in system] == [*range(len(widths))]
+    sizes = [sum(widths[index] for index in system) for system in found]
+    assert max(sizes) <= 20
+    assert max(sizes) <= max(sum(widths[index] for index in system) for system in fewest)
 
 
 @given(st.text())

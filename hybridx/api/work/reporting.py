@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from hybridx.api.work.summaries import CircuitSummary, Inspection
+from hybridx.api.work.summaries import CircuitSummary, Inspection, circuit_notes, circuit_title
 from hybridx.artifact import Artifact, OnnxArtifact, body_digest, describe_outline, outline_of
 from hybridx.drawing import draw_graph, draw_svg
 from hybridx.report import (
@@ -102,15 +102,17 @@ def _shape(shape: tuple[int | str, ...] | None) -> str:
 def _circuits(artifact: Artifact, found: Inspection) -> Iterator[Section]:
     if not found.circuits:
         yield Section("Circuits", ["It has none."])
+    notes = circuit_notes(artifact)
     for number, one in enumerate(found.circuits):
         if not number:
             yield Section("Circuits", [])
         circuit = artifact.circuits[one.name]
         parts: list[Part] = []
         if len(circuit.operations) <= _MOST_DRAWN:
-            parts.append(Picture(draw_svg(circuit), f"the circuit {one.name}, drawn"))
+            picture = draw_svg(circuit, notes=notes.get(one.name, ()))
+            parts.append(Picture(picture, f"the circuit {one.name}, drawn"))
         parts += [Table(_facts(one)), Folded("as text", [Listing(one.text.replace("; ", "\n"))])]
-        yield Section(", ".join(filter(None, one.layers)) or one.name, parts, is_inner=True)
+        yield Section(circuit_title(one.name, one.layers), parts, is_inner=True)
 
 
 def _facts(one: CircuitSummary) -> list[tuple[str, str]]:

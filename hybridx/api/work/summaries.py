@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -12,6 +12,7 @@ from hybridx.artifact import (
     OnnxArtifact,
     Verification,
     is_circuit_node,
+    parameters_from,
     signature_of,
     walk_nodes,
 )
@@ -113,6 +114,31 @@ def circuit_layers(artifact: Artifact) -> dict[str, tuple[str, ...]]:
         for node in filter(is_circuit_node, walk_nodes(artifact.model.graph)):
             layers[node.op_type] = (*layers.get(node.op_type, ()), node.name)
     return layers
+
+
+def circuit_title(name: str, layers: Sequence[str]) -> str:
+    """Return what a picture of a circuit is called: where it stands in the model, if that is known.
+
+    Args:
+        name: of its function.
+        layers: where it stands.
+    """
+    known = [*filter(None, layers)]
+    if not known:
+        return name
+    return known[0] if len(known) == 1 else f"{known[0]} … {known[-1]} ({len(known)} places)"
+
+
+def circuit_notes(artifact: Artifact) -> dict[str, tuple[str, ...]]:
+    """Return what stands below the picture of each circuit, by its name: whence its parameters."""
+    if not isinstance(artifact, OnnxArtifact):
+        return {}
+    notes: dict[str, tuple[str, ...]] = {}
+    for name, texts in parameters_from(artifact.model.graph).items():
+        count = artifact.circuits[name].parameters
+        columns = "p[0]" if count == 1 else f"p[0] … p[{count - 1}]"
+        notes[name] = (f"{columns} = {'; '.join(texts)}",) if texts and count else ()
+    return notes
 
 
 def circuit_summaries(
