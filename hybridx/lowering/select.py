@@ -16,10 +16,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hybridx.circuit import Circuit, check, has_channel, wires_of
 from hybridx.errors import CircuitTooLargeError, OptionError
+from hybridx.lowering.blocks import angles
 from hybridx.lowering.cost import MOST_FOLDED, MOST_IN_FILE, name_bytes
 from hybridx.lowering.plan import Candidate, Plan, Reason
 from hybridx.lowering.strategies import (
@@ -88,6 +89,17 @@ def choose(circuit: Circuit, strategy: str | None = None) -> Choice:
 
 def consider(circuit: Circuit) -> tuple[Candidate, ...]:
     """Return what every strategy makes of a circuit, without building anything."""
+    shared = angles.count(circuit)
+    return tuple(
+        Candidate(one.strategy, replace(one.plan, cost=one.plan.cost + shared))
+        if isinstance(one.plan, Plan)
+        else one
+        for one in _consider_alone(circuit)
+    )
+
+
+def _consider_alone(circuit: Circuit) -> tuple[Candidate, ...]:
+    """Return what every strategy makes of a circuit, angles that are there already not counted."""
     return tuple(Candidate(one.name, one.plan(circuit)) for one in STRATEGIES)
 
 
@@ -103,7 +115,7 @@ def _plan_light_cones(circuit: Circuit) -> Plan | Reason:
     """Plan the parts of a circuit, each by its cheapest strategy."""
 
     def plan_part(part: Circuit) -> tuple[str, Plan] | None:
-        plans = _plans(consider(part))
+        plans = _plans(_consider_alone(part))
         if not plans:
             return None
         name = _cheapest(plans)

@@ -20,6 +20,7 @@ from hybridx.program.program import (
     Transpose,
     Unary,
     Value,
+    Wrap,
     operands,
 )
 from hybridx.program.run import run
@@ -41,6 +42,7 @@ __all__ = [
     "Transpose",
     "Unary",
     "Value",
+    "Wrap",
     "check",
     "faults",
     "operands",

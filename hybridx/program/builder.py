@@ -22,6 +22,7 @@ from hybridx.program.program import (
     Transpose,
     Unary,
     Value,
+    Wrap,
     operands,
 )
 from hybridx.program.shapes import shape_of
@@ -38,14 +39,16 @@ class Builder:
     Example:
         >>> from hybridx.program import show
         >>> builder = Builder(2)
-        >>> print(show(builder.build(builder.cos(builder.parameters))))
+        >>> print(show(builder.build(builder.cos(builder.wrap([(1, 0.5)])))))
         v0: (batch, 2) = parameters
-        v1: (batch, 2) = cos v0
+        v1: (batch, 1) = wrap v0 [[1, 0.5]]
+        v2: (batch, 1) = cos v1
     """
 
     def __init__(self, parameters: int) -> None:
         self._steps: list[Step] = []
         self._shapes: list[Shape] = []
+        self._wrapped: list[tuple[Wrap, Value]] = []
         self.parameters = self._append(Parameters(parameters))
 
     def build(self, result: Value, rows: int | None = None) -> Program:
@@ -147,15 +150,37 @@ class Builder:
         """Append the sum over one axis that is not the batch; the axis is removed."""
         return self._append(Sum(x, axis))
 
+    def wrap(self, columns: Sequence[tuple[int, float]]) -> Value:
+        """Append columns of the parameters, each less the nearest multiple of 2 pi / scale.
+
+        Columns that are wrapped already are not wrapped again.
+
+        Args:
+            columns: the index of a column, and its scale, which is not negative.
+        """
+        wanted = Wrap(self.parameters, tuple(columns))
+        for known, value in self._wrapped:
+            if known == wanted:
+                return value
+            if set(wanted.columns) <= set(known.columns):
+                return self.gather(value, 1, [known.columns.index(one) for one in wanted.columns])
+        value = self._append(wanted)
+        self._wrapped.append((wanted, value))
+        return value
+
     def include(self, program: Program) -> Value:
         """Append the steps of another program on the same parameters, and return its result."""
         if program.shapes[0] != self.parameters.shape:
             raise ValueError(f"parameters have shapes {program.shapes[0]}, {self.parameters.shape}")
         values: list[Value] = []
         for step in program.steps:
-            values.append(
-                self.parameters if isinstance(step, Parameters) else self._append(_on(values, step))
-            )
+            match step:
+                case Parameters():
+                    values.append(self.parameters)
+                case Wrap(_, columns):
+                    values.append(self.wrap(columns))
+                case _:
+                    values.append(self._append(_on(values, step)))
         return values[-1]
 
     def _append(self, step: Step) -> Value:
@@ -169,7 +194,7 @@ def _on(values: Sequence[Value] | Mapping[int, Value], step: Step) -> Step:
     match step:
         case Parameters() | Constant():
             return step
-        case Unary() | Gather() | Reshape() | Transpose() | Sum():
+        case Unary() | Gather() | Reshape() | Transpose() | Sum() | Wrap():
             return replace(step, x=values[step.x.index])
         case Binary():
             return replace(step, x=values[step.x.index], y=values[step.y.index])

@@ -17,6 +17,7 @@ from hybridx.program.program import (
     Shape,
     Step,
     Unary,
+    Wrap,
     operands,
 )
 from hybridx.program.shapes import shape_of
@@ -51,6 +52,7 @@ def faults(program: Program) -> Iterator[str]:
     for index in range(1, len(steps) - 1):
         if index not in used:
             yield f"step {index}: P9: no later step uses its value"
+    yield from _angle_faults(steps)
     match shapes[-1]:
         case (None, int(width)) if width > 0:
             pass
@@ -69,6 +71,8 @@ def _step_faults(index: int, step: Step, shape: Shape, shapes: tuple[Shape, ...]
         yield f"P4: there is no {type(step).__name__} {step.kind!r}"
     if isinstance(step, Constant):
         yield from _number_faults(step.array)
+    if isinstance(step, Wrap):
+        yield from _wrap_faults(step)
     read = operands(step)
     if any(not 0 <= x.index < index or x.shape != shapes[x.index] for x in read):
         shown = ", ".join(f"v{x.index} {x.shape}" for x in read)
@@ -81,6 +85,26 @@ def _step_faults(index: int, step: Step, shape: Shape, shapes: tuple[Shape, ...]
         return
     if made != shape:
         yield f"P5: its value has shape {made}, not {shape}"
+
+
+def _angle_faults(steps: tuple[Step, ...]) -> Iterator[str]:
+    """Yield a fault for every cosine or sine of what comes of the parameters unwrapped."""
+    unwrapped: set[int] = set()
+    for index, step in enumerate(steps):
+        match step:
+            case Wrap():
+                continue
+            case Unary("cos" | "sin", x) if x.index in unwrapped:
+                yield f"step {index}: P11: an angle comes of the parameters by way of a wrap"
+        if isinstance(step, Parameters) or any(x.index in unwrapped for x in operands(step)):
+            unwrapped.add(index)
+
+
+def _wrap_faults(step: Wrap) -> Iterator[str]:
+    if step.x.index != 0:
+        yield f"P12: only columns of the parameters are wrapped, not v{step.x.index}"
+    if not all(0 <= scale < np.inf for _, scale in step.columns):
+        yield "P12: the scale of a wrapped column is finite and not negative"
 
 
 def _number_faults(array: NDArray[np.float64]) -> Iterator[str]:

@@ -96,8 +96,24 @@ class Sum:
     axis: int
 
 
+@dataclass(frozen=True, slots=True)
+class Wrap:
+    """Columns of `x`, each less the nearest multiple of 2 pi / scale: `(batch, len(columns))`.
+
+    The cosine of `scale` times a column is that of `scale` times the wrapped one, which is small,
+    so that its sums with others lose nothing. `wrapping.py` says how exact it is.
+
+    Attributes:
+        x: the parameters, `(batch, P)`.
+        columns: the index of a column, and its scale; with scale 0 a column stays as it is.
+    """
+
+    x: Value
+    columns: tuple[tuple[int, float], ...]
+
+
 Step: TypeAlias = (
-    Parameters | Constant | Unary | Binary | Gather | Reshape | Transpose | Concatenate | Sum
+    Parameters | Constant | Unary | Binary | Gather | Reshape | Transpose | Concatenate | Sum | Wrap
 )
 
 
@@ -122,7 +138,7 @@ def operands(step: Step) -> tuple[Value, ...]:
     match step:
         case Parameters() | Constant():
             return ()
-        case Unary() | Gather() | Reshape() | Transpose() | Sum():
+        case Unary() | Gather() | Reshape() | Transpose() | Sum() | Wrap():
             return (step.x,)
         case Binary():
             return step.x, step.y

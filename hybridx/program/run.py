@@ -20,7 +20,9 @@ from hybridx.program.program import (
     Sum,
     Transpose,
     Unary,
+    Wrap,
 )
+from hybridx.program.wrapping import columns_of, wrapping_of
 
 Numbers: TypeAlias = NDArray[np.floating[Any]]
 
@@ -61,8 +63,19 @@ def _execute(step: Step, values: list[Numbers], parameters: Numbers) -> Numbers:
             return np.concatenate([values[x.index] for x in xs], axis)
         case Sum(x, axis):
             return np.asarray(values[x.index].sum(axis))
+        case Wrap(x):
+            return _wrapped(values[x.index], step)
         case _:
             assert_never(step)
+
+
+def _wrapped(x: Numbers, step: Wrap) -> Numbers:
+    columns, wrapping = columns_of(step), wrapping_of(step)
+    wrapped = x if columns is None else np.take(x, columns, 1)
+    multiple = np.rint(wrapped * wrapping.inverse.astype(x.dtype))
+    for part in wrapping.parts:
+        wrapped = wrapped + multiple * part.astype(x.dtype)
+    return wrapped
 
 
 _UNARY: dict[str, Callable[[Numbers], Numbers]] = {

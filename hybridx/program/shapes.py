@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import prod
 from typing import assert_never
 
@@ -17,6 +18,7 @@ from hybridx.program.program import (
     Sum,
     Transpose,
     Unary,
+    Wrap,
 )
 
 
@@ -43,10 +45,7 @@ def shape_of(step: Step) -> Shape:
         case Binary(_, x, y):
             return _broadcast(x.shape, y.shape)
         case Gather(x, axis, indices):
-            length = _length(x.shape, axis)
-            if not indices or not all(0 <= index < length for index in indices):
-                raise ValueError(f"indices {indices} do not lie in axis {axis} of {x.shape}")
-            return (*x.shape[:axis], len(indices), *x.shape[axis + 1 :])
+            return _chosen(x.shape, axis, indices)
         case Reshape(x, shape):
             if x.shape[:1] != shape[:1] or row_size(x.shape) != row_size(shape):
                 raise ValueError(f"shape {x.shape} cannot become {shape}")
@@ -60,6 +59,10 @@ def shape_of(step: Step) -> Shape:
         case Sum(x, axis):
             _length(x.shape, axis)
             return (*x.shape[:axis], *x.shape[axis + 1 :])
+        case Wrap(x, columns):
+            if len(x.shape) != 2:
+                raise ValueError(f"columns of {x.shape} cannot be wrapped")
+            return _chosen(x.shape, 1, [index for index, _ in columns])
         case _:
             assert_never(step)
 
@@ -71,6 +74,13 @@ def row_size(shape: Shape) -> int:
         ValueError: an axis other than the first is the batch.
     """
     return prod(_length(shape, axis) for axis in range(1, len(shape)))
+
+
+def _chosen(shape: Shape, axis: int, indices: Sequence[int]) -> Shape:
+    length = _length(shape, axis)
+    if not indices or not all(0 <= index < length for index in indices):
+        raise ValueError(f"indices {tuple(indices)} do not lie in axis {axis} of {shape}")
+    return (*shape[:axis], len(indices), *shape[axis + 1 :])
 
 
 def _product(x: Shape, y: Shape) -> Shape:

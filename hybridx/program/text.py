@@ -10,6 +10,7 @@
     v6: (batch, 2, 1) = transpose v5 [0, 2, 1]   the order of its axes
     v7: (batch, 2, 2) = concatenate v6 v6 axis 2
     v8: (batch, 2) = sum v7 axis 2               the last line is the result
+    v9: (batch, 2) = wrap v0 [[0, 1.0], [2, 0.5]]    columns and their scales
 
 One step a line. The text is exact: a constant is written with the digits that give the same
 float64 back. With `constants="digest"` it is for reading and comparing, as golden files do: up to
@@ -42,6 +43,7 @@ from hybridx.program.program import (
     Transpose,
     Unary,
     Value,
+    Wrap,
 )
 
 _SHOWN: Final = 16  # numbers that a digest still writes out: a matrix of two wires
@@ -124,6 +126,8 @@ def _show_step(step: Step, exact: bool) -> str:
             return f"concatenate {_names(*xs)} axis {axis}"
         case Sum(x, axis):
             return f"sum {_names(x)} axis {axis}"
+        case Wrap(x, columns):
+            return f"wrap {_names(x)} {_show_columns(columns, exact)}"
         case _:
             assert_never(step)
 
@@ -148,6 +152,18 @@ def _show_digest(array: NDArray[np.float64]) -> str:
         return _show_exact(np.round(rounded, 6) + 0.0)
     digest = _digest(rounded.astype("<f8").tobytes())
     return f"{digest}, {np.count_nonzero(rounded)} of {array.size} not zero"
+
+
+def _show_columns(columns: tuple[tuple[int, float], ...], exact: bool) -> str:
+    if exact:
+        return json.dumps(columns)
+    if len(columns) > _SHOWN:
+        return f"{_digest(json.dumps(_rounded(columns)).encode())}, {len(columns)} columns"
+    return json.dumps(_rounded(columns))
+
+
+def _rounded(columns: tuple[tuple[int, float], ...]) -> list[tuple[int, float]]:
+    return [(index, float(f"{scale:.7g}")) for index, scale in columns]
 
 
 def _show_indices(indices: tuple[int, ...], exact: bool) -> str:
@@ -213,6 +229,8 @@ def _parse_step(line: re.Match[str], value: Value, values: Sequence[Value]) -> S
             return Concatenate(xs, int(axis))
         case "sum", (x,), str(axis), None:
             return Sum(x, int(axis))
+        case "wrap", (x,), None, str(columns):
+            return Wrap(x, tuple((int(index), float(scale)) for index, scale in _pairs(columns)))
         case _:
             raise ValueError(f"{line[0]!r} is no step of a program")
 
@@ -231,6 +249,13 @@ def _parse_numbers(text: str, shape: Shape) -> NDArray[np.float64]:
     numbers = np.array(json.loads(text), dtype=np.float64)
     # A list of no lists does not say how long they would be.
     return numbers if numbers.size else numbers.reshape([size or 0 for size in shape])
+
+
+def _pairs(text: str) -> list[tuple[int, float]]:
+    if text.startswith("#"):
+        raise ValueError(f"{text!r} is a digest; its columns are not in the text")
+    pairs: list[tuple[int, float]] = json.loads(text)
+    return pairs
 
 
 def _parse_indices(text: str) -> Iterable[int]:

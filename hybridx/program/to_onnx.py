@@ -23,9 +23,11 @@ from hybridx.program import (
     Transpose,
     Unary,
     Value,
+    Wrap,
     check,
     row_size,
 )
+from hybridx.program.wrapping import columns_of, wrapping_of
 
 _UNARY = {"cos": "Cos", "sin": "Sin", "sqrt": "Sqrt", "log": "Log", "sign": "Sign"}
 _BINARY = {
@@ -170,8 +172,38 @@ def _emit(step: Step, name: str, names: list[str], dtype: np.dtype[Any]) -> list
                 _constant(np.array([axis], dtype=np.int64), axes),
                 helper.make_node("ReduceSum", [of(x), axes], [name], keepdims=0),
             ]
+        case Wrap(x):
+            return _wrap(step, of(x), name, dtype)
         case _:
             assert_never(step)
+
+
+def _wrap(step: Wrap, x: str, name: str, dtype: np.dtype[Any]) -> list[onnx.NodeProto]:
+    """Return the nodes that wrap columns of `x`, eight and perhaps one that chooses them."""
+    node, nodes = helper.make_node, []
+    columns, wrapping = columns_of(step), wrapping_of(step)
+    if columns is not None:
+        index, chosen = f"{name}_indices", f"{name}_columns"
+        nodes.append(_constant(np.array(columns, dtype=np.int64), index))
+        nodes.append(node("Gather", [x, index], [chosen], axis=1))
+        x = chosen
+    inverse, turns, multiple = f"{name}_inverse", f"{name}_turns", f"{name}_multiple"
+    nodes += [
+        _constant(wrapping.inverse.astype(dtype), inverse),
+        node("Mul", [x, inverse], [turns]),
+        node("Round", [turns], [multiple]),
+    ]
+    last = len(wrapping.parts) - 1
+    for place, part in enumerate(wrapping.parts):
+        period, product = f"{name}_period{place}", f"{name}_product{place}"
+        less = name if place == last else f"{name}_less{place}"
+        nodes += [
+            _constant(part.astype(dtype), period),
+            node("Mul", [multiple, period], [product]),
+            node("Add", [x, product], [less]),
+        ]
+        x = less
+    return nodes
 
 
 def _constant(array: NDArray[Any], name: str) -> onnx.NodeProto:

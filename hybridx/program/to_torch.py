@@ -22,8 +22,10 @@ from hybridx.program import (
     Transpose,
     Unary,
     Value,
+    Wrap,
     check,
 )
+from hybridx.program.wrapping import columns_of, wrapping_of
 
 _ATEN = torch.ops.aten
 
@@ -87,11 +89,7 @@ class _Emitter:
             case Binary(kind, x, y):
                 return self._call(_BINARY[kind], self._of(x), self._of(y))
             case Gather(x, axis, indices):
-                first, last = indices[0], indices[-1]
-                if indices == tuple(range(first, last + 1)):
-                    return self._call(_ATEN.slice.Tensor, self._of(x), axis, first, last + 1)
-                index = self._buffer(np.array(indices, dtype=np.int64))
-                return self._call(_ATEN.index_select.default, self._of(x), axis, index)
+                return self._chosen(self._of(x), axis, indices)
             case Reshape(x, shape):
                 # Not -1, which has no definite value in an empty batch.
                 sizes = [self._rows() if size is None else size for size in shape]
@@ -102,8 +100,30 @@ class _Emitter:
                 return self._call(_ATEN.cat.default, [self._of(x) for x in xs], axis)
             case Sum(x, axis):
                 return self._call(_ATEN.sum.dim_IntList, self._of(x), [axis])
+            case Wrap(x):
+                return self._wrapped(self._of(x), step)
             case _:
                 assert_never(step)
+
+    def _chosen(self, x: fx.Node, axis: int, indices: tuple[int, ...]) -> fx.Node:
+        first, last = indices[0], indices[-1]
+        if indices == tuple(range(first, last + 1)):
+            return self._call(_ATEN.slice.Tensor, x, axis, first, last + 1)
+        index = self._buffer(np.array(indices, dtype=np.int64))
+        return self._call(_ATEN.index_select.default, x, axis, index)
+
+    def _wrapped(self, x: fx.Node, step: Wrap) -> fx.Node:
+        columns, wrapping = columns_of(step), wrapping_of(step)
+        if columns is not None:
+            x = self._chosen(x, 1, columns)
+        inverse = self._buffer(wrapping.inverse.astype(self._dtype))
+        turns = self._call(_BINARY["multiply"], x, inverse)
+        multiple = self._call(_ATEN.round.default, turns)
+        for part in wrapping.parts:
+            period = self._buffer(part.astype(self._dtype))
+            product = self._call(_BINARY["multiply"], multiple, period)
+            x = self._call(_BINARY["add"], x, product)
+        return x
 
     def _of(self, value: Value) -> fx.Node:
         return self._nodes[value.index]

@@ -12,18 +12,29 @@ finite = st.floats(allow_nan=False, allow_infinity=False)
 def programs(draw):
     """A program of one to eight random steps, some of which broadcast over the batch."""
     builder = Builder(draw(st.integers(1, 4)))
-    values = [builder.parameters]
+    is_wrapped = draw(st.booleans())
+    steps = (*STEPS, angle) if is_wrapped else STEPS
+    values = [wrap(draw, builder) if is_wrapped else builder.parameters]
     for _ in range(draw(st.integers(0, 8))):
         values.append(
-            draw(st.sampled_from(STEPS))(draw, builder, draw(st.sampled_from(values[-2:])))
+            draw(st.sampled_from(steps))(draw, builder, draw(st.sampled_from(values[-2:])))
         )
     result = builder.reshape(values[-1], (None, row_size(values[-1].shape)))
     return builder.build(result, draw(st.none() | st.integers(1, 100)))
 
 
+def wrap(draw, builder):
+    column = st.integers(0, builder.parameters.shape[1] - 1)
+    scale = st.sampled_from([0.0, 0.5, 1.0, 1e-40]) | st.floats(1e-3, 1e3)
+    return builder.wrap(draw(st.lists(st.tuples(column, scale), min_size=1, max_size=4)))
+
+
+def angle(draw, builder, x):
+    return getattr(builder, draw(st.sampled_from(["cos", "sin"])))(x)
+
+
 def unary(draw, builder, x):
-    kind = draw(st.sampled_from(["cos", "sin", "sqrt", "log", "sign"]))
-    return getattr(builder, kind)(x)
+    return getattr(builder, draw(st.sampled_from(["sqrt", "log", "sign"])))(x)
 
 
 def binary(draw, builder, x):
@@ -53,7 +64,7 @@ def transpose(draw, builder, x):
 
 
 def concatenate(draw, builder, x):
-    return builder.concatenate([x, builder.cos(x)], draw(st.integers(1, len(x.shape) - 1)))
+    return builder.concatenate([x, builder.sign(x)], draw(st.integers(1, len(x.shape) - 1)))
 
 
 def total(draw, builder, x):

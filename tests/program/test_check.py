@@ -85,6 +85,22 @@ def test_what_is_lowered_has_no_faults(name):
         ("P9", INPUT + "v1: (batch, 4) = cos v0; v2: (batch, 4) = sin v0"),
         ("P9", INPUT + "v1: (batch, 4) = cos v0; v2: (batch, 4) = sin v1; v3: (batch, 4) = sin v0"),
         ("P10", "rows 0; v0: (batch, 4) = parameters"),
+        ("P11", INPUT + "v1: (batch, 4) = cos v0"),
+        ("P11", INPUT + "v1: (batch, 4) = sign v0; v2: (batch, 4) = sin v1"),
+        (
+            "P11",
+            INPUT + "v1: (batch, 1) = wrap v0 [[0, 1.0]]; v2: (batch, 4) = add v0 v1; "
+            "v3: (batch, 4) = cos v2",
+        ),
+        (
+            "P12",
+            INPUT + "v1: (batch, 4) = sign v0; v2: (batch, 1) = wrap v1 [[0, 1.0]]",
+        ),
+        ("P12", INPUT + "v1: (batch, 1) = wrap v0 [[0, -1.0]]"),
+        ("P12", INPUT + "v1: (batch, 1) = wrap v0 [[0, NaN]]"),
+        ("P12", INPUT + "v1: (batch, 2) = wrap v0 [[0, 1.0], [1, Infinity]]"),
+        ("P5", INPUT + "v1: (batch, 1) = wrap v0 [[4, 1.0]]"),
+        ("P5", INPUT + "v1: (batch, 0) = wrap v0 []"),
     ],
 )
 def test_a_broken_law_is_named(law, text):
@@ -122,7 +138,7 @@ def test_large_numbers_are_finite():
 
 
 def test_all_faults_are_collected():
-    text = "rows 0; " + INPUT + "v1: (batch, 3) = cos v0; v2: (batch, 2, 2) = reshape v0"
+    text = "rows 0; " + INPUT + "v1: (batch, 3) = sign v0; v2: (batch, 2, 2) = reshape v0"
     laws = [re.search(r"P\d+", fault)[0] for fault in faults(parse(text))]
     assert laws == ["P5", "P9", "P8", "P10"]
 

@@ -12,15 +12,16 @@ from tests.program.programs import programs
 EVERY_STEP = """\
 rows 64
 v0: (batch, 3) = parameters
-v1: (batch, 3) = cos v0
-v2: (2, 3) = constant [[1.0, 0.0, 0.5], [-0.0, 1e-300, 0.1]]
-v3: (batch, 3) = multiply v0 v1
-v4: (batch, 2) = gather v3 axis 1 [2, 0]
-v5: (batch, 1, 2) = reshape v4
-v6: (batch, 1, 3) = matmul v5 v2
-v7: (batch, 3, 1) = transpose v6 [0, 2, 1]
-v8: (batch, 3, 2) = concatenate v7 v7 axis 2
-v9: (batch, 2) = sum v8 axis 1"""
+v1: (batch, 3) = wrap v0 [[0, 0.5], [2, 0.1], [0, 0.0]]
+v2: (batch, 3) = cos v1
+v3: (2, 3) = constant [[1.0, 0.0, 0.5], [-0.0, 1e-300, 0.1]]
+v4: (batch, 3) = multiply v0 v2
+v5: (batch, 2) = gather v4 axis 1 [2, 0]
+v6: (batch, 1, 2) = reshape v5
+v7: (batch, 1, 3) = matmul v6 v3
+v8: (batch, 3, 1) = transpose v7 [0, 2, 1]
+v9: (batch, 3, 2) = concatenate v8 v8 axis 2
+v10: (batch, 2) = sum v9 axis 1"""
 
 
 def assert_same(left, right):
@@ -92,6 +93,7 @@ def test_indices_are_written_as_runs(indices, shown):
         ("v0: (batch, 2) = parameters; v1: (batch, 2) = cos v0 axis 1", "no step"),
         ("v0: (batch, 2) = parameters; v1: (batch, 1) = gather v0 axis 1 0", "no list"),
         ("v0: (2,) = constant #0a1b2c3d, 2 of 2 not zero", "is a digest"),
+        ("v0: (batch, 9) = parameters; v1: (batch, 17) = wrap v0 #0a1b2c3d, 17 columns", "digest"),
     ],
 )
 def test_other_text_is_refused(text, problem):
@@ -108,6 +110,18 @@ def test_a_digest_shows_few_numbers_and_hashes_many():
     assert digest_of([1 / 3, -0.0, 1e-17, 0.001, np.pi]) == "[0.333333, 0.0, 0.0, 0.001, 3.141593]"
     assert digest_of([0.0, 1.0] * 8) == f"[{', '.join(['0.0, 1.0'] * 8)}]"
     assert digest_of([0.0, 1.0] * 9).endswith(", 9 of 18 not zero")
+
+
+def test_a_digest_of_a_wrap_shows_few_columns_and_hashes_many():
+    def line(columns):
+        builder = Builder(20)
+        return show(builder.build(builder.wrap(columns)), constants="digest").splitlines()[1]
+
+    assert line([(3, 1 / 3), (0, 0.5)]) == "v1: (batch, 2) = wrap v0 [[3, 0.3333333], [0, 0.5]]"
+    many = [(column, 1 / 3) for column in range(20)]
+    assert line(many).endswith(", 20 columns")
+    assert line(many) == line([(column, 1 / 3 + 1e-15) for column, _ in many])
+    assert line(many) != line([(column, 1 / 3 + 1e-5) for column, _ in many])
 
 
 def test_a_digest_forgives_the_last_bits_and_nothing_more():

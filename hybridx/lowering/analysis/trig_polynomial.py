@@ -31,7 +31,6 @@ from hybridx.circuit import (
     complex_entries,
     gate_of,
 )
-from hybridx.program import Builder, Value
 
 Frequency: TypeAlias = tuple[int, ...]
 Spectrum: TypeAlias = Mapping[Frequency, Matrix]  # sum of e^{i frequency . x} matrix
@@ -55,12 +54,10 @@ class Axes:
         }
         return cls(tuple(sorted(found)))
 
-    def radians(self, parameters: int) -> NDArray[np.float64]:
-        """Return what a frequency of one is for each column, shape `(axes, parameters)`."""
-        matrix = np.zeros((len(self.pairs), parameters))
-        for place, (column, scale) in enumerate(self.pairs):
-            matrix[place, column] = scale / 2
-        return matrix
+    @property
+    def radians(self) -> NDArray[np.float64]:
+        """What a frequency of one is for each axis, in radians per unit of its parameter."""
+        return np.array([scale / 2 for _, scale in self.pairs])
 
 
 def constant_matrix(operation: PureOperation) -> Matrix:
@@ -168,32 +165,20 @@ class Basis:
         return np.where(leading < 0, -1, 1)
 
     @cached_property
-    def _distinct(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    def distinct(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """The canonical frequencies, each once, and which of them each mode has."""
         rows, place = np.unique(self.frequencies * self.signs[:, None], axis=0, return_inverse=True)
         return rows, place.reshape(-1)
 
     @property
     def size(self) -> int:
         """The number of features."""
-        rows, _ = self._distinct
+        rows, _ = self.distinct
         return len(rows) + int(rows.any(1).sum())
-
-    def features(self, builder: Builder, axes: Axes) -> Value:
-        """Append the features, shape `(batch, size)`; sin t is written cos(t - pi/2)."""
-        rows, _ = self._distinct
-        parametrised = rows[rows.any(1)]
-        if not len(parametrised):
-            zero = builder.reshape(builder.sum(builder.parameters, 1), (None, 1))
-            return builder.cos(builder.multiply(zero, builder.constant(np.zeros((1, 1)))))
-        angles = np.concatenate([rows, parametrised])
-        factors = angles @ axes.radians(builder.parameters.shape[1] or 0)
-        phases = np.repeat([0, -np.pi / 2], [len(rows), len(parametrised)])[None]
-        theta = builder.matmul(builder.parameters, builder.constant(factors.T))
-        return builder.cos(builder.add(theta, builder.constant(phases)))
 
     def on_features(self, coefficients: Matrix) -> Matrix:
         """Return the coefficients of the features for those of the modes, along the first axis."""
-        rows, place = self._distinct
+        rows, place = self.distinct
         parametrised = rows.any(1)
         cosines = np.zeros((len(rows), *coefficients.shape[1:]), dtype=np.complex128)
         sines = np.zeros_like(cosines)

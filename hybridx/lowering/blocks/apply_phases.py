@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from hybridx.lowering.analysis.phase_polynomial import Mask, PhaseAngle, Phases, mask_of, walsh
 from hybridx.lowering.analysis.trig_polynomial import Axes
+from hybridx.lowering.blocks.angles import radians
 from hybridx.program import Builder, Value, row_size
 
 _HALVED = 8  # wires; of fewer all phases at once are a step or two less
@@ -93,7 +94,7 @@ def _all_at_once(
     builder: Builder, phases: Phases, order: Sequence[int], axes: Axes
 ) -> tuple[Value, Value]:
     """Return the cosines and sines of each basis state's own phase."""
-    phi = _radians(builder, walsh(phases, order), axes)
+    phi = radians(builder, walsh(phases, order), axes)
     return _cos_and_sin(builder, phi)
 
 
@@ -103,7 +104,7 @@ def _by_parities(
     """Return the cosines and sines of the sum over parities, which is one product of signs."""
     cut = len(order) // 2
     left, right = _signs(phases, order[:cut]), _signs(phases, order[cut:])
-    angles = _radians(builder, np.array(list(phases.angles.values())), axes)
+    angles = radians(builder, np.array(list(phases.angles.values())), axes)
     scaled = builder.multiply(
         builder.reshape(angles, (None, 1, len(phases.angles))), builder.constant(left[None])
     )
@@ -130,7 +131,7 @@ def _by_halves(
         many = np.repeat(np.tile(own, (len(shifts), 1)), len(shifts[0]), axis=0)
         shape = len(shifts), len(own), len(shifts[0])
         many[:, 0] -= np.broadcast_to(quarters[:, None], shape).reshape(-1)
-        ends.append((builder.cos(_radians(builder, many, axes)), len(own)))
+        ends.append((builder.cos(radians(builder, many, axes)), len(own)))
     (rows, height), (columns, width) = ends
     product = builder.matmul(
         builder.reshape(rows, (None, 3 * height, 2)), builder.reshape(columns, (None, 2, width))
@@ -143,13 +144,6 @@ def _cos_and_sin(builder: Builder, phi: Value) -> tuple[Value, Value]:
     split = builder.reshape(phi, (None, 1, row_size(phi.shape)))
     signs = builder.constant(np.array([[[-1.0], [1.0]]]))
     return builder.cos(split), builder.multiply(builder.sin(split), signs)
-
-
-def _radians(builder: Builder, angles: NDArray[np.float64], axes: Axes) -> Value:
-    """Return angles, given as rows of constants and factors: shape `(batch, len(angles))`."""
-    factors = angles[:, 1:] @ axes.radians(builder.parameters.shape[1] or 0)
-    theta = builder.matmul(builder.parameters, builder.constant(factors.T))
-    return builder.add(theta, builder.constant(angles[None, :, 0]))
 
 
 def _signs(phases: Phases, wires: Sequence[int]) -> NDArray[np.float64]:

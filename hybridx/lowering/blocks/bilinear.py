@@ -15,6 +15,7 @@ import numpy as np
 
 from hybridx.circuit import Matrix
 from hybridx.lowering.analysis.trig_polynomial import Axes, Basis
+from hybridx.lowering.blocks.angles import features
 from hybridx.lowering.cost import Cost
 from hybridx.program import Builder, Program
 
@@ -62,10 +63,10 @@ def build(parameters: int, axes: Axes, left: Basis, right: Basis, modes: Matrix)
     # One result at a time: the coefficients of all results are the largest array there is.
     T = np.array([right.on_features(left.on_features(own).T).T.real for own in modes])
     builder = Builder(parameters)
-    f = left.features(builder, axes)
+    f = features(builder, left, axes)
     product = builder.matmul(f, builder.constant(T.swapaxes(0, 1).reshape(left.size, -1)))
     if width == 1:
         return builder.build(product)
-    g = builder.reshape(right.features(builder, axes), (None, 1, width))
+    g = builder.reshape(features(builder, right, axes), (None, 1, width))
     rows = builder.reshape(product, (None, results, width))
     return builder.build(builder.sum(builder.multiply(rows, g), 2))

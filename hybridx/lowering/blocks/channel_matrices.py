@@ -28,8 +28,8 @@ from hybridx.circuit import (
     complex_entries,
 )
 from hybridx.lowering.analysis.trig_polynomial import constant_matrix
+from hybridx.lowering.blocks.entries import combine
 from hybridx.lowering.blocks.real_form import real_matrix
-from hybridx.lowering.blocks.sin_cos import combine
 from hybridx.lowering.blocks.state import COMPLEX, Amplitudes, apply_matrix, bring_last
 from hybridx.program import Builder, Value
 

@@ -37,6 +37,7 @@ from hybridx.lowering.analysis.trig_polynomial import (
     spectrum_of,
 )
 from hybridx.lowering.blocks import entropy
+from hybridx.lowering.blocks.angles import features
 from hybridx.lowering.blocks.measure_parities import (
     Parities,
     are_diagonal,
@@ -288,7 +289,7 @@ class _Half:
         self.size = 2 ** len(self._wires)
         self._basis = Basis(np.array(self._frequencies, dtype=np.int64))
         is_parametrised = self._basis.frequencies.any()
-        self._features = self._basis.features(builder, self._axes) if is_parametrised else None
+        self._features = features(builder, self._basis, self._axes) if is_parametrised else None
 
     def columns(self, stage: BipartiteStage, *, in_front: bool) -> Value:
         """Return what multiplies real numbers r + is by the first half's state.

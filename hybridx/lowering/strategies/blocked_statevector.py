@@ -39,7 +39,9 @@ from hybridx.lowering.analysis.trig_polynomial import (
     spectrum_of,
 )
 from hybridx.lowering.blocks import entropy
+from hybridx.lowering.blocks.angles import features
 from hybridx.lowering.blocks.apply_phases import apply_phases, given_phases, is_sum
+from hybridx.lowering.blocks.entries import combine
 from hybridx.lowering.blocks.measure_parities import (
     Parities,
     are_diagonal,
@@ -49,7 +51,6 @@ from hybridx.lowering.blocks.measure_parities import (
 )
 from hybridx.lowering.blocks.measure_state import measure, product_columns, with_batch
 from hybridx.lowering.blocks.real_form import real_columns, real_form
-from hybridx.lowering.blocks.sin_cos import combine
 from hybridx.lowering.blocks.state import COMPLEX, Amplitudes, bring_last, rows_at_once
 from hybridx.lowering.cost import EASY, MOST_IN_FILE, Cost
 from hybridx.lowering.plan import Plan, Reason, exceeds, list_lines, name_wires, pure_operations
@@ -399,7 +400,7 @@ def _on_features(builder: Builder, basis: Basis, columns: NDArray[np.float64], a
     """Return features times a matrix, `(batch or 1, columns)`: constant without parameters."""
     if not basis.frequencies.any():
         return builder.constant(columns.sum(axis=0, keepdims=True))
-    return builder.matmul(basis.features(builder, axes), builder.constant(columns))
+    return builder.matmul(features(builder, basis, axes), builder.constant(columns))
 
 
 def _window(builder: Builder, state: Value, window: Window, axes: Axes) -> Value:

@@ -54,9 +54,10 @@ from hybridx.lowering.analysis.trig_polynomial import (
     spectrum_of,
 )
 from hybridx.lowering.blocks import entropy
+from hybridx.lowering.blocks.angles import radians
+from hybridx.lowering.blocks.entries import combine
 from hybridx.lowering.blocks.measure_state import measure, product_columns, with_batch
 from hybridx.lowering.blocks.real_form import real_columns
-from hybridx.lowering.blocks.sin_cos import combine
 from hybridx.lowering.blocks.state import COMPLEX, Amplitudes
 from hybridx.lowering.cost import EASY, MOST_LAYERED, Cost
 from hybridx.lowering.plan import Plan, Reason, exceeds, list_lines, name_wires, pure_operations
@@ -323,9 +324,7 @@ def _cosines_and_sines(builder: Builder, found: _Layers, wires: int) -> list[Val
     # sin t = cos(t - pi/2), so that all of them are one cosine.
     both = np.concatenate([phases, phases], axis=1).reshape(count * 2 * size, -1)
     both[:, 0] -= np.tile(np.repeat([0.0, np.pi / 2], size), count)
-    factors = both[:, 1:] @ found.axes.radians(builder.parameters.shape[1] or 0)
-    theta = builder.matmul(builder.parameters, builder.constant(factors.T))
-    cosines = builder.cos(builder.add(theta, builder.constant(both[None, :, 0])))
+    cosines = builder.cos(radians(builder, both, found.axes))
     split = builder.reshape(cosines, (None, count, 2 * size))
     each = (
         [builder.gather(split, 1, (number,)) for number in range(count)] if count > 1 else [split]

@@ -19,6 +19,7 @@ from hybridx.circuit import Circuit, result_count
 from hybridx.lowering.analysis.product_encoding import Encoding, contract, encoding_of, fold
 from hybridx.lowering.analysis.trig_polynomial import Basis, is_constant
 from hybridx.lowering.blocks import entropy
+from hybridx.lowering.blocks.angles import features
 from hybridx.lowering.blocks.measure_state import measure
 from hybridx.lowering.blocks.real_form import real_columns
 from hybridx.lowering.blocks.state import COMPLEX, Amplitudes
@@ -55,8 +56,8 @@ class FoldedUnitaryPlan(Plan):
         V = fold(encoding)
         modes = contract(V.T, maps).reshape(len(V), -1)
         W = basis.on_features(modes.T)
-        features = basis.features(builder, encoding.axes)
-        state = builder.matmul(features, builder.constant(real_columns(W)))
+        modes_of_rows = features(builder, basis, encoding.axes)
+        state = builder.matmul(modes_of_rows, builder.constant(real_columns(W)))
         amplitudes = Amplitudes(state, (COMPLEX, *range(wires)))
         return builder.build(measure(builder, amplitudes, self.circuit))
 

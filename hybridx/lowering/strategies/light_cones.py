@@ -28,7 +28,7 @@ from hybridx.circuit import (
 )
 from hybridx.lowering.cost import Cost
 from hybridx.lowering.plan import Plan, Reason, list_lines
-from hybridx.program import Builder, Program
+from hybridx.program import Builder, Program, Wrap
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -70,11 +70,20 @@ class LightConesPlan(Plan):
         """Return the programs of the parts side by side, and the product with `mixing`."""
         programs = [part.plan.build() for part in self.parts]
         builder = Builder(self.circuit.parameters)
+        wrapped = _wrapped(programs)
+        if wrapped:
+            builder.wrap(wrapped)  # for all parts at once
         results = builder.concatenate([builder.include(program) for program in programs], 1)
         if not np.array_equal(self.mixing, np.eye(len(self.mixing))):
             results = builder.matmul(results, builder.constant(self.mixing))
         rows = [program.rows for program in programs if program.rows is not None]
         return builder.build(results, min(rows, default=None))
+
+
+def _wrapped(programs: Sequence[Program]) -> list[tuple[int, float]]:
+    """Return all columns that some programs wrap, each with its scale."""
+    steps = [step for program in programs for step in program.steps if isinstance(step, Wrap)]
+    return sorted({column for step in steps for column in step.columns})
 
 
 def plan(

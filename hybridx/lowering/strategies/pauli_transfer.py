@@ -38,6 +38,7 @@ from hybridx.circuit import (
 )
 from hybridx.lowering.analysis.trig_polynomial import has_parameter
 from hybridx.lowering.blocks import entropy
+from hybridx.lowering.blocks.angles import Multiple, SinCos
 from hybridx.lowering.blocks.channel_matrices import (
     Transfer,
     constant_transfer,
@@ -47,7 +48,6 @@ from hybridx.lowering.blocks.channel_matrices import (
     transfer_modes,
 )
 from hybridx.lowering.blocks.measure_pauli import measure_words
-from hybridx.lowering.blocks.sin_cos import SinCos, multiple
 from hybridx.lowering.blocks.state import Amplitudes, apply_matrix, bring_last
 from hybridx.lowering.cost import MOST_FOLDED, Cost
 from hybridx.lowering.plan import Plan, Reason, exceeds, list_lines, name_wires
@@ -185,12 +185,12 @@ def _parametrised(builder: Builder, operation: Apply | Unitary | Channel, sin_co
     return builder.reshape(mixed, (None, size, size))
 
 
-def _angles(operation: Operation) -> list[Parameter]:
+def _angles(operation: Operation) -> list[Multiple]:
     """Return the angles whose cosines and sines a gate needs, in the order of its modes."""
     if not (isinstance(operation, Apply) and isinstance(operation.angle, Parameter)):
         return []
     gate = gate_of(operation)
-    return [multiple(operation.angle, n * gate.rate) for n in transfer_modes(gate)[1]]
+    return [(operation.angle, n * gate.rate) for n in transfer_modes(gate)[1]]
 
 
 def _axes(wires: Iterable[int]) -> tuple[int, ...]:

@@ -29,9 +29,10 @@ from hybridx.circuit import (
 )
 from hybridx.lowering.analysis.trig_polynomial import has_parameter
 from hybridx.lowering.blocks import entropy
+from hybridx.lowering.blocks.angles import SinCos
+from hybridx.lowering.blocks.entries import combine, negative
 from hybridx.lowering.blocks.measure_state import measure, product_columns
 from hybridx.lowering.blocks.real_form import real_form_places, real_matrix
-from hybridx.lowering.blocks.sin_cos import SinCos, combine, multiple, negative
 from hybridx.lowering.blocks.state import (
     COMPLEX,
     Amplitudes,
@@ -119,7 +120,7 @@ def sin_cos_of(builder: Builder, operations: Sequence[Operation]) -> SinCos:
     return SinCos(
         builder,
         [
-            multiple(operation.angle, gate_of(operation).rate)
+            (operation.angle, gate_of(operation).rate)
             for operation in operations
             if isinstance(operation, Apply) and isinstance(operation.angle, Parameter)
         ],
@@ -154,7 +155,7 @@ def _gate_matrix(builder: Builder, gate: Gate, operation: Apply, sin_cos: SinCos
             constant, *terms = (_real(term, gate) for term in gate.terms())
             size = len(constant)
             mixed = builder.matmul(
-                sin_cos.features([multiple(angle, gate.rate)]),
+                sin_cos.features([(angle, gate.rate)]),
                 builder.constant(np.stack([term.T.reshape(-1) for term in terms])),
             )
             if constant.any():

@@ -46,7 +46,7 @@ def test_phases_turn_the_state(phases, cosines):
     flat = builder.reshape(state, (state.shape[0], 2**10))
     program = builder.build(builder.add(flat, builder.reshape(zeros, (None, 1))))
     parameters = np.random.default_rng(1).uniform(-3, 3, (2, 2))
-    factors = np.concatenate([np.ones((2, 1)), parameters @ AXES.radians(2).T], axis=1)
+    factors = np.concatenate([np.ones((2, 1)), parameters * AXES.radians], axis=1)
     phi = factors @ walsh(phases, ORDER).T
     expected = np.exp(1j * phi) * (start[:, 0] + 1j * start[:, 1])
     found = run(program, parameters).reshape(2, 2, 2**9)
