@@ -22,7 +22,7 @@ from hybridx.program.program import (
     Unary,
     Wrap,
 )
-from hybridx.program.wrapping import columns_of, wrapping_of
+from hybridx.program.wrapping import wrapping_of
 
 Numbers: TypeAlias = NDArray[np.floating[Any]]
 
@@ -70,8 +70,10 @@ def _execute(step: Step, values: list[Numbers], parameters: Numbers) -> Numbers:
 
 
 def _wrapped(x: Numbers, step: Wrap) -> Numbers:
-    columns, wrapping = columns_of(step), wrapping_of(step)
-    wrapped = x if columns is None else np.take(x, columns, 1)
+    wrapping = wrapping_of(step)
+    wrapped = x if wrapping.indices is None else np.take(x, wrapping.indices, 1)
+    if wrapping.inverse is None:
+        return wrapped
     multiple = np.rint(wrapped * wrapping.inverse.astype(x.dtype))
     for part in wrapping.parts:
         wrapped = wrapped + multiple * part.astype(x.dtype)

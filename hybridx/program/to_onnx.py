@@ -27,7 +27,7 @@ from hybridx.program import (
     check,
     row_size,
 )
-from hybridx.program.wrapping import columns_of, wrapping_of
+from hybridx.program.wrapping import wrapping_of
 
 _UNARY = {"cos": "Cos", "sin": "Sin", "sqrt": "Sqrt", "log": "Log", "sign": "Sign"}
 _BINARY = {
@@ -181,12 +181,15 @@ def _emit(step: Step, name: str, names: list[str], dtype: np.dtype[Any]) -> list
 def _wrap(step: Wrap, x: str, name: str, dtype: np.dtype[Any]) -> list[onnx.NodeProto]:
     """Return the nodes that wrap columns of `x`, eight and perhaps one that chooses them."""
     node, nodes = helper.make_node, []
-    columns, wrapping = columns_of(step), wrapping_of(step)
-    if columns is not None:
-        index, chosen = f"{name}_indices", f"{name}_columns"
-        nodes.append(_constant(np.array(columns, dtype=np.int64), index))
+    wrapping = wrapping_of(step)
+    if wrapping.indices is not None:
+        index = f"{name}_indices"
+        chosen = name if wrapping.inverse is None else f"{name}_columns"
+        nodes.append(_constant(np.array(wrapping.indices, dtype=np.int64), index))
         nodes.append(node("Gather", [x, index], [chosen], axis=1))
         x = chosen
+    if wrapping.inverse is None:
+        return nodes
     inverse, turns, multiple = f"{name}_inverse", f"{name}_turns", f"{name}_multiple"
     nodes += [
         _constant(wrapping.inverse.astype(dtype), inverse),

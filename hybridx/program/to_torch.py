@@ -25,7 +25,7 @@ from hybridx.program import (
     Wrap,
     check,
 )
-from hybridx.program.wrapping import columns_of, wrapping_of
+from hybridx.program.wrapping import wrapping_of
 
 _ATEN = torch.ops.aten
 
@@ -113,9 +113,11 @@ class _Emitter:
         return self._call(_ATEN.index_select.default, x, axis, index)
 
     def _wrapped(self, x: fx.Node, step: Wrap) -> fx.Node:
-        columns, wrapping = columns_of(step), wrapping_of(step)
-        if columns is not None:
-            x = self._chosen(x, 1, columns)
+        wrapping = wrapping_of(step)
+        if wrapping.indices is not None:
+            x = self._chosen(x, 1, wrapping.indices)
+        if wrapping.inverse is None:
+            return x
         inverse = self._buffer(wrapping.inverse.astype(self._dtype))
         turns = self._call(_BINARY["multiply"], x, inverse)
         multiple = self._call(_ATEN.round.default, turns)

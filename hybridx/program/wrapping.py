@@ -31,35 +31,35 @@ _LEAST_SCALE: Final = 1e-36  # with less all numbers of float32 are within a per
 
 @dataclass(frozen=True, eq=False)
 class Wrapping:
-    """The numbers that wrap some columns, float64, each of shape `(columns,)` or `(1,)`.
+    """How a target wraps columns; the numbers are float64, of shape `(columns,)` or `(1,)`.
 
     Attributes:
-        inverse: one over the period; zero where a column stays as it is.
+        indices: of the columns; None for all in their order.
+        inverse: one over the period, zero for a column that stays as it is; None if all do.
         parts: -T1, -T2 and -T3.
     """
 
-    inverse: NDArray[np.float64]
+    indices: tuple[int, ...] | None
+    inverse: NDArray[np.float64] | None
     parts: tuple[NDArray[np.float64], ...]
 
 
-def columns_of(step: Wrap) -> tuple[int, ...] | None:
-    """Return the indices of the wrapped columns; None for all in their order."""
-    indices = tuple(index for index, _ in step.columns)
-    return None if indices == tuple(range(step.x.shape[1] or 0)) else indices
-
-
 def wrapping_of(step: Wrap) -> Wrapping:
-    """Return the numbers that wrap the columns of a step; one of each kind for equal scales."""
-    scales = [scale for _, scale in step.columns]
+    """Return how the columns of a step are wrapped."""
+    indices = tuple(index for index, _ in step.columns)
+    scales = [scale if scale >= _LEAST_SCALE else 0.0 for _, scale in step.columns]
+    if not any(scales):
+        return Wrapping(indices, None, ())
     distinct = {scale: _numbers(scale) for scale in scales}
     rows = distinct.values() if len(distinct) == 1 else [distinct[scale] for scale in scales]
     inverse, *parts = np.array(list(rows)).T
-    return Wrapping(inverse, tuple(-part for part in parts))
+    every = indices == tuple(range(step.x.shape[1] or 0))
+    return Wrapping(None if every else indices, inverse, tuple(-part for part in parts))
 
 
 def _numbers(scale: float) -> tuple[float, ...]:
     """Return one over the period, then its parts."""
-    if scale < _LEAST_SCALE:
+    if not scale:
         return (0.0,) * (2 + len(_BITS))
     rest = _TWO_PI / Fraction(scale)
     numbers = [float(1 / rest)]

@@ -9,7 +9,7 @@ not.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import pi, remainder
+from math import frexp, pi, remainder
 from typing import TypeAlias
 
 import numpy as np
@@ -25,7 +25,7 @@ Multiple: TypeAlias = tuple[Parameter, float]
 
 
 def count(circuit: Circuit) -> Cost:
-    """Return the cost of wrapping the columns that are angles, which all strategies do alike."""
+    """Return what it costs at most to wrap the columns that are angles, in any strategy."""
     columns = len(Axes.of(circuit).pairs)
     return Cost(0.0, columns, 8, 0.0) if columns else Cost(0.0, 0.0, 0, 0.0)
 
@@ -83,7 +83,7 @@ class SinCos:
 
 def _multiples(builder: Builder, angles: Sequence[Multiple]) -> Value:
     """Return angles side by side, each without a multiple of 2 pi: `(batch, len(angles))`."""
-    value = builder.wrap([(angle.column, abs(angle.scale) / 2) for angle, _ in angles])
+    value = builder.wrap([_wrapped(angle) for angle, _ in angles])
     scales = np.array([[factor * angle.scale for angle, factor in angles]])
     offsets = np.array([[factor * remainder(angle.offset, 4 * pi) for angle, factor in angles]])
     if (scales != 1).any():
@@ -91,3 +91,14 @@ def _multiples(builder: Builder, angles: Sequence[Multiple]) -> Value:
     if (offsets != 0).any():
         value = builder.add(value, builder.constant(offsets))
     return value
+
+
+def _wrapped(angle: Parameter) -> tuple[int, float]:
+    """Return the column of an angle and the scale by which it is wrapped, 0 if it need not be.
+
+    A cosine is exact of any number. So an angle that is a column times a power of two, without an
+    offset, is rounded nowhere, and stays exact even where it is larger than what can be wrapped.
+    """
+    mantissa, _ = frexp(angle.scale)
+    is_exact = abs(mantissa) == 0.5 and not angle.offset
+    return angle.column, 0.0 if is_exact else abs(angle.scale) / 2
