@@ -88,3 +88,17 @@ def test_what_onnx_runtime_cannot_run_is_refused(name, dtype, tmp_path):
     with pytest.raises(NoKernelError, match="Conv"):
         hybridx.export(model, (example,), tmp_path / "model.onnx", dtype=dtype)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("ending", ["onnx", "pt"])
+def test_features_of_thousands_are_angles(tmp_path, ending):
+    """Data that nobody normalised: the export compares it, and the file keeps its digits."""
+    model, example = sample_models.make("own_rotations")
+    path = tmp_path / f"model.{ending}"
+    hybridx.export(model, (20_000 * example,), path)
+    session = hybridx.load(path)
+    for size in (100, 10_000, 100_000):
+        array = size * inputs(example, "float32", 50)
+        (actual,) = session.run({session.input_names[0]: array}).values()
+        (expected,) = eager(model, array)
+        np.testing.assert_allclose(actual, expected, rtol=0, atol=TOLERANCE["float32"])

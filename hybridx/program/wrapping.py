@@ -5,10 +5,9 @@
 T1 and T2 have few bits, so that their multiples are exact and nothing is lost while large numbers
 cancel (Cody and Waite). Of `scale * wrapped`, in radians, the error in float32 is at most
 
-    4e-7 + 5e-11 |scale x|     up to 2^17 periods: |scale x| < 8e5,
-    4e-7 + 4e-9 |scale x|      up to 2^20 periods: |scale x| < 6e6.
+    4e-7 + 4e-10 |scale x|     up to 2^20 periods: |scale x| < 6e6,
 
-Of larger numbers it is some angle, and finite while |x| and |scale x| are less than 1e38. A number
+and a tenth of the second part where the scale is a power of two. Of larger numbers it is some angle, and finite while |x| and |scale x| are less than 1e38. A number
 within half a period stays as it is in every bit. Infinity becomes NaN, and NaN stays NaN.
 """
 
@@ -24,7 +23,7 @@ from numpy.typing import NDArray
 
 from hybridx.program.program import Wrap
 
-_BITS: Final = (4, 7)  # of T1, and of T2
+_BITS: Final = (4, 4)  # of T1, and of T2
 _TWO_PI: Final = 2 * Fraction("3.14159265358979323846264338327950288419716939937510582")
 _LEAST_SCALE: Final = 1e-36  # with less all numbers of float32 are within a period or two
 

@@ -62,7 +62,7 @@ def assert_exact(results, expected, angles):
     less is allowed: what is lost of the largest angle, as `program/wrapping.py` has it.
     """
     if results.dtype == np.float32:
-        allowed = 2e-6 + np.where(angles < 1e6, 1e-10, 4e-9) * angles
+        allowed = 2e-6 + 4e-10 * angles
     else:
         # The simulator itself rounds the angle.
         allowed = 1e-13 + 2.0**-51 * angles
