@@ -7,8 +7,9 @@ cancel (Cody and Waite). Of `scale * wrapped`, in radians, the error in float32 
 
     4e-7 + 4e-10 |scale x|     up to 2^20 periods: |scale x| < 6e6,
 
-and a tenth of the second part where the scale is a power of two. Of larger numbers it is some angle, and finite while |x| and |scale x| are less than 1e38. A number
-within half a period stays as it is in every bit. Infinity becomes NaN, and NaN stays NaN.
+and a tenth of the second part where the scale is a power of two. Of larger numbers it is some
+angle, and finite while |x| and |scale x| are less than 1e38. A number within half a period stays as
+it is in every bit. Infinity becomes NaN, and NaN stays NaN.
 """
 
 from __future__ import annotations
