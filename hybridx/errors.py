@@ -1152,6 +1152,19 @@ class InputRangeError(InputError):
     taken: str
 
 
+class StoppedRunError(InputError):
+    """ONNX Runtime stops while it runs a model, mostly because of what it was given."""
+
+    code = "HX408"
+    summary = "ONNX Runtime stopped on these inputs, at {place}: {reason}"
+    remedy = (
+        "give numbers and lengths that the model takes: ids that its embedding has, sequences that "
+        "are not too long; the self-test shows that the file itself runs: `hybridx run model.onnx`"
+    )
+    place: str
+    reason: str
+
+
 # --- device --------------------------------------------------------------------------------------
 
 
@@ -1274,9 +1287,9 @@ class MismatchError(ParityError):
         "worst error {worst:.3g} ({where}), tolerance {tolerance:.3g}"
     )
     remedy = (
-        "see that both have the same weights; hybridx verify --save worst.npz keeps an input that "
-        "shows it; set --atol if the difference is acceptable; an export that ends so writes "
-        "nothing"
+        "see that both were made with the same arguments and have the same weights; hybridx verify "
+        "--save worst.npz keeps an input that shows it; set --atol if the difference is "
+        "acceptable; an export that ends so writes nothing"
     )
     left: str
     right: str

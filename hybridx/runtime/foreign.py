@@ -54,7 +54,7 @@ class ForeignModel:
         """Return the outputs by name, of inputs in the dtypes of the model.
 
         Raises:
-            DeviceFailedError: ONNX Runtime stopped.
+            StoppedRunError: ONNX Runtime stopped.
         """
         ready = {one.name: inputs[one.name].astype(one.dtype) for one in self.inputs}
         return onnx.run(self._session, self.output_names, ready)

@@ -35,7 +35,7 @@ def compiled_layers(session: Session, inputs: Mapping[str, Array]) -> tuple[Arra
 
     Raises:
         NoBodyError: a circuit is not compiled.
-        DeviceFailedError: ONNX Runtime stopped.
+        StoppedRunError: ONNX Runtime stopped.
     """
     artifact = session.artifact
     assert isinstance(artifact, OnnxArtifact)
@@ -83,7 +83,7 @@ def circuits_alone(
         A function of inputs that fit the model; the circuits get what they get for them.
 
     Raises:
-        DeviceFailedError: ONNX Runtime stopped; the function raises it too.
+        StoppedRunError: ONNX Runtime stopped; the function raises it too.
     """
     artifact, chosen = session.artifact, execution_of(session)
     assert isinstance(artifact, OnnxArtifact)

@@ -10,10 +10,10 @@ import onnxruntime
 
 from hybridx.errors import (
     BrokenArtifactError,
-    DeviceFailedError,
     NoKernelError,
     OptionError,
     ProviderFailedError,
+    StoppedRunError,
 )
 from hybridx.runtime import onnxruntime_internals as internals
 from hybridx.runtime.execution import PROVIDER_CLASSES
@@ -109,12 +109,15 @@ def _session(
     return session
 
 
+_NO_OTHERS = "; the installed ONNX Runtime has no others"
+
+
 def _providers(provider: str) -> list[str]:
     there = available_providers()
     if provider == "auto":
         return [PROVIDER_CLASSES[short] for short in _AUTO if short in there]
     if provider not in there:
-        raise OptionError("--provider", provider, ", ".join(["auto", *there]))
+        raise OptionError("--provider", provider, ", ".join(["auto", *there]) + _NO_OTHERS)
     return list(dict.fromkeys([PROVIDER_CLASSES[provider], PROVIDER_CLASSES["cpu"]]))
 
 
@@ -124,11 +127,11 @@ def run(
     """Run a session and return its outputs by name.
 
     Raises:
-        DeviceFailedError: ONNX Runtime stopped; the reason is in its own words.
+        StoppedRunError: ONNX Runtime stopped; the reason is in its own words.
     """
     try:
         return dict(zip(outputs, session.run(list(outputs), dict(inputs)), strict=True))
     except Exception as error:
         if internals.stopped(error):
-            raise DeviceFailedError("onnx", str(error)) from error
+            raise StoppedRunError(*internals.where_stopped(error)) from error
         raise

@@ -6,6 +6,7 @@ test for each name; its failure says which behaviour is gone.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
@@ -47,6 +48,25 @@ def refuses_model(error: Exception) -> bool:
 def stopped(error: Exception) -> bool:
     """Return whether a session stopped while it ran."""
     return isinstance(error, _STOPS)
+
+
+# "[ONNXRuntimeError] : 2 : INVALID_ARGUMENT : Non-zero status code returned while running Gather
+# node. Name:'node_embedding' Status Message: indices element out of data bounds, …"
+_AT_NODE: Final = re.compile(r"while running (\S+) node\. Name:'(.*?)' Status Message: (.*)", re.S)
+# A line of its source, a function and a condition: "/src/x.h:583 void f(int) a == b was false. "
+_OF_ITS_SOURCE: Final = re.compile(r"\S+\.(?:h|cc):\d+ .*? was false\. ?", re.S)
+_STATUS: Final = re.compile(r"\[ONNXRuntimeError\] : \d+ : \w+ : ")
+
+
+def where_stopped(error: Exception) -> tuple[str, str]:
+    """Return where a session stopped and why, without places in ONNX Runtime's source."""
+    text = str(error)
+    place = "a node that it does not name"
+    if found := _AT_NODE.search(text):
+        operator, name, text = found.groups()
+        place = f"node {name!r} ({operator})"
+    text = _OF_ITS_SOURCE.sub("", _STATUS.sub("", text))
+    return place, " ".join(text.split()).rstrip(".")
 
 
 def register_operator(function: Callable[..., Any], name: str, dtype: str, attribute: str) -> str:

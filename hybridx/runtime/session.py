@@ -221,6 +221,7 @@ class Session(Shown):
             InputShapeError: an array has a shape that the model does not take.
             InputDtypeError: an array holds no numbers.
             InputRangeError: a number cannot be converted; the message has its row.
+            StoppedRunError: ONNX Runtime stopped, for example at an index out of range.
             DeviceFailedError: the quantum device raised.
             OverBudgetError: a bound would be exceeded; nothing was sent.
             SessionClosedError: the session was closed.

@@ -109,6 +109,37 @@ def test_fail_is_also_what_stops_inside_of_a_kernel():
     assert answers(error)[2]
 
 
+def test_what_stops_names_its_node_and_its_reason():
+    """The form of a message from a run: a node, an operator, a reason, sometimes a line of C++."""
+    gather = helper.make_node("Gather", ["x", "i"], ["y"], name="/embedding/find it")
+    graph = helper.make_graph(
+        [gather],
+        "canary",
+        [
+            helper.make_tensor_value_info("x", TensorProto.FLOAT, [3]),
+            helper.make_tensor_value_info("i", TensorProto.INT64, None),
+        ],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)],
+    )
+    opsets = [helper.make_opsetid("", 20)]
+    content = helper.make_model(graph, opset_imports=opsets, ir_version=10).SerializeToString()
+    fed = {"x": np.zeros(3, np.float32), "i": np.array([7])}
+    place, reason = internals.where_stopped(error_of(start(content).run, None, fed))
+    assert place == "node '/embedding/find it' (Gather)"
+    assert reason.startswith("indices element out of data bounds, idx=7 must be within")
+
+    session = start(model([helper.make_node("Add", ["x", "z"], ["y"])], inputs=("x", "z")))
+    fed = {"x": np.zeros(2, np.float32), "z": np.zeros(3, np.float32)}
+    place, reason = internals.where_stopped(error_of(session.run, None, fed))
+    assert place == "node '' (Add)"
+    assert reason == "Attempting to broadcast an axis by a dimension other than 1. 2 by 3"
+
+    assert internals.where_stopped(RuntimeError("[ONNXRuntimeError] : 1 : FAIL : no more.")) == (
+        "a node that it does not name",
+        "no more",
+    )
+
+
 @pytest.mark.parametrize("error", [ValueError("x"), KeyError("x"), MemoryError()], ids=repr)
 def test_errors_of_others_are_none_of_these(error):
     assert answers(error) == (False, False, False)

@@ -34,8 +34,8 @@ from hybridx.circuit import Circuit
 from hybridx.errors import (
     BrokenArtifactError,
     CaptureError,
-    DeviceFailedError,
     NoKernelError,
+    StoppedRunError,
     UnusableFileError,
 )
 from hybridx.lowering import Choice
@@ -254,10 +254,10 @@ class NewFile:
         """
         try:
             return self.session.run(inputs)
-        except DeviceFailedError as error:
+        except StoppedRunError as error:
             if not self.draft.origins:
                 raise
-            raise _unusable(self.draft, error.reason) from error
+            raise _unusable(self.draft, f"{error.place} {error.reason}") from error
 
 
 def _unusable(draft: Draft, text: str) -> UnusableFileError:

@@ -13,7 +13,7 @@ from onnx import helper
 
 from hybridx.artifact import DOMAIN, OnnxArtifact, is_circuit_node, walk_nodes
 from hybridx.circuit import Circuit
-from hybridx.errors import DeviceFailedError
+from hybridx.errors import StoppedRunError
 from hybridx.runtime import onnx as onnx_runtime
 from hybridx.runtime import onnxruntime_internals
 from hybridx.runtime.customop.run import Run, call_operator, numbered
@@ -77,7 +77,7 @@ class CustomOpModel:
             fed = {**inputs, self._run_input: np.array([number], np.int64)}
             try:
                 outputs = onnx_runtime.run(self._session, self._outputs, fed)
-            except DeviceFailedError:
+            except StoppedRunError:
                 # If a circuit failed, an operator behind it may have refused its NaN.
                 if run.error is None:
                     raise
