@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, Literal, TypeAlias, get_args
 
 from hybridx.api.options import DTYPES, check_choice
 from hybridx.artifact import MANIFEST, OPSET, OPSETS, is_bundle_file
-from hybridx.errors import ConflictingOptionsError, OptionNeedsError
+from hybridx.errors import ConflictingOptionsError, OptionError, OptionNeedsError
 from hybridx.storage import check_folder_writable, check_writable, write_folder, write_whole
 
 if TYPE_CHECKING:
@@ -107,16 +107,20 @@ def choose_format(path: Path, format: str | None, otherwise: Format) -> Format:
     Args:
         path: of the file.
         format: one of `FORMATS`, or None.
-        otherwise: the format for any other ending.
+        otherwise: the format of a name without an ending.
 
     Raises:
-        OptionError: there is no such format.
+        OptionError: there is no such format, or the name has an ending that says none.
     """
     for known in FORMATS:
         if format == known:
             return known
     check_choice("format", format, (None, *FORMATS))
-    return _SUFFIXES.get(path.suffix, otherwise)
+    ending = path.suffix.lower()
+    if ending and ending not in _SUFFIXES:
+        known_endings = f"{', '.join(MODEL_ENDINGS)}, or another with --format"
+        raise OptionError("the ending of a model file", path.name, known_endings)
+    return _SUFFIXES.get(ending, otherwise)
 
 
 def check_target(path: Path, format: Format, *, overwrite: bool) -> None:

@@ -27,6 +27,8 @@ CALLS = {
     ("export", "there.py:model", *SHAPE, "-o", "nosuch/m.onnx"): (3, "HX302"),
     ("export", "there.py:model", *SHAPE, "--format", "qasm"): (3, "HX017"),
     ("export", "there.py:model", *SHAPE, "--dtype", "float16"): (3, "HX017"),
+    ("export", "there.py:model", *SHAPE, "-o", "m.tflite"): (3, "HX017"),
+    ("convert", "there.onnx", "-o", "m.tflite"): (3, "HX017"),
     ("export", "there.py:model", *SHAPE, "--opset", "9"): (3, "HX017"),
     ("export", "there.py:model", *SHAPE, "--batch", "many"): (3, "HX017"),
     ("export", "there.py:model", *SHAPE, "--aot"): (3, "HX021"),
