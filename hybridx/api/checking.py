@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -204,6 +204,7 @@ def check_source(
     *,
     batch: str = "dynamic",
     format: Format = "onnx",
+    columns: Sequence[str] = (),
     stages: Stages | None = None,
     **options: Any,
 ) -> CheckReport:
@@ -213,6 +214,7 @@ def check_source(
         source: the model and its example.
         batch: `dynamic`, `none` or a number.
         format: what would be written.
+        columns: of a table that holds the example; by default all.
         stages: is told what is being done; by default the log of `hybridx` is.
         **options: of the file, as `export` takes them.
 
@@ -226,7 +228,8 @@ def check_source(
     need("checking", "torch", "pennylane", "onnxscript", "safetensors", "threadpoolctl")
     from hybridx.api.work.exported_source import exported_source
 
-    with exported_source(source, Stages() if stages is None else stages) as found:
+    told = Stages() if stages is None else stages
+    with exported_source(source, told, columns) as found:
         report = _check(
             found.model,
             found.args,

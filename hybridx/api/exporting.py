@@ -281,7 +281,7 @@ def export_source(
     from hybridx.api.work.exported_source import exported_source
 
     told = Stages() if stages is None else stages
-    with exported_source(source, told) as found:
+    with exported_source(source, told, said.columns) as found:
         return _export(
             found.model,
             found.args,

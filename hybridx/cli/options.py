@@ -49,6 +49,13 @@ SourceText = Annotated[
         help="The model: file.py:attribute, package.module:attribute or a config.toml.",
     ),
 ]
+OwnColumns = Annotated[
+    str | None,
+    typer.Option(
+        help="The columns of a table that the input takes, in its order: a,b,c. They are read from "
+        "the table of --example, and the file keeps their names."
+    ),
+]
 Batch = Annotated[
     str,
     typer.Option(

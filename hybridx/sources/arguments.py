@@ -6,7 +6,7 @@ import inspect
 import types
 import typing
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from difflib import get_close_matches
 from enum import Enum
 from pathlib import PurePath
@@ -91,6 +91,29 @@ def needed(factory: Callable[..., Any]) -> frozenset[str]:
     return frozenset(
         p.name for p in _parameters(factory) if p.default is p.empty and p.kind not in _VARIABLE
     )
+
+
+def takes_settings(factory: Callable[..., Any]) -> bool:
+    """Return whether a function needs an argument that by its annotation is no tensor."""
+    required = needed(factory)
+    return any(_is_setting(p.annotation) for p in _parameters(factory) if p.name in required)
+
+
+def _is_setting(kind: Any) -> bool:
+    if not isinstance(kind, type):
+        return typing.get_origin(kind) is typing.Literal
+    return is_dataclass(kind) or issubclass(kind, int | str | Enum | PurePath)
+
+
+def unfilled(factory: Callable[..., Any]) -> FactoryArgumentError:
+    """Return the error for a function that is given weights, but not what it needs to be called."""
+    called = getattr(factory, "__name__", type(factory).__name__)
+    names = ", ".join(sorted(needed(factory)))
+    reason = (
+        f"no value is given for {names}, and as a function of tensors it has no weights, which "
+        "--checkpoint needs"
+    )
+    return FactoryArgumentError(f"{called}{_shown(_parameters(factory))}", reason)
 
 
 def _parameters(factory: Callable[..., Any]) -> list[inspect.Parameter]:
@@ -213,7 +236,11 @@ def _converted(text: str, kind: Any, plain: Any) -> Any:
     try:
         return msgspec.convert(raw, kind, strict=plain is not bool and not isinstance(raw, str))
     except (msgspec.ValidationError, TypeError) as error:
-        if plain in (int, float, bool, dict, Mapping) or is_list or is_dataclass(plain):
+        if isinstance(plain, type) and is_dataclass(plain):
+            keys = ", ".join(one.name for one in fields(plain) if one.init)
+            reason = f"{text!r} is not {_type_name(kind)}, a JSON object with the keys {keys}"
+            raise ValueError(reason) from error
+        if plain in (int, float, bool, dict, Mapping) or is_list:
             raise ValueError(f"{text!r} is not {_type_name(kind)}") from error
         reason = f"a text cannot stand for {_type_name(kind)}; name a function that makes the model"
         raise ValueError(reason) from error

@@ -253,7 +253,7 @@ class _Match:
         elif self.prefix:
             yield f"the prefix {self.prefix!r} was taken off their names"
         if self.wrappers:
-            yield f"their names were read without {' and '.join(map(repr, self.wrappers))}"
+            yield f"their names are read without {' and '.join(map(repr, self.wrappers))}"
         if self.left:
             yield f"left out, as the model has no such weights: {_names(self.left)}"
 
@@ -297,7 +297,7 @@ def _load_as_saved(model: nn.Module, choices: Sequence[_Found], own: State, path
     try:
         model.load_state_dict(nearest.state)
     except (RuntimeError, TypeError, ValueError) as error:
-        raise CheckpointError(path, _differences(nearest.state, own)) from error
+        raise CheckpointError(path, _differences(nearest.state, own), _OTHER_MODEL) from error
 
 
 def _weights_in(content: Any, place: tuple[str, ...] = ()) -> Iterator[_Found]:
@@ -427,6 +427,10 @@ def _loses(value: Tensor, dtype: torch.dtype) -> bool:
     return value.is_complex() or not torch.equal(value.to(dtype).to(value.dtype), value)
 
 
+_OTHER_MODEL = (
+    "give the checkpoint that was saved from this model, or make the model as it was made then, "
+    "for example with --arg"
+)
 _OTHER_SIZES = (
     "make the model as large as the checkpoint, for example with --arg, or give the checkpoint "
     "that was saved from this model"
@@ -437,9 +441,27 @@ def _dtype(tensor: Tensor) -> str:
     return str(tensor.dtype).removeprefix("torch.")
 
 
+def _outer_prefixes(names: Iterable[str]) -> list[str]:
+    """Return the prefixes of names that stand for a model inside a trainer, the shortest first."""
+    prefixes = {""}
+    for name in names:
+        parts = name.split(".")
+        for count, part in enumerate(parts, 1):
+            if part not in _OUTER:
+                break
+            prefixes.add(".".join(parts[:count]) + ".")
+    return sorted(prefixes, key=len)
+
+
+def _without(prefix: str, names: Iterable[str]) -> set[str]:
+    return {name.removeprefix(prefix) for name in names}
+
+
 def _differences(state: State, own: State) -> str:
-    missing = sorted(own.keys() - state.keys())
-    unexpected = sorted(state.keys() - own.keys())
+    names, found = _by_plain_name(own).keys(), set(_by_plain_name(state))
+    prefix = max(_outer_prefixes(found), key=lambda one: len(names & _without(one, found)))
+    found = _without(prefix, found)
+    missing, unexpected = sorted(names - found), sorted(found - names)
     near = [
         f"{key} may be {match[0]}"
         for key in unexpected[:_SHOWN]
@@ -457,11 +479,21 @@ def _names(keys: Sequence[str]) -> str:
     for key in keys:
         groups[key.partition(".")[0]].append(key)
     shown = [
-        names[0] if len(names) == 1 else f"{top}.* ({len(names)} keys)"
-        for top, names in groups.items()
+        names[0] if len(names) == 1 else f"{_shared(names)}.* ({len(names)} keys)"
+        for names in groups.values()
     ]
     rest = len(shown) - _SHOWN
     return ", ".join(shown[:_SHOWN]) + (f" and {rest} more" if rest > 0 else "")
+
+
+def _shared(names: Sequence[str]) -> str:
+    """Return the parts with which all of some names begin."""
+    shared = []
+    for parts in zip(*(name.split(".")[:-1] for name in names), strict=False):
+        if len({*parts}) > 1:
+            break
+        shared.append(parts[0])
+    return ".".join(shared)
 
 
 def _last_line(error: Exception) -> str:

@@ -78,7 +78,11 @@ def example_from_shapes(
         ShapeError: it cannot be used.
     """
     read = [_read(text, dtype, names or ()) for text in shapes]
+    seen: set[str] = set()
     for text, (name, _, _) in zip(shapes, read, strict=True):
+        if name in seen:
+            raise ShapeError("--shape", text, f"{name!r} has a shape already", "give it one shape")
+        seen.update([name] if name else [])
         if name and names is not None and name not in names:
             nearest = difflib.get_close_matches(name, names, n=3, cutoff=0) or names[:3]
             reason = f"forward has no argument {name!r}"
@@ -153,8 +157,15 @@ def _floats(shape: Sequence[int], dtype: torch.dtype, generator: torch.Generator
     return torch.zeros([*shape], dtype=dtype)
 
 
-def example_from_file(path: Path, dtype: str = "float32") -> list[tuple[str, Tensor]]:
+def example_from_file(
+    path: Path, dtype: str = "float32", columns: Sequence[str] = ()
+) -> list[tuple[str, Tensor]]:
     """Return the arrays of a `.npy`, `.npz` or `.csv` file by name, in one precision.
+
+    Args:
+        path: of the file.
+        dtype: of floating-point numbers; complex ones get the same precision.
+        columns: those of a table to take, in order; by default all.
 
     Raises:
         FileMissingError: the file cannot be read.
@@ -162,7 +173,7 @@ def example_from_file(path: Path, dtype: str = "float32") -> list[tuple[str, Ten
     """
     return [
         (name, _in_precision(torch.from_numpy(array), getattr(torch, dtype)))
-        for name, array in read_arrays(path).items()
+        for name, array in read_arrays(path, columns).items()
     ]
 
 

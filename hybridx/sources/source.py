@@ -25,7 +25,7 @@ from hybridx.errors import (
     SourceAttributeError,
     SourceNotFoundError,
 )
-from hybridx.sources.arguments import Call, needed, read_call
+from hybridx.sources.arguments import Call, needed, read_call, takes_settings, unfilled
 from hybridx.sources.checkpoints import Checkpoint, load_checkpoint, read_checkpoint
 from hybridx.sources.example import example_from_shapes
 from hybridx.sources.importing import import_file, importing_from
@@ -173,6 +173,8 @@ def _made(
     if not isinstance(model, nn.Module):
         raise NotAModuleError(source, type(model).__name__)
     if checkpoint is not None:
+        if _is_plain_function(found) and not model.state_dict():
+            raise unfilled(found)
         notes += load_checkpoint(model, checkpoint)
     return Source(model, weights=weights, notes=notes)
 
@@ -180,14 +182,20 @@ def _made(
 def _is_factory(found: Any, arguments: Sequence[str], known: Mapping[str, Any]) -> bool:
     """Return whether an object is to be called for the model.
 
-    A function that needs arguments is itself a model, unless its arguments are given.
+    A function that needs arguments is itself a model, unless its arguments are given or are no
+    tensors by their annotations.
     """
     if isinstance(found, nn.Module) or not callable(found):
         return False
     if isinstance(found, type) or not is_function_of_tensors(found):
         return True
-    is_function = inspect.isroutine(found) or isinstance(found, functools.partial)
-    return is_function and (bool(arguments) or needed(found) <= known.keys())
+    if not _is_plain_function(found):
+        return False
+    return bool(arguments) or needed(found) <= known.keys() or takes_settings(found)
+
+
+def _is_plain_function(found: Any) -> bool:
+    return inspect.isroutine(found) or isinstance(found, functools.partial)
 
 
 def _called(found: Any, call: Call, source: str) -> tuple[Any, bool]:

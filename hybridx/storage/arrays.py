@@ -13,10 +13,14 @@ from hybridx.storage.forms.form import Array, Kind, TableData
 _ROWS_AT_A_TIME = 65536
 
 
-def read_arrays(path: Path) -> dict[str, Array]:
+def read_arrays(path: Path, columns: Sequence[str] = ()) -> dict[str, Array]:
     """Read the named arrays of a data file; an array without a name is called "".
 
     The columns of a table are one array without a name: float64, shape `(rows, columns)`.
+
+    Args:
+        path: of the file.
+        columns: those of a table to read, in order; by default all.
 
     Raises:
         FileMissingError: the file cannot be read.
@@ -26,8 +30,8 @@ def read_arrays(path: Path) -> dict[str, Array]:
     """
     with open_data(path) as data:
         if isinstance(data, TableData):
-            columns = read_whole_columns(data, [(name, float) for name in data.columns])
-            return {"": np.stack(columns, axis=-1)}
+            wanted = [(name, float) for name in columns or data.columns]
+            return {"": np.stack(read_whole_columns(data, wanted), axis=-1)}
         (arrays,) = data.slices(1, whole=data.arrays.keys())
         return arrays
 

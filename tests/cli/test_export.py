@@ -104,6 +104,11 @@ def test_integers_are_drawn_from_the_embedding_they_enter(folder):
     assert ids.max() > 5
     finished = command("verify", "model.onnx", "--against", "user_model.py:Text", folder=folder)
     assert finished.code == 0, finished.talk
+    np.save(folder / "ids.npy", np.array([[1, 2, 3, 4, 5, 30]]))
+    finished = command("run", "model.onnx", "-i", "ids.npy", folder=folder)
+    assert finished.code == 3
+    assert "HX408 ONNX Runtime stopped on these inputs, at node 'node_embedding'" in finished.talk
+    assert "onnxruntime/core" not in finished.talk
 
 
 def test_a_length_of_the_users_is_kept(folder):
@@ -112,6 +117,29 @@ def test_a_length_of_the_users_is_kept(folder):
     assert finished.code == 0, finished.talk
     assert "T is fixed at 4" in finished.talk
     assert inputs_and_outputs(folder)[0] == {"x": ("batch", 4, 2)}
+
+
+def test_an_example_is_read_from_the_columns_that_are_named(folder):
+    (folder / "t.csv").write_text("d,city,a,b,c\n4,Ulm,1,2,3\n8,Bonn,5,6,7\n")
+    words = ("user_model.py:model", "--example", "t.csv", "--columns", "a,b,c,d")
+    finished = command("check", *words, folder=folder)
+    assert finished.code == 0, finished.talk
+    finished = command("export", *words, "--embed-example", folder=folder)
+    assert finished.code == 0, finished.talk
+    session = hybridx.load(folder / "model.onnx")
+    rows = {tuple(row) for row in session.metadata.self_test.inputs["x"].tolist()}
+    assert rows == {(1, 2, 3, 4), (5, 6, 7, 8)}
+    ran = command("run", "model.onnx", "-i", "t.csv", folder=folder)
+    assert ran.code == 0, ran.talk
+    assert "2 rows of model.onnx" in ran.talk
+    (folder / "short.csv").write_text("c,a,b\n3,1,2\n")
+    ran = command("run", "model.onnx", "-i", "short.csv", folder=folder)
+    assert ran.code == 3
+    assert "inputs c, a, b (without d) do not match the model's inputs a, b, c, d" in ran.talk
+    finished = command("check", *words[:3], folder=folder)
+    assert finished.code == 3
+    assert "'Ulm' is not a number" in finished.talk
+    assert "--columns" in finished.talk
 
 
 def test_a_renamed_file_is_compared_with_its_model(folder):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import enum
 import functools
 from collections.abc import Callable
@@ -12,7 +13,7 @@ import pytest
 import torch
 
 from hybridx.errors import FactoryArgumentError
-from hybridx.sources.arguments import needed, read_call
+from hybridx.sources.arguments import needed, read_call, takes_settings
 
 if TYPE_CHECKING:
     from elsewhere import Unknown  # type: ignore[import-not-found]
@@ -21,6 +22,12 @@ if TYPE_CHECKING:
 class Colour(enum.Enum):
     RED = "red"
     TWO = 2
+
+
+@dataclasses.dataclass
+class Config:
+    width: int = 4
+    names: list[str] = dataclasses.field(default_factory=list)
 
 
 def factory(
@@ -47,6 +54,7 @@ def factory(
     plain_text="1",
     plain_sizes=(1, 2),
     bare=None,
+    config: Config = Config(),  # noqa: B008 - never called
 ):
     raise AssertionError
 
@@ -89,6 +97,7 @@ def factory(
         ("plain_flag=false", False),
         ("plain_text=2", "2"),
         ("plain_sizes=3", (3,)),
+        ('config={"width": 8}', Config(8)),
         ("bare=word", "word"),
         ("bare=2.5", 2.5),
         ("text-or-none=dashes", "dashes"),
@@ -110,6 +119,8 @@ def test_a_text_becomes_a_value_of_the_parameters_type(text, value):
         ("colour=blue", "none of red, 2, RED, TWO"),
         ("sizes=a,b", "not tuple[int, ...]"),
         ("maybe=x", "'x' is not"),
+        ("config=8", "'8' is not Config, a JSON object with the keys width, names"),
+        ('config={"width": "x"}', "is not Config"),
         ("dtype=flaot", "no dtype"),
         ("dtype=nn", "no dtype"),
         ("device=nowhere", "no device"),
@@ -144,6 +155,23 @@ def test_names_are_given_once_and_all_that_are_needed():
     assert (call.args, call.kwargs) == ((3,), {"other": "x"})
     assert call.text == "Heir(hidden=3, other='x')"
     assert needed(Heir) == {"hidden"}
+
+
+def test_an_annotation_tells_a_setting_from_a_tensor():
+    def of_tensors(x, y: torch.Tensor, scale: float, depth: int = 2):
+        """Only `scale` is no tensor, and a function of one may be annotated so."""
+
+    def of_numbers(width: int):
+        pass
+
+    def of_choices(kind: Literal["a", "b"], x: torch.Tensor):
+        pass
+
+    def of_config(x, config: "Config"):  # noqa: UP037 - as in modules with cyclic imports
+        pass
+
+    found = [takes_settings(one) for one in (of_tensors, of_numbers, of_choices, of_config)]
+    assert found == [False, True, True, True]
 
 
 def test_a_checkpoint_fills_in_what_is_not_given():

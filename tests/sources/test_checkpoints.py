@@ -184,11 +184,21 @@ def test_lazy_weights_take_the_shapes_of_the_checkpoint(tmp_path):
         ),
         # Part of a larger model: which of its layers is meant is not known.
         (under("a.") | {"b.weight": torch.ones(1)}, "unexpected keys: a.* (9 keys), b.weight"),
+        # The model has other layers; what a wrapper put before the names is no difference.
+        (
+            under("module.", STATE | under("more.0.", nn.LSTM(2, 2).state_dict())),
+            "missing keys: none; unexpected keys: more.0.bias_hh_l0, more.0.bias_ih_l0, "
+            "more.0.weight_hh_l0, more.0.weight_ih_l0",
+        ),
+        (
+            {"model": under("net.", STATE | under("more.0.", Net().state_dict()))},
+            "missing keys: none; unexpected keys: more.0.* (9 keys)",
+        ),
         (nn.Linear(1, 1), "pickled Python objects (torch.nn.modules.linear.Linear)"),
         ({"kind": np.dtype}, "pickled Python objects (numpy.dtype)"),
     ],
     ids=["list", "tensor", "empty", "optimizer", "misspelt", "width", "complex", "half", "part",
-         "pickle", "class"],
+         "wrapped", "more", "pickle", "class"],
 )  # fmt: skip
 def test_other_content_is_refused(content, words, tmp_path):
     path = saved(content, tmp_path)

@@ -53,6 +53,7 @@ def test_what_is_no_shape(text):
         (["N,100000,100000"], "has 30,000,000,000 numbers"),
         (["N,4:float31"], "'float31' is no dtype"),
         (["x=N,T=3", "mask=N,T=4"], "T has the lengths 3 and 4"),
+        (["x=N,4", "x=N,5"], "'x' has a shape already"),
     ],
 )
 def test_what_is_no_example(texts, words):

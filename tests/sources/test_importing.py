@@ -9,8 +9,9 @@ import subprocess
 import sys
 
 import pytest
+import torch
 
-from hybridx.errors import SourceAttributeError, SourceRaisesError
+from hybridx.errors import FactoryArgumentError, SourceAttributeError, SourceRaisesError
 from hybridx.sources import found_source
 from hybridx.sources.importing import needed_names
 
@@ -95,6 +96,38 @@ def test_a_file_of_any_name_works_and_is_forgotten(name, tmp_path):
     assert {one: modules.get(one) for one in before[0]} == before[0]
     new = [module for one, module in modules.items() if one not in before[0]]
     assert [m for m in new if str(tmp_path) in str(getattr(m, "__file__", ""))] == []
+
+
+FACTORIES = """
+import torch
+
+def build(width: int):
+    return torch.nn.Linear(width, 2)
+
+def plain(width):
+    return torch.nn.Linear(int(width), 2)
+"""
+
+
+def test_a_factory_that_lacks_an_argument_is_no_function_of_tensors(tmp_path):
+    path = tmp_path / "factories.py"
+    path.write_text(FACTORIES)
+    torch.save(torch.nn.Linear(4, 2).state_dict(), tmp_path / "w.pt")
+
+    def refusal(name, checkpoint=None):
+        with (
+            pytest.raises(FactoryArgumentError) as refused,
+            found_source(f"{path}:{name}", checkpoint),
+        ):
+            pass
+        return str(refused.value)
+
+    assert "build(width: int) cannot be called" in refusal("build")
+    assert "width=… must be given" in refusal("build")
+    assert "plain(width) cannot be called" in refusal("plain", tmp_path / "w.pt")
+    assert "no value is given for width" in refusal("plain", tmp_path / "w.pt")
+    with found_source(f"{path}:plain", tmp_path / "w.pt", ["width=4"]) as found:
+        assert found.model.in_features == 4
 
 
 def test_two_folders_may_have_neighbours_of_one_name(tmp_path):

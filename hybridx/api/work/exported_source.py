@@ -54,7 +54,9 @@ class ExportedSource:
 
 
 @contextmanager
-def exported_source(source: SourceOptions, stages: Stages) -> Iterator[ExportedSource]:
+def exported_source(
+    source: SourceOptions, stages: Stages, columns: Sequence[str] = ()
+) -> Iterator[ExportedSource]:
     """Yield the model that a SOURCE names, with its example; see `export_source`."""
     from hybridx import sources
     from hybridx.capture import choose_dtype
@@ -82,7 +84,7 @@ def exported_source(source: SourceOptions, stages: Stages) -> Iterator[ExportedS
         )
         dtype = choose_dtype(found.model, ())
         if source.example is not None:
-            example = sources.example_from_file(source.example, dtype)
+            example = sources.example_from_file(source.example, dtype, columns or found.columns)
             args, kwargs = sources.as_arguments(found.model, example)
             yield replace(plain, args=args, kwargs=kwargs)
         elif source.shapes:

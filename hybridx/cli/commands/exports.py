@@ -76,13 +76,7 @@ def export(
     output_names: Annotated[
         str | None, typer.Option(help="Names of the outputs in order: a,b.")
     ] = None,
-    columns: Annotated[
-        str | None,
-        typer.Option(
-            help="Names of the columns of a table that the input takes, in its order: a,b,c. "
-            "The file keeps them."
-        ),
-    ] = None,
+    columns: options.OwnColumns = None,
     classes: Annotated[
         str | None,
         typer.Option(
@@ -132,12 +126,14 @@ def check(
     source: SourceOptions,
     batch: options.Batch = "dynamic",
     dtype: options.Dtype = None,
+    columns: options.OwnColumns = None,
 ) -> None:
     """List everything in a model that stands in the way of an export; write nothing."""
     report = api.check_source(
         source,
         batch=batch,
         dtype=dtype,
+        columns=options.names(columns),
         stages=printer.stages,
     )
     printer.show(report, checked)
