@@ -116,7 +116,9 @@ def check_choice(option: str, value: object, choices: Sequence[object]) -> None:
         OptionError: the value is not; the message names the choices.
     """
     if value not in choices:
-        raise OptionError(option, str(value), ", ".join(map(str, choices)))
+        raise OptionError(
+            option, str(value), ", ".join(str(one) for one in choices if one is not None)
+        )
 
 
 Batch: TypeAlias = Literal["dynamic", "none"] | int

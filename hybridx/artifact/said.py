@@ -123,6 +123,9 @@ def _check_entry(key: object, value: object) -> None:
 def _check_axis(what: str, names: Sequence[str], tensor: Signature, kind: str) -> None:
     """Refuse names of an axis of a table `(rows, names)` of another form or length."""
     described = f"{kind} {tensor.name!r} has the shape {tensor.axes}"
+    if len(tensor.shape) == 1 and isinstance(tensor.shape[0], str):
+        reason = f"{kind} {tensor.name!r} is one number for each row"
+        raise NamesError(what, _listed(names), reason, f"leave {what} out")
     is_row = len(tensor.shape) == 1 and isinstance(tensor.shape[0], int)
     if len(tensor.shape) != 2 and not is_row:
         reason = f"{described}, which is no row of numbers for each row of a table"

@@ -65,7 +65,7 @@ def test_names_of_another_number_than_the_model_has(said, words):
         (4, (3, 4), ""),
         (3, ("batch", 4), "these are 3 names, but input 'x' has the shape (batch, 4): axis 1 has"),
         (1, ("batch", 4), "these are one name, but"),
-        (3, ("batch",), "no row of numbers"),
+        (3, ("batch",), "input 'x' is one number for each row"),
         (3, (), "no row of numbers"),
         (4, ("batch", 2, 2), "no row of numbers"),
         (4, ("batch", "T"), "axis 1 has any length"),

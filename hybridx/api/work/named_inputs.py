@@ -179,10 +179,12 @@ def _layout(
     if all(own.values()):
         return own, ()
     if session.metadata.columns:
-        if {*session.metadata.columns} - {*data.columns}:
+        missing = [name for name in session.metadata.columns if name not in data.columns]
+        if missing:
             if any(map(is_number, others)):
                 raise no_header(data.path)
-            raise InputNamesError(listed(data.columns), listed(session.metadata.columns))
+            given = f"{listed(data.columns)} (without {listed(missing)})"
+            raise InputNamesError(given, listed(session.metadata.columns))
         return _in_order(session, session.metadata.columns), ()
     if any(map(is_number, others)):
         raise no_header(data.path)

@@ -60,8 +60,9 @@ def predicted(report: Prediction) -> Iterator[Line]:
     """Yield the outputs of a run, or where they were written."""
     if report.is_dry:
         return
+    rows = wording.several(report.rows, "row")
     yield remark(
-        f"{report.rows} rows of {report.path} on {report.device} in {1e3 * report.seconds:.1f} ms; "
+        f"{rows} of {report.path} on {report.device} in {1e3 * report.seconds:.1f} ms; "
         f"{wording.ran_on(report.usage)}"
     )
     if report.written is not None:
@@ -82,7 +83,7 @@ def evaluated(report: Evaluation) -> Iterator[Line]:
     """Yield the metrics of an evaluation, and the confusion of classes."""
     if report.usage is not None:
         yield remark(wording.ran_on(report.usage))
-    yield line(bold(report.path), f" on {report.device}, {report.rows} rows")
+    yield line(bold(report.path), f" on {report.device}, {wording.several(report.rows, 'row')}")
     for name, value in report.metrics.items():
         yield line(f"  {name.replace('_', ' ')}  ", bold(f"{value:.4f}"))
     if report.confusion:
