@@ -667,6 +667,16 @@ class UnscriptableError(CaptureError):
     reason: str
 
 
+class UnlistedOperatorError(CaptureError):
+    """An operator is not among those that a file for torch may hold."""
+
+    code = "HX144"
+    summary = "a file for torch may not hold {operator}: {place}"
+    remedy = "write it with other operators, or export with --format onnx"
+    operator: str
+    place: str
+
+
 class RandomnessError(CaptureError):
     """Random numbers decide what the model returns."""
 
@@ -1003,6 +1013,19 @@ class NoKernelError(ArtifactError):
     code = "HX309"
     summary = "{path} cannot run on this ONNX Runtime: {reason}"
     remedy = "export with --dtype float32, or pip install --upgrade onnxruntime"
+    path: str
+    reason: str
+
+
+class IsolatedRunError(ArtifactError):
+    """The process of its own in which a file ran has ended without a result."""
+
+    code = "HX316"
+    summary = "{path} did not run in a process of its own: {reason}"
+    remedy = (
+        "this process and its files are as they were; run another file, or, if you trust this one, "
+        "give it more with --time-limit or --memory-limit"
+    )
     path: str
     reason: str
 

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     )
     from hybridx.artifact.digest import body_digest, function_name
     from hybridx.artifact.functions import Compiled, circuit_function
+    from hybridx.artifact.guard.check import checked
+    from hybridx.artifact.guard.operators import OPERATORS
     from hybridx.artifact.limits import check_file_size, check_model, expanded_size
     from hybridx.artifact.metadata import Metadata, write_metadata
     from hybridx.artifact.nodes import describe, is_circuit_node, parameters_from, walk_nodes
@@ -53,6 +55,7 @@ __all__ = [
     "IR_VERSION",
     "MANIFEST",
     "MAX_FILE_BYTES",
+    "OPERATORS",
     "OPSET",
     "OPSETS",
     "PARAMETERS",
@@ -78,6 +81,7 @@ __all__ = [
     "body_digest",
     "check_file_size",
     "check_model",
+    "checked",
     "circuit_function",
     "decode_artifact",
     "describe",

@@ -6,7 +6,6 @@ ONNX file has in its metadata, and four more: inputs, outputs, circuits and thei
 
 from __future__ import annotations
 
-import io
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -22,14 +21,15 @@ from hybridx.artifact.contract import (
     KEY_INPUTS,
     KEY_OUTPUTS,
     KEY_STRATEGY,
-    MAX_FILE_BYTES,
 )
 from hybridx.artifact.digest import function_name
 from hybridx.artifact.functions import Compiled
+from hybridx.artifact.guard.check import checked
 from hybridx.artifact.metadata import Metadata, decode_entry, encode_entry
+from hybridx.artifact.selftest import SelfTest
 from hybridx.artifact.signature import Declared, Signature, declare, read_declared
-from hybridx.errors import BrokenArtifactError, ForeignFileError, TooLargeError
-from hybridx.storage import rezip, unzip
+from hybridx.errors import BrokenArtifactError, ForeignFileError
+from hybridx.storage import member_names, rezip, stored_members, unzip
 
 TorchFormat: TypeAlias = Literal["torchscript", "pt2"]
 
@@ -107,33 +107,69 @@ def open_archive(content: bytes, path: str) -> Archive:
     Raises:
         ForeignFileError: it is not an archive of torch, or hybridx did not write it.
         BrokenArtifactError: an entry cannot be read.
-        TooLargeError: its members exceed the size limit of a file.
     """
     try:
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            total = sum(member.file_size for member in archive.infolist())
-            if total > MAX_FILE_BYTES:
-                raise TooLargeError(
-                    "the archive unpacked", f"{total} bytes", f"{MAX_FILE_BYTES} bytes"
-                )
-            members = {name.partition("/")[2]: name for name in archive.namelist()}
-            if ARCHIVE_MEMBER not in members:
-                raise ForeignFileError(
-                    path, f"hybridx did not write it: it has no {ARCHIVE_MEMBER}"
-                )
-            text = archive.read(members[ARCHIVE_MEMBER])
+        members = member_names(content)
+        texts = dict(stored_members(content, ARCHIVE_MEMBER))
     except (zipfile.BadZipFile, NotImplementedError, EOFError, ValueError) as error:
         raise ForeignFileError(path, f"it is no sound zip archive: {error}") from error
+    if ARCHIVE_MEMBER not in texts:
+        raise ForeignFileError(path, f"hybridx did not write it: it has no {ARCHIVE_MEMBER}")
     try:
-        entries = msgspec.json.decode(text, type=dict[str, str])
+        entries = msgspec.json.decode(texts[ARCHIVE_MEMBER], type=dict[str, str])
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise BrokenArtifactError(path, f"{ARCHIVE_MEMBER} cannot be read: {error}") from error
     values = decode_entry(entries, KEY_INPUTS, tuple[Declared, ...], path) or ()
+    circuits = decode_entry(entries, KEY_CIRCUITS, dict[str, str], path) or {}
+    strategies = decode_entry(entries, KEY_STRATEGY, dict[str, str], path) or {}
+    _check_circuits(circuits, strategies, path)
     return Archive(
         format="pt2" if "archive_format" in members else "torchscript",
         entries=entries,
         inputs=tuple(read_declared(value, path) for value in values),
         outputs=decode_entry(entries, KEY_OUTPUTS, tuple[str, ...], path) or (),
-        circuits=decode_entry(entries, KEY_CIRCUITS, dict[str, str], path) or {},
-        strategies=decode_entry(entries, KEY_STRATEGY, dict[str, str], path) or {},
+        circuits=circuits,
+        strategies=strategies,
     )
+
+
+def check_archive(archive: Archive, content: bytes, self_test: SelfTest | None, path: str) -> None:
+    """Refuse an archive whose program is not the one that its entries describe.
+
+    Args:
+        archive: its entries.
+        content: its bytes.
+        self_test: of its metadata.
+        path: for messages.
+
+    Raises:
+        BrokenArtifactError: torch must not read the program, or it takes or returns other values.
+        TooLargeError: the program is longer than the limit.
+    """
+    program = checked(content, archive.format, path)
+    for found, said, what in (
+        (program.inputs, len(archive.inputs), "takes {} inputs"),
+        (program.outputs, len(archive.outputs), "returns {} outputs"),
+    ):
+        if found != said:
+            raise BrokenArtifactError(path, f"it {what.format(found)}, and names {said}")
+    if self_test is None:
+        return
+    is_said = [*self_test.outputs] == [*archive.outputs] and self_test.inputs.keys() == {
+        one.name for one in archive.inputs
+    }
+    if not is_said:
+        raise BrokenArtifactError(path, "its self-test has other inputs or outputs")
+    for one in archive.inputs:
+        array = self_test.inputs[one.name]
+        if array.dtype != one.dtype or not one.fits(array.shape):
+            problem = f"its input {one} does not fit its self-test, {array.dtype} {array.shape}"
+            raise BrokenArtifactError(path, problem)
+
+
+def _check_circuits(circuits: Mapping[str, str], strategies: Mapping[str, str], path: str) -> None:
+    for name, circuit in circuits.items():
+        if function_name(circuit, None) != name:
+            raise BrokenArtifactError(path, f"the circuit of {name} is not the compiled one")
+    if strategies.keys() != circuits.keys():
+        raise BrokenArtifactError(path, "its strategies are of other circuits")

@@ -1,4 +1,4 @@
-"""Limits on an ONNX file, computed on its protobuf before an engine loads it.
+"""Limits on a file, computed on what it says before an engine loads it.
 
 In a file of 1 KB, each function can call the next one twice, so that the expanded model is too
 large for any engine; no checker refuses such a file. This module computes the expanded size. It
@@ -22,6 +22,8 @@ FILE_BYTES: Final = MAX_FILE_BYTES  # below the 2 GiB of a protobuf, with room f
 FUNCTIONS: Final = 10_000  # exported networks have some hundred
 EXPANDED_NODES: Final = 1_000_000  # ONNX Runtime loads about 100,000 nodes in a second
 EXPANDED_BYTES: Final = 4_000_000_000  # the constants of a body are copied at every call of it
+TENSOR_NUMBERS: Final = 2**28  # that a program for torch makes at once: a GiB in float32
+TORCH_NODES: Final = 20_000  # of a program for torch, which loads some thousand in a second
 
 # The domain, the name and the overload of a function, and of the nodes that call it.
 _Key: TypeAlias = tuple[str, str, str]
@@ -37,6 +39,33 @@ def check_file_size(size: int) -> None:
     """
     if size > FILE_BYTES:
         raise TooLargeError("the file", f"{size} bytes", f"{FILE_BYTES} bytes")
+
+
+def check_torch_nodes(count: int) -> None:
+    """Refuse a program for torch by its number of operators, with every call replaced by its body.
+
+    Raises:
+        TooLargeError: it exceeds the limit.
+    """
+    if count > TORCH_NODES:
+        raise TooLargeError(
+            "the program for torch", _shown(count, "operators"), _shown(TORCH_NODES, "operators")
+        )
+
+
+def check_lengths(lengths: Iterable[int]) -> None:
+    """Refuse lengths in a program for torch of which it could make a tensor that is too large.
+
+    Raises:
+        TooLargeError: their product exceeds the limit.
+    """
+    product = math.prod(length for length in lengths if length > 0)
+    if product > TENSOR_NUMBERS:
+        raise TooLargeError(
+            "a tensor that the program makes",
+            _shown(product, "numbers"),
+            _shown(TENSOR_NUMBERS, "numbers"),
+        )
 
 
 def check_model(model: onnx.ModelProto, path: str) -> None:

@@ -10,7 +10,7 @@ from typing import Literal, TypeAlias
 import onnx
 from google.protobuf.message import DecodeError
 
-from hybridx.artifact.archive import TorchFormat, is_archive, open_archive
+from hybridx.artifact.archive import TorchFormat, check_archive, is_archive, open_archive
 from hybridx.artifact.contract import (
     ARCHIVE_VERSION,
     CIRCUIT_ATTRIBUTE,
@@ -144,10 +144,12 @@ def _decode_bundle(read: Callable[[str], bytes], path: str) -> OnnxArtifact:
 
 def _decode_archive(content: bytes, path: str) -> TorchArtifact:
     archive = open_archive(content, path)
+    metadata = decode_metadata(archive.entries, path, newest=ARCHIVE_VERSION)
+    check_archive(archive, content, metadata.self_test, path)
     return TorchArtifact(
         path=path,
         size=len(content),
-        metadata=decode_metadata(archive.entries, path, newest=ARCHIVE_VERSION),
+        metadata=metadata,
         inputs=archive.inputs,
         outputs=archive.outputs,
         circuits={

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from hybridx.storage.forms.json import as_lists
     from hybridx.storage.forms.names import ENDINGS, PIPE, format_of
     from hybridx.storage.kept_rows import KeptRows
-    from hybridx.storage.zipped import rezip, unzip
+    from hybridx.storage.zipped import member_names, rezip, stored_members, unzip
 else:
     __getattr__, __dir__ = on_first_use(__name__)
 
@@ -58,6 +58,7 @@ __all__ = [
     "format_of",
     "is_number",
     "listed",
+    "member_names",
     "no_header",
     "open_data",
     "read_arrays",
@@ -65,6 +66,7 @@ __all__ = [
     "read_whole_columns",
     "rezip",
     "spec_of",
+    "stored_members",
     "unzip",
     "write_data",
     "write_folder",

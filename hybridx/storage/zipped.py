@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import struct
 import zipfile
 from collections.abc import Iterator, Mapping
+from typing import Final
 
 _ROOT = "model/"
 _ALIGNMENT = 64  # torch maps only tensors with this alignment into memory
@@ -12,12 +14,79 @@ _EXTRA_HEADER = 4
 _LOCAL_HEADER = 30
 _PADDING_ID = b"FB"  # the extra field that torch uses for padding
 
+MOST_MEMBERS: Final = 20_000
+"""Of so many members an archive is read; each is a tensor, and a few are not."""
+
+_END = struct.Struct("<4s4H2LH")  # the record at the end of an archive
+_IS_ENCRYPTED = 1
+
 
 def unzip(content: bytes) -> Iterator[tuple[str, bytes]]:
-    """Yield the name, without the common top-level folder, and the bytes of each member."""
+    """Yield the name, without the common top-level folder, and the bytes of each member.
+
+    It is for archives that torch has just written; `stored_members` reads those of others.
+    """
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         for name in archive.namelist():
             yield name.partition("/")[2], archive.read(name)
+
+
+def stored_members(content: bytes, *wanted: str) -> Iterator[tuple[str, bytes]]:
+    """Yield names and bytes as `unzip`, of an archive as `rezip` writes it.
+
+    Its members are stored as they are. Archives of other kinds are refused before a member is read,
+    so that nothing is larger than the archive.
+
+    Args:
+        content: the archive.
+        *wanted: names of the only members to read; by default all.
+
+    Raises:
+        BadZipFile: it is no archive, or not of this kind.
+    """
+    _check_end(content)
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        names: dict[str, zipfile.ZipInfo] = {}
+        total = 0
+        for info in archive.infolist():
+            name = info.filename.partition("/")[2]
+            total += info.file_size
+            if not name or name in names:
+                raise zipfile.BadZipFile(f"the member {info.filename!r} is there twice")
+            if info.compress_type != zipfile.ZIP_STORED or info.file_size != info.compress_size:
+                raise zipfile.BadZipFile(f"the member {info.filename!r} is compressed")
+            if info.flag_bits & _IS_ENCRYPTED:
+                raise zipfile.BadZipFile(f"the member {info.filename!r} is encrypted")
+            if total > len(content):
+                raise zipfile.BadZipFile("its members are longer than it is")
+            names[name] = info
+        for name in wanted or names:
+            if name in names:
+                yield name, archive.read(names[name])
+
+
+def member_names(content: bytes) -> tuple[str, ...]:
+    """Return the names of the members of an archive; as `stored_members`, which reads them."""
+    _check_end(content)
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        return tuple(name.partition("/")[2] for name in archive.namelist())
+
+
+def _check_end(content: bytes) -> None:
+    """Refuse an archive by its last bytes, before its list of members is read.
+
+    Raises:
+        BadZipFile: it has too many members, or something follows its list of members.
+    """
+    if len(content) < _END.size or not content.startswith(b"PK"):
+        raise zipfile.BadZipFile("it is no zip file")
+    mark, disk, first, here, count, size, offset, comment = _END.unpack(content[-_END.size :])
+    if mark != b"PK\x05\x06" or disk or first or comment or here != count:
+        raise zipfile.BadZipFile("it is truncated, or something follows it")
+    if count > MOST_MEMBERS:
+        raise zipfile.BadZipFile(f"it has {count} members, over the limit of {MOST_MEMBERS}")
+    if offset + size > len(content) - _END.size:
+        raise zipfile.BadZipFile("its list of members is not in it")
 
 
 def rezip(members: Mapping[str, bytes]) -> bytes:

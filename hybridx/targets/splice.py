@@ -10,7 +10,9 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 
-from hybridx.capture import CIRCUIT_OP, Capture
+from hybridx.artifact import OPERATORS
+from hybridx.capture import CIRCUIT_OP, Capture, name_of_node, place_of_node
+from hybridx.errors import UnlistedOperatorError
 
 _CIRCUIT = "circuit_{}"
 
@@ -25,7 +27,11 @@ def splice(captured: Capture, circuits: Sequence[nn.Module]) -> fx.GraphModule:
     Args:
         captured: the traced graph; left as it is.
         circuits: one module for each circuit, from `(batch, P)` to `(batch, M)`.
+
+    Raises:
+        UnlistedOperatorError: a reader of files would refuse an operator of the graph.
     """
+    _check_operators(captured.module.graph)
     graph = _copied(captured.module.graph, captured.input_names)
     root = nn.Module()
     copies: dict[int, Tensor] = {}
@@ -45,6 +51,16 @@ def splice(captured: Capture, circuits: Sequence[nn.Module]) -> fx.GraphModule:
             graph.erase_node(node)
     _follow_device(graph)
     return fx.GraphModule(root, graph)
+
+
+def _check_operators(graph: fx.Graph) -> None:
+    for node in graph.nodes:
+        namespace = getattr(node.target, "namespace", None)
+        if node.op != "call_function" or namespace is None or node.target is CIRCUIT_OP:
+            continue
+        name = node.target.name().partition("::")[2].partition(".")[0]
+        if namespace != "aten" or name not in OPERATORS:
+            raise UnlistedOperatorError(name_of_node(node), place_of_node(node))
 
 
 def _copied(graph: fx.Graph, input_names: Sequence[str]) -> fx.Graph:

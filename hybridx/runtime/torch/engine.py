@@ -1,4 +1,4 @@
-"""TorchScript and PT2 programs run by torch, after `guard.py` has checked them."""
+"""TorchScript and PT2 programs run by torch, after `artifact/guard` has checked them."""
 
 from __future__ import annotations
 
@@ -6,16 +6,21 @@ import io
 import os
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from typing import Any, Final
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 import torch
 
-from hybridx.artifact import TorchArtifact, leaves
+from hybridx.artifact import TorchArtifact, checked, leaves
 from hybridx.errors import BrokenArtifactError, DeviceFailedError, first_line
-from hybridx.runtime.guard import checked
 from hybridx.runtime.sharing.forks import loading
+from hybridx.runtime.torch.torch_internals import (
+    intercepting,
+    program_operators,
+    script_operators,
+)
+from hybridx.runtime.torch.trusting import called, trusting
 from hybridx.storage import Array
 
 
@@ -36,27 +41,31 @@ class TorchEngine:
         """
         path, format = artifact.path, artifact.format
         self._artifact = artifact
-        archive = io.BytesIO(checked(artifact.content, format, path))
+        archive = io.BytesIO(checked(artifact.content, format, path).content)
         try:
             with _without_threads(), _quiet():
-                self._program = _LOADERS[format](archive)
+                self._program, operators = _LOADERS[format](archive)
         except Exception as error:
             # torch has no class of error for a file that it cannot load.
             problem = f"torch refuses it: {type(error).__name__}: {first_line(error)}"
             raise BrokenArtifactError(path, problem) from error
+        for name, is_writing in operators:
+            if is_writing:
+                raise BrokenArtifactError(path, f"{name} writes into its arguments")
+        self._trusting = trusting([name for name, _ in operators])
 
     def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         """Return the outputs of the program by name.
 
         Raises:
             DeviceFailedError: torch stopped; the reason is its own.
-            BrokenArtifactError: the number of outputs is not the file's.
+            BrokenArtifactError: the number of outputs is not the file's, or one is no dense tensor.
         """
         args = [
             torch.from_numpy(np.array(inputs[one.name], order="C")) for one in self._artifact.inputs
         ]
         try:
-            with torch.inference_mode(), _without_threads():
+            with torch.inference_mode(), _without_threads(), self._checking():
                 returned = self._program(*args)
         except Exception as error:
             # torch has no class of error for a program that stops.
@@ -66,20 +75,42 @@ class TorchEngine:
         if len(tensors) != len(names):
             problem = f"it returns {len(tensors)} outputs, and names {len(names)}"
             raise BrokenArtifactError(self._artifact.path, problem)
+        if not all(map(_is_plain, tensors)):
+            raise BrokenArtifactError(self._artifact.path, "it returns what is no plain tensor")
         return {name: tensor.numpy() for name, tensor in zip(names, tensors, strict=True)}
 
-
-def _load_torchscript(archive: io.BytesIO) -> Callable[..., Any]:
-    module: Callable[..., Any] = torch.jit.load(archive, map_location="cpu")
-    return module
+    def _checking(self) -> AbstractContextManager[Any]:
+        return intercepting(self._trusting, called) if self._trusting else nullcontext()
 
 
-def _load_pt2(archive: io.BytesIO) -> Callable[..., Any]:
+# The dtypes that NumPy has, and a file's outputs may have.
+_DTYPES = (
+    *(torch.float16, torch.float32, torch.float64, torch.bool),
+    *(torch.int8, torch.int16, torch.int32, torch.int64, torch.uint8),
+)
+
+
+def _is_plain(value: Any) -> bool:
+    is_dense = isinstance(value, torch.Tensor) and value.layout == torch.strided
+    return is_dense and value.device.type == "cpu" and value.dtype in _DTYPES
+
+
+# A program, and the names of its operators with whether they write into their arguments.
+_Loaded: TypeAlias = tuple[Callable[..., Any], list[tuple[str, bool]]]
+
+
+def _load_torchscript(archive: io.BytesIO) -> _Loaded:
+    module = torch.jit.load(archive, map_location="cpu")
+    return module, list(script_operators(module))
+
+
+def _load_pt2(archive: io.BytesIO) -> _Loaded:
+    program = torch.export.load(archive)
     # The session has checked the shapes already, and its messages name the inputs.
-    return torch.export.load(archive).module(check_guards=False)
+    return program.module(check_guards=False), list(program_operators(program.graph))
 
 
-_LOADERS: Mapping[str, Callable[[io.BytesIO], Callable[..., Any]]] = {
+_LOADERS: Mapping[str, Callable[[io.BytesIO], _Loaded]] = {
     "torchscript": _load_torchscript,
     "pt2": _load_pt2,
 }

@@ -1,0 +1,1 @@
+"""What torch may see of an archive: its members, tensors, programs and operators, checked."""

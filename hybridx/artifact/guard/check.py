@@ -1,0 +1,109 @@
+"""An archive checked before torch reads it, so that torch can do nothing but arithmetic.
+
+`torch.export.load` unpickles, evaluates expressions as Python, imports modules by name and writes
+names of nodes into Python source; TorchScript can read and write files, and takes lengths of
+storages on trust. Every member, tensor, operator, expression and name is therefore compared with
+what hybridx writes, and anything else is refused. The checked members are packed again, so that
+torch reads exactly what was checked.
+"""
+
+from __future__ import annotations
+
+import re
+import zipfile
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from hybridx.artifact.contract import ARCHIVE_MEMBER
+from hybridx.artifact.guard.program import CONFIGS, PROGRAM, check_program
+from hybridx.artifact.guard.refusal import Foreign, require
+from hybridx.artifact.guard.script import check_script
+from hybridx.artifact.guard.tensors import attributes_of
+from hybridx.errors import BrokenArtifactError
+from hybridx.storage import rezip, stored_members
+
+_PLAIN: Final = ("byteorder", "version", ".data/version", "archive_format", "archive_version")
+_PLAIN_CONTENT: Final = re.compile(rb"little|pt2|\d{1,9}\n?")
+_MACHINE_CODE: Final = "data/aotinductor/"
+_SAMPLE_INPUTS: Final = "data/sample_inputs/model.pt"
+_CODE: Final = "code/__torch__/hybridx.py"
+_EMPTY_TUPLE: Final = b"\x80\x02)."
+
+# What zipfile, json, pickletools and ast, and the checks of their results, raise for damaged bytes.
+_UNREADABLE: Final = (
+    *(ValueError, KeyError, IndexError, TypeError, AttributeError, SyntaxError),
+    *(RecursionError, MemoryError, EOFError, NotImplementedError, zipfile.BadZipFile, zlib.error),
+)
+
+
+@dataclass(frozen=True)
+class Checked:
+    """An archive that torch may read.
+
+    Attributes:
+        content: its bytes.
+        inputs: how many tensors the program takes.
+        outputs: how many it returns.
+    """
+
+    content: bytes
+    inputs: int
+    outputs: int
+
+
+def checked(content: bytes, format: Literal["torchscript", "pt2"], path: str) -> Checked:
+    """Return the checked archive.
+
+    Args:
+        content: the archive.
+        format: torchscript or pt2.
+        path: of the file, for messages.
+
+    Raises:
+        BrokenArtifactError: it holds something that hybridx does not write.
+        TooLargeError: its program is longer than the limit.
+    """
+    check = {"torchscript": _torchscript, "pt2": _pt2}[format]
+    try:
+        # hybridx does not run machine code; it is for users who load the file with torch.
+        members = {
+            name: data
+            for name, data in stored_members(content)
+            if not name.startswith(_MACHINE_CODE)
+        }
+        for name in _PLAIN:
+            require(_PLAIN_CONTENT.fullmatch(members.get(name, b"1")), f"{name} of other content")
+        return check(members)
+    except Foreign as error:
+        raise BrokenArtifactError(path, f"hybridx writes no such thing: {error}") from error
+    except _UNREADABLE as error:
+        problem = f"its program cannot be read: {type(error).__name__}: {str(error)[:200]}"
+        raise BrokenArtifactError(path, problem) from error
+
+
+def _check_members(members: Mapping[str, bytes], *patterns: str) -> None:
+    known = re.compile("|".join([*map(re.escape, (*_PLAIN, ARCHIVE_MEMBER)), *patterns]))
+    for name in members:
+        require(known.fullmatch(name), f"the member {name}")
+
+
+def _torchscript(members: Mapping[str, bytes]) -> Checked:
+    _check_members(members, r"data/\d{1,9}", r"data\.pkl", r"constants\.pkl", re.escape(_CODE))
+    require(members["constants.pkl"] == _EMPTY_TUPLE, "constants.pkl with constants")
+    kinds = attributes_of(members["data.pkl"], members)
+    source, inputs, outputs = check_script(members[_CODE], kinds)
+    return Checked(rezip({**members, _CODE: source}), inputs, outputs)
+
+
+def _pt2(members: Mapping[str, bytes]) -> Checked:
+    _check_members(
+        members,
+        r"data/weights/weight_\d{1,9}",
+        r"data/constants/tensor_\d{1,9}",
+        *map(re.escape, (PROGRAM, _SAMPLE_INPUTS, *CONFIGS)),
+    )
+    require(members[_SAMPLE_INPUTS] == b"", "pickled inputs")
+    written, inputs, outputs = check_program(members)
+    return Checked(rezip({**members, **written}), inputs, outputs)
