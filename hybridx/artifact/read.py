@@ -24,6 +24,7 @@ from hybridx.artifact.limits import check_file_size, check_model
 from hybridx.artifact.metadata import Metadata, decode_entry, decode_metadata
 from hybridx.artifact.nodes import is_circuit_node, walk_nodes
 from hybridx.artifact.signature import Signature, signature_of
+from hybridx.artifact.traps import refuse_traps
 from hybridx.circuit import Circuit, decode
 from hybridx.errors import BrokenArtifactError, ForeignFileError, IllFormedCircuitError
 from hybridx.storage import read_bytes
@@ -164,6 +165,7 @@ def _decode_archive(content: bytes, path: str) -> TorchArtifact:
 def _decode_onnx(content: bytes, path: str, format: Literal["onnx", "bundle"]) -> OnnxArtifact:
     model = _parse(content, path)
     check_model(model, path)
+    refuse_traps(model, path)
     entries = {entry.key: entry.value for entry in model.metadata_props}
     metadata = decode_metadata(entries, path)
     _check_bodies(model, decode_entry(entries, KEY_BODIES, dict[str, str], path) or {}, path)

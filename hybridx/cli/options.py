@@ -149,6 +149,24 @@ _EXECUTION = {
         f"The provider of ONNX Runtime for the classical parts: {', '.join(PROVIDERS)}.",
         autocompletion=completing(*PROVIDERS),
     ),
+    "isolated": _execution_option(
+        bool,
+        False,
+        "Run the file in a process of its own: a crash of ONNX Runtime or torch is then a message.",
+    ),
+    "time_limit": _execution_option(
+        float | None,
+        None,
+        "With --isolated: seconds that the file may take to load, and for each run. By default 60.",
+        metavar="SECONDS",
+    ),
+    "memory_limit": _execution_option(
+        int | None,
+        None,
+        "With --isolated: megabytes that the file may use, on Linux. By default 4096.",
+        metavar="MEGABYTES",
+        min=1,
+    ),
     "engine": _execution_option(
         str,
         "split",

@@ -46,7 +46,12 @@ def start_engine(artifact: Artifact, execution: Execution) -> Engine:
         NoBodyError: no device is asked for, and the file holds no compiled circuits.
         MissingExtraError: a package is missing.
         DeviceError: the device does not exist or does not open.
+        IsolatedRunError: the process of its own in which the file is to run ended.
     """
+    if execution.isolated:
+        from hybridx.runtime.isolated.engine import IsolatedEngine
+
+        return IsolatedEngine(artifact, execution)
     match artifact:
         case TorchArtifact():
             return _torch_engine(artifact, execution)

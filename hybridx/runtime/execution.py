@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, TypedDict
 
-from hybridx.errors import OptionError, OptionNeedsError
+from hybridx.errors import ConflictingOptionsError, OptionError, OptionNeedsError
 
 ONNX: Final = "onnx"
 """The name that stands for no device: circuits run as their compiled bodies in ONNX Runtime."""
@@ -31,6 +31,13 @@ RETRIES: Final = 3
 """How often a submission is repeated, unless it is said."""
 
 
+TIME_LIMIT: Final = 60.0
+"""Seconds that a file in a process of its own may take to load, and for each run."""
+
+MEMORY_LIMIT: Final = 4096
+"""Megabytes that a file in a process of its own may use."""
+
+
 @dataclass(frozen=True)
 class Execution:
     """Where and how a model runs.
@@ -50,6 +57,9 @@ class Execution:
         retries: how often a submission is repeated after an error that may pass.
         threads: of each operator of ONNX Runtime; None for as many as it finds cores.
         dry_run: send nothing, and count what would be sent; results of circuits are zeros.
+        isolated: run the file in a process of its own, so that its end is an error of this one.
+        time_limit: with `isolated`: seconds that it may take to load, and for each run.
+        memory_limit: with `isolated`: megabytes that it may use, where the system can bound them.
     """
 
     device: Any = ONNX
@@ -64,6 +74,9 @@ class Execution:
     retries: int = RETRIES
     threads: int | None = None
     dry_run: bool = False
+    isolated: bool = False
+    time_limit: float | None = None
+    memory_limit: int | None = None
 
 
 class Options(TypedDict, total=False):
@@ -81,6 +94,9 @@ class Options(TypedDict, total=False):
     retries: int
     threads: int | None
     dry_run: bool
+    isolated: bool
+    time_limit: float | None
+    memory_limit: int | None
 
 
 def check_execution(chosen: Execution) -> None:
@@ -88,7 +104,8 @@ def check_execution(chosen: Execution) -> None:
 
     Raises:
         OptionError: a value is not one that can be chosen.
-        OptionNeedsError: an option has no effect without a device.
+        OptionNeedsError: an option has no effect without a device, or without `isolated`.
+        ConflictingOptionsError: `isolated` is given beside a device.
         DeviceError: the fallback is not a device that is installed.
         MissingExtraError: a package that an option needs is not installed.
     """
@@ -99,9 +116,11 @@ def check_execution(chosen: Execution) -> None:
         ("threads", chosen.threads, 1),
         ("max-circuits", chosen.max_circuits, 0),
         ("max-shots", chosen.max_shots, 0),
+        ("memory-limit", chosen.memory_limit, 1),
     ):
         if number is not None and not (isinstance(number, int) and number >= least):
             raise OptionError(f"--{name}", str(number), f"a whole number from {least}")
+    _check_isolated(chosen)
     if chosen.engine not in ENGINES:
         raise OptionError("--engine", str(chosen.engine), ", ".join(ENGINES))
     if chosen.provider not in PROVIDERS:
@@ -118,6 +137,20 @@ def check_execution(chosen: Execution) -> None:
         devices.check_device_name(chosen.fallback)
     if chosen.engine == "custom-op":
         devices.check_custom_op()
+
+
+def _check_isolated(chosen: Execution) -> None:
+    seconds = chosen.time_limit
+    if seconds is not None and not (isinstance(seconds, int | float) and 0 < seconds < 1e9):
+        raise OptionError("--time-limit", str(seconds), "a number of seconds above 0")
+    for option, value in (
+        ("--time-limit", chosen.time_limit),
+        ("--memory-limit", chosen.memory_limit),
+    ):
+        if value is not None and not chosen.isolated:
+            raise OptionNeedsError(option, "--isolated")
+    if chosen.isolated and not (isinstance(chosen.device, str) and chosen.device == ONNX):
+        raise ConflictingOptionsError("--isolated", "--device")
 
 
 def _check_without_device(chosen: Execution) -> None:

@@ -82,6 +82,7 @@ def check_script(source: bytes, kinds: Mapping[str, str]) -> tuple[bytes, int, i
 def _check_nesting(text: str) -> None:
     """Refuse what is nested too deeply for a parser, before one reads it."""
     require(text.count("\n") <= 2 * TORCH_NODES, f"a program of {text.count(chr(10))} lines")
+    require(text.count(",") <= 10 * TORCH_NODES, "long lists in the program")
     odd = _SIGNS.search(text)
     require(odd is None, f"{odd[0]!r} in the program" if odd else "")
     depth = 0

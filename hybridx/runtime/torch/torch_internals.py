@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-Called: TypeAlias = Callable[[str, Callable[..., Any], tuple[Any, ...], Mapping[str, Any]], Any]
+Called: TypeAlias = Callable[[str, Mapping[str, Any], Callable[[], Any]], Any]
 
 
 def script_operators(module: Any) -> Iterator[tuple[str, bool]]:
@@ -45,8 +45,8 @@ def intercepting(names: Collection[str], called: Called) -> AbstractContextManag
 
     Args:
         names: of the operators, with their overloads.
-        called: is called with the name, the operator, its arguments and its named arguments, and
-            returns the result.
+        called: is called with the name of the operator, all of its arguments by name, and a
+            function that calls it; returns the result.
     """
 
     class Intercepting(TorchDispatchMode):
@@ -57,11 +57,16 @@ def intercepting(names: Collection[str], called: Called) -> AbstractContextManag
             args: tuple[Any, ...] = (),
             kwargs: Mapping[str, Any] | None = None,
         ) -> Any:
+            def call() -> Any:
+                return function(*args, **(kwargs or {}))
+
             schema = function._schema
             name = f"{schema.name}.{schema.overload_name}".rstrip(".")
-            if name in names:
-                return called(name, function, args, kwargs or {})
-            return function(*args, **(kwargs or {}))
+            if name not in names:
+                return call()
+            given = {one.name: one.default_value for one in schema.arguments}
+            given |= dict(zip(given, args, strict=False))
+            return called(name, given | dict(kwargs or {}), call)
 
     mode: AbstractContextManager[Any] = Intercepting()  # type: ignore[no-untyped-call]
     return mode

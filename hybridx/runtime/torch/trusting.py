@@ -20,26 +20,23 @@ class UnfitArgumentsError(RuntimeError):
     """An operator is called with arguments that its kernel does not check."""
 
 
-def called(
-    name: str, function: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]
-) -> Any:
+def called(name: str, given: Mapping[str, Any], call: Callable[[], Any]) -> Any:
     """Call an operator of `TRUSTING` if its arguments fit, and return its result.
 
+    Args:
+        name: of the operator, with its overload.
+        given: its arguments, by name.
+        call: calls it with them.
+
     Raises:
-        UnfitArgumentsError: they do not.
+        UnfitArgumentsError: they do not fit.
     """
     check = TRUSTING[name]
     if check is None:
-        return function(*args, **kwargs).zero_()
-    named = dict(zip((one.name for one in function._schema.arguments), args, strict=False))  # type: ignore[attr-defined]
-    defaults = {
-        one.name: one.default_value
-        for one in function._schema.arguments  # type: ignore[attr-defined]
-        if one.has_default_value()
-    }
-    if not check({**defaults, **named, **kwargs}):
-        raise UnfitArgumentsError(f"{name.partition('::')[2]} is called with sizes that do not fit")
-    return function(*args, **kwargs)
+        return call().zero_()
+    if not check(given):
+        raise UnfitArgumentsError(f"{name.partition('::')[2]} is called with what does not fit it")
+    return call()
 
 
 def _fit_batch_norm(given: Mapping[str, Any]) -> bool:
