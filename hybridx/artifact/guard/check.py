@@ -31,10 +31,10 @@ _SAMPLE_INPUTS: Final = "data/sample_inputs/model.pt"
 _CODE: Final = "code/__torch__/hybridx.py"
 _EMPTY_TUPLE: Final = b"\x80\x02)."
 
-# What zipfile, json, pickletools and ast, and the checks of their results, raise for damaged bytes.
+# What json, pickletools and ast, and the checks of their results, raise for damaged bytes.
 _UNREADABLE: Final = (
     *(ValueError, KeyError, IndexError, TypeError, AttributeError, SyntaxError),
-    *(RecursionError, MemoryError, EOFError, NotImplementedError, zipfile.BadZipFile, zlib.error),
+    *(RecursionError, MemoryError, EOFError, zlib.error),
 )
 
 
@@ -78,6 +78,8 @@ def checked(content: bytes, format: Literal["torchscript", "pt2"], path: str) ->
         return check(members)
     except Foreign as error:
         raise BrokenArtifactError(path, f"hybridx writes no such thing: {error}") from error
+    except (zipfile.BadZipFile, NotImplementedError) as error:
+        raise BrokenArtifactError(path, f"it is no sound zip archive: {error}") from error
     except _UNREADABLE as error:
         problem = f"its program cannot be read: {type(error).__name__}: {str(error)[:200]}"
         raise BrokenArtifactError(path, problem) from error

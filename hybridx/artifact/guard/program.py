@@ -209,7 +209,7 @@ def _check_expression(text: str) -> None:
             case ast.Add() | ast.Sub() | ast.Mult() | ast.FloorDiv() | ast.Mod():
                 continue
             case _:
-                raise Foreign(text[:200])
+                raise Foreign(text)
         terms += 1
         require(terms <= _MOST_TERMS, "a long expression")
 

@@ -227,7 +227,7 @@ def _storage(given: Any) -> _Storage:
         case ("storage", _Global(kind), str(key), "cpu", int(count)) if kind in _STORAGES:
             require(key.isascii() and key.isdigit(), f"the storage {key}")
             return _Storage(kind, key, count)
-    raise Foreign(f"the storage {given}"[:200])
+    raise Foreign(f"the storage {given}")
 
 
 def _called(function: Any, arguments: Any) -> Any:

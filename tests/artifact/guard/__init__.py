@@ -1,0 +1,1 @@
+"""Archives for torch, compared with what hybridx writes before torch sees them."""
