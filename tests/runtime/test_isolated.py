@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import io
+import os
 import pickle
 import sys
 import time
@@ -149,6 +150,23 @@ def test_no_process_is_left():
     assert process.poll() is not None
 
 
+@UNIX
+def test_a_fork_has_a_process_of_its_own_and_leaves_that_of_its_parent():
+    with hybridx.load(doubled(), isolated=True) as session:
+        assert np.array_equal(session(X), 2 * X)
+        child = os.fork()
+        if child == 0:
+            code = 1
+            try:
+                code = 0 if np.array_equal(session(3 * X), 6 * X) else 1
+                session.close()
+                gc.collect()
+            finally:
+                os._exit(code)
+        assert os.waitpid(child, 0)[1] == 0
+        assert np.array_equal(session(X), 2 * X)
+
+
 def test_the_folder_of_the_user_is_not_imported_from(tmp_path, monkeypatch):
     (tmp_path / "onnxruntime.py").write_text("raise SystemExit('imported')")
     monkeypatch.chdir(tmp_path)
@@ -187,7 +205,7 @@ ODD = {
     "an error that is none": "say('error', name='SystemExit', facts={'code': 0})",
     "an error of others": "say('error', name='first_line', facts={})",
     "an error without its facts": "say('error', name='BrokenArtifactError', facts={})",
-    "an error with odd facts": "say('error', name='NoKernelError', facts={'path': [], 'reason': 1})",
+    "an error with odd facts": "say('error', name='NoSelfTestError', facts={'path': []})",
 }
 SAY = """
 import json, sys

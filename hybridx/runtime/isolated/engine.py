@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 import subprocess
@@ -55,7 +56,7 @@ class IsolatedEngine:
         self._most_bytes = megabytes * _MEGABYTE
         self._lock = threading.Lock()
         self._process = _start(artifact.path)
-        self._end = weakref.finalize(self, _end, self._process)
+        self._end = weakref.finalize(self, _end, self._process, os.getpid())
         values = {
             "path": artifact.path,
             "provider": execution.provider,
@@ -170,7 +171,9 @@ def _start(path: str) -> subprocess.Popen[bytes]:
         raise IsolatedRunError(path, f"Python does not start: {error}") from error
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
+def _end(process: subprocess.Popen[bytes], owner: int) -> None:
+    if os.getpid() != owner:
+        return  # a fork of the process to which it belongs
     process.kill()
     for stream in (process.stdin, process.stdout):
         if stream is not None:
