@@ -6,6 +6,7 @@ Its standard input and output are pipes to the process that started it. It ends 
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import threading
 from collections.abc import Iterator
@@ -89,7 +90,7 @@ def _bound_memory(most_bytes: int) -> None:
 @contextmanager
 def _ending(seconds: float) -> Iterator[None]:
     """End this process if it takes longer than it was given, and nobody does it."""
-    timer = threading.Timer(seconds + _GRACE_SECONDS, os._exit, (1,))
+    timer = threading.Timer(seconds + _GRACE_SECONDS, os.kill, (os.getpid(), signal.SIGTERM))
     timer.daemon = True
     timer.start()
     try:
