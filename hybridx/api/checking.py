@@ -18,7 +18,7 @@ from hybridx.api.options import (
     read_batch,
     read_open_axes,
 )
-from hybridx.api.progress import Stages
+from hybridx.api.progress import Stages, counted
 from hybridx.artifact import OPSET
 from hybridx.errors import CaptureError, HybridxError, LoweringError
 from hybridx.report import Shown
@@ -86,6 +86,7 @@ def check(
     atol: float | None = None,
     strategy: str | None = None,
     body: bool = True,
+    stages: Stages | None = None,
 ) -> CheckReport:
     """Say what an export would come to: what the file would be, or all that stands in its way.
 
@@ -105,6 +106,7 @@ def check(
         atol: tolerance of the verification.
         strategy: how circuits are computed.
         body: compile the circuits.
+        stages: is told what is being done; by default the log of `hybridx` is.
 
     Raises:
         UsageError: an option or an argument is not one that a file can have.
@@ -120,6 +122,7 @@ def check(
         options,
         open_axes=(dynamic, batch, frozenset()),
         is_drawn=False,
+        stages=Stages() if stages is None else stages,
     )
 
 
@@ -132,6 +135,7 @@ def _check(
     *,
     open_axes: tuple[Dynamic | None, Batch | None, frozenset[str]],
     is_drawn: bool,
+    stages: Stages,
 ) -> CheckReport:
     """Say what an export would come to; see `check`.
 
@@ -144,9 +148,20 @@ def _check(
     from hybridx.api.work.making import make_file
 
     try:
-        made = make_file(model, args, kwargs, format, options, open_axes=axes, is_drawn=is_drawn)
+        made = make_file(
+            model,
+            args,
+            kwargs,
+            format,
+            options,
+            open_axes=axes,
+            is_drawn=is_drawn,
+            stages=stages,
+        )
     except (CaptureError, LoweringError) as first:
-        errors = _all_refusals(model, args, kwargs, options, first)
+        with stages("look on") as tell:
+            errors = _all_refusals(model, args, kwargs, options, first)
+            tell(counted(len(errors), "refusal"))
         return CheckReport(tuple(map(_refusal, errors)))
     return _report(made)
 
@@ -238,5 +253,6 @@ def check_source(
             asked,
             open_axes=(found.dynamic, rows, found.invented),
             is_drawn=found.is_drawn,
+            stages=told,
         )
     return replace(report, notes=found.notes + report.notes)

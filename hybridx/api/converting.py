@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from hybridx.api.formats import check_target, choose_format, write_model
 from hybridx.api.options import check_choice
+from hybridx.api.progress import Stages, counted
 from hybridx.errors import NoConversionError
 from hybridx.report import Shown
 from hybridx.storage import check_readable
@@ -39,7 +40,12 @@ class Conversion(Shown):
 
 
 def convert(
-    source: str | Path, path: str | Path, *, format: str | None = None, overwrite: bool = False
+    source: str | Path,
+    path: str | Path,
+    *,
+    format: str | None = None,
+    overwrite: bool = False,
+    stages: Stages | None = None,
 ) -> Conversion:
     """Write a model file in another format, with its self-test and its verification.
 
@@ -48,6 +54,7 @@ def convert(
         path: of the new file or folder.
         format: onnx or bundle; by default the format of the ending of `path`, else bundle.
         overwrite: replace an existing file or folder.
+        stages: is told what is being done; by default the log of `hybridx` is.
 
     Raises:
         ArtifactError: the source cannot be read, or the target cannot be written.
@@ -60,16 +67,24 @@ def convert(
     check_readable(Path(source))
     from hybridx.artifact import OnnxArtifact, decode_artifact, read_artifact, to_bundle
 
-    artifact = read_artifact(Path(source))
+    told = Stages() if stages is None else stages
+    with told("read") as tell:
+        artifact = read_artifact(Path(source))
+        tell(f"{artifact.size:,} bytes, {counted(len(artifact.circuits), 'circuit')}")
     if not isinstance(artifact, OnnxArtifact):
         raise NoConversionError(artifact.path, artifact.format)
     content: Content = artifact.content
     if chosen == "bundle":
         from onnx import ModelProto
 
-        content = to_bundle(ModelProto.FromString(content))
-    checked = decode_artifact(content, str(path))
-    write_model(Path(path), content, overwrite=overwrite)
+        with told("cut") as tell:
+            content = to_bundle(ModelProto.FromString(content))
+            tell(f"{len(content)} files")
+    with told("check"):
+        checked = decode_artifact(content, str(path))
+    with told("write") as tell:
+        write_model(Path(path), content, overwrite=overwrite)
+        tell(f"{checked.size:,} bytes")
     return Conversion(
         path=str(path),
         format=chosen,

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
 from hybridx.api.options import BATCH_SIZE
+from hybridx.api.progress import Stages
 from hybridx.errors import OptionNeedsError
 from hybridx.runtime import Execution, check_execution
 from hybridx.storage import PIPE, check_readable, format_of
@@ -27,6 +28,7 @@ def evaluate(
     classes: Sequence[str] = (),
     rows: str | Path | None = None,
     batch_size: int = BATCH_SIZE,
+    stages: Stages | None = None,
     **execution: Unpack[Options],
 ) -> Evaluation:
     """Score a model file on a table, or on arrays.
@@ -48,6 +50,7 @@ def evaluate(
         classes: names of the logits in order; by default those that the file names.
         rows: a JSON file whose `held_out_rows` lists the rows to score, counted from 0.
         batch_size: rows at a time.
+        stages: is told what is being done; by default the log of `hybridx` is.
         **execution: on what the model runs; see `hybridx.load`.
 
     Raises:
@@ -75,5 +78,6 @@ def evaluate(
         classes=classes,
         rows=rows,
         batch_size=batch_size,
+        stages=Stages() if stages is None else stages,
         **execution,
     )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final, Literal, TypeAlias, get_args
 from hybridx.api.options import DTYPES, check_choice
 from hybridx.artifact import MANIFEST, OPSET, OPSETS, is_bundle_file
 from hybridx.errors import ConflictingOptionsError, OptionError, OptionNeedsError
+from hybridx.lowering import STRATEGY_NAMES
 from hybridx.storage import check_folder_writable, check_writable, write_folder, write_whole
 
 if TYPE_CHECKING:
@@ -55,6 +56,8 @@ class FileOptions:
         """
         check_choice("dtype", self.dtype, (*DTYPES, None))
         check_choice("opset", self.opset, OPSETS)
+        if self.strategy is not None:
+            check_choice("strategy", self.strategy, STRATEGY_NAMES)
         is_torch = format in ("torchscript", "pt2")
         for option, is_given, needed in (
             ("--no-body", is_torch and not self.body, "--format onnx or bundle"),

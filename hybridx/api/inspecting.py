@@ -6,29 +6,51 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hybridx.api.options import PICTURES, check_ending
-from hybridx.api.progress import Stages
+from hybridx.api.progress import Stages, counted
 from hybridx.errors import OptionError
 from hybridx.storage import check_readable, check_writable, write_whole
 
 if TYPE_CHECKING:
     from hybridx.api.work.summaries import Inspection
+    from hybridx.artifact import Artifact
     from hybridx.circuit import Circuit
 
 
-def inspect(path: str | Path) -> Inspection:
+def inspect(path: str | Path, *, stages: Stages | None = None) -> Inspection:
     """Return the description of a model file; needs neither torch nor PennyLane.
+
+    Args:
+        path: of the file.
+        stages: is told what is being done; by default the log of `hybridx` is.
 
     Raises:
         ArtifactError: the file cannot be read or breaks its contract.
     """
-    check_readable(Path(path))
+    told = Stages() if stages is None else stages
+    artifact = _read(path, told)
     from hybridx.api.work.summaries import inspect_artifact
+
+    with told("describe"):
+        return inspect_artifact(artifact)
+
+
+def _read(path: str | Path, told: Stages) -> Artifact:
+    check_readable(Path(path))
     from hybridx.artifact import read_artifact
 
-    return inspect_artifact(read_artifact(Path(path)))
+    with told("read") as tell:
+        artifact = read_artifact(Path(path))
+        tell(f"{artifact.size:,} bytes, {counted(len(artifact.circuits), 'circuit')}")
+    return artifact
 
 
-def draw(path: str | Path, output: str | Path, *, overwrite: bool = False) -> tuple[str, ...]:
+def draw(
+    path: str | Path,
+    output: str | Path,
+    *,
+    overwrite: bool = False,
+    stages: Stages | None = None,
+) -> tuple[str, ...]:
     """Draw the circuits of a file, and return the names of the pictures.
 
     One circuit goes to `output`; of several, `circuit.svg` becomes `circuit_0.svg` and so on. The
@@ -39,6 +61,7 @@ def draw(path: str | Path, output: str | Path, *, overwrite: bool = False) -> tu
         path: of the model.
         output: of the picture; ends in `.svg`, `.png` or `.pdf`.
         overwrite: replace existing pictures.
+        stages: is told what is being done; by default the log of `hybridx` is.
 
     Raises:
         OptionError: the ending is another one.
@@ -47,12 +70,11 @@ def draw(path: str | Path, output: str | Path, *, overwrite: bool = False) -> tu
     """
     target = Path(output)
     ending = check_ending("a picture", target, PICTURES)
-    check_readable(Path(path))
+    told = Stages() if stages is None else stages
+    artifact = _read(path, told)
     from hybridx.api.work.summaries import circuit_layers, circuit_notes, circuit_title
-    from hybridx.artifact import read_artifact
     from hybridx.drawing import draw_figure, draw_svg
 
-    artifact = read_artifact(Path(path))
     circuits, layers = artifact.circuits, circuit_layers(artifact)
     titles = {name: circuit_title(name, layers.get(name, ())) for name in circuits}
     notes = circuit_notes(artifact)
@@ -62,14 +84,16 @@ def draw(path: str | Path, output: str | Path, *, overwrite: bool = False) -> tu
         targets = [target.with_name(name) for name in names]
     for one in targets:
         check_writable(one, overwrite=overwrite)
-    pictures = [
-        draw_svg(circuit, titles[name], notes.get(name, ()))
-        if ending == ".svg"
-        else draw_figure(
-            circuit, "pdf" if ending == ".pdf" else "png", titles[name], notes.get(name, ())
-        )
-        for name, circuit in circuits.items()
-    ]
+    with told("draw") as tell:
+        pictures = [
+            draw_svg(circuit, titles[name], notes.get(name, ()))
+            if ending == ".svg"
+            else draw_figure(
+                circuit, "pdf" if ending == ".pdf" else "png", titles[name], notes.get(name, ())
+            )
+            for name, circuit in circuits.items()
+        ]
+        tell(counted(len(pictures), "picture"))
     for one, picture in zip(targets, pictures, strict=True):
         write_whole(one, picture, overwrite=overwrite)
     return tuple(map(str, targets))
@@ -94,7 +118,7 @@ def html(
         output: of the page; ends in `.html`.
         bench: measure how fast the file runs on this machine, as `hybridx.bench` does.
         overwrite: replace an existing file.
-        stages: is told what is being measured; by default the log of `hybridx` is.
+        stages: is told what is being done; by default the log of `hybridx` is.
 
     Raises:
         OptionError: the ending is another one.
@@ -106,32 +130,36 @@ def html(
         raise OptionError("the ending of a page", target.name, ".html")
     check_readable(Path(path))
     check_writable(target, overwrite=overwrite)
+    told = Stages() if stages is None else stages
+    artifact = _read(path, told)
     from hybridx.api.benching import bench as measure
     from hybridx.api.work.reporting import write_report
     from hybridx.api.work.summaries import inspect_artifact
-    from hybridx.artifact import read_artifact
 
-    artifact = read_artifact(Path(path))
-    measured = measure(path, stages=stages) if bench else None
-    page = write_report(artifact, inspect_artifact(artifact), measured)
-    write_whole(target, page, overwrite=overwrite)
+    measured = measure(path, stages=told) if bench else None
+    with told("write") as tell:
+        page = write_report(artifact, inspect_artifact(artifact), measured)
+        write_whole(target, page, overwrite=overwrite)
+        tell(f"{len(page):,} bytes")
     return str(target)
 
 
-def python(path: str | Path) -> str:
+def python(path: str | Path, *, stages: Stages | None = None) -> str:
     """Return the source of a Python module with a PennyLane QNode for each circuit of a file.
 
     A QNode takes the parameters of one row, in radians, and returns its results in order.
 
+    Args:
+        path: of the file.
+        stages: is told what is being done; by default the log of `hybridx` is.
+
     Raises:
         ArtifactError: the file cannot be read.
     """
-    check_readable(Path(path))
+    artifact = _read(path, Stages() if stages is None else stages)
     from hybridx.api.work.summaries import circuit_layers
-    from hybridx.artifact import read_artifact
     from hybridx.circuit import to_python
 
-    artifact = read_artifact(Path(path))
     layers = circuit_layers(artifact)
     named: dict[str, Circuit] = {}
     for name, circuit in artifact.circuits.items():
@@ -140,18 +168,20 @@ def python(path: str | Path) -> str:
     return to_python(named)
 
 
-def qasm(path: str | Path) -> dict[str, str]:
+def qasm(path: str | Path, *, stages: Stages | None = None) -> dict[str, str]:
     """Return the circuits of a file as OpenQASM 3, by function name.
 
     Parameters are declared as inputs; observables, which QASM does not have, are comments.
+
+    Args:
+        path: of the file.
+        stages: is told what is being done; by default the log of `hybridx` is.
 
     Raises:
         ArtifactError: the file cannot be read.
         NoQasmError: an operation has no form in OpenQASM 3.
     """
-    check_readable(Path(path))
-    from hybridx.artifact import read_artifact
+    circuits = _read(path, Stages() if stages is None else stages).circuits
     from hybridx.circuit import to_qasm
 
-    circuits = read_artifact(Path(path)).circuits
     return {name: to_qasm(circuit) for name, circuit in circuits.items()}

@@ -17,6 +17,7 @@ from hybridx.api.options import (
     read_open_axes,
 )
 from hybridx.errors import CaptureError
+from hybridx.lowering import STRATEGY_NAMES
 
 if TYPE_CHECKING:
     from torch import fx, nn
@@ -64,6 +65,8 @@ def lower(
     """
     dtype = dtype_name(dtype)
     check_choice("dtype", dtype, (*DTYPES, None))
+    if strategy is not None:
+        check_choice("strategy", strategy, STRATEGY_NAMES)
     need("lowering", "torch", "pennylane", "threadpoolctl")
     open_axes = read_open_axes(dynamic, batch)
     from hybridx import capture, targets

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
 from hybridx.api.options import SourceOptions, check_ending, need
-from hybridx.api.progress import Stages
+from hybridx.api.progress import Stages, counted
 from hybridx.errors import ConflictingOptionsError, OptionNeedsError
 from hybridx.runtime import Execution, check_execution
 from hybridx.storage import check_readable, check_writable
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from hybridx.api.work.reproducing import VerifyReport
+    from hybridx.parity import OutputDifference
     from hybridx.runtime import Options
 
 
@@ -30,6 +31,7 @@ def verify(
     layers: bool = False,
     save: str | Path | None = None,
     overwrite: bool = False,
+    stages: Stages | None = None,
     **execution: Unpack[Options],
 ) -> VerifyReport:
     """Compare a file with the eager model or another file, or else with its own self-test.
@@ -48,6 +50,7 @@ def verify(
             (`default.qubit` if none is given), or in the other file.
         save: an `.npz` file for the smallest input that fails, if one does.
         overwrite: replace that file.
+        stages: is told what is being done; by default the log of `hybridx` is.
         **execution: on what the file runs; see `hybridx.load`.
 
     Raises:
@@ -77,26 +80,39 @@ def verify(
     from hybridx.api.work.layers import compare_layers
     from hybridx.api.work.reproducing import compare_with_model, reproduce
     from hybridx.api.work.saving import Saving
-    from hybridx.runtime import load
+    from hybridx.runtime import load, load_other
 
-    session = load(path, **execution)
+    told = Stages() if stages is None else stages
+    with told("load"):
+        session = load(path, **execution)
+        # Layers are those of a file of hybridx; without them, any ONNX file will do.
+        layered = load(other) if layers and other is not None else None
+        reference = load_other(other) if layered is None and other is not None else layered
     saving = None if save is None else Saving(Path(save), overwrite)
-    compared = compare_layers(session, other, atol, execution) if layers else ()
-    if other is not None:
-        report = compare_with_file(session, other, atol=atol, save=saving)
-    elif against is None:
-        report = reproduce(session, atol=atol, significance=significance, save=saving)
-    else:
-        assert callable(against)
-        report = compare_with_model(
-            session, against, atol=atol, significance=significance, save=saving
-        )
+    compared: tuple[OutputDifference, ...] = ()
+    if layers:
+        with told("layers") as tell:
+            compared = compare_layers(session, layered, atol, execution)
+            tell(counted(len(compared), "quantum layer"))
+    with told("verify") as tell:
+        if reference is not None:
+            report = compare_with_file(session, reference, str(other), atol=atol, save=saving)
+        elif against is None:
+            report = reproduce(session, atol=atol, significance=significance, save=saving)
+        else:
+            assert callable(against)
+            report = compare_with_model(
+                session, against, atol=atol, significance=significance, save=saving
+            )
+        tell(f"worst error {report.worst:.1e}, tolerance {report.tolerance:.0e}")
     return replace(report, layers=compared)
 
 
-def self_test(path: str | Path, **execution: Unpack[Options]) -> VerifyReport:
+def self_test(
+    path: str | Path, *, stages: Stages | None = None, **execution: Unpack[Options]
+) -> VerifyReport:
     """Load a file and run its self-test; arguments as `load`, errors as `verify`."""
-    return verify(path, **execution)
+    return verify(path, stages=stages, **execution)
 
 
 def verify_source(
@@ -124,6 +140,7 @@ def verify_source(
         overwrite: replace that file.
         **execution: on what the file runs; see `hybridx.load`.
     """
+    told = Stages() if stages is None else stages
 
     def compared(reference: nn.Module | Callable[..., Any] | Path | None) -> VerifyReport:
         return verify(
@@ -134,6 +151,7 @@ def verify_source(
             layers=layers,
             save=save,
             overwrite=overwrite,
+            stages=told,
             **execution,
         )
 
@@ -145,13 +163,10 @@ def verify_source(
     need("comparing with a model", "torch", "pennylane", "safetensors")
     from hybridx.sources import found_source
 
-    told = Stages() if stages is None else stages
     with ExitStack() as stack:
         with told("import"):
             found = stack.enter_context(
                 found_source(against.source, against.checkpoint, against.arguments)
             )
-        with told("verify") as tell:
-            report = compared(found.model)
-            tell(f"worst error {report.worst:.1e}, tolerance {report.tolerance:.0e}")
+        report = compared(found.model)
     return replace(report, notes=found.notes + report.notes)

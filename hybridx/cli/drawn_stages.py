@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -21,16 +23,27 @@ _NAME_WIDTH = 10
 
 
 class DrawnStages(Stages):
-    """Draws what is being done, and leaves a line for each stage that is done."""
+    """Draws what is being done, and leaves a line for each stage of what takes a while."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, patience: float = 1.0) -> None:
+        """Draw nothing yet.
+
+        Args:
+            console: the terminal.
+            patience: seconds from the first stage on, before which no line is left.
+        """
         self._console = console
+        self._patience = patience
+        self._began: float | None = None
+        self._waiting: list[str] = []
         self._shown: Progress | None = None
         self._has_bar = False
 
     def begin(self, name: str) -> None:
         """Draw the name of a stage and the time since it began."""
         self.stop()
+        if self._began is None:
+            self._began = time.perf_counter()
         self._shown = Progress(
             SpinnerColumn(),
             TextColumn("{task.description}", markup=False),
@@ -45,7 +58,12 @@ class DrawnStages(Stages):
         """Leave a line with what a stage took and what it found."""
         self.stop()
         text = f"  {name.ljust(_NAME_WIDTH)}{seconds:6.1f} s  {found}".rstrip()
-        self._console.print(Text(text, style="dim"))
+        self._waiting.append(text)
+        if self._began is None or time.perf_counter() - self._began < self._patience:
+            return
+        for one in self._waiting:
+            self._console.print(Text(one, style="dim"))
+        self._waiting.clear()
 
     def rows(self, done: int, total: int | None) -> None:
         """Draw how many rows are done, how many a second, and the time left."""

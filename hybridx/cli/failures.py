@@ -10,6 +10,7 @@ import msgspec
 
 from hybridx.cli.as_json import encode
 from hybridx.cli.printer import Printer, dim, red
+from hybridx.cli.streams import drop_stdout
 from hybridx.errors import HybridxError
 
 DEFECT = "defect"
@@ -56,8 +57,7 @@ def fail(error: HybridxError, printer: Printer, *, is_traced: bool) -> None:
     if is_traced:
         _print_traceback(error)
     told = failure_of(error)
-    if printer.as_json:
-        _print_object(told)
+    if printer.as_json and _print_object(told):
         return
     printer.say(red("error "), f"{told.code} {told.message}")
     if told.help:
@@ -71,8 +71,8 @@ def defect(error: Exception, printer: Printer) -> None:
     if printer.as_json:
         lines = traceback.extract_tb(error.__traceback__)
         place = f"{lines[-1].filename}:{lines[-1].lineno}" if lines else None
-        _print_object(Failure(DEFECT, f"{type(error).__name__}: {error}", help, place))
-        return
+        if _print_object(Failure(DEFECT, f"{type(error).__name__}: {error}", help, place)):
+            return
     printer.say(red(help))
 
 
@@ -82,11 +82,23 @@ def interrupted(printer: Printer) -> None:
         _print_object(Failure(INTERRUPTED, "the command was interrupted", ""))
 
 
-def _print_object(failure: Failure) -> None:
-    sys.stdout.write(encode({"error": failure}, sys.stdout.encoding))
+def _print_object(failure: Failure) -> bool:
+    """Print an error for programs, and return whether stdout took it."""
+    if sys.stdout is None:
+        return False
+    try:
+        sys.stdout.write(encode({"error": failure}, sys.stdout.encoding))
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError:
+        drop_stdout()
+        return False
+    return True
 
 
 def _print_traceback(error: BaseException) -> None:
     from hybridx.runtime import scrub
 
-    sys.stderr.write(scrub("".join(traceback.format_exception(error))))
+    if sys.stderr is not None:
+        sys.stderr.write(scrub("".join(traceback.format_exception(error))))

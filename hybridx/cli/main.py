@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Sequence
 from itertools import takewhile
@@ -15,7 +14,7 @@ import typer
 from hybridx.cli import failures
 from hybridx.cli.app import app
 from hybridx.cli.printer import Printer
-from hybridx.cli.streams import make_writable
+from hybridx.cli.streams import drop_stdout, make_writable
 from hybridx.errors import (
     CommandLineError,
     HybridxError,
@@ -34,9 +33,11 @@ def main() -> None:
     make_writable()
     code = run(sys.argv[1:])
     try:
-        sys.stdout.flush()
+        if sys.stdout is not None:
+            sys.stdout.flush()
     except BrokenPipeError:
-        code = _leave_pipe()
+        drop_stdout()
+        code = 0
     sys.exit(code)
 
 
@@ -69,7 +70,8 @@ def run(arguments: Sequence[str]) -> int:
         # typer leaves so when the reader of the output is gone.
         if not isinstance(stop.__context__, BrokenPipeError):
             raise
-        return _leave_pipe()
+        drop_stdout()
+        return 0
     except Exception as error:
         if isinstance(error, _WRONG_CALL):
             failures.fail(_wrong_call(error), printer, is_traced=False)
@@ -89,10 +91,3 @@ def _wrong_call(error: Exception) -> CommandLineError:
     text = " ".join(text.split()).rstrip(".")
     command = context.command_path if context is not None else "hybridx"
     return CommandLineError(text[:1].lower() + text[1:], command)
-
-
-def _leave_pipe() -> int:
-    """Return the code of a command whose output nobody reads, such as `head` that has ended."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, sys.stdout.fileno())
-    return 0

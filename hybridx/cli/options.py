@@ -242,7 +242,7 @@ def takes_printer(command: Callable[..., None]) -> Callable[..., None]:
 
     @functools.wraps(command)
     def heard(*, printer: Printer, **given: Any) -> None:
-        with printer.listening():
+        with printer.results_apart(), printer.listening():
             command(printer=printer, **given)
 
     return _takes(heard, "printer", _OUTPUT, _read_printer)

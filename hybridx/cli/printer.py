@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, NamedTuple, TextIO, TypeAlias, TypeVar
 
 from hybridx.api import Stages
 from hybridx.cli.as_json import encode
+from hybridx.cli.streams import results_apart, writing_results
+from hybridx.storage import piping_to
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -105,6 +107,12 @@ class Printer:
         self.as_json = as_json
         self.is_quiet = is_quiet
         self.is_verbose = is_verbose
+        self._results: TextIO | None = None
+
+    @property
+    def _out(self) -> TextIO | None:
+        """Where results go; None if stdout is closed."""
+        return sys.stdout if self._results is None else self._results
 
     def show(self, report: T, lines: Callable[[T], Iterable[Line]]) -> None:
         """Print a report: as one JSON object, or its notes and its lines.
@@ -114,13 +122,16 @@ class Printer:
             lines: says it for people.
         """
         if self.as_json:
-            sys.stdout.write(encode(report, sys.stdout.encoding))
+            if self._out is not None:
+                with writing_results():
+                    self._out.write(encode(report, self._out.encoding))
             return
         for text in getattr(report, "notes", ()):
             self.note(text)
         for one in lines(report):
             if not one.is_remark:
-                self._print(sys.stdout, *one.spans)
+                with writing_results():
+                    self._print(self._out, *one.spans)
             elif not self.is_quiet:
                 self.say(*one.spans)
 
@@ -136,7 +147,8 @@ class Printer:
     @cached_property
     def stages(self) -> Stages:
         """What a function of `api` tells its progress: drawn on a terminal, else logged."""
-        if self.is_quiet or self.as_json or not sys.stderr.isatty():
+        is_seen = sys.stderr is not None and sys.stderr.isatty()
+        if self.is_quiet or self.as_json or not is_seen:
             return Stages()
         from hybridx.cli.drawn_stages import DrawnStages
 
@@ -147,7 +159,9 @@ class Printer:
         """The terminal behind stderr."""
         return _console(sys.stderr)
 
-    def _print(self, stream: TextIO, *spans: Span) -> None:
+    def _print(self, stream: TextIO | None, *spans: Span) -> None:
+        if stream is None:
+            return
         if not stream.isatty():
             stream.write("".join(one if isinstance(one, str) else one.text for one in spans) + "\n")
             return
@@ -170,6 +184,16 @@ class Printer:
             logger.removeHandler(handler)
             logger.setLevel(level)
             logger.propagate = propagates
+
+    @contextmanager
+    def results_apart(self) -> Iterator[None]:
+        """Keep stdout for results meanwhile; what other code prints there goes to stderr."""
+        with results_apart() as results, piping_to(results):
+            self._results = results
+            try:
+                yield
+            finally:
+                self._results = None
 
 
 def _console(stream: TextIO) -> Console:

@@ -1,11 +1,20 @@
 """From a circuit to a tensor program: each strategy makes a plan, the cheapest is built."""
 
-from hybridx.lowering.cost import Cost
-from hybridx.lowering.plan import Candidate, Plan, Reason
-from hybridx.lowering.select import STRATEGIES, Choice, Strategy, choose, consider
+from typing import TYPE_CHECKING
+
+from hybridx.first_use import on_first_use
+
+if TYPE_CHECKING:
+    from hybridx.lowering.cost import Cost
+    from hybridx.lowering.names import STRATEGY_NAMES
+    from hybridx.lowering.plan import Candidate, Plan, Reason
+    from hybridx.lowering.select import STRATEGIES, Choice, Strategy, choose, consider
+else:
+    __getattr__, __dir__ = on_first_use(__name__)
 
 __all__ = [
     "STRATEGIES",
+    "STRATEGY_NAMES",
     "Candidate",
     "Choice",
     "Cost",

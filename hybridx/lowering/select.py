@@ -22,6 +22,7 @@ from hybridx.circuit import Circuit, check, has_channel, wires_of
 from hybridx.errors import CircuitTooLargeError, OptionError
 from hybridx.lowering.blocks import angles
 from hybridx.lowering.cost import MOST_FOLDED, MOST_IN_FILE, name_bytes
+from hybridx.lowering.names import StrategyName
 from hybridx.lowering.plan import Candidate, Plan, Reason
 from hybridx.lowering.strategies import (
     bipartite,
@@ -45,7 +46,7 @@ class Strategy:
         plan: returns the plan of a circuit, or why the strategy does not apply.
     """
 
-    name: str
+    name: StrategyName
     plan: Callable[[Circuit], Plan | Reason]
 
 

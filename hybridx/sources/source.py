@@ -31,7 +31,6 @@ from hybridx.sources.example import example_from_shapes
 from hybridx.sources.importing import import_file, importing_from
 from hybridx.sources.loads_noted import LoadsNoted
 from hybridx.sources.user_errors import is_made_by_main, raised_on_import
-from hybridx.sources.user_output import printing_to_stderr
 
 
 @dataclass(frozen=True)
@@ -85,7 +84,7 @@ def found_source(
         raise SourceNotFoundError(text, "it has no colon with an attribute behind it")
     # As `python file.py` and `python -m` do: the folder of the file, or the current folder.
     folder = Path(place).parent if place.endswith(".py") else Path.cwd()
-    with importing_from(folder), printing_to_stderr(), _ends_refused():
+    with importing_from(folder), _ends_refused():
         called = Path(place).stem if place.endswith(".py") else place
         # Before the user's modules are imported, which may take long.
         loaded = None if checkpoint is None else read_checkpoint(checkpoint)

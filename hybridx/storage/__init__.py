@@ -31,7 +31,7 @@ if TYPE_CHECKING:
         spec_of,
     )
     from hybridx.storage.forms.json import as_lists
-    from hybridx.storage.forms.names import ENDINGS, PIPE, format_of
+    from hybridx.storage.forms.names import ENDINGS, PIPE, format_of, piping_to
     from hybridx.storage.kept_rows import KeptRows
     from hybridx.storage.zipped import member_names, rezip, stored_members, unzip
 else:
@@ -61,6 +61,7 @@ __all__ = [
     "member_names",
     "no_header",
     "open_data",
+    "piping_to",
     "read_arrays",
     "read_bytes",
     "read_whole_columns",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import logging
 import re
+import time
 
 import pytest
 from rich.console import Console
@@ -25,7 +26,7 @@ def screen():
 
 
 def test_a_stage_leaves_a_line_with_its_time_and_what_it_found(screen):
-    with DrawnStages(screen)("trace") as found:
+    with DrawnStages(screen, patience=0)("trace") as found:
         found("2 circuits")
         found("[bold] is no markup")
     *_, last = screen.file.getvalue().strip().splitlines()
@@ -75,3 +76,51 @@ def test_text_of_the_user_is_no_markup(screen, monkeypatch):
     monkeypatch.setattr("sys.stdout", screen.file)
     Printer().show(None, lambda _: [line("[nan nan] [bold]x[/bold]")])
     assert "[nan nan] [bold]x[/bold]" in screen.file.getvalue()
+
+
+def test_what_takes_less_than_a_moment_leaves_no_line(screen):
+    drawn = DrawnStages(screen, patience=0.2)
+    with drawn("read"):
+        pass
+    assert not re.search(r"read +\d\.\d s", screen.file.getvalue())
+    with drawn("draw"):
+        time.sleep(0.25)
+    assert re.search(r"read +0\.0 s(.|\n)*draw +0\.\d s", screen.file.getvalue())
+
+
+# command: (words, stages that it tells, in order)
+TOLD = {
+    "run on the self-test": ("run model.onnx", ["load", "verify"]),
+    "verify": ("verify model.onnx --layers", ["load", "layers", "verify"]),
+    "verify against a file": (
+        "verify model.onnx --against model.onnx --layers",
+        ["load", "layers", "verify"],
+    ),
+    "evaluate": (
+        "evaluate model.onnx --data t.csv --target y --classes a,b,c",
+        ["load", "read", "run"],
+    ),
+    "inspect": ("inspect model.onnx", ["read", "describe"]),
+    "inspect --html": ("inspect model.onnx --html m.html", ["read", "write"]),
+    "inspect --draw": ("inspect model.onnx --draw m.svg", ["read", "draw"]),
+    "convert": ("convert model.onnx -o m.bundle", ["read", "cut", "check", "write"]),
+    "check": (
+        "check user_model.py:model --shape N,4",
+        ["import", "rehearse", "trace", "lower", "verify"],
+    ),
+    "check of what is refused": (
+        "check user_model.py:own_gate --shape N,4",
+        ["import", "rehearse", "look on"],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", TOLD)
+def test_every_command_tells_its_stages(name, model, folder):
+    (folder / "t.csv").write_text("p,q,r,s,y\n1,2,3,4,a\n")
+    words, stages = TOLD[name]
+    said = command(*words.split(), "-v", folder=folder).talk
+    told = [found[0] for found in re.findall(r"^([a-z ]+): (\d+\.\d) s", said, re.MULTILINE)]
+    assert told == stages
+    quiet = command(*words.replace(" m.", " q.").split(), "-q", folder=folder)
+    assert not re.search(r"^[a-z ]+: \d+\.\d s", quiet.talk, re.MULTILINE)

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-
 import pytest
 
 from hybridx.errors import (
@@ -58,44 +54,3 @@ def test_a_name_that_only_a_program_sets_is_named(tmp_path):
 def test_a_module_that_is_not_there_is_not_an_error_in_the_users_code():
     with pytest.raises(SourceNotFoundError), found_source("nosuch.module:model"):
         pass
-
-
-PROGRAM = """
-import os, sys
-from hybridx.sources import found_source
-print("before")
-with found_source(sys.argv[1]) as found:
-    found.model(1)
-print("after")
-"""
-NOISY = """
-import os, torch
-print("in import")
-os.system("echo in a child")
-class Model(torch.nn.Module):
-    def forward(self, x):
-        print("in forward")
-model = Model()
-"""
-
-
-def test_what_the_users_code_prints_goes_to_stderr(tmp_path):
-    (tmp_path / "noisy.py").write_text(NOISY)
-    finished = subprocess.run(
-        [sys.executable, "-c", PROGRAM, "noisy.py:model"],
-        cwd=tmp_path,
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert finished.stdout == "before\nafter\n"
-    assert finished.stderr.splitlines() == ["in import", "in a child", "in forward"]
-
-
-def test_what_is_printed_stays_in_streams_that_are_replaced(tmp_path, capsys):
-    (tmp_path / "noisy.py").write_text("print('in import')\nmodel = 1\n")
-    with pytest.raises(Exception, match="HX012"), found_source(f"{tmp_path / 'noisy.py'}:model"):
-        pass
-    said = capsys.readouterr()
-    assert (said.out, said.err) == ("", "in import\n")

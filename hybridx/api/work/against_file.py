@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 from hybridx.api.work.reproducing import (
     VerifyReport,
@@ -16,18 +15,24 @@ from hybridx.artifact import Signature
 from hybridx.circuit import BATCH
 from hybridx.errors import OtherSignatureError
 from hybridx.parity import VERIFIED_BATCHES, draw_inputs, open_axes
-from hybridx.runtime import ForeignModel, Session, load_other
+from hybridx.runtime import ForeignModel, Session
 from hybridx.storage import Array
 
 
 def compare_with_file(
-    session: Session, path: Path, *, atol: float | None, save: Saving | None
+    session: Session,
+    other: Session | ForeignModel,
+    path: str,
+    *,
+    atol: float | None,
+    save: Saving | None,
 ) -> VerifyReport:
     """Compare a loaded file with another one on the inputs of its self-test and on drawn ones.
 
     Args:
         session: the file on its device, without shots.
-        path: of the other file.
+        other: the other file.
+        path: of it, for messages.
         atol: tolerance; by default the one that the file states.
         save: keeps the smallest input that fails.
 
@@ -37,9 +42,8 @@ def compare_with_file(
         MismatchError: they differ.
     """
     test = self_test_of(session)
-    other = load_other(path)
-    _check_inputs(session, other, str(path))
-    renamed = _renamed_outputs(session, other, str(path))
+    _check_inputs(session, other, path)
+    renamed = _renamed_outputs(session, other, path)
     fixed = _fixed_by_other(session.inputs, other.inputs)
     examples = draw_inputs(
         test.inputs, open_axes(session.inputs), lengths=fixed, distribution=None, seed=0
@@ -57,7 +61,7 @@ def compare_with_file(
         tolerance=test.tolerance if atol is None else atol,
         batches=(fixed[BATCH],) if BATCH in fixed else batches,
         save=save,
-        reference=str(path),
+        reference=path,
     )
 
 

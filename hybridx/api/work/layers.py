@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from hybridx.api.work.reproducing import self_test_of
 from hybridx.artifact import OnnxArtifact
 from hybridx.circuit import has_channel
@@ -20,7 +18,6 @@ from hybridx.runtime import (
     compiled_layers,
     device_layers,
     layer_names,
-    load,
     start_session,
     uses_device,
 )
@@ -28,7 +25,7 @@ from hybridx.storage import Array
 
 
 def compare_layers(
-    session: Session, other: Path | None, atol: float | None, execution: Options
+    session: Session, other: Session | None, atol: float | None, execution: Options
 ) -> tuple[OutputDifference, ...]:
     """Return how far the results of each quantum layer are off, in the order of the layers.
 
@@ -61,10 +58,10 @@ def compare_layers(
             chosen["device"] = device
         theirs = device_layers(start_session(artifact, **chosen), test.inputs)
     else:
-        loaded, right = load(other), str(other)
-        if not isinstance(loaded.artifact, OnnxArtifact):
-            raise CompiledInError(right, loaded.artifact.format, "onnx")
-        theirs = compiled_layers(loaded, test.inputs)
+        right = other.artifact.path
+        if not isinstance(other.artifact, OnnxArtifact):
+            raise CompiledInError(right, other.artifact.format, "onnx")
+        theirs = compiled_layers(other, test.inputs)
     mine = compiled_layers(session, test.inputs)
     if len(mine) != len(theirs):
         raise OtherSignatureError(

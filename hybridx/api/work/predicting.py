@@ -141,7 +141,7 @@ def predict_rows(
         started = time.perf_counter()
         with stages("run") as tell:
             if uses_device(session):
-                run = _on_device(session, inputs, target, batch_size, repeats)
+                run = _on_device(session, inputs, target, batch_size, repeats, stages)
             else:
                 run = _here(session, inputs, target, batch_size, stages)
             tell(f"{run.rows:,} rows")
@@ -315,7 +315,12 @@ def _results(
 
 
 def _on_device(
-    session: Session, inputs: Inputs, target: _Target, batch_size: int, repeats: int
+    session: Session,
+    inputs: Inputs,
+    target: _Target,
+    batch_size: int,
+    repeats: int,
+    stages: Stages,
 ) -> _Run:
     """Run a model whose circuits go to a device, which keeps what was paid for."""
     whole = inputs.whole()
@@ -332,6 +337,7 @@ def _on_device(
             repeats=repeats,
             # Find a wrong form before the run costs anything.
             check=target.check,
+            told=stages.rows,
         )
         if not is_dry(session):
             target.write(InMemory(outputs), {"execution": session.usage})

@@ -42,6 +42,7 @@ def run_in_batches(
     *,
     repeats: int = 1,
     check: Callable[[Mapping[str, Array]], object] = lambda _: None,
+    told: Callable[[int, int], object] = lambda done, total: None,
 ) -> dict[str, Array]:
     """Run a session slice by slice and return the outputs of all rows.
 
@@ -54,6 +55,7 @@ def run_in_batches(
         batch_size: rows at a time.
         repeats: number of runs; the outputs are then means, with their standard errors.
         check: may refuse the names and shapes of the outputs before anything is sent to a device.
+        told: hears how many rows are done, of how many, counted once for each run.
 
     Raises:
         OverBudgetError: the run would exceed a limit; nothing was sent.
@@ -64,7 +66,7 @@ def run_in_batches(
     if len(slices) > 1 and not is_rowwise(session, slices[0], slices[1]):
         slices = [inputs]
     if not uses_device(session):
-        return _run(session, slices)
+        return _run(session, slices, told)
     counting = counting_session(session)
     expected = _run(counting, slices)
     for _ in range(repeats - 1):
@@ -78,7 +80,7 @@ def run_in_batches(
     check_budget(session, tally)
     if is_dry(session):
         return expected
-    return _averaged([_run(session, slices) for _ in range(repeats)])
+    return _averaged([_run(session, slices, told) for _ in range(repeats)])
 
 
 def is_rowwise(session: Session, first: Mapping[str, Array], second: Mapping[str, Array]) -> bool:
@@ -128,13 +130,17 @@ def _slices(session: Session, inputs: Mapping[str, Array], batch_size: int) -> S
     ]
 
 
-def _run(session: Session, slices: Slices) -> dict[str, Array]:
+def _run(
+    session: Session, slices: Slices, told: Callable[[int, int], object] = lambda done, total: None
+) -> dict[str, Array]:
     sliced = sliced_inputs(session)
+    lengths = [max((len(one[name]) for name in sliced & one.keys()), default=0) for one in slices]
     outputs, rows = [], 0
-    for one in slices:
+    for one, length in zip(slices, lengths, strict=True):
         with rows_from(rows):
             outputs.append(session.run(one))
-        rows += max((len(one[name]) for name in sliced & one.keys()), default=0)
+        rows += length
+        told(rows, sum(lengths))
     return join(outputs, frozenset(session.output_names))
 
 

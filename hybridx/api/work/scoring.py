@@ -11,6 +11,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from hybridx.api.progress import Stages, counted
 from hybridx.api.work.named_inputs import join_columns, name_inputs
 from hybridx.api.work.running import run_in_batches
 from hybridx.circuit import BATCH
@@ -64,32 +65,38 @@ def score(
     classes: Sequence[str],
     rows: str | Path | None,
     batch_size: int,
+    stages: Stages,
     **execution: Unpack[Options],
 ) -> Evaluation:
     """Score a model file; arguments and errors as `evaluate`."""
-    session = load(path, **execution)
+    with stages("load"):
+        session = load(path, **execution)
     if len(session.input_names) != 1:
         raise InputNamesError("one table", listed(session.input_names))
-    if isinstance(data, str | Path):
-        with open_data(
-            data, format=data_format, header=header, columns=(*columns, target), what="data"
-        ) as table:
-            if not isinstance(table, TableData):
-                raise TableError(
-                    table.path,
-                    "it is not a table, and the true answers are one of its columns",
-                    "give a .csv, .tsv or .parquet file, or .json with a list of objects",
-                )
-            table.check_columns([target])
-            scored = _read(session, table, target, columns)
-    else:
-        scored = _given(session, data, target, tuple(classes or session.metadata.classes))
-        target = "target"
+    with stages("read") as tell:
+        if isinstance(data, str | Path):
+            with open_data(
+                data, format=data_format, header=header, columns=(*columns, target), what="data"
+            ) as table:
+                if not isinstance(table, TableData):
+                    raise TableError(
+                        table.path,
+                        "it is not a table, and the true answers are one of its columns",
+                        "give a .csv, .tsv or .parquet file, or .json with a list of objects",
+                    )
+                table.check_columns([target])
+                scored = _read(session, table, target, columns)
+        else:
+            scored = _given(session, data, target, tuple(classes or session.metadata.classes))
+            target = "target"
+        tell(counted(len(scored.truth), "row"))
     chosen = _chosen_rows(rows, len(scored.truth))
     if chosen is not None:
         inputs = {name: array[chosen] for name, array in scored.inputs.items()}
         scored = replace(scored, inputs=inputs, truth=scored.truth[chosen])
-    output = run_in_batches(session, scored.inputs, batch_size)[session.output_names[0]]
+    with stages("run"):
+        outputs = run_in_batches(session, scored.inputs, batch_size, told=stages.rows)
+    output = outputs[session.output_names[0]]
     scores = output.reshape(len(output), -1).astype(np.float64)
     is_known: NDArray[np.bool_] = np.asarray(np.isfinite(scores).all(axis=1))
     notes = scored.notes if is_known.all() else (*scored.notes, _note(is_known))

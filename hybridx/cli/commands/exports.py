@@ -12,6 +12,7 @@ from hybridx.api import SourceOptions
 from hybridx.cli import options
 from hybridx.cli.output.exports import checked, exported
 from hybridx.cli.printer import Printer
+from hybridx.lowering import STRATEGY_NAMES
 
 
 @options.takes_printer
@@ -42,8 +43,9 @@ def export(
     strategy: Annotated[
         str | None,
         typer.Option(
-            help="The strategy that computes the circuits. By default the cheapest; hybridx "
-            "inspect lists their names."
+            help=f"The strategy that computes the circuits: {', '.join(STRATEGY_NAMES)}. By "
+            "default the cheapest.",
+            autocompletion=options.completing(*STRATEGY_NAMES),
         ),
     ] = None,
     no_body: Annotated[

@@ -61,7 +61,9 @@ def inspect(
     if bench and html is None:
         raise OptionNeedsError("--bench", "--html")
     if draw is not None:
-        printer.show({"pictures": api.draw(model, draw, overwrite=overwrite)}, drawn)
+        printer.show(
+            {"pictures": api.draw(model, draw, overwrite=overwrite, stages=printer.stages)}, drawn
+        )
         return
     if html is not None:
         page = api.html(model, html, bench=bench, overwrite=overwrite, stages=printer.stages)
@@ -70,12 +72,12 @@ def inspect(
     if overwrite:
         raise OptionNeedsError("--overwrite", "--draw or --html")
     if python:
-        printer.show({"source": api.python(model)}, written_as_python)
+        printer.show({"source": api.python(model, stages=printer.stages)}, written_as_python)
         return
     if qasm:
-        printer.show({"programs": api.qasm(model)}, written_as_qasm)
+        printer.show({"programs": api.qasm(model, stages=printer.stages)}, written_as_qasm)
         return
-    printer.show(api.inspect(model), inspected)
+    printer.show(api.inspect(model, stages=printer.stages), inspected)
 
 
 @options.takes_printer
@@ -93,5 +95,5 @@ def convert(
     overwrite: options.Overwrite = False,
 ) -> None:
     """Convert a model file to another format, without the model that it came from."""
-    report = api.convert(model, path, format=format, overwrite=overwrite)
+    report = api.convert(model, path, format=format, overwrite=overwrite, stages=printer.stages)
     printer.show(report, converted)

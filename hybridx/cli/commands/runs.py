@@ -91,7 +91,7 @@ def run(
             overwrite=overwrite,
             batch_size=batch_size != api.BATCH_SIZE,
         )
-        checked = api.self_test(model, **execution)
+        checked = api.self_test(model, stages=printer.stages, **execution)
         printer.show(checked, verified)
         return
     if printer.as_json and str(path) == PIPE:
@@ -204,6 +204,7 @@ def evaluate(
         data_format=data_format,
         classes=options.names(classes),
         rows=rows,
+        stages=printer.stages,
         **execution,
     )
     printer.show(report, evaluated)

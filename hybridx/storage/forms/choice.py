@@ -17,7 +17,7 @@ from hybridx.storage.files import write_from
 from hybridx.storage.forms.csv import Csv, TextTable, Tsv
 from hybridx.storage.forms.form import Data, Form, Outputs
 from hybridx.storage.forms.json import Json
-from hybridx.storage.forms.names import PIPE, format_of
+from hybridx.storage.forms.names import PIPE, format_of, stdout
 from hybridx.storage.forms.npy import Npy
 from hybridx.storage.forms.npz import Npz
 from hybridx.storage.forms.parquet import Parquet
@@ -108,10 +108,11 @@ def write_data(
     form = form_of(place, format, "output")
     form.check(outputs.specs)
     if str(place) == PIPE:
-        if sys.stdout is None:
+        stream = stdout()
+        if stream is None:
             raise NotWritableError("stdout", "it is closed")
-        sys.stdout.flush()
-        _write_to_stdout(form, outputs, about)
+        stream.flush()
+        _write_to(stream.buffer, form, outputs, about)
         return
 
     def fill(file: IO[bytes]) -> None:
@@ -125,16 +126,16 @@ def write_data(
     write_from(Path(place), fill, overwrite=overwrite, beside=beside)
 
 
-def _write_to_stdout(form: Form, outputs: Outputs, about: Mapping[str, object]) -> None:
+def _write_to(stream: IO[bytes], form: Form, outputs: Outputs, about: Mapping[str, object]) -> None:
     try:
         if form.seeks:
             with tempfile.TemporaryFile() as spooled:
                 form.write(cast("IO[bytes]", spooled), outputs, about)
                 spooled.seek(0)
-                shutil.copyfileobj(spooled, sys.stdout.buffer)
+                shutil.copyfileobj(spooled, stream)
         else:
-            form.write(cast("IO[bytes]", sys.stdout.buffer), outputs, about)
-        sys.stdout.buffer.flush()
+            form.write(stream, outputs, about)
+        stream.flush()
     except BrokenPipeError:
         raise
     except OSError as error:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from types import MappingProxyType
-from typing import Final
+from typing import Final, TextIO
 
 from hybridx.errors import OptionError, OptionNeedsError
 
@@ -21,6 +24,23 @@ ENDINGS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
 )
 PIPE: Final = "-"
 """The path of stdin and of stdout."""
+
+_pipe: ContextVar[TextIO | None] = ContextVar("_pipe", default=None)
+
+
+@contextmanager
+def piping_to(stream: TextIO | None) -> Iterator[None]:
+    """Let `-` as an output be this stream meanwhile, in place of `sys.stdout`."""
+    token = _pipe.set(stream)
+    try:
+        yield
+    finally:
+        _pipe.reset(token)
+
+
+def stdout() -> TextIO | None:
+    """Return the stream that `-` is as an output, or None if there is none."""
+    return _pipe.get() or sys.stdout
 
 
 def format_of(place: str | Path, format: str | None, what: str) -> str:
