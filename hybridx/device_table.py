@@ -1,4 +1,4 @@
-"""Families of PennyLane devices: what to install, how they log in, which options they need.
+"""PennyLane devices: their names, what to install, how they log in, which options they need.
 
 A family is all devices whose names begin alike. Everything that hybridx knows of a plug-in stands
 in `FAMILIES`; nothing is imported to read it.
@@ -11,7 +11,41 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Final
+from typing import Final, Literal, TypeAlias
+
+DeviceName: TypeAlias = Literal[
+    "default.qubit",
+    "default.mixed",
+    "default.clifford",
+    "default.tensor",
+    "lightning.qubit",
+    "lightning.gpu",
+    "lightning.kokkos",
+    "lightning.tensor",
+    "reference.qubit",
+    "null.qubit",
+    "qiskit.aer",
+    "qiskit.basicsim",
+    "qiskit.remote",
+    "braket.local.qubit",
+    "braket.aws.qubit",
+    "cirq.simulator",
+    "cirq.mixedsimulator",
+    "cirq.qsim",
+    "cirq.qsimh",
+    "cirq.pasqal",
+    "ionq.simulator",
+    "ionq.qpu",
+    "rigetti.numpy_wavefunction",
+    "rigetti.wavefunction",
+    "rigetti.qvm",
+    "rigetti.qpu",
+    "aqt.sim",
+    "aqt.noisy_sim",
+    "quantuminspire.qi",
+    "qulacs.simulator",
+]
+"""The devices of qubits that a family below is known to have, for editors to complete."""
 
 
 @dataclass(frozen=True)

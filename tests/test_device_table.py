@@ -4,13 +4,48 @@ from __future__ import annotations
 
 import ast
 from pathlib import Path
+from typing import Literal, get_args, get_origin, get_type_hints
 
 import pytest
 
 import hybridx
-from hybridx.device_table import EXTRAS, FAMILIES, Login, family_of, family_to_install
+from hybridx.device_table import EXTRAS, FAMILIES, DeviceName, Login, family_of, family_to_install
+from hybridx.runtime import Execution, Options, device_names
 
 ROOT = Path(hybridx.__file__).parent
+
+
+NAMES = get_args(DeviceName)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_name_that_editors_complete_is_of_a_family(name):
+    assert family_of(name) is not None
+
+
+@pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.prefix)
+def test_every_family_has_a_name_that_editors_complete(family):
+    assert any(family_of(name) is family for name in NAMES)
+
+
+def test_the_installed_devices_of_qubits_are_completed():
+    no_qubits = {"default.gaussian", "default.qutrit", "default.qutrit.mixed", "braket.local.ahs"}
+    known = {name for name in device_names() if family_of(name) is not None} - no_qubits
+    known = {name for name in known if not name.startswith("braket.aws.")}
+    assert "default.qubit" in known
+    assert known <= {*NAMES}
+
+
+def test_the_names_are_those_of_every_function_that_runs_a_file():
+    for annotation in (get_type_hints(Execution)["device"], get_type_hints(Options)["device"]):
+        assert {*NAMES, "onnx"} == {*_literals(annotation)}
+        assert str in get_args(annotation)
+
+
+def _literals(annotation):
+    for one in get_args(annotation):
+        if get_origin(one) is Literal:
+            yield from get_args(one)
 
 
 def test_no_two_families_begin_alike():

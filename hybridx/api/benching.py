@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from hybridx.api.options import PICTURES, SourceOptions, check_ending, need
 from hybridx.api.progress import Stages
-from hybridx.device_table import family_of
+from hybridx.device_table import DeviceName, family_of
 from hybridx.errors import OptionError, OptionNeedsError
 from hybridx.runtime import ONNX, Execution, check_execution
 from hybridx.storage import check_readable, check_writable, write_whole
@@ -34,7 +34,7 @@ def bench(
     path: str | Path,
     *,
     against: nn.Module | Callable[..., Any] | None = None,
-    devices: Sequence[str] = (),
+    devices: Sequence[DeviceName | str] = (),
     batches: Sequence[int] | None = None,
     threads: int | None = None,
     provider: str = "auto",

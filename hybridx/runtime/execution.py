@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, Literal, TypedDict
+from typing import Any, Final, Literal, TypeAlias, TypedDict
 
+from hybridx.device_table import DeviceName
 from hybridx.errors import ConflictingOptionsError, OptionError, OptionNeedsError
 
 ONNX: Final = "onnx"
 """The name that stands for no device: circuits run as their compiled bodies in ONNX Runtime."""
+
+# Editors complete the names; any other name and device objects are taken as well.
+_Known: TypeAlias = Literal["onnx"] | DeviceName
+Device: TypeAlias = _Known | str | Any
+Fallback: TypeAlias = _Known | str
 
 ENGINES: Final = ("split", "custom-op")
 
@@ -62,13 +68,13 @@ class Execution:
         memory_limit: with `isolated`: megabytes that it may use, where the system can bound them.
     """
 
-    device: Any = ONNX
+    device: Device = ONNX
     shots: int | None = None
     seed: int | None = None
     provider: str = "auto"
     engine: Literal["split", "custom-op"] = "split"
     options: Mapping[str, object] = field(default_factory=dict)
-    fallback: str | None = None
+    fallback: Fallback | None = None
     max_circuits: int | None = None
     max_shots: int | None = None
     retries: int = RETRIES
@@ -82,13 +88,13 @@ class Execution:
 class Options(TypedDict, total=False):
     """The attributes of an `Execution` as keyword arguments."""
 
-    device: Any
+    device: Device
     shots: int | None
     seed: int | None
     provider: str
     engine: Literal["split", "custom-op"]
     options: Mapping[str, object]
-    fallback: str | None
+    fallback: Fallback | None
     max_circuits: int | None
     max_shots: int | None
     retries: int
