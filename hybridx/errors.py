@@ -1400,3 +1400,39 @@ class NothingComparedError(ParityError):
     left: str
     right: str
     reason: str
+
+
+class BodyMismatchError(ParityError):
+    """The compiled body of a circuit computes something else than the circuit."""
+
+    code = "HX607"
+    summary = (
+        "in {path} the compiled body of {circuit} does not compute its circuit: on random "
+        "parameters the results differ by {worst:.3g}, tolerance {tolerance:.3g}"
+    )
+    remedy = (
+        "do not use the file: somebody changed its circuit or its body; export the model again, or "
+        "ask who gave you the file for the original"
+    )
+    path: str
+    circuit: str
+    worst: float
+    tolerance: float
+
+
+class UncheckedBodyError(ParityError):
+    """Nothing shows whether the compiled body of a circuit computes the circuit."""
+
+    code = "HX608"
+    summary = (
+        "in {path} it is not checked whether the compiled body of {circuit} computes its circuit: "
+        "{reason}"
+    )
+    remedy = (
+        "use the hybridx that wrote the file ({version}), which compiles the circuit again and "
+        "compares; if you trust the file, give --accept-unchecked"
+    )
+    path: str
+    circuit: str
+    reason: str
+    version: str

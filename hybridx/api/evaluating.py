@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
-from hybridx.api.options import BATCH_SIZE
+from hybridx.api.options import BATCH_SIZE, check_run
 from hybridx.api.progress import Stages
 from hybridx.errors import OptionNeedsError
-from hybridx.runtime import Execution, check_execution
+from hybridx.runtime import Execution
 from hybridx.storage import PIPE, check_readable, format_of
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def evaluate(
         TableError: the table has no such column, or a cell of it fits no class.
         InputError: the columns do not fit the model.
     """
-    check_execution(Execution(**execution))
+    check_run(Execution(**execution))
     is_file = isinstance(data, str | Path)
     if is_file:
         format_of(data, data_format, "data")

@@ -13,9 +13,11 @@ from hybridx.errors import (
     FileMissingError,
     MissingExtraError,
     OptionError,
+    OptionNeedsError,
     OwnMetadataError,
     SourceNotFoundError,
 )
+from hybridx.runtime import ONNX, Execution, check_execution
 from hybridx.storage import check_readable
 
 if TYPE_CHECKING:
@@ -107,6 +109,13 @@ class SourceOptions:
         for given in (self.checkpoint, self.example):
             if given is not None:
                 check_readable(given)
+
+
+def check_run(chosen: Execution) -> None:
+    """Refuse what cannot be meant for a run on data; raises as `check_execution`."""
+    check_execution(chosen)
+    if chosen.accept_unchecked and chosen.device == ONNX:
+        raise OptionNeedsError("--accept-unchecked", "--device with the name of a PennyLane device")
 
 
 def check_choice(option: str, value: object, choices: Sequence[object]) -> None:

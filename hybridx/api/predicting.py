@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
-from hybridx.api.options import BATCH_SIZE
+from hybridx.api.options import BATCH_SIZE, check_run
 from hybridx.api.progress import Stages
 from hybridx.errors import OptionError, OptionNeedsError, OutputIsInputError
-from hybridx.runtime import Execution, check_execution
+from hybridx.runtime import Execution
 from hybridx.storage import PIPE, check_readable, check_writable, format_of
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def predict(
     )
     if repeats > 1 and chosen.shots is None:
         raise OptionNeedsError("--repeats", "--shots")
-    check_execution(chosen)
+    check_run(chosen)
     check_readable(Path(path))
     if is_file and str(data) != PIPE:
         check_readable(Path(data))

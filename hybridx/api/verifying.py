@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
-from hybridx.api.options import SourceOptions, check_ending, need
+from hybridx.api.options import SourceOptions, check_ending, check_run, need
 from hybridx.api.progress import Stages, counted
 from hybridx.errors import ConflictingOptionsError, OptionNeedsError
 from hybridx.runtime import Execution, check_execution
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from hybridx.api.work.reproducing import VerifyReport
     from hybridx.parity import OutputDifference
-    from hybridx.runtime import Options
+    from hybridx.runtime import Agreement, Options
 
 
 def verify(
@@ -36,8 +36,9 @@ def verify(
 ) -> VerifyReport:
     """Compare a file with the eager model or another file, or else with its own self-test.
 
-    With shots, the file is computed exactly for the comparison, and its circuits are tested on the
-    device as in `reproduce`.
+    In each case the compiled circuits of an ONNX file are compared with the circuits that it
+    carries. With shots, the file is computed exactly for the comparison, and its circuits are
+    tested on the device as in `reproduce`.
 
     Args:
         path: of the file.
@@ -55,6 +56,8 @@ def verify(
 
     Raises:
         MismatchError: they differ.
+        BodyMismatchError: a compiled circuit is another one than the file carries.
+        UncheckedBodyError: a circuit is too wide for that comparison.
         LayerMismatchError: the results of a quantum layer differ.
         OtherSignatureError: the other file has other inputs or outputs.
         InconsistentResultError: a sampled result is too far from its exact value for chance.
@@ -80,7 +83,8 @@ def verify(
     from hybridx.api.work.layers import compare_layers
     from hybridx.api.work.reproducing import compare_with_model, reproduce
     from hybridx.api.work.saving import Saving
-    from hybridx.runtime import load, load_other
+    from hybridx.artifact import OnnxArtifact
+    from hybridx.runtime import check_agreement, load, load_other
 
     told = Stages() if stages is None else stages
     with told("load"):
@@ -105,14 +109,34 @@ def verify(
                 session, against, atol=atol, significance=significance, save=saving
             )
         tell(f"worst error {report.worst:.1e}, tolerance {report.tolerance:.0e}")
-    return replace(report, layers=compared)
+    agreements: tuple[Agreement, ...] = ()
+    if isinstance(session.artifact, OnnxArtifact):
+        with told("circuits") as tell:
+            agreements = check_agreement(
+                session.artifact,
+                accept_unchecked=execution.get("accept_unchecked", False),
+                may_run=not execution.get("isolated", False),
+            )
+            tell(f"{counted(len(agreements), 'compiled circuit')} compared")
+    return replace(report, layers=compared, circuits=agreements)
 
 
 def self_test(
     path: str | Path, *, stages: Stages | None = None, **execution: Unpack[Options]
 ) -> VerifyReport:
     """Load a file and run its self-test; arguments as `load`, errors as `verify`."""
-    return verify(path, stages=stages, **execution)
+    check_run(Execution(**execution))
+    check_readable(Path(path))
+    from hybridx.api.work.reproducing import reproduce
+    from hybridx.runtime import load
+
+    told = Stages() if stages is None else stages
+    with told("load"):
+        session = load(path, **execution)
+    with told("verify") as tell:
+        report = reproduce(session)
+        tell(f"worst error {report.worst:.1e}, tolerance {report.tolerance:.0e}")
+    return report
 
 
 def verify_source(

@@ -91,9 +91,11 @@ NoHeader = Annotated[
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace existing files.")]
 
 
-def _execution_option(kind: object, default: object, text: str, **more: Any) -> tuple[Any, object]:
+def _execution_option(
+    kind: object, default: object, text: str, *names: str, **more: Any
+) -> tuple[Any, object]:
     """Return the annotation and the default of an option that says how a file is executed."""
-    option = typer.Option(help=text, rich_help_panel="Execution", **more)
+    option = typer.Option(*names, help=text, rich_help_panel="Execution", **more)
     return Annotated[kind, option], default
 
 
@@ -173,6 +175,12 @@ _EXECUTION = {
         "How circuits reach a device. split: the model is cut at its circuits. custom-op: the "
         "model stays whole and its circuits are custom operators (needs hybridx\\[custom-op]).",
         autocompletion=completing(*ENGINES),
+    ),
+    "accept_unchecked": _execution_option(
+        bool,
+        False,
+        "Go on where a circuit is too wide to check that its compiled body computes it.",
+        "--accept-unchecked",
     ),
 }
 

@@ -5,6 +5,13 @@ from typing import TYPE_CHECKING
 from hybridx.first_use import on_first_use
 
 if TYPE_CHECKING:
+    from hybridx.runtime.circuits.agreement import Agreement, check_agreement
+    from hybridx.runtime.circuits.layers import (
+        circuits_alone,
+        compiled_layers,
+        device_layers,
+        layer_names,
+    )
     from hybridx.runtime.devices import (
         DeviceStatus,
         check_device_name,
@@ -23,12 +30,6 @@ if TYPE_CHECKING:
     from hybridx.runtime.foreign import ForeignModel, load_other
     from hybridx.runtime.given import as_array
     from hybridx.runtime.journal import Journal, check_no_partial, digest, partial_path
-    from hybridx.runtime.layers import (
-        circuits_alone,
-        compiled_layers,
-        device_layers,
-        layer_names,
-    )
     from hybridx.runtime.onnx import available_providers
     from hybridx.runtime.pennylane import gate_operator, measurement_process
     from hybridx.runtime.secrets import scrub
@@ -54,6 +55,7 @@ __all__ = [
     "ENGINES",
     "ONNX",
     "PROVIDERS",
+    "Agreement",
     "DeviceStatus",
     "Execution",
     "ForeignModel",
@@ -64,6 +66,7 @@ __all__ = [
     "Usage",
     "as_array",
     "available_providers",
+    "check_agreement",
     "check_budget",
     "check_device_name",
     "check_execution",

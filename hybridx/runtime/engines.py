@@ -14,6 +14,7 @@ from hybridx.circuit import Circuit
 from hybridx.device_table import family_of
 from hybridx.errors import CompiledInError, MissingExtraError, NoBodyError, OptionNeedsError
 from hybridx.runtime import devices, onnx
+from hybridx.runtime.circuits.agreement import check_agreement
 from hybridx.runtime.customop.model import CustomOpModel
 from hybridx.runtime.execution import ONNX, Execution
 from hybridx.runtime.executor import CountingExecutor, DeviceExecutor, Executor, Tally
@@ -47,6 +48,8 @@ def start_engine(artifact: Artifact, execution: Execution) -> Engine:
         MissingExtraError: a package is missing.
         DeviceError: the device does not exist or does not open.
         IsolatedRunError: the process of its own in which the file is to run ended.
+        BodyMismatchError: a device is asked for, and a compiled circuit is another one.
+        UncheckedBodyError: likewise, and it could not be checked.
     """
     if execution.isolated:
         from hybridx.runtime.isolated.engine import IsolatedEngine
@@ -65,6 +68,8 @@ def start_engine(artifact: Artifact, execution: Execution) -> Engine:
 
 
 def _device_engine(artifact: OnnxArtifact, execution: Execution) -> DeviceEngine:
+    if not execution.dry_run:
+        check_agreement(artifact, accept_unchecked=execution.accept_unchecked)
     wires = max((circuit.wires for circuit in artifact.circuits.values()), default=1)
     given = execution.device
     if execution.dry_run:

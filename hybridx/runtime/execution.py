@@ -66,6 +66,8 @@ class Execution:
         isolated: run the file in a process of its own, so that its end is an error of this one.
         time_limit: with `isolated`: seconds that it may take to load, and for each run.
         memory_limit: with `isolated`: megabytes that it may use, where the system can bound them.
+        accept_unchecked: send circuits also where nothing shows that their compiled bodies compute
+            them. `verify` asks that without a device too.
     """
 
     device: Device = ONNX
@@ -83,6 +85,7 @@ class Execution:
     isolated: bool = False
     time_limit: float | None = None
     memory_limit: int | None = None
+    accept_unchecked: bool = False
 
 
 class Options(TypedDict, total=False):
@@ -103,6 +106,7 @@ class Options(TypedDict, total=False):
     isolated: bool
     time_limit: float | None
     memory_limit: int | None
+    accept_unchecked: bool
 
 
 def check_execution(chosen: Execution) -> None:

@@ -376,6 +376,8 @@ def load(path: str | Path | bytes | BinaryIO, **execution: Unpack[Options]) -> S
         ArtifactError: the file cannot be read or breaks its contract.
         NoBodyError: the device is `onnx`, and the file holds no compiled circuits.
         DeviceError: the device does not exist or does not open.
+        BodyMismatchError: a device is asked for, and a circuit is not what its body computes.
+        UncheckedBodyError: likewise, and nothing shows whether it is.
     """
     chosen = Execution(**execution)
     check_execution(chosen)

@@ -79,6 +79,21 @@ def test_a_file_equals_another_with_the_same_model(folder, tmp_path):
     assert [one.elements for one in report.outputs] == [48, 48]
 
 
+def test_circuits_are_compiled_again_and_bodies_compared(folder, monkeypatch):
+    report = hybridx.verify(folder / "a.onnx")
+    assert [one.shown for one in report.circuits] == ["compiled again"] * 2
+    # Another version may compile them in another way.
+    monkeypatch.setattr("hybridx.runtime.circuits.agreement.__version__", "0.0.0")
+    report = hybridx.verify(folder / "a.onnx")
+    assert [one.shown for one in report.circuits] == ["simulated"] * 2
+
+
+def test_accepting_what_is_unchecked_needs_something_that_is_checked(folder, tmp_path):
+    np.save(tmp_path / "x.npy", np.zeros((1, 2)))
+    with pytest.raises(OptionNeedsError):
+        hybridx.predict(folder / "a.onnx", tmp_path / "x.npy", accept_unchecked=True)
+
+
 def test_outputs_of_other_names_are_taken_in_order(folder):
     assert hybridx.verify(folder / "a.onnx", against=folder / "c.onnx").worst < 1e-6
 

@@ -20,7 +20,7 @@ from hybridx.artifact import (
     function_name,
     write_metadata,
 )
-from hybridx.circuit import encode, parse
+from hybridx.circuit import encode, has_channel, parse
 from hybridx.lowering import choose
 from hybridx.program.to_onnx import emit_body
 
@@ -54,7 +54,7 @@ def build(nodes, outputs, weights=(), *, dtype="float32", body=True, metadata=No
         function = None
         if body:
             nodes_of_body = emit_body(
-                choose(circuit, "statevector").plan.build(),
+                choose(circuit, None if has_channel(circuit) else "statevector").plan.build(),
                 dtype=np.dtype(dtype),
                 parameters=PARAMETERS,
                 results=RESULTS,

@@ -18,7 +18,7 @@ from hybridx.errors import (
 )
 from hybridx.parity import EAGER, Difference, OutputDifference, compare, open_axes
 from hybridx.report import Shown
-from hybridx.runtime import Session, Usage, record_circuits, start_session
+from hybridx.runtime import Agreement, Session, Usage, record_circuits, start_session
 from hybridx.storage import Array
 
 if TYPE_CHECKING:
@@ -46,6 +46,7 @@ class VerifyReport(Shown):
         outputs: how far each output is off.
         layers: how far the results of each quantum layer are off, in order, where they were
             compared.
+        circuits: what shows that each compiled circuit is the circuit that the file carries.
     """
 
     path: str
@@ -59,6 +60,7 @@ class VerifyReport(Shown):
     consistency: Consistency | None = None
     outputs: tuple[OutputDifference, ...] = ()
     layers: tuple[OutputDifference, ...] = ()
+    circuits: tuple[Agreement, ...] = ()
 
 
 def reproduce(

@@ -144,7 +144,10 @@ def verify(
     ] = None,
     overwrite: options.Overwrite = False,
 ) -> None:
-    """Compare a model file with the model it came from, another file or its own self-test."""
+    """Compare a model file with the model it came from, another file or its own self-test.
+
+    The compiled circuits of the file are compared with the circuits that it carries, too.
+    """
     report = api.verify_source(
         model,
         against=against,

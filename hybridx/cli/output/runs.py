@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ from hybridx.storage import PIPE
 if TYPE_CHECKING:
     from hybridx.api import BenchReport, Evaluation, Prediction, VerifyReport
     from hybridx.parity import OutputDifference
+    from hybridx.runtime import Agreement
 
 _ROWS_SHOWN = 10
 
@@ -28,6 +30,7 @@ def verified(report: VerifyReport) -> Iterator[Line]:
         yield line(green("verified"), f"  {report.path} on {report.device}, {compared}")
         yield from _differences("layer", report.layers, report)
         yield from _differences("output", report.outputs, report)
+        yield from _agreements(report.circuits)
         return
     shots = report.usage.shots if report.usage is not None else None
     yield line(
@@ -42,6 +45,18 @@ def verified(report: VerifyReport) -> Iterator[Line]:
         yield remark(yellow("note "), f"{found.untested} {untested}")
     yield line(f"  its exact values, {compared}")
     yield from _differences("output", report.outputs, report)
+    yield from _agreements(report.circuits)
+
+
+def _agreements(found: Sequence[Agreement]) -> Iterator[Line]:
+    """Yield how many compiled bodies compute their circuits, and what shows it."""
+    ways = Counter(one.shown for one in found)
+    unchecked = ways.pop("not checked", 0)
+    if ways:
+        said = ", ".join(f"{count} {way}" for way, count in ways.items())
+        yield line(f"  compiled circuits compute the circuits that the file carries: {said}")
+    if unchecked:
+        yield remark(yellow("note "), f"{unchecked} of the compiled circuits not checked: too wide")
 
 
 def _differences(

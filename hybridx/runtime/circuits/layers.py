@@ -10,8 +10,9 @@ import onnx as onnx_package
 import onnxruntime
 from onnx import helper, numpy_helper
 
-from hybridx.artifact import CircuitCall, OnnxArtifact, split
+from hybridx.artifact import PARAMETERS, RESULTS, OnnxArtifact
 from hybridx.runtime import onnx
+from hybridx.runtime.circuits.alone import body_model, circuit_calls
 from hybridx.runtime.engines import check_bodies
 from hybridx.runtime.session import Session, execution_of, record_circuits
 from hybridx.storage import Array
@@ -19,11 +20,7 @@ from hybridx.storage import Array
 
 def layer_names(artifact: OnnxArtifact) -> tuple[str, ...]:
     """Return the names of the nodes of the quantum layers, in the order in which they run."""
-    return tuple(call.node for call in _calls(artifact))
-
-
-def _calls(artifact: OnnxArtifact) -> list[CircuitCall]:
-    return [call for stage in split(artifact.model) for call in stage.circuits]
+    return tuple(call.node for call in circuit_calls(artifact))
 
 
 def compiled_layers(session: Session, inputs: Mapping[str, Array]) -> tuple[Array, ...]:
@@ -40,7 +37,7 @@ def compiled_layers(session: Session, inputs: Mapping[str, Array]) -> tuple[Arra
     artifact = session.artifact
     assert isinstance(artifact, OnnxArtifact)
     check_bodies(artifact)
-    calls = _calls(artifact)
+    calls = circuit_calls(artifact)
     wanted = {call.results: call.dtype for call in calls}
     model = _returning(artifact.model, wanted)
     running = onnx.start(model.SerializeToString(), artifact.path)
@@ -91,7 +88,7 @@ def circuits_alone(
     def start(content: bytes) -> onnxruntime.InferenceSession:
         return onnx.start(content, artifact.path, chosen.provider, threads=chosen.threads)
 
-    calls, graph = _calls(artifact), artifact.model.graph
+    calls, graph = circuit_calls(artifact), artifact.model.graph
     weights = {one.name: one for one in graph.initializer}
     given = weights.keys() | {value.name for value in graph.input}
     computed = {call.parameters: call.dtype for call in calls if call.parameters not in given}
@@ -102,33 +99,15 @@ def circuits_alone(
         for call in calls
         if call.parameters in weights
     }
-    parts = [(start(_alone(call, artifact.model)), call) for call in calls]
+    parts = [(start(body_model(artifact.model, call.function, call.dtype)), call) for call in calls]
 
     def with_inputs(inputs: Mapping[str, Array]) -> Callable[[], None]:
         values = {**fixed, **inputs, **onnx.run(whole, returned, inputs)}
 
         def run() -> None:
             for part, call in parts:
-                onnx.run(part, [call.results], {call.parameters: values[call.parameters]})
+                onnx.run(part, [RESULTS], {PARAMETERS: values[call.parameters]})
 
         return run
 
     return with_inputs
-
-
-def _alone(call: CircuitCall, model: onnx_package.ModelProto) -> bytes:
-    """Return a model of one circuit node."""
-    element = helper.np_dtype_to_tensor_dtype(call.dtype)
-    graph = helper.make_graph(
-        [node for node in model.graph.node if list(node.output) == [call.results]],
-        "circuit",
-        [helper.make_tensor_value_info(call.parameters, element, [None, None])],
-        [helper.make_tensor_value_info(call.results, element, [None, None])],
-    )
-    part = helper.make_model(
-        graph,
-        functions=model.functions,
-        opset_imports=model.opset_import,
-        ir_version=model.ir_version,
-    )
-    return bytes(part.SerializeToString())
