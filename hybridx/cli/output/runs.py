@@ -54,7 +54,7 @@ def _agreements(found: Sequence[Agreement]) -> Iterator[Line]:
     unchecked = ways.pop("not checked", 0)
     if ways:
         said = ", ".join(f"{count} {way}" for way, count in ways.items())
-        yield line(f"  compiled circuits compute the circuits that the file carries: {said}")
+        yield line(f"  compiled circuits agree with the circuits in the file: {said}")
     if unchecked:
         yield remark(yellow("note "), f"{unchecked} of the compiled circuits not checked: too wide")
 
