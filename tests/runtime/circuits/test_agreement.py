@@ -70,6 +70,8 @@ def slightly_larger(function):
     """A body whose first constants are larger by a thousandth."""
     for node in function.node:
         for attribute in node.attribute:
+            if attribute.type != onnx.AttributeProto.TENSOR:
+                continue
             values = numpy_helper.to_array(attribute.t)
             if values.dtype == np.float32:
                 attribute.t.CopyFrom(numpy_helper.from_array(values * np.float32(1.001)))
