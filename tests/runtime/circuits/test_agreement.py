@@ -157,3 +157,8 @@ def test_what_is_too_wide_is_not_checked_and_needs_consent(monkeypatch):
 
 def test_circuits_without_a_body_need_no_check():
     assert check_agreement(PLAIN(body=False)) == ()
+
+
+def test_what_may_not_run_here_is_not_simulated():
+    with pytest.raises(UncheckedBodyError, match="isolated"):
+        check_agreement(PLAIN(), may_run=False)
