@@ -44,10 +44,13 @@ class Strategy:
     Attributes:
         name: as users write it.
         plan: returns the plan of a circuit, or why the strategy does not apply.
+        sums_angles: all angles of a circuit are wrapped once for its sums, which the cost of a plan
+            does not count, because the parts of a circuit share it.
     """
 
     name: StrategyName
     plan: Callable[[Circuit], Plan | Reason]
+    sums_angles: bool = True
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -90,17 +93,17 @@ def choose(circuit: Circuit, strategy: str | None = None) -> Choice:
 
 def consider(circuit: Circuit) -> tuple[Candidate, ...]:
     """Return what every strategy makes of a circuit, without building anything."""
-    shared = angles.count(circuit)
+    shared = angles.count_sums(circuit)
     return tuple(
         Candidate(one.strategy, replace(one.plan, cost=one.plan.cost + shared))
-        if isinstance(one.plan, Plan)
+        if strategy.sums_angles and isinstance(one.plan, Plan)
         else one
-        for one in _consider_alone(circuit)
+        for strategy, one in zip(STRATEGIES, _consider_alone(circuit), strict=True)
     )
 
 
 def _consider_alone(circuit: Circuit) -> tuple[Candidate, ...]:
-    """Return what every strategy makes of a circuit, angles that are there already not counted."""
+    """Return what every strategy makes of a circuit whose angles are wrapped already."""
     return tuple(Candidate(one.name, one.plan(circuit)) for one in STRATEGIES)
 
 
@@ -143,9 +146,9 @@ STRATEGIES: tuple[Strategy, ...] = (
     Strategy("multilinear", multilinear.plan),
     Strategy("fourier", fourier.plan),
     Strategy("unitary", folded_unitary.plan),
-    Strategy("density", pauli_transfer.plan),
+    Strategy("density", pauli_transfer.plan, sums_angles=False),
     Strategy("alternation", dense_diagonal.plan),
     Strategy("halves", bipartite.plan),
     Strategy("sweep", blocked_statevector.plan),
-    Strategy("statevector", statevector.plan),
+    Strategy("statevector", statevector.plan, sums_angles=False),
 )

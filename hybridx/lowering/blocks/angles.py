@@ -24,10 +24,18 @@ Multiple: TypeAlias = tuple[Parameter, float]
 """The angle of a gate, and how many times it is taken: a multiple of one half."""
 
 
-def count(circuit: Circuit) -> Cost:
-    """Return what it costs at most to wrap the columns that are angles, in any strategy."""
-    columns = len(Axes.of(circuit).pairs)
-    return Cost(0.0, columns, 8, 0.0) if columns else Cost(0.0, 0.0, 0, 0.0)
+def count_sums(circuit: Circuit) -> Cost:
+    """Return the cost of wrapping all columns that are angles, once for all sums of a program."""
+    return _count(len(Axes.of(circuit).pairs))
+
+
+def count_multiples(angles: Sequence[Multiple]) -> Cost:
+    """Return the cost of wrapping the columns of angles that are summed with nothing."""
+    return _count(sum(_wrapped(angle)[1] != 0 for angle, _ in dict.fromkeys(angles)))
+
+
+def _count(columns: int) -> Cost:
+    return Cost(0.0, columns, 8 if columns else 0, 0.0)
 
 
 def radians(builder: Builder, angles: NDArray[np.float64], axes: Axes) -> Value:

@@ -38,7 +38,7 @@ from hybridx.circuit import (
 )
 from hybridx.lowering.analysis.trig_polynomial import has_parameter
 from hybridx.lowering.blocks import entropy
-from hybridx.lowering.blocks.angles import Multiple, SinCos
+from hybridx.lowering.blocks.angles import Multiple, SinCos, count_multiples
 from hybridx.lowering.blocks.channel_matrices import (
     Transfer,
     constant_transfer,
@@ -132,6 +132,7 @@ def plan(circuit: Circuit) -> PauliTransferPlan | Reason:
         cost += _cost(group, size)
     for measurement in circuit.measurements:
         cost += _measuring_cost(measurement, size)
+    cost += count_multiples([angle for op in circuit.operations for angle in _angles(op)])
     return exceeds(cost.constant_bytes, MOST_FOLDED) or PauliTransferPlan(circuit, cost, groups)
 
 

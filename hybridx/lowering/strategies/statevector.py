@@ -29,7 +29,7 @@ from hybridx.circuit import (
 )
 from hybridx.lowering.analysis.trig_polynomial import has_parameter
 from hybridx.lowering.blocks import entropy
-from hybridx.lowering.blocks.angles import SinCos
+from hybridx.lowering.blocks.angles import Multiple, SinCos, count_multiples
 from hybridx.lowering.blocks.entries import combine, negative
 from hybridx.lowering.blocks.measure_state import measure, product_columns
 from hybridx.lowering.blocks.real_form import real_form_places, real_matrix
@@ -94,6 +94,7 @@ def plan(circuit: Circuit) -> StatevectorPlan | Reason:
         steps=sum(9 if is_parametrised else 5 for _, is_parametrised in gates) + 6,
         constant_bytes=needed,
     )
+    own += count_multiples(_angles(operations))
     return StatevectorPlan(circuit, sum(map(entropy.count, circuit.measurements), own), operations)
 
 
@@ -117,14 +118,15 @@ def _measuring(circuit: Circuit) -> int:
 
 def sin_cos_of(builder: Builder, operations: Sequence[Operation]) -> SinCos:
     """Return the cosines and sines of the angles of some gates."""
-    return SinCos(
-        builder,
-        [
-            (operation.angle, gate_of(operation).rate)
-            for operation in operations
-            if isinstance(operation, Apply) and isinstance(operation.angle, Parameter)
-        ],
-    )
+    return SinCos(builder, _angles(operations))
+
+
+def _angles(operations: Sequence[Operation]) -> list[Multiple]:
+    return [
+        (operation.angle, gate_of(operation).rate)
+        for operation in operations
+        if isinstance(operation, Apply) and isinstance(operation.angle, Parameter)
+    ]
 
 
 def apply(
