@@ -992,7 +992,10 @@ class NoSelfTestError(ArtifactError):
 
     code = "HX307"
     summary = "{path} carries no self-test"
-    remedy = "give --input"
+    remedy = (
+        "export the model again without --no-self-test; `hybridx run {path} -i FILE` runs it on "
+        "data of yours"
+    )
     path: str
 
 
@@ -1035,7 +1038,7 @@ class NoBodyError(ArtifactError):
 
     code = "HX310"
     summary = "{path} holds circuits without a compiled body: {names}"
-    remedy = "run it on a PennyLane device with --device"
+    remedy = "run it on a PennyLane device with --device, or export it again without --no-body"
     path: str
     names: str
 

@@ -37,6 +37,7 @@ th, td { text-align: left; vertical-align: top; padding: .35rem .75rem .35rem 0;
 th { color: var(--quiet); font-weight: 600; overflow-wrap: normal; }
 th[scope="row"] { min-width: 7rem; }
 td { font-variant-numeric: tabular-nums; min-width: 3rem; }
+.grid td { overflow-wrap: normal; }
 figure { margin: .75rem 0; }
 figure .wide { background: #ffffff; border: 1px solid var(--line); border-radius: 6px;
   padding: .5rem; }
@@ -180,7 +181,8 @@ def _part(part: Part) -> str:
         case str():
             return f"<p>{_text(part)}</p>"
         case Table():
-            return f'<div class="wide"><table>{"".join(_rows(part))}</table></div>'
+            kind = ' class="grid"' if part.header else ""
+            return f'<div class="wide"><table{kind}>{"".join(_rows(part))}</table></div>'
         case Picture(svg, text):
             source = base64.b64encode(svg).decode()
             image = f'<img alt="{_text(text)}" src="data:image/svg+xml;base64,{source}">'

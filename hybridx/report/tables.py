@@ -20,6 +20,8 @@ _FORMS: Final[Mapping[str, Callable[[Any], str]]] = {
 _MOST_LETTERS: Final = 120  # of a text that stands in a table
 _MOST_ROWS: Final = 50
 _MOST_LISTED: Final = 20  # values in a cell
+_MOST_DETAILED: Final = 8  # records with what does not fit into their rows
+_MOST_TEXT: Final = 10_000  # letters
 
 
 def shown(name: str, attributes: Mapping[str, Any]) -> str:
@@ -50,7 +52,9 @@ def _is_record(value: object) -> bool:
 def _parts(attributes: Mapping[str, Any]) -> Iterator[Part]:
     """Yield a table of what fits into one, and then the rest, each under its name."""
     cells = {name: _cell(value, name) for name, value in attributes.items()}
-    yield Table([(_label(name), cell) for name, cell in cells.items() if cell is not None])
+    rows = [(_label(name), cell) for name, cell in cells.items() if cell is not None]
+    if rows:
+        yield Table(rows)
     for name, cell in cells.items():
         if cell is None:
             title, value = _label(name), attributes[name]
@@ -74,7 +78,8 @@ def _long(value: Any) -> Iterator[Part]:
         case _ if _is_record(value):
             yield from _parts(attributes_of(value))
         case _:
-            yield Listing(str(value))
+            text = str(value)
+            yield Listing(text if len(text) <= _MOST_TEXT else f"{text[:_MOST_TEXT]} …")
 
 
 def _records(records: Sequence[Mapping[str, Any]]) -> Iterator[Part]:
@@ -85,7 +90,7 @@ def _records(records: Sequence[Mapping[str, Any]]) -> Iterator[Part]:
     rows = [[row[name] or "" for name in plain] for row in cells[:_MOST_ROWS]]
     yield Table(rows, [_label(name) for name in plain])
     yield from _more(cells)
-    for record, row in zip(records[:_MOST_ROWS], rows, strict=False):
+    for record, row in zip(records[:_MOST_DETAILED], rows, strict=False):
         rest = {name: record[name] for name in used if name not in plain}
         inside = [part for value in rest.values() for part in _long(value)]
         if inside:

@@ -120,6 +120,16 @@ def test_long_lists_are_cut_and_counted():
     assert len(content) < 8000
 
 
+def test_long_texts_are_cut_and_only_some_records_have_details():
+    laps = tuple(Lap(f"lap {number}", 1.0, "x" * 99_999) for number in range(30))
+    content, cells = shown(RaceReport("", laps=laps, text="y" * 99_999))
+    assert [title for title in cells.folded if title.startswith("word of lap")] == [
+        f"word of lap {number}" for number in range(8)
+    ]
+    assert content.count("y" * 10_000 + " …") == 1
+    assert len(content) < 100_000
+
+
 @pytest.mark.parametrize(
     "changed",
     [
