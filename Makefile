@@ -10,7 +10,7 @@ VENV       ?= .venv
 BIN         = $(VENV)/bin
 INSTALLED   = $(VENV)/.installed
 
-.PHONY: install demo check format test test-slow test-plugins test-versions test-package test-operators test-backbones test-all bench bench-quick train golden documents docs clean
+.PHONY: install demo check format test test-slow test-plugins test-versions test-package test-operators test-backbones test-trust test-all bench bench-quick train golden documents docs clean
 
 install: $(INSTALLED)
 
@@ -39,7 +39,7 @@ test: $(INSTALLED)
 
 # What `make test` leaves out, but for the plug-ins.
 test-slow: $(INSTALLED)
-	$(BIN)/python -m pytest -n auto --dist worksteal -m slow --ignore tests/plugins --ignore tests/package
+	$(BIN)/python -m pytest -n auto --dist worksteal -m slow --ignore tests/plugins --ignore tests/package --ignore tests/trust
 
 # Plug-ins of PennyLane, each in an environment of its own that pip makes in .plugins.
 test-plugins: $(INSTALLED)
@@ -64,6 +64,10 @@ test-backbones: $(INSTALLED)
 # run continues. OPERATORS="--sample 60" or "--only relu nn.LSTM" runs some of them.
 test-operators: $(INSTALLED)
 	$(BIN)/python -m tests.operators $(OPERATORS)
+
+# What takes minutes to show that a file can be trusted: load, kills at every step.
+test-trust: $(INSTALLED)
+	$(BIN)/python -m pytest tests/trust --durations 10
 
 test-all: test test-slow test-plugins test-versions test-package test-backbones
 

@@ -23,7 +23,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any, ClassVar, dataclass_transform
 
-_FLAGS = "aot|dry-run|embed-example|overwrite|resume"
+_FLAGS = "aot|dry-run|embed-example|overwrite|resend|resume"
 _CHOICES = "device|dtype|engine|format|provider|strategy"
 # In this order: the first that fits an option is taken.
 _SPELLINGS: tuple[tuple[str, str], ...] = (
@@ -1093,6 +1093,29 @@ class BrokenResultsError(ArtifactError):
     remedy = "give --overwrite to start over"
     path: str
     problem: str
+
+
+class UnansweredError(ArtifactError):
+    """A run stopped while a device that may cost money had its circuits."""
+
+    code = "HX318"
+    summary = (
+        "{path}: the run stopped while device {device!r} had {sent} of it, and may have run them; "
+        "their results never came"
+    )
+    remedy = "give --resume and --resend to send them again; what is kept is not sent again"
+    path: str
+    device: str
+    sent: str
+
+
+class ResultsInUseError(ArtifactError):
+    """Another run keeps its results in the same file."""
+
+    code = "HX319"
+    summary = "another run keeps its results in {path} at this moment"
+    remedy = "wait until it has ended, or give this run another output"
+    path: str
 
 
 # --- input ---------------------------------------------------------------------------------------

@@ -29,6 +29,7 @@ def predict(
     batch_size: int = BATCH_SIZE,
     repeats: int = 1,
     resume: bool = False,
+    resend: bool = False,
     overwrite: bool = False,
     stages: Stages | None = None,
     **execution: Unpack[Options],
@@ -54,6 +55,7 @@ def predict(
         repeats: number of runs on a device that samples; the outputs are then means, and arrays
             `<output>_standard_error` are added.
         resume: use the results that an interrupted earlier run of the same command stored.
+        resend: send again what a device had when that run was stopped, and may have run already.
         overwrite: replace an existing output.
         stages: is told how many rows are done; by default the log of `hybridx` is.
         **execution: on what the model runs; see `hybridx.load`.
@@ -76,6 +78,8 @@ def predict(
     _check_output(
         path, data if is_file else PIPE, output, output_format, resume=resume, overwrite=overwrite
     )
+    if resend and not resume:
+        raise OptionNeedsError("--resend", "--resume")
     if repeats > 1 and chosen.shots is None:
         raise OptionNeedsError("--repeats", "--shots")
     check_run(chosen)
@@ -95,6 +99,7 @@ def predict(
         batch_size=batch_size,
         repeats=repeats,
         resume=resume,
+        resend=resend,
         overwrite=overwrite,
         stages=stages or Stages(),
         **execution,

@@ -26,10 +26,8 @@ if TYPE_CHECKING:
         Options,
         check_execution,
     )
-    from hybridx.runtime.executor import Tally
     from hybridx.runtime.foreign import ForeignModel, load_other
     from hybridx.runtime.given import as_array
-    from hybridx.runtime.journal import Journal, check_no_partial, digest, partial_path
     from hybridx.runtime.onnx import available_providers
     from hybridx.runtime.pennylane import gate_operator, measurement_process
     from hybridx.runtime.secrets import scrub
@@ -48,6 +46,8 @@ if TYPE_CHECKING:
         start_session,
         uses_device,
     )
+    from hybridx.runtime.submission.journal import Journal, check_no_partial, digest, partial_path
+    from hybridx.runtime.submission.tally import Tally
 else:
     __getattr__, __dir__ = on_first_use(__name__)
 

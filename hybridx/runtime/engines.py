@@ -17,8 +17,9 @@ from hybridx.runtime import devices, onnx
 from hybridx.runtime.circuits.agreement import check_agreement
 from hybridx.runtime.customop.model import CustomOpModel
 from hybridx.runtime.execution import ONNX, Execution
-from hybridx.runtime.executor import CountingExecutor, DeviceExecutor, Executor, Tally
-from hybridx.runtime.journal import digest
+from hybridx.runtime.executor import CountingExecutor, DeviceExecutor, Executor
+from hybridx.runtime.submission.journal import digest
+from hybridx.runtime.submission.tally import Tally
 from hybridx.storage import Array
 
 SessionExecutor: TypeAlias = DeviceExecutor | CountingExecutor

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
 import numpy as np
@@ -18,42 +18,16 @@ from numpy.typing import NDArray
 
 from hybridx.circuit import Circuit, encode, result_count
 from hybridx.device_table import family_of
-from hybridx.errors import NotWritableError, OverBudgetError
+from hybridx.errors import HybridxError, NotWritableError, OverBudgetError
 from hybridx.runtime.execution import Execution
-from hybridx.runtime.journal import Journal, digest
 from hybridx.runtime.submission.cancel import cancel_on_interrupt
+from hybridx.runtime.submission.journal import Journal, digest
 from hybridx.runtime.submission.retry import submit
+from hybridx.runtime.submission.tally import Tally
 
 Results: TypeAlias = NDArray[np.float64]
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Tally:
-    """How much goes to a device.
-
-    Attributes:
-        submissions: calls of the device, each for all rows of a slice.
-        circuits: circuits in them, after the device's own preprocessing.
-        shots: samples of all circuits together.
-    """
-
-    submissions: int = 0
-    circuits: int = 0
-    shots: int = 0
-
-    def __add__(self, other: Tally) -> Tally:
-        return Tally(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(Tally)))
-
-    def __str__(self) -> str:
-        counted = [
-            f"{count:,} {unit if count != 1 else unit.removesuffix('s')}"
-            for count, unit in ((self.circuits, "circuits"), (self.shots, "shots"))
-            if count or unit == "circuits"
-        ]
-        times = f" in {self.submissions:,} submissions" if self.submissions > 1 else ""
-        return " with ".join(counted) + times
 
 
 class Executor(Protocol):
@@ -104,11 +78,17 @@ class DeviceExecutor:
         # errors are raised when the session starts.
         self._device = open_device(None)
         self._seed = execution.seed if takes_seed else None
-        self._rows = _rows_at_once(name, self._device)
+        family = family_of(name)
+        self._may_cost = family is None or not family.is_local
+        # If a submission fails, all its results are lost. A service that makes a job of each
+        # circuit is therefore given one row at a time, so that the results of every paid job are
+        # kept.
+        self._rows = 1 if self._may_cost and _sends_one_by_one(self._device) else None
         self._times: Counter[str] = Counter()
         self.sent = Tally()
         self.kept = 0
         self.journal: Journal | None = None
+        self._has_unkept = False
 
     def execute(self, circuit: Circuit, parameters: NDArray[Any]) -> Results:
         """Return the results of a circuit for each row, float64, shape `(batch, M)`.
@@ -134,8 +114,12 @@ class DeviceExecutor:
         if found is not None:
             self.kept += 1
             return found
-        results = self._submit(circuit, parameters, key)
-        self._keep(key, results)
+        try:
+            results = self._submit(circuit, parameters, key)
+        except HybridxError:
+            self._note(lambda journal: journal.fail(key))
+            raise
+        self._note(lambda journal: journal.keep(key, results))
         return results
 
     def find(self, key: str) -> Results | None:
@@ -162,12 +146,13 @@ class DeviceExecutor:
             device = self._device_for(key)
             submission = prepare(circuit, parameters, device, self._execution.shots)
             # Every attempt counts: a device may have run what failed on the way back.
-            sent = self.sent + Tally(1, len(submission.tapes), submission.shots)
-            check_bounds(self._execution, self._name, sent)
-            self.sent = sent
+            tally = Tally(1, len(submission.tapes), submission.shots)
+            check_bounds(self._execution, self._name, self.sent + tally)
+            self._begin(key, tally)
+            self.sent += tally
 
             def send() -> Results:
-                with cancel_on_interrupt():
+                with cancel_on_interrupt(lambda: self._note(lambda journal: journal.fail(key))):
                     return submission.send()
 
             return send
@@ -190,13 +175,25 @@ class DeviceExecutor:
         seeds = [self._seed, int(key[:16], 16)]
         return self._open(int(np.random.SeedSequence(seeds).generate_state(1)[0] >> 1))
 
-    def _keep(self, key: str, results: Results) -> None:
+    def _begin(self, key: str, tally: Tally) -> None:
+        """Note in the journal that something is sent that may cost, or refuse to send it."""
+        if self.journal is None or not self._may_cost:
+            return
+        try:
+            self.journal.begin(key, tally)
+        except NotWritableError:
+            # Results that are only in memory would be lost if the run ended here.
+            if not self._has_unkept:
+                raise
+
+    def _note(self, write: Callable[[Journal], None]) -> None:
+        """Write to the journal; the run goes on without, as the results are in memory."""
         if self.journal is None:
             return
         try:
-            self.journal.keep(key, results)
+            write(self.journal)
         except NotWritableError as error:
-            # The results are in memory, so the run goes on.
+            self._has_unkept = True
             log.warning("results so far are not kept: %s", error.reason)
 
 
@@ -319,17 +316,10 @@ def submission_key(circuit: Circuit, parameters: NDArray[Any], times: Counter[st
     return digest(same, str(times[same]))
 
 
-def _rows_at_once(name: str, device: Any) -> int | None:
-    """Return how many rows are one submission; None for all.
-
-    If a submission fails, all its results are lost. A service that makes a job of each circuit is
-    therefore given one row at a time, so that the results of every paid job are kept.
-    """
+def _sends_one_by_one(device: Any) -> bool:
     from hybridx.runtime.pennylane import sends_one_by_one
 
-    family = family_of(name)
-    is_local = family is not None and family.is_local
-    return 1 if not is_local and sends_one_by_one(device) else None
+    return sends_one_by_one(device)
 
 
 def _parts(parameters: NDArray[Any], rows: int | None) -> list[NDArray[Any]]:

@@ -34,12 +34,12 @@ from hybridx.runtime.executor import (
     CircuitRun,
     DeviceExecutor,
     RecordingExecutor,
-    Tally,
     check_bounds,
 )
 from hybridx.runtime.given import as_array, by_name, fit
-from hybridx.runtime.journal import Journal, RunIdentity, digest
 from hybridx.runtime.sharing.turns import Turn
+from hybridx.runtime.submission.journal import Journal, RunIdentity, digest
+from hybridx.runtime.submission.tally import Tally
 from hybridx.storage import Array
 
 log = logging.getLogger(__name__)
@@ -83,7 +83,7 @@ class Session(Shown):
 
     Several threads may use one session, and close it: a run that has begun ends. On a device they
     take turns. In a forked process a session without a device starts again; one with a device
-    raises `ForkedDeviceError`.
+    is refused (HX510).
 
     Attributes:
         artifact: the file.
@@ -320,7 +320,9 @@ def check_budget(session: Session, tally: Tally) -> None:
     check_bounds(session._execution, session.device, tally)
 
 
-def keep_results(session: Session, path: Path, *, data: str, resume: bool) -> Journal | None:
+def keep_results(
+    session: Session, path: Path, *, data: str, resume: bool, resend: bool
+) -> Journal | None:
     """Keep the results of a session's device in a file from now on.
 
     Args:
@@ -328,6 +330,7 @@ def keep_results(session: Session, path: Path, *, data: str, resume: bool) -> Jo
         path: of the file.
         data: hash of the inputs.
         resume: use the results that the file has already.
+        resend: send again what was sent before, and whose results never came.
 
     Returns:
         None if the session sends nothing to a device.
@@ -335,6 +338,8 @@ def keep_results(session: Session, path: Path, *, data: str, resume: bool) -> Jo
     Raises:
         ForeignResultsError: the results in the file belong to another run.
         BrokenResultsError: the file cannot be read.
+        UnansweredError: it says that something was sent, and not what came of it.
+        ResultsInUseError: another run keeps its results there.
     """
     engine, execution = session._engine, session._execution
     if not isinstance(engine, DeviceEngine) or not isinstance(engine.executor, DeviceExecutor):
@@ -347,7 +352,7 @@ def keep_results(session: Session, path: Path, *, data: str, resume: bool) -> Jo
         options=digest({key: repr(value) for key, value in execution.options.items()}),
         data=data,
     )
-    engine.executor.journal = Journal(path, run, resume=resume)
+    engine.executor.journal = Journal(path, run, resume=resume, resend=resend)
     return engine.executor.journal
 
 

@@ -189,6 +189,39 @@ def _exchange(place: Path, new: Path, old: Path) -> None:
         raise
 
 
+def lock_file(file: IO[bytes]) -> bool:
+    """Take an open file for this process until it is closed, however the process ends.
+
+    Returns:
+        False if another process has taken it; True too where files cannot be taken.
+    """
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        return True
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:  # some network file systems
+        return True
+    return True
+
+
+def sync_folder(folder: Path) -> None:
+    """Force the names in a folder to the disk, where the system can."""
+    try:
+        opened = os.open(folder, os.O_RDONLY)
+    except OSError:  # Windows opens no folders
+        return
+    try:
+        os.fsync(opened)
+    except OSError:
+        pass
+    finally:
+        os.close(opened)
+
+
 def _umask() -> int:
     # The umask of the process can only be read by setting it.
     mask = os.umask(0)

@@ -270,7 +270,7 @@ RUN = st.one_of(
     option("--output-format", ["npy", "csv"]),
     option("--batch-size", NUMBERS),
     option("--repeats", NUMBERS),
-    flag("--dry-run", "--resume", "--overwrite", "--no-header"),
+    flag("--dry-run", "--resume", "--resend", "--overwrite", "--no-header"),
 )
 INSPECT = st.one_of(
     SHOWN, option("--draw", ["c.svg", "c.png", "c.xyz"]), flag("--qasm", "--overwrite")

@@ -18,6 +18,8 @@ from hybridx.errors import (
     OptionNeedsError,
     OverBudgetError,
     PartialResultsError,
+    ResultsInUseError,
+    UnansweredError,
     UnknownDeviceError,
 )
 from hybridx.runtime import Execution, Options, start_session
@@ -275,16 +277,21 @@ def test_rows_of_a_run_without_a_device_are_not_taken_for_paid_results(folder):
 
 def test_a_line_that_a_crash_cut_short_is_sent_again(folder):
     partial = stopped(folder)
-    partial.write_bytes(partial.read_bytes()[:-9])
+    lines = partial.read_bytes().splitlines(keepends=True)
+    assert len(lines) == 7  # the run; three submissions sent, two with results and one that failed
+    partial.write_bytes(b"".join(lines[:5])[:-9])
     service = Service()
-    assert predict(folder, service, resume=True).usage.resumed == 1
+    with pytest.raises(UnansweredError) as caught:
+        predict(folder, service, resume=True)
+    assert (caught.value.sent, service.calls) == ("3 circuits", 0)
+    assert predict(folder, service, resume=True, resend=True).usage.resumed == 1
     assert service.calls == 2
 
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"no JSON\n", b"{}\n", b'{"hybridx_results":2,"run":{}}\n', b"\x80\x04N.\n"],
-    ids=["empty", "text", "no head", "newer", "pickle"],
+    [b"no", b"no JSON\n", b"{}\n", b'{"hybridx_results":3,"run":{}}\n', b"\x80\x04N.\n"],
+    ids=["a word", "text", "no head", "newer", "pickle"],
 )
 def test_results_that_cannot_be_read_are_refused(content, folder):
     partial = stopped(folder)
@@ -298,10 +305,34 @@ def test_results_that_cannot_be_read_are_refused(content, folder):
 def test_a_stop_by_hand_keeps_what_came_back(folder, caplog):
     with pytest.raises(KeyboardInterrupt):
         predict(folder, Service(mishaps={2: KeyboardInterrupt()}))
+    assert "had 3 circuits and may have run them" in caplog.messages[-1]
     assert "1 submission is kept" in caplog.messages[-1]
     service = Service()
-    predict(folder, service, resume=True)
+    with pytest.raises(UnansweredError):
+        predict(folder, service, resume=True)
+    assert service.calls == 0
+    predict(folder, service, resume=True, resend=True)
     assert service.calls == 2
+
+
+def test_what_is_sent_again_needs_a_run_to_go_on_with(folder):
+    with pytest.raises(OptionNeedsError, match="resend=True needs resume"):
+        predict(folder, Service(), resend=True)
+
+
+def test_two_runs_do_not_keep_their_results_in_one_file(folder):
+    """The second is refused before it sends anything."""
+    other, refused = Service(), []
+
+    class Meanwhile(Service):
+        def execute(self, circuits, execution_config=None):
+            with pytest.raises(ResultsInUseError) as caught:
+                predict(folder, other, resume=True)
+            refused.append(caught.value)
+            return super().execute(circuits, execution_config)
+
+    predict(folder, Meanwhile())
+    assert (len(refused), other.calls) == (3, 0)
 
 
 def test_repeats_give_means_and_standard_errors(folder, artifact):

@@ -122,12 +122,13 @@ def predict_rows(
     batch_size: int,
     repeats: int,
     resume: bool,
+    resend: bool,
     overwrite: bool,
     stages: Stages,
     **execution: Unpack[Options],
 ) -> Prediction:
     """Run a model file on rows; arguments and errors as `predict`."""
-    target = _Target(output, output_format, resume=resume, overwrite=overwrite)
+    target = _Target(output, output_format, resume=resume, resend=resend, overwrite=overwrite)
     if target.file is not None and not (resume or overwrite or execution.get("dry_run")):
         check_no_partial(target.file)
     session = load(path, **execution)
@@ -169,10 +170,16 @@ class _Target:
     """Where the outputs of a run go: a file, stdout, or only into its report."""
 
     def __init__(
-        self, place: str | Path | None, format: str | None, *, resume: bool, overwrite: bool
+        self,
+        place: str | Path | None,
+        format: str | None,
+        *,
+        resume: bool,
+        resend: bool,
+        overwrite: bool,
     ) -> None:
         self.file = None if place is None or str(place) == PIPE else Path(place)
-        self.resume, self.overwrite = resume, overwrite
+        self.resume, self.resend, self.overwrite = resume, resend, overwrite
         self._place, self._format = place, format
         self._form = None if place is None else form_of(place, format, "output")
 
@@ -327,7 +334,9 @@ def _on_device(
     journal = None
     if target.file is not None:
         kept_in = partial_path(target.file)
-        journal = keep_results(session, kept_in, data=_hash(whole), resume=target.resume)
+        journal = keep_results(
+            session, kept_in, data=_hash(whole), resume=target.resume, resend=target.resend
+        )
     found = _NotFinite()
     try:
         outputs = run_in_batches(
@@ -345,6 +354,8 @@ def _on_device(
         # Also after Ctrl-C, tell the user that the results so far are stored.
         if journal is not None and session.usage.submissions:
             log.warning("%s", _told(journal))
+        if journal is not None:
+            journal.close()
         raise
     if journal is not None:
         journal.remove()
@@ -375,7 +386,12 @@ def _hash(inputs: Mapping[str, Array]) -> str:
 
 def _told(journal: Journal) -> str:
     count = len(journal)
+    kept = "1 submission is" if count == 1 else f"{count:,} submissions are"
+    lost = journal.sent_unanswered
+    if lost.submissions:
+        told = f"{journal.run.device} had {lost} and may have run them"
+        also = f"; the results of {kept} kept in {journal.path}" if count else ""
+        return f"{told}{also}; --resume --resend sends them again and goes on from there"
     if not count:
         return "no submission had come back, so nothing is kept"
-    kept = "1 submission is" if count == 1 else f"{count:,} submissions are"
     return f"the results of {kept} kept in {journal.path}; --resume goes on from there"

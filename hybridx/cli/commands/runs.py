@@ -74,6 +74,13 @@ def run(
     resume: Annotated[
         bool, typer.Option("--resume", help="Continue an interrupted run from its .partial file.")
     ] = False,
+    resend: Annotated[
+        bool,
+        typer.Option(
+            "--resend",
+            help="With --resume: send again what a paid device had when the run was stopped.",
+        ),
+    ] = False,
     overwrite: options.Overwrite = False,
 ) -> None:
     """Run a model file on data, or on its own self-test."""
@@ -87,6 +94,7 @@ def run(
             no_header=no_header,
             dry_run=dry_run,
             resume=resume,
+            resend=resend,
             repeats=repeats > 1,
             overwrite=overwrite,
             batch_size=batch_size != api.BATCH_SIZE,
@@ -107,6 +115,7 @@ def run(
         batch_size=batch_size,
         repeats=repeats,
         resume=resume,
+        resend=resend,
         overwrite=overwrite,
         stages=printer.stages,
         **execution,

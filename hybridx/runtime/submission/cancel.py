@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import TracebackType
 from typing import Any
@@ -12,8 +12,11 @@ log = logging.getLogger(__name__)
 
 
 @contextmanager
-def cancel_on_interrupt() -> Iterator[None]:
+def cancel_on_interrupt(when_cancelled: Callable[[], object]) -> Iterator[None]:
     """Cancel the jobs that are waited for when Ctrl-C interrupts the block.
+
+    Args:
+        when_cancelled: called if there were jobs, and all of them are cancelled.
 
     Raises:
         KeyboardInterrupt: again, after the jobs are cancelled.
@@ -21,19 +24,25 @@ def cancel_on_interrupt() -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt as stop:
-        cancelled = cancel_waiting(stop.__traceback__)
+        cancelled, left = cancel_waiting(stop.__traceback__)
         if cancelled:
             log.warning("cancelled %s", ", ".join(cancelled))
+            if not left:
+                when_cancelled()
         raise
 
 
-def cancel_waiting(traceback: TracebackType | None) -> list[str]:
-    """Cancel the jobs whose methods stand in a traceback, and return their identifiers.
+def cancel_waiting(traceback: TracebackType | None) -> tuple[list[str], list[str]]:
+    """Cancel the jobs whose methods stand in a traceback.
 
     A plug-in does not hand out its job, but a method of the job is on the stack while the plug-in
     waits for it.
+
+    Returns:
+        The identifiers of those that are cancelled, and of those that could not be.
     """
     cancelled: dict[int, str] = {}
+    left: dict[int, str] = {}
     while traceback is not None:
         waiting = traceback.tb_frame.f_locals.get("self")
         for job in (waiting, *_tasks(waiting)):
@@ -44,10 +53,11 @@ def cancel_waiting(traceback: TracebackType | None) -> list[str]:
                 job.cancel()
             except Exception:
                 # A job that has ended cannot be cancelled, and a service may be out of reach.
+                left[id(job)] = name
                 continue
             cancelled[id(job)] = name
         traceback = traceback.tb_next
-    return list(cancelled.values())
+    return list(cancelled.values()), list(left.values())
 
 
 def _tasks(batch: Any) -> tuple[Any, ...]:

@@ -77,7 +77,8 @@ class TorchEngine:
             raise BrokenArtifactError(self._artifact.path, problem)
         if not all(map(_is_plain, tensors)):
             raise BrokenArtifactError(self._artifact.path, "it returns what is no plain tensor")
-        return {name: tensor.numpy() for name, tensor in zip(names, tensors, strict=True)}
+        # A program may return its weights, and one tensor twice.
+        return {name: np.array(tensor.numpy()) for name, tensor in zip(names, tensors, strict=True)}
 
     def _checking(self) -> AbstractContextManager[Any]:
         return intercepting(self._trusting, called) if self._trusting else nullcontext()
