@@ -225,7 +225,7 @@ class _Trials:
                 for name, found in self._execution.run(inputs).items()
             },
             {name: output * finite[name] for name, output in outputs.items()},
-            # An angle ten times as large is rounded ten times as coarsely.
+            # What classical layers make ten times as large they round ten times as coarsely.
             tolerance=10 * self._tolerance,
             left=self.name,
             right=self._reference,

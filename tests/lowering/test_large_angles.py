@@ -30,7 +30,9 @@ CIRCUITS = {
         "IsingXX 0 2 (0.3*p[0]); RY 2 1.0; SingleExcitation 0 1 p[2]; IsingZZ 1 2 (p[1] + 2.0); "
         "ctrl[0, 2] PhaseShift 1 (0.7*p[1]); RX 2 0.2; expval Z0; expval X1@Y2; state"
     ),
-    "an offset of many turns": "RX 0 (p[0] + 12345.6); CRY 0 1 (p[0] + -1e6); expval X0@Z1",
+    "an offset of many turns": (
+        "RX 0 (p[0] + 12345.6); Hadamard 1; CRY 0 1 (p[0] + -1e6); expval Z0; expval X1; expval Y0@Z1"
+    ),
     "noise": f"{FIRST}; CNOT 0 1; {NOISE}; CRX 1 2 p[2]; PhaseShift 0 p[1]; RX 0 0.4; {MEANS}",
     "cones": "RX 0 p[0]; RY 1 p[1]; CNOT 0 1; RX 2 p[2]; CNOT 2 3; RY 3 (1.5*p[0] + 0.3); "
     "expval Z1; expval Z3",
