@@ -31,7 +31,8 @@ CIRCUITS = {
         "ctrl[0, 2] PhaseShift 1 (0.7*p[1]); RX 2 0.2; expval Z0; expval X1@Y2; state"
     ),
     "an offset of many turns": (
-        "RX 0 (p[0] + 12345.6); Hadamard 1; CRY 0 1 (p[0] + -1e6); expval Z0; expval X1; expval Y0@Z1"
+        "RX 0 (p[0] + 12345.6); Hadamard 1; CRY 0 1 (p[0] + -1e6); "
+        "expval Z0; expval X1; expval Y0@Z1"
     ),
     "noise": f"{FIRST}; CNOT 0 1; {NOISE}; CRX 1 2 p[2]; PhaseShift 0 p[1]; RX 0 0.4; {MEANS}",
     "cones": "RX 0 p[0]; RY 1 p[1]; CNOT 0 1; RX 2 p[2]; CNOT 2 3; RY 3 (1.5*p[0] + 0.3); "
@@ -48,13 +49,14 @@ def rows_of(circuit, dtype, sizes=SIZES):
 
 
 def largest_angles(circuit, rows):
-    """The largest angle of a gate in each row, in radians and without its sign."""
+    """The largest angle of a gate in each row and its offset, in radians and without signs."""
     angles = [
-        operation.angle.scale * rows[:, operation.angle.column].astype(np.float64)
+        abs(operation.angle.scale * rows[:, operation.angle.column].astype(np.float64))
+        + abs(operation.angle.offset)
         for operation in circuit.operations
         if isinstance(operation, Apply) and isinstance(operation.angle, Parameter)
     ]
-    return np.abs(angles).max(axis=0, initial=0.0)
+    return np.max(angles, axis=0, initial=0.0)
 
 
 def assert_exact(results, expected, angles):
