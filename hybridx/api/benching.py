@@ -199,7 +199,9 @@ def _inputs(session: Session, size: int | None) -> dict[str, Array]:
     test = self_test_of(session)
     lengths = {} if size is None else {BATCH: size}
     axes = open_axes(session.inputs)
-    return draw_inputs(test.inputs, axes, lengths=lengths, distribution=None, seed=0)
+    return draw_inputs(
+        test.inputs, axes, lengths=lengths, distribution=None, seed=0, whole="within"
+    )
 
 
 def _call(session: Session, inputs: Mapping[str, Array]) -> Callable[[], object]:

@@ -1,6 +1,7 @@
 """From a torch module to a classical graph and circuits: nothing is simulated here."""
 
-from hybridx.capture.example import EXAMPLE_ROWS, AxisNames, Example, OpenAxes, prepare_example
+from hybridx.capture.example import EXAMPLE_ROWS, AxisNames, Example, OpenAxes
+from hybridx.capture.find_axes import prepare_example
 from hybridx.capture.graph.local_decompositions import NotLocal, decomposed
 from hybridx.capture.graph.ops import CIRCUIT_OP
 from hybridx.capture.model.eager import eagerly

@@ -166,14 +166,17 @@ def _traced(flat: Flat, example: Example, dtype: torch.dtype) -> tuple[Example, 
         try:
             traced = _trace(flat, candidate, dtype)
         except FixedBatch as error:
-            reason = reason or str(error)
+            if not candidate.further:
+                reason = reason or str(error)
         except CaptureError:
             # The model can be traced as far as is known; only this is not its batch.
-            if reason is None:
+            if reason is None and not candidate.further:
                 raise
         else:
+            if candidate.further and not candidate.further & _names(_kept(candidate, traced)):
+                continue  # there are more ways to trace it without them
             return _without_closed(flat, candidate, traced, dtype)
-    names = {called for axes in example.axes.values() for called in axes.values()}
+    names = _names(example.axes)
     closed = {BATCH} if BATCH in names else names
     reasons = dict.fromkeys(sorted(closed), reason or _UNKNOWN)
     return _traced(flat, _fixed(flat, example, reasons, dtype), dtype)
@@ -183,8 +186,7 @@ def _without_closed(
     flat: Flat, example: Example, traced: Trace, dtype: torch.dtype
 ) -> tuple[Example, Trace]:
     """Return an example without the axes that a trace has closed, traced at its own lengths."""
-    kept = {called for axes in _kept(example, traced).values() for called in axes.values()}
-    wanted = {called for axes in example.axes.values() for called in axes.values()}
+    kept, wanted = _names(_kept(example, traced)), _names(example.axes)
     if wanted == kept:
         return example, traced
     fixed = _fixed(flat, example, dict.fromkeys(sorted(wanted - kept), _UNKNOWN), dtype)
@@ -223,6 +225,10 @@ def _kept(example: Example, traced: Trace) -> AxisNames:
         name: {axis: example.axes[name][axis] for axis in shape}
         for name, shape in zip(example.tensors, traced.shapes, strict=True)
     }
+
+
+def _names(axes: AxisNames) -> set[str]:
+    return {called for named in axes.values() for called in named.values()}
 
 
 def _shots(traced: Trace) -> Iterator[str]:

@@ -246,7 +246,9 @@ class _ModelTrace:
             program = export_program(OnRows(row.module, places, axes), self.args, shapes)
         except NoRowRule as error:
             raise FixedBatch(f"{first_line(error)} has no rule for a batch") from error
-        except (TraceError, DrawError, *NOT_RUN) as error:
+        except NOT_RUN as error:
+            raise FixedBatch(f"the model does not run on one row alone: {error.reason}") from error
+        except (TraceError, DrawError) as error:
             raise FixedBatch(first_line(error)) from error
         except Exception as error:
             if not is_shape_error(error):

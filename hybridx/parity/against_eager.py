@@ -13,14 +13,13 @@ from hybridx.circuit import BATCH
 from hybridx.errors import DroppedAxisError, NothingComparedError
 from hybridx.parity.axes import open_axes
 from hybridx.parity.difference import Difference, OutputDifference, compare
-from hybridx.parity.draw import draw_inputs
+from hybridx.parity.draw import Whole, draw_inputs, may_be_indices, own_lengths
 from hybridx.parity.trials import (
     SEED,
     Expected,
     Typical,
     choose_trials,
     other_lengths,
-    own_lengths,
     reason_of,
 )
 from hybridx.storage import Array
@@ -177,25 +176,37 @@ class _Trials:
         self._expected, self._tolerance, self._reference = expected, tolerance, reference
         self._axes = open_axes(execution.inputs)
         self.own = own_lengths(typical.inputs, self._axes)
+        arrays = typical.inputs.values()
+        has_indices = any(may_be_indices(array, self.own) for array in arrays)
+        # The model itself says what its integers may be.
+        self._whole: tuple[Whole, ...] = (
+            ("spread", "within", "repeated") if has_indices else ("repeated",)
+        )
 
     def run(self, lengths: Mapping[str, int]) -> bool:
         """Compare at these lengths, and at the example's of other axes, if the model takes them."""
         batch = lengths.get(BATCH)
-        inputs = draw_inputs(
-            self._typical.inputs,
-            self._axes,
-            lengths=lengths,
-            distribution=self._typical.distribution,
-            seed=SEED + (1 if batch is None else batch),
-        )
         moved = {called for called, own in self.own.items() if lengths.get(called, own) != own}
-        try:
-            outputs = self._expected(inputs)
-        except Exception as error:
-            # The model is the user's own code and may raise anything.
-            self.reasons = dict.fromkeys(moved, reason_of(error)) | self.reasons
+        refusal = ""
+        for whole in self._whole:
+            inputs = draw_inputs(
+                self._typical.inputs,
+                self._axes,
+                lengths=lengths,
+                distribution=self._typical.distribution,
+                seed=SEED + (1 if batch is None else batch),
+                whole=whole,
+            )
+            try:
+                outputs = self._expected(inputs)
+                break
+            except Exception as error:
+                # The model is the user's own code and may raise anything.
+                refusal = reason_of(error)
+        else:
+            self.reasons = dict.fromkeys(moved, refusal) | self.reasons
             if batch is not None or not moved:
-                self.refused[batch] = reason_of(error)
+                self.refused[batch] = refusal
             return False
         self.refused.pop(batch, None)
         before = self.elements

@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hybridx.storage import Array
+
+Whole: TypeAlias = Literal["repeated", "within", "spread"]
 
 _Draw: TypeAlias = Callable[[np.random.Generator, Sequence[int]], NDArray[np.float64]]
 
@@ -40,11 +42,13 @@ def draw_inputs(
     distribution: str | None,
     seed: int,
     period: int | None = None,
+    whole: Whole = "repeated",
 ) -> dict[str, Array]:
     """Return inputs like the examples, with other lengths of their open axes.
 
     Floating-point inputs are drawn. Integer and boolean inputs repeat the numbers of the example,
-    because their range is not known.
+    because their range is not known. Where they may be indices into open axes, such as the ends of
+    the edges of a graph, they can follow the lengths of these.
 
     Args:
         examples: arrays by name.
@@ -53,9 +57,13 @@ def draw_inputs(
         distribution: a key of `DISTRIBUTIONS`; None repeats the numbers of the example.
         seed: of the generator.
         period: an input of more numbers repeats so many of them, so that a file can hold it.
+        whole: `repeated`, or what becomes of integers that may be indices: `within` the lengths of
+            the open axes, or also `spread` over longer ones.
     """
     rng = np.random.default_rng(seed)
     drawn: dict[str, Array] = {}
+    own = own_lengths(examples, axes)
+    shortest = min((lengths.get(called, length) for called, length in own.items()), default=0)
     for name, example in examples.items():
         shape = list(example.shape)
         for axis, called in axes.get(name, {}).items():
@@ -72,7 +80,42 @@ def draw_inputs(
             drawn[name] = np.resize(example.ravel()[:period], shape)
         else:
             drawn[name] = _repeated(example, shape)
+            if whole != "repeated" and may_be_indices(example, own):
+                if whole == "spread":
+                    drawn[name] += _copies(example.shape, shape, max(own.values()))
+                drawn[name] %= max(1, shortest)
     return drawn
+
+
+def own_lengths(
+    examples: Mapping[str, Array], axes: Mapping[str, Mapping[int, str]]
+) -> dict[str, int]:
+    """Return the length of each open axis in the example, by the name of the axis."""
+    return {
+        called: examples[name].shape[axis]
+        for name, named in axes.items()
+        for axis, called in named.items()
+    }
+
+
+def may_be_indices(example: Array, own: Mapping[str, int]) -> bool:
+    """Return whether an input's numbers may be indices into an axis of one of some lengths.
+
+    Numbers that do not rise are rather lengths, of packed sequences for example.
+    """
+    if example.dtype.kind not in "iu" or not example.size or not own or _falls(example):
+        return False
+    return bool(example.min() >= 0 and example.max() < max(own.values()))
+
+
+def _copies(shape: Sequence[int], longer: Sequence[int], step: int) -> NDArray[np.int64]:
+    """Return `step` times the number of the copy that each element of a repeated array is in."""
+    number = np.zeros(longer, np.int64)
+    for axis, (own, length) in enumerate(zip(shape, longer, strict=True)):
+        along = [1] * len(longer)
+        along[axis] = length
+        number += step * (np.arange(length) // own).reshape(along)
+    return number
 
 
 def _periodic(
@@ -94,5 +137,9 @@ def _repeated(example: Array, shape: Sequence[int]) -> Array:
     repeated = example
     for axis, length in enumerate(shape):
         repeated = repeated.take(np.arange(length) % example.shape[axis], axis)
-    falls = example.ndim == 1 and example.dtype.kind == "i" and bool((np.diff(example) <= 0).all())
-    return np.sort(repeated)[::-1].copy() if falls else repeated
+    return np.sort(repeated)[::-1].copy() if _falls(example) else repeated
+
+
+def _falls(example: Array) -> bool:
+    whole = example.ndim == 1 and example.dtype.kind == "i"
+    return whole and bool((np.diff(example) <= 0).all())

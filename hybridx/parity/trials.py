@@ -27,17 +27,6 @@ SEED = 2026
 """Seed of every drawn input, so that exports repeat byte for byte."""
 
 
-def own_lengths(
-    examples: Mapping[str, Array], axes: Mapping[str, Mapping[int, str]]
-) -> dict[str, int]:
-    """Return the length of each open axis in the example, by the name of the axis."""
-    return {
-        called: examples[name].shape[axis]
-        for name, named in axes.items()
-        for axis, called in named.items()
-    }
-
-
 def choose_trials(own: Mapping[str, int], batches: Sequence[int]) -> list[dict[str, int]]:
     """Return lengths of the open axes to compare at, one trial for each batch size.
 

@@ -50,6 +50,7 @@ def to_pt2(
         program = torch.export.export(
             module, tuple(args), dynamic_shapes=tuple(shapes), strict=False
         )
+    _leave_out_assertions(program.graph)
     compiled = _compiled(program, module, args) if aot else {}
     with quiet():
         program.example_inputs = None  # they are the user's own data
@@ -61,6 +62,15 @@ def to_pt2(
         if name != _TORCHS_OWN
     }
     return rezip(members | compiled)
+
+
+def _leave_out_assertions(graph: fx.Graph) -> None:
+    """Remove, in place, what torch asserts of sizes that are numbers of the data."""
+    for node in graph.find_nodes(op="call_function", target=torch.ops.aten._assert_scalar.default):
+        compared = node.args[0]
+        graph.erase_node(node)
+        if isinstance(compared, fx.Node) and not compared.users:
+            graph.erase_node(compared)
 
 
 def _without_origin(text: bytes) -> bytes:

@@ -46,6 +46,12 @@ _OPERATORS: dict[Any, str] = {
 }
 
 
+_NUMBERS_OF_TENSORS = (torch.ops.aten._local_scalar_dense.default, torch.ops.aten.item.default)
+
+# What such a number is in TorchScript.
+_NUMBER_KINDS = {torch.SymInt: "int", torch.SymFloat: "float", torch.SymBool: "bool"}
+
+
 @dataclass(frozen=True)
 class ScriptClass:
     """A TorchScript class.
@@ -140,6 +146,9 @@ class _Method:
     def _call(self, node: fx.Node, target: Any) -> str:
         if target is getattr:
             return f"{self._literal(node.args[0])}.{node.args[1]}"
+        if target in _NUMBERS_OF_TENSORS:
+            kind = _NUMBER_KINDS[type(node.meta["val"])]
+            return f"{kind}({self._literal(node.args[0])})"
         if target in _OPERATORS:
             return _OPERATORS[target].format(*map(self._literal, node.args))
         if getattr(target, "namespace", None) != "aten":

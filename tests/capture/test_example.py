@@ -98,8 +98,71 @@ def prepared(forward, args, **options):
 def test_the_batch_is_the_axis_whose_rows_depend_on_themselves_alone(name):
     forward, args, expected = FOUND[name]
     _, example = prepared(forward, args)
-    found = [next(iter(example.axes.get(one, {})), None) for one in example.tensors]
+    axes = [example.axes.get(one, {}) for one in example.tensors]
+    found = [next((a for a, name in named.items() if name == "batch"), None) for named in axes]
     assert found == expected
+
+
+def summed(x, source, target):
+    return x.index_add(0, target, x[source])
+
+
+EDGES = torch.tensor([[0, 1, 1, 3, 2], [1, 0, 2, 1, 1]])
+
+FURTHER = {
+    "edges of a graph": (
+        lambda m, x, edges: m.linear(summed(x, edges[0], edges[1])),
+        (torch.randn(4, 3), EDGES),
+        [{0: "batch"}, {1: "args_1_length"}],
+    ),
+    "pairs of ends": (
+        lambda m, x, edges: m.linear(summed(x, edges[:, 0], edges[:, 1])),
+        (torch.randn(4, 3), EDGES.T.contiguous()),
+        [{0: "batch"}, {0: "args_1_length"}],
+    ),
+    "as many edges as nodes, with weights": (
+        lambda m, x, edges, weights: m.linear(x.index_add(0, edges[1], x[edges[0]] * weights)),
+        (torch.randn(5, 3), EDGES, torch.randn(5, 1)),
+        [{0: "batch"}, {1: "args_1_length"}, {0: "args_1_length"}],
+    ),
+    "the greatest of a graph": (
+        lambda m, x, edges: m.linear(summed(x, edges[0], edges[1]).amax(0)),
+        (torch.randn(4, 3), EDGES),
+        [{0: "args_0_length"}, {1: "args_1_length"}],
+    ),
+    "nodes of two kinds": (
+        lambda m, x, y, edges: m.linear(y.index_add(0, edges[1], x[edges[0]])),
+        (torch.randn(4, 3), torch.randn(3, 3), EDGES),
+        [{0: "args_0_length"}, {0: "batch"}, {1: "args_2_length"}],
+    ),
+    "a matrix of a graph": (
+        lambda m, x, matrix: m.linear(torch.softmax(matrix, 0) @ x),
+        (torch.randn(4, 3), torch.randn(4, 4)),
+        [{0: "args_0_length"}, {0: "args_0_length", 1: "args_0_length"}],
+    ),
+    "two towers": (
+        lambda m, x, y: m.linear(x) @ m.linear(y).T,
+        (torch.randn(2, 3), torch.randn(4, 3)),
+        [{0: "batch"}, {0: "args_1_length"}],
+    ),
+    "two numbers of three": (
+        lambda m, x, y: m.linear(x) * y[0] + y[1],
+        (torch.randn(5, 3), torch.randn(2)),
+        [{0: "batch"}, {}],
+    ),
+    "numbers for columns": (
+        lambda m, x, y: m.linear(x * y),
+        (torch.randn(5, 3), torch.randn(3)),
+        [{0: "batch"}, {}],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", FURTHER)
+def test_inputs_without_a_batch_may_have_any_length_of_their_own(name):
+    forward, args, expected = FURTHER[name]
+    _, example = prepared(forward, args)
+    assert [example.axes.get(one, {}) for one in example.tensors] == expected
 
 
 def test_a_fixed_batch_is_as_long_as_the_user_gave_it():

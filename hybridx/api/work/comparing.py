@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from hybridx.api.progress import Stages
-from hybridx.errors import MismatchError, UnwrittenMemoryError
+from hybridx.errors import HybridxError, MismatchError, UnwrittenMemoryError
 from hybridx.parity import (
     TOLERANCE,
     VERIFIED_BATCHES,
@@ -89,10 +89,8 @@ def build_and_compare(
     from hybridx import capture
 
     told = Stages() if stages is None else stages
-    while True:
-        with told("trace") as tell:
-            captured = capture.capture(flat, example, dtype=dtype)
-            tell(_counted(len(captured.circuits), "circuit"))
+
+    def compared(captured: Capture) -> Built[T]:
         example = captured.example
         with told("lower"):
             product = build(captured, example)
@@ -116,11 +114,25 @@ def build_and_compare(
             if captured.unwritten is None:
                 raise
             raise UnwrittenMemoryError(*captured.unwritten) from error
-        if not comparison.unmoved:
-            return replace(built, comparison=comparison)
-        example = example.fixed(flat, {
+        return replace(built, comparison=comparison)
+
+    while True:
+        with told("trace") as tell:
+            captured = capture.capture(flat, example, dtype=dtype)
+            tell(_counted(len(captured.circuits), "circuit"))
+        further = captured.example.further
+        try:
+            built = compared(captured)
+        except HybridxError:
+            if not further:
+                raise
+            example = captured.example.fixed(flat, dict.fromkeys(further, "no file came of it"))
+            continue
+        if built.comparison is None or not built.comparison.unmoved:
+            return built
+        example = captured.example.fixed(flat, {
             called: f"no other length could be compared: {reason}"
-            for called, reason in comparison.unmoved.items()
+            for called, reason in built.comparison.unmoved.items()
         })  # fmt: skip
 
 
