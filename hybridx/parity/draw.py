@@ -69,6 +69,7 @@ def draw_inputs(
         for axis, called in axes.get(name, {}).items():
             shape[axis] = lengths.get(called, shape[axis])
         is_long = period is not None and math.prod(shape) > period
+        numbers: Array
         if distribution is not None and example.dtype.kind == "f":
             numbers = (
                 _periodic(distribution, rng, shape, period or 1)
@@ -79,11 +80,12 @@ def draw_inputs(
         elif is_long:
             drawn[name] = np.resize(example.ravel()[:period], shape)
         else:
-            drawn[name] = _repeated(example, shape)
+            numbers = _repeated(example, shape)
             if whole != "repeated" and may_be_indices(example, own):
                 if whole == "spread":
-                    drawn[name] += _copies(example.shape, shape, max(own.values()))
-                drawn[name] %= max(1, shortest)
+                    numbers = numbers + _copies(example.shape, shape, max(own.values()))
+                numbers = (numbers % max(1, shortest)).astype(example.dtype)
+            drawn[name] = numbers
     return drawn
 
 

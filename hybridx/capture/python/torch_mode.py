@@ -34,7 +34,7 @@ from hybridx.capture.python.tracers import (
     holds_traced,
     made_of,
 )
-from hybridx.capture.torch_internals import assertions, is_fake, packing, untraced
+from hybridx.capture.torch_internals import assertions, depends_on_data, is_fake, packing, untraced
 
 
 def as_seen(tracer: NumberTracer | ArrayTracer) -> Any:
@@ -89,6 +89,7 @@ class TracingMode(TorchFunctionMode):
             **dict.fromkeys(_EQUALITIES, self._equal),
             **dict.fromkeys(_CLOSENESS, self._close),
             torch.cdist: _distances,
+            **dict.fromkeys(_LOG_SUMS, _log_sum_of_exponentials),
             **{function: function for function in _CONVERSIONS},
         }
         self._packing = packing()
@@ -189,6 +190,17 @@ def _distances(
     return torch.cdist(one, other, p, "donot_use_mm_for_euclid_dist")
 
 
+def _log_sum_of_exponentials(x: Tensor, dim: Any, keepdim: bool = False) -> Tensor:
+    """Return what `torch.logsumexp` returns, which asks whether there is any element."""
+    for axis in dim if isinstance(dim, list | tuple) else [dim]:
+        if depends_on_data(x.shape[axis]):
+            # One more, whose exponential is 0: then there always is.
+            one = x.narrow(axis, 0, 0).sum(axis, keepdim=True)
+            x = torch.cat([x, torch.full_like(one, -torch.inf)], axis)
+    return torch.logsumexp(x, dim, keepdim)
+
+
+_LOG_SUMS = (torch.logsumexp, Tensor.logsumexp, torch.special.logsumexp)
 _CONVERSIONS = (Tensor.__int__, Tensor.__float__, Tensor.__index__)
 _EQUALITIES = (torch.equal, Tensor.equal)
 _CLOSENESS = (torch.allclose, Tensor.allclose)
