@@ -57,7 +57,9 @@ def _as_batch(leaf: Any, axis: int | None, rows: Any) -> Any:
         return leaf.stored
     value = leaf.value if isinstance(leaf, Rows) else leaf.unsqueeze(0).expand(rows, *leaf.shape)
     if axis < 0:
-        return value  # the model itself dropped the axis of length 1
+        # The model itself drops the axis where there is one row.
+        others = value.shape[1:]
+        return value.squeeze() if all(type(n) is int and n != 1 for n in others) else value
     shape = value.shape[1:]
     return value.movedim(0, axis).reshape(*shape[:axis], rows, *shape[axis + 1 :])
 

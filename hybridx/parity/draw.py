@@ -46,9 +46,10 @@ def draw_inputs(
 ) -> dict[str, Array]:
     """Return inputs like the examples, with other lengths of their open axes.
 
-    Floating-point inputs are drawn. Integer and boolean inputs repeat the numbers of the example,
-    because their range is not known. Where they may be indices into open axes, such as the ends of
-    the edges of a graph, they can follow the lengths of these.
+    Floating-point inputs are drawn, those of zeros and ones, such as masks, as zeros and ones.
+    Integer and boolean inputs repeat the numbers of the example, because their range is not known.
+    Where they may be indices into open axes, such as the ends of the edges of a graph, they can
+    follow the lengths of these.
 
     Args:
         examples: arrays by name.
@@ -71,11 +72,12 @@ def draw_inputs(
         is_long = period is not None and math.prod(shape) > period
         numbers: Array
         if distribution is not None and example.dtype.kind == "f":
-            numbers = (
-                _periodic(distribution, rng, shape, period or 1)
-                if is_long
-                else DISTRIBUTIONS[distribution](rng, shape)
-            )
+            if _is_mask(example):
+                numbers = _zeros_and_ones(rng, shape, period if is_long else None)
+            elif is_long:
+                numbers = _periodic(distribution, rng, shape, period or 1)
+            else:
+                numbers = DISTRIBUTIONS[distribution](rng, shape)
             drawn[name] = np.asarray(numbers, example.dtype)
         elif is_long:
             drawn[name] = np.resize(example.ravel()[:period], shape)
@@ -118,6 +120,22 @@ def _copies(shape: Sequence[int], longer: Sequence[int], step: int) -> NDArray[n
         along[axis] = length
         number += step * (np.arange(length) // own).reshape(along)
     return number
+
+
+def _is_mask(example: Array) -> bool:
+    """Return whether all numbers are 0 or 1, and both are there."""
+    return set(np.unique(example).tolist()) == {0.0, 1.0}
+
+
+def _zeros_and_ones(
+    rng: np.random.Generator, shape: Sequence[int], period: int | None
+) -> NDArray[np.float64]:
+    """Return drawn zeros and ones, the first of each row 1: a mask leaves something."""
+    drawn = rng.integers(0, 2, period if period is not None else shape).astype(np.float64)
+    drawn = np.resize(drawn, shape) if period is not None else drawn
+    if drawn.ndim:
+        drawn[..., :1] = 1
+    return drawn
 
 
 def _periodic(

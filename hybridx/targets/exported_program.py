@@ -91,6 +91,10 @@ def exported_program(
             target = node.target
             if target is _RESHAPE and _is_contiguous(node.args[0].meta["val"]):
                 target = torch.ops.aten.view.default
+            if target is torch.ops.aten.sort.stable:
+                # ONNX's TopK keeps equal elements in order; torch's plain sort need not.
+                target = torch.ops.aten.sort.default
+                kwargs = {name: value for name, value in kwargs.items() if name != "stable"}
             copies[node] = graph.create_node(
                 "call_function", target, new_args, kwargs, name=_name(target)
             )

@@ -19,6 +19,7 @@ BUNDLES = {
     "signatures": "Arguments and outputs",
     "arguments": "Wrapped models, distributions, steps before rows",
     "sequences": "Sequences: packed, padded, masked",
+    "graphs": "Graphs, and inputs with lengths of their own",
     "number_kinds": "Complex numbers, Fourier transforms, low precision",
     "refusals": "What has no file, refused by name",
 }

@@ -10,7 +10,7 @@ from typing import TypeAlias
 import numpy as np
 
 from hybridx.api.work.named_inputs import join, sliced_inputs
-from hybridx.errors import InputRangeError
+from hybridx.errors import InputRangeError, StoppedRunError
 from hybridx.parity import TOLERANCE
 from hybridx.runtime import (
     Session,
@@ -99,10 +99,13 @@ def is_rowwise(session: Session, first: Mapping[str, Array], second: Mapping[str
     row = {name: array[:1] if name in sliced else array for name, array in second.items()}
     probe = probing_session(session)
     rows = len(first[next(iter(sliced))])
-    apart = [probe.run(first)]
-    with rows_from(rows):
-        apart.append(probe.run(row))
-    together = probe.run(join([first, row], sliced))
+    try:
+        apart = [probe.run(first)]
+        with rows_from(rows):
+            apart.append(probe.run(row))
+        together = probe.run(join([first, row], sliced))
+    except StoppedRunError:
+        return False  # the edges of a graph, for example, name rows of other slices
     for name, whole in together.items():
         parts = [part[name] for part in apart]
         if [part.shape[:1] for part in (*parts, whole)] != [(rows,), (1,), (rows + 1,)]:

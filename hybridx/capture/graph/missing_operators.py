@@ -195,15 +195,6 @@ def _ignoring_nan(extreme: Callable[[Tensor, Tensor], Tensor]) -> Callable[..., 
 # --- What is accumulated along an axis -----------------------------------------------------------
 
 
-def stable_sort(
-    x: Tensor, *, stable: bool | None = None, dim: int = -1, descending: bool = False
-) -> Any:
-    """Return a sort; ONNX's TopK keeps equal elements in order anyway."""
-    if not x.dim():
-        return NotImplemented
-    return torch.topk(x, x.shape[dim], dim, descending)
-
-
 def _spread(x: Tensor, dim: int, neutral: Any) -> tuple[Tensor, Tensor]:
     """Return `(..., n, n)`: in row i the first i + 1 elements along an axis, then `neutral`.
 
@@ -880,7 +871,6 @@ MISSING_OPERATORS = {
     _aten.fft_fftfreq.default: _frequencies,
     _aten.fft_rfftfreq.default: _half_frequencies,
     _aten.lstm.input: lstm,
-    _aten.sort.stable: stable_sort,
     _aten.searchsorted.Tensor: searchsorted,
     _aten.bucketize.Tensor: bucketize,
     **dict.fromkeys(

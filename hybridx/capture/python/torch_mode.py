@@ -90,6 +90,10 @@ class TracingMode(TorchFunctionMode):
             **dict.fromkeys(_CLOSENESS, self._close),
             torch.cdist: _distances,
             **dict.fromkeys(_LOG_SUMS, _log_sum_of_exponentials),
+            torch.bincount: _counts,
+            Tensor.bincount: _counts,
+            torch.topk: _largest,
+            Tensor.topk: _largest,
             **{function: function for function in _CONVERSIONS},
         }
         self._packing = packing()
@@ -188,6 +192,28 @@ def _distances(
     """Return what `torch.cdist` returns, whose way torch would choose by the number of rows."""
     del compute_mode
     return torch.cdist(one, other, p, "donot_use_mm_for_euclid_dist")
+
+
+def _largest(x: Tensor, k: Any, *args: Any, **kwargs: Any) -> Any:
+    """Return what `torch.topk` returns.
+
+    That a part of an open length, such as its half, is no longer than it, torch does not prove: the
+    part becomes a number of the data.
+    """
+    if isinstance(k, torch.SymInt) and not depends_on_data(k):
+        number: Any = k
+        k = torch.scalar_tensor(number, dtype=torch.int64).item()
+    return torch.topk(x, k, *args, **kwargs)
+
+
+def _counts(x: Tensor, weights: Tensor | None = None, minlength: Any = 0) -> Tensor:
+    """Return what `torch.bincount` returns; a length of the data is taken for the greatest one."""
+    if type(minlength) is int:
+        return torch.bincount(x, weights, minlength)
+    if weights is not None and weights.dtype is not torch.float32:
+        weights = weights.double()
+    one = torch.ones_like(x) if weights is None else weights
+    return one.new_zeros(minlength).index_add(0, x, one)
 
 
 def _log_sum_of_exponentials(x: Tensor, dim: Any, keepdim: bool = False) -> Tensor:

@@ -175,6 +175,8 @@ class _Float(builtins.float, metaclass=_FloatType):
             return value.item()
         if isinstance(value, ArrayTracer) and value.tensor is not None:
             return value.tensor.item()
+        if isinstance(value, torch.SymInt | torch.SymFloat):
+            return torch.sym_float(value)
         return value if isinstance(value, NumberTracer) else builtins.float(value)
 
 
@@ -186,6 +188,8 @@ class _Int(builtins.int, metaclass=_IntType):
     def __new__(cls, value: Any = 0, *args: Any, **kwargs: Any) -> Any:
         if isinstance(value, torch.SymInt):
             return value
+        if isinstance(value, torch.SymFloat):
+            return torch.sym_int(value)  # such as int(0.5 * len(x))
         if isinstance(value, ArrayTracer | NumberTracer):
             value = value.plain
         if is_fake(value) and not args and not kwargs:

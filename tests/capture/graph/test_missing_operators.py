@@ -189,11 +189,39 @@ def test_a_mean_over_rows_that_the_data_choose_is_that_of_torch(name, options):
         )
 
 
+@pytest.mark.parametrize("bias", [False, True])
+@pytest.mark.parametrize("options", [(1, False, False), (2, True, True)])
+def test_the_states_of_a_recurrent_layer_are_projected(bias, options):
+    layers, both, batch_first = options
+    layer = torch.nn.LSTM(
+        5, 4, layers, bias=bias, batch_first=batch_first, bidirectional=both, proj_size=2
+    ).double()
+    ways = 2 if both else 1
+    rows = X.shape[0 if batch_first else 1]
+    states = [X.new_full((layers * ways, rows, size), 0.3) for size in (2, 4)]
+    given = (bias, layers, 0.0, False, both, batch_first)
+    found = MISSING_OPERATORS[aten.lstm.input](X, states, layer._flat_weights, *given)
+    output, ends = layer(X, tuple(states))
+    for one, other in zip(found, (output, *ends), strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-12, atol=1e-12)
+    whole = torch.nn.LSTM(5, 4).double()
+    states = [X.new_zeros((1, 4, 4))] * 2
+    assert (
+        MISSING_OPERATORS[aten.lstm.input](
+            X, states, whole._flat_weights, True, 1, 0.0, False, False, False
+        )
+        is NotImplemented
+    )
+
+
 def test_every_formula_has_examples():
     elsewhere = {
         target
         for target in MISSING_OPERATORS
-        if "shift" in str(target) or target in LINEAR_OPERATORS or target in OF_NO_ROWS
+        if "shift" in str(target)
+        or target in LINEAR_OPERATORS
+        or target in OF_NO_ROWS
+        or target is aten.lstm.input
     }
     assert set(MISSING_OPERATORS) == set(CASES) | elsewhere
 
