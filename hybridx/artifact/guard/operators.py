@@ -96,8 +96,8 @@ _COMPOSITE: Final = words(
 # Operators of their own that torch.export keeps.
 _KEPT: Final = words(
     """
-    __lshift__ __rshift__ _assert_scalar _linalg_det _linalg_eigh _linalg_slogdet
-    _linalg_solve_ex _linalg_svd _local_scalar_dense _logcumsumexp _stack _trilinear _unique2 addbmm angle
+    __lshift__ __rshift__ _assert_scalar _linalg_det _linalg_eigh _linalg_slogdet _linalg_solve_ex
+    _linalg_svd _local_scalar_dense _logcumsumexp _stack _trilinear _unique2 addbmm angle
     bartlett_window bincount blackman_window cholesky cholesky_inverse cholesky_solve cummax cummin
     detach_copy grid_sampler_3d hamming_window histc index_reduce item kaiser_window kthvalue
     lift_fresh_copy linalg_cholesky_ex linalg_householder_product linalg_inv_ex linalg_lu
