@@ -23,7 +23,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any, ClassVar, dataclass_transform
 
-_FLAGS = "aot|dry-run|embed-example|overwrite|resend|resume"
+_FLAGS = "accept-changes|accept-unchecked|aot|dry-run|embed-example|overwrite|resend|resume"
 _CHOICES = "device|dtype|engine|format|provider|strategy"
 # In this order: the first that fits an option is taken.
 _SPELLINGS: tuple[tuple[str, str], ...] = (
@@ -985,6 +985,26 @@ class NewerFormatError(ArtifactError):
     path: str
     found: int
     known: int
+
+
+class MissingDigestError(ArtifactError):
+    """A file of a format whose files have a digest has none."""
+
+    code = "HX320"
+    summary = "{path} has format version {found} and lacks the digest that all such files have"
+    remedy = "get the file again, or export the model again; its digest was removed"
+    path: str
+    found: int
+
+
+class ChangedFileError(ArtifactError):
+    """A file is not as hybridx wrote it, and is asked to vouch for itself."""
+
+    code = "HX317"
+    summary = "{path} was changed after hybridx wrote it: {parts}"
+    remedy = "give --accept-changes if the change was meant, or get the file again"
+    path: str
+    parts: str
 
 
 class NoSelfTestError(ArtifactError):

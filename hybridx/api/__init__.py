@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from hybridx.api.work.scoring import Evaluation
     from hybridx.api.work.summaries import (
         CircuitSummary,
+        DigestSummary,
         InputSummary,
         Inspection,
         OutputSummary,
@@ -58,6 +59,7 @@ __all__ = [
     "CircuitSummary",
     "Conversion",
     "Diagnosis",
+    "DigestSummary",
     "Evaluation",
     "Execution",
     "ExportReport",

@@ -80,7 +80,7 @@ def bench(
     loads: dict[str, float] = {}
     for device in (ONNX, *devices):
         started = clock()
-        session = load(path, device=device, threads=threads, provider=provider)
+        session = load(path, device=device, threads=threads, provider=provider, accept_changes=True)
         sessions[session.device] = session
         loads[session.device] = clock() - started
     main = next(iter(sessions.values()))

@@ -45,18 +45,24 @@ def convert(
     *,
     format: str | None = None,
     overwrite: bool = False,
+    accept_changes: bool = False,
     stages: Stages | None = None,
 ) -> Conversion:
     """Write a model file in another format, with its self-test and its verification.
+
+    The new file has a digest of its own. That of a file that was changed on purpose has no
+    verification, because what was compared is not what is written.
 
     Args:
         source: an ONNX file or the folder of a bundle.
         path: of the new file or folder.
         format: onnx or bundle; by default the format of the ending of `path`, else bundle.
         overwrite: replace an existing file or folder.
+        accept_changes: convert a file that was changed after hybridx wrote it.
         stages: is told what is being done; by default the log of `hybridx` is.
 
     Raises:
+        ChangedFileError: it was changed, and that is not accepted.
         ArtifactError: the source cannot be read, or the target cannot be written.
         NoConversionError: the source is compiled for torch.
     """
@@ -65,7 +71,16 @@ def convert(
     check_choice("format", chosen, ("onnx", "bundle"))
     check_target(Path(path), chosen, overwrite=overwrite)
     check_readable(Path(source))
-    from hybridx.artifact import OnnxArtifact, decode_artifact, read_artifact, to_bundle
+    from hybridx.artifact import (
+        OnnxArtifact,
+        decode_artifact,
+        read_artifact,
+        refuse_changes,
+        stamped,
+        tell_changes,
+        to_bundle,
+        without_verification,
+    )
 
     told = Stages() if stages is None else stages
     with told("read") as tell:
@@ -73,12 +88,16 @@ def convert(
         tell(f"{artifact.size:,} bytes, {counted(len(artifact.circuits), 'circuit')}")
     if not isinstance(artifact, OnnxArtifact):
         raise NoConversionError(artifact.path, artifact.format)
-    content: Content = artifact.content
+    if not accept_changes:
+        refuse_changes(artifact)
+    tell_changes(artifact)
+    model = artifact.model
+    if artifact.changed:
+        without_verification(model)
+    content: Content = stamped(model)
     if chosen == "bundle":
-        from onnx import ModelProto
-
         with told("cut") as tell:
-            content = to_bundle(ModelProto.FromString(content))
+            content = to_bundle(model)
             tell(f"{len(content)} files")
     with told("check"):
         checked = decode_artifact(content, str(path))

@@ -40,7 +40,7 @@ def to_torch(
     if isinstance(source, str | Path):
         check_readable(Path(source))
     need("making a torch module", "torch", "pennylane")
-    from hybridx.artifact import OnnxArtifact, decode_artifact, read_artifact
+    from hybridx.artifact import OnnxArtifact, decode_artifact, read_artifact, tell_changes
     from hybridx.restore import RestoredModule
 
     if isinstance(source, str | Path):
@@ -49,4 +49,5 @@ def to_torch(
         artifact = decode_artifact(source, "the given content")
     if not isinstance(artifact, OnnxArtifact):
         raise NoConversionError(artifact.path, artifact.format)
+    tell_changes(artifact)
     return RestoredModule(artifact, circuits)

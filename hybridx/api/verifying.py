@@ -55,6 +55,8 @@ def verify(
         **execution: on what the file runs; see `hybridx.load`.
 
     Raises:
+        ChangedFileError: the file was changed after hybridx wrote it, and `accept_changes` is not
+            given.
         MismatchError: they differ.
         BodyMismatchError: a compiled circuit is another one than the file carries.
         UncheckedBodyError: a circuit is too wide for that comparison.
@@ -84,11 +86,11 @@ def verify(
     from hybridx.api.work.reproducing import compare_with_model, reproduce
     from hybridx.api.work.saving import Saving
     from hybridx.artifact import OnnxArtifact
-    from hybridx.runtime import check_agreement, load, load_other
+    from hybridx.runtime import check_agreement, load, load_other, load_vouching
 
     told = Stages() if stages is None else stages
     with told("load"):
-        session = load(path, **execution)
+        session = load_vouching(path, **execution)
         # Layers are those of a file of hybridx; without them, any ONNX file will do.
         layered = load(other) if layers and other is not None else None
         reference = load_other(other) if layered is None and other is not None else layered
@@ -128,11 +130,11 @@ def self_test(
     check_run(Execution(**execution))
     check_readable(Path(path))
     from hybridx.api.work.reproducing import reproduce
-    from hybridx.runtime import load
+    from hybridx.runtime import load_vouching
 
     told = Stages() if stages is None else stages
     with told("load"):
-        session = load(path, **execution)
+        session = load_vouching(path, **execution)
     with told("verify") as tell:
         report = reproduce(session)
         tell(f"worst error {report.worst:.1e}, tolerance {report.tolerance:.0e}")

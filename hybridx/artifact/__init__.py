@@ -23,12 +23,17 @@ if TYPE_CHECKING:
         Verification,
         is_bundle_file,
     )
-    from hybridx.artifact.digest import body_digest, function_name
+    from hybridx.artifact.digest import Digest, body_hash, difference, function_name
     from hybridx.artifact.functions import Compiled, circuit_function
     from hybridx.artifact.guard.check import checked
     from hybridx.artifact.guard.operators import OPERATORS
     from hybridx.artifact.limits import check_file_size, check_model, expanded_size
-    from hybridx.artifact.metadata import Metadata, write_metadata
+    from hybridx.artifact.metadata import (
+        Metadata,
+        stamped,
+        without_verification,
+        write_metadata,
+    )
     from hybridx.artifact.nodes import describe, is_circuit_node, parameters_from, walk_nodes
     from hybridx.artifact.outline import Block, Outline, describe_outline, outline_of
     from hybridx.artifact.read import (
@@ -38,6 +43,8 @@ if TYPE_CHECKING:
         TorchArtifact,
         decode_artifact,
         read_artifact,
+        refuse_changes,
+        tell_changes,
     )
     from hybridx.artifact.said import Said
     from hybridx.artifact.segments import CircuitCall, Segment, Stage, split
@@ -66,6 +73,7 @@ __all__ = [
     "CircuitCall",
     "Compiled",
     "Content",
+    "Digest",
     "Metadata",
     "OnnxArtifact",
     "Outline",
@@ -78,7 +86,7 @@ __all__ = [
     "TorchFormat",
     "Verification",
     "archive_entries",
-    "body_digest",
+    "body_hash",
     "check_file_size",
     "check_model",
     "checked",
@@ -86,6 +94,7 @@ __all__ = [
     "decode_artifact",
     "describe",
     "describe_outline",
+    "difference",
     "expanded_size",
     "function_name",
     "is_bundle_file",
@@ -95,10 +104,14 @@ __all__ = [
     "parameters_from",
     "read_artifact",
     "record",
+    "refuse_changes",
     "signature_of",
     "split",
+    "stamped",
+    "tell_changes",
     "to_bundle",
     "walk_nodes",
     "with_entries",
+    "without_verification",
     "write_metadata",
 ]

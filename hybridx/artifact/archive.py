@@ -17,12 +17,13 @@ from hybridx.artifact.contract import (
     ARCHIVE_MEMBER,
     ARCHIVE_VERSION,
     KEY_CIRCUITS,
+    KEY_DIGEST,
     KEY_FORMAT,
     KEY_INPUTS,
     KEY_OUTPUTS,
     KEY_STRATEGY,
 )
-from hybridx.artifact.digest import function_name
+from hybridx.artifact.digest import Digest, digest_archive, function_name
 from hybridx.artifact.functions import Compiled
 from hybridx.artifact.guard.check import checked
 from hybridx.artifact.metadata import Metadata, decode_entry, encode_entry
@@ -47,6 +48,7 @@ class Archive:
         outputs: names of the outputs, in order.
         circuits: their JSON, by name.
         strategies: the strategies that compiled them, by name.
+        digest: of the archive as it is.
     """
 
     format: TorchFormat
@@ -55,6 +57,7 @@ class Archive:
     outputs: tuple[str, ...]
     circuits: Mapping[str, str]
     strategies: Mapping[str, str]
+    digest: Digest
 
 
 def archive_entries(
@@ -82,9 +85,11 @@ def archive_entries(
 
 
 def with_entries(content: bytes, entries: Mapping[str, str]) -> bytes:
-    """Return an archive of torch with the entries of hybridx added."""
-    members = dict(unzip(content)) | {ARCHIVE_MEMBER: encode_entry(entries).encode()}
-    return rezip(members)
+    """Return an archive of torch with the entries of hybridx added, and the digest of the whole."""
+    members = dict(unzip(content))
+    circuits = decode_entry(entries, KEY_CIRCUITS, dict[str, str], "the new file") or {}
+    digest = encode_entry(digest_archive(members.items(), entries, circuits))
+    return rezip(members | {ARCHIVE_MEMBER: encode_entry({**entries, KEY_DIGEST: digest}).encode()})
 
 
 def leaves(returned: Any) -> list[Any]:
@@ -110,13 +115,13 @@ def open_archive(content: bytes, path: str) -> Archive:
     """
     try:
         members = member_names(content)
-        texts = dict(stored_members(content, ARCHIVE_MEMBER))
+        contents = dict(stored_members(content))
     except (zipfile.BadZipFile, NotImplementedError, EOFError, ValueError) as error:
         raise ForeignFileError(path, f"it is no sound zip archive: {error}") from error
-    if ARCHIVE_MEMBER not in texts:
+    if ARCHIVE_MEMBER not in contents:
         raise ForeignFileError(path, f"hybridx did not write it: it has no {ARCHIVE_MEMBER}")
     try:
-        entries = msgspec.json.decode(texts[ARCHIVE_MEMBER], type=dict[str, str])
+        entries = msgspec.json.decode(contents[ARCHIVE_MEMBER], type=dict[str, str])
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise BrokenArtifactError(path, f"{ARCHIVE_MEMBER} cannot be read: {error}") from error
     values = decode_entry(entries, KEY_INPUTS, tuple[Declared, ...], path) or ()
@@ -130,6 +135,7 @@ def open_archive(content: bytes, path: str) -> Archive:
         outputs=decode_entry(entries, KEY_OUTPUTS, tuple[str, ...], path) or (),
         circuits=circuits,
         strategies=strategies,
+        digest=digest_archive(contents.items(), entries, circuits),
     )
 
 

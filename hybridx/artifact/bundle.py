@@ -24,16 +24,17 @@ from hybridx.artifact.contract import (
     DOMAIN,
     DOMAIN_VERSION,
     IR_VERSION,
+    KEY_DIGEST,
     KEY_STRATEGY,
     MANIFEST,
     PARAMETERS,
     RESULTS,
     is_bundle_file,
 )
-from hybridx.artifact.digest import function_name
+from hybridx.artifact.digest import digest_model, function_name
 from hybridx.artifact.functions import Compiled, circuit_function
 from hybridx.artifact.limits import check_file_size
-from hybridx.artifact.metadata import decode_metadata
+from hybridx.artifact.metadata import decode_metadata, encode_entry
 from hybridx.artifact.nodes import describe, is_circuit_node
 from hybridx.artifact.segments import Segment, split
 from hybridx.artifact.signature import (
@@ -132,10 +133,23 @@ def to_bundle(model: onnx.ModelProto) -> dict[str, bytes]:
         opset=next(o.version for o in model.opset_import if o.domain == ""),
         ir_version=model.ir_version,
         sha256={name: _sha256(content) for name, content in sorted(files.items())},
-        metadata={entry.key: entry.value for entry in model.metadata_props},
+        metadata={
+            entry.key: entry.value for entry in model.metadata_props if entry.key != KEY_DIGEST
+        },
     )
+    # The digest is that of the model that the parts make, which is cut differently.
+    joined = _Joiner(files.__getitem__, "the new bundle", manifest).join()
+    digest = digest_model(joined, _canonical(manifest))
+    manifest.metadata[KEY_DIGEST] = encode_entry(digest)
     files[MANIFEST] = msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n"
     return files
+
+
+def _canonical(manifest: _Manifest) -> bytes:
+    """Return what a manifest says, but for the metadata, as JSON with sorted keys."""
+    said = msgspec.to_builtins(manifest)
+    del said["metadata"]
+    return msgspec.json.encode(said, order="sorted")
 
 
 def _sha256(content: bytes) -> str:
@@ -194,8 +208,8 @@ def _body_model(function: onnx.FunctionProto, dtype: np.dtype[Any], text: str) -
     return helper.make_model(graph, opset_imports=function.opset_import, ir_version=IR_VERSION)
 
 
-def from_bundle(read: Callable[[str], bytes], path: str) -> bytes:
-    """Return the model from which the parts were cut.
+def from_bundle(read: Callable[[str], bytes], path: str) -> tuple[onnx.ModelProto, bytes]:
+    """Return the model from which the parts were cut, and the manifest in canonical form.
 
     Args:
         read: returns the content of a file by its name, which cannot lead out of the folder.
@@ -207,7 +221,8 @@ def from_bundle(read: Callable[[str], bytes], path: str) -> bytes:
         BrokenArtifactError: the parts do not fit together.
         TooLargeError: the model that they make exceeds the size limit of a file.
     """
-    return _Joiner(read, path, _read_manifest(read(MANIFEST), path)).join()
+    manifest = _read_manifest(read(MANIFEST), path)
+    return _Joiner(read, path, manifest).join(), _canonical(manifest)
 
 
 def _read_manifest(content: bytes, path: str) -> _Manifest:
@@ -227,7 +242,7 @@ class _Joiner:
     path: str
     manifest: _Manifest
 
-    def join(self) -> bytes:
+    def join(self) -> onnx.ModelProto:
         manifest = self.manifest
         model = onnx.ModelProto(ir_version=manifest.ir_version, producer_name=DOMAIN)
         model.graph.name = "model"
@@ -268,7 +283,7 @@ class _Joiner:
         model.graph.value_info.extend(first[name] for name in sorted(first))
         for key in sorted(manifest.metadata):
             model.metadata_props.add(key=key, value=manifest.metadata[key])
-        return bytes(model.SerializeToString(deterministic=True))
+        return model
 
     def _decoded(self, text: str) -> Circuit:
         try:

@@ -7,8 +7,10 @@ from typing import Final
 
 import msgspec
 
-FORMAT_VERSION: Final = 1  # of an ONNX file and a bundle
-ARCHIVE_VERSION: Final = 2  # of an archive of torch; 1 returned a flat tuple
+FORMAT_VERSION: Final = 2  # of an ONNX file and a bundle; 1 had no digest
+ARCHIVE_VERSION: Final = 3  # of an archive of torch; 1 returned a flat tuple, 2 had no digest
+DIGEST_SINCE: Final = 2  # the first format version whose files have a digest
+ARCHIVE_DIGEST_SINCE: Final = 3
 DOMAIN: Final = "hybridx"
 DOMAIN_VERSION: Final = 1
 
@@ -25,7 +27,8 @@ RESULTS: Final = "results"
 # Keys of the model's metadata.
 KEY_FORMAT: Final = "hybridx.format"
 KEY_VERSION: Final = "hybridx.version"
-KEY_BODIES: Final = "hybridx.bodies"
+KEY_BODIES: Final = "hybridx.bodies"  # of format 1; the digest has taken its place
+KEY_DIGEST: Final = "hybridx.digest"
 KEY_VERIFICATION: Final = "hybridx.verification"
 KEY_SELF_TEST: Final = "hybridx.selftest"
 KEY_COLUMNS: Final = "hybridx.columns"

@@ -1,4 +1,4 @@
-"""A circuit and its compiled body as one ONNX function, which a digest of both names."""
+"""A circuit and its compiled body as one ONNX function, which a hash of both names."""
 
 from __future__ import annotations
 

@@ -14,13 +14,14 @@ import msgspec
 import onnx
 
 from hybridx.artifact.contract import (
-    DOMAIN,
+    DIGEST_SINCE,
     FORMAT_VERSION,
     KEY_ASSUMED,
     KEY_BODIES,
     KEY_CALL,
     KEY_CLASSES,
     KEY_COLUMNS,
+    KEY_DIGEST,
     KEY_FORMAT,
     KEY_SELF_TEST,
     KEY_VERIFICATION,
@@ -29,9 +30,14 @@ from hybridx.artifact.contract import (
     RESERVED,
     Verification,
 )
-from hybridx.artifact.digest import body_digest
+from hybridx.artifact.digest import Digest, digest_model
 from hybridx.artifact.selftest import SelfTest, decode_self_test
-from hybridx.errors import BrokenArtifactError, ForeignFileError, NewerFormatError
+from hybridx.errors import (
+    BrokenArtifactError,
+    ForeignFileError,
+    MissingDigestError,
+    NewerFormatError,
+)
 
 _T = TypeVar("_T")
 
@@ -83,18 +89,41 @@ class Metadata:
 
 
 def write_metadata(model: onnx.ModelProto, metadata: Metadata) -> bytes:
-    """Write metadata and the digests of all bodies into a model, and return the bytes of the file.
+    """Write metadata and the digest of the whole into a model, and return the bytes of the file.
 
     Args:
         model: a graph with its circuit functions attached; changed in place.
         metadata: of the file.
     """
-    bodies = {f.name: body_digest(f) for f in model.functions if f.domain == DOMAIN}
-    entries = metadata.encode() | {KEY_BODIES: encode_entry(bodies)}
+    _set_entries(model, metadata.encode())
+    return stamped(model)
+
+
+def stamped(model: onnx.ModelProto) -> bytes:
+    """Return the bytes of a file of today's format, with the digest of what it is now.
+
+    Args:
+        model: with its metadata; changed in place.
+    """
+    entries = {one.key: one.value for one in model.metadata_props}
+    entries = {key: entries[key] for key in entries.keys() - {KEY_BODIES, KEY_DIGEST}}
+    entries[KEY_FORMAT] = str(FORMAT_VERSION)
+    _set_entries(model, entries)
+    _set_entries(model, entries | {KEY_DIGEST: encode_entry(digest_model(model))})
+    return bytes(model.SerializeToString(deterministic=True))
+
+
+def without_verification(model: onnx.ModelProto) -> None:
+    """Remove what was compared at export, as the model is not the one that was compared."""
+    entries = {one.key: one.value for one in model.metadata_props}
+    entries.pop(KEY_VERIFICATION, None)
+    _set_entries(model, entries)
+
+
+def _set_entries(model: onnx.ModelProto, entries: Mapping[str, str]) -> None:
     del model.metadata_props[:]
     for key in sorted(entries):
         model.metadata_props.add(key=key, value=entries[key])
-    return bytes(model.SerializeToString(deterministic=True))
 
 
 def decode_metadata(
@@ -117,6 +146,8 @@ def decode_metadata(
     found = decode_entry(entries, KEY_FORMAT, int, path)
     if found is not None and found > newest:
         raise NewerFormatError(path, found, newest)
+    if found is None or found < 1:
+        raise BrokenArtifactError(path, f"there is no format version {found}")
     self_test = None
     if KEY_SELF_TEST in entries:
         try:
@@ -134,6 +165,25 @@ def decode_metadata(
         weights=decode_entry(entries, KEY_WEIGHTS, str, path) or "",
         own={key: entries[key] for key in sorted(entries) if not key.startswith(RESERVED)},
     )
+
+
+def stated_digest(
+    entries: Mapping[str, str], path: str, *, since: int = DIGEST_SINCE
+) -> Digest | None:
+    """Return the digest that a file says it has, or None for a file of an old format without one.
+
+    Args:
+        entries: of the file, which `decode_metadata` has read.
+        path: for messages.
+        since: the first format version whose files have a digest.
+
+    Raises:
+        MissingDigestError: files of its format have one, and this file has none.
+        BrokenArtifactError: the digest cannot be read.
+    """
+    if KEY_DIGEST not in entries and int(entries[KEY_FORMAT]) >= since:
+        raise MissingDigestError(path, int(entries[KEY_FORMAT]))
+    return decode_entry(entries, KEY_DIGEST, Digest, path)
 
 
 def encode_entry(value: object) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from google.protobuf.message import DecodeError
 
 from hybridx.artifact.archive import TorchFormat, check_archive, is_archive, open_archive
 from hybridx.artifact.contract import (
+    ARCHIVE_DIGEST_SINCE,
     ARCHIVE_VERSION,
     CIRCUIT_ATTRIBUTE,
     DOMAIN,
@@ -19,15 +21,22 @@ from hybridx.artifact.contract import (
     KEY_STRATEGY,
     MANIFEST,
 )
-from hybridx.artifact.digest import body_digest, function_name
+from hybridx.artifact.digest import Digest, body_hash, difference, digest_model, name_of
 from hybridx.artifact.limits import check_file_size, check_model
-from hybridx.artifact.metadata import Metadata, decode_entry, decode_metadata
+from hybridx.artifact.metadata import Metadata, decode_entry, decode_metadata, stated_digest
 from hybridx.artifact.nodes import is_circuit_node, walk_nodes
 from hybridx.artifact.signature import Signature, signature_of
 from hybridx.artifact.traps import refuse_traps
 from hybridx.circuit import Circuit, decode
-from hybridx.errors import BrokenArtifactError, ForeignFileError, IllFormedCircuitError
+from hybridx.errors import (
+    BrokenArtifactError,
+    ChangedFileError,
+    ForeignFileError,
+    IllFormedCircuitError,
+)
 from hybridx.storage import read_bytes
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,6 +51,8 @@ class _Common:
         outputs: names of the outputs, in order.
         circuits: by name.
         strategies: the strategies that made the bodies, by the name of the circuit.
+        digest: of the file as it is.
+        stated: the digest that the file says it has; None in a file of an old format.
     """
 
     path: str
@@ -51,6 +62,13 @@ class _Common:
     outputs: tuple[str, ...]
     circuits: Mapping[str, Circuit]
     strategies: Mapping[str, str]
+    digest: Digest
+    stated: Digest | None
+
+    @property
+    def changed(self) -> tuple[str, ...]:
+        """The parts that differ from what hybridx wrote, as far as the file says what that was."""
+        return () if self.stated is None else self.digest.differing(self.stated)
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,6 +112,7 @@ def read_artifact(path: Path) -> Artifact:
         FileMissingError: it cannot be read.
         ForeignFileError: hybridx did not write it.
         NewerFormatError: a later hybridx wrote it.
+        MissingDigestError: it lacks the digest that files of its format have.
         BrokenArtifactError: it breaks the contract.
         TooLargeError: it exceeds a limit of docs/file-format.md.
     """
@@ -112,6 +131,29 @@ def decode_artifact(content: Content, path: str) -> Artifact:
     if is_archive(content):
         return _decode_archive(content, path)
     return _decode_onnx(content, path, "onnx")
+
+
+def refuse_changes(artifact: Artifact) -> None:
+    """Refuse a file that is not as hybridx wrote it.
+
+    Raises:
+        ChangedFileError: it names the parts that differ.
+    """
+    if artifact.changed:
+        raise ChangedFileError(artifact.path, difference(artifact.changed))
+
+
+def tell_changes(artifact: Artifact) -> None:
+    """Log what differs from what hybridx wrote, or that nobody can know."""
+    if artifact.changed:
+        log.warning(
+            "%s was changed after hybridx wrote it: %s", artifact.path, difference(artifact.changed)
+        )
+    elif artifact.stated is None:
+        log.info(
+            "%s has no digest, as a hybridx before digests wrote it: no change of it is noticed",
+            artifact.path,
+        )
 
 
 class _Folder:
@@ -138,9 +180,10 @@ class _Folder:
 def _decode_bundle(read: Callable[[str], bytes], path: str) -> OnnxArtifact:
     from hybridx.artifact.bundle import from_bundle
 
-    content = from_bundle(read, path)
+    model, manifest = from_bundle(read, path)
+    content = bytes(model.SerializeToString(deterministic=True))
     check_file_size(len(content))
-    return _decode_onnx(content, path, "bundle")
+    return _decode_onnx(content, path, "bundle", manifest)
 
 
 def _decode_archive(content: bytes, path: str) -> TorchArtifact:
@@ -157,26 +200,41 @@ def _decode_archive(content: bytes, path: str) -> TorchArtifact:
             name: _decode_circuit(name, text, path) for name, text in archive.circuits.items()
         },
         strategies=archive.strategies,
+        digest=archive.digest,
+        stated=stated_digest(archive.entries, path, since=ARCHIVE_DIGEST_SINCE),
         format=archive.format,
         content=content,
     )
 
 
-def _decode_onnx(content: bytes, path: str, format: Literal["onnx", "bundle"]) -> OnnxArtifact:
+def _decode_onnx(
+    content: bytes,
+    path: str,
+    format: Literal["onnx", "bundle"],
+    manifest: bytes | None = None,
+) -> OnnxArtifact:
     model = _parse(content, path)
+    _check_texts(model, path)
     check_model(model, path)
     refuse_traps(model, path)
     entries = {entry.key: entry.value for entry in model.metadata_props}
+    if len(entries) < len(model.metadata_props):
+        raise BrokenArtifactError(path, "two entries of its metadata have one name")
     metadata = decode_metadata(entries, path)
-    _check_bodies(model, decode_entry(entries, KEY_BODIES, dict[str, str], path) or {}, path)
+    stated = stated_digest(entries, path)
+    if stated is None:
+        _check_bodies(model, decode_entry(entries, KEY_BODIES, dict[str, str], path) or {}, path)
+    digest = digest_model(model, manifest)
     return OnnxArtifact(
         path=path,
         size=len(content),
         metadata=metadata,
-        inputs=tuple(map(signature_of, model.graph.input)),
-        outputs=tuple(value.name for value in model.graph.output),
-        circuits=_circuits(model, path),
+        inputs=tuple(_signature(value, path) for value in model.graph.input),
+        outputs=tuple(_signature(value, path).name for value in model.graph.output),
+        circuits=_circuits(model, digest, path),
         strategies={f.name: _strategy(f) for f in model.functions if f.domain == DOMAIN},
+        digest=digest,
+        stated=stated,
         format=format,
         content=content,
         model=model,
@@ -194,25 +252,49 @@ def _parse(content: bytes, path: str) -> onnx.ModelProto:
     return model
 
 
+def _check_texts(model: onnx.ModelProto, path: str) -> None:
+    """Refuse names and metadata that are not UTF-8, which protobuf gives as bytes."""
+    graph = model.graph
+    values = (*graph.input, *graph.output, *graph.value_info, *graph.initializer)
+    texts = [graph.name, *(value.name for value in values)]
+    for entry in model.metadata_props:
+        texts += [entry.key, entry.value]
+    for room in (graph, *model.functions):
+        texts.append(room.name)
+        for node in walk_nodes(room):
+            texts += [node.name, node.domain, node.op_type, *node.input, *node.output]
+            texts += [attribute.name for attribute in node.attribute]
+    for function in model.functions:
+        texts += [function.domain, function.overload, *function.input, *function.output]
+    if not all(isinstance(text, str) for text in texts):
+        raise BrokenArtifactError(path, "a name or a text in it is not UTF-8")
+
+
+def _signature(value: onnx.ValueInfoProto, path: str) -> Signature:
+    try:
+        return signature_of(value)
+    except (KeyError, TypeError, ValueError) as error:
+        raise BrokenArtifactError(path, f"its value {value.name} is no tensor") from error
+
+
 def _check_bodies(model: onnx.ModelProto, hashes: dict[str, str], path: str) -> None:
     for function in model.functions:
         if function.domain != DOMAIN:
             continue
-        if hashes.get(function.name) != body_digest(function):
+        if hashes.get(function.name) != body_hash(function):
             raise BrokenArtifactError(path, f"the body of {function.name} was changed")
 
 
-def _circuits(model: onnx.ModelProto, path: str) -> dict[str, Circuit]:
-    functions = {f.name: f for f in model.functions if f.domain == DOMAIN}
-    circuits: dict[str, Circuit] = {}
-    for node in walk_nodes(model.graph):
-        if not is_circuit_node(node):
-            continue
+def _circuits(model: onnx.ModelProto, digest: Digest, path: str) -> dict[str, Circuit]:
+    texts: dict[str, str] = {}
+    for node in filter(is_circuit_node, walk_nodes(model.graph)):
         name, text = node.op_type, _circuit_text(node)
-        circuits[name] = _decode_circuit(name, text, path)
-        if function_name(text, functions.get(name)) != name:
+        is_named = name in digest.circuits and name_of(digest.circuits[name]) == name
+        if texts.setdefault(name, text) != text or not is_named:
+            # A circuit that is ill-formed is called so first.
+            _decode_circuit(name, text, path)
             raise BrokenArtifactError(path, f"the circuit of {name} is not the compiled one")
-    return circuits
+    return {name: _decode_circuit(name, text, path) for name, text in texts.items()}
 
 
 def _decode_circuit(name: str, text: str, path: str) -> Circuit:

@@ -89,6 +89,8 @@ NoHeader = Annotated[
     ),
 ]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace existing files.")]
+_ACCEPT_CHANGES = "Take a file that another tool has changed, although it differs from its digest."
+AcceptChanges = Annotated[bool, typer.Option("--accept-changes", help=_ACCEPT_CHANGES)]
 
 
 def _execution_option(
@@ -182,6 +184,7 @@ _EXECUTION = {
         "Go on where a circuit is too wide to check that its compiled body computes it.",
         "--accept-unchecked",
     ),
+    "accept_changes": _execution_option(bool, False, _ACCEPT_CHANGES, "--accept-changes"),
 }
 
 

@@ -68,6 +68,8 @@ class Execution:
         memory_limit: with `isolated`: megabytes that it may use, where the system can bound them.
         accept_unchecked: send circuits also where nothing shows that their compiled bodies compute
             them. `verify` asks that without a device too.
+        accept_changes: take a file that was changed after hybridx wrote it also where it has to
+            vouch for itself: on a device, and in `hybridx.verify`.
     """
 
     device: Device = ONNX
@@ -86,6 +88,7 @@ class Execution:
     time_limit: float | None = None
     memory_limit: int | None = None
     accept_unchecked: bool = False
+    accept_changes: bool = False
 
 
 class Options(TypedDict, total=False):
@@ -107,6 +110,7 @@ class Options(TypedDict, total=False):
     time_limit: float | None
     memory_limit: int | None
     accept_unchecked: bool
+    accept_changes: bool
 
 
 def check_execution(chosen: Execution) -> None:

@@ -19,7 +19,9 @@ _REFUSALS: Final = (
     _state.InvalidGraph,
     _state.InvalidProtobuf,
     _state.EPFail,
+    _state.InvalidArgument,
     RuntimeError,
+    UnicodeDecodeError,
 )
 # What it raises while it runs.
 _STOPS: Final = (_state.Fail, _state.RuntimeException, _state.InvalidArgument)

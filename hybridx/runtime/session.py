@@ -11,7 +11,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Self, Unpack
 
-from hybridx.artifact import Artifact, Signature, TorchArtifact, decode_artifact, read_artifact
+from hybridx.artifact import (
+    Artifact,
+    Signature,
+    TorchArtifact,
+    decode_artifact,
+    read_artifact,
+    refuse_changes,
+    tell_changes,
+)
 from hybridx.errors import (
     CompiledInError,
     DeviceError,
@@ -379,16 +387,35 @@ def load(path: str | Path | bytes | BinaryIO, **execution: Unpack[Options]) -> S
 
     Raises:
         ArtifactError: the file cannot be read or breaks its contract.
+        ChangedFileError: circuits go to a device, the file was changed after hybridx wrote it, and
+            `accept_changes` is not given. Elsewhere a note on the log of `hybridx` says so.
         NoBodyError: the device is `onnx`, and the file holds no compiled circuits.
         DeviceError: the device does not exist or does not open.
         BodyMismatchError: a device is asked for, and a circuit is not what its body computes.
         UncheckedBodyError: likewise, and nothing shows whether it is.
     """
+    return _load(path, execution, vouches=execution.get("device", ONNX) != ONNX)
+
+
+def load_vouching(path: str | Path | bytes | BinaryIO, **execution: Unpack[Options]) -> Session:
+    """Load a file that has to vouch for itself; arguments as `load`.
+
+    Raises:
+        ChangedFileError: it was changed, and `accept_changes` is not given.
+    """
+    return _load(path, execution, vouches=True)
+
+
+def _load(path: str | Path | bytes | BinaryIO, execution: Options, *, vouches: bool) -> Session:
     chosen = Execution(**execution)
     check_execution(chosen)
     if chosen.fallback is None and not chosen.dry_run:
         devices.check_device(chosen.device, chosen.options, chosen.shots)
-    return start_session(_read(path), **execution)
+    artifact = _read(path)
+    if vouches and not chosen.accept_changes:
+        refuse_changes(artifact)
+    tell_changes(artifact)
+    return start_session(artifact, **execution)
 
 
 def _read(path: str | Path | bytes | BinaryIO) -> Artifact:

@@ -88,7 +88,7 @@ def test_a_call_carries_its_circuit_and_nothing_else(model):
 
 def test_it_says_nothing_of_where_and_when_it_was_made(path, model):
     keys = set(metadata(model))
-    assert {"hybridx.format", "hybridx.version", "hybridx.bodies", "hybridx.selftest"} <= keys
+    assert {"hybridx.format", "hybridx.version", "hybridx.digest", "hybridx.selftest"} <= keys
     assert all(key.startswith("hybridx.") for key in keys)
     content = path.read_bytes()
     for place in (
@@ -149,11 +149,6 @@ def drop_node(model):
     del model.functions[1].node[-2]
 
 
-def add_function(model):
-    model.functions.add().CopyFrom(model.functions[0])
-    model.functions[-1].name = "Circuit_0123456789abcdef"
-
-
 def remove_function(model):
     del model.functions[0]
 
@@ -191,14 +186,33 @@ def drop_circuit(model):
         del node.attribute[:]
 
 
+def repeat_entry(model):
+    model.metadata_props.add().CopyFrom(model.metadata_props[0])
+
+
+def spoil_text(model):
+    name = model.graph.node[0].name.encode()
+    content = model.SerializeToString().replace(name, b"\xff" * len(name))
+    model.CopyFrom(onnx.ModelProto.FromString(content))
+
+
+def spoil_input(model):
+    model.graph.input[0].type.tensor_type.elem_type = 99
+
+
 BROKEN = {
-    "operator in a body": (change_body, "was changed"),
-    "node of a body": (drop_node, "was changed"),
-    "function without a hash": (add_function, "Circuit_0123456789abcdef"),
+    "operator in a body": (change_body, "is not the compiled one"),
+    "node of a body": (drop_node, "is not the compiled one"),
     "function removed": (remove_function, "Circuit_"),
-    "hash": (edit("hybridx.bodies", lambda v: v.replace('":"', '":"0', 1)), "was changed"),
-    "hashes removed": (edit("hybridx.bodies", lambda _: None), "was changed"),
-    "hashes garbled": (edit("hybridx.bodies", lambda v: v[:-5]), "hybridx.bodies"),
+    "digest garbled": (edit("hybridx.digest", lambda v: v[:-5]), "hybridx.digest"),
+    "digest with a field more": (
+        edit("hybridx.digest", lambda v: v[:-1] + ',"x":1}'),
+        "hybridx.digest",
+    ),
+    "format below the first": (edit("hybridx.format", lambda _: "0"), "format version 0"),
+    "entry twice": (repeat_entry, "two entries"),
+    "text that is no UTF-8": (spoil_text, "UTF-8"),
+    "input that is no tensor": (spoil_input, "no tensor"),
     "format garbled": (edit("hybridx.format", lambda _: "one"), "hybridx.format"),
     "verification garbled": (edit("hybridx.verification", lambda _: "{}"), "verification"),
     "self-test garbled": (edit("hybridx.selftest", lambda v: v[1:]), "self-test"),
@@ -230,10 +244,10 @@ def test_a_changed_file_is_refused(spoil, fact, model):
 
 
 def test_a_newer_format_is_refused_with_both_numbers(model):
-    edit("hybridx.format", lambda _: "2")(model)
+    edit("hybridx.format", lambda _: "3")(model)
     with pytest.raises(NewerFormatError) as caught:
         decode_artifact(model.SerializeToString(), "a.onnx")
-    assert (caught.value.found, caught.value.known) == (2, 1)
+    assert (caught.value.found, caught.value.known) == (3, 2)
 
 
 @pytest.mark.parametrize("kept", [0, 1, 10, 0.1, 0.5, 0.9, 0.999, -1], ids=str)
@@ -258,7 +272,9 @@ def test_a_missing_file_is_refused(tmp_path):
 
 def test_the_metadata_are_readable_without_hybridx(model):
     found = metadata(model)
-    assert json.loads(found["hybridx.format"]) == 1
-    assert set(json.loads(found["hybridx.bodies"])) == {f.name for f in model.functions}
+    assert json.loads(found["hybridx.format"]) == 2
+    circuits = json.loads(found["hybridx.digest"])["circuits"]
+    assert {f"Circuit_{digest[:16]}" for digest in circuits.values()} == set(circuits)
+    assert set(circuits) == {f.name for f in model.functions}
     assert json.loads(found["hybridx.verification"])["batches"] == [1, 2, 5, 16]
     assert set(json.loads(found["hybridx.selftest"])) == {"inputs", "outputs", "tolerance"}

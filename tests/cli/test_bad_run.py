@@ -8,6 +8,7 @@ import onnx
 import pytest
 from onnx import helper
 
+from hybridx.artifact import stamped
 from tests.cli.shell import DATA, assert_refused
 
 
@@ -49,7 +50,7 @@ def without_self_test(content):
     kept = [entry for entry in model.metadata_props if entry.key != "hybridx.selftest"]
     del model.metadata_props[:]
     model.metadata_props.extend(kept)
-    return model.SerializeToString()
+    return stamped(model)
 
 
 RUN = ("run", "model.onnx", "-i")

@@ -188,7 +188,7 @@ CASES = {
         ["hybridx did not write it"],
     ),
     "manifest of tomorrow": (
-        change("manifest.json", b'"hybridx.format": "1"', b'"hybridx.format": "9"'),
+        change("manifest.json", b'"hybridx.format": "2"', b'"hybridx.format": "9"'),
         ("inspect", "bundle"),
         "HX306",
         ["format version 9"],

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from hybridx.api.work.summaries import CircuitSummary, Inspection, circuit_notes, circuit_title
-from hybridx.artifact import Artifact, OnnxArtifact, body_digest, describe_outline, outline_of
+from hybridx.artifact import Artifact, OnnxArtifact, describe_outline, outline_of
 from hybridx.drawing import draw_graph, draw_svg
 from hybridx.report import (
     Folded,
@@ -77,6 +77,13 @@ def _proved(found: Inspection) -> Iterator[Part]:
         if found.self_test
         else "It carries no self-test."
     )
+    if found.digest.is_intact is None:
+        yield Verdict("It has no digest: no change of it is noticed.", is_good=False)
+    elif found.digest.is_intact:
+        yield Verdict("It is as hybridx wrote it, as its digest says.", is_good=True)
+    else:
+        said = f"It was changed after hybridx wrote it: {found.digest.difference}."
+        yield Verdict(said, is_good=False)
     for sentence in found.assumed:
         yield Verdict(f"Assumed: {sentence}", is_good=False)
     if found.weights:
@@ -175,17 +182,13 @@ def _machine() -> str:
 
 
 def _provenance(artifact: Artifact, found: Inspection) -> Iterator[Part]:
-    # A bundle's digest is that of the model that its parts make.
+    # The bytes of a bundle are those of the model that its parts make.
     rows = [
-        ("SHA-256", hashlib.sha256(artifact.content).hexdigest()),
+        ("digest", found.digest.sha256),
+        ("SHA-256 of the bytes", hashlib.sha256(artifact.content).hexdigest()),
         ("hybridx", found.version),
     ]
     rows += [(key, value) for key, value in found.metadata.items()]
-    if isinstance(artifact, OnnxArtifact):
-        bodies = {function.name: function for function in artifact.model.functions}
-        rows += [
-            (name, f"SHA-256 of the compiled body {body_digest(bodies[name])}")
-            for name in artifact.circuits
-            if name in bodies
-        ]
+    rows += [(f"digest of its {part}", value) for part, value in found.digest.parts.items()]
+    rows += [(f"digest of {one.name}", one.sha256) for one in found.circuits]
     yield Table(rows)

@@ -336,10 +336,20 @@ def self_test_of(session: Session) -> SelfTest:
 
     Raises:
         NoSelfTestError: it carries none.
+        BrokenArtifactError: it is a test of other inputs or outputs.
     """
-    if session.metadata.self_test is None:
-        raise NoSelfTestError(session.artifact.path)
-    return session.metadata.self_test
+    test, path = session.metadata.self_test, session.artifact.path
+    if test is None:
+        raise NoSelfTestError(path)
+    for what, tested, names in (
+        ("inputs", test.inputs, session.input_names),
+        ("outputs", test.outputs, session.output_names),
+    ):
+        if tested.keys() != set(names):
+            found = ", ".join(sorted(tested)) or "none"
+            problem = f"its self-test has the {what} {found}, its model {', '.join(names)}"
+            raise BrokenArtifactError(path, problem)
+    return test
 
 
 def has_batch(session: Session) -> bool:

@@ -11,6 +11,7 @@ from hybridx.artifact import (
     Artifact,
     OnnxArtifact,
     Verification,
+    difference,
     is_circuit_node,
     parameters_from,
     signature_of,
@@ -55,6 +56,7 @@ class CircuitSummary(Shown):
         results: M, the columns it gives.
         nodes: standard ONNX nodes in its compiled body; 0 without one and in a file of torch.
         strategy: the lowering that made the body; empty without one.
+        sha256: of the circuit with its compiled body.
         candidates: what every strategy makes of it.
         shots: samples a device should take, or None for exact values.
         text: the circuit in the text form of `hybridx.circuit`.
@@ -69,6 +71,7 @@ class CircuitSummary(Shown):
     results: int
     nodes: int
     strategy: str
+    sha256: str
     candidates: tuple[StrategySummary, ...]
     shots: int | None
     text: str
@@ -171,6 +174,7 @@ def circuit_summaries(
             results=result_count(circuit),
             nodes=nodes.get(name, 0),
             strategy=artifact.strategies.get(name, ""),
+            sha256=artifact.digest.circuits[name],
             candidates=tuple(map(_strategy_summary, considered[circuit])),
             shots=circuit.shots,
             text=show(circuit),
@@ -183,6 +187,25 @@ def circuit_summaries(
 def _strategy_summary(candidate: Candidate) -> StrategySummary:
     plan = "" if candidate.cost is None else str(candidate.plan)
     return StrategySummary(candidate.strategy, candidate.cost, candidate.reason, plan)
+
+
+@dataclass(frozen=True)
+class DigestSummary:
+    """The digest of a file as it is now; each hash is a SHA-256 in hexadecimal.
+
+    Attributes:
+        sha256: of the whole.
+        parts: of each part, by its name.
+        is_intact: the file is as hybridx wrote it; None if a hybridx before digests wrote it.
+        changed: the parts that differ from what hybridx wrote.
+        difference: the same as a sentence for people; empty if nothing differs.
+    """
+
+    sha256: str
+    parts: Mapping[str, str]
+    is_intact: bool | None
+    changed: tuple[str, ...]
+    difference: str
 
 
 @dataclass(frozen=True)
@@ -206,6 +229,7 @@ class Inspection(Shown):
         assumed: sentences on the model's checks of its inputs that the file leaves out.
         weights: a phrase on where the weights come from, if nothing is known to have loaded them.
         metadata: what the user said of the file, texts by key.
+        digest: of the file as it is, and whether it is as hybridx wrote it.
     """
 
     path: str
@@ -224,6 +248,7 @@ class Inspection(Shown):
     assumed: tuple[str, ...]
     weights: str
     metadata: Mapping[str, str]
+    digest: DigestSummary
 
 
 def inspect_artifact(artifact: Artifact) -> Inspection:
@@ -250,4 +275,11 @@ def inspect_artifact(artifact: Artifact) -> Inspection:
         assumed=says.assumed,
         weights=says.weights,
         metadata=says.own,
+        digest=DigestSummary(
+            artifact.digest.sha256,
+            artifact.digest.parts,
+            None if artifact.stated is None else not artifact.changed,
+            artifact.changed,
+            difference(artifact.changed) if artifact.changed else "",
+        ),
     )

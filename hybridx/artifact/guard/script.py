@@ -74,9 +74,7 @@ def check_script(source: bytes, kinds: Mapping[str, str]) -> tuple[bytes, int, i
     calls = {name: _check_method(method, declared) for name, method in methods.items()}
     _check_size(calls, {name: len(method.body) for name, method in methods.items()})
     forward = methods["forward"]
-    returned = forward.body[-1]
-    assert isinstance(returned, ast.Return)
-    return (ast.unparse(model) + "\n").encode(), len(forward.args.args) - 1, _leaves(returned.value)
+    return (ast.unparse(model) + "\n").encode(), len(forward.args.args) - 1, _returned(forward)
 
 
 def _check_nesting(text: str) -> None:
@@ -294,14 +292,22 @@ def _check_size(calls: Mapping[str, Counter[str]], lines: Mapping[str, int]) -> 
     check_torch_nodes(sizes["forward"])
 
 
-def _leaves(node: ast.expr | None) -> int:
-    return sum(1 for _ in _leaf_nodes(node))
+def _returned(method: ast.FunctionDef) -> int:
+    """Return how many tensors a method returns, also where torch gives what holds them a name."""
+    leaves: dict[str, int] = {}
+    for line in method.body:
+        match line:
+            case ast.Assign(targets=[ast.Name(id=name)], value=value):
+                leaves[name] = _leaves(value, leaves)
+            case ast.Return(value=ast.expr() as value):
+                return _leaves(value, leaves)
+    raise Foreign(f"a method that ends with {ast.unparse(method.body[-1])}")
 
 
-def _leaf_nodes(node: ast.expr | None) -> Iterator[ast.expr]:
+def _leaves(node: ast.expr | None, named: Mapping[str, int]) -> int:
     match node:
         case ast.List(elts=parts) | ast.Tuple(elts=parts) | ast.Dict(values=parts):
-            for one in parts:
-                yield from _leaf_nodes(one)
-        case ast.expr():
-            yield node
+            return sum(_leaves(one, named) for one in parts)
+        case ast.Name(id=name):
+            return named.get(name, 1)
+    return 1

@@ -93,7 +93,15 @@ def convert(
         ),
     ] = None,
     overwrite: options.Overwrite = False,
+    accept_changes: options.AcceptChanges = False,
 ) -> None:
     """Convert a model file to another format, without the model that it came from."""
-    report = api.convert(model, path, format=format, overwrite=overwrite, stages=printer.stages)
+    report = api.convert(
+        model,
+        path,
+        format=format,
+        overwrite=overwrite,
+        accept_changes=accept_changes,
+        stages=printer.stages,
+    )
     printer.show(report, converted)

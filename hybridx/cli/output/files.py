@@ -74,3 +74,4 @@ def inspected(report: Inspection) -> Iterator[Line]:
                 yield line(dim(indent(candidate.plan, "        ")))
     yield line("  ", *wording.verified(report.verification))
     yield line(f"  self-test {'included' if report.self_test else 'not included'}")
+    yield line(f"  digest {report.digest.sha256}  ", *wording.intact(report.digest))

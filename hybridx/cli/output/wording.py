@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from hybridx.cli.printer import Line, Span, green, line, yellow
 
 if TYPE_CHECKING:
-    from hybridx.api import CircuitSummary, InputSummary, OutputSummary
+    from hybridx.api import CircuitSummary, DigestSummary, InputSummary, OutputSummary
     from hybridx.artifact import Verification
     from hybridx.parity import OutputDifference
     from hybridx.runtime import Usage
@@ -50,6 +50,15 @@ def verified(verification: Verification | None) -> tuple[Span, ...]:
         f" against eager PyTorch {at(verification.batches)}: worst error "
         f"{verification.worst:.1e}, tolerance {verification.tolerance:.0e}"
     )
+
+
+def intact(digest: DigestSummary) -> tuple[Span, ...]:
+    """Return whether a file is as hybridx wrote it."""
+    if digest.is_intact is None:
+        return yellow("not recorded"), " in a file of this old format: no change is noticed"
+    if digest.is_intact:
+        return green("as hybridx wrote it"), ""
+    return yellow("changed"), f" after hybridx wrote it: {digest.difference}"
 
 
 def at(batches: Sequence[int]) -> str:

@@ -18,7 +18,7 @@ from hybridx.artifact import (
     RESULTS,
     Compiled,
     OnnxArtifact,
-    body_digest,
+    body_hash,
     circuit_function,
 )
 from hybridx.circuit import Circuit, encode, has_channel, restrict, simulate
@@ -112,7 +112,7 @@ def _is_compiled_again(
     nodes = emit_body(choice.plan.build(), dtype=dtype, parameters=PARAMETERS, results=RESULTS)
     (opset,) = (one.version for one in body.opset_import if not one.domain)
     made = circuit_function(Compiled(encode(circuit), nodes, choice.strategy), opset)
-    return made is not None and body_digest(made) == body_digest(body)
+    return made is not None and body_hash(made) == body_hash(body)
 
 
 def _cones(circuit: Circuit) -> tuple[Circuit, ...]:
