@@ -65,7 +65,7 @@ test-backbones: $(INSTALLED)
 test-operators: $(INSTALLED)
 	$(BIN)/python -m tests.operators $(OPERATORS)
 
-# What takes minutes to show that a file can be trusted: load, kills at every step.
+# What takes minutes to show that a file can be trusted: random changes, load, kills at every step.
 test-trust: $(INSTALLED)
 	$(BIN)/python -m pytest tests/trust --durations 10
 
@@ -84,6 +84,7 @@ golden: $(INSTALLED)
 	$(BIN)/python -m tests.cli.test_error_texts
 	$(BIN)/python -m tests.lowering.test_goldens
 	$(BIN)/python -m tests.documents.blocks
+	$(BIN)/python -m tests.golden
 
 # Writes the pages that follow from the code; read the difference.
 documents: $(INSTALLED)

@@ -1,0 +1,10 @@
+OPENQASM 3.0;
+include "stdgates.inc";
+input float[64] p0;
+qubit[2] q;
+rx(p0) q[0];
+cx q[0], q[1];
+t q[1];
+// purity 0
+// entropy 0 base 2.0
+// mutual 0 | 1
