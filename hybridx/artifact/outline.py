@@ -127,8 +127,24 @@ def _groups(
     graph: onnx.GraphProto, once: AbstractSet[str]
 ) -> list[tuple[tuple[int, ...], list[onnx.NodeProto]]]:
     """Return the nodes that are one piece, with the row of the piece, in the order of rows."""
-    levels = levels_of(graph)
-    modules = _runs_of_modules(graph, levels, once)
+    rows = [
+        (level, int(is_circuit_node(node)))
+        for node, level in zip(graph.node, levels_of(graph), strict=True)
+    ]
+    modules = _modules(graph, once)
+    finer = [(*row, 0) for row in rows]
+    for group in _connected(graph, rows):
+        for index, run in zip(group, _runs(graph, group, modules), strict=True):
+            finer[index] = (*rows[index], run)
+    groups = [
+        (finer[group[0]], [graph.node[index] for index in group])
+        for group in _connected(graph, finer)
+    ]
+    return sorted(groups, key=lambda one: one[0])
+
+
+def _connected(graph: onnx.GraphProto, rows: Sequence[tuple[int, ...]]) -> list[list[int]]:
+    """Return groups of nodes of one row that are connected by their values; circuits are alone."""
     made_by = {name: index for index, node in enumerate(graph.node) for name in node.output}
     group_of = list(range(len(graph.node)))
 
@@ -138,29 +154,22 @@ def _groups(
             index = group_of[index]
         return index
 
-    rows = [
-        (level, int(is_circuit_node(node)), run)
-        for node, level, run in zip(graph.node, levels, modules, strict=True)
-    ]
     for index, node in enumerate(graph.node):
         for name in reads(node):
             other = made_by.get(name)
             if other is not None and rows[other] == rows[index] and not is_circuit_node(node):
                 group_of[root(index)] = root(other)
-    groups: dict[int, list[onnx.NodeProto]] = defaultdict(list)
-    for index, node in enumerate(graph.node):
-        groups[root(index)].append(node)
-    return sorted(((rows[at], nodes) for at, nodes in groups.items()), key=lambda one: one[0])
+    groups: dict[int, list[int]] = defaultdict(list)
+    for index in range(len(graph.node)):
+        groups[root(index)].append(index)
+    return [*groups.values()]
 
 
-def _runs_of_modules(
-    graph: onnx.GraphProto, levels: Sequence[int], once: AbstractSet[str]
-) -> list[int]:
-    """Return for each node how often the module changes before it, among the nodes of its level.
+def _modules(graph: onnx.GraphProto, once: AbstractSet[str]) -> list[list[str]]:
+    """Return the path of the module of each node.
 
     A node without weights belongs to the module of the node before it, as exporters write nodes in
-    the order in which modules run; the first nodes belong to that of the first weights. Modules are
-    told apart as deep as leaves few runs. No run depends on a later one.
+    the order in which modules run; the first nodes belong to that of the first weights.
     """
     owns = [module_of(node, once) for node in graph.node]
     path = next(filter(None, owns), "").split(".")
@@ -168,22 +177,26 @@ def _runs_of_modules(
     for own in owns:
         path = own.split(".") if own else path
         paths.append(path)
-    runs = [0] * len(paths)
-    for level in {*levels}:
-        here = [
-            index
-            for index, at in enumerate(levels)
-            if at == level and not is_circuit_node(graph.node[index])
-        ]
-        if len(here) <= _MOST_LINES:
-            continue
-        for depth in range(max(len(paths[index]) for index in here), 0, -1):
-            found = _counted_changes([paths[index][:depth] for index in here])
-            if found[-1] < _MOST_MODULES:
-                for index, run in zip(here, found, strict=True):
-                    runs[index] = run
-                break
-    return runs
+    return paths
+
+
+def _runs(
+    graph: onnx.GraphProto, group: Sequence[int], modules: Sequence[Sequence[str]]
+) -> list[int]:
+    """Return for each node of a group how often the module changes before it; 0 in a small group.
+
+    Modules are told apart as deep as leaves few runs, where equal ones that follow each other count
+    once. No run depends on a later one.
+    """
+    if len(group) > _MOST_LINES:
+        for depth in range(max(len(modules[index]) for index in group), 0, -1):
+            found = _counted_changes([modules[index][:depth] for index in group])
+            forms: dict[int, Counter[str]] = defaultdict(Counter)
+            for index, run in zip(group, found, strict=True):
+                forms[run][graph.node[index].op_type] += 1
+            if _counted_changes([*forms.values()])[-1] < _MOST_MODULES:
+                return found
+    return [0] * len(group)
 
 
 def _counted_changes(values: Sequence[object]) -> list[int]:

@@ -105,18 +105,23 @@ def _layered(outline: Outline) -> tuple[list[_Cell], list[list[int]], list[tuple
 
 
 def _cell(block: Block) -> _Cell:
-    title, *lines = _texts(block)
-    letters = max([_TITLE * len(title), *(_FONT * len(line) for line in lines)])
-    height = _STEP * (len(lines) + bool(title)) + _PAD
-    return _Cell(block, _WIDE * letters + 2 * _PAD, height)
+    texts = _texts(block)
+    letters = max(size * len(text) for text, size in texts)
+    return _Cell(block, _WIDE * letters + 2 * _PAD, _STEP * len(texts) + _PAD)
 
 
-def _texts(block: Block) -> list[str]:
-    """Return the title and the lines, those that are too long without their middle."""
+def _texts(block: Block) -> list[tuple[str, float]]:
+    """Return what stands in a box, with the heights of its letters.
+
+    The title of several blocks stands in two lines. A text that is too long loses its middle.
+    """
+    first, more, last = block.title.partition(" … ")
+    titles = [f"{first} …", last] if more else [first] if first else []
+    texts = [*((title, _TITLE) for title in titles), *((line, _FONT) for line in block.lines)]
     half = _MOST_LETTERS // 2
     return [
-        text if len(text) <= _MOST_LETTERS else f"{text[:half]}…{text[1 - half :]}"
-        for text in (block.title, *block.lines)
+        (text if len(text) <= _MOST_LETTERS else f"{text[:half]}…{text[1 - half :]}", size)
+        for text, size in texts or [("…", _FONT)]
     ]
 
 
@@ -193,8 +198,7 @@ def _box(cell: _Cell, top: float) -> Iterator[Shape]:
     if cell.block is None:
         return
     yield Box(cell.x, top + cell.height / 2, cell.width, cell.height, *_COLORS[cell.block.kind])
-    title, *lines = _texts(cell.block)
     y = top + _PAD / 2 + _STEP / 2
-    for text, size in [(title, _TITLE)] * bool(title) + [(line, _FONT) for line in lines]:
+    for text, size in _texts(cell.block):
         yield Label(cell.x, y, (Run(text),), size)
         y += _STEP

@@ -59,14 +59,14 @@ def test_a_circuit_has_the_name_of_its_layer():
 def test_many_nodes_are_a_block_for_each_module():
     body = ["Tanh", "Relu", "Exp", "Sin"] * 12
     operators = [
-        operator for index in range(6) for operator in (f"MatMul block.{index}.weight", *body)
+        operator for index in range(12) for operator in (f"MatMul block.{index}.weight", *body)
     ]
     nodes = [*chain([*operators, "MatMul head.weight"], "a"), (TURN, ["a"], "y")]
-    names = [*(f"block.{index}.weight" for index in range(6)), "head.weight"]
+    names = [*(f"block.{index}.weight" for index in range(12)), "head.weight"]
     words, edges = named(build(nodes, [("y", WIDE)], weights(*names)))
     assert words[1] == (
-        "block.0 … block.5 49 nodes Tanh ×12 Relu ×12 Exp ×12 and 2 operators more "
-        "6 times, one after another"
+        "block.0 … block.11 49 nodes Tanh ×12 Relu ×12 Exp ×12 and 2 operators more "
+        "12 times, one after another"
     )
     assert words[2] == "MatMul head"
     assert (len(words), len(edges)) == (5, 4)
@@ -110,7 +110,7 @@ def test_the_middle_of_a_long_graph_is_one_block_that_counts():
         # Each circuit is longer than the last, so that no steps are equal.
         text = f"RX 0 p[0]; {'; '.join(['RY 1 p[1]'] * (step + 1))}; expval Z0; expval Z1"
         nodes += [(text, [value], f"a{step}"), ("Tanh", [f"a{step}"], value := f"b{step}")]
-    words, _ = named(build([*nodes, ("Exp", [value], "y")], [("y", WIDE)]))
+    words, _ = named(build([*nodes, ("Exp", [value], "y")], [("y", WIDE)], body=False))
     (more,) = (word for word in words if word.startswith("…"))
     circuits = sum("wires" in word for word in words)
     assert more.endswith(f"{40 - circuits} of them circuits")
@@ -132,7 +132,7 @@ def graphs(draw):
         kind = draw(st.sampled_from(["Tanh", "Add", "Relu", TURN, MIX]))
         nodes.append((kind, picked if kind == "Add" else picked[:1], f"v{index}"))
         values.append(f"v{index}")
-    return build([*nodes, ("Exp", [values[-1]], "y")], [("y", WIDE), ("v0", WIDE)])
+    return build([*nodes, ("Exp", [values[-1]], "y")], [("y", WIDE), ("v0", WIDE)], body=False)
 
 
 @settings(max_examples=30, deadline=None)
@@ -162,3 +162,15 @@ def test_many_inputs_and_outputs_are_counted(count):
         assert len(found) == min(count, 4)
         if count > 4:
             assert found[-1].lines == (f"{count - 3} {kind}s more",)
+
+
+def test_modules_side_by_side_are_not_taken_for_modules_one_after_another():
+    nodes = []
+    names = [f"pre.{index}.weight" for index in range(12)]
+    for index, name in enumerate(names):
+        nodes += [("Sin", ["x"], f"a{index}"), ("MatMul", [f"a{index}", name], f"b{index}")]
+        nodes.append((TURN, [f"b{index}"], f"c{index}"))
+    nodes.append(helper.make_node("Concat", [f"c{index}" for index in range(12)], ["y"], axis=1))
+    words, _ = named(build(nodes, [("y", ["batch", 24])], weights(*names)))
+    assert words[1] == "Sin MatMul pre.0 … pre.11 12 of them, side by side"
+    assert len(words) == 5

@@ -71,6 +71,13 @@ def test_the_picture_is_svg_and_its_names_are_texts():
     assert draw_graph(outline) == draw_graph(outline)
 
 
+def test_the_title_of_several_blocks_stands_in_two_lines():
+    outline = Outline((Block("circuit", "/q/0 … /q/11", ("2 wires",)),), ())
+    svg = ET.fromstring(draw_graph(outline))
+    texts = ["".join(one.itertext()) for one in svg.iter() if one.tag.endswith("text")]
+    assert texts == ["/q/0 …", "/q/11", "2 wires"]
+
+
 def test_blocks_are_ordered_so_that_links_do_not_cross():
     blocks = [Block("classical", str(index), ()) for index in range(7)]
     edges = ((0, 1), (0, 2), (1, 4), (2, 3), (3, 6), (4, 5))
