@@ -199,7 +199,8 @@ def _source_option(
 _MODEL = {
     "checkpoint": _source_option(
         Path | None,
-        "Weights to load first: .safetensors, or what torch.save wrote, also by Lightning.",
+        "Weights to load first: .safetensors, what torch.save wrote, also by Lightning, or the "
+        ".index.json of weights in several files.",
     ),
     "arg": _source_option(
         list[str] | None,

@@ -15,6 +15,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import safetensors
 import safetensors.torch
@@ -60,29 +61,44 @@ class Checkpoint:
 def read_checkpoint(path: Path) -> Checkpoint:
     """Read a `.safetensors` file or a file of `torch.save`; no code in it is run.
 
+    The index of weights in several files, as Hugging Face saves large models, is read with them.
+
     Raises:
         FileMissingError: there is no such file.
-        CheckpointError: it is another file, or damaged, or holds Python objects.
+        CheckpointError: it is another file, or damaged, or holds Python objects, or a file that an
+            index names is missing.
     """
     if path.is_dir():
-        inside = sorted(one.name for one in path.iterdir() if one.suffix in _ENDINGS)
+        names = sorted(one.name for one in path.iterdir())
+        inside = [one for one in names if one.endswith(_INDEX)]
+        inside += [one for one in names if one.endswith(_ENDINGS)]
         advice = f"give a file in it: {', '.join(inside[:_SHOWN])}" if inside else _GIVE_A_FILE
         raise CheckpointError(str(path), "cannot be read: it is a folder", advice)
     if not path.is_file():
         raise FileMissingError(str(path), "no such file")
+    start = _start_of(path)
+    is_index = path.name.endswith(_INDEX) or re.match(_INDEX_START, start)
+    return Checkpoint(str(path), _read_shards(path) if is_index else _read_file(path, start))
+
+
+def _start_of(path: Path) -> bytes:
     try:
         with path.open("rb") as file:
-            start = file.read(512)
-        size = path.stat().st_size
+            return file.read(512)
     except OSError as error:
         raise FileMissingError(str(path), error.strerror or str(error)) from error
+
+
+def _read_file(path: Path, start: bytes) -> Any:
     _refuse_other_files(path, start)
-    if _is_safetensors(path, start, size):
-        return Checkpoint(str(path), _read_safetensors(path))
-    return Checkpoint(str(path), _read_torch(path, start))
+    if _is_safetensors(path, start, path.stat().st_size):
+        return _read_safetensors(path)
+    return _read_torch(path, start)
 
 
 _ENDINGS = (".safetensors", ".pt", ".pth", ".ckpt", ".bin")
+_INDEX = ".index.json"
+_INDEX_START = rb'\s*\{\s*"(metadata|weight_map)"'
 _GIVE_A_FILE = "give the file that torch.save or safetensors wrote"
 _AGAIN = "copy or download the file again, and compare its size"
 _OTHER_FILES = (
@@ -98,11 +114,6 @@ _OTHER_FILES = (
         "it is an array of NumPy",
         "load it in your factory, and leave --checkpoint out",
     ),
-    (
-        rb'\s*\{\s*"(metadata|weight_map)"',
-        "it is the index of weights in several files",
-        "put them into one file, with safetensors.torch.save_file, and give that",
-    ),
 )
 
 
@@ -112,6 +123,49 @@ def _refuse_other_files(path: Path, start: bytes) -> None:
     for pattern, problem, advice in _OTHER_FILES:
         if re.match(pattern, start, re.IGNORECASE):
             raise CheckpointError(str(path), f"cannot be read: {problem}", advice)
+
+
+class _Index(msgspec.Struct, frozen=True):
+    """Weights in several files.
+
+    Attributes:
+        weight_map: the name of the file, beside the index, that holds each weight.
+    """
+
+    weight_map: dict[str, str]
+
+
+def _read_shards(path: Path) -> dict[str, Any]:
+    """Return the weights in all files that an index names."""
+    try:
+        files = msgspec.json.decode(path.read_bytes(), type=_Index).weight_map
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        problem = f"cannot be read: it is no index of weights ({first_line(error)})"
+        raise CheckpointError(str(path), problem, _GIVE_A_FILE) from error
+    if not files:
+        raise CheckpointError(str(path), "cannot be read: it names no weights", _GIVE_A_FILE)
+    names: defaultdict[str, list[str]] = defaultdict(list)
+    for weight, name in files.items():
+        names[name].append(weight)
+    together = f"put all files that the index names into its folder: {_names(sorted(names))}"
+    beside = {one.name for one in path.parent.iterdir() if one.is_file()}
+    state: dict[str, Any] = {}
+    for name, weights in sorted(names.items()):
+        if not name or Path(name).name != name or name.endswith(_INDEX):
+            problem = f"cannot be read: {name!r}, which it names, is not a file beside it"
+            raise CheckpointError(str(path), problem, together)
+        if name not in beside:
+            problem = f"cannot be read: {name}, with {len(weights)} of its weights, is not there"
+            raise CheckpointError(str(path), problem, together)
+        shard = path.parent / name
+        content = _read_file(shard, _start_of(shard))
+        held = content if isinstance(content, Mapping) else {}
+        lacking = [one for one in weights if not isinstance(held.get(one), Tensor)]
+        if lacking:
+            problem = f"cannot be read: {name} does not hold {_names(lacking)}, as the index says"
+            raise CheckpointError(str(path), problem, _AGAIN)
+        state |= {one: held[one] for one in weights}
+    return state
 
 
 def _is_safetensors(path: Path, start: bytes, size: int) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import copy
+import json
 from pathlib import Path
 
 import numpy as np
@@ -226,7 +227,10 @@ def test_what_is_no_checkpoint_is_named(tmp_path):
         (b"version https://git-lfs.github.com/spec/v1", "w.pt", "git lfs pull"),
         (b"\n<!DOCTYPE html><html>", "w.safetensors", "it is a web page"),
         (b"\x89HDF\r\n", "w.h5", "HDF5"),
-        (b'{"metadata": {}, "weight_map": {}}', "w.json", "weights in several files"),
+        (b'{"metadata": {}, "weight_map": {}}', "w.json", "it names no weights"),
+        (b'{"metadata": {}}', "w.json", "it is no index of weights"),
+        (b'{"weight_map": {"a": 1}}', "w.json", "it is no index of weights"),
+        (b"\xff{", "model.safetensors.index.json", "it is no index of weights"),
         ((tmp_path / "script.pt").read_bytes(), "w.pt", "TorchScript"),
     ):
         path = tmp_path / name
@@ -238,3 +242,68 @@ def test_what_is_no_checkpoint_is_named(tmp_path):
         read_checkpoint(tmp_path)
     with pytest.raises(FileMissingError, match="no such file"):
         read_checkpoint(tmp_path / "none.pt")
+
+
+SHARDS = ("model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors")
+
+
+@pytest.fixture
+def index(tmp_path):
+    """The weights in two files, as Hugging Face saves large models."""
+    files = {name: SHARDS[name.startswith("last")] for name in STATE}
+    for shard in SHARDS:
+        held = {name: value for name, value in STATE.items() if files[name] == shard}
+        safetensors.torch.save_file(held, tmp_path / shard)
+    path = tmp_path / "model.safetensors.index.json"
+    path.write_text(json.dumps({"metadata": {"total_size": 99}, "weight_map": files}))
+    return path
+
+
+def test_weights_in_several_files(index):
+    model = Net()
+    assert load_checkpoint(model, read_checkpoint(index)) == ()
+    for name, value in model.state_dict().items():
+        assert torch.equal(value, STATE[name])
+    with pytest.raises(
+        CheckpointError, match=r"give a file in it: model\.safetensors\.index\.json"
+    ):
+        read_checkpoint(index.parent)
+
+
+def test_files_of_torch_may_be_named_by_an_index(index):
+    last = {name: value for name, value in STATE.items() if name.startswith("last")}
+    torch.save(last, index.parent / "b.bin")
+    index.write_text(index.read_text().replace(SHARDS[1], "b.bin"))
+    assert read_checkpoint(index).content.keys() == STATE.keys()
+
+
+def test_a_file_that_an_index_names_and_is_missing_is_named(index):
+    (index.parent / SHARDS[1]).unlink()
+    with pytest.raises(CheckpointError) as refused:
+        read_checkpoint(index)
+    assert f"{SHARDS[1]}, with 2 of its weights, is not there" in str(refused.value)
+    assert SHARDS[0] in refused.value.help
+
+
+@pytest.mark.parametrize(
+    ("named", "words"),
+    [
+        ("../model.safetensors", "is not a file beside it"),
+        ("/etc/passwd", "is not a file beside it"),
+        ("n" * 300, "is not there"),
+        ("a\0b", "is not there"),
+        ("", "is not a file beside it"),
+        ("model.safetensors.index.json", "is not a file beside it"),
+        (SHARDS[0], "does not hold last"),
+        ("again.json", "neither a file of torch.save nor of safetensors"),
+    ],
+)
+def test_an_index_that_is_wrong_is_refused(named, words, index):
+    files = json.loads(index.read_text())["weight_map"]
+    files = {name: named if name.startswith("last") else shard for name, shard in files.items()}
+    text = json.dumps({"weight_map": files})
+    index.write_text(text)
+    (index.parent / "again.json").write_text(text)
+    with pytest.raises(CheckpointError) as refused:
+        read_checkpoint(index)
+    assert words in str(refused.value)
