@@ -286,8 +286,16 @@ def _strip(model: onnx.ModelProto) -> None:
 
 
 def _clear(graph: onnx.GraphProto) -> None:
-    """Empty the metadata and the doc_strings of a graph and of the graphs in it."""
+    """Empty the metadata and the doc_strings of a graph and of the graphs in it.
+
+    What torch says twice of a weight goes as well: tools that write another tensor under its name,
+    such as ONNX Runtime's quantization, do not change its shape among those of the values.
+    """
     del graph.metadata_props[:]
+    weights = {weight.name for weight in graph.initializer}
+    for index in reversed(range(len(graph.value_info))):
+        if graph.value_info[index].name in weights:
+            del graph.value_info[index]
     for values in (graph.input, graph.output, graph.value_info, graph.initializer, graph.node):
         for value in values:
             if value.name:  # a copy of a returned weight has no name, and no doc_string either

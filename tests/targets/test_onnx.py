@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import onnx
+import onnxruntime
 import pytest
 import torch
+from onnxruntime.quantization import quantize_dynamic
 from torch import nn
 
 import hybridx
@@ -132,3 +134,24 @@ def test_a_new_file_that_does_not_run_is_not_called_damaged(tmp_path):
     # What the remedy promises.
     args = (torch.arange(16).reshape(4, 4),)
     assert hybridx.export(Integers(), args, tmp_path / "model.pt2", format="pt2").verification
+
+
+def test_a_weight_is_described_once(model):
+    weights = {weight.name for weight in model.graph.initializer}
+    assert weights
+    assert not weights & {value.name for value in model.graph.value_info}
+    # What is between the layers keeps its shape.
+    assert len(model.graph.value_info) > 0
+
+
+def test_onnx_runtime_quantizes_a_file_as_it_is(tmp_path):
+    torch.manual_seed(0)
+    layers = nn.Linear(8, 16), nn.Tanh(), nn.Linear(16, 3), sample_models.strongly_entangling(3)
+    x = torch.randn(2, 8)
+    hybridx.export(nn.Sequential(*layers), (x,), tmp_path / "model.onnx", verify=False)
+    quantize_dynamic(tmp_path / "model.onnx", tmp_path / "int8.onnx")
+    whole, small = (
+        onnxruntime.InferenceSession(tmp_path / name).run(None, {"input": x.numpy()})[0]
+        for name in ("model.onnx", "int8.onnx")
+    )
+    assert 0 < abs(small - whole).max() < 0.05
