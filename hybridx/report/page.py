@@ -38,6 +38,8 @@ th { color: var(--quiet); font-weight: 600; overflow-wrap: normal; }
 th[scope="row"] { min-width: 7rem; }
 td { font-variant-numeric: tabular-nums; min-width: 3rem; }
 .grid td { overflow-wrap: normal; }
+@media (max-width: 30rem) { table { font-size: .8rem; }
+  .grid th, .grid td { padding-right: .45rem; } }
 figure { margin: .75rem 0; }
 figure .wide { background: #ffffff; border: 1px solid var(--line); border-radius: 6px;
   padding: .5rem; }
