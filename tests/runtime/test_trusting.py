@@ -53,6 +53,10 @@ UNFIT = {
         ATEN._native_batch_norm_legit_no_training, N(1), N(1)
     ),
     "a batch norm of the batch": lambda: norm(ATEN._native_batch_norm_legit.no_stats, True),
+    "a batch norm without a mean": lambda: ATEN.native_batch_norm(
+        N(2, 4, 3), None, None, None, None, False, 0.1, 1e-5
+    ),
+    "distances of a stack": lambda: ATEN._pdist_forward(N(8, 1, 0, 2), 0.5),
     "values of other rows": lambda: nn.functional.scaled_dot_product_attention(
         N(1, 1, 99, 4), N(1, 1, 99, 4), N(1, 1, 3, 4)
     ),
@@ -91,6 +95,7 @@ def test_what_fits_gives_the_same():
         "bare": lambda: bare(x)[0],
         "packed": lambda: bare(rows)[0].data,
         "batch norm": lambda: batch(x.mT),
+        "distances": lambda: ATEN._pdist_forward(x[0], 2.0),
         "attention": lambda: nn.functional.scaled_dot_product_attention(x, x, x),
         "weight norm": lambda: ATEN._weight_norm(N(3, 3).fill_(2), N(3, 1).fill_(2), 0),
         "scaled": lambda: nn.functional.interpolate(

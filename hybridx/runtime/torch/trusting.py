@@ -42,9 +42,15 @@ def called(name: str, given: Mapping[str, Any], call: Callable[[], Any]) -> Any:
 def _fit_batch_norm(given: Mapping[str, Any]) -> bool:
     x = given["input"]
     per_channel = [given.get(one) for one in ("weight", "bias", "running_mean", "running_var")]
-    if x.dim() < 2:
+    # Outside of training it takes mean and variance from memory, also if there are none.
+    is_whole = given.get("training", False) or None not in per_channel[2:]
+    if x.dim() < 2 or not is_whole:
         return False
     return all(one is None or one.shape == x.shape[1:2] for one in per_channel)
+
+
+def _fit_distances(given: Mapping[str, Any]) -> bool:
+    return bool(given["self"].dim() == 2 and given["p"] >= 0)
 
 
 def _fit_attention(given: Mapping[str, Any]) -> bool:
@@ -150,6 +156,7 @@ TRUSTING: Final[Mapping[str, _Check | None]] = {
     **_named(_fit_flash_attention, "_scaled_dot_product_flash_attention_for_cpu"),
     **_named(_fit_batch_norm, "native_batch_norm", "_native_batch_norm_legit.no_stats"),
     **_named(_fit_batch_norm, "_native_batch_norm_legit_no_training"),
+    **_named(_fit_distances, "_pdist_forward"),
     **_named(_fit_lstm, "lstm.input", "lstm.data"),
     **_named(_fit_weight_norm, "_weight_norm"),
     **_named(_fit_scales, "_upsample_bilinear2d_aa", "_upsample_bilinear2d_aa.vec"),
