@@ -51,7 +51,7 @@ def test_gives_the_outputs_by_name(name, format):
 @pytest.mark.parametrize("format", FORMATS)
 def test_what_torch_cannot_compute_is_a_failed_device(format):
     engine = start(format, members(format))
-    with pytest.raises(DeviceFailedError, match="torch"):
+    with pytest.raises(DeviceFailedError, match=r"shapes cannot be multiplied|to be equal to 4"):
         engine.run({"input": np.zeros((2, 9), np.float32)})
 
 

@@ -49,9 +49,9 @@ class TorchEngine:
             # torch has no class of error for a file that it cannot load.
             problem = f"torch refuses it: {type(error).__name__}: {first_line(error)}"
             raise BrokenArtifactError(path, problem) from error
-        for name, is_writing in operators:
-            if is_writing:
-                raise BrokenArtifactError(path, f"{name} writes into its arguments")
+        for name, problem in operators:
+            if problem:
+                raise BrokenArtifactError(path, f"its operator {name} {problem}")
         self._trusting = trusting([name for name, _ in operators])
 
     def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
@@ -69,7 +69,7 @@ class TorchEngine:
                 returned = self._program(*args)
         except Exception as error:
             # torch has no class of error for a program that stops.
-            raise DeviceFailedError("torch", first_line(error)) from error
+            raise DeviceFailedError("torch", _reason(error)) from error
         tensors = leaves(returned)
         names = self._artifact.outputs
         if len(tensors) != len(names):
@@ -84,6 +84,14 @@ class TorchEngine:
         return intercepting(self._trusting, called) if self._trusting else nullcontext()
 
 
+def _reason(error: Exception) -> str:
+    """Return why a program stopped; TorchScript says it behind the place in its source."""
+    lines = str(error).strip().splitlines()
+    if len(lines) > 1 and lines[0].endswith("failed in the TorchScript interpreter."):
+        return lines[-1].removeprefix("RuntimeError: ")
+    return first_line(error)
+
+
 # The dtypes that NumPy has, and a file's outputs may have.
 _DTYPES = (
     *(torch.float16, torch.float32, torch.float64, torch.bool),
@@ -96,8 +104,8 @@ def _is_plain(value: Any) -> bool:
     return is_dense and value.device.type == "cpu" and value.dtype in _DTYPES
 
 
-# A program, and the names of its operators with whether they write into their arguments.
-_Loaded: TypeAlias = tuple[Callable[..., Any], list[tuple[str, bool]]]
+# A program, and the names of its operators with what is wrong with them.
+_Loaded: TypeAlias = tuple[Callable[..., Any], list[tuple[str, str]]]
 
 
 def _load_torchscript(archive: io.BytesIO) -> _Loaded:
