@@ -1356,9 +1356,10 @@ class MismatchError(ParityError):
         "worst error {worst:.3g} ({where}), tolerance {tolerance:.3g}"
     )
     remedy = (
-        "see that both were made with the same arguments and have the same weights; hybridx verify "
-        "--save worst.npz keeps an input that shows it; set --atol if the difference is "
-        "acceptable; an export that ends so writes nothing"
+        "see that both were made with the same arguments and have the same weights; if the model "
+        "magnifies rounding, export it with --dtype float64; set --atol if the difference is "
+        "acceptable; hybridx verify --save worst.npz keeps an input that shows it; an export that "
+        "ends so writes nothing"
     )
     left: str
     right: str

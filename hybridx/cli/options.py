@@ -46,7 +46,8 @@ SourceText = Annotated[
     str,
     typer.Argument(
         metavar="SOURCE",
-        help="The model: file.py:attribute, package.module:attribute or a config.toml.",
+        help="The model: file.py:attribute, package.module:attribute, or a config.toml of hybridx "
+        "train.",
     ),
 ]
 OwnColumns = Annotated[
