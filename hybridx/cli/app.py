@@ -89,8 +89,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Begin with hybridx export model.py:Net --checkpoint best.pt --shape N,4. N is a batch "
-    "of any length. Then hybridx run model.onnx. hybridx COMMAND --help shows all options.",
+    epilog="Begin: hybridx export model.py:Net --checkpoint best.pt --shape N,4\n\n"
+    "N is a batch of any length. hybridx COMMAND --help shows all options of a command.",
 )
 
 

@@ -117,7 +117,7 @@ def benched(report: BenchReport) -> Iterator[Line]:
             *(duration(seconds) for seconds in (pace.p50, pace.p90, pace.p99)),
             rate(pace.rows_per_second),
             "" if pace.circuits is None else f"{pace.circuits:.0%}",
-            f"{pace.ratio:.3g}x",
+            f"{pace.ratio:,.0f}x" if pace.ratio >= 100 else f"{pace.ratio:.3g}x",
             f"{pace.calls:,}",
         )
         for one in report.runners
