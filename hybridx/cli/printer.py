@@ -133,6 +133,10 @@ class Printer:
                 with writing_results():
                     self._print(self._out, *one.spans)
             elif not self.is_quiet:
+                # Where both streams are one file, lines stand in the order in which they are said.
+                with writing_results():
+                    if self._out is not None:
+                        self._out.flush()
                 self.say(*one.spans)
 
     def note(self, text: str) -> None:

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from hybridx.api import Stages
 from hybridx.cli.drawn_stages import DrawnStages
-from hybridx.cli.printer import Printer, line
+from hybridx.cli.printer import Printer, line, remark
 from tests.cli.shell import command
 
 SHAPE = ("--shape", "N,4")
@@ -124,3 +124,13 @@ def test_every_command_tells_its_stages(name, model, folder):
     assert told == stages
     quiet = command(*words.replace(" m.", " q.").split(), "-q", folder=folder)
     assert not re.search(r"^[a-z ]+: \d+\.\d s", quiet.talk, re.MULTILINE)
+
+
+def test_results_and_remarks_in_one_file_keep_their_order(tmp_path, monkeypatch):
+    """As in `hybridx export … > log.txt 2>&1`: stdout alone is buffered."""
+    path = tmp_path / "log.txt"
+    with path.open("a") as results, path.open("a", buffering=1) as talk:
+        monkeypatch.setattr("sys.stdout", results)
+        monkeypatch.setattr("sys.stderr", talk)
+        Printer().show(None, lambda _: [line("a file"), remark("next"), line("more")])
+    assert path.read_text() == "a file\nnext\nmore\n"
