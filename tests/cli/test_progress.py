@@ -91,10 +91,10 @@ def test_what_takes_less_than_a_moment_leaves_no_line(screen):
 # command: (words, stages that it tells, in order)
 TOLD = {
     "run on the self-test": ("run model.onnx", ["load", "verify"]),
-    "verify": ("verify model.onnx --layers", ["load", "layers", "verify"]),
+    "verify": ("verify model.onnx --layers", ["load", "layers", "verify", "circuits"]),
     "verify against a file": (
         "verify model.onnx --against model.onnx --layers",
-        ["load", "layers", "verify"],
+        ["load", "layers", "verify", "circuits"],
     ),
     "evaluate": (
         "evaluate model.onnx --data t.csv --target y --classes a,b,c",
