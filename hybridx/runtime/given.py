@@ -69,7 +69,9 @@ def as_array(value: Any, name: str) -> Array:
         if torch is not None and isinstance(value, torch.Tensor):
             found = f"{value.dtype}, as a tensor of layout {value.layout} on {value.device}"
         raise InputDtypeError(name, found, "numbers") from error
-    if np.ma.is_masked(value):
+    # Importing it takes as long as a short run; without it nothing is masked.
+    masks = sys.modules.get("numpy.ma")
+    if masks is not None and masks.is_masked(value):
         raise InputDtypeError(name, f"{array.dtype} with masked elements", "numbers")
     return array
 

@@ -7,6 +7,8 @@ import sys
 
 import pytest
 
+from tests.cli.shell import new_command
+
 CODE = """
 import sys
 from hybridx.cli.main import run
@@ -104,6 +106,21 @@ def test_a_call_is_refused_before_anything_heavy_is_imported(words, folder):
     assert last == str(code), finished.stderr
     assert said in "\n".join(told)
     assert bool(finished.stdout) == (code == 0)
+
+
+SEEN = """
+import atexit, sys
+seen = {"onnx", "pydantic", "numpy.ma", "hybridx.lowering.select", "hybridx.program",
+        "hybridx.passes", "hybridx.artifact.guard.program", "hybridx.cli.commands.exports"}
+atexit.register(lambda: print(*sys.modules.keys() & seen, file=sys.stderr))
+"""
+
+
+@pytest.mark.parametrize("data", [("-i", "x.npy"), ()], ids=["data", "self-test"])
+def test_a_run_imports_what_it_needs(data, model):
+    ran = new_command("run", model, *data, folder=model.parent, patch=SEEN)
+    assert ran.code == 0, ran.talk
+    assert ran.talk.splitlines()[-1] == "onnx"
 
 
 def test_what_is_heavy_is_seen(folder):

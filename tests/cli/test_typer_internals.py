@@ -8,12 +8,7 @@ import pytest
 import typer
 
 from hybridx.cli.app import app
-from tests.cli.shell import new_command
 
-SEEN = """
-import atexit, sys
-atexit.register(lambda: print(*sys.modules.keys() & {"pydantic", "onnx"}, file=sys.stderr))
-"""
 group = typer.main.get_command(app)
 
 
@@ -30,12 +25,6 @@ def test_typer_has_a_place_for_what_reads_a_value():
         assert one._runtime_param is None
         assert one.type_descriptor.annotation is bool
         assert one.get_runtime_param() is one._runtime_param
-
-
-def test_pydantic_is_not_imported_to_run_a_file(model):
-    ran = new_command("run", model, "-i", "x.npy", folder=model.parent, patch=SEEN)
-    assert ran.code == 0, ran.talk
-    assert ran.talk.splitlines()[-1] == "onnx"
 
 
 def test_every_kind_of_value_is_read():

@@ -28,9 +28,6 @@ from hybridx.errors import (
     OptionError,
     UncheckedBodyError,
 )
-from hybridx.lowering import choose
-from hybridx.passes import run_passes
-from hybridx.program.to_onnx import emit_body
 from hybridx.runtime import onnx
 from hybridx.runtime.circuits.alone import body_model, circuit_calls
 from hybridx.version import __version__
@@ -104,6 +101,11 @@ def _is_compiled_again(
     """Return whether this hybridx wrote the file, and makes the same body of the circuit."""
     if artifact.metadata.version != __version__:
         return False
+    # A run of a file that nobody has changed needs no compiler.
+    from hybridx.lowering import choose
+    from hybridx.passes import run_passes
+    from hybridx.program.to_onnx import emit_body
+
     circuit = artifact.circuits[name]
     try:
         choice = choose(run_passes(circuit), artifact.strategies.get(name) or None)
