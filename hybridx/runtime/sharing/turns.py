@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from typing import Final
 
 PATIENCE: Final = 5.0
-"""Seconds that a thread waits before it says so."""
+"""Seconds that a thread waits before it says so, once for each lock."""
 
 log = logging.getLogger(__name__)
 
@@ -26,11 +26,16 @@ class Turn:
 
     def __init__(self) -> None:
         self._lock = threading.RLock()
+        self._has_told = False
 
     def __enter__(self) -> None:
         if self._lock.acquire(timeout=PATIENCE):
             return
-        log.warning("waiting for another thread: the circuits of a process run one after another")
+        if not self._has_told:
+            self._has_told = True
+            log.warning(
+                "waiting for another thread: the circuits of a process run one after another"
+            )
         self._lock.acquire()
 
     def __exit__(self, *_: object) -> None:

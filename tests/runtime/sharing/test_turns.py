@@ -164,12 +164,14 @@ def test_a_thread_that_waits_long_says_so(monkeypatch, caplog):
             is_held.set()
             time.sleep(0.1)
 
-    holder = threading.Thread(target=hold)
-    holder.start()
-    is_held.wait()
-    with turn:
-        pass
-    holder.join()
+    for _ in range(2):  # it says so once
+        is_held.clear()
+        holder = threading.Thread(target=hold)
+        holder.start()
+        is_held.wait()
+        with turn:
+            pass
+        holder.join()
     assert len(caplog.messages) == 1
     assert "waiting for another thread" in caplog.messages[0]
 
