@@ -58,15 +58,17 @@ def as_array(value: Any, name: str) -> Array:
         InputDtypeError: it is no array, such as lists of unequal length, or some of it is masked.
     """
     torch = sys.modules.get("torch")
+    # Another thread may be importing torch; nobody has a tensor then.
+    is_tensor = isinstance(value, getattr(torch, "Tensor", ()))
     try:
-        if torch is not None and isinstance(value, torch.Tensor):
+        if torch is not None and is_tensor:
             plain = value.detach().cpu().resolve_conj().resolve_neg()
             return np.asarray((plain.float() if plain.dtype == torch.bfloat16 else plain).numpy())
         array = np.asarray(value)
     except Exception as error:
         # Lists of unequal length, a sparse tensor; an array of another library may raise anything.
         found = f"no dtype: it is a {type(value).__name__} that is no array"
-        if torch is not None and isinstance(value, torch.Tensor):
+        if is_tensor:
             found = f"{value.dtype}, as a tensor of layout {value.layout} on {value.device}"
         raise InputDtypeError(name, found, "numbers") from error
     # Importing it takes as long as a short run; without it nothing is masked.

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import pickle
+import sys
 import threading
+import types
 
 import numpy as np
 import pytest
@@ -81,6 +83,11 @@ def test_a_model_with_several_outputs_gives_them_by_name():
     outputs = start_session(several)(X)
     assert list(outputs) == ["y", "z"]
     np.testing.assert_allclose(outputs["z"], np.tanh(EXACT), atol=1e-6)  # float32
+
+
+def test_arrays_are_taken_while_another_thread_imports_torch(session, monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch", types.ModuleType("torch"))
+    np.testing.assert_allclose(session(X), EXACT, atol=1e-6)  # float32
 
 
 def test_low_precision_is_taken_as_float32(session):
