@@ -520,9 +520,10 @@ def permute_copy(x: Tensor, dims: Sequence[int]) -> Tensor:
     return x.permute(list(dims)).clone()
 
 
-def squeeze(x: Tensor, dim: Sequence[int]) -> Any:
+def squeeze(x: Tensor, dim: int | Sequence[int]) -> Any:
     """Return a tensor none of whose named axes is 1 long; torch has an operator for that case."""
-    return NotImplemented if any(x.shape[axis] == 1 for axis in dim) else x.clone()
+    axes = [dim] if isinstance(dim, int) else dim
+    return NotImplemented if any(x.shape[axis] == 1 for axis in axes) else x.clone()
 
 
 def _triangle(*, is_upper: bool) -> Callable[..., Tensor]:
@@ -899,6 +900,7 @@ MISSING_OPERATORS = {
     },
     _aten.narrow_copy.default: narrow_copy,
     _aten.permute_copy.default: permute_copy,
+    _aten.squeeze.dim: squeeze,
     _aten.squeeze.dims: squeeze,
     _aten.triu_indices.default: _triangle(is_upper=True),
     _aten.tril_indices.default: _triangle(is_upper=False),

@@ -105,6 +105,7 @@ CASES = {
     ],
     aten.narrow_copy.default: [(X, 1, 1, 2), (X, -1, -2, 1)],
     aten.permute_copy.default: [(X, [2, 0, 1])],
+    aten.squeeze.dim: [(X, 0), (X, -1)],
     aten.squeeze.dims: [(X, [0, 2])],
     aten.triu_indices.default: [(3, 5), (5, 3, -1), (2, 2, 4), (0, 3)],
     aten.tril_indices.default: [(3, 5), (5, 3, -1), (2, 2, -4), (0, 3)],
