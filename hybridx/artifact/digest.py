@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -41,6 +42,8 @@ _OF_OTHER_PARTS: Final = frozenset({"graph", "functions", "metadata_props"})
 _OF_OTHER_PARTS_IN_GRAPH: Final = frozenset(
     {"input", "output", "initializer", "sparse_initializer"}
 )
+# What a function computes; its other fields say what it is.
+_OF_BODIES: Final = frozenset({"input", "output", "node", "opset_import"})
 _WEIGHTS_IN_ARCHIVE: Final = ("data/weights/", "data/constants/")
 
 
@@ -153,13 +156,8 @@ def _hash(fields: Iterable[str | bytes]) -> str:
 
 def _graph_only(model: onnx.ModelProto) -> onnx.ModelProto:
     """Return a model without what belongs to other parts."""
-    rest = onnx.ModelProto()
-    for field, value in model.ListFields():
-        if field.name not in _OF_OTHER_PARTS and field.name not in _STAMPS:
-            _put(rest, field.name, value)
-    for field, value in model.graph.ListFields():
-        if field.name not in _OF_OTHER_PARTS_IN_GRAPH:
-            _put(rest.graph, field.name, value)
+    rest = _copied(model, _OF_OTHER_PARTS | _STAMPS)
+    rest.graph.CopyFrom(_copied(model.graph, _OF_OTHER_PARTS_IN_GRAPH))
     return rest
 
 
@@ -172,11 +170,7 @@ def _weights(graph: onnx.GraphProto) -> Iterator[bytes]:
 
 def _functions(model: onnx.ModelProto, bodies: Mapping[str, bytes]) -> Iterator[bytes]:
     for function in _ordered(model.functions, "domain", "name", "overload"):
-        head = onnx.FunctionProto()
-        for field, value in function.ListFields():
-            if field.name not in ("input", "output", "node", "opset_import"):
-                _put(head, field.name, value)
-        yield canonical(head)
+        yield canonical(_copied(function, _OF_BODIES))
         is_circuit = function.domain == DOMAIN
         yield bodies[function.name] if is_circuit else body_bytes(function)
 
@@ -279,10 +273,20 @@ def _tensor_in_two(tensor: TensorProto) -> tuple[bytes, bytes]:
     for field, value in tensor.ListFields():
         if field.name == "raw_data":
             numbers = value
-        else:
+        elif field.name != "doc_string":
             _put(head, field.name, value)
     _plain(head)
     return bytes(head.SerializeToString(deterministic=True)), numbers
+
+
+def _copied(message: _M, left_out: AbstractSet[str]) -> _M:
+    """Return a message with the fields that its schema knows, but for some and for the texts."""
+    copy: Any = type(message)()
+    for field, value in message.ListFields():  # type: ignore[attr-defined]
+        if field.name not in left_out and field.name != "doc_string":
+            _put(copy, field.name, value)
+    found: _M = copy
+    return found
 
 
 def _put(message: Any, name: str, value: Any) -> None:

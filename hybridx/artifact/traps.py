@@ -1,6 +1,6 @@
 """Nodes at which ONNX Runtime is sure to end the process, refused before it sees them.
 
-The processor stops a process that divides the smallest whole number by -1, or a whole number by
+The processor stops a process that reads at a null pointer, divides the smallest whole number by -1, or a whole number by
 zero. ONNX Runtime guards itself against most such divisions. Those that it does not were found by
 calling its operators with extreme attributes and constants; `tests/artifact/test_traps.py` shows
 each in a process of its own.
@@ -75,6 +75,9 @@ def _traps(
                 yield f"a {node.op_type} of blocks of {attributes['blocksize'].i}"
         elif node.op_type in _DIVIDING and len(node.input) == 2 and _is_trap(node, known):
             yield f"a {node.op_type} of the smallest whole number by -1"
+        elif node.op_type == "LayerNormalization" and [*node.input[2:]] == [""]:
+            # ONNX Runtime reads the bias at a null pointer; with two inputs it knows of none.
+            yield "a LayerNormalization whose bias has an empty name"
         _follow(node, attributes, known)
         for attribute in node.attribute:
             for graph in (*([attribute.g] if attribute.HasField("g") else ()), *attribute.graphs):

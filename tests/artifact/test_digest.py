@@ -133,7 +133,16 @@ def unknown_field(model):
     assert b"\xfa\x07\x01x" in model.SerializeToString()
 
 
-MEANINGLESS = (texts_for_people, stamps_of_a_tool, as_lists, unknown_field)
+def texts_that_are_no_utf8(model):
+    """Put texts for people there that no reader has to understand."""
+    odd = b"\xff\xfe"
+    for message, number in ((model.graph, 10), (model.functions[0], 8), (model.graph.node[0], 6)):
+        message.MergeFromString(bytes([number << 3 | 2, len(odd)]) + odd)
+    tensor = model.graph.initializer[0]
+    tensor.MergeFromString(bytes([12 << 3 | 2, len(odd)]) + odd)
+
+
+MEANINGLESS = (texts_that_are_no_utf8, texts_for_people, stamps_of_a_tool, as_lists, unknown_field)
 
 
 @pytest.mark.parametrize("change", MEANINGLESS, ids=lambda one: one.__name__)

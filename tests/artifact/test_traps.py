@@ -73,6 +73,11 @@ def in_a_branch():
     return model([node], [*pair, constant("t", True, bool)])
 
 
+def normalization(*bias):
+    ones = [constant(name, np.ones(3), "float32") for name in ("s", "b")]
+    return model([helper.make_node("LayerNormalization", ["x", "s", *bias], ["y"])], ones)
+
+
 TRAPS = {
     "Div int32": lambda: division("Div", -(2**31), "int32"),
     "Div int64": lambda: division("Div", -(2**63), "int64"),
@@ -82,11 +87,14 @@ TRAPS = {
     "in a function": in_a_function,
     "in a branch": in_a_branch,
     "groups": lambda: image("ConvTranspose", "k", group=0),
+    "no bias": lambda: normalization(""),
     "blocks": lambda: image("DepthToSpace", blocksize=2**62),
 }
 SOUND = {
     "another divisor": lambda: division("Div", -(2**63) + 1, "int64"),
     "one group": lambda: image("ConvTranspose", "k", group=1),
+    "a bias": lambda: normalization("b"),
+    "a bias left out": lambda: normalization(),
     "blocks of 2": lambda: image("DepthToSpace", blocksize=2),
 }
 RUN = """

@@ -76,7 +76,7 @@ CASES = {
         ["model.onnx"],
     ),
     "not hybridx": (model_of(plain_onnx), (*RUN, "x.npy"), "HX304", ["hybridx did not write it"]),
-    "no self-test": (model_of(without_self_test), ("run", "model.onnx"), "HX307", ["--input"]),
+    "no self-test": (model_of(without_self_test), ("run", "model.onnx"), "HX307", ["-i FILE"]),
     "no data": (nothing, (*RUN, "nosuch.npy"), "HX303", ["nosuch.npy", "No such file"]),
     "another ending": (text("x.txt", "1 2 3 4"), (*RUN, "x.txt"), "HX017", ["x.txt", ".csv"]),
     "not NumPy": (text("y.npy", "1 2 3 4"), (*RUN, "y.npy"), "HX404", ["y.npy", "NumPy"]),
