@@ -1,9 +1,9 @@
 """Nodes at which ONNX Runtime is sure to end the process, refused before it sees them.
 
-The processor stops a process that reads at a null pointer, divides the smallest whole number by -1, or a whole number by
-zero. ONNX Runtime guards itself against most such divisions. Those that it does not were found by
-calling its operators with extreme attributes and constants; `tests/artifact/test_traps.py` shows
-each in a process of its own.
+The processor stops a process that divides the smallest whole number by -1, or a whole number by
+zero, or reads at a null pointer. ONNX Runtime guards itself against most of that. What it does not
+was found by calling its operators with extreme attributes and constants, and by random changes of
+files; `tests/artifact/test_traps.py` shows each in a process of its own.
 """
 
 from __future__ import annotations
