@@ -25,7 +25,8 @@ class Case:
         args: example inputs in order; unless `batch` is `none`, their first axis is the batch.
         kwargs: example inputs by keyword, likewise.
         batch: `dynamic` if the model itself takes any number of rows, `fixed` if only the
-            example's, `none` if its inputs have no batch axis.
+            example's, `none` if its inputs have no batch axis, `own` if they have open lengths of
+            their own.
         note: what is special about it.
         refused: short name of the reason why it can have no file, or None.
     """
@@ -35,7 +36,7 @@ class Case:
     make: Callable[[], nn.Module]
     args: tuple[Tensor, ...]
     kwargs: Mapping[str, Tensor] = field(default_factory=dict)
-    batch: Literal["dynamic", "fixed", "none"] = "dynamic"
+    batch: Literal["dynamic", "fixed", "none", "own"] = "dynamic"
     note: str = ""
     refused: str | None = None
 

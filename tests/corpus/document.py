@@ -53,4 +53,9 @@ def _what(case: Case) -> str:
 def _result(case: Case) -> str:
     if case.refused:
         return f"refused: {case.refused}"
-    return {"dynamic": "dynamic batch", "fixed": "fixed batch", "none": "no batch"}[case.batch]
+    return {
+        "dynamic": "dynamic batch",
+        "fixed": "fixed batch",
+        "none": "no batch",
+        "own": "lengths of its own",
+    }[case.batch]

@@ -133,18 +133,18 @@ NODES = (normal(5, 3), EDGES)
 USERS = (normal(4, 3), normal(5, 2), torch.stack([integers(4, 9), integers(5, 9)], 1))
 
 CASES = (
-    Case("graph_convolution", "graphs", Convolution, NODES, batch="none"),
-    Case("graph_attention", "graphs", GraphAttention, NODES, batch="none"),
-    Case("pooled_graphs", "graphs", PooledGraphs, (*NODES, normal(7), GRAPHS), batch="none"),
-    Case("largest_nodes", "graphs", LargestNodes, NODES, batch="none"),
-    Case("ratings", "graphs", Ratings, USERS, batch="none"),
+    Case("graph_convolution", "graphs", Convolution, NODES, batch="own"),
+    Case("graph_attention", "graphs", GraphAttention, NODES, batch="own"),
+    Case("pooled_graphs", "graphs", PooledGraphs, (*NODES, normal(7), GRAPHS), batch="own"),
+    Case("largest_nodes", "graphs", LargestNodes, NODES, batch="own"),
+    Case("ratings", "graphs", Ratings, USERS, batch="own"),
     Case(
         "adjacency_matrix",
         "graphs",
         AdjacencyMatrix,
         (normal(5, 3), (normal(5, 5) > 0).float()),
-        batch="none",
+        batch="own",
     ),
-    Case("retrieval", "graphs", Retrieval, (normal(4, 3), normal(6, 3)), batch="none"),
+    Case("retrieval", "graphs", Retrieval, (normal(4, 3), normal(6, 3)), batch="own"),
     Case("projected_memory", "sequences", ProjectedMemory, (normal(2, 4, 3),)),
 )
