@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from hybridx.capture.graph.formulas.projected_lstm import projected_lstm
 from hybridx.capture.graph.provenance import is_whole_of_data
 from hybridx.capture.python.branches import Branches
 from hybridx.capture.python.concrete_values import ConcreteValues
@@ -34,7 +35,14 @@ from hybridx.capture.python.tracers import (
     holds_traced,
     made_of,
 )
-from hybridx.capture.torch_internals import assertions, depends_on_data, is_fake, packing, untraced
+from hybridx.capture.torch_internals import (
+    assertions,
+    depends_on_data,
+    is_fake,
+    packed_recurrences,
+    packing,
+    untraced,
+)
 
 
 def as_seen(tracer: NumberTracer | ArrayTracer) -> Any:
@@ -89,12 +97,15 @@ class TracingMode(TorchFunctionMode):
             **dict.fromkeys(_EQUALITIES, self._equal),
             **dict.fromkeys(_CLOSENESS, self._close),
             torch.cdist: _distances,
+            **{function: function for function in _CONVERSIONS},
+        }
+        self._otherwise: dict[Any, Callable[..., Any]] = {
             **dict.fromkeys(_LOG_SUMS, _log_sum_of_exponentials),
+            packed_recurrences()[0]: _lstm,
             torch.bincount: _counts,
             Tensor.bincount: _counts,
             torch.topk: _largest,
             Tensor.topk: _largest,
-            **{function: function for function in _CONVERSIONS},
         }
         self._packing = packing()
         self._sequences = PackedSequences()
@@ -114,6 +125,8 @@ class TracingMode(TorchFunctionMode):
             return known
         if func in self._asked and args and is_fake(args[0]):
             return self._answer(func, *args, **kwargs)
+        if func in self._otherwise and args and is_fake(args[0]):
+            return self._otherwise[func](*args, **kwargs)
         if func is self._packing and is_fake(args[1]):
             return self._pack(*args, **kwargs)
         if func in self._made:
@@ -192,6 +205,12 @@ def _distances(
     """Return what `torch.cdist` returns, whose way torch would choose by the number of rows."""
     del compute_mode
     return torch.cdist(one, other, p, "donot_use_mm_for_euclid_dist")
+
+
+def _lstm(*args: Any) -> Any:
+    """Return what `torch.lstm` returns of padded sequences, without projections."""
+    found = projected_lstm(*args) if isinstance(args[1], list | tuple) else NotImplemented
+    return packed_recurrences()[0](*args) if found is NotImplemented else found
 
 
 def _largest(x: Tensor, k: Any, *args: Any, **kwargs: Any) -> Any:
