@@ -8,8 +8,9 @@ import pytest
 import torch
 
 import hybridx
+from hybridx.api import self_test
 from hybridx.circuit import encode, parse, simulate
-from hybridx.errors import MismatchError
+from hybridx.errors import BodyMismatchError, MismatchError
 from hybridx.lowering import choose
 from hybridx.parity import TOLERANCE, compare
 from hybridx.program import run
@@ -124,11 +125,12 @@ def test_export_refuses_a_wrong_circuit_in_the_node(tmp_path, monkeypatch):
     )
     model, example = sample_models.make("sandwich")
     path = tmp_path / "model.onnx"
-    # The body is correct, so export passes; only a device, which runs the circuit, shows the error.
+    # The body is correct, so export passes; only a device would run the circuit.
     hybridx.export(model, (example,), path)
-    assert hybridx.verify(path).worst < TOLERANCE["float32"]
-    with pytest.raises(MismatchError):
-        hybridx.verify(path, device="default.qubit")
+    assert self_test(path).worst < TOLERANCE["float32"]
+    for device in ("onnx", "default.qubit"):
+        with pytest.raises(BodyMismatchError):
+            hybridx.verify(path, device=device)
 
 
 def test_verify_refuses_other_weights(tmp_path):

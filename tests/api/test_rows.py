@@ -200,7 +200,10 @@ def test_columns_are_found_by_the_names_that_the_model_gives(tmp_path):
     (tmp_path / "z.csv").write_text("x,y\n1,7\n")
     with pytest.raises(InputNamesError) as caught:
         hybridx.predict(model, tmp_path / "z.csv")
-    assert (caught.value.given, caught.value.expected) == ("x, y", "height, width")
+    assert (caught.value.given, caught.value.expected) == (
+        "x, y (without height, width)",
+        "height, width",
+    )
 
 
 def test_columns_that_nobody_names_are_taken_in_order_and_this_is_noted(model, tmp_path):

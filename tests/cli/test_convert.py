@@ -127,7 +127,7 @@ CASES = {
     ),
     "bundle in place of a file": (
         nothing,
-        ("convert", "bundle", "-o", "x.npy", "--overwrite"),
+        ("convert", "model.onnx", "-o", "x.npy", "--format", "bundle", "--overwrite"),
         "HX302",
         ["x.npy", "it is a file"],
     ),

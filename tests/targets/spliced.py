@@ -72,6 +72,8 @@ def artifact(spliced, format, content):
         outputs=captured.output_names,
         circuits={},
         strategies={},
+        digest=None,
+        stated=None,
         format=format,
         content=content,
     )

@@ -181,12 +181,12 @@ class Recurrent(nn.Module):
 
 
 class TestAxes:
-    def test_inputs_without_the_batch_keep_their_size(self, tmp_path):
+    def test_inputs_without_the_batch_keep_their_size_unless_they_are_seen_to_vary(self, tmp_path):
         edges = torch.tensor([[0, 1, 1, 2, 3], [1, 0, 2, 1, 0]])
         args = (edges, torch.randn(4, 3), torch.randn(3, 2), torch.tensor(0.5))
         session, _ = export(tmp_path, Graph(), *args)
         assert shapes(session) == {
-            "edges": (2, 5), "nodes": ("batch", 3), "table": (3, 2), "scale": ()
+            "edges": (2, "edges_length"), "nodes": ("batch", 3), "table": (3, 2), "scale": ()
         }  # fmt: skip
 
     def test_the_user_can_say_which_axes_are_open(self, tmp_path):
