@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from hybridx.artifact.segments import CircuitCall, Segment, Stage, split
     from hybridx.artifact.selftest import PERIOD, SelfTest, record
     from hybridx.artifact.signature import Signature, signature_of
+    from hybridx.artifact.traps import refuse_traps
 else:
     __getattr__, __dir__ = on_first_use(__name__)
 
@@ -105,6 +106,7 @@ __all__ = [
     "read_artifact",
     "record",
     "refuse_changes",
+    "refuse_traps",
     "signature_of",
     "split",
     "stamped",

@@ -100,7 +100,8 @@ def _is_trap(node: onnx.NodeProto, known: Mapping[str, Array]) -> bool:
 def _note(known: _Constants, name: str, tensor: TensorProto) -> None:
     """Keep the numbers of a small tensor, if it has them."""
     is_small = 0 <= math.prod(tensor.dims) <= _MOST_NUMBERS and min(tensor.dims, default=0) >= 0
-    if tensor.data_type not in _WHOLE or not is_small:
+    is_inside = tensor.data_location != TensorProto.EXTERNAL
+    if tensor.data_type not in _WHOLE or not is_small or not is_inside:
         return
     try:
         known[name] = numpy_helper.to_array(tensor)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import onnx as onnx_package
 
-from hybridx.artifact import signature_of
+from hybridx.artifact import refuse_traps, signature_of
 from hybridx.errors import BrokenArtifactError, ForeignFileError
 from hybridx.runtime import onnx
 from hybridx.runtime.session import Session, load
@@ -31,7 +31,8 @@ class ForeignModel:
             FileMissingError: the file cannot be read.
             ForeignFileError: it is no ONNX model.
             NoKernelError: ONNX Runtime has no implementation of an operator.
-            BrokenArtifactError: ONNX Runtime refuses it for another reason.
+            BrokenArtifactError: ONNX Runtime refuses it for another reason, or is sure to end the
+                process at one of its nodes.
         """
         content = read_bytes(path)
         try:
@@ -46,6 +47,7 @@ class ForeignModel:
         if not model.graph.node:
             raise ForeignFileError(str(path), "it has no graph")
         self.path = str(path)
+        refuse_traps(model, self.path)
         self.device = "onnx"
         self.output_names = tuple(value.name for value in model.graph.output)
         self._session = onnx.start(content, self.path, beside=path.parent)

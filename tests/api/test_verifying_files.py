@@ -12,6 +12,7 @@ from torch import nn
 
 import hybridx
 from hybridx.errors import (
+    BrokenArtifactError,
     ConflictingOptionsError,
     LayerMismatchError,
     MismatchError,
@@ -92,6 +93,17 @@ def test_accepting_what_is_unchecked_needs_something_that_is_checked(folder, tmp
     np.save(tmp_path / "x.npy", np.zeros((1, 2)))
     with pytest.raises(OptionNeedsError):
         hybridx.predict(folder / "a.onnx", tmp_path / "x.npy", accept_unchecked=True)
+
+
+def test_another_file_that_would_end_the_process_is_refused(folder, tmp_path):
+    def divide(model):
+        for name, numbers in (("smallest", [-(2**63)]), ("minus_one", [-1])):
+            model.graph.initializer.append(numpy_helper.from_array(np.array(numbers), name))
+        model.graph.node.append(onnx.helper.make_node("Div", ["smallest", "minus_one"], ["trap"]))
+
+    trap = as_foreign(folder / "a.onnx", tmp_path / "trap.onnx", divide)
+    with pytest.raises(BrokenArtifactError, match="Div"):
+        hybridx.verify(folder / "a.onnx", against=trap)
 
 
 def test_outputs_of_other_names_are_taken_in_order(folder):
