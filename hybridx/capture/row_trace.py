@@ -152,8 +152,7 @@ def row_axes(
             if axis is not None:
                 piece = together.select(max(axis, 0), row)
                 single = single if axis < 0 else single.select(axis, 0)
-            # PennyLane sums single rows in another order; dependent rows differ by far more.
-            if not torch.allclose(piece, single, rtol=1e-3, atol=1e-4, equal_nan=True):
+            if not _agree(piece, single):
                 raise FixedBatch("the rows of the batch depend on each other")
         axes.append(axis)
     return axes, alone[0].dtypes
@@ -198,8 +197,16 @@ def check_apart(
             for one, other, axis in zip(before, after, axes, strict=True):
                 if axis is not None:
                     one, other = (each.movedim(max(axis, 0), 0)[1:] for each in (one, other))
-                if not torch.allclose(one, other, rtol=1e-3, atol=1e-4, equal_nan=True):
+                if not _agree(one, other):
                     raise FixedBatch("a branch makes the rows of the batch depend on each other")
+
+
+def _agree(left: Tensor, right: Tensor) -> bool:
+    # The sides of a branch may give other shapes and dtypes.
+    if (left.shape, left.dtype) != (right.shape, right.dtype):
+        return False
+    # PennyLane sums single rows in another order; dependent rows differ by far more.
+    return torch.allclose(left, right, rtol=1e-3, atol=1e-4, equal_nan=True)
 
 
 def _batch_axis(together: Tensor, single: Tensor, count: int) -> int | None:

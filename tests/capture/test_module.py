@@ -322,11 +322,14 @@ class TestRefusals:
         with pytest.raises(RandomnessError, match="torch's global generator"):
             captured(quantum(function), torch.randn(3, 2))
 
-    def test_a_branch_on_data_with_unlike_sides_is_refused(self):
+    @pytest.mark.parametrize("seed", range(3))
+    @pytest.mark.parametrize("side", [lambda x: x[:, :1], lambda x: x.double()])
+    def test_a_branch_on_data_with_unlike_sides_is_refused(self, side, seed):
         class Branching(nn.Module):
             def forward(self, x):
-                return x if x.sum().item() > 0 else x[:, :1]
+                return x if x.sum().item() > 0 else side(x)
 
+        torch.manual_seed(seed)
         with pytest.raises(DataBranchError):
             captured(Branching(), torch.randn(3, 2))
 

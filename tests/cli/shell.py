@@ -31,6 +31,13 @@ class Finished:
         assert self.code == 0, self.talk
         return json.loads(self.out)
 
+    def error(self, code):
+        """What the one JSON object on stdout says of an error of `code`."""
+        assert self.code == 3, self.out
+        told = json.loads(self.out)["error"]
+        assert told["code"] == code
+        return f"{told['message']} {told['help']}"
+
 
 def command(*arguments, folder, patch=""):
     """Run `python -m hybridx` as a user does, in a copy of a process that has imported torch.
