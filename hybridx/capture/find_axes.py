@@ -21,6 +21,7 @@ from hybridx.capture.example import (
     row_numbers,
 )
 from hybridx.capture.model.flat import Flat
+from hybridx.capture.rehearsal import rows_agree
 from hybridx.circuit import BATCH
 from hybridx.errors import CaptureError, LoweringError, OptionError
 
@@ -278,10 +279,7 @@ def _has_no_order(flat: Flat, example: Example) -> bool:
     except (CaptureError, LoweringError):
         return False
     one, other = outputs
-    return all(
-        left.shape == right.shape and _agree(left, right)
-        for left, right in zip(one, other, strict=True)
-    )
+    return all(rows_agree(left, right) for left, right in zip(one, other, strict=True))
 
 
 def _is_rowwise(before: Tensor, after: Tensor, length: int, index: Tensor) -> bool:
@@ -294,7 +292,7 @@ def _is_rowwise(before: Tensor, after: Tensor, length: int, index: Tensor) -> bo
         index: which row of the given inputs each of the others is.
     """
     if before.shape == after.shape:
-        return _agree(before, after)
+        return rows_agree(before, after)
     if before.dim() != after.dim():
         return False
     rows = len(index)
@@ -308,16 +306,9 @@ def _is_rowwise(before: Tensor, after: Tensor, length: int, index: Tensor) -> bo
         return False
     for place, sizes in ((axis, (-1, inner)), (axis + 1, (inner, -1))):
         expected = before.unflatten(axis, sizes).index_select(place, index)
-        if _agree(expected, after.unflatten(axis, sizes)):
+        if rows_agree(expected, after.unflatten(axis, sizes)):
             return True
     return False
-
-
-def _agree(left: Tensor, right: Tensor) -> bool:
-    # PennyLane sums other batches in another order; rows that depend on others differ by far more.
-    if left.dtype != right.dtype:
-        return False
-    return torch.allclose(left, right, rtol=1e-3, atol=1e-4, equal_nan=True)
 
 
 def _other_lengths(given: Example) -> set[int]:

@@ -14,7 +14,7 @@ from torch import Tensor, fx, nn
 
 from hybridx.capture.batching import NoRowRule, RowInterpreter, Rows
 from hybridx.capture.model.flat import Flat
-from hybridx.capture.rehearsal import NOT_RUN, Rehearsal, rehearse
+from hybridx.capture.rehearsal import NOT_RUN, Rehearsal, rehearse, rows_agree
 from hybridx.capture.torch_export import FixedBatch
 
 
@@ -152,7 +152,7 @@ def row_axes(
             if axis is not None:
                 piece = together.select(max(axis, 0), row)
                 single = single if axis < 0 else single.select(axis, 0)
-            if not _agree(piece, single):
+            if not rows_agree(piece, single):
                 raise FixedBatch("the rows of the batch depend on each other")
         axes.append(axis)
     return axes, alone[0].dtypes
@@ -197,16 +197,8 @@ def check_apart(
             for one, other, axis in zip(before, after, axes, strict=True):
                 if axis is not None:
                     one, other = (each.movedim(max(axis, 0), 0)[1:] for each in (one, other))
-                if not _agree(one, other):
+                if not rows_agree(one, other):
                     raise FixedBatch("a branch makes the rows of the batch depend on each other")
-
-
-def _agree(left: Tensor, right: Tensor) -> bool:
-    # The sides of a branch may give other shapes and dtypes.
-    if (left.shape, left.dtype) != (right.shape, right.dtype):
-        return False
-    # PennyLane sums single rows in another order; dependent rows differ by far more.
-    return torch.allclose(left, right, rtol=1e-3, atol=1e-4, equal_nan=True)
 
 
 def _batch_axis(together: Tensor, single: Tensor, count: int) -> int | None:
