@@ -86,7 +86,7 @@ def verify(
     from hybridx.api.work.reproducing import compare_with_model, reproduce
     from hybridx.api.work.saving import Saving
     from hybridx.artifact import OnnxArtifact
-    from hybridx.runtime import check_agreement, load, load_other, load_vouching
+    from hybridx.runtime import agreements_of, load, load_other, load_vouching
 
     told = Stages() if stages is None else stages
     with told("load"):
@@ -114,11 +114,7 @@ def verify(
     agreements: tuple[Agreement, ...] = ()
     if isinstance(session.artifact, OnnxArtifact):
         with told("circuits") as tell:
-            agreements = check_agreement(
-                session.artifact,
-                accept_unchecked=execution.get("accept_unchecked", False),
-                may_run=not execution.get("isolated", False),
-            )
+            agreements = agreements_of(session)
             tell(f"{counted(len(agreements), 'compiled circuit')} compared")
     return replace(report, layers=compared, circuits=agreements)
 

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from hybridx.runtime.session import (
         Session,
         Usage,
+        agreements_of,
         check_budget,
         counting_session,
         is_dry,
@@ -65,6 +66,7 @@ __all__ = [
     "Session",
     "Tally",
     "Usage",
+    "agreements_of",
     "as_array",
     "available_providers",
     "check_agreement",

@@ -14,7 +14,7 @@ from hybridx.circuit import Circuit
 from hybridx.device_table import family_of
 from hybridx.errors import CompiledInError, MissingExtraError, NoBodyError, OptionNeedsError
 from hybridx.runtime import devices, onnx
-from hybridx.runtime.circuits.agreement import check_agreement
+from hybridx.runtime.circuits.agreement import Agreement, check_agreement
 from hybridx.runtime.customop.model import CustomOpModel
 from hybridx.runtime.execution import ONNX, Execution
 from hybridx.runtime.executor import CountingExecutor, DeviceExecutor, Executor
@@ -69,8 +69,9 @@ def start_engine(artifact: Artifact, execution: Execution) -> Engine:
 
 
 def _device_engine(artifact: OnnxArtifact, execution: Execution) -> DeviceEngine:
+    agreements: tuple[Agreement, ...] = ()
     if not execution.dry_run:
-        check_agreement(artifact, accept_unchecked=execution.accept_unchecked)
+        agreements = check_agreement(artifact, accept_unchecked=execution.accept_unchecked)
     wires = max((circuit.wires for circuit in artifact.circuits.values()), default=1)
     given = execution.device
     if execution.dry_run:
@@ -89,13 +90,12 @@ def _device_engine(artifact: OnnxArtifact, execution: Execution) -> DeviceEngine
         name = devices.device_name(given)
         executor = DeviceExecutor(execution, name, lambda _: given, takes_seed=False)
     if execution.engine == "custom-op":
-        return CustomOpEngine(
-            artifact, CustomOpModel(artifact, execution.provider, execution.threads), executor
-        )
+        model = CustomOpModel(artifact, execution.provider, execution.threads)
+        return CustomOpEngine(artifact, model, executor, agreements)
     stages = [
         (stage, _start_segment(stage, artifact.path, execution)) for stage in split(artifact.model)
     ]
-    return SplitEngine(artifact, stages, executor)
+    return SplitEngine(artifact, stages, executor, agreements)
 
 
 def _tally_of(execution: Execution, wires: int) -> Callable[[Circuit, Array], Tally]:
@@ -188,13 +188,21 @@ class DeviceEngine(ABC):
     Attributes:
         provider: of ONNX Runtime.
         executor: runs the circuits.
+        agreements: what showed, before the device was opened, that the compiled circuits are those
+            of the file; empty if nothing is sent.
     """
 
     provider: str
 
-    def __init__(self, artifact: OnnxArtifact, executor: SessionExecutor) -> None:
+    def __init__(
+        self,
+        artifact: OnnxArtifact,
+        executor: SessionExecutor,
+        agreements: tuple[Agreement, ...],
+    ) -> None:
         self._artifact = artifact
         self.executor = executor
+        self.agreements = agreements
 
     @property
     def fingerprint(self) -> str:
@@ -227,14 +235,18 @@ class CustomOpEngine(DeviceEngine):
     """Runs the whole model in one session, in which a custom operator calls the executor."""
 
     def __init__(
-        self, artifact: OnnxArtifact, model: CustomOpModel, executor: SessionExecutor
+        self,
+        artifact: OnnxArtifact,
+        model: CustomOpModel,
+        executor: SessionExecutor,
+        agreements: tuple[Agreement, ...],
     ) -> None:
-        super().__init__(artifact, executor)
+        super().__init__(artifact, executor, agreements)
         self._model = model
         self.provider = model.provider
 
     def _with(self, executor: CountingExecutor) -> CustomOpEngine:
-        return CustomOpEngine(self._artifact, self._model, executor)
+        return CustomOpEngine(self._artifact, self._model, executor, self.agreements)
 
     def run_with(self, inputs: Mapping[str, Array], executor: Executor) -> dict[str, Array]:
         """Return the outputs by name, and run the circuits on another executor."""
@@ -249,14 +261,15 @@ class SplitEngine(DeviceEngine):
         artifact: OnnxArtifact,
         stages: Sequence[tuple[Stage, Any]],
         executor: SessionExecutor,
+        agreements: tuple[Agreement, ...],
     ) -> None:
-        super().__init__(artifact, executor)
+        super().__init__(artifact, executor, agreements)
         self._stages = stages
         started = [session for _, session in stages if session is not None]
         self.provider = onnx.provider_of(started[0]) if started else "none"
 
     def _with(self, executor: CountingExecutor) -> SplitEngine:
-        return SplitEngine(self._artifact, self._stages, executor)
+        return SplitEngine(self._artifact, self._stages, executor, self.agreements)
 
     def run_with(self, inputs: Mapping[str, Array], executor: Executor) -> dict[str, Array]:
         """Return the outputs by name, and run the circuits on another executor."""

@@ -13,6 +13,7 @@ from typing import Any, BinaryIO, Self, Unpack
 
 from hybridx.artifact import (
     Artifact,
+    OnnxArtifact,
     Signature,
     TorchArtifact,
     decode_artifact,
@@ -36,6 +37,7 @@ from hybridx.errors import (
 )
 from hybridx.report import Shown
 from hybridx.runtime import devices
+from hybridx.runtime.circuits.agreement import Agreement, check_agreement
 from hybridx.runtime.engines import DeviceEngine, Engine, start_engine
 from hybridx.runtime.execution import ONNX, Execution, Options, check_execution
 from hybridx.runtime.executor import (
@@ -375,6 +377,21 @@ def record_circuits(session: Session, inputs: Mapping[str, Array]) -> tuple[Circ
     with session._turn:
         engine.run_with(session._ready(inputs), recorder)
     return tuple(recorder.runs)
+
+
+def agreements_of(session: Session) -> tuple[Agreement, ...]:
+    """Return what shows that each compiled circuit is the one that the file carries.
+
+    On a device that was shown before the session started. Raises as `check_agreement`.
+    """
+    engine, artifact, chosen = session._engine, session.artifact, session._execution
+    if isinstance(engine, DeviceEngine):
+        return engine.agreements
+    if not isinstance(artifact, OnnxArtifact):
+        return ()
+    return check_agreement(
+        artifact, accept_unchecked=chosen.accept_unchecked, may_run=not chosen.isolated
+    )
 
 
 def load(path: str | Path | bytes | BinaryIO, **execution: Unpack[Options]) -> Session:
