@@ -23,6 +23,7 @@ from hybridx.capture.model.precision import (
     as_exported,
     choose_dtype,
     in_eval_mode,
+    is_whole,
     narrowed,
 )
 from hybridx.capture.model.structures import as_tensor, is_single, named_parts
@@ -64,6 +65,7 @@ __all__ = [
     "in_eval_mode",
     "is_function_of_tensors",
     "is_single",
+    "is_whole",
     "line_of_user",
     "name_of_node",
     "named_parts",

@@ -21,6 +21,7 @@ from hybridx.capture.example import (
     row_numbers,
 )
 from hybridx.capture.model.flat import Flat
+from hybridx.capture.model.precision import is_whole
 from hybridx.capture.rehearsal import rows_agree
 from hybridx.circuit import BATCH
 from hybridx.errors import CaptureError, LoweringError, OptionError
@@ -94,22 +95,16 @@ def prepare_example(
 def _runs_with_fewer(flat: Flat, given: Example, called: str, length: int) -> bool:
     """Return whether the model runs at a shorter length of an axis, into which indices point."""
     shorter = given.resized({called: length})
-    within = {
-        name: tensor % length if _is_whole(tensor) else tensor for name, tensor in shorter.items()
-    }
-    for tensors in (shorter, within):
+    tries = [shorter]
+    if any(map(is_whole, shorter.values())):
+        tries.append({n: t % length if is_whole(t) else t for n, t in shorter.items()})
+    for tensors in tries:
         try:
             rehearsed_on(flat, tensors)
         except (CaptureError, LoweringError):
             continue
         return True
     return False
-
-
-def _is_whole(tensor: Tensor) -> bool:
-    """Return whether a tensor holds integers."""
-    kinds = (tensor.is_floating_point(), tensor.is_complex(), tensor.dtype is torch.bool)
-    return not any(kinds)
 
 
 def _checked(dynamic: AxisNames, tensors: Mapping[str, Tensor], flat: Flat) -> AxisNames:
@@ -231,8 +226,7 @@ def _probed(flat: Flat, given: Example) -> _Probe | None:
     is_short = length < EXAMPLE_ROWS
     rows = EXAMPLE_ROWS if is_short else length + 1
     if any(axis for axes in given.axes.values() for axis in axes):
-        while rows in _other_lengths(given):
-            rows += 1  # torch may take axes of equal length for one axis
+        rows = _apart(rows, _other_lengths(given))
         is_short = True
     for index in _orders(given, length, rows):
         tensors = given.resized({BATCH: rows}, index)
@@ -321,6 +315,16 @@ def _other_lengths(given: Example) -> set[int]:
     }
 
 
+def _apart(length: int, others: Collection[int]) -> int:
+    """Return the least length, from this one on, that no other axis has.
+
+    torch may take axes of equal length for one axis.
+    """
+    while length in others:
+        length += 1
+    return length
+
+
 def _with_further_axes(flat: Flat, given: Example, found: Example | None) -> Example | None:
     """Return the example with an axis open of each input without a batch that may have one.
 
@@ -337,14 +341,18 @@ def _with_further_axes(flat: Flat, given: Example, found: Example | None) -> Exa
     start = given if found is None else found
     axes = {name: dict(named) for name, named in start.axes.items() if named}
     further: set[str] = set()
+    refused: set[frozenset[tuple[str, tuple[int, ...]]]] = set()
     for name in given.tensors:
         for group in islice(_groups(flat, given.tensors, name, axes), MOST_CANDIDATES):
+            if frozenset(group.items()) in refused:
+                continue  # it was tried for another input of the group
             called = re.sub(r"\W", "_", name) + "_length"
-            grown = _grown(flat, given, _named(group, called))
-            if grown is None:
+            changes_shapes = _changes_shapes(flat, given, _named(group, called))
+            if changes_shapes is None:
+                refused.add(frozenset(group.items()))
                 continue
             is_first = all(own == (0,) for own in group.values())
-            if found is None and BATCH not in further and grown.has_other_shapes and is_first:
+            if found is None and BATCH not in further and changes_shapes and is_first:
                 called = BATCH
             for one, named in _named(group, called).items():
                 axes.setdefault(one, {}).update(named)
@@ -355,9 +363,7 @@ def _with_further_axes(flat: Flat, given: Example, found: Example | None) -> Exa
     lengths = replace(start, axes=axes).lengths
     for called in sorted(further):
         others = {length for other, length in lengths.items() if other != called}
-        lengths[called] = max(EXAMPLE_ROWS, lengths[called])
-        while lengths[called] in others:
-            lengths[called] += 1  # torch may take axes of equal length for one axis
+        lengths[called] = _apart(max(EXAMPLE_ROWS, lengths[called]), others)
     wider = replace(start, axes=axes, own=replace(given, axes={}), is_found=True)
     tensors = wider.resized(lengths)
     try:
@@ -425,15 +431,8 @@ def _ways(tensor: Tensor) -> Iterator[tuple[int, ...]]:
         yield tuple(range(len(shape)))
 
 
-@dataclass(frozen=True)
-class _Grown:
-    """What a run with longer axes beside the batch has shown."""
-
-    has_other_shapes: bool
-
-
-def _grown(flat: Flat, given: Example, axes: AxisNames) -> _Grown | None:
-    """Return what the model does where some axes are longer; None if it refuses that.
+def _changes_shapes(flat: Flat, given: Example, axes: AxisNames) -> bool | None:
+    """Return whether outputs have other shapes where some axes are longer; None if that is refused.
 
     A model that reads two rows of three, such as the ends of an edge, does the same as before: then
     it must also run with fewer. One that calls circuits more often loops over the axis.
@@ -441,9 +440,7 @@ def _grown(flat: Flat, given: Example, axes: AxisNames) -> _Grown | None:
     assert given.rehearsal is not None
     longer = replace(given, axes=axes)
     ((called, length),) = longer.lengths.items()
-    rows = max(EXAMPLE_ROWS, length + 1)
-    while rows in _other_lengths(longer):
-        rows += 1
+    rows = _apart(max(EXAMPLE_ROWS, length + 1), _other_lengths(longer))
     before = given.rehearsal
     try:
         after = rehearsed_on(flat, longer.resized({called: rows}, torch.arange(rows) % length))
@@ -457,7 +454,7 @@ def _grown(flat: Flat, given: Example, axes: AxisNames) -> _Grown | None:
         return None
     if [len(shape) for shape in before.shapes] != [len(shape) for shape in after.shapes]:
         return None
-    return _Grown(has_other_shapes)
+    return has_other_shapes
 
 
 def _lengthened(flat: Flat, given: Example, batch: Literal["dynamic", "none"] | int) -> Example:
@@ -467,8 +464,7 @@ def _lengthened(flat: Flat, given: Example, batch: Literal["dynamic", "none"] | 
     lengths = {name: max(EXAMPLE_ROWS, length) for name, length in found.items()}
     if BATCH in lengths:
         others = {length for name, length in lengths.items() if name != BATCH}
-        while lengths[BATCH] in others:
-            lengths[BATCH] += 1  # torch takes axes of equal length for one axis
+        lengths[BATCH] = _apart(lengths[BATCH], others)
         if batch != "dynamic":
             lengths[BATCH] = found[BATCH] if batch == "none" else batch
     tensors = given.resized(lengths)

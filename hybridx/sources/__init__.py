@@ -5,7 +5,6 @@ from hybridx.sources.drawn import (
     chooses_by_floats,
     draw,
     find_ranges,
-    is_whole,
     read_ranges,
 )
 from hybridx.sources.example import (
@@ -33,6 +32,5 @@ __all__ = [
     "find_ranges",
     "found_source",
     "inputs_by_name",
-    "is_whole",
     "read_ranges",
 ]

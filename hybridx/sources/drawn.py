@@ -21,6 +21,7 @@ from hybridx.capture import (
     as_exported,
     describe_call,
     eagerly,
+    is_whole,
     one_thread,
     operators_noted,
     read_model,
@@ -72,11 +73,6 @@ def read_ranges(texts: Sequence[str], inputs: Mapping[str, Tensor]) -> dict[str,
 
 
 _SYNTAX = "write NAME=LOW:HIGH, such as ids=0:100 for the numbers from 0 to 99"
-
-
-def is_whole(tensor: Tensor) -> bool:
-    """Return whether a tensor holds integers."""
-    return not (tensor.is_floating_point() or tensor.is_complex() or tensor.dtype is torch.bool)
 
 
 def find_ranges(

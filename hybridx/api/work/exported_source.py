@@ -111,12 +111,13 @@ def _drawn(
     import torch
 
     from hybridx import sources
+    from hybridx.capture import is_whole
 
     pairs = [(one.name, one.tensor) for one in shapes.inputs]
     args, kwargs = sources.as_arguments(found.model, pairs)
     inputs = sources.inputs_by_name(found.model, args, kwargs)
     ranges = sources.read_ranges(texts, inputs)
-    whole = [name for name, tensor in inputs.items() if sources.is_whole(tensor)]
+    whole = [name for name, tensor in inputs.items() if is_whole(tensor)]
     if not ranges.keys() >= set(whole):
         ranges = sources.find_ranges(found.model, args, kwargs, dtype) | ranges
     generator = torch.Generator().manual_seed(0)

@@ -146,6 +146,11 @@ def _has_precision(tensor: Tensor) -> bool:
     return tensor.is_floating_point() or tensor.is_complex()
 
 
+def is_whole(tensor: Tensor) -> bool:
+    """Return whether a tensor holds integers."""
+    return not (_has_precision(tensor) or tensor.dtype is torch.bool)
+
+
 # --- bfloat16, half precision and autocast are computed in a higher precision: decision 0017 -----
 
 _LOW = (torch.bfloat16, torch.float16)

@@ -10,7 +10,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
-from torch.fx.experimental.symbolic_shapes import has_free_unbacked_symbols
 
 from hybridx.capture.python.branches import is_raised_by_model
 from hybridx.capture.python.patches import current, intercepting
@@ -27,6 +26,7 @@ from hybridx.capture.python.source_location import (
 from hybridx.capture.torch_internals import (
     asks_for,
     current_tracer,
+    depends_on_data,
     is_data_branch,
     is_fake,
     is_operator,
@@ -146,7 +146,7 @@ def refuse_length(tensor: Tensor, dim: int = 0) -> None:
     if not is_fake(tensor) or not tensor.dim():
         return
     length = tensor.shape[dim]
-    if type(length) is int or not has_free_unbacked_symbols(length):
+    if not depends_on_data(length):
         return
     node = node_of(tensor, current_tracer())
     made_by = "a function of the data" if node is None else _maker(node)
