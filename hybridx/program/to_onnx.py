@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, assert_never
 
 import numpy as np
@@ -151,11 +152,7 @@ def _emit(step: Step, name: str, names: list[str], dtype: np.dtype[Any]) -> list
         case Binary(kind, x, y):
             return [helper.make_node(_BINARY[kind], [of(x), of(y)], [name])]
         case Gather(x, axis, indices):
-            index = f"{name}_indices"
-            return [
-                _constant(np.array(indices, dtype=np.int64), index),
-                helper.make_node("Gather", [of(x), index], [name], axis=axis),
-            ]
+            return _gather(of(x), axis, indices, name, f"{name}_indices")
         case Reshape(x, shape):
             size = f"{name}_shape"
             return [
@@ -183,10 +180,8 @@ def _wrap(step: Wrap, x: str, name: str, dtype: np.dtype[Any]) -> list[onnx.Node
     node, nodes = helper.make_node, []
     wrapping = wrapping_of(step)
     if wrapping.indices is not None:
-        index = f"{name}_indices"
         chosen = name if wrapping.inverse is None else f"{name}_columns"
-        nodes.append(_constant(np.array(wrapping.indices, dtype=np.int64), index))
-        nodes.append(node("Gather", [x, index], [chosen], axis=1))
+        nodes += _gather(x, 1, wrapping.indices, chosen, f"{name}_indices")
         x = chosen
     if wrapping.inverse is None:
         return nodes
@@ -207,6 +202,15 @@ def _wrap(step: Wrap, x: str, name: str, dtype: np.dtype[Any]) -> list[onnx.Node
         ]
         x = less
     return nodes
+
+
+def _gather(
+    x: str, axis: int, indices: Sequence[int], name: str, index: str
+) -> list[onnx.NodeProto]:
+    return [
+        _constant(np.array(indices, dtype=np.int64), index),
+        helper.make_node("Gather", [x, index], [name], axis=axis),
+    ]
 
 
 def _constant(array: NDArray[Any], name: str) -> onnx.NodeProto:

@@ -58,8 +58,7 @@ def _check_operators(graph: fx.Graph) -> None:
         namespace = getattr(node.target, "namespace", None)
         if node.op != "call_function" or namespace is None or node.target is CIRCUIT_OP:
             continue
-        name = node.target.name().partition("::")[2].partition(".")[0]
-        if namespace != "aten" or name not in OPERATORS:
+        if namespace != "aten" or node.target.overloadpacket.__name__ not in OPERATORS:
             raise UnlistedOperatorError(name_of_node(node), place_of_node(node))
 
 

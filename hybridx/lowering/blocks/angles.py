@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from hybridx.circuit import Circuit, Parameter
 from hybridx.lowering.analysis.trig_polynomial import Axes, Basis
+from hybridx.lowering.blocks.entries import scaled
 from hybridx.lowering.cost import Cost
 from hybridx.program import Builder, Value
 
@@ -94,11 +95,7 @@ def _multiples(builder: Builder, angles: Sequence[Multiple]) -> Value:
     value = builder.wrap([_wrapped(angle) for angle, _ in angles])
     scales = np.array([[factor * angle.scale for angle, factor in angles]])
     offsets = np.array([[factor * remainder(angle.offset, 4 * pi) for angle, factor in angles]])
-    if (scales != 1).any():
-        value = builder.multiply(value, builder.constant(scales))
-    if (offsets != 0).any():
-        value = builder.add(value, builder.constant(offsets))
-    return value
+    return scaled(builder, value, scales, offsets)
 
 
 def _wrapped(angle: Parameter) -> tuple[int, float]:

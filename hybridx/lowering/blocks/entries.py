@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hybridx.circuit import Angle, Parameter
 from hybridx.program import Builder, Value
@@ -25,6 +26,13 @@ def combine(builder: Builder, entries: Sequence[Angle]) -> Value:
     value = builder.parameters
     if columns != list(range(value.shape[1] or 0)):
         value = builder.gather(value, 1, columns)
+    return scaled(builder, value, scales, offsets)
+
+
+def scaled(
+    builder: Builder, value: Value, scales: NDArray[np.float64], offsets: NDArray[np.float64]
+) -> Value:
+    """Return `scales * value + offsets`, without a step that would change nothing."""
     if (scales != 1).any():
         value = builder.multiply(value, builder.constant(scales))
     if (offsets != 0).any():
