@@ -18,10 +18,10 @@ from hybridx.api.options import (
     read_batch,
     read_open_axes,
 )
-from hybridx.api.progress import Stages, counted
+from hybridx.api.progress import Stages
 from hybridx.artifact import OPSET
 from hybridx.errors import CaptureError, HybridxError, LoweringError
-from hybridx.report import Shown
+from hybridx.report import Shown, counted
 
 if TYPE_CHECKING:
     from torch import nn

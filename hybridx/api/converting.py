@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 from hybridx.api.formats import check_target, choose_format, write_model
 from hybridx.api.options import check_choice
-from hybridx.api.progress import Stages, counted
+from hybridx.api.progress import Stages
 from hybridx.errors import NoConversionError
-from hybridx.report import Shown
+from hybridx.report import Shown, counted
 from hybridx.storage import check_readable
 
 if TYPE_CHECKING:

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hybridx.api.options import PICTURES, check_ending
-from hybridx.api.progress import Stages, counted
+from hybridx.api.progress import Stages
 from hybridx.errors import OptionError
+from hybridx.report import counted
 from hybridx.storage import check_readable, check_writable, write_whole
 
 if TYPE_CHECKING:

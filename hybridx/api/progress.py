@@ -10,16 +10,6 @@ from contextlib import contextmanager
 log = logging.getLogger(__name__)
 
 
-def counted(number: int, what: str) -> str:
-    """Return a number with what it counts, in the plural unless it is 1.
-
-    Example:
-        >>> counted(1, "circuit"), counted(2000, "circuit")
-        ('1 circuit', '2,000 circuits')
-    """
-    return f"{number:,} {what}{'' if number == 1 else 's'}"
-
-
 class Stages:
     """Is told what a function of `api` is doing. This one writes it to the log of `hybridx`.
 

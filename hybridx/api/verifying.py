@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
 from hybridx.api.options import SourceOptions, check_ending, check_run, need
-from hybridx.api.progress import Stages, counted
+from hybridx.api.progress import Stages
 from hybridx.errors import ConflictingOptionsError, OptionNeedsError
+from hybridx.report import counted
 from hybridx.runtime import Execution, check_execution
 from hybridx.storage import check_readable, check_writable
 

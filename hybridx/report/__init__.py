@@ -16,7 +16,7 @@ if TYPE_CHECKING:
         Verdict,
         write_page,
     )
-    from hybridx.report.quantities import duration, rate, size
+    from hybridx.report.quantities import counted, duration, rate, size
     from hybridx.report.shown import Shown
 else:
     __getattr__, __dir__ = on_first_use(__name__)
@@ -31,6 +31,7 @@ __all__ = [
     "Shown",
     "Table",
     "Verdict",
+    "counted",
     "duration",
     "rate",
     "size",

@@ -3,6 +3,16 @@
 from __future__ import annotations
 
 
+def counted(number: int, what: str) -> str:
+    """Return a number with what it counts, in the plural unless it is 1.
+
+    Example:
+        >>> counted(1, "circuit"), counted(2000, "circuit")
+        ('1 circuit', '2,000 circuits')
+    """
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
 def size(count: int) -> str:
     """Return a number of bytes for people.
 

@@ -17,6 +17,7 @@ from hybridx.parity import (
     compare_with_eager,
     draw_typical,
 )
+from hybridx.report import counted
 from hybridx.storage import Array
 
 if TYPE_CHECKING:
@@ -119,7 +120,7 @@ def build_and_compare(
     while True:
         with told("trace") as tell:
             captured = capture.capture(flat, example, dtype=dtype)
-            tell(_counted(len(captured.circuits), "circuit"))
+            tell(counted(len(captured.circuits), "circuit"))
         further = captured.example.further
         try:
             built = compared(captured)
@@ -134,10 +135,6 @@ def build_and_compare(
             called: f"no other length could be compared: {reason}"
             for called, reason in built.comparison.unmoved.items()
         })  # fmt: skip
-
-
-def _counted(count: int, noun: str) -> str:
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def _typical(flat: Flat, example: Example, *, embed: bool) -> Typical:

@@ -11,12 +11,12 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from hybridx.api.progress import Stages, counted
+from hybridx.api.progress import Stages
 from hybridx.api.work.named_inputs import join_columns, name_inputs
 from hybridx.api.work.running import run_in_batches
 from hybridx.circuit import BATCH
 from hybridx.errors import InputNamesError, TableError, UnequalAxesError
-from hybridx.report import Shown
+from hybridx.report import Shown, counted
 from hybridx.runtime import Options, Session, Usage, as_array, load, named_arrays
 from hybridx.storage import (
     Array,

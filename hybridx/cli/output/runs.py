@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from hybridx.cli.output import wording
 from hybridx.cli.printer import Line, bold, green, line, remark, table, yellow
-from hybridx.report import duration, rate
+from hybridx.report import counted, duration, rate
 from hybridx.storage import PIPE
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def predicted(report: Prediction) -> Iterator[Line]:
     """Yield the outputs of a run, or where they were written."""
     if report.is_dry:
         return
-    rows = wording.several(report.rows, "row")
+    rows = counted(report.rows, "row")
     yield remark(
         f"{rows} of {report.path} on {report.device} in {1e3 * report.seconds:.1f} ms; "
         f"{wording.ran_on(report.usage)}"
@@ -98,7 +98,7 @@ def evaluated(report: Evaluation) -> Iterator[Line]:
     """Yield the metrics of an evaluation, and the confusion of classes."""
     if report.usage is not None:
         yield remark(wording.ran_on(report.usage))
-    yield line(bold(report.path), f" on {report.device}, {wording.several(report.rows, 'row')}")
+    yield line(bold(report.path), f" on {report.device}, {counted(report.rows, 'row')}")
     for name, value in report.metrics.items():
         yield line(f"  {name.replace('_', ' ')}  ", bold(f"{value:.4f}"))
     if report.confusion:

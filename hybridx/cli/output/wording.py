@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from hybridx.cli.printer import Line, Span, green, line, yellow
+from hybridx.report import counted
 
 if TYPE_CHECKING:
     from hybridx.api import CircuitSummary, DigestSummary, InputSummary, OutputSummary
@@ -23,20 +24,15 @@ def ran_on(usage: Usage) -> str:
     return f"sent {usage.circuits:,} circuits{shots}; {classical}"
 
 
-def several(count: int, noun: str) -> str:
-    """Return a count with its noun, such as `1 row` or `1,000 rows`."""
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
-
-
 def circuit(summary: CircuitSummary) -> str:
     """Return a circuit in one line."""
     shots = "" if summary.shots is None else f", {summary.shots} shots on devices"
     body = f"compiled ({summary.strategy})" if summary.strategy else "no body"
     if summary.nodes:
-        body = f"{several(summary.nodes, 'ONNX node')} ({summary.strategy})"
+        body = f"{counted(summary.nodes, 'ONNX node')} ({summary.strategy})"
     where = "".join(f"{layer} " for layer in filter(None, summary.layers))
     sizes = ", ".join(
-        several(getattr(summary, f"{noun}s"), noun)
+        counted(getattr(summary, f"{noun}s"), noun)
         for noun in ("wire", "gate", "parameter", "result")
     )
     return f"{where}{summary.name}: {sizes}, {body}{shots}"
