@@ -7,7 +7,6 @@ names are loaded on first use costs nothing until one of them is used.
 from __future__ import annotations
 
 import dis
-import inspect
 import sys
 from collections.abc import Callable
 from importlib import import_module
@@ -32,10 +31,7 @@ def on_first_use(package: str) -> tuple[Callable[[str], Any], Callable[[], list[
         ... else:
         ...     __getattr__, __dir__ = on_first_use(__name__)
     """
-    frame = inspect.currentframe()
-    assert frame is not None
-    assert frame.f_back is not None
-    code = frame.f_back.f_code
+    code = sys._getframe(1).f_code
     homes: dict[str, str] = {}
 
     def load(name: str) -> Any:

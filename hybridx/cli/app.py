@@ -53,7 +53,7 @@ class _Commands(Mapping[str, Any]):
     """The commands by name; typer reads the options of one when it is asked for."""
 
     def __getitem__(self, name: str) -> Any:
-        return _command(name, COMMANDS[name])
+        return _command(name)
 
     def __iter__(self) -> Iterator[str]:
         return iter(COMMANDS)
@@ -63,9 +63,9 @@ class _Commands(Mapping[str, Any]):
 
 
 @cache
-def _command(name: str, family: str) -> Any:
+def _command(name: str) -> Any:
     alone = typer.Typer(add_completion=False, rich_markup_mode="rich")
-    function = getattr(import_module(f"hybridx.cli.commands.{family}"), name)
+    function = getattr(import_module(f"hybridx.cli.commands.{COMMANDS[name]}"), name)
     alone.command(name, cls=_Command)(function)
     return typer.main.get_command(alone)
 

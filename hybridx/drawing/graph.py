@@ -128,25 +128,32 @@ def _texts(block: Block) -> list[tuple[str, float]]:
 def _order(rows: list[list[int]], links: Sequence[tuple[int, int]]) -> None:
     """Sort each row by the middle of what its cells are linked to, so that few links cross."""
     place = {index: float(at) for row in rows for at, index in enumerate(row)}
-    for sweep in range(_SWEEPS):
-        linked = _linked(links, is_down=sweep % 2 == 0)
-        for row in rows if sweep % 2 == 0 else reversed(rows):
-            middle = {index: _mean(linked.get(index, [index]), place) for index in row}
-            row.sort(key=middle.__getitem__)
-            place |= {index: float(at) for at, index in enumerate(row)}
+    for row, linked in _sweeps(rows, links):
+        middle = {index: _mean(linked.get(index, [index]), place) for index in row}
+        row.sort(key=middle.__getitem__)
+        place |= {index: float(at) for at, index in enumerate(row)}
 
 
 def _place(
-    cells: Sequence[_Cell], rows: Sequence[Sequence[int]], links: Sequence[tuple[int, int]]
+    cells: Sequence[_Cell], rows: Sequence[list[int]], links: Sequence[tuple[int, int]]
 ) -> None:
     """Give each cell its x: near what it is linked to, and in order."""
     for row in rows:
         _spread(cells, row, [0.0] * len(row))
+    for row, linked in _sweeps(rows, links):
+        x = {index: cell.x for index, cell in enumerate(cells)}
+        _spread(cells, row, [_mean(linked.get(index, [index]), x) for index in row])
+
+
+def _sweeps(
+    rows: Sequence[list[int]], links: Sequence[tuple[int, int]]
+) -> Iterator[tuple[list[int], dict[int, list[int]]]]:
+    """Yield each row, down and up in turns, with what its cells are linked to in the row before."""
     for sweep in range(_SWEEPS):
-        linked = _linked(links, is_down=sweep % 2 == 0)
-        for row in rows if sweep % 2 == 0 else reversed(rows):
-            x = {index: cell.x for index, cell in enumerate(cells)}
-            _spread(cells, row, [_mean(linked.get(index, [index]), x) for index in row])
+        is_down = sweep % 2 == 0
+        linked = _linked(links, is_down=is_down)
+        for row in rows if is_down else reversed(rows):
+            yield row, linked
 
 
 def _linked(links: Sequence[tuple[int, int]], *, is_down: bool) -> dict[int, list[int]]:

@@ -197,7 +197,7 @@ def measured(circuit: Circuit) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return the text at the right end of each wire, and the legend below.
 
     A single Pauli letter is written at its wire. Any other measurement is a number there, `M2` for
-    the third, and the legend has its text.
+    the third, and the legend has its text, then the short names of gates.
     """
     ends: list[list[str]] = [[] for _ in range(circuit.wires)]
     legend: list[str] = []
@@ -212,7 +212,7 @@ def measured(circuit: Circuit) -> tuple[tuple[str, ...], tuple[str, ...]]:
                     circuit, parameters=0, operations=(), measurements=(measurement,), shots=None
                 )
                 legend.append(f"M{index} = {show(bare).split('; ')[-1]}")
-    return tuple(", ".join(end) for end in ends), tuple(legend)
+    return tuple(", ".join(end) for end in ends), (*legend, *explained(circuit))
 
 
 def explained(circuit: Circuit) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
 from hybridx.circuit import Circuit
-from hybridx.drawing.layout import Column, Glyph, Mark, balanced, columns, explained, measured
+from hybridx.drawing.layout import Column, Glyph, Mark, balanced, columns, measured
 
 # Lengths in units of half the distance between wires.
 PITCH: Final = 2.0  # between wires
@@ -109,7 +109,6 @@ def scene(circuit: Circuit, title: str = "", notes: Sequence[str] = ()) -> Scene
     widths = [_width(column, common) + GAP for column in packed]
     systems = balanced(widths, SYSTEM)
     ends, legend = measured(circuit)
-    legend += explained(circuit)
     length = max(sum(widths[i] for i in system) for system in systems) + GAP
     height = circuit.wires * PITCH + BETWEEN
     head = TITLE if title else 0.0

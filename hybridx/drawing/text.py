@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from hybridx.circuit import Circuit
-from hybridx.drawing.layout import Column, Mark, columns, explained, measured, wrap
+from hybridx.drawing.layout import Column, Mark, columns, measured, wrap
 
 _SIGN = {"control": "●", "anticontrol": "○", "not": "⊕", "swap": "×"}
 
@@ -27,7 +27,6 @@ def draw_text(circuit: Circuit, width: int = 100) -> str:
     """
     packed = columns(circuit)
     ends, legend = measured(circuit)
-    legend += explained(circuit)
     labels = [f"{wire}: " for wire in range(circuit.wires)]
     gutter = max(map(len, labels))
     room = width - gutter - max(map(len, ends)) - len("──┤ ")

@@ -88,15 +88,16 @@ def read_call(factory: Callable[..., Any], texts: Sequence[str], known: Mapping[
 
 def needed(factory: Callable[..., Any]) -> frozenset[str]:
     """Return the names of the parameters that a call must give."""
-    return frozenset(
-        p.name for p in _parameters(factory) if p.default is p.empty and p.kind not in _VARIABLE
-    )
+    return frozenset(p.name for p in _required(factory))
 
 
 def takes_settings(factory: Callable[..., Any]) -> bool:
     """Return whether a function needs an argument that by its annotation is no tensor."""
-    required = needed(factory)
-    return any(_is_setting(p.annotation) for p in _parameters(factory) if p.name in required)
+    return any(_is_setting(p.annotation) for p in _required(factory))
+
+
+def _required(factory: Callable[..., Any]) -> list[inspect.Parameter]:
+    return [p for p in _parameters(factory) if p.default is p.empty and p.kind not in _VARIABLE]
 
 
 def _is_setting(kind: Any) -> bool:
