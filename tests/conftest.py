@@ -6,6 +6,7 @@ import os
 import tempfile
 from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.fresh_machine import fresh
@@ -25,6 +26,16 @@ settings.register_profile(
     "hybridx", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("hybridx")
+
+
+# All their tests are slow.
+_SLOW = [Path(__file__).parent / name for name in ("package", "plugins", "trust")]
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if any(folder in item.path.parents for folder in _SLOW):
+            item.add_marker(pytest.mark.slow)
 
 
 def pytest_unconfigure():

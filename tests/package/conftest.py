@@ -11,14 +11,6 @@ import pytest
 from tests.installed import Installed
 from tests.package.installed import ROOT, make
 
-HERE = Path(__file__).parent
-
-
-def pytest_collection_modifyitems(items):
-    for item in items:
-        if HERE in item.path.parents:
-            item.add_marker(pytest.mark.slow)
-
 
 @dataclass(frozen=True)
 class Built:
