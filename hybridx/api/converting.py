@@ -76,6 +76,7 @@ def convert(
         decode_artifact,
         read_artifact,
         refuse_changes,
+        renew,
         stamped,
         tell_changes,
         to_bundle,
@@ -94,8 +95,11 @@ def convert(
     model = artifact.model
     if artifact.changed:
         without_verification(model)
-    content: Content = stamped(model)
-    if chosen == "bundle":
+    content: Content
+    if chosen == "onnx":
+        content = stamped(model)
+    else:
+        renew(model)
         with told("cut") as tell:
             content = to_bundle(model)
             tell(f"{len(content)} files")

@@ -23,13 +23,15 @@ if TYPE_CHECKING:
         Verification,
         is_bundle_file,
     )
-    from hybridx.artifact.digest import Digest, body_hash, difference, function_name
+    from hybridx.artifact.digest import Digest, body_hash, difference, function_name, hash_of
     from hybridx.artifact.functions import Compiled, circuit_function
     from hybridx.artifact.guard.check import checked
     from hybridx.artifact.guard.operators import OPERATORS
     from hybridx.artifact.limits import check_file_size, check_model, expanded_size
     from hybridx.artifact.metadata import (
         Metadata,
+        renew,
+        set_entries,
         stamped,
         without_verification,
         write_metadata,
@@ -98,6 +100,7 @@ __all__ = [
     "difference",
     "expanded_size",
     "function_name",
+    "hash_of",
     "is_bundle_file",
     "is_circuit_node",
     "leaves",
@@ -107,6 +110,8 @@ __all__ = [
     "record",
     "refuse_changes",
     "refuse_traps",
+    "renew",
+    "set_entries",
     "signature_of",
     "split",
     "stamped",

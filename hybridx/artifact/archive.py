@@ -29,7 +29,7 @@ from hybridx.artifact.metadata import Metadata, decode_entry, encode_entry
 from hybridx.artifact.selftest import SelfTest
 from hybridx.artifact.signature import Declared, Signature, declare, read_declared
 from hybridx.errors import BrokenArtifactError, ForeignFileError
-from hybridx.storage import member_names, rezip, stored_members, unzip
+from hybridx.storage import rezip, stored_members, unzip
 
 TorchFormat: TypeAlias = Literal["torchscript", "pt2"]
 
@@ -113,7 +113,6 @@ def open_archive(content: bytes, path: str) -> Archive:
         BrokenArtifactError: an entry cannot be read.
     """
     try:
-        members = member_names(content)
         contents = dict(stored_members(content))
     except (zipfile.BadZipFile, NotImplementedError, EOFError, ValueError) as error:
         raise ForeignFileError(path, f"it is no sound zip archive: {error}") from error
@@ -128,7 +127,7 @@ def open_archive(content: bytes, path: str) -> Archive:
     strategies = decode_entry(entries, KEY_STRATEGY, dict[str, str], path) or {}
     _check_circuits(circuits, strategies, path)
     return Archive(
-        format="pt2" if "archive_format" in members else "torchscript",
+        format="pt2" if "archive_format" in contents else "torchscript",
         entries=entries,
         inputs=tuple(read_declared(value, path) for value in values),
         outputs=decode_entry(entries, KEY_OUTPUTS, tuple[str, ...], path) or (),

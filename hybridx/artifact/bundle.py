@@ -34,7 +34,7 @@ from hybridx.artifact.contract import (
 from hybridx.artifact.digest import digest_model, function_name
 from hybridx.artifact.functions import Compiled, circuit_function
 from hybridx.artifact.limits import check_file_size
-from hybridx.artifact.metadata import decode_metadata, encode_entry
+from hybridx.artifact.metadata import decode_metadata, encode_entry, set_entries
 from hybridx.artifact.nodes import describe, is_circuit_node
 from hybridx.artifact.segments import Segment, split
 from hybridx.artifact.signature import (
@@ -281,8 +281,7 @@ class _Joiner:
         ends = {value.name for value in (*manifest.inputs, *manifest.outputs)}
         first = {value.name: value for value in reversed(types) if value.name not in ends}
         model.graph.value_info.extend(first[name] for name in sorted(first))
-        for key in sorted(manifest.metadata):
-            model.metadata_props.add(key=key, value=manifest.metadata[key])
+        set_entries(model, manifest.metadata)
         return model
 
     def _decoded(self, text: str) -> Circuit:

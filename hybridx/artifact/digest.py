@@ -28,6 +28,7 @@ from hybridx.artifact.contract import (
     KEY_SELF_TEST,
     KEY_STRATEGY,
 )
+from hybridx.artifact.limits import graphs_of
 from hybridx.artifact.nodes import is_circuit_node, walk_nodes
 from hybridx.storage import Array
 
@@ -98,16 +99,18 @@ def digest_model(model: onnx.ModelProto, manifest: bytes | None = None) -> Diges
     entries = [(one.key, one.value) for one in _ordered(model.metadata_props, "key")]
     parts = {
         "graph": hashlib.sha256(canonical(_graph_only(model))).hexdigest(),
-        "weights": _hash(_weights(model.graph)),
-        "functions": _hash(_functions(model, bodies)),
-        "circuits": _hash(field for call in calls for field in call),
-        "names": _hash(_names(model.graph)),
-        "self-test": _hash(value for key, value in entries if key == KEY_SELF_TEST),
-        "metadata": _hash(_metadata(entries)),
+        "weights": hash_of(_weights(model.graph)),
+        "functions": hash_of(_functions(model, bodies)),
+        "circuits": hash_of(field for call in calls for field in call),
+        "names": hash_of(_names(model.graph)),
+        "self-test": hash_of(value for key, value in entries if key == KEY_SELF_TEST),
+        "metadata": hash_of(_metadata(entries)),
     }
     if manifest is not None:
         parts["manifest"] = hashlib.sha256(manifest).hexdigest()
-    return _joined(parts, {name: circuit_hash(text, bodies.get(name)) for name, text in calls})
+    return _joined(
+        parts, {name: circuit_hash(text, bodies.get(name)) for name, text in dict(calls).items()}
+    )
 
 
 def digest_archive(
@@ -129,23 +132,23 @@ def digest_archive(
     apart = {KEY_CIRCUITS, KEY_STRATEGY, KEY_INPUTS, KEY_OUTPUTS}
     said = [item for item in sorted(entries.items()) if item[0] not in apart]
     parts = {
-        "graph": _hash(program[False]),
-        "weights": _hash(program[True]),
-        "circuits": _hash(entries.get(key, "") for key in (KEY_CIRCUITS, KEY_STRATEGY)),
-        "names": _hash(entries.get(key, "") for key in (KEY_INPUTS, KEY_OUTPUTS)),
-        "self-test": _hash(value for key, value in said if key == KEY_SELF_TEST),
-        "metadata": _hash(_metadata(said)),
+        "graph": hash_of(program[False]),
+        "weights": hash_of(program[True]),
+        "circuits": hash_of(entries.get(key, "") for key in (KEY_CIRCUITS, KEY_STRATEGY)),
+        "names": hash_of(entries.get(key, "") for key in (KEY_INPUTS, KEY_OUTPUTS)),
+        "self-test": hash_of(value for key, value in said if key == KEY_SELF_TEST),
+        "metadata": hash_of(_metadata(said)),
     }
     hashes = {name: circuit_hash(text.encode(), None) for name, text in circuits.items()}
     return _joined(parts, hashes)
 
 
 def _joined(parts: dict[str, str], circuits: dict[str, str]) -> Digest:
-    whole = _hash(field for item in sorted(parts.items()) for field in item)
+    whole = hash_of(field for item in sorted(parts.items()) for field in item)
     return Digest(whole, parts, circuits)
 
 
-def _hash(fields: Iterable[str | bytes]) -> str:
+def hash_of(fields: Iterable[str | bytes]) -> str:
     """Return the SHA-256 of fields, each behind its length in 8 bytes, the lowest first."""
     found = hashlib.sha256()
     for field in map(_as_bytes, fields):
@@ -371,14 +374,12 @@ def _attribute(attribute: onnx.AttributeProto) -> None:
     attribute.ClearField("doc_string")
     if attribute.HasField("t"):
         _tensor(attribute.t)
-    if attribute.HasField("g"):
-        _graph(attribute.g)
+    for graph in graphs_of(attribute):
+        _graph(graph)
     if attribute.HasField("sparse_tensor"):
         _sparse(attribute.sparse_tensor)
     for tensor in attribute.tensors:
         _tensor(tensor)
-    for graph in attribute.graphs:
-        _graph(graph)
     for sparse in attribute.sparse_tensors:
         _sparse(sparse)
 

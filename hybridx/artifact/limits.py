@@ -189,7 +189,7 @@ def _attribute_tensors(attribute: onnx.AttributeProto) -> Iterator[onnx.TensorPr
     yield from (attribute.t, *attribute.tensors)
     for sparse in (attribute.sparse_tensor, *attribute.sparse_tensors):
         yield from (sparse.values, sparse.indices)
-    for graph in _graphs(attribute):
+    for graph in graphs_of(attribute):
         yield from _initializers(graph)
         yield from _constants(graph.node)
 
@@ -205,11 +205,11 @@ def _walk(nodes: Iterable[onnx.NodeProto]) -> Iterator[onnx.NodeProto]:
     for node in nodes:
         yield node
         for attribute in node.attribute:
-            for graph in _graphs(attribute):
+            for graph in graphs_of(attribute):
                 yield from _walk(graph.node)
 
 
-def _graphs(attribute: onnx.AttributeProto) -> Iterator[onnx.GraphProto]:
+def graphs_of(attribute: onnx.AttributeProto) -> Iterator[onnx.GraphProto]:
     """Yield the graphs of an attribute, whatever type it claims."""
     if attribute.HasField("g"):
         yield attribute.g

@@ -95,7 +95,7 @@ def write_metadata(model: onnx.ModelProto, metadata: Metadata) -> bytes:
         model: a graph with its circuit functions attached; changed in place.
         metadata: of the file.
     """
-    _set_entries(model, metadata.encode())
+    set_entries(model, metadata.encode())
     return stamped(model)
 
 
@@ -105,22 +105,29 @@ def stamped(model: onnx.ModelProto) -> bytes:
     Args:
         model: with its metadata; changed in place.
     """
+    entries = renew(model)
+    set_entries(model, entries | {KEY_DIGEST: encode_entry(digest_model(model))})
+    return bytes(model.SerializeToString(deterministic=True))
+
+
+def renew(model: onnx.ModelProto) -> dict[str, str]:
+    """Give a model the entries of today's format, without a digest, and return them."""
     entries = {one.key: one.value for one in model.metadata_props}
     entries = {key: entries[key] for key in entries.keys() - {KEY_BODIES, KEY_DIGEST}}
     entries[KEY_FORMAT] = str(FORMAT_VERSION)
-    _set_entries(model, entries)
-    _set_entries(model, entries | {KEY_DIGEST: encode_entry(digest_model(model))})
-    return bytes(model.SerializeToString(deterministic=True))
+    set_entries(model, entries)
+    return entries
 
 
 def without_verification(model: onnx.ModelProto) -> None:
     """Remove what was compared at export, as the model is not the one that was compared."""
     entries = {one.key: one.value for one in model.metadata_props}
     entries.pop(KEY_VERIFICATION, None)
-    _set_entries(model, entries)
+    set_entries(model, entries)
 
 
-def _set_entries(model: onnx.ModelProto, entries: Mapping[str, str]) -> None:
+def set_entries(model: onnx.ModelProto, entries: Mapping[str, str]) -> None:
+    """Replace the entries of a model."""
     del model.metadata_props[:]
     for key in sorted(entries):
         model.metadata_props.add(key=key, value=entries[key])

@@ -16,6 +16,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, numpy_helper
 
+from hybridx.artifact.limits import graphs_of
 from hybridx.errors import BrokenArtifactError
 from hybridx.storage import Array
 
@@ -80,7 +81,7 @@ def _traps(
             yield "a LayerNormalization whose bias has an empty name"
         _follow(node, attributes, known)
         for attribute in node.attribute:
-            for graph in (*([attribute.g] if attribute.HasField("g") else ()), *attribute.graphs):
+            for graph in graphs_of(attribute):
                 yield from _traps(graph.node, graph.initializer, known)
 
 

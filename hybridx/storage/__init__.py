@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from hybridx.storage.forms.json import as_lists
     from hybridx.storage.forms.names import ENDINGS, PIPE, format_of, piping_to
     from hybridx.storage.kept_rows import KeptRows
-    from hybridx.storage.zipped import member_names, rezip, stored_members, unzip
+    from hybridx.storage.zipped import rezip, stored_members, unzip
 else:
     __getattr__, __dir__ = on_first_use(__name__)
 
@@ -61,7 +61,6 @@ __all__ = [
     "is_number",
     "listed",
     "lock_file",
-    "member_names",
     "no_header",
     "open_data",
     "piping_to",

@@ -31,15 +31,11 @@ def unzip(content: bytes) -> Iterator[tuple[str, bytes]]:
             yield name.partition("/")[2], archive.read(name)
 
 
-def stored_members(content: bytes, *wanted: str) -> Iterator[tuple[str, bytes]]:
+def stored_members(content: bytes) -> Iterator[tuple[str, bytes]]:
     """Yield names and bytes as `unzip`, of an archive as `rezip` writes it.
 
     Its members are stored as they are. Archives of other kinds are refused before a member is read,
     so that nothing is larger than the archive.
-
-    Args:
-        content: the archive.
-        *wanted: names of the only members to read; by default all.
 
     Raises:
         BadZipFile: it is no archive, or not of this kind.
@@ -60,16 +56,8 @@ def stored_members(content: bytes, *wanted: str) -> Iterator[tuple[str, bytes]]:
             if total > len(content):
                 raise zipfile.BadZipFile("its members are longer than it is")
             names[name] = info
-        for name in wanted or names:
-            if name in names:
-                yield name, archive.read(names[name])
-
-
-def member_names(content: bytes) -> tuple[str, ...]:
-    """Return the names of the members of an archive; as `stored_members`, which reads them."""
-    _check_end(content)
-    with zipfile.ZipFile(io.BytesIO(content)) as archive:
-        return tuple(name.partition("/")[2] for name in archive.namelist())
+        for name, info in names.items():
+            yield name, archive.read(info)
 
 
 def _check_end(content: bytes) -> None:

@@ -17,6 +17,7 @@ from hybridx.artifact import (
     Metadata,
     Signature,
     archive_entries,
+    set_entries,
     to_bundle,
     with_entries,
     write_metadata,
@@ -75,8 +76,10 @@ def draft_onnx(
     )
 
     def written(metadata: Metadata) -> Content:
-        content = write_metadata(proto, metadata)
-        return to_bundle(proto) if bundled else content
+        if not bundled:
+            return write_metadata(proto, metadata)
+        set_entries(proto, metadata.encode())  # the digest of a bundle is that of its parts
+        return to_bundle(proto)
 
     return Draft(written, origins)
 

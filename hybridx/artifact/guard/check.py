@@ -43,18 +43,23 @@ class Checked:
     """An archive that torch may read.
 
     Attributes:
-        content: its bytes.
+        members: as torch may read them, by name.
         inputs: how many tensors the program takes.
         outputs: how many it returns.
     """
 
-    content: bytes
+    members: Mapping[str, bytes]
     inputs: int
     outputs: int
 
+    @property
+    def content(self) -> bytes:
+        """The bytes of the archive."""
+        return rezip(self.members)
+
 
 def checked(content: bytes, format: Literal["torchscript", "pt2"], path: str) -> Checked:
-    """Return the checked archive.
+    """Return the archive as torch may read it.
 
     Args:
         content: the archive.
@@ -96,7 +101,7 @@ def _torchscript(members: Mapping[str, bytes]) -> Checked:
     require(members["constants.pkl"] == _EMPTY_TUPLE, "constants.pkl with constants")
     kinds = attributes_of(members["data.pkl"], members)
     source, inputs, outputs = check_script(members[_CODE], kinds)
-    return Checked(rezip({**members, _CODE: source}), inputs, outputs)
+    return Checked({**members, _CODE: source}, inputs, outputs)
 
 
 def _pt2(members: Mapping[str, bytes]) -> Checked:
@@ -108,4 +113,4 @@ def _pt2(members: Mapping[str, bytes]) -> Checked:
     )
     require(members[_SAMPLE_INPUTS] == b"", "pickled inputs")
     written, inputs, outputs = check_program(members)
-    return Checked(rezip({**members, **written}), inputs, outputs)
+    return Checked({**members, **written}, inputs, outputs)

@@ -10,7 +10,6 @@ the beginning and finds them.
 
 from __future__ import annotations
 
-import hashlib
 import os
 from pathlib import Path
 from typing import IO, Any, TypeAlias, assert_never
@@ -19,6 +18,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from hybridx.artifact import hash_of
 from hybridx.errors import (
     BrokenResultsError,
     ForeignResultsError,
@@ -282,8 +282,7 @@ def _short(value: Any) -> str:
 
 def digest(*parts: bytes | str | object) -> str:
     """Return one SHA-256, in hexadecimal, of bytes, texts and values that JSON can hold."""
-    total = hashlib.sha256()
-    for part in parts:
-        content = part if isinstance(part, bytes) else msgspec.json.encode(part, order="sorted")
-        total.update(len(content).to_bytes(8, "little") + content)
-    return total.hexdigest()
+    return hash_of(
+        part if isinstance(part, bytes) else msgspec.json.encode(part, order="sorted")
+        for part in parts
+    )
