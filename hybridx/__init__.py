@@ -38,6 +38,7 @@ if TYPE_CHECKING:
         to_torch,
         verify,
     )
+    from hybridx.bounds import limits
     from hybridx.runtime import Execution, Session
     from hybridx.targets import Lowered as Lowered
     from hybridx.version import __version__
@@ -73,6 +74,7 @@ __all__ = [
     "evaluate",
     "export",
     "inspect",
+    "limits",
     "load",
     "lower",
     "predict",

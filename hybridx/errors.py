@@ -29,6 +29,7 @@ _CHOICES = "device|dtype|engine|format|provider|strategy"
 _SPELLINGS: tuple[tuple[str, str], ...] = (
     (r"--shape(?: N\S+)?(?: \([^)]*\))? or --example(?: \S+\.npz)?", "args"),
     (r"--no-(?P<name>[a-z-]+)", "{name}=False"),
+    (r"give --limit (?P<name>[\w<>]+)=(?P<value>[\w<>]+)", "use hybridx.limits({name}={value})"),
     (rf"--(?P<name>{_FLAGS})\b(?!-)", "{name}=True"),
     (
         rf"--(?P<name>{_CHOICES}) "
@@ -1024,7 +1025,20 @@ class TooLargeError(ArtifactError):
 
     code = "HX308"
     summary = "{what} is {found}, over the limit of {limit}"
-    remedy = "split the model; the documents list all limits under File format"
+    remedy = "if you trust where it comes from, give --limit {name}={needed}"
+    what: str
+    found: str
+    limit: str
+    name: str
+    needed: str
+
+
+class BeyondReadingError(ArtifactError):
+    """A file or a part of it is over what can be read with any limit."""
+
+    code = "HX321"
+    summary = "{what} is {found}, over the limit of {limit}, and no higher limit helps"
+    remedy = "ask for the file in smaller parts, from whom it comes"
     what: str
     found: str
     limit: str

@@ -50,8 +50,6 @@ _PART: Final = re.compile(r"(classical|circuit)_[0-9]+\.(onnx|json|qasm)")
 # Key of a function's metadata.
 KEY_STRATEGY: Final = "hybridx.strategy"
 
-MAX_FILE_BYTES: Final = 1_500_000_000  # a protobuf holds less than 2 GiB
-
 
 class Verification(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What was compared with eager PyTorch before the file was written.

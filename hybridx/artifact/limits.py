@@ -11,19 +11,21 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from graphlib import CycleError, TopologicalSorter
-from typing import Final, TypeAlias
+from typing import TypeAlias
 
 import onnx
 
-from hybridx.artifact.contract import DOMAIN, MAX_FILE_BYTES
-from hybridx.errors import BrokenArtifactError, TooLargeError
-
-FILE_BYTES: Final = MAX_FILE_BYTES  # below the 2 GiB of a protobuf, with room for its copies
-FUNCTIONS: Final = 10_000  # exported networks have some hundred
-EXPANDED_NODES: Final = 1_000_000  # ONNX Runtime loads about 100,000 nodes in a second
-EXPANDED_BYTES: Final = 4_000_000_000  # the constants of a body are copied at every call of it
-TENSOR_NUMBERS: Final = 2**28  # that a program for torch makes at once: a GiB in float32
-TORCH_NODES: Final = 20_000  # of a program for torch, which loads some thousand in a second
+from hybridx.artifact.contract import DOMAIN
+from hybridx.bounds import (
+    EXPANDED_BYTES,
+    EXPANDED_NODES,
+    FILE_BYTES,
+    FUNCTIONS,
+    TENSOR_NUMBERS,
+    TORCH_NODES,
+    refuse_above,
+)
+from hybridx.errors import BrokenArtifactError
 
 # The domain, the name and the overload of a function, and of the nodes that call it.
 _Key: TypeAlias = tuple[str, str, str]
@@ -37,8 +39,7 @@ def check_file_size(size: int) -> None:
     Raises:
         TooLargeError: it exceeds the limit.
     """
-    if size > FILE_BYTES:
-        raise TooLargeError("the file", f"{size} bytes", f"{FILE_BYTES} bytes")
+    refuse_above(FILE_BYTES, size, "the file")
 
 
 def check_torch_nodes(count: int) -> None:
@@ -47,10 +48,7 @@ def check_torch_nodes(count: int) -> None:
     Raises:
         TooLargeError: it exceeds the limit.
     """
-    if count > TORCH_NODES:
-        raise TooLargeError(
-            "the program for torch", _shown(count, "operators"), _shown(TORCH_NODES, "operators")
-        )
+    refuse_above(TORCH_NODES, count, "the program for torch")
 
 
 def check_lengths(lengths: Iterable[int]) -> None:
@@ -60,12 +58,7 @@ def check_lengths(lengths: Iterable[int]) -> None:
         TooLargeError: their product exceeds the limit.
     """
     product = math.prod(length for length in lengths if length > 0)
-    if product > TENSOR_NUMBERS:
-        raise TooLargeError(
-            "a tensor that the program makes",
-            _shown(product, "numbers"),
-            _shown(TENSOR_NUMBERS, "numbers"),
-        )
+    refuse_above(TENSOR_NUMBERS, product, "a tensor that the program makes")
 
 
 def check_model(model: onnx.ModelProto, path: str) -> None:
@@ -76,24 +69,13 @@ def check_model(model: onnx.ModelProto, path: str) -> None:
             name, or a circuit's body is not flat.
         TooLargeError: the number of functions or the expanded size exceeds its limit.
     """
-    if len(model.functions) > FUNCTIONS:
-        raise TooLargeError("the number of functions", str(len(model.functions)), str(FUNCTIONS))
+    refuse_above(FUNCTIONS, len(model.functions), "the number of functions")
     _refuse_external_data(model, path)
     functions = _functions_by_key(model, path)
     _refuse_deep_bodies(functions, path)
     nodes, size = expanded_size(model, path)
-    if nodes > EXPANDED_NODES:
-        raise TooLargeError(
-            "the model with its functions expanded",
-            _shown(nodes, "nodes"),
-            _shown(EXPANDED_NODES, "nodes"),
-        )
-    if size > EXPANDED_BYTES:
-        raise TooLargeError(
-            "the model with its functions expanded",
-            _shown(size, "bytes"),
-            _shown(EXPANDED_BYTES, "bytes"),
-        )
+    refuse_above(EXPANDED_NODES, nodes, "the model with its functions expanded")
+    refuse_above(EXPANDED_BYTES, size, "the model with its functions expanded")
 
 
 def expanded_size(model: onnx.ModelProto, path: str) -> tuple[int, int]:
@@ -219,10 +201,3 @@ def graphs_of(attribute: onnx.AttributeProto) -> Iterator[onnx.GraphProto]:
 def _domain(name: str) -> str:
     """Return the canonical name of a domain; the standard operators have two names."""
     return "" if name == "ai.onnx" else name
-
-
-def _shown(count: int, unit: str) -> str:
-    """Return a number for people; one of thousands of digits by its order of magnitude."""
-    if count < 10**15:
-        return f"{count} {unit}"
-    return f"over 1e{int((count.bit_length() - 1) * math.log10(2))} {unit}"

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 import msgspec
 import numpy as np
 
+from hybridx.bounds import TENSOR_NUMBERS
 from hybridx.storage import Array
 
 _DTYPES = (
@@ -24,8 +25,6 @@ PERIOD = 4093
 
 It is prime, so that neither the rows of an input nor its channels are equal.
 """
-
-_MOST_NUMBERS = 2**28  # that repeated numbers may fill: a GiB in float32
 
 
 class _Tensor(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -171,7 +170,7 @@ def _unpack(tensor: _Tensor) -> Array:
     is_sane = all(length >= 0 for length in tensor.shape) and tensor.step > 0
     stored = -(-size // tensor.step) if is_sane else 0
     if tensor.period:
-        is_sane = is_sane and 0 < tensor.period < size <= _MOST_NUMBERS
+        is_sane = is_sane and 0 < tensor.period < size <= TENSOR_NUMBERS.limit
         stored = tensor.period
     if not is_sane or len(data) != dtype.itemsize * stored:
         raise ValueError("its self-test has tensors of another size than they say")

@@ -1,4 +1,4 @@
-"""Bounds on a circuit that is read from a file: each number once, each with its reason."""
+"""A circuit that is read from a file compared with its bounds."""
 
 from __future__ import annotations
 
@@ -6,18 +6,21 @@ import re
 from itertools import accumulate
 from typing import Final
 
+from hybridx.bounds import (
+    CIRCUIT_CHARACTERS,
+    CIRCUIT_DEPTH,
+    GATES,
+    PARAMETERS,
+    TERMS,
+    WIRES,
+    refuse_above,
+)
 from hybridx.circuit.circuit import Circuit, Expectation, Variance, wires_of
-from hybridx.errors import TooLargeError
 
-MAX_JSON_BYTES: Final = 64_000_000  # about 600,000 gates; decoded it takes ten times the memory
-MAX_JSON_DEPTH: Final = 16  # hybridx writes 7: the wires of a term
-MAX_WIRES: Final = 1_000  # far above what is compiled or run today, and 2**wires is soon computed
-MAX_GATES: Final = 100_000  # one visit each by a dozen passes is seconds, not minutes
-MAX_PARAMETERS: Final = 100_000  # columns that a circuit takes at run time
+# Laws of the format, for whoever writes a circuit; no limit raises them.
 MAX_CHANNEL_WIRES: Final = 4  # a map of density matrices on them has 65,536 numbers
 MAX_KRAUS: Final = 256  # as many as any channel on that many wires needs
 MAX_ENTROPY_WIRES: Final = 3  # the eigenvalues of 8 x 8 take 49 rounds of rotations in a body
-MAX_TERMS: Final = 100_000  # Pauli words of all measurements; a molecule on 20 wires has 10,000
 
 # A string, closed or not, so that brackets inside of it do not count; else one bracket.
 _TOKEN = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|[][{}]', re.DOTALL)
@@ -30,8 +33,8 @@ def check_text(text: str) -> None:
     Raises:
         TooLargeError: it is over a bound.
     """
-    _refuse_above("the JSON of a circuit", len(text), MAX_JSON_BYTES, " characters")
-    _refuse_above("the nesting of a circuit's JSON", nesting(text), MAX_JSON_DEPTH)
+    refuse_above(CIRCUIT_CHARACTERS, len(text), "the JSON of a circuit")
+    refuse_above(CIRCUIT_DEPTH, nesting(text), "the nesting of a circuit's JSON")
 
 
 def check_size(circuit: Circuit) -> None:
@@ -40,19 +43,19 @@ def check_size(circuit: Circuit) -> None:
     Raises:
         TooLargeError: it is over a bound.
     """
-    _refuse_above("the number of wires of a circuit", circuit.wires, MAX_WIRES)
-    _refuse_above("the number of gates of a circuit", len(circuit.operations), MAX_GATES)
-    _refuse_above("the number of parameters of a circuit", circuit.parameters, MAX_PARAMETERS)
+    refuse_above(WIRES, circuit.wires, "the number of wires of a circuit")
+    refuse_above(GATES, len(circuit.operations), "the number of gates of a circuit")
+    refuse_above(PARAMETERS, circuit.parameters, "the number of parameters of a circuit")
     terms = sum(len(m.terms) for m in circuit.measurements if isinstance(m, Expectation | Variance))
-    _refuse_above("the number of terms of a circuit", terms, MAX_TERMS)
+    refuse_above(TERMS, terms, "the number of terms of a circuit")
     # The laws compare a matrix with 4**len(wires), so that length is bounded before they do.
     widest = max((len(wires_of(operation)) for operation in circuit.operations), default=0)
-    _refuse_above("the number of wires of an operation", widest, MAX_WIRES)
+    refuse_above(WIRES, widest, "the number of wires of an operation")
     measured = (
         sum(len(getattr(measurement, name, ())) for name in ("wires", "first", "second"))
         for measurement in circuit.measurements
     )
-    _refuse_above("the number of wires of a measurement", max(measured, default=0), MAX_WIRES)
+    refuse_above(WIRES, max(measured, default=0), "the number of wires of a measurement")
 
 
 def nesting(text: str) -> int:
@@ -64,8 +67,3 @@ def nesting(text: str) -> int:
     """
     steps = (_STEP.get(token.group(), 0) for token in _TOKEN.finditer(text))
     return max(accumulate(steps), default=0)
-
-
-def _refuse_above(what: str, found: int, limit: int, unit: str = "") -> None:
-    if found > limit:
-        raise TooLargeError(what, f"{found}{unit}", f"{limit}{unit}")

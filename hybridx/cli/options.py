@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
+from hybridx import bounds
 from hybridx.api import DTYPES, MODEL_ENDINGS, SourceOptions
 from hybridx.cli.printer import Printer
 from hybridx.errors import (
@@ -18,6 +19,7 @@ from hybridx.errors import (
     OptionError,
     OptionNeedsError,
     OptionSyntaxError,
+    RepeatedOptionError,
 )
 from hybridx.runtime import ENGINES, PROVIDERS, Options
 
@@ -261,6 +263,25 @@ def takes_printer(command: Callable[..., None]) -> Callable[..., None]:
     return _takes(heard, "printer", _OUTPUT, _read_printer)
 
 
+def takes_limits(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command --limit, whose limits hold while it runs."""
+
+    @functools.wraps(command)
+    def bounded(*, limits: Mapping[str, int], **given: Any) -> None:
+        with bounds.limits(**limits):
+            command(**given)
+
+    option = typer.Option(
+        "--limit",
+        help="Another limit on what is read, such as wires=2000, for files that you trust. "
+        "Repeatable; the page Limits of the documents lists the names.",
+        metavar="NAME=NUMBER",
+        autocompletion=completing(*(f"{name}=" for name in bounds.BOUNDS)),
+    )
+    table = {"limit": (Annotated[list[str] | None, option], None)}
+    return _takes(bounded, "limits", table, _read_limits)
+
+
 def takes_source(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command SOURCE with its options, which it receives as one argument, `source`."""
     table = {"source": (SourceText, inspect.Parameter.empty), **_MODEL, **_EXAMPLE}
@@ -366,6 +387,18 @@ def _refuse_options_of_models(values: dict[str, Any], needed: str) -> None:
     for name in _MODEL:
         if values[name]:
             raise OptionNeedsError(f"--{name}", needed)
+
+
+def _read_limits(values: dict[str, Any]) -> dict[str, int]:
+    numbers: dict[str, int] = {}
+    for text in values["limit"] or ():
+        name, _, value = text.partition("=")
+        if not (name and value.isdecimal() and value.isascii() and len(value) < 20):
+            raise OptionError("--limit", text, "NAME=NUMBER, such as wires=2000")
+        if name in numbers:
+            raise RepeatedOptionError(f"--limit {name}")
+        numbers[name] = int(value)
+    return numbers
 
 
 def _read_option(text: str) -> tuple[str, object]:

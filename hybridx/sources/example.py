@@ -14,6 +14,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from hybridx.bounds import TENSOR_NUMBERS
 from hybridx.capture import EXAMPLE_ROWS, describe_call
 from hybridx.circuit import BATCH
 from hybridx.errors import ShapeError, ShapeSyntaxError
@@ -22,7 +23,6 @@ from hybridx.storage import read_arrays
 _AXIS = r"[A-Z](?:=\d+)?|\d+"
 _SHAPE = re.compile(rf"(?:([^\W\d]\w*)=)?((?:{_AXIS})(?:,(?:{_AXIS}))*)(?::([\w.]+))?")
 _OTHER_LENGTH = 5  # for the first letter other than N; each further letter is longer
-_MOST_NUMBERS = 2**28  # a GiB in float32: far more than an example needs
 _DTYPES = (
     *("float32", "float64", "float16", "bfloat16", "complex64", "complex128"),
     *("int64", "int32", "int16", "int8", "uint8", "bool"),
@@ -97,9 +97,9 @@ def example_from_shapes(
         shape = [lengths[axis[0]] if axis[0].isalpha() else int(axis) for axis in axes]
         if 0 in shape:
             raise ShapeError("--shape", text, "an axis of length 0 has no numbers", _FROM_ONE)
-        if math.prod(shape) > _MOST_NUMBERS:
+        if math.prod(shape) > TENSOR_NUMBERS.limit:
             reason = f"an example of it has {math.prod(shape):,} numbers"
-            raise ShapeError("--shape", text, reason, f"give one of up to {_MOST_NUMBERS:,}")
+            raise ShapeError("--shape", text, reason, f"give one of up to {TENSOR_NUMBERS.limit:,}")
         called = {
             index: BATCH if axis[0] == "N" else axis[0]
             for index, axis in enumerate(axes)

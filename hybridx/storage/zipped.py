@@ -6,16 +6,14 @@ import io
 import struct
 import zipfile
 from collections.abc import Iterator, Mapping
-from typing import Final
+
+from hybridx.bounds import MEMBERS, refuse_above
 
 _ROOT = "model/"
 _ALIGNMENT = 64  # torch maps only tensors with this alignment into memory
 _EXTRA_HEADER = 4
 _LOCAL_HEADER = 30
 _PADDING_ID = b"FB"  # the extra field that torch uses for padding
-
-MOST_MEMBERS: Final = 20_000
-"""Of so many members an archive is read; each is a tensor, and a few are not."""
 
 _END = struct.Struct("<4s4H2LH")  # the record at the end of an archive
 _IS_ENCRYPTED = 1
@@ -39,6 +37,7 @@ def stored_members(content: bytes) -> Iterator[tuple[str, bytes]]:
 
     Raises:
         BadZipFile: it is no archive, or not of this kind.
+        TooLargeError: it has too many members.
     """
     _check_end(content)
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
@@ -64,15 +63,15 @@ def _check_end(content: bytes) -> None:
     """Refuse an archive by its last bytes, before its list of members is read.
 
     Raises:
-        BadZipFile: it has too many members, or something follows its list of members.
+        BadZipFile: something follows its list of members.
+        TooLargeError: it has too many members.
     """
     if len(content) < _END.size or not content.startswith(b"PK"):
         raise zipfile.BadZipFile("it is no zip file")
     mark, disk, first, here, count, size, offset, comment = _END.unpack(content[-_END.size :])
     if mark != b"PK\x05\x06" or disk or first or comment or here != count:
         raise zipfile.BadZipFile("it is truncated, or something follows it")
-    if count > MOST_MEMBERS:
-        raise zipfile.BadZipFile(f"it has {count} members, over the limit of {MOST_MEMBERS}")
+    refuse_above(MEMBERS, count, "the number of members of an archive")
     if offset + size > len(content) - _END.size:
         raise zipfile.BadZipFile("its list of members is not in it")
 

@@ -24,7 +24,6 @@ from hybridx.artifact import (
     read_artifact,
     to_bundle,
 )
-from hybridx.artifact import limits as bounds
 from hybridx.circuit import encode, parse
 from hybridx.errors import (
     ArtifactError,
@@ -552,18 +551,17 @@ def test_a_later_bundle_is_called_later_whatever_fields_it_has(tmp_path):
     assert (caught.value.found, caught.value.known) == (3, 2)
 
 
-def test_files_that_are_too_large_together_are_refused(tmp_path, monkeypatch):
+def test_files_that_are_too_large_together_are_refused(tmp_path):
     files = bundle_of(GRAPHS[DEPTH]())
     folder = put(tmp_path / "bundle", files)
     total = sum(map(len, files.values()))
-    monkeypatch.setattr(bounds, "FILE_BYTES", total)
-    read_artifact(folder)
-    monkeypatch.setattr(bounds, "FILE_BYTES", total - 1)
-    with pytest.raises(TooLargeError):
+    with hybridx.limits(file_bytes=total):
+        read_artifact(folder)
+    with hybridx.limits(file_bytes=total - 1), pytest.raises(TooLargeError):
         read_artifact(folder)
 
 
-def test_a_small_manifest_makes_no_large_model(monkeypatch):
+def test_a_small_manifest_makes_no_large_model():
     """A circuit is one file, and each of its thousand nodes would have a copy of its text."""
     files = bundle_of(build([(TURN, ["x"], "y")], [("y", ["batch", 2])]))
     text = len(files["circuit_0.json"])
@@ -574,8 +572,7 @@ def test_a_small_manifest_makes_no_large_model(monkeypatch):
         manifest["steps"] = [step, *more]
 
     with_manifest(repeat)(files)
-    monkeypatch.setattr(bounds, "FILE_BYTES", 999 * text)
-    with pytest.raises(TooLargeError):
+    with hybridx.limits(file_bytes=999 * text), pytest.raises(TooLargeError):
         decode_artifact(files, "there")
 
 

@@ -10,6 +10,7 @@ import pytest
 from onnx import TensorProto, helper
 
 import hybridx
+from hybridx import bounds
 from hybridx.artifact import (
     check_file_size,
     check_model,
@@ -17,10 +18,10 @@ from hybridx.artifact import (
     expanded_size,
     read_artifact,
 )
-from hybridx.artifact import limits as bounds
 from hybridx.circuit import decode, encode, parse
-from hybridx.circuit import limits as circuit_bounds
+from hybridx.circuit.limits import nesting
 from hybridx.errors import (
+    BeyondReadingError,
     BrokenArtifactError,
     ForeignFileError,
     IllFormedCircuitError,
@@ -88,18 +89,20 @@ def test_an_exploding_model_is_refused(model):
     # If anything expanded it, this test would never end.
     content = model.SerializeToString()
     assert len(content) < 1_500_000
-    with pytest.raises(TooLargeError) as caught:
+    with pytest.raises((TooLargeError, BeyondReadingError)) as caught:
         decode_artifact(content, "a.onnx")
     assert caught.value.what == "the model with its functions expanded"
-    assert caught.value.limit == f"{bounds.EXPANDED_NODES} nodes"
+    assert caught.value.limit == f"{bounds.EXPANDED_NODES.default} nodes"
 
 
 def test_the_expanded_nodes_are_the_counted_ones():
     # Level n has two calls and twice what level n - 1 has: 3 * 2**n - 2, and one call on top.
     for depth in (0, 1, 5):
         assert expanded_size(chain(depth), "a.onnx")[0] == 3 * 2**depth - 2 + 1
-    assert "1e15" not in bounds._shown(10**14, "nodes")
-    assert bounds._shown(2**100, "nodes") == "over 1e30 nodes"
+    with pytest.raises(TooLargeError, match="is 100000000000000 nodes"):
+        bounds.refuse_above(bounds.EXPANDED_NODES, 10**14, "it")
+    with pytest.raises(BeyondReadingError, match="is over 1e30 nodes"):
+        bounds.refuse_above(bounds.EXPANDED_NODES, 2**100, "it")
 
 
 def test_calls_in_the_main_graph_and_its_inner_graphs_count():
@@ -117,7 +120,7 @@ def test_bytes_of_constants_count_at_every_call():
     copied = model([call("F")] * 90_000, [function("F", big)])
     with pytest.raises(TooLargeError) as caught:
         check_model(copied, "a.onnx")
-    assert caught.value.limit == f"{bounds.EXPANDED_BYTES} bytes"
+    assert caught.value.limit == f"{bounds.EXPANDED_BYTES.default} bytes"
 
 
 def test_overloads_are_functions_of_their_own():
@@ -206,16 +209,18 @@ def test_a_broken_model_is_refused(model, fact):
     assert fact in caught.value.problem
 
 
-def test_many_functions_are_refused(monkeypatch):
-    monkeypatch.setattr(bounds, "FUNCTIONS", 2)
-    with pytest.raises(TooLargeError, match="number of functions is 3"):
+def test_many_functions_are_refused():
+    with (
+        hybridx.limits(functions=2),
+        pytest.raises(TooLargeError, match="number of functions is 3"),
+    ):
         check_model(chain(2), "a.onnx")
 
 
 def test_a_long_file_is_refused():
-    check_file_size(bounds.FILE_BYTES)
+    check_file_size(bounds.FILE_BYTES.default)
     with pytest.raises(TooLargeError, match="the file is 1500000001 bytes"):
-        check_file_size(bounds.FILE_BYTES + 1)
+        check_file_size(bounds.FILE_BYTES.default + 1)
 
 
 def test_a_short_chain_is_only_foreign():
@@ -223,20 +228,22 @@ def test_a_short_chain_is_only_foreign():
         decode_artifact(chain(3).SerializeToString(), "a.onnx")
 
 
-@pytest.mark.parametrize("bound", ["FILE_BYTES", "EXPANDED_NODES", "EXPANDED_BYTES", "FUNCTIONS"])
-def test_reading_asks_for_every_bound(bound, monkeypatch):
+@pytest.mark.parametrize("name", ["file_bytes", "expanded_nodes", "expanded_bytes", "functions"])
+def test_reading_asks_for_every_bound(name):
     content = chain(3).SerializeToString()
-    monkeypatch.setattr(bounds, bound, 1)
-    with pytest.raises(TooLargeError):
+    with hybridx.limits(**{name: 1}), pytest.raises(TooLargeError) as caught:
         decode_artifact(content, "a.onnx")
+    assert caught.value.name == name
 
 
 def test_a_file_is_refused_before_it_is_read(tmp_path, monkeypatch):
     path = tmp_path / "a.onnx"
     path.write_bytes(bytes(100))
-    monkeypatch.setattr(bounds, "FILE_BYTES", 99)
     monkeypatch.setattr(Path, "read_bytes", None)
-    with pytest.raises(TooLargeError, match="the file is 100 bytes"):
+    with (
+        hybridx.limits(file_bytes=99),
+        pytest.raises(TooLargeError, match="the file is 100 bytes"),
+    ):
         read_artifact(path)
 
 
@@ -250,23 +257,24 @@ def test_an_exported_model_is_within_them(tmp_path):
 
 
 LARGE = {
-    "MAX_JSON_BYTES": (40, "the JSON of a circuit"),
-    "MAX_JSON_DEPTH": (6, "the nesting"),
-    "MAX_WIRES": (1, "the number of wires of a circuit"),
-    "MAX_GATES": (1, "the number of gates"),
-    "MAX_PARAMETERS": (0, "the number of parameters"),
-    "MAX_TERMS": (0, "the number of terms"),
+    "circuit_characters": (40, "the JSON of a circuit"),
+    "circuit_depth": (6, "the nesting"),
+    "wires": (1, "the number of wires of a circuit"),
+    "gates": (1, "the number of gates"),
+    "parameters": (0, "the number of parameters"),
+    "terms": (0, "the number of terms"),
 }
 
 
 @pytest.mark.parametrize("name", LARGE)
-def test_a_large_circuit_is_refused(name, monkeypatch):
+def test_a_large_circuit_is_refused(name):
     limit, what = LARGE[name]
     text = encode(BOUND)
-    monkeypatch.setattr(circuit_bounds, name, limit)
-    with pytest.raises(TooLargeError) as caught:
+    with hybridx.limits(**{name: limit}), pytest.raises(TooLargeError) as caught:
         decode(text)
     assert caught.value.what.startswith(what)
+    with hybridx.limits(**{name: int(caught.value.needed)}):
+        assert decode(text) == BOUND
 
 
 @pytest.mark.parametrize(
@@ -295,9 +303,8 @@ def test_the_bounds_of_a_circuit_are_these(field, value, what):
         decode(msgspec.json.encode(document).decode())
 
 
-def test_what_could_not_be_read_is_not_written(monkeypatch):
-    monkeypatch.setattr(circuit_bounds, "MAX_GATES", 1)
-    with pytest.raises(TooLargeError, match="the number of gates"):
+def test_what_could_not_be_read_is_not_written():
+    with hybridx.limits(gates=1), pytest.raises(TooLargeError, match="the number of gates"):
         encode(BOUND)
 
 
@@ -316,11 +323,11 @@ def test_a_matrix_of_a_million_wires_is_refused_before_its_size_is_worked_out():
     ids=range(9),
 )  # fmt: skip
 def test_nesting_is_counted_outside_of_strings(text, depth):
-    assert circuit_bounds.nesting(text) == depth
+    assert nesting(text) == depth
 
 
 def test_deep_json_is_refused():
-    with pytest.raises(TooLargeError, match="nesting"):
+    with pytest.raises(BeyondReadingError, match="nesting"):
         decode('{"format":' + "[" * 1_000_000)
     with pytest.raises(IllFormedCircuitError):
         decode('{"format":')

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from tests.documents.api import api
 from tests.documents.errors import errors
+from tests.documents.limits import limits
 from tests.documents.llms import DOCS, llms
 from tests.documents.schema import schema
 
@@ -14,6 +15,7 @@ from tests.documents.schema import schema
 GENERATED: Mapping[Path, Callable[[], str]] = {
     DOCS / "api.md": api,
     DOCS / "errors.md": errors,
+    DOCS / "limits.md": limits,
     DOCS / "schema.json": schema,
     DOCS / "llms.txt": llms,
 }

@@ -21,7 +21,6 @@ from hybridx.api.work.building import (
 )
 from hybridx.api.work.comparing import build_and_compare
 from hybridx.artifact import (
-    MAX_FILE_BYTES,
     Content,
     Metadata,
     Said,
@@ -30,6 +29,7 @@ from hybridx.artifact import (
     decode_artifact,
     record,
 )
+from hybridx.bounds import FILE_BYTES
 from hybridx.circuit import Circuit
 from hybridx.errors import (
     BrokenArtifactError,
@@ -100,7 +100,7 @@ def make_file(
         tensors = dict(zip(call.names, tensors.values(), strict=True))
         open_axes = open_axes.renamed(dict(zip(own_names, call.names, strict=True)))
     chosen = options.dtype or capture.choose_dtype(model, tensors.values())
-    capture.check_weight_size(model, dtype=chosen, limit=MAX_FILE_BYTES)
+    capture.check_weight_size(model, dtype=chosen, limit=FILE_BYTES.limit)
     flat = capture.Flat(model, call, chosen, said.output_names)
     training = capture.training_note(model)
     choices: dict[Circuit, Choice] = {}

@@ -16,6 +16,7 @@ from hybridx.artifact.guard.operators import MAKERS, OPERATORS, words
 from hybridx.artifact.guard.refusal import Foreign, require
 from hybridx.artifact.guard.tensors import check_tensor
 from hybridx.artifact.limits import check_lengths, check_torch_nodes
+from hybridx.bounds import EXPRESSION_DEPTH, EXPRESSION_TERMS, refuse_above
 
 PROGRAM: Final = "models/model.json"
 CONFIGS: Final = {
@@ -55,9 +56,7 @@ _ARITHMETIC: Final = words(
 )
 _DIVIDING: Final = words("Mod FloorDiv PythonMod CleanDiv CeilDiv IntTrueDiv FloatTrueDiv Rational")
 _POWERS: Final = frozenset({"Pow", "PowByNatural"})
-_MOST_TERMS: Final = 200  # of an expression: names, numbers and calls
 _HIGHEST_POWER: Final = 8
-_DEEPEST: Final = 40
 
 
 def check_program(members: Mapping[str, bytes]) -> tuple[dict[str, bytes], int, int]:
@@ -186,7 +185,8 @@ def _check_expression(text: str) -> None:
     """Refuse a text that is no expression in lengths, or one that takes long to compute."""
     require(len(text) < 5_000, "a long expression")
     nesting = [text[:end].count("(") - text[:end].count(")") for end in range(0, len(text), 7)]
-    require(max(nesting, default=0) <= _DEEPEST and "--" not in text, "a deep expression")
+    refuse_above(EXPRESSION_DEPTH, max(nesting, default=0), "the nesting of an expression")
+    require("--" not in text, "an expression with --")
     terms = 0
     for node in ast.walk(ast.parse(text, mode="eval")):
         match node:
@@ -211,7 +211,7 @@ def _check_expression(text: str) -> None:
             case _:
                 raise Foreign(text)
         terms += 1
-        require(terms <= _MOST_TERMS, "a long expression")
+        refuse_above(EXPRESSION_TERMS, terms, "the number of terms of an expression")
 
 
 def _check_call(name: str, args: list[ast.expr], text: str) -> None:

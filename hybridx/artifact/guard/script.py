@@ -15,7 +15,8 @@ from typing import Final
 
 from hybridx.artifact.guard.operators import MAKERS, NUMBERS, OPERATORS
 from hybridx.artifact.guard.refusal import Foreign, require
-from hybridx.artifact.limits import TORCH_NODES, check_lengths, check_torch_nodes
+from hybridx.artifact.limits import check_lengths, check_torch_nodes
+from hybridx.bounds import PROGRAM_DEPTH, TORCH_NODES, refuse_above
 
 _METHOD: Final = re.compile(r"forward|circuit_\d{1,6}")
 _KINDS: Final = frozenset({"Tensor", "bool", "Optional[bool]"})
@@ -25,7 +26,6 @@ _PRIMITIVES: Final = frozenset({"device", "dtype", "max", "min", "NumToTensor"})
 _BUILTINS: Final = frozenset({"int", "float", "bool"})
 _TEXT: Final = re.compile(r"[\w.,>+ -]{0,200}")
 _BRACKETS: Final = re.compile(r"[(\[{]|[)\]}]")
-_DEEPEST: Final = 100
 _SIGNS: Final = re.compile(r"[-+~]\s*[-+~]|\\|;|#|\"\"\"|'''|[^\x20-\x7e\n]")
 _LARGEST: Final = 2**63
 
@@ -79,14 +79,14 @@ def check_script(source: bytes, kinds: Mapping[str, str]) -> tuple[bytes, int, i
 
 def _check_nesting(text: str) -> None:
     """Refuse what is nested too deeply for a parser, before one reads it."""
-    require(text.count("\n") <= 2 * TORCH_NODES, f"a program of {text.count(chr(10))} lines")
-    require(text.count(",") <= 10 * TORCH_NODES, "long lists in the program")
+    require(text.count("\n") <= 2 * TORCH_NODES.limit, f"a program of {text.count(chr(10))} lines")
+    require(text.count(",") <= 10 * TORCH_NODES.limit, "long lists in the program")
     odd = _SIGNS.search(text)
     require(odd is None, f"{odd[0]!r} in the program" if odd else "")
     depth = 0
     for found in _BRACKETS.finditer(text):
         depth += 1 if found[0] in "([{" else -1
-        require(depth <= _DEEPEST, "a deeply nested expression")
+        refuse_above(PROGRAM_DEPTH, depth, "the nesting of the program for torch")
 
 
 def _check_names(listed: ast.expr, kinds: Mapping[str, str]) -> None:

@@ -16,6 +16,7 @@ from hybridx.lowering import STRATEGY_NAMES
 
 
 @options.takes_printer
+@options.takes_limits
 @options.takes_source
 def export(
     printer: Printer,
@@ -122,6 +123,7 @@ def export(
 
 
 @options.takes_printer
+@options.takes_limits
 @options.takes_source
 def check(
     printer: Printer,

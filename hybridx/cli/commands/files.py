@@ -22,6 +22,7 @@ from hybridx.errors import ConflictingOptionsError, OptionNeedsError
 
 
 @options.takes_printer
+@options.takes_limits
 def inspect(
     printer: Printer,
     model: options.Model,
@@ -81,6 +82,7 @@ def inspect(
 
 
 @options.takes_printer
+@options.takes_limits
 def convert(
     printer: Printer,
     model: options.Model,

@@ -18,6 +18,7 @@ from hybridx.storage import ENDINGS, PIPE
 
 
 @options.takes_printer
+@options.takes_limits
 @options.takes_execution
 def run(
     printer: Printer,
@@ -124,6 +125,7 @@ def run(
 
 
 @options.takes_printer
+@options.takes_limits
 @options.takes_execution
 @options.takes_against
 def verify(
@@ -172,6 +174,7 @@ def verify(
 
 
 @options.takes_printer
+@options.takes_limits
 @options.takes_execution
 def evaluate(
     printer: Printer,
@@ -223,6 +226,7 @@ def evaluate(
 
 
 @options.takes_printer
+@options.takes_limits
 @options.takes_model_against
 def bench(
     printer: Printer,

@@ -20,6 +20,7 @@ def doctor(printer: Printer) -> None:
 
 
 @options.takes_printer
+@options.takes_limits
 def train(
     printer: Printer,
     config: Annotated[

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Final
 
 from hybridx.artifact import TorchArtifact, decode_artifact
+from hybridx.bounds import limits
 from hybridx.errors import HybridxError, OutOfMemoryError, first_line
 from hybridx.runtime.engines import Engine, start_engine
 from hybridx.runtime.execution import Execution
@@ -42,7 +43,8 @@ def main() -> None:
             with _ending(values["seconds"]):
                 if kind == "load":
                     content = arrays["content"].tobytes()
-                    engine = _loaded(content, values, answers)
+                    with limits(**values["limits"]):
+                        engine = _loaded(content, values, answers)
                     send(answers, "loaded", {"provider": engine.provider}, {})
                 else:
                     assert engine is not None

@@ -18,6 +18,7 @@ import numpy as np
 import hybridx
 from hybridx import errors
 from hybridx.artifact import Artifact
+from hybridx.bounds import changed_limits
 from hybridx.errors import HybridxError, IsolatedRunError
 from hybridx.runtime.execution import MEMORY_LIMIT, TIME_LIMIT, Execution
 from hybridx.runtime.isolated.messages import OutOfTurnError, receive, send
@@ -62,6 +63,7 @@ class IsolatedEngine:
             "provider": execution.provider,
             "threads": execution.threads,
             "bytes": self._most_bytes,
+            "limits": changed_limits(),
             "seconds": self._seconds + _IMPORT_SECONDS,
         }
         content = np.frombuffer(artifact.content, np.uint8)

@@ -6,10 +6,10 @@ import zipfile
 
 import pytest
 
+import hybridx
 from hybridx.artifact import checked
-from hybridx.artifact import limits as bounds
-from hybridx.errors import BrokenArtifactError, TooLargeError
-from hybridx.storage import zipped
+from hybridx.bounds import TORCH_NODES
+from hybridx.errors import BeyondReadingError, BrokenArtifactError, TooLargeError
 from tests.artifact.guard.archives import (
     CODE,
     PROGRAM,
@@ -185,12 +185,16 @@ PROGRAMS = {
 LARGE_PROGRAMS = {
     "many nodes": document(
         lambda made: made["graph_module"]["graph"].update(
-            nodes=made["graph_module"]["graph"]["nodes"][:1] * (bounds.TORCH_NODES + 1)
+            nodes=made["graph_module"]["graph"]["nodes"][:1] * (TORCH_NODES.default + 1)
         )
     ),
     "a tensor of 10^13": given("as_ints", [10**13]),
     "lengths of 10^13": given("as_sym_ints", lengths(10**13)),
 }
+
+
+LARGE = (TooLargeError, BeyondReadingError)
+REFUSALS = (BrokenArtifactError, *LARGE)
 
 
 def refused(parts, format, error):
@@ -200,22 +204,22 @@ def refused(parts, format, error):
 
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_a_hostile_script_is_refused(name):
-    refused(SCRIPTS[name](members("torchscript")), "torchscript", BrokenArtifactError)
+    refused(SCRIPTS[name](members("torchscript")), "torchscript", REFUSALS)
 
 
 @pytest.mark.parametrize("name", LARGE_SCRIPTS)
 def test_a_large_script_is_refused(name):
-    refused(LARGE_SCRIPTS[name](members("torchscript")), "torchscript", TooLargeError)
+    refused(LARGE_SCRIPTS[name](members("torchscript")), "torchscript", LARGE)
 
 
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_a_hostile_program_is_refused(name):
-    refused(PROGRAMS[name](members("pt2")), "pt2", BrokenArtifactError)
+    refused(PROGRAMS[name](members("pt2")), "pt2", REFUSALS)
 
 
 @pytest.mark.parametrize("name", LARGE_PROGRAMS)
 def test_a_large_program_is_refused(name):
-    refused(LARGE_PROGRAMS[name](members("pt2")), "pt2", TooLargeError)
+    refused(LARGE_PROGRAMS[name](members("pt2")), "pt2", LARGE)
 
 
 def test_lines_that_hybridx_does_write_pass():
@@ -280,10 +284,10 @@ def test_odd_zip_files_are_refused(format):
 
 
 def test_too_many_members_are_refused_before_they_are_listed(monkeypatch):
-    monkeypatch.setattr(zipped, "MOST_MEMBERS", 5)
+    data = content("sandwich", "pt2")
     monkeypatch.setattr(zipfile, "ZipFile", None)
-    with pytest.raises(BrokenArtifactError, match="over the limit of 5"):
-        checked(content("sandwich", "pt2"), "pt2", "model")
+    with hybridx.limits(members=5), pytest.raises(TooLargeError, match="over the limit of 5"):
+        checked(data, "pt2", "model")
 
 
 @pytest.mark.parametrize("format", FORMATS)

@@ -1,0 +1,213 @@
+"""Every bound on what is read, once: its name, its default, and why it is that.
+
+A bound is compared with what a file says, before memory is taken for it. Whoever trusts a file
+raises it by its name: `hybridx.limits(wires=2000)`, or `--limit wires=2000` on the command line.
+
+To add one, define it here and call `refuse_above` where the number is known.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final
+
+from hybridx.errors import BeyondReadingError, OptionError, TooLargeError
+
+_LARGEST: Final = 2**62
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """The largest number of something that is read.
+
+    Attributes:
+        name: by which it is raised.
+        default: the number itself.
+        unit: what it counts.
+        reason: why it is this number.
+        most: to which it can be raised.
+    """
+
+    name: str
+    default: int
+    unit: str
+    reason: str
+    most: int = _LARGEST
+
+    @property
+    def limit(self) -> int:
+        """The number that holds here: the default, or what `limits` has set."""
+        return _CHANGED.get().get(self.name, self.default)
+
+
+FILE_BYTES: Final = Bound(
+    "file_bytes",
+    1_500_000_000,
+    "bytes",
+    "of a file, of an archive unpacked, or of the files of a bundle together; a protobuf holds "
+    "less than 2 GiB",
+    most=2**31 - 1,
+)
+FUNCTIONS: Final = Bound(
+    "functions", 10_000, "functions", "of an ONNX file; exported networks have some hundred"
+)
+EXPANDED_NODES: Final = Bound(
+    "expanded_nodes",
+    1_000_000,
+    "nodes",
+    "of an ONNX file with every function call replaced by its body",
+)
+EXPANDED_BYTES: Final = Bound(
+    "expanded_bytes",
+    4_000_000_000,
+    "bytes",
+    "of an ONNX file with every function call replaced by its body, whose constants are copied "
+    "each time",
+)
+TENSOR_NUMBERS: Final = Bound(
+    "tensor_numbers",
+    2**28,
+    "numbers",
+    "of a tensor that is not in the file and whose lengths the file says: a GiB in float32",
+)
+TORCH_NODES: Final = Bound(
+    "torch_nodes",
+    20_000,
+    "operators",
+    "of a program for torch with every call replaced by its method; torch loads some thousand in "
+    "a second",
+)
+MEMBERS: Final = Bound(
+    "members", 20_000, "members", "of an archive; each is a tensor, and a few are not"
+)
+EXPRESSION_TERMS: Final = Bound(
+    "expression_terms", 200, "terms", "of an expression in lengths: names, numbers and calls"
+)
+EXPRESSION_DEPTH: Final = Bound(
+    "expression_depth",
+    40,
+    "levels",
+    "of an expression in lengths; hybridx writes a few",
+    most=200,
+)
+PROGRAM_DEPTH: Final = Bound(
+    "program_depth",
+    100,
+    "levels",
+    "of brackets in a program for torch, which Python reads by calling itself",
+    most=150,
+)
+CIRCUIT_CHARACTERS: Final = Bound(
+    "circuit_characters",
+    64_000_000,
+    "characters",
+    "of the JSON of a circuit: about 600,000 gates; decoded it takes ten times the memory",
+)
+CIRCUIT_DEPTH: Final = Bound(
+    "circuit_depth",
+    16,
+    "levels",
+    "of the JSON of a circuit; hybridx writes 7: the wires of a term",
+    most=900,
+)
+WIRES: Final = Bound(
+    "wires",
+    1_000,
+    "wires",
+    "of a circuit, an operation or a measurement; far above what is compiled or run, and 2 to "
+    "this power is soon computed",
+)
+GATES: Final = Bound(
+    "gates", 100_000, "gates", "of a circuit; a dozen passes visit each in seconds, not minutes"
+)
+PARAMETERS: Final = Bound(
+    "parameters", 100_000, "parameters", "of a circuit: the columns that it takes at run time"
+)
+TERMS: Final = Bound(
+    "terms",
+    100_000,
+    "terms",
+    "of all measurements of a circuit; a molecule on 20 wires has 10,000",
+)
+
+BOUNDS: Final[Mapping[str, Bound]] = {
+    one.name: one for one in tuple(globals().values()) if isinstance(one, Bound)
+}
+"""All bounds by name, in the order in which they stand here."""
+
+_CHANGED: Final[ContextVar[Mapping[str, int]]] = ContextVar(
+    "changed limits", default=MappingProxyType({})
+)
+
+
+@contextmanager
+def limits(**numbers: int) -> Iterator[None]:
+    """Read what is larger, or refuse what is smaller, than the usual limits.
+
+    It holds for everything that is read inside the `with` in this thread, and in the process of
+    its own that a file with `isolated=True` gets. The page "Limits" of the documents lists the
+    names.
+
+    Args:
+        numbers: limits by name.
+
+    Raises:
+        OptionError: there is no limit of a name, or it cannot be that number.
+
+    Example:
+        >>> import hybridx
+        >>> with hybridx.limits(wires=2000, gates=1_000_000):
+        ...     pass
+    """
+    for name, number in numbers.items():
+        bound = BOUNDS.get(name)
+        if bound is None:
+            raise OptionError("--limit", name, ", ".join(BOUNDS))
+        if isinstance(number, bool) or not isinstance(number, int):
+            raise OptionError(f"--limit {name}", str(number), "whole numbers")
+        if not 0 <= number <= bound.most:
+            raise OptionError(f"--limit {name}", str(number), f"0 to {bound.most}")
+    token = _CHANGED.set({**_CHANGED.get(), **numbers})
+    try:
+        yield
+    finally:
+        _CHANGED.reset(token)
+
+
+def changed_limits() -> dict[str, int]:
+    """Return the limits that `limits` has set here, to set them elsewhere."""
+    return dict(_CHANGED.get())
+
+
+def refuse_above(bound: Bound, found: int, what: str) -> None:
+    """Refuse what is over a bound.
+
+    Args:
+        bound: from this file.
+        found: the number of units.
+        what: is that large, for the message: "the number of wires of a circuit".
+
+    Raises:
+        TooLargeError: it is over the bound; it names the limit that lets it pass.
+        BeyondReadingError: no limit lets it pass.
+    """
+    if found <= bound.limit:
+        return
+    unit = "" if bound.unit in what else f" {bound.unit}"
+    if found > bound.most:
+        raise BeyondReadingError(what, f"{_shown(found)}{unit}", f"{bound.limit}{unit}")
+    raise TooLargeError(
+        what, f"{_shown(found)}{unit}", f"{bound.limit}{unit}", bound.name, str(found)
+    )
+
+
+def _shown(count: int) -> str:
+    """Return a number for people; one of thousands of digits by its order of magnitude."""
+    if count < 10**15:
+        return str(count)
+    return f"over 1e{int((count.bit_length() - 1) * math.log10(2))}"
