@@ -95,13 +95,17 @@ class HybridxError(Exception):
 
     @property
     def message(self) -> str:
-        """What happened."""
-        return spelled(self.summary.format(**self.facts()))
+        """What happened, in one line."""
+        return self._said(self.summary)
 
     @property
     def help(self) -> str:
-        """What to do; may be empty."""
-        return spelled(self.remedy.format(**self.facts()))
+        """What to do, in one line; may be empty."""
+        return self._said(self.remedy)
+
+    def _said(self, text: str) -> str:
+        facts = {name: _shortened(value) for name, value in self.facts().items()}
+        return printable(spelled(text.format(**facts)))
 
     def __init__(self, *values: object, **named: object) -> None:
         names = [*self._fields()]
@@ -130,6 +134,40 @@ class HybridxError(Exception):
 def _again(kind: type[HybridxError], facts: dict[str, Any]) -> HybridxError:
     """Return an error that was pickled."""
     return kind(**facts)
+
+
+def printable(text: str, *, keeps: str = "") -> str:
+    """Return a text that moves no cursor, hides nothing and ends no line where it is shown.
+
+    Names and messages of a file may hold anything. What Python's `repr` escapes is escaped in the
+    same way: control characters, line breaks, marks that turn the direction of text.
+
+    Args:
+        text: of any kind.
+        keeps: characters that stay, such as line breaks.
+
+    Example:
+        >>> printable("\x1b[31mred\x1b[0m\n\u202etxt")
+        '\\x1b[31mred\\x1b[0m\\n\\u202etxt'
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        one
+        if one.isprintable() or one in keeps
+        else one.encode("unicode_escape", "surrogatepass").decode("ascii")
+        for one in text
+    )
+
+
+_MOST_LETTERS = 1_500  # of a fact in a message
+
+
+def _shortened(value: object) -> object:
+    """Return a text of a sentence's length; the middle of a longer one says nothing more."""
+    if not isinstance(value, str) or len(value) <= _MOST_LETTERS:
+        return value
+    return f"{value[: _MOST_LETTERS - 300]} … {value[-300:]}"
 
 
 def first_line(error: BaseException) -> str:
@@ -955,6 +993,19 @@ class FileMissingError(ArtifactError):
     remedy = "check the name"
     path: str
     reason: str
+
+
+class NotAFileError(ArtifactError):
+    """Something that is no file is given as one."""
+
+    code = "HX323"
+    summary = "{path} is {kind}, and a file is needed"
+    remedy = (
+        "give the name of a file; only data may come through a pipe, as in `hybridx run model.onnx "
+        "-i - --input-format csv`"
+    )
+    path: str
+    kind: str
 
 
 class ForeignFileError(ArtifactError):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from hybridx.api.options import need
 from hybridx.api.progress import Stages
-from hybridx.errors import FileMissingError
+from hybridx.storage import check_readable
 
 if TYPE_CHECKING:
     from hybridx.models import Epoch, TrainingReport
@@ -30,8 +30,7 @@ def train(
         ConfigError: the config is wrong.
         ArtifactError: a file cannot be read or written.
     """
-    if not Path(config).is_file():
-        raise FileMissingError(str(config), "no such file")
+    check_readable(Path(config))
     need("training", "torch", "pennylane", "safetensors")
     from hybridx.models import train as train_classifier
 

@@ -14,14 +14,21 @@ def encode(value: object, encoding: str | None) -> str:
     Args:
         value: a report.
         encoding: of the stream that it is written to. If that has not all of Unicode, other
-            characters are escaped, as JSON allows. Bytes of a file's name that are no text, which
-            Python keeps as surrogates, become question marks.
+            characters are escaped, as JSON allows, and in any encoding those that are not seen. Bytes
+            of a file's name that are no text, which Python keeps as surrogates, become question
+            marks.
     """
     plain = _without_surrogates(msgspec.to_builtins(value, enc_hook=_plain, str_keys=True))
     text = msgspec.json.format(msgspec.json.encode(plain), indent=2).decode()
     if (encoding or "").lower().replace("_", "-") not in ("utf-8", "utf8"):
         text = json.dumps(json.loads(text), indent=2)
-    return text + "\n"
+    # A reader of JSON gets the same text, and a terminal nothing that it obeys.
+    escaped = [one if one.isprintable() else _escaped(one) for one in text.split("\n")]
+    return "\n".join(escaped) + "\n"
+
+
+def _escaped(line: str) -> str:
+    return "".join(one if one.isprintable() else json.dumps(one)[1:-1] for one in line)
 
 
 def _plain(value: object) -> object:

@@ -18,6 +18,7 @@ from rich.progress import (
 from rich.text import Text
 
 from hybridx.api import Stages
+from hybridx.errors import printable
 
 _NAME_WIDTH = 10
 
@@ -51,13 +52,13 @@ class DrawnStages(Stages):
             console=self._console,
             transient=True,
         )
-        self._shown.add_task(name.ljust(_NAME_WIDTH), total=None)
+        self._shown.add_task(printable(name).ljust(_NAME_WIDTH), total=None)
         self._shown.start()
 
     def end(self, name: str, seconds: float, found: str) -> None:
         """Leave a line with what a stage took and what it found."""
         self.stop()
-        text = f"  {name.ljust(_NAME_WIDTH)}{seconds:6.1f} s  {found}".rstrip()
+        text = printable(f"  {name.ljust(_NAME_WIDTH)}{seconds:6.1f} s  {found}".rstrip())
         self._waiting.append(text)
         if self._began is None or time.perf_counter() - self._began < self._patience:
             return
@@ -90,7 +91,7 @@ class DrawnStages(Stages):
             self._has_bar = True
         assert self._shown is not None
         task = self._shown.tasks[0]
-        self._shown.update(task.id, completed=done, total=total, description=text)
+        self._shown.update(task.id, completed=done, total=total, description=printable(text))
         if done == total:
             self.stop()
 

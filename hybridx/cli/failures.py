@@ -11,7 +11,7 @@ import msgspec
 from hybridx.cli.as_json import encode
 from hybridx.cli.printer import Printer, dim, red
 from hybridx.cli.streams import drop_stdout
-from hybridx.errors import HybridxError
+from hybridx.errors import HybridxError, printable
 
 DEFECT = "defect"
 INTERRUPTED = "interrupted"
@@ -101,4 +101,5 @@ def _print_traceback(error: BaseException) -> None:
     from hybridx.runtime import scrub
 
     if sys.stderr is not None:
-        sys.stderr.write(scrub("".join(traceback.format_exception(error))))
+        told = scrub("".join(traceback.format_exception(error)))
+        sys.stderr.write(printable(told, keeps="\n"))

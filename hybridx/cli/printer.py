@@ -1,6 +1,7 @@
 """Where a command prints: results to stdout; notes, progress and errors to stderr.
 
-Text that comes from the user, such as a name, is never read as markup.
+Text that comes from the user or from a file, such as a name, is never read as markup, and no
+character of it reaches a terminal that does more than to be seen.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple, TextIO, TypeAlias, TypeVar
 from hybridx.api import Stages
 from hybridx.cli.as_json import encode
 from hybridx.cli.streams import results_apart, writing_results
+from hybridx.errors import printable
 from hybridx.storage import piping_to
 
 if TYPE_CHECKING:
@@ -28,10 +30,17 @@ class Styled(NamedTuple):
     """A text with a style of rich, which shows on a terminal only."""
 
     text: str
-    style: str
+    style: str = ""
+    keeps: str = ""
+    """Of the characters that are not seen, those that are printed as they are."""
 
 
 Span: TypeAlias = str | Styled
+
+
+def lines_of(text: str, style: str = "") -> Styled:
+    """Return a text of several lines that hybridx itself has laid out."""
+    return Styled(text, style, keeps="\n")
 
 
 def bold(text: object) -> Styled:
@@ -84,7 +93,7 @@ def remark(*spans: Span) -> Line:
 
 def table(header: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> Iterator[Line]:
     """Yield the lines of a table: the first column to the left, all others to the right."""
-    body = [header, *rows]
+    body = [tuple(map(printable, row)) for row in (header, *rows)]
     widths = [max(map(len, column)) for column in zip(*body, strict=True)]
     for row in body:
         first, *others = zip(row, widths, strict=True)
@@ -166,13 +175,15 @@ class Printer:
     def _print(self, stream: TextIO | None, *spans: Span) -> None:
         if stream is None:
             return
+        styled = [Styled(one) if isinstance(one, str) else one for one in spans]
+        shown = [(printable(one.text, keeps=one.keeps), one.style) for one in styled]
         if not stream.isatty():
-            stream.write("".join(one if isinstance(one, str) else one.text for one in spans) + "\n")
+            stream.write("".join(text for text, _ in shown) + "\n")
             return
         from rich.text import Text
 
         console = self.console if stream is sys.stderr else _console(stream)
-        console.print(Text.assemble(*spans))
+        console.print(Text.assemble(*shown))
 
     @contextmanager
     def listening(self) -> Iterator[None]:

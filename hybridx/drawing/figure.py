@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, assert_never
 
 from hybridx.circuit import Circuit
 from hybridx.drawing.scene import INK, Box, Disc, Label, Line, Run, Shape, scene
-from hybridx.errors import MissingExtraError
+from hybridx.errors import MissingExtraError, printable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -79,9 +79,10 @@ def _add(axes: Axes, shape: Shape, order: int) -> None:
 
 def _text(run: Run) -> str:
     """Return letters in matplotlib's notation of formulas, those of plain text as they are."""
+    shown = printable(run.text)
     if run.level == "line" and not run.italic:
-        return run.text.replace("$", r"\$")
-    inside = "".join(_SYMBOLS.get(letter, letter) for letter in run.text)
+        return shown.replace("$", r"\$")
+    inside = "".join(_SYMBOLS.get(letter, letter) for letter in shown)
     styled = inside if run.italic or "\\" in inside else rf"\mathrm{{{inside}}}"
     mark = {"sub": "_", "sup": "^", "line": ""}[run.level]
     return f"${mark}{{{styled}}}$"

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import Final, assert_never
 from xml.sax.saxutils import escape
 
 from hybridx.circuit import Circuit
 from hybridx.drawing.scene import INK, PAPER, Box, Disc, Label, Line, Run, Scene, Shape, scene
+from hybridx.errors import printable
 
 _UNIT: Final = 20.0  # pixels in a unit of a scene
 _SERIF: Final = "'STIX Two Text', 'Times New Roman', 'DejaVu Serif', serif"
 SANS: Final = "system-ui, 'Segoe UI', Roboto, 'DejaVu Sans', sans-serif"
 _SMALLER: Final = 0.72  # letters above and below the line
 _SHIFT: Final = {"sub": 0.22, "sup": -0.35, "line": 0.0}  # of these letters, in heights of a letter
-# What XML cannot hold, even escaped.
-_CONTROL: Final = re.compile(r"[^\t\n\r\x20-\uD7FF\uE000-\uFFFD\U00010000-\U0010FFFF]")
 
 
 def draw_svg(circuit: Circuit, title: str = "", notes: Sequence[str] = ()) -> bytes:
@@ -100,7 +98,7 @@ def _span(run: Run, shift: float, size: float) -> str:
 
 
 def _text(text: str) -> str:
-    return escape(_CONTROL.sub("\N{REPLACEMENT CHARACTER}", text))
+    return escape(printable(text))
 
 
 def _pixels(value: float) -> str:

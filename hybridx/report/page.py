@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
 from typing import Final, TypeAlias, assert_never
+
+from hybridx.errors import printable
 
 _STYLE: Final = """
 :root { color-scheme: light dark; --ink: #1b1f24; --quiet: #59636e; --paper: #ffffff;
@@ -65,8 +66,6 @@ _PIECE_STYLE: Final = """
 .hybridx pre { color: inherit; background: transparent; max-height: 20em; overflow: auto;
   font-size: .9em; line-height: 1.2; }
 """
-# What HTML cannot hold, even escaped.
-_CONTROL: Final = re.compile(r"[^\t\n\r\x20-\x7E\xA0-\uD7FF\uE000-\uFFFD\U00010000-\U0010FFFF]")
 
 
 @dataclass(frozen=True)
@@ -212,4 +211,4 @@ def _rows(table: Table) -> Iterator[str]:
 
 
 def _text(text: str) -> str:
-    return escape(_CONTROL.sub("\N{REPLACEMENT CHARACTER}", text))
+    return escape(printable(text, keeps="\n\t"))

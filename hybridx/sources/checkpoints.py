@@ -23,7 +23,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
-from hybridx.errors import CheckpointError, FileMissingError, first_line
+from hybridx.errors import CheckpointError, first_line
+from hybridx.storage import check_readable, open_file, read_bytes
 
 State = Mapping[str, Any]
 
@@ -65,28 +66,25 @@ def read_checkpoint(path: Path) -> Checkpoint:
 
     Raises:
         FileMissingError: there is no such file.
+        NotAFileError: it is a pipe, a device or a socket.
         CheckpointError: it is another file, or damaged, or holds Python objects, or a file that an
             index names is missing.
     """
+    check_readable(path)
     if path.is_dir():
         names = sorted(one.name for one in path.iterdir())
         inside = [one for one in names if one.endswith(_INDEX)]
         inside += [one for one in names if one.endswith(_ENDINGS)]
         advice = f"give a file in it: {', '.join(inside[:_SHOWN])}" if inside else _GIVE_A_FILE
         raise CheckpointError(str(path), "cannot be read: it is a folder", advice)
-    if not path.is_file():
-        raise FileMissingError(str(path), "no such file")
     start = _start_of(path)
     is_index = path.name.endswith(_INDEX) or re.match(_INDEX_START, start)
     return Checkpoint(str(path), _read_shards(path) if is_index else _read_file(path, start))
 
 
 def _start_of(path: Path) -> bytes:
-    try:
-        with path.open("rb") as file:
-            return file.read(512)
-    except OSError as error:
-        raise FileMissingError(str(path), error.strerror or str(error)) from error
+    with open_file(path) as file:
+        return file.read(512)
 
 
 def _read_file(path: Path, start: bytes) -> Any:
@@ -138,7 +136,7 @@ class _Index(msgspec.Struct, frozen=True):
 def _read_shards(path: Path) -> dict[str, Any]:
     """Return the weights in all files that an index names."""
     try:
-        files = msgspec.json.decode(path.read_bytes(), type=_Index).weight_map
+        files = msgspec.json.decode(read_bytes(path), type=_Index).weight_map
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         problem = f"cannot be read: it is no index of weights ({first_line(error)})"
         raise CheckpointError(str(path), problem, _GIVE_A_FILE) from error

@@ -3,12 +3,59 @@
 from __future__ import annotations
 
 import os
+import stat
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import IO, cast
 
-from hybridx.errors import FileMissingError, NotWritableError, OutputExistsError
+from hybridx.errors import FileMissingError, NotAFileError, NotWritableError, OutputExistsError
+
+_KINDS = (
+    (stat.S_ISFIFO, "a pipe"),
+    (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a device"),
+    (stat.S_ISSOCK, "a socket"),
+)
+_OWN_DESCRIPTORS = ("/dev/fd", "/proc/self/fd", f"/proc/{os.getpid()}/fd")
+# Nothing waits for whoever would write into a pipe, and no device becomes the terminal.
+_AT_ONCE = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0)
+
+
+def open_file(path: Path) -> IO[bytes]:
+    """Open a file for reading, or a pipe that this process has been given, such as `/dev/stdin`.
+
+    Raises:
+        FileMissingError: it does not exist or cannot be read.
+        NotAFileError: it is another pipe, a device or a socket, whose reading may never end.
+    """
+    try:
+        mode = path.stat().st_mode
+        if kind := _other_kind(path, mode):
+            raise NotAFileError(str(path), kind)
+        file = open(path, "rb", opener=_at_once)  # noqa: SIM115, PTH123
+        # Another one may have taken the name since.
+        if kind := _other_kind(path, os.fstat(file.fileno()).st_mode):
+            file.close()
+            raise NotAFileError(str(path), kind)
+        if stat.S_ISFIFO(mode):
+            os.set_blocking(file.fileno(), True)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else None
+        raise FileMissingError(str(path), reason or str(error)) from error
+    return file
+
+
+def _at_once(path: str, flags: int) -> int:
+    return os.open(path, flags | _AT_ONCE)
+
+
+def _other_kind(path: Path, mode: int) -> str:
+    """Return what a path is that is neither a file nor a folder, or ""."""
+    kind = next((kind for is_kind, kind in _KINDS if is_kind(mode)), "")
+    if kind == "a pipe" and os.path.realpath(path).startswith(_OWN_DESCRIPTORS):
+        return ""
+    return kind
 
 
 def read_bytes(path: Path) -> bytes:
@@ -16,11 +63,13 @@ def read_bytes(path: Path) -> bytes:
 
     Raises:
         FileMissingError: the file does not exist or cannot be read.
+        NotAFileError: it is a pipe, a device or a socket.
     """
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise FileMissingError(str(path), error.strerror or str(error)) from error
+    with open_file(path) as file:
+        try:
+            return file.read()
+        except OSError as error:
+            raise FileMissingError(str(path), error.strerror or str(error)) from error
 
 
 def check_readable(path: Path) -> None:
@@ -28,12 +77,15 @@ def check_readable(path: Path) -> None:
 
     Raises:
         FileMissingError: there is neither a file nor a folder, or it may not be read.
+        NotAFileError: it is a pipe, a device or a socket.
     """
     try:
-        path.stat()
+        mode = path.stat().st_mode
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else None
         raise FileMissingError(str(path), reason or str(error)) from error
+    if kind := _other_kind(path, mode):
+        raise NotAFileError(str(path), kind)
 
 
 def check_writable(path: Path, *, overwrite: bool) -> None:

@@ -19,6 +19,7 @@ import msgspec
 import numpy as np
 
 from hybridx.errors import BrokenResultsError, ForeignResultsError, NotWritableError
+from hybridx.storage.files import open_file
 from hybridx.storage.forms.form import Array, Outputs, Spec
 
 FORMAT = 1
@@ -179,7 +180,7 @@ class KeptRows(Outputs):
 
     def _read(self) -> None:
         try:
-            with self.path.open("rb") as file:
+            with open_file(self.path) as file:
                 head = msgspec.json.decode(file.readline())
                 if isinstance(head, dict) and "hybridx_results" in head:
                     device = str(head.get("run", {}).get("device"))

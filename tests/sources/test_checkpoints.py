@@ -240,7 +240,7 @@ def test_what_is_no_checkpoint_is_named(tmp_path):
         assert words in str(refused.value)
     with pytest.raises(CheckpointError, match=r"give a file in it: good\.pt, good\.safetensors"):
         read_checkpoint(tmp_path)
-    with pytest.raises(FileMissingError, match="no such file"):
+    with pytest.raises(FileMissingError, match="No such file"):
         read_checkpoint(tmp_path / "none.pt")
 
 

@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import os
+import socket
 import stat
+import sys
 from pathlib import Path
 
 import pytest
 
-from hybridx.errors import FileMissingError, NotWritableError, OutputExistsError
+from hybridx.errors import (
+    FileMissingError,
+    NotAFileError,
+    NotWritableError,
+    OutputExistsError,
+)
 from hybridx.storage import (
     check_folder_writable,
+    check_readable,
     check_writable,
+    open_data,
+    open_file,
     read_bytes,
     write_folder,
     write_whole,
@@ -275,3 +285,50 @@ def test_a_parent_without_permission_is_refused(tmp_path, monkeypatch):
     with pytest.raises(NotWritableError) as caught:
         check_folder_writable(path, "marker", is_ours, overwrite=True)
     assert str(tmp_path) in caught.value.reason
+
+
+def make_pipe(path):
+    os.mkfifo(path)
+
+
+def make_device(path):
+    path.symlink_to("/dev/zero")
+
+
+def make_socket(path):
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(path))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such files")
+@pytest.mark.parametrize(
+    ("make", "kind"),
+    [(make_pipe, "a pipe"), (make_device, "a device"), (make_socket, "a socket")],
+    ids=["pipe", "device", "socket"],
+)
+@pytest.mark.parametrize("read", [check_readable, open_file, read_bytes])
+def test_what_may_never_end_is_not_read(make, kind, read, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # the name of a socket is short
+    make(Path("here"))
+    with pytest.raises(NotAFileError) as refused:
+        read(Path("here"))
+    assert refused.value.kind == kind
+    assert "hybridx run model.onnx -i -" in refused.value.help
+
+
+@pytest.mark.skipif(not Path("/dev/fd").exists(), reason="the system has no such names")
+def test_a_pipe_that_the_process_was_given_is_read():
+    reading, writing = os.pipe()
+    os.write(writing, b"a,b\n1,2\n")
+    os.close(writing)
+    try:
+        with open_data(f"/dev/fd/{reading}", format="csv") as table:
+            assert table.columns == ("a", "b")
+    finally:
+        os.close(reading)
+
+
+def test_a_folder_and_a_name_that_no_file_has_are_refused(tmp_path):
+    for name in (tmp_path, tmp_path / "none", Path("a\0b"), tmp_path / ("x" * 5000)):
+        with pytest.raises(FileMissingError):
+            read_bytes(name)

@@ -7,7 +7,7 @@ from textwrap import indent
 from typing import TYPE_CHECKING
 
 from hybridx.cli.output import wording
-from hybridx.cli.printer import Line, bold, dim, line
+from hybridx.cli.printer import Line, bold, dim, line, lines_of
 from hybridx.report import size
 
 if TYPE_CHECKING:
@@ -34,13 +34,16 @@ def paged(report: Mapping[str, str]) -> Iterator[Line]:
 
 def written_as_python(report: Mapping[str, str]) -> Iterator[Line]:
     """Yield the source of a module."""
-    yield line(report["source"].removesuffix("\n"))
+    yield line(lines_of(report["source"].removesuffix("\n")))
 
 
 def written_as_qasm(report: Mapping[str, Mapping[str, str]]) -> Iterator[Line]:
     """Yield OpenQASM 3 programs, each under the name of its circuit."""
     for number, (name, text) in enumerate(report["programs"].items()):
-        yield line("\n" if number else "", f"// {name}\n{text.removesuffix(chr(10))}")
+        if number:
+            yield line()
+        yield line(f"// {name}")
+        yield line(lines_of(text.removesuffix("\n")))
 
 
 def inspected(report: Inspection) -> Iterator[Line]:
@@ -65,13 +68,13 @@ def inspected(report: Inspection) -> Iterator[Line]:
         yield line(f"  nodes   {wording.counts(report.nodes)}")
     for circuit in report.circuits:
         yield line(f"  circuit {wording.circuit(circuit)}")
-        yield line(dim(indent(circuit.picture or circuit.text, "    ")))
+        yield line(lines_of(indent(circuit.picture or circuit.text, "    "), "dim"))
         for candidate in circuit.candidates:
             is_chosen = candidate.strategy == circuit.strategy
             mark = "*" if is_chosen else " "
             yield line(dim(f"    {mark} {candidate.strategy}: {candidate.reason}"))
             if is_chosen:
-                yield line(dim(indent(candidate.plan, "        ")))
+                yield line(lines_of(indent(candidate.plan, "        "), "dim"))
     yield line("  ", *wording.verified(report.verification))
     yield line(f"  self-test {'included' if report.self_test else 'not included'}")
     yield line(f"  digest {report.digest.sha256}  ", *wording.intact(report.digest))

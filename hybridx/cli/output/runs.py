@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from hybridx.cli.output import wording
-from hybridx.cli.printer import Line, bold, green, line, remark, table, yellow
+from hybridx.cli.printer import Line, bold, green, line, lines_of, remark, table, yellow
 from hybridx.report import counted, duration, rate
 from hybridx.storage import PIPE
 
@@ -89,7 +89,8 @@ def predicted(report: Prediction) -> Iterator[Line]:
     for name, array in report.outputs.items():
         yield line(bold(name), f"  {array.dtype} {tuple(array.shape)}")
         shown = array[:_ROWS_SHOWN] if array.ndim else array
-        yield line(np.array2string(shown, precision=6, suppress_small=True, threshold=200))
+        text = np.array2string(shown, precision=6, suppress_small=True, threshold=200)
+        yield line(lines_of(text))
         if array.ndim and len(array) > _ROWS_SHOWN:
             yield line(f"… {len(array) - _ROWS_SHOWN} more rows; -o FILE writes all of them")
 

@@ -28,7 +28,7 @@ from hybridx.errors import (
     UnansweredError,
 )
 from hybridx.runtime.submission.tally import Tally
-from hybridx.storage import lock_file, read_bytes, sync_folder
+from hybridx.storage import check_readable, lock_file, read_bytes, sync_folder
 
 SUFFIX = ".partial"
 FORMAT = 2
@@ -114,7 +114,11 @@ class Journal:
         self._file: IO[bytes] | None = None
         self._length = 0
         if resume and path.exists():
-            self._open("r+b")
+            check_readable(path)
+            try:
+                self._open("r+b")
+            except OSError as error:
+                raise BrokenResultsError(str(path), error.strerror or str(error)) from error
             try:
                 self._read(resend=resend)
             except BaseException:

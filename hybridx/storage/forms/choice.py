@@ -12,8 +12,14 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import IO, cast
 
-from hybridx.errors import FileMissingError, NotWritableError, OptionNeedsError
-from hybridx.storage.files import write_from
+from hybridx.errors import (
+    FileMissingError,
+    NotWritableError,
+    OptionError,
+    OptionNeedsError,
+    printable,
+)
+from hybridx.storage.files import open_file, write_from
 from hybridx.storage.forms.csv import Csv, TextTable, Tsv
 from hybridx.storage.forms.form import Data, Form, Outputs
 from hybridx.storage.forms.json import Json
@@ -51,6 +57,7 @@ def open_data(
 
     Raises:
         FileMissingError: the file cannot be read.
+        NotAFileError: it is a pipe, a device or a socket.
         OptionError: there is no such form.
         OptionNeedsError: stdin without a form, or a file without a header that is not text.
         TableError: the content is not of this form.
@@ -66,7 +73,7 @@ def open_data(
         try:
             file = cast("IO[bytes]", sys.stdin.buffer)
             if str(place) != PIPE:
-                file = stack.enter_context(Path(place).open("rb"))
+                file = stack.enter_context(open_file(Path(place)))
             if form.seeks and not file.seekable():
                 spooled = stack.enter_context(tempfile.TemporaryFile())
                 shutil.copyfileobj(file, spooled)
@@ -111,6 +118,9 @@ def write_data(
         stream = stdout()
         if stream is None:
             raise NotWritableError("stdout", "it is closed")
+        hidden = [name for name in outputs.specs if name != printable(name)]
+        if hidden and stream.isatty():
+            raise OptionError("the name of an output on a terminal", hidden[0], "--output FILE")
         stream.flush()
         _write_to(stream.buffer, form, outputs, about)
         return
