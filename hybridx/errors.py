@@ -1001,8 +1001,8 @@ class NotAFileError(ArtifactError):
     code = "HX323"
     summary = "{path} is {kind}, and a file is needed"
     remedy = (
-        "give the name of a file; only data may come through a pipe, as in `hybridx run model.onnx "
-        "-i - --input-format csv`"
+        "give the name of a file; only data may come through a pipe, with - as the name of standard "
+        "input"
     )
     path: str
     kind: str
