@@ -137,7 +137,7 @@ def _again(kind: type[HybridxError], facts: dict[str, Any]) -> HybridxError:
 
 
 def printable(text: str, *, keeps: str = "") -> str:
-    """Return a text that moves no cursor, hides nothing and ends no line where it is shown.
+    r"""Return a text that moves no cursor, hides nothing and ends no line where it is shown.
 
     Names and messages of a file may hold anything. What Python's `repr` escapes is escaped in the
     same way: control characters, line breaks, marks that turn the direction of text.
@@ -147,8 +147,8 @@ def printable(text: str, *, keeps: str = "") -> str:
         keeps: characters that stay, such as line breaks.
 
     Example:
-        >>> printable("\x1b[31mred\x1b[0m\n\u202etxt")
-        '\\x1b[31mred\\x1b[0m\\n\\u202etxt'
+        >>> print(printable("\x1b[31mred\x1b[0m\n\u202etxt"))
+        \x1b[31mred\x1b[0m\n\u202etxt
     """
     if text.isprintable():
         return text
@@ -1001,7 +1001,7 @@ class NotAFileError(ArtifactError):
     code = "HX323"
     summary = "{path} is {kind}, and a file is needed"
     remedy = (
-        "give the name of a file; only data may come through a pipe, with - as the name of standard "
+        "give the name of a file; only data may come through a pipe, and - is the name of standard "
         "input"
     )
     path: str

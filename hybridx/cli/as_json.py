@@ -14,9 +14,9 @@ def encode(value: object, encoding: str | None) -> str:
     Args:
         value: a report.
         encoding: of the stream that it is written to. If that has not all of Unicode, other
-            characters are escaped, as JSON allows, and in any encoding those that are not seen. Bytes
-            of a file's name that are no text, which Python keeps as surrogates, become question
-            marks.
+            characters are escaped, as JSON allows; in any encoding, those that are not seen are.
+            Bytes of a file's name that are no text, which Python keeps as surrogates, become
+            question marks.
     """
     plain = _without_surrogates(msgspec.to_builtins(value, enc_hook=_plain, str_keys=True))
     text = msgspec.json.format(msgspec.json.encode(plain), indent=2).decode()

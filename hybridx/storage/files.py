@@ -33,7 +33,7 @@ def open_file(path: Path) -> IO[bytes]:
         mode = path.stat().st_mode
         if kind := _other_kind(path, mode):
             raise NotAFileError(str(path), kind)
-        file = open(path, "rb", opener=_at_once)  # noqa: SIM115, PTH123
+        file = open(path, "rb", opener=_at_once)  # noqa: SIM115
         # Another one may have taken the name since.
         if kind := _other_kind(path, os.fstat(file.fileno()).st_mode):
             file.close()

@@ -313,7 +313,7 @@ def test_what_may_never_end_is_not_read(make, kind, read, tmp_path, monkeypatch)
     with pytest.raises(NotAFileError) as refused:
         read(Path("here"))
     assert refused.value.kind == kind
-    assert "with - as the name" in refused.value.help
+    assert "- is the name" in refused.value.help
 
 
 @pytest.mark.skipif(not Path("/dev/fd").exists(), reason="the system has no such names")
