@@ -22,8 +22,13 @@ if TYPE_CHECKING:
         Verification,
         is_bundle_file,
     )
-    from hybridx.artifact.digest import Digest, body_hash, difference, function_name, hash_of
-    from hybridx.artifact.functions import Compiled, circuit_function
+    from hybridx.artifact.digest import Digest, difference, hash_of
+    from hybridx.artifact.functions import (
+        Compiled,
+        body_hash,
+        circuit_function,
+        function_name,
+    )
     from hybridx.artifact.guard.check import checked
     from hybridx.artifact.guard.operators import OPERATORS
     from hybridx.artifact.limits import check_file_size, check_model, expanded_size

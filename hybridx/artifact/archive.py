@@ -23,8 +23,8 @@ from hybridx.artifact.contract import (
     KEY_OUTPUTS,
     KEY_STRATEGY,
 )
-from hybridx.artifact.digest import Digest, digest_archive, function_name
-from hybridx.artifact.functions import Compiled
+from hybridx.artifact.digest import Digest, digest_archive
+from hybridx.artifact.functions import Compiled, function_name
 from hybridx.artifact.metadata import Metadata, decode_entry, encode_entry
 from hybridx.artifact.selftest import SelfTest
 from hybridx.artifact.signature import Declared, Signature, declare, read_declared

@@ -31,8 +31,8 @@ from hybridx.artifact.contract import (
     RESULTS,
     is_bundle_file,
 )
-from hybridx.artifact.digest import digest_model, function_name
-from hybridx.artifact.functions import Compiled, circuit_function
+from hybridx.artifact.digest import digest_model
+from hybridx.artifact.functions import Compiled, circuit_function, function_name
 from hybridx.artifact.limits import check_file_size
 from hybridx.artifact.metadata import decode_metadata, encode_entry, set_entries
 from hybridx.artifact.nodes import describe, is_circuit_node

@@ -194,12 +194,6 @@ def _metadata(entries: Iterable[tuple[str, str]]) -> Iterator[str]:
 # --- circuits ------------------------------------------------------------------------------------
 
 
-def function_name(circuit_json: str, function: onnx.FunctionProto | None) -> str:
-    """Return the name of a circuit: a hash of its JSON and, if it has one, of its body."""
-    body = None if function is None else body_bytes(function)
-    return name_of(circuit_hash(circuit_json.encode(), body))
-
-
 def circuit_hash(circuit_json: bytes, body: bytes | None) -> str:
     """Return the SHA-256 of a circuit's JSON, a line feed and its body, in hexadecimal."""
     return hashlib.sha256(circuit_json + b"\n" + (body or b"")).hexdigest()
@@ -208,11 +202,6 @@ def circuit_hash(circuit_json: bytes, body: bytes | None) -> str:
 def name_of(circuit_hash: str) -> str:
     """Return the name of a circuit with a hash."""
     return FUNCTION_PREFIX + circuit_hash[:16]
-
-
-def body_hash(function: onnx.FunctionProto) -> str:
-    """Return the SHA-256 of what a compiled body computes, in hexadecimal."""
-    return hashlib.sha256(body_bytes(function)).hexdigest()
 
 
 def body_bytes(function: onnx.FunctionProto) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -9,7 +10,7 @@ import onnx
 from onnx import helper
 
 from hybridx.artifact.contract import DOMAIN, FUNCTION_PREFIX, KEY_STRATEGY, PARAMETERS, RESULTS
-from hybridx.artifact.digest import function_name
+from hybridx.artifact.digest import body_bytes, circuit_hash, name_of
 
 
 @dataclass(frozen=True)
@@ -48,3 +49,14 @@ def circuit_function(compiled: Compiled, opset: int) -> onnx.FunctionProto | Non
     function.name = function_name(compiled.circuit, function)
     function.metadata_props.add(key=KEY_STRATEGY, value=compiled.strategy)
     return function
+
+
+def function_name(circuit_json: str, function: onnx.FunctionProto | None) -> str:
+    """Return the name of a circuit: a hash of its JSON and, if it has one, of its body."""
+    body = None if function is None else body_bytes(function)
+    return name_of(circuit_hash(circuit_json.encode(), body))
+
+
+def body_hash(function: onnx.FunctionProto) -> str:
+    """Return the SHA-256 of what a compiled body computes, in hexadecimal."""
+    return hashlib.sha256(body_bytes(function)).hexdigest()

@@ -21,7 +21,8 @@ from hybridx.artifact.contract import (
     KEY_STRATEGY,
     MANIFEST,
 )
-from hybridx.artifact.digest import Digest, body_hash, difference, digest_model, name_of
+from hybridx.artifact.digest import Digest, difference, digest_model, name_of
+from hybridx.artifact.functions import body_hash
 from hybridx.artifact.limits import check_file_size, check_model
 from hybridx.artifact.metadata import Metadata, decode_entry, decode_metadata, stated_digest
 from hybridx.artifact.nodes import is_circuit_node, walk_nodes
