@@ -137,7 +137,8 @@ def _channel_faults(channel: Channel) -> Iterator[str]:
     kraus = complex_entries(channel.real, channel.imaginary)
     # With one matrix above the other, one product sums over all of them.
     tall = kraus.reshape(-1, 2 ** len(channel.wires))
-    error = np.abs(tall.conj().T @ tall - np.eye(tall.shape[1])).max()
+    with np.errstate(over="ignore", invalid="ignore"):  # of numbers near the largest
+        error = np.abs(tall.conj().T @ tall - np.eye(tall.shape[1])).max()
     if not error <= _COMPLETE:
         yield f"I13: the sum of K^dagger K is the identity, not {error:.3g} away from it"
 

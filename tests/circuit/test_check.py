@@ -40,6 +40,7 @@ def test_a_good_circuit_has_no_faults():
         ("I11", "channel 0 [1, 0, 0, 1] + i[0, 0]; expval Z0"),
         ("I12", "channel 0 [1, 0, 0, 1]; prepare 0 [1, 0]; expval Z0"),
         ("I13", "channel 0 [1, 0, 0, 1, 0, 0.1, 0, 0]; expval Z0"),
+        ("I13", "channel 0 [1, 0, 0, 1e308]; expval Z0"),
         ("I13", f"channel 0 1 2 3 4 [{', '.join(['1'] * 1024)}]; expval Z0"),
         ("I13", f"channel 0 [{', '.join(['0'] * 4 * 257)}]; expval Z0"),
         ("I5", "mutual 0 1 | 1; expval Z0"),

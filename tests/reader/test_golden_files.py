@@ -1,0 +1,69 @@
+"""The second reader reads every golden file, and computes what the file and the simulator say."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from hybridx.artifact import OnnxArtifact, read_artifact
+from hybridx.circuit import simulate
+from hybridx.runtime.engines import start_engine
+from hybridx.runtime.execution import Execution
+from tests.circuits import inputs
+from tests.golden.files import every
+from tests.golden.test_golden import entries_of, tensors
+from tests.tolerances import EXACT
+
+FILES = [*every()]
+# The circuits of others are compiled in, and a file for devices only was not run.
+TESTED = [one for one in FILES if one.suffix in (".onnx", ".bundle") and one.stem != "no_body"]
+
+
+def name_of(path):
+    return f"{path.parent.name}/{path.stem}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=name_of)
+def test_it_finds_the_digest_and_computes_each_circuit(path, reader):
+    artifact = read_artifact(path)
+    found = reader.describe(path)
+    assert (found["format"], str(found["version"])) == tuple(path.parent.name.rsplit("-", 1))
+    digest, own = found["digest"], artifact.digest
+    assert (digest["sha256"], digest["parts"]) == (own.sha256, own.parts)
+    assert digest["circuits"] == own.circuits
+    # Null in a file of an old version, which states no digest.
+    assert found["changed"] == (None if artifact.stated is None else [])
+    assert {*found["circuits"]} == artifact.circuits.keys()
+    for name, circuit in artifact.circuits.items():
+        parameters = inputs(circuit, batch=3)
+        results = reader.run_file(path, name, parameters)
+        # Both are exact but for the rounding of double precision.
+        np.testing.assert_allclose(results, simulate(circuit, parameters), rtol=0, atol=EXACT)
+
+
+class InTheReader:
+    """Runs circuits of a file in the second reader."""
+
+    def __init__(self, reader, path, artifact):
+        self._run, self._names = reader.run_file, {id(c): n for n, c in artifact.circuits.items()}
+        self._path = path
+
+    def execute(self, circuit, parameters):
+        return self._run(self._path, self._names[id(circuit)], parameters)
+
+
+@pytest.mark.parametrize("path", TESTED, ids=name_of)
+def test_with_it_a_file_gives_the_outputs_of_its_self_test(path, reader):
+    artifact = read_artifact(path)
+    assert isinstance(artifact, OnnxArtifact)
+    said = json.loads(entries_of(artifact)["hybridx.selftest"])
+    engine = start_engine(artifact, Execution(device="default.qubit", dry_run=True))
+    given = {name: array for name, (array, _) in tensors(said["inputs"]).items()}
+    outputs = engine.run_with(given, InTheReader(reader, path, artifact))
+    for name, (expected, step) in tensors(said["outputs"]).items():
+        found = outputs[name] if step == 1 else outputs[name].reshape(-1)[::step]
+        # The outputs were recorded from compiled circuits, which may be off by the tolerance.
+        error = np.abs(found.astype(float) - expected) / np.maximum(1, np.abs(expected))
+        assert error.max() <= said["tolerance"] <= 1e-5

@@ -1,0 +1,100 @@
+/** A file of hybridx: what it says of itself, its circuits, and whether it is as it was written. */
+import { isArchive, readMembers } from "./archive.mjs";
+import { readBundle } from "./bundle.mjs";
+import { readCircuit } from "./circuit.mjs";
+import { bodyOf, circuitCalls, differing, digestOfArchive, digestOfModel, sha256 } from "./digest.mjs";
+import { RefusedError, expect } from "./errors.mjs";
+import { all, decodeText, parse, text } from "./protobuf.mjs";
+
+// By the kind of a file: the newest version of its format that this reader knows, and the first one
+// whose files have a digest.
+const VERSIONS = { model: { newest: 2, digestSince: 2 }, archive: { newest: 3, digestSince: 3 } };
+
+/**
+ * Return a file: its `format` and its `version`, its `entries` by key, its `circuits` by name, its
+ * `digest`, and the parts in which it differs from the digest that it states (`changed`; null if it is
+ * of an old version and states none).
+ *
+ * @param files the bytes of the file under the name "", or those of each file of a bundle by its name.
+ * @throws RefusedError if this reader does not know the format, or the file breaks it.
+ */
+export async function readFile(files) {
+  if (files.has("manifest.json")) {
+    const stamp = parseJson(decodeText(files.get("manifest.json")), "manifest.json");
+    const version = versionOf(new Map(Object.entries(stamp?.metadata ?? {})), VERSIONS.model);
+    return finished("bundle", version, await readBundle(files), VERSIONS.model);
+  }
+  const bytes = files.get("");
+  return isArchive(bytes) ? readArchive(bytes) : readModel(bytes);
+}
+
+async function readModel(bytes) {
+  const model = parse(bytes, "ModelProto");
+  expect(model.fields.has("graph"), "it has no graph");
+  const props = all(model, "metadata_props");
+  const entries = new Map(props.map((one) => [text(one, "key"), text(one, "value")]));
+  expect(entries.size === props.length, "two entries of its metadata have one name");
+  const version = versionOf(entries, VERSIONS.model);
+  if (!entries.has("hybridx.digest")) {
+    await checkBodies(model, entries);
+  }
+  const circuits = new Map();
+  for (const [name, json] of circuitCalls(model.fields.get("graph"))) {
+    expect((circuits.get(name) ?? json) === json, `two circuits are called ${name}`);
+    circuits.set(name, json);
+  }
+  return finished("onnx", version, { entries, circuits, digest: await digestOfModel(model, entries) }, VERSIONS.model);
+}
+
+async function readArchive(bytes) {
+  const members = readMembers(bytes);
+  expect(members.has("extra/hybridx.json"), "hybridx did not write it: it has no extra/hybridx.json");
+  const said = parseJson(decodeText(members.get("extra/hybridx.json")), "extra/hybridx.json");
+  const entries = new Map(Object.entries(said));
+  const version = versionOf(entries, VERSIONS.archive);
+  const circuits = new Map(Object.entries(parseJson(entries.get("hybridx.circuits") ?? "{}", "hybridx.circuits")));
+  const format = members.has("archive_format") ? "pt2" : "torchscript";
+  return finished(format, version, { entries, circuits, digest: await digestOfArchive(members, entries) }, VERSIONS.archive);
+}
+
+/** Return the version of the format, or refuse one that this reader does not know. */
+function versionOf(entries, { newest }) {
+  const said = entries.get("hybridx.format");
+  expect(said !== undefined, "hybridx did not write it: it has no hybridx.format");
+  expect(/^[1-9]\d*$/.test(said), `there is no format version ${said}`);
+  expect(Number(said) <= newest, `it has format version ${said}; this reader knows versions up to ${newest}`);
+  return Number(said);
+}
+
+/** Refuse a body that is not the one whose hash a file of version 1 states. */
+async function checkBodies(model, entries) {
+  const stated = parseJson(entries.get("hybridx.bodies") ?? "{}", "hybridx.bodies");
+  for (const one of all(model, "functions").filter((each) => text(each, "domain") === "hybridx")) {
+    const name = text(one, "name");
+    expect(stated[name] === (await sha256(bodyOf(one))), `the body of ${name} was changed`);
+  }
+}
+
+function finished(format, version, { entries, circuits, digest }, { digestSince }) {
+  for (const name of circuits.keys()) {
+    expect(name === `Circuit_${digest.circuits[name].slice(0, 16)}`, `${name} is not the circuit that was compiled`);
+  }
+  const stated = entries.get("hybridx.digest");
+  expect(stated !== undefined || version < digestSince, "it lacks the digest that files of its format have");
+  return {
+    format,
+    version,
+    entries,
+    circuits: new Map([...circuits].map(([name, json]) => [name, readCircuit(json)])),
+    digest,
+    changed: stated === undefined ? null : differing(digest, parseJson(stated, "hybridx.digest")),
+  };
+}
+
+function parseJson(json, where) {
+  try {
+    return JSON.parse(json);
+  } catch (error) {
+    throw new RefusedError(`${where} cannot be read: ${error.message}`);
+  }
+}
