@@ -1540,11 +1540,8 @@ class UncheckedBodyError(ParityError):
         "in {path} it is not checked whether the compiled body of {circuit} computes its circuit: "
         "{reason}"
     )
-    remedy = (
-        "use the hybridx that wrote the file ({version}), which compiles the circuit again and "
-        "compares; if you trust the file, give --accept-unchecked"
-    )
+    remedy = "{instead}; or, if you trust the file, give --accept-unchecked"
     path: str
     circuit: str
     reason: str
-    version: str
+    instead: str

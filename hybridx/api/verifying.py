@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from hybridx.api.work.reproducing import VerifyReport
     from hybridx.parity import OutputDifference
-    from hybridx.runtime import Agreement, Options
+    from hybridx.runtime import Options
 
 
 def verify(
@@ -37,8 +37,8 @@ def verify(
 ) -> VerifyReport:
     """Compare a file with the eager model or another file, or else with its own self-test.
 
-    In each case the compiled circuits of an ONNX file are compared with the circuits that it
-    carries. With shots, the file is computed exactly for the comparison, and its circuits are
+    In each case the compiled circuits of the file are compared with the circuits that it carries.
+    With shots, the file is computed exactly for the comparison, and its circuits are
     tested on the device as in `reproduce`.
 
     Args:
@@ -86,7 +86,6 @@ def verify(
     from hybridx.api.work.layers import compare_layers
     from hybridx.api.work.reproducing import compare_with_model, reproduce
     from hybridx.api.work.saving import Saving
-    from hybridx.artifact import OnnxArtifact
     from hybridx.runtime import agreements_of, load, load_other, load_vouching
 
     told = Stages() if stages is None else stages
@@ -112,11 +111,9 @@ def verify(
                 session, against, atol=atol, significance=significance, save=saving
             )
         tell(f"worst error {report.worst:.1e}, tolerance {report.tolerance:.0e}")
-    agreements: tuple[Agreement, ...] = ()
-    if isinstance(session.artifact, OnnxArtifact):
-        with told("circuits") as tell:
-            agreements = agreements_of(session)
-            tell(f"{counted(len(agreements), 'compiled circuit')} compared")
+    with told("circuits") as tell:
+        agreements = agreements_of(session)
+        tell(f"{counted(len(agreements), 'compiled circuit')} compared")
     return replace(report, layers=compared, circuits=agreements)
 
 

@@ -5,7 +5,13 @@ from typing import TYPE_CHECKING
 from hybridx.first_use import on_first_use
 
 if TYPE_CHECKING:
-    from hybridx.artifact.archive import TorchFormat, archive_entries, leaves, with_entries
+    from hybridx.artifact.archive import (
+        Body,
+        TorchFormat,
+        archive_entries,
+        leaves,
+        with_entries,
+    )
     from hybridx.artifact.bundle import to_bundle
     from hybridx.artifact.contract import (
         ARCHIVE_MEMBER,
@@ -31,7 +37,7 @@ if TYPE_CHECKING:
     )
     from hybridx.artifact.guard.check import checked
     from hybridx.artifact.guard.operators import OPERATORS
-    from hybridx.artifact.limits import check_file_size, check_model, expanded_size
+    from hybridx.artifact.limits import check_file_size, check_lengths, check_model, expanded_size
     from hybridx.artifact.metadata import (
         Metadata,
         renew,
@@ -76,6 +82,7 @@ __all__ = [
     "RESULTS",
     "Artifact",
     "Block",
+    "Body",
     "CircuitCall",
     "Compiled",
     "Content",
@@ -94,6 +101,7 @@ __all__ = [
     "archive_entries",
     "body_hash",
     "check_file_size",
+    "check_lengths",
     "check_model",
     "checked",
     "circuit_function",

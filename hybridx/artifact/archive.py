@@ -1,21 +1,25 @@
 """The zip archives of torch, read without torch: their format and the entries of hybridx.
 
 hybridx adds one member to such an archive, a JSON object of strings. It has the entries that an
-ONNX file has in its metadata, and four more: inputs, outputs, circuits and their strategies.
+ONNX file has in its metadata, and five more: inputs, outputs, circuits, their strategies and where
+in the program they are.
 """
 
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeAlias
 
 import msgspec
 
 from hybridx.artifact.contract import (
+    ARCHIVE_BODIES_SINCE,
     ARCHIVE_MEMBER,
     ARCHIVE_VERSION,
+    KEY_BODIES,
     KEY_CIRCUITS,
     KEY_DIGEST,
     KEY_FORMAT,
@@ -33,7 +37,24 @@ from hybridx.storage import rezip, stored_members, unzip
 
 TorchFormat: TypeAlias = Literal["torchscript", "pt2"]
 
+_BODY_DTYPES: Final = ("float32", "float64")
 _MAGIC: Final = b"PK\x03\x04"
+
+
+class Body(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A part of a program that is a compiled circuit, from `(batch, P)` to `(batch, M)`.
+
+    Attributes:
+        dtype: of its parameters and its results: float32 or float64.
+        method: of the class in a TorchScript archive; empty in a PT2 archive.
+        parameters: name of a value of the program in a PT2 archive.
+        results: likewise. What leads from the one to the other depends on nothing else but weights.
+    """
+
+    dtype: str
+    method: str = ""
+    parameters: str = ""
+    results: str = ""
 
 
 @dataclass(frozen=True)
@@ -47,6 +68,7 @@ class Archive:
         outputs: names of the outputs, in order.
         circuits: their JSON, by name.
         strategies: the strategies that compiled them, by name.
+        bodies: the parts of the program that they are, by name; empty in an old format.
         digest: of the archive as it is.
     """
 
@@ -56,6 +78,7 @@ class Archive:
     outputs: tuple[str, ...]
     circuits: Mapping[str, str]
     strategies: Mapping[str, str]
+    bodies: Mapping[str, tuple[Body, ...]]
     digest: Digest
 
 
@@ -64,6 +87,7 @@ def archive_entries(
     inputs: Sequence[Signature],
     outputs: Sequence[str],
     compiled: Sequence[Compiled],
+    bodies: Iterable[tuple[int, Body]],
 ) -> dict[str, str]:
     """Return the entries that hybridx puts into an archive, by key.
 
@@ -72,12 +96,18 @@ def archive_entries(
         inputs: of the program, in order.
         outputs: names of the outputs, in order.
         compiled: its circuits.
+        bodies: where they are in the program, with the index of the circuit.
     """
-    named = {function_name(one.circuit, None): one for one in compiled}
+    names = [function_name(one.circuit, None) for one in compiled]
+    named = dict(zip(names, compiled, strict=True))
+    places: dict[str, list[Body]] = {name: [] for name in named}
+    for index, body in bodies:
+        places[names[index]].append(body)
     return metadata.encode() | {
         KEY_FORMAT: str(ARCHIVE_VERSION),
         KEY_INPUTS: encode_entry([declare(one) for one in inputs]),
         KEY_OUTPUTS: encode_entry(list(outputs)),
+        KEY_BODIES: encode_entry(places),
         KEY_CIRCUITS: encode_entry({name: one.circuit for name, one in named.items()}),
         KEY_STRATEGY: encode_entry({name: one.strategy for name, one in named.items()}),
     }
@@ -126,6 +156,7 @@ def open_archive(content: bytes, path: str) -> Archive:
     circuits = decode_entry(entries, KEY_CIRCUITS, dict[str, str], path) or {}
     strategies = decode_entry(entries, KEY_STRATEGY, dict[str, str], path) or {}
     _check_circuits(circuits, strategies, path)
+    bodies = decode_entry(entries, KEY_BODIES, dict[str, tuple[Body, ...]], path)
     return Archive(
         format="pt2" if "archive_format" in contents else "torchscript",
         entries=entries,
@@ -133,6 +164,7 @@ def open_archive(content: bytes, path: str) -> Archive:
         outputs=decode_entry(entries, KEY_OUTPUTS, tuple[str, ...], path) or (),
         circuits=circuits,
         strategies=strategies,
+        bodies=bodies or {},
         digest=digest_archive(contents.items(), entries, circuits),
     )
 
@@ -154,6 +186,7 @@ def check_archive(archive: Archive, content: bytes, self_test: SelfTest | None, 
     from hybridx.artifact.guard.check import checked
 
     program = checked(content, archive.format, path)
+    _check_bodies(archive, program.bodies, path)
     for found, said, what in (
         (program.inputs, len(archive.inputs), "takes {} inputs"),
         (program.outputs, len(archive.outputs), "returns {} outputs"),
@@ -172,6 +205,27 @@ def check_archive(archive: Archive, content: bytes, self_test: SelfTest | None, 
         if array.dtype != one.dtype or not one.fits(array.shape):
             problem = f"its input {one} does not fit its self-test, {array.dtype} {array.shape}"
             raise BrokenArtifactError(path, problem)
+
+
+def _check_bodies(archive: Archive, places: AbstractSet[str], path: str) -> None:
+    """Refuse an archive that does not say of each circuit which part of its program it is.
+
+    Args:
+        archive: its entries.
+        places: the names that a body may have: methods that are called, or values.
+        path: for messages.
+    """
+    version = decode_entry(archive.entries, KEY_FORMAT, int, path) or 0
+    if version < ARCHIVE_BODIES_SINCE:
+        return
+    if archive.bodies.keys() != archive.circuits.keys() or not all(archive.bodies.values()):
+        raise BrokenArtifactError(path, f"{KEY_BODIES} are of other circuits than {KEY_CIRCUITS}")
+    for body in (one for bodies in archive.bodies.values() for one in bodies):
+        is_script = archive.format == "torchscript"
+        named = {body.method} if is_script else {body.parameters, body.results}
+        others = {body.parameters, body.results} if is_script else {body.method}
+        if not named <= places or others != {""} or body.dtype not in _BODY_DTYPES:
+            raise BrokenArtifactError(path, f"{KEY_BODIES} name no part of its program")
 
 
 def _check_circuits(circuits: Mapping[str, str], strategies: Mapping[str, str], path: str) -> None:

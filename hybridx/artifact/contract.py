@@ -8,9 +8,10 @@ from typing import Final
 import msgspec
 
 FORMAT_VERSION: Final = 2  # of an ONNX file and a bundle; 1 had no digest
-ARCHIVE_VERSION: Final = 3  # of an archive of torch; 1 returned a flat tuple, 2 had no digest
+ARCHIVE_VERSION: Final = 4  # of an archive of torch; 1 returned a flat tuple, 2 had no digest
 DIGEST_SINCE: Final = 2  # the first format version whose files have a digest
 ARCHIVE_DIGEST_SINCE: Final = 3
+ARCHIVE_BODIES_SINCE: Final = 4  # the first that says which part of the program a circuit is
 DOMAIN: Final = "hybridx"
 DOMAIN_VERSION: Final = 1
 
@@ -27,7 +28,7 @@ RESULTS: Final = "results"
 # Keys of the model's metadata.
 KEY_FORMAT: Final = "hybridx.format"
 KEY_VERSION: Final = "hybridx.version"
-KEY_BODIES: Final = "hybridx.bodies"  # of format 1; the digest has taken its place
+KEY_BODIES: Final = "hybridx.bodies"  # of an archive; of an ONNX file of format 1 their hashes
 KEY_DIGEST: Final = "hybridx.digest"
 KEY_VERIFICATION: Final = "hybridx.verification"
 KEY_SELF_TEST: Final = "hybridx.selftest"

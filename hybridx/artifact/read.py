@@ -11,7 +11,7 @@ from typing import Literal, TypeAlias
 import onnx
 from google.protobuf.message import DecodeError
 
-from hybridx.artifact.archive import TorchFormat, check_archive, is_archive, open_archive
+from hybridx.artifact.archive import Body, TorchFormat, check_archive, is_archive, open_archive
 from hybridx.artifact.contract import (
     ARCHIVE_DIGEST_SINCE,
     ARCHIVE_VERSION,
@@ -94,10 +94,12 @@ class TorchArtifact(_Common):
     Attributes:
         format: which of torch's formats it is.
         content: its bytes.
+        bodies: the parts of its program that are its circuits, by name; empty in an old format.
     """
 
     format: TorchFormat
     content: bytes
+    bodies: Mapping[str, tuple[Body, ...]]
 
 
 Artifact: TypeAlias = OnnxArtifact | TorchArtifact
@@ -205,6 +207,7 @@ def _decode_archive(content: bytes, path: str) -> TorchArtifact:
         stated=stated_digest(archive.entries, path, since=ARCHIVE_DIGEST_SINCE),
         format=archive.format,
         content=content,
+        bodies=archive.bodies,
     )
 
 

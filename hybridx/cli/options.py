@@ -184,7 +184,7 @@ _EXECUTION = {
     "accept_unchecked": _execution_option(
         bool,
         False,
-        "Go on where a circuit is too wide to check that its compiled body computes it.",
+        "Go on where nothing shows that the compiled body of a circuit computes it.",
         "--accept-unchecked",
     ),
     "accept_changes": _execution_option(bool, False, _ACCEPT_CHANGES, "--accept-changes"),

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from hybridx.first_use import on_first_use
 
 if TYPE_CHECKING:
-    from hybridx.runtime.circuits.agreement import Agreement, check_agreement
+    from hybridx.runtime.circuits.agreement import Agreement
     from hybridx.runtime.circuits.layers import (
         circuits_alone,
         compiled_layers,
@@ -69,7 +69,6 @@ __all__ = [
     "agreements_of",
     "as_array",
     "available_providers",
-    "check_agreement",
     "check_budget",
     "check_device_name",
     "check_execution",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, Protocol, TypeAlias, assert_never
 
 import numpy as np
@@ -15,6 +16,7 @@ from hybridx.device_table import family_of
 from hybridx.errors import CompiledInError, MissingExtraError, NoBodyError, OptionNeedsError
 from hybridx.runtime import devices, onnx
 from hybridx.runtime.circuits.agreement import Agreement, check_agreement
+from hybridx.runtime.circuits.alone import CompiledCircuit, run_onnx_body
 from hybridx.runtime.customop.model import CustomOpModel
 from hybridx.runtime.execution import ONNX, Execution
 from hybridx.runtime.executor import CountingExecutor, DeviceExecutor, Executor
@@ -37,6 +39,10 @@ class Engine(Protocol):
 
     def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         """Return the outputs by name for inputs that fit the model."""
+        ...
+
+    def run_body(self, compiled: CompiledCircuit, parameters: Array) -> Array:
+        """Return what a compiled circuit gives for parameters of shape `(batch, P)`."""
         ...
 
 
@@ -71,7 +77,9 @@ def start_engine(artifact: Artifact, execution: Execution) -> Engine:
 def _device_engine(artifact: OnnxArtifact, execution: Execution) -> DeviceEngine:
     agreements: tuple[Agreement, ...] = ()
     if not execution.dry_run:
-        agreements = check_agreement(artifact, accept_unchecked=execution.accept_unchecked)
+        agreements = check_agreement(
+            artifact, partial(run_onnx_body, artifact), accept_unchecked=execution.accept_unchecked
+        )
     wires = max((circuit.wires for circuit in artifact.circuits.values()), default=1)
     given = execution.device
     if execution.dry_run:
@@ -159,6 +167,7 @@ class CompiledEngine:
     """Runs a file in one session of ONNX Runtime, circuits as their compiled bodies."""
 
     def __init__(self, artifact: OnnxArtifact, provider: str, threads: int | None = None) -> None:
+        self._artifact = artifact
         self._session = onnx.start(artifact.content, artifact.path, provider, threads=threads)
         self.provider = onnx.provider_of(self._session)
         outputs = self._session.get_outputs()
@@ -180,6 +189,10 @@ class CompiledEngine:
         return {
             name: output if name in self._whole else output[:0] for name, output in outputs.items()
         }
+
+    def run_body(self, compiled: CompiledCircuit, parameters: Array) -> Array:
+        """Return what a compiled circuit gives for parameters of shape `(batch, P)`."""
+        return run_onnx_body(self._artifact, compiled, parameters)
 
 
 class DeviceEngine(ABC):
@@ -225,6 +238,10 @@ class DeviceEngine(ABC):
     def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         """Return the outputs by name."""
         return self.run_with(inputs, self.executor)
+
+    def run_body(self, compiled: CompiledCircuit, parameters: Array) -> Array:
+        """Return what a compiled circuit gives for parameters of shape `(batch, P)`."""
+        return run_onnx_body(self._artifact, compiled, parameters)
 
     @abstractmethod
     def run_with(self, inputs: Mapping[str, Array], executor: Executor) -> dict[str, Array]:

@@ -13,7 +13,6 @@ from typing import Any, BinaryIO, Self, Unpack
 
 from hybridx.artifact import (
     Artifact,
-    OnnxArtifact,
     Signature,
     TorchArtifact,
     decode_artifact,
@@ -387,11 +386,7 @@ def agreements_of(session: Session) -> tuple[Agreement, ...]:
     engine, artifact, chosen = session._engine, session.artifact, session._execution
     if isinstance(engine, DeviceEngine):
         return engine.agreements
-    if not isinstance(artifact, OnnxArtifact):
-        return ()
-    return check_agreement(
-        artifact, accept_unchecked=chosen.accept_unchecked, may_run=not chosen.isolated
-    )
+    return check_agreement(artifact, engine.run_body, accept_unchecked=chosen.accept_unchecked)
 
 
 def load(path: str | Path | bytes | BinaryIO, **execution: Unpack[Options]) -> Session:

@@ -13,10 +13,11 @@ from typing import Any
 import torch
 from torch import Tensor, fx
 
-from hybridx.artifact import leaves
+from hybridx.artifact import Body, leaves
 from hybridx.capture import quiet
 from hybridx.errors import NoCompilerError, first_line
 from hybridx.storage import rezip, unzip
+from hybridx.targets.bodies import marked, take_bodies
 from hybridx.targets.torch_internals import compile_program
 
 _PROGRAM = "models/model.json"
@@ -34,8 +35,8 @@ def to_pt2(
     shapes: Sequence[Mapping[int, Any]],
     *,
     aot: bool = False,
-) -> bytes:
-    """Return the PT2 archive of a module.
+) -> tuple[bytes, list[tuple[int, Body]]]:
+    """Return the PT2 archive of a module, and where its circuits are in it.
 
     Args:
         module: of `splice`: operators of torch only, circuits as submodules.
@@ -43,13 +44,17 @@ def to_pt2(
         shapes: the open axes of each input, as torch.export's dynamic shapes.
         aot: also put the program into the archive as machine code for this kind of machine.
 
+    Returns:
+        The archive, and the index of each circuit with its body.
+
     Raises:
         NoCompilerError: there is no C++ compiler, or it fails.
     """
     with quiet():
         program = torch.export.export(
-            module, tuple(args), dynamic_shapes=tuple(shapes), strict=False
+            marked(module), tuple(args), dynamic_shapes=tuple(shapes), strict=False
         )
+    bodies = take_bodies(program)
     _leave_out_assertions(program.graph)
     compiled = _compiled(program, module, args) if aot else {}
     with quiet():
@@ -61,7 +66,7 @@ def to_pt2(
         for name, data in unzip(saved.getvalue())
         if name != _TORCHS_OWN
     }
-    return rezip(members | compiled)
+    return rezip(members | compiled), bodies
 
 
 def _leave_out_assertions(graph: fx.Graph) -> None:

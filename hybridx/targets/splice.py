@@ -53,6 +53,11 @@ def splice(captured: Capture, circuits: Sequence[nn.Module]) -> fx.GraphModule:
     return fx.GraphModule(root, graph)
 
 
+def index_of(submodule: str) -> int:
+    """Return the index of the circuit whose module has a name."""
+    return int(submodule.removeprefix(_CIRCUIT.format("")))
+
+
 def _check_operators(graph: fx.Graph) -> None:
     for node in graph.nodes:
         namespace = getattr(node.target, "namespace", None)

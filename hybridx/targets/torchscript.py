@@ -10,10 +10,12 @@ import sys
 import torch
 from torch import fx, nn
 
+from hybridx.artifact import Body
 from hybridx.capture import quiet
 from hybridx.errors import NoTorchScriptError, UnscriptableError, first_line
 from hybridx.storage import rezip, unzip
 from hybridx.targets.script import script_class
+from hybridx.targets.splice import index_of
 
 _FIRST_WITHOUT = (3, 14)
 _MANGLED = re.compile(rb"\.___torch_mangle_\d+")
@@ -21,11 +23,15 @@ _MANGLED_FILE = re.compile(r"/___torch_mangle_\d+\.py$")
 _TORCHS_OWN = (".debug_pkl", ".data/serialization_id")
 
 
-def to_torchscript(module: fx.GraphModule) -> bytes:
-    """Return the TorchScript archive of a module.
+def to_torchscript(module: fx.GraphModule, *, dtype: str) -> tuple[bytes, list[tuple[int, Body]]]:
+    """Return the TorchScript archive of a module, and where its circuits are in it.
 
     Args:
         module: of `splice`: operators of torch only, circuits as submodules.
+        dtype: of the circuits.
+
+    Returns:
+        The archive, and the index of each circuit with its body.
 
     Raises:
         NoTorchScriptError: this Python is one that TorchScript does not support.
@@ -49,7 +55,11 @@ def to_torchscript(module: fx.GraphModule) -> bytes:
         except RuntimeError as error:
             raise UnscriptableError(first_line(error)) from error
         torch.jit.save(scripted, saved)
-    return rezip(_canonical(saved.getvalue()))
+    calls = module.graph.find_nodes(op="call_module")
+    bodies = [
+        (index_of(name), Body(dtype, method=name)) for name in sorted({n.target for n in calls})
+    ]
+    return rezip(_canonical(saved.getvalue())), bodies
 
 
 def _canonical(content: bytes) -> dict[str, bytes]:

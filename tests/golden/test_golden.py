@@ -73,7 +73,10 @@ def test_a_golden_file_loads_and_reproduces_its_numbers(path):
         found = outputs[name] if step == 1 else outputs[name].reshape(-1)[::step]
         error = np.abs(found.astype(float) - array) / np.maximum(1, np.abs(array))
         assert error.max() <= said["tolerance"] <= 1e-5
-    report = hybridx.verify(path)
+    # Before version 4, an archive of torch did not say which part of its program a circuit is.
+    is_silent = format in ("torchscript", "pt2") and int(version) < 4
+    report = hybridx.verify(path, accept_unchecked=is_silent)
+    assert ({one.shown for one in report.circuits} == {"not checked"}) == is_silent
     assert report.worst <= report.tolerance <= 1e-5
     assert len(api.inspect(path).circuits) == len(artifact.circuits) > 0
 

@@ -41,9 +41,9 @@ def splice_model(model, args, *, dtype="float32", kwargs=None, **options):
 
 def write(spliced, format, entries=ENTRIES, **options):
     if format == "torchscript":
-        content = to_torchscript(spliced.module)
+        content, _ = to_torchscript(spliced.module, dtype="float32")
     else:
-        content = to_pt2(spliced.module, spliced.args, spliced.captured.shapes, **options)
+        content, _ = to_pt2(spliced.module, spliced.args, spliced.captured.shapes, **options)
     return with_entries(content, entries)
 
 
@@ -76,6 +76,7 @@ def artifact(spliced, format, content):
         stated=None,
         format=format,
         content=content,
+        bodies={},
     )
 
 

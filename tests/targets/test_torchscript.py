@@ -21,4 +21,4 @@ def test_weights_move_with_a_scripted_module():
 def test_a_python_without_torchscript_is_named(monkeypatch):
     monkeypatch.setattr(sys, "version_info", (3, 14, 0))
     with pytest.raises(NoTorchScriptError, match="pt2"):
-        to_torchscript(sample("sandwich").module)
+        to_torchscript(sample("sandwich").module, dtype="float32")

@@ -12,6 +12,7 @@ import numpy as np
 from hybridx.artifact import (
     PARAMETERS,
     RESULTS,
+    Body,
     Compiled,
     Content,
     Metadata,
@@ -161,8 +162,8 @@ def draft_torchscript(
 
     spliced = splice_circuits(captured, choices, dtype)
     targets.return_in(targets.structure_of(returned), spliced)
-    content = targets.to_torchscript(spliced)
-    return _archived(content, captured, example, choices)
+    content, bodies = targets.to_torchscript(spliced, dtype=dtype)
+    return _archived(content, bodies, captured, example, choices)
 
 
 def draft_pt2(
@@ -189,12 +190,16 @@ def draft_pt2(
     args: Sequence[Tensor] = list(example.tensors.values())
     spliced = splice_circuits(captured, choices, dtype)
     targets.return_in(targets.structure_of(returned), spliced)
-    content = targets.to_pt2(spliced, args, captured.shapes, aot=aot)
-    return _archived(content, captured, example, choices)
+    content, bodies = targets.to_pt2(spliced, args, captured.shapes, aot=aot)
+    return _archived(content, bodies, captured, example, choices)
 
 
 def _archived(
-    content: bytes, captured: Capture, example: Example, choices: Mapping[Circuit, Choice]
+    content: bytes,
+    bodies: Sequence[tuple[int, Body]],
+    captured: Capture,
+    example: Example,
+    choices: Mapping[Circuit, Choice],
 ) -> Draft:
     compiled = [
         Compiled(encode(circuit), None, choices[circuit].strategy) for circuit in captured.circuits
@@ -202,7 +207,8 @@ def _archived(
     inputs = describe_inputs(captured, example)
 
     def written(metadata: Metadata) -> Content:
-        entries = archive_entries(metadata, inputs, captured.output_names, compiled)
+        names = captured.output_names
+        entries = archive_entries(metadata, inputs, names, compiled, bodies)
         return with_entries(content, entries)
 
     return Draft(written)

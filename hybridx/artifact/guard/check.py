@@ -46,11 +46,14 @@ class Checked:
         members: as torch may read them, by name.
         inputs: how many tensors the program takes.
         outputs: how many it returns.
+        bodies: what a compiled circuit in it may be called: the methods that the program calls, or
+            the values of its graph.
     """
 
     members: Mapping[str, bytes]
     inputs: int
     outputs: int
+    bodies: frozenset[str]
 
     @property
     def content(self) -> bytes:
@@ -100,8 +103,9 @@ def _torchscript(members: Mapping[str, bytes]) -> Checked:
     _check_members(members, r"data/\d{1,9}", r"data\.pkl", r"constants\.pkl", re.escape(_CODE))
     require(members["constants.pkl"] == _EMPTY_TUPLE, "constants.pkl with constants")
     kinds = attributes_of(members["data.pkl"], members)
-    source, inputs, outputs = check_script(members[_CODE], kinds)
-    return Checked({**members, _CODE: source}, inputs, outputs)
+    script = check_script(members[_CODE], kinds)
+    written = {**members, _CODE: script.source}
+    return Checked(written, script.inputs, script.outputs, script.called)
 
 
 def _pt2(members: Mapping[str, bytes]) -> Checked:
@@ -112,5 +116,6 @@ def _pt2(members: Mapping[str, bytes]) -> Checked:
         *map(re.escape, (PROGRAM, _SAMPLE_INPUTS, *CONFIGS)),
     )
     require(members[_SAMPLE_INPUTS] == b"", "pickled inputs")
-    written, inputs, outputs = check_program(members)
-    return Checked({**members, **written}, inputs, outputs)
+    program = check_program(members)
+    written = {**members, **program.written}
+    return Checked(written, program.inputs, program.outputs, program.values)

@@ -10,6 +10,7 @@ import ast
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 from hybridx.artifact.guard.operators import MAKERS, OPERATORS, words
@@ -59,14 +60,28 @@ _POWERS: Final = frozenset({"Pow", "PowByNatural"})
 _HIGHEST_POWER: Final = 8
 
 
-def check_program(members: Mapping[str, bytes]) -> tuple[dict[str, bytes], int, int]:
+@dataclass(frozen=True)
+class Program:
+    """The program of an archive.
+
+    Attributes:
+        written: the members that are JSON, as torch may read them.
+        inputs: how many tensors it takes.
+        outputs: how many it returns.
+        values: the names of its tensors.
+    """
+
+    written: Mapping[str, bytes]
+    inputs: int
+    outputs: int
+    values: frozenset[str]
+
+
+def check_program(members: Mapping[str, bytes]) -> Program:
     """Check the JSON of an archive, and return it as torch may read it.
 
     Args:
         members: of the archive, by name.
-
-    Returns:
-        The members that are JSON, the number of inputs, and the number of outputs.
 
     Raises:
         Foreign: it holds something that hybridx does not write.
@@ -92,7 +107,8 @@ def check_program(members: Mapping[str, bytes]) -> tuple[dict[str, bytes], int, 
     specs = program["graph_module"]["signature"]["input_specs"]
     taken = sum(1 for one in specs if "user_input" in one)
     written[PROGRAM] = _encoded(program)
-    return written, taken, len(program["graph_module"]["signature"]["output_specs"])
+    returned = len(program["graph_module"]["signature"]["output_specs"])
+    return Program(written, taken, returned, frozenset(graph["tensor_values"]))
 
 
 def _check_lengths(node: Any) -> None:

@@ -11,6 +11,7 @@ import ast
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Final
 
 from hybridx.artifact.guard.operators import MAKERS, NUMBERS, OPERATORS
@@ -33,15 +34,29 @@ _LARGEST: Final = 2**63
 _DIVISIONS: Final = frozenset({"floordiv", "remainder", "fmod"})
 
 
-def check_script(source: bytes, kinds: Mapping[str, str]) -> tuple[bytes, int, int]:
+@dataclass(frozen=True)
+class Script:
+    """The source of a model.
+
+    Attributes:
+        source: as torch may read it.
+        inputs: how many tensors `forward` takes.
+        outputs: how many it returns.
+        called: the methods that `forward` calls, directly or through others.
+    """
+
+    source: bytes
+    inputs: int
+    outputs: int
+    called: frozenset[str]
+
+
+def check_script(source: bytes, kinds: Mapping[str, str]) -> Script:
     """Check the source of a model, and return it as torch may read it.
 
     Args:
         source: the one file of code in the archive.
         kinds: of the attributes of the model that are stored, by name.
-
-    Returns:
-        The source, the number of inputs of forward, and the number of its outputs.
 
     Raises:
         Foreign: it holds something that hybridx does not write.
@@ -74,7 +89,24 @@ def check_script(source: bytes, kinds: Mapping[str, str]) -> tuple[bytes, int, i
     calls = {name: _check_method(method, declared) for name, method in methods.items()}
     _check_size(calls, {name: len(method.body) for name, method in methods.items()})
     forward = methods["forward"]
-    return (ast.unparse(model) + "\n").encode(), len(forward.args.args) - 1, _returned(forward)
+    return Script(
+        (ast.unparse(model) + "\n").encode(),
+        len(forward.args.args) - 1,
+        _returned(forward),
+        _reached(calls, "forward"),
+    )
+
+
+def _reached(calls: Mapping[str, Counter[str]], start: str) -> frozenset[str]:
+    """Return the methods that a method calls, directly or through others."""
+    found: set[str] = set()
+    waiting = [*calls[start]]
+    while waiting:
+        name = waiting.pop()
+        if name not in found:
+            found.add(name)
+            waiting += calls[name]
+    return frozenset(found)
 
 
 def _check_nesting(text: str) -> None:

@@ -6,38 +6,52 @@ Who changes a file can make every digest in it right again, so this module compa
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 import numpy as np
-import onnx as onnx_package
-from numpy.typing import NDArray
 
 from hybridx.artifact import (
     PARAMETERS,
     RESULTS,
+    Artifact,
     Compiled,
     OnnxArtifact,
+    TorchArtifact,
     body_hash,
     circuit_function,
 )
 from hybridx.circuit import Circuit, encode, has_channel, restrict, simulate
 from hybridx.errors import (
     BodyMismatchError,
+    DeviceFailedError,
     LoweringError,
     OptionError,
+    StoppedRunError,
     UncheckedBodyError,
 )
-from hybridx.runtime import onnx
-from hybridx.runtime.circuits.alone import body_model, circuit_calls
+from hybridx.runtime.circuits.alone import CompiledCircuit, compiled_circuits
+from hybridx.storage import Array
 from hybridx.version import __version__
 
-ROWS: Final = 3
-"""Rows of random parameters on which a body and its circuit are compared."""
+if TYPE_CHECKING:
+    from hybridx.lowering import Choice
+
+BodyRunner: TypeAlias = Callable[[CompiledCircuit, Array], Array]
+"""Returns what a compiled circuit gives for parameters of shape `(rows, P)`."""
+
+MOST_ROWS: Final = 4
+"""Rows of random parameters on which a body and its circuit are compared, at most; at least two.
+
+A file could know a fixed number.
+"""
 
 MOST_AMPLITUDES: Final = 2**30
 """Amplitudes that the simulation of a circuit may visit, which takes about half a minute."""
+
+_EXPORT_AGAIN: Final = "export the model again with this hybridx"
+_WRITER: Final = "use the hybridx that wrote the file ({}), which compiles the circuit again"
 
 # The tolerance of an export. Results larger than one are compared relative to the largest.
 # float16 is what other tools make of a file of hybridx.
@@ -59,101 +73,157 @@ class Agreement:
 
 
 def check_agreement(
-    artifact: OnnxArtifact, *, accept_unchecked: bool = False, may_run: bool = True
+    artifact: Artifact, run: BodyRunner, *, accept_unchecked: bool = False
 ) -> tuple[Agreement, ...]:
     """Compare each compiled body of a file with its circuit.
 
-    If this version of hybridx wrote the file, the circuit is compiled again: the same bytes show
-    that they agree. Otherwise both are run on random parameters, which the file cannot know; the
-    circuit on the exact simulator, one light cone at a time if it is wide. Circuits without a body
-    are left out.
+    If this version of hybridx wrote an ONNX file, the circuit is compiled again: the same bytes
+    show that they agree. Otherwise both are run on random parameters, which the file cannot know;
+    the circuit on the exact simulator, one light cone at a time if it is wide. A circuit of an
+    archive of torch that is too wide for that is compiled again and run as well. Circuits without a
+    body are left out.
 
     Args:
         artifact: the file.
+        run: runs a compiled circuit of the file.
         accept_unchecked: go on where a circuit is too wide for both.
-        may_run: run bodies in this process; without it, circuits are only compiled again.
 
     Raises:
         BodyMismatchError: a body computes something else; the tolerance is not the file's.
-        UncheckedBodyError: a circuit is too wide, or would have to run.
+        UncheckedBodyError: a circuit is too wide, or the file does not say where its body is.
     """
-    bodies = {function.name: function for function in artifact.model.functions}
-    dtypes = {call.function: call.dtype for call in circuit_calls(artifact)}
-    found = []
-    for name, circuit in artifact.circuits.items():
-        if name not in bodies or name not in dtypes:
-            continue
-        if _is_compiled_again(artifact, name, bodies[name], dtypes[name]):
-            found.append(Agreement(name, "compiled again"))
-            continue
-        reason = "--isolated keeps it from running here"
-        if may_run:
-            cones = _cones(circuit)
-            amplitudes = sum(map(_amplitudes, cones))
-            if amplitudes <= MOST_AMPLITUDES:
-                _compare(artifact, name, cones, dtypes[name])
-                found.append(Agreement(name, "simulated"))
-                continue
-            reason = (
-                f"a simulation would visit 2^{math.log2(amplitudes):.0f} amplitudes, the limit is "
-                f"2^{math.log2(MOST_AMPLITUDES):.0f}"
-            )
-        if not accept_unchecked:
-            raise UncheckedBodyError(artifact.path, name, reason, artifact.metadata.version)
-        found.append(Agreement(name, "not checked"))
+    found = [
+        Agreement(one.circuit, _shown(artifact, one, run, accept_unchecked))
+        for one in compiled_circuits(artifact)
+    ]
+    if isinstance(artifact, TorchArtifact):
+        for name in artifact.circuits.keys() - artifact.bodies.keys():
+            if not accept_unchecked:
+                reason = "files of its format do not say which part of the program it is"
+                raise UncheckedBodyError(artifact.path, name, reason, _EXPORT_AGAIN)
+            found.append(Agreement(name, "not checked"))
     return tuple(found)
 
 
-def _is_compiled_again(
-    artifact: OnnxArtifact, name: str, body: onnx_package.FunctionProto, dtype: np.dtype
-) -> bool:
+def _shown(
+    artifact: Artifact, compiled: CompiledCircuit, run: BodyRunner, accept_unchecked: bool
+) -> Literal["compiled again", "simulated", "not checked"]:
+    """Return what shows that one compiled body computes its circuit."""
+    if isinstance(artifact, OnnxArtifact) and _is_compiled_again(artifact, compiled):
+        return "compiled again"
+    circuit = artifact.circuits[compiled.circuit]
+    rows = int(np.random.default_rng().integers(2, MOST_ROWS, endpoint=True))
+    cones = _cones(circuit, rows)
+    amplitudes = sum(_amplitudes(cone, rows) for cone in cones)
+    if amplitudes <= MOST_AMPLITUDES:
+
+        def simulated(parameters: Array) -> Array:
+            return np.concatenate([simulate(cone, parameters) for cone in cones], axis=1)
+
+        _compare(artifact, compiled, run, simulated, rows)
+        return "simulated"
+    again = _program_again(artifact, compiled) if isinstance(artifact, TorchArtifact) else None
+    if again is not None:
+        _compare(artifact, compiled, run, again, rows)
+        return "compiled again"
+    if not accept_unchecked:
+        reason = (
+            f"a simulation would visit 2^{math.log2(amplitudes):.0f} amplitudes, the limit is "
+            f"2^{math.log2(MOST_AMPLITUDES):.0f}"
+        )
+        instead = _WRITER.format(artifact.metadata.version)
+        raise UncheckedBodyError(artifact.path, compiled.circuit, reason, instead)
+    return "not checked"
+
+
+def _is_compiled_again(artifact: OnnxArtifact, compiled: CompiledCircuit) -> bool:
     """Return whether this hybridx wrote the file, and makes the same body of the circuit."""
     if artifact.metadata.version != __version__:
         return False
+    choice = _choice(artifact, compiled)
+    if choice is None:
+        return False
     # A run of a file that nobody has changed needs no compiler.
-    from hybridx.lowering import choose
-    from hybridx.passes import run_passes
     from hybridx.program.to_onnx import emit_body
 
-    circuit = artifact.circuits[name]
-    try:
-        choice = choose(run_passes(circuit), artifact.strategies.get(name) or None)
-    except (LoweringError, OptionError):
-        return False
-    nodes = emit_body(choice.plan.build(), dtype=dtype, parameters=PARAMETERS, results=RESULTS)
+    (body,) = (one for one in artifact.model.functions if one.name == compiled.circuit)
+    nodes = emit_body(
+        choice.plan.build(), dtype=compiled.dtype, parameters=PARAMETERS, results=RESULTS
+    )
     (opset,) = (one.version for one in body.opset_import if not one.domain)
-    made = circuit_function(Compiled(encode(circuit), nodes, choice.strategy), opset)
+    text = encode(artifact.circuits[compiled.circuit])
+    made = circuit_function(Compiled(text, nodes, choice.strategy), opset)
     return made is not None and body_hash(made) == body_hash(body)
 
 
-def _cones(circuit: Circuit) -> tuple[Circuit, ...]:
+def _program_again(
+    artifact: TorchArtifact, compiled: CompiledCircuit
+) -> Callable[[Array], Array] | None:
+    """Return what this hybridx compiles a circuit to, or None if it does not."""
+    choice = _choice(artifact, compiled)
+    if choice is None:
+        return None
+    import torch
+
+    from hybridx.program.to_torch import emit_module
+
+    module = emit_module(choice.plan.build(), dtype=compiled.dtype)
+
+    def run(parameters: Array) -> Array:
+        with torch.inference_mode():
+            results: Array = module(torch.from_numpy(parameters)).numpy()
+        return results
+
+    return run
+
+
+def _choice(artifact: Artifact, compiled: CompiledCircuit) -> Choice | None:
+    """Return how this hybridx computes a circuit, or None if it cannot."""
+    from hybridx.lowering import choose
+    from hybridx.passes import run_passes
+
+    circuit, name = artifact.circuits[compiled.circuit], compiled.circuit
+    try:
+        return choose(run_passes(circuit), artifact.strategies.get(name) or None)
+    except (LoweringError, OptionError):
+        return None
+
+
+def _cones(circuit: Circuit, rows: int) -> tuple[Circuit, ...]:
     """Return the circuit, or if it is too wide one circuit for each of its measurements."""
-    if _amplitudes(circuit) <= MOST_AMPLITUDES:
+    if _amplitudes(circuit, rows) <= MOST_AMPLITUDES:
         return (circuit,)
     return tuple(restrict(circuit, [measurement]) for measurement in circuit.measurements)
 
 
-def _amplitudes(circuit: Circuit) -> int:
+def _amplitudes(circuit: Circuit, rows: int) -> int:
     """Return how many amplitudes are visited when a circuit is simulated on all rows."""
     axes = circuit.wires * (2 if has_channel(circuit) else 1)
     terms = sum(len(getattr(one, "terms", ())) or 1 for one in circuit.measurements)
-    return ROWS * (len(circuit.operations) + terms) * (1 << axes)
+    return rows * (len(circuit.operations) + terms) * (1 << axes)
 
 
-def _compare(artifact: OnnxArtifact, name: str, cones: Sequence[Circuit], dtype: np.dtype) -> None:
-    columns = artifact.circuits[name].parameters
-    drawn = np.random.default_rng().uniform(-np.pi, np.pi, (ROWS, columns))
-    parameters = drawn.astype(dtype)
-    session = onnx.start(body_model(artifact.model, name, dtype), artifact.path)
-    actual = onnx.run(session, [RESULTS], {PARAMETERS: parameters})[RESULTS]
-    expected = np.concatenate([simulate(cone, parameters) for cone in cones], axis=1)
-    tolerance = _TOLERANCE[dtype.name]
-    worst = _largest_difference(actual, expected)
+def _compare(
+    artifact: Artifact,
+    compiled: CompiledCircuit,
+    run: BodyRunner,
+    expected: Callable[[Array], Array],
+    rows: int,
+) -> None:
+    """Compare a body with what it should compute, on so many rows of random parameters."""
+    columns = artifact.circuits[compiled.circuit].parameters
+    drawn = np.random.default_rng().uniform(-np.pi, np.pi, (rows, columns))
+    parameters = drawn.astype(compiled.dtype)
+    tolerance = _TOLERANCE[compiled.dtype.name]
+    try:
+        worst = _largest_difference(run(compiled, parameters), expected(parameters))
+    except (DeviceFailedError, StoppedRunError):
+        worst = math.inf  # a body that takes other parameters, or none
     if not worst <= tolerance:
-        raise BodyMismatchError(artifact.path, name, worst, tolerance)
+        raise BodyMismatchError(artifact.path, compiled.circuit, worst, tolerance)
 
 
-def _largest_difference(actual: NDArray[np.floating], expected: NDArray[np.float64]) -> float:
+def _largest_difference(actual: Array, expected: Array) -> float:
     """Return the largest difference, of numbers larger than one relative to the largest."""
     if actual.shape != expected.shape:
         return math.inf

@@ -1,12 +1,70 @@
-"""The circuit nodes of a file, and one compiled circuit as a model of its own."""
+"""The circuits of a file, and one compiled circuit as a model of its own."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import onnx
 from onnx import helper
 
-from hybridx.artifact import DOMAIN, PARAMETERS, RESULTS, CircuitCall, OnnxArtifact, split
+from hybridx.artifact import (
+    DOMAIN,
+    PARAMETERS,
+    RESULTS,
+    Artifact,
+    CircuitCall,
+    OnnxArtifact,
+    TorchArtifact,
+    split,
+)
+from hybridx.runtime.onnx import run, start
+from hybridx.storage import Array
+
+
+@dataclass(frozen=True)
+class CompiledCircuit:
+    """A compiled circuit of a file.
+
+    Attributes:
+        circuit: its name.
+        dtype: of its parameters and results.
+        place: which of the compiled bodies of the circuit it is, in an archive of torch.
+    """
+
+    circuit: str
+    dtype: np.dtype
+    place: int = 0
+
+
+def compiled_circuits(artifact: Artifact) -> Sequence[CompiledCircuit]:
+    """Return the compiled circuits of a file; of an old archive of torch they are not known."""
+    if isinstance(artifact, TorchArtifact):
+        return [
+            CompiledCircuit(name, np.dtype(body.dtype), place)
+            for name, bodies in artifact.bodies.items()
+            for place, body in enumerate(bodies)
+        ]
+    bodies = {function.name for function in artifact.model.functions}
+    dtypes = {call.function: call.dtype for call in circuit_calls(artifact)}
+    return [
+        CompiledCircuit(name, dtypes[name])
+        for name in artifact.circuits
+        if name in bodies and name in dtypes
+    ]
+
+
+def run_onnx_body(artifact: OnnxArtifact, compiled: CompiledCircuit, parameters: Array) -> Array:
+    """Return what a compiled circuit of an ONNX file gives for parameters of shape `(batch, P)`.
+
+    Raises:
+        StoppedRunError: ONNX Runtime stopped.
+    """
+    model = body_model(artifact.model, compiled.circuit, compiled.dtype)
+    found = run(start(model, artifact.path), [RESULTS], {PARAMETERS: parameters})
+    results: Array = found[RESULTS]
+    return results
 
 
 def circuit_calls(artifact: OnnxArtifact) -> list[CircuitCall]:

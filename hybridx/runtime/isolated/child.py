@@ -14,9 +14,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
-from hybridx.artifact import TorchArtifact, decode_artifact
+import numpy as np
+
+from hybridx.artifact import PARAMETERS, RESULTS, TorchArtifact, decode_artifact
 from hybridx.bounds import limits
 from hybridx.errors import HybridxError, OutOfMemoryError, first_line
+from hybridx.runtime.circuits.alone import CompiledCircuit
 from hybridx.runtime.engines import Engine, start_engine
 from hybridx.runtime.execution import Execution
 from hybridx.runtime.isolated.messages import OutOfTurnError, receive, send
@@ -46,6 +49,12 @@ def main() -> None:
                     with limits(**values["limits"]):
                         engine = _loaded(content, values, answers)
                     send(answers, "loaded", {"provider": engine.provider}, {})
+                elif kind == "body":
+                    assert engine is not None
+                    dtype = np.dtype(values["dtype"])
+                    compiled = CompiledCircuit(values["circuit"], dtype, values["place"])
+                    results = engine.run_body(compiled, arrays[PARAMETERS])
+                    send(answers, "outputs", {}, {RESULTS: results})
                 else:
                     assert engine is not None
                     send(answers, "outputs", {}, engine.run(arrays))

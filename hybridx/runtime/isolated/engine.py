@@ -17,9 +17,10 @@ import numpy as np
 
 import hybridx
 from hybridx import errors
-from hybridx.artifact import Artifact
+from hybridx.artifact import PARAMETERS, RESULTS, Artifact
 from hybridx.bounds import changed_limits
 from hybridx.errors import HybridxError, IsolatedRunError
+from hybridx.runtime.circuits.alone import CompiledCircuit
 from hybridx.runtime.execution import MEMORY_LIMIT, TIME_LIMIT, Execution
 from hybridx.runtime.isolated.messages import OutOfTurnError, receive, send
 from hybridx.storage import Array
@@ -82,6 +83,24 @@ class IsolatedEngine:
             values = {"seconds": self._seconds}
             _, outputs = self._ask("run", values, inputs, "outputs", self._seconds)
         return outputs
+
+    def run_body(self, compiled: CompiledCircuit, parameters: Array) -> Array:
+        """Return what a compiled circuit gives for parameters of shape `(batch, P)`.
+
+        Raises as `run`.
+        """
+        with self._lock:
+            values = {
+                "seconds": self._seconds,
+                "circuit": compiled.circuit,
+                "dtype": compiled.dtype.name,
+                "place": compiled.place,
+            }
+            given = {PARAMETERS: parameters}
+            _, outputs = self._ask("body", values, given, "outputs", self._seconds)
+        if RESULTS not in outputs:
+            raise IsolatedRunError(self._path, "it sent something else than results")
+        return outputs[RESULTS]
 
     def _ask(
         self,

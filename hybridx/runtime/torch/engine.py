@@ -12,9 +12,17 @@ from typing import Any, Final, TypeAlias
 import numpy as np
 import torch
 
-from hybridx.artifact import TorchArtifact, checked, leaves
+from hybridx.artifact import Body, TorchArtifact, check_lengths, checked, leaves
 from hybridx.errors import BrokenArtifactError, DeviceFailedError, first_line
+from hybridx.runtime.circuits.alone import CompiledCircuit
 from hybridx.runtime.sharing.forks import loading
+from hybridx.runtime.torch.bodies import (
+    BodyFunction,
+    NoBodyThereError,
+    of_program,
+    of_script,
+    on_rows,
+)
 from hybridx.runtime.torch.torch_internals import (
     intercepting,
     program_operators,
@@ -64,12 +72,7 @@ class TorchEngine:
         args = [
             torch.from_numpy(np.array(inputs[one.name], order="C")) for one in self._artifact.inputs
         ]
-        try:
-            with torch.inference_mode(), _without_threads(), self._checking():
-                returned = self._program(*args)
-        except Exception as error:
-            # torch has no class of error for a program that stops.
-            raise DeviceFailedError("torch", _reason(error)) from error
+        returned = self._run(self._program, *args)
         tensors = leaves(returned)
         names = self._artifact.outputs
         if len(tensors) != len(names):
@@ -79,6 +82,34 @@ class TorchEngine:
             raise BrokenArtifactError(self._artifact.path, "it returns what is no plain tensor")
         # A program may return its weights, and one tensor twice.
         return {name: np.array(tensor.numpy()) for name, tensor in zip(names, tensors, strict=True)}
+
+    def run_body(self, compiled: CompiledCircuit, parameters: Array) -> Array:
+        """Return what a compiled circuit gives for parameters of shape `(batch, P)`.
+
+        Raises:
+            DeviceFailedError: torch stopped; the reason is its own.
+            BrokenArtifactError: the program has no such part, or it gives no dense tensor.
+        """
+        path = self._artifact.path
+        body = self._artifact.bodies[compiled.circuit][compiled.place]
+        try:
+            function, rows = _BODIES[self._artifact.format](self._program, body)
+        except NoBodyThereError as error:
+            raise BrokenArtifactError(path, f"its circuit {compiled.circuit}: {error}") from error
+        check_lengths([rows or 1, *parameters.shape])
+        given = torch.from_numpy(np.array(parameters, order="C"))
+        results = self._run(on_rows, function, rows, given)
+        if not _is_plain(results):
+            raise BrokenArtifactError(path, f"its circuit {compiled.circuit} gives no plain tensor")
+        return np.array(results.numpy())
+
+    def _run(self, function: Callable[..., Any], *args: Any) -> Any:
+        try:
+            with torch.inference_mode(), _without_threads(), self._checking():
+                return function(*args)
+        except Exception as error:
+            # torch has no class of error for a program that stops.
+            raise DeviceFailedError("torch", _reason(error)) from error
 
     def _checking(self) -> AbstractContextManager[Any]:
         return intercepting(self._trusting, called) if self._trusting else nullcontext()
@@ -119,6 +150,10 @@ def _load_pt2(archive: io.BytesIO) -> _Loaded:
     return program.module(check_guards=False), list(program_operators(program.graph))
 
 
+_BODIES: Mapping[str, Callable[[Any, Body], tuple[BodyFunction, int | None]]] = {
+    "torchscript": of_script,
+    "pt2": of_program,
+}
 _LOADERS: Mapping[str, Callable[[io.BytesIO], _Loaded]] = {
     "torchscript": _load_torchscript,
     "pt2": _load_pt2,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import msgspec
 import numpy as np
 import onnx
@@ -17,14 +19,20 @@ from hybridx.artifact import (
 )
 from hybridx.circuit import decode, encode
 from hybridx.errors import BodyMismatchError, UncheckedBodyError
-from hybridx.runtime import check_agreement, start_session
+from hybridx.runtime import agreements_of, start_session
 from hybridx.runtime.circuits import agreement
+from hybridx.runtime.circuits.alone import run_onnx_body
 from tests.runtime.models import GRAPHS, build
 
 PLAIN = GRAPHS["a circuit and no more"]
 # A bit flip of probability 0.36.
 FLIP = "channel 0 [0.8, 0, 0, 0.8, 0, 0.6, 0.6, 0]"
 NOISY = f"RY 0 p[0]; {FLIP}; CNOT 0 1; RX 1 p[1]; expval Z0; expval Z1"
+
+
+def check_agreement(artifact, **accepted):
+    run = partial(run_onnx_body, artifact)
+    return agreement.check_agreement(artifact, run, **accepted)
 
 
 def forged(artifact, *, circuit=lambda one: one, body=lambda _: None):
@@ -159,6 +167,9 @@ def test_circuits_without_a_body_need_no_check():
     assert check_agreement(PLAIN(body=False)) == ()
 
 
-def test_what_may_not_run_here_is_not_simulated():
-    with pytest.raises(UncheckedBodyError, match="isolated"):
-        check_agreement(PLAIN(), may_run=False)
+def test_a_forgery_is_named_in_a_process_of_its_own():
+    with start_session(PLAIN(), isolated=True) as session:
+        assert [one.shown for one in agreements_of(session)] == ["simulated"]
+    false = forged(PLAIN(), circuit=with_operations(shifted))
+    with start_session(false, isolated=True) as session, pytest.raises(BodyMismatchError):
+        agreements_of(session)
