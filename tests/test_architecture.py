@@ -55,6 +55,7 @@ HEAVY = {
         "program.to_torch",
         "restore",
         "targets",
+        "runtime.torch.bodies",
         "runtime.torch.engine",
         "runtime.torch.torch_internals",
         "runtime.torch.trusting",
