@@ -10,7 +10,7 @@ VENV       ?= .venv
 BIN         = $(VENV)/bin
 INSTALLED   = $(VENV)/.installed
 
-.PHONY: install demo check format test test-slow test-plugins test-versions test-package test-operators test-backbones test-trust test-all bench bench-quick train golden documents docs clean
+.PHONY: install demo check format test test-slow test-plugins test-versions test-package test-operators test-backbones test-trust fuzz test-all bench bench-quick train golden documents docs clean
 
 install: $(INSTALLED)
 
@@ -69,7 +69,13 @@ test-operators: $(INSTALLED)
 test-trust: $(INSTALLED)
 	$(BIN)/python -m pytest tests/trust --durations 10
 
-test-all: test test-slow test-plugins test-versions test-package test-backbones
+# Coverage-guided fuzzing of all that reads what others wrote, in an environment that pip makes in
+# .fuzzing. FUZZ="circuit pt2" takes these targets.
+FUZZ_SECONDS ?= 60
+fuzz: $(INSTALLED)
+	$(BIN)/python -m tests.fuzzing --seconds $(FUZZ_SECONDS) $(FUZZ)
+
+test-all: test test-slow test-plugins test-versions test-package fuzz test-backbones
 
 # An hour and a half on an idle machine; an interrupted run continues. BENCH=--fresh begins again.
 bench: $(INSTALLED)
@@ -104,4 +110,4 @@ train: $(INSTALLED)
 	$(BIN)/hybridx train exported/iris.toml --overwrite
 
 clean:
-	rm -rf $(VENV) build benchmarks/.venvs .docs .plugins .versions .package .backbones .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info
+	rm -rf $(VENV) build benchmarks/.venvs .docs .plugins .versions .package .backbones .fuzzing .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info

@@ -101,7 +101,7 @@ def convert(
     else:
         renew(model)
         with told("cut") as tell:
-            content = to_bundle(model)
+            content = to_bundle(model, artifact.path)
             tell(f"{len(content)} files")
     with told("check"):
         checked = decode_artifact(content, str(path))

@@ -46,7 +46,13 @@ if TYPE_CHECKING:
         without_verification,
         write_metadata,
     )
-    from hybridx.artifact.nodes import describe, is_circuit_node, parameters_from, walk_nodes
+    from hybridx.artifact.nodes import (
+        describe,
+        is_circuit_node,
+        opset_of,
+        parameters_from,
+        walk_nodes,
+    )
     from hybridx.artifact.outline import Block, Outline, describe_outline, outline_of
     from hybridx.artifact.read import (
         Artifact,
@@ -115,6 +121,7 @@ __all__ = [
     "is_bundle_file",
     "is_circuit_node",
     "leaves",
+    "opset_of",
     "outline_of",
     "parameters_from",
     "read_artifact",

@@ -35,7 +35,7 @@ from hybridx.artifact.digest import digest_model
 from hybridx.artifact.functions import Compiled, circuit_function, function_name
 from hybridx.artifact.limits import check_file_size
 from hybridx.artifact.metadata import decode_metadata, encode_entry, set_entries
-from hybridx.artifact.nodes import describe, is_circuit_node
+from hybridx.artifact.nodes import describe, is_circuit_node, opset_of
 from hybridx.artifact.segments import Segment, split
 from hybridx.artifact.signature import (
     Declared,
@@ -103,16 +103,20 @@ class _Stamp(msgspec.Struct, frozen=True):
     metadata: dict[str, str] = {}
 
 
-def to_bundle(model: onnx.ModelProto) -> dict[str, bytes]:
+def to_bundle(model: onnx.ModelProto, path: str) -> dict[str, bytes]:
     """Return the files of a bundle, by name.
 
     Args:
         model: a model with its metadata written into it.
+        path: of the model, for messages.
+
+    Raises:
+        BrokenArtifactError: it cannot be cut.
     """
     files: dict[str, bytes] = {}
     dtypes: dict[str, np.dtype[Any]] = {}
     steps: list[_Step] = []
-    for stage in split(model):
+    for stage in split(model, path):
         if stage.segment.content:
             steps.append(_part(f"classical_{len(files)}.onnx", stage.segment, files))
         for call in stage.circuits:
@@ -130,7 +134,7 @@ def to_bundle(model: onnx.ModelProto) -> dict[str, bytes]:
         outputs=tuple(declare(signature_of(value)) for value in model.graph.output),
         steps=tuple(steps),
         circuits=circuits,
-        opset=next(o.version for o in model.opset_import if o.domain == ""),
+        opset=opset_of(model),
         ir_version=model.ir_version,
         sha256={name: _sha256(content) for name, content in sorted(files.items())},
         metadata={

@@ -25,7 +25,7 @@ from hybridx.artifact.digest import Digest, difference, digest_model, name_of
 from hybridx.artifact.functions import body_hash
 from hybridx.artifact.limits import check_file_size, check_model
 from hybridx.artifact.metadata import Metadata, decode_entry, decode_metadata, stated_digest
-from hybridx.artifact.nodes import is_circuit_node, walk_nodes
+from hybridx.artifact.nodes import is_circuit_node, opset_of, walk_nodes
 from hybridx.artifact.signature import Signature, signature_of
 from hybridx.artifact.traps import refuse_traps
 from hybridx.circuit import Circuit, decode
@@ -253,6 +253,8 @@ def _parse(content: bytes, path: str) -> onnx.ModelProto:
     # Protobuf can parse empty or foreign bytes as an empty model.
     if not model.opset_import or not model.graph.node:
         raise ForeignFileError(path, "it has no graph")
+    if opset_of(model) < 1:
+        raise BrokenArtifactError(path, "it does not say which version of ONNX's operators it has")
     return model
 
 

@@ -6,7 +6,7 @@ of level k are one segment. The circuits between levels k and k + 1 run after it
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,7 @@ from onnx import helper
 from hybridx.artifact.contract import DOMAIN
 from hybridx.artifact.nodes import is_circuit_node
 from hybridx.artifact.signature import signature_of
+from hybridx.errors import BrokenArtifactError, first_line
 
 
 @dataclass(frozen=True)
@@ -53,12 +54,39 @@ class Stage:
     circuits: tuple[CircuitCall, ...]
 
 
-def split(model: onnx.ModelProto) -> tuple[Stage, ...]:
-    """Cut a model at its circuit nodes."""
-    typed = _with_constants_as_nodes(onnx.shape_inference.infer_shapes(model))
+def _check_order(graph: onnx.GraphProto, path: str) -> None:
+    """Refuse a graph in which a node reads what no node before it gives.
+
+    ONNX asks for this order, though ONNX Runtime does not, and a model is cut by it.
+    """
+    known = {value.name for value in (*graph.input, *graph.initializer)}
+    known |= {weight.values.name for weight in graph.sparse_initializer}
+    for node in graph.node:
+        for name in reads(node):
+            if name not in known:
+                raise BrokenArtifactError(path, f"nothing gives {name!r}, which a node takes")
+        known.update(node.output)
+    for value in graph.output:
+        if value.name not in known:
+            raise BrokenArtifactError(path, f"nothing gives its output {value.name!r}")
+
+
+def split(model: onnx.ModelProto, path: str) -> tuple[Stage, ...]:
+    """Cut a model at its circuit nodes; `path` is for messages.
+
+    Raises:
+        BrokenArtifactError: its nodes are not in order, or of a value between the parts nobody
+            can tell the type.
+    """
+    _check_order(model.graph, path)
+    try:
+        inferred = onnx.shape_inference.infer_shapes(model)
+    except onnx.shape_inference.InferenceError as error:
+        raise BrokenArtifactError(path, f"its types do not fit: {first_line(error)}") from error
+    typed = _with_constants_as_nodes(inferred)
     graph = typed.graph
     levels = levels_of(graph)
-    types = {v.name: v for v in (*graph.input, *graph.output, *graph.value_info)}
+    types = _Types(path, {v.name: v for v in (*graph.input, *graph.output, *graph.value_info)})
     stages = []
     for level in range(max(levels, default=0) + 1):
         here = [n for n, at in zip(graph.node, levels, strict=True) if at == level]
@@ -73,13 +101,38 @@ def split(model: onnx.ModelProto) -> tuple[Stage, ...]:
                 node.op_type,
                 node.input[0],
                 node.output[0],
-                signature_of(types[node.input[0]]).dtype,
+                types.dtype(node.input[0]),
             )
             for node in here
             if is_circuit_node(node)
         )
         stages.append(Stage(_segment(typed, classical, wanted, types), circuits))
     return tuple(stages)
+
+
+@dataclass(frozen=True)
+class _Types:
+    """What is known of the types of values.
+
+    Attributes:
+        path: of the model, for messages.
+        known: the values whose type is known, by name.
+    """
+
+    path: str
+    known: Mapping[str, onnx.ValueInfoProto]
+
+    def __getitem__(self, name: str) -> onnx.ValueInfoProto:
+        if name not in self.known:
+            raise BrokenArtifactError(self.path, f"the type of its value {name!r} is not known")
+        return self.known[name]
+
+    def dtype(self, name: str) -> np.dtype[Any]:
+        """Return the dtype of a tensor."""
+        try:
+            return signature_of(self[name]).dtype
+        except (KeyError, TypeError, ValueError) as error:
+            raise BrokenArtifactError(self.path, f"its value {name!r} is no tensor") from error
 
 
 def _with_constants_as_nodes(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -119,7 +172,7 @@ def _segment(
     model: onnx.ModelProto,
     nodes: list[onnx.NodeProto],
     wanted: set[str],
-    types: dict[str, onnx.ValueInfoProto],
+    types: _Types,
 ) -> Segment:
     if not nodes:
         return Segment(b"", (), ())

@@ -54,6 +54,7 @@ _APPLY = re.compile(r"(?:ctrl\[([^\]]*)\] )?(adj )?([A-Za-z]\w*)((?: \d+)+)(?: (
 _ENTRIES = re.compile(
     r"(unitary|prepare|channel)((?: \d+)+) \[((?:p\[\d+\]|[^\]])*)\](?: \+ i\[(.*)\])?"
 )
+_NO_TERMS = "0"
 _TERM = re.compile(rf"(?:({_NUMBER})\*)?(I|[XYZ]\d+(?:@[XYZ]\d+)*)")
 
 
@@ -208,7 +209,7 @@ def _show_terms(terms: tuple[PauliTerm, ...]) -> str:
         word = "@".join(f"{letter}{wire}" for letter, wire in factors) or "I"
         return word if term.coefficient == 1.0 else f"{term.coefficient!r}*{word}"
 
-    return " + ".join(map(shown, terms))
+    return " + ".join(map(shown, terms)) or _NO_TERMS
 
 
 def _parse_operation(statement: str) -> Operation:
@@ -262,7 +263,7 @@ def _parse_mutual(text: str) -> MutualInformation:
 
 def _parse_terms(text: str) -> tuple[PauliTerm, ...]:
     terms = []
-    for part in text.split(" + "):
+    for part in () if text == _NO_TERMS else text.split(" + "):
         matched = _TERM.fullmatch(part)
         if matched is None:
             raise ValueError(f"{part!r} is not `coefficient*X0@Y1`")

@@ -101,7 +101,8 @@ def _device_engine(artifact: OnnxArtifact, execution: Execution) -> DeviceEngine
         model = CustomOpModel(artifact, execution.provider, execution.threads)
         return CustomOpEngine(artifact, model, executor, agreements)
     stages = [
-        (stage, _start_segment(stage, artifact.path, execution)) for stage in split(artifact.model)
+        (stage, _start_segment(stage, artifact.path, execution))
+        for stage in split(artifact.model, artifact.path)
     ]
     return SplitEngine(artifact, stages, executor, agreements)
 

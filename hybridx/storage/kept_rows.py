@@ -7,6 +7,7 @@ cut short is dropped.
 
 from __future__ import annotations
 
+import math
 import os
 import time
 import zlib
@@ -23,6 +24,7 @@ from hybridx.storage.files import open_file
 from hybridx.storage.forms.form import Array, Outputs, Spec
 
 FORMAT = 1
+_KINDS = "biufc"
 _SECONDS_BETWEEN_SYNCS = 1.0
 
 
@@ -171,7 +173,7 @@ class KeptRows(Outputs):
             offset = one.offset
             for name, spec in self.specs.items():
                 shape = (one.rows, *spec.shape[1:])
-                size = int(np.prod(shape)) * spec.dtype.itemsize
+                size = math.prod(shape) * spec.dtype.itemsize
                 if name in names:
                     file.seek(offset)
                     loaded[name] = np.frombuffer(file.read(size), spec.dtype).reshape(shape)
@@ -197,19 +199,28 @@ class KeptRows(Outputs):
                     name: Spec((0, *shape), np.dtype(dtype))
                     for name, (dtype, shape) in found.arrays.items()
                 }
+                self._check_specs()
                 self._length = file.tell()
                 self._read_slices(file)
         except (msgspec.MsgspecError, ValueError, TypeError, OSError) as error:
             raise BrokenResultsError(str(self.path), str(error)) from error
 
+    def _check_specs(self) -> None:
+        for name, spec in self.specs.items():
+            if spec.dtype.kind not in _KINDS or min(spec.shape) < 0:
+                problem = f"its array {name!r} is {spec.dtype.str} of shape {spec.shape[1:]}"
+                raise BrokenResultsError(str(self.path), problem)
+
     def _read_slices(self, file: IO[bytes]) -> None:
-        width = sum(
-            int(np.prod(spec.shape[1:])) * spec.dtype.itemsize for spec in self.specs.values()
-        )
+        width = sum(math.prod(spec.shape[1:]) * spec.dtype.itemsize for spec in self.specs.values())
+        size = os.fstat(file.fileno()).st_size
         while text := file.readline():
             try:
                 line = msgspec.json.decode(text, type=_Line)
             except msgspec.MsgspecError:
+                return
+            # A number of rows that the file does not have would ask for memory.
+            if not 0 <= line.rows * width <= size - file.tell():
                 return
             content = file.read(line.rows * width)
             if len(content) != line.rows * width or zlib.crc32(content) != line.checksum:

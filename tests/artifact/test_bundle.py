@@ -44,7 +44,7 @@ SHARED = "a weight read at two levels"
 
 
 def bundle_of(artifact):
-    return to_bundle(onnx.ModelProto.FromString(artifact.content))
+    return to_bundle(onnx.ModelProto.FromString(artifact.content), "a model")
 
 
 def stated(name, **options):

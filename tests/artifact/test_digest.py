@@ -37,7 +37,7 @@ def model(contents):
 
 @pytest.fixture
 def files(model):
-    return to_bundle(model)
+    return to_bundle(model, "a model")
 
 
 def read(content):

@@ -8,6 +8,7 @@ from onnx import helper
 
 from hybridx.artifact import split
 from hybridx.circuit import parse, simulate
+from hybridx.errors import BrokenArtifactError
 from hybridx.runtime import start_session
 from tests.runtime.models import FIXED, GRAPHS, MIX, TURN, build
 
@@ -52,7 +53,7 @@ def test_stitched_equals_whole(graph, device, batch):
 
 def test_circuits_run_as_late_as_their_parameters_and_no_later(graph):
     name, artifact = graph
-    stages = split(artifact.model)
+    stages = split(artifact.model, artifact.path)
     circuits = [len(stage.circuits) for stage in stages]
     while circuits and circuits[-1] == 0 and not stages[len(circuits) - 1].segment.content:
         circuits.pop()
@@ -62,7 +63,7 @@ def test_circuits_run_as_late_as_their_parameters_and_no_later(graph):
 def test_each_part_reads_only_what_is_there(graph):
     _, artifact = graph
     there = {"x"} | {weight.name for weight in artifact.model.graph.initializer}
-    for stage in split(artifact.model):
+    for stage in split(artifact.model, artifact.path):
         assert set(stage.segment.inputs) <= there
         there |= set(stage.segment.outputs)
         assert {call.parameters for call in stage.circuits} <= there
@@ -84,8 +85,46 @@ def test_both_agree_with_the_circuits_on_paper():
 
 def test_a_circuit_without_data_has_one_row():
     artifact = GRAPHS["without data"]()
-    (call,) = split(artifact.model)[0].circuits
+    (call,) = split(artifact.model, artifact.path)[0].circuits
     assert artifact.circuits[call.function] == parse(FIXED)
+
+
+def swap_nodes(model):
+    first, *others = list(model.graph.node)
+    del model.graph.node[:]
+    model.graph.node.extend([*others, first])
+
+
+def forget_a_type(model):
+    del model.graph.value_info[:]
+    node = helper.make_node("Unheard", ["x"], ["odd"], domain="other")
+    model.graph.node.insert(0, node)
+    model.opset_import.append(helper.make_opsetid("other", 1))
+    next(one for one in model.graph.node if one.domain == "hybridx").input[0] = "odd"
+
+
+def drop_imports(model):
+    del model.opset_import[1:]
+
+
+def rename_an_input(model):
+    model.graph.node[0].input[0] = "nowhere"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (swap_nodes, "nothing gives"),
+        (rename_an_input, "nothing gives 'nowhere'"),
+        (forget_a_type, "the type of its value 'odd' is not known"),
+        (drop_imports, "its types do not fit"),
+    ],
+)
+def test_what_cannot_be_cut_is_refused(change, message):
+    model = GRAPHS["one behind another"]().model
+    change(model)
+    with pytest.raises(BrokenArtifactError, match=message):
+        split(model, "a model")
 
 
 def test_what_is_left_out_has_no_name_and_no_level():

@@ -53,7 +53,7 @@ def read_file(data: bytes) -> None:
     artifact = decode_artifact(data, "model")
     _describe(artifact)
     if isinstance(artifact, OnnxArtifact):
-        files = to_bundle(artifact.model)
+        files = to_bundle(artifact.model, "model")
         joined = decode_artifact(files, "model.bundle")
         assert isinstance(joined, OnnxArtifact)
         assert joined.circuits == artifact.circuits, "a bundle has other circuits"

@@ -80,7 +80,7 @@ def draft_onnx(
         if not bundled:
             return write_metadata(proto, metadata)
         set_entries(proto, metadata.encode())  # the digest of a bundle is that of its parts
-        return to_bundle(proto)
+        return to_bundle(proto, "the new bundle")
 
     return Draft(written, origins)
 

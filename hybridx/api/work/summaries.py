@@ -13,6 +13,7 @@ from hybridx.artifact import (
     Verification,
     difference,
     is_circuit_node,
+    opset_of,
     parameters_from,
     signature_of,
     walk_nodes,
@@ -256,7 +257,7 @@ def inspect_artifact(artifact: Artifact) -> Inspection:
     says = artifact.metadata
     opset, nodes = None, Counter[str]()
     if isinstance(artifact, OnnxArtifact):
-        opset = next(o.version for o in artifact.model.opset_import if o.domain == "")
+        opset = opset_of(artifact.model)
         nodes = Counter(node.op_type for node in artifact.model.graph.node)
     return Inspection(
         path=artifact.path,

@@ -69,7 +69,7 @@ def run_onnx_body(artifact: OnnxArtifact, compiled: CompiledCircuit, parameters:
 
 def circuit_calls(artifact: OnnxArtifact) -> list[CircuitCall]:
     """Return the circuit nodes of a file, in the order in which they run."""
-    return [call for stage in split(artifact.model) for call in stage.circuits]
+    return [call for stage in split(artifact.model, artifact.path) for call in stage.circuits]
 
 
 def body_model(model: onnx.ModelProto, function: str, dtype: np.dtype) -> bytes:

@@ -51,6 +51,8 @@ class _Objects(TableData):
         self.path, self._objects = path, objects
         self.columns = tuple(objects[0])
         self.rows = len(objects)
+        if not self.columns:
+            raise TableError(path, "its objects are empty", _FORMS)
         for row, one in enumerate(objects, 1):
             if one.keys() != objects[0].keys():
                 name = sorted(one.keys() ^ objects[0].keys())[0]

@@ -16,6 +16,13 @@ _BYTES_AT_A_TIME = 2**24
 _REMEDY = "write it with numpy.save or numpy.savez"
 
 
+# What `ast.literal_eval` raises beside what NumPy does, which reads the header with it.
+_BROKEN_HEADER = (
+    *(ValueError, TypeError, RecursionError, MemoryError, OSError, EOFError),
+    *(tokenize.TokenError, SyntaxError),
+)
+
+
 class ArrayStream:
     """An array in NumPy's format, whose rows are read one after another.
 
@@ -44,7 +51,7 @@ class ArrayStream:
                 shape, self._is_fortran, dtype = read_header(file)
             if dtype.names is not None:
                 raise TableError(path, "it holds records, not numbers", _REMEDY)
-        except (ValueError, OSError, EOFError, tokenize.TokenError, SyntaxError) as error:
+        except _BROKEN_HEADER as error:
             raise TableError(path, f"it is not a NumPy file ({error})", _REMEDY) from error
         if any(length < 0 for length in shape):
             raise TableError(path, f"it is not a NumPy file (its shape is {shape})", _REMEDY)
@@ -54,6 +61,8 @@ class ArrayStream:
                 "it holds Python objects, which are not loaded: allow_pickle=False",
                 "convert the array to numbers before it is saved",
             )
+        if not dtype.itemsize:
+            raise TableError(path, f"it holds no numbers, but {dtype.str}", _REMEDY)
         self.spec = Spec(tuple(map(int, shape)), dtype)
         # Columns that follow each other cannot be read row by row.
         self._loaded = self._all() if self._is_fortran and len(shape) > 1 else None
