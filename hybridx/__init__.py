@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         InputSummary,
         Inspection,
         Prediction,
+        Signed,
         VerifyReport,
         bench,
         check,
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
         load,
         lower,
         predict,
+        sign,
         to_torch,
         verify,
     )
@@ -66,6 +68,7 @@ __all__ = [
     "Inspection",
     "Prediction",
     "Session",
+    "Signed",
     "VerifyReport",
     "__version__",
     "bench",
@@ -78,6 +81,7 @@ __all__ = [
     "load",
     "lower",
     "predict",
+    "sign",
     "to_torch",
     "verify",
 ]

@@ -135,6 +135,22 @@ TERMS: Final = Bound(
     "of all measurements of a circuit; a molecule on 20 wires has 10,000",
 )
 
+SIGNATURE_BYTES: Final = Bound(
+    "signature_bytes",
+    16_000_000,
+    "bytes",
+    "of a signature file: a bundle of 50,000 files; one of a single file has 2,000",
+)
+KEY_BYTES: Final = Bound(
+    "key_bytes", 100_000, "bytes", "of a file with a key, which has some hundred"
+)
+SIGNED_FILES: Final = Bound(
+    "signed_files",
+    50_000,
+    "files",
+    "of a folder that is signed or verified; a bundle has three for each circuit",
+)
+
 BOUNDS: Final[Mapping[str, Bound]] = {
     one.name: one for one in tuple(globals().values()) if isinstance(one, Bound)
 }

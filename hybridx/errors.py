@@ -536,6 +536,17 @@ class SessionNotPickledError(UsageError):
     reason: str
 
 
+class SigningKeyError(UsageError):
+    """A file holds no key that can be used for a signature."""
+
+    code = "HX035"
+    summary = "{path} {problem}"
+    remedy = "{advice}"
+    path: str
+    problem: str
+    advice: str
+
+
 # --- capture -------------------------------------------------------------------------------------
 
 
@@ -1095,6 +1106,60 @@ class BeyondReadingError(ArtifactError):
     limit: str
 
 
+class NotSignedError(ArtifactError):
+    """A signature is asked for, and there is none."""
+
+    code = "HX322"
+    summary = "{path} has no signature: {signature} cannot be read: {reason}"
+    remedy = (
+        "name the signature with --signature, or get it from whoever gave you the file; "
+        "`hybridx sign` makes one with a key of yours"
+    )
+    path: str
+    signature: str
+    reason: str
+
+
+class BrokenSignatureError(ArtifactError):
+    """A signature file cannot be read as one that a key has made."""
+
+    code = "HX324"
+    summary = "{path} is no signature that was made with a key: {problem}"
+    remedy = (
+        "get the signature again, or make one: hybridx sign and `model_signing sign key` write "
+        "such files"
+    )
+    path: str
+    problem: str
+
+
+class OtherKeyError(ArtifactError):
+    """A signature was not made with the key in question."""
+
+    code = "HX325"
+    summary = "{signature} was made with another key than that of {key}, or was changed"
+    remedy = (
+        "do not use the file before you have the public key of whoever signed it, from them and "
+        "not from where the file was"
+    )
+    signature: str
+    key: str
+
+
+class SignatureMismatchError(ArtifactError):
+    """A file is not the one that was signed."""
+
+    code = "HX326"
+    summary = "{path} is not what was signed with {signature}: {difference}"
+    remedy = (
+        "get the file and its signature again; after a change of your own, sign it again with "
+        "hybridx sign"
+    )
+    path: str
+    signature: str
+    difference: str
+
+
 class NoKernelError(ArtifactError):
     """ONNX Runtime has no implementation of an operator of the model in its dtype."""
 
@@ -1540,7 +1605,10 @@ class UncheckedBodyError(ParityError):
         "in {path} it is not checked whether the compiled body of {circuit} computes its circuit: "
         "{reason}"
     )
-    remedy = "{instead}; or, if you trust the file, give --accept-unchecked"
+    remedy = (
+        "{instead}; or, if you trust the file, give --accept-unchecked, or --key with the public key "
+        "of somebody you trust who has signed it"
+    )
     path: str
     circuit: str
     reason: str

@@ -25,8 +25,9 @@ FLOORS = (
     ("passes", "lowering"),
     ("capture",),
     ("artifact",),
+    ("signing",),
     ("runtime", "targets"),
-    ("drawing", "parity", "restore", "sources", "timing"),
+    ("drawing", "materials", "parity", "restore", "sources", "timing"),
     ("api",),
     ("cli",),
 )
@@ -72,6 +73,9 @@ HEAVY = {
     "pyarrow": set(),
     "rich": {"cli"},
     "typer": {"cli"},
+    "model_signing": set(),
+    "cryptography": set(),
+    "cyclonedx": set(),
     "safetensors": {"models", "sources"},
 }
 

@@ -16,12 +16,13 @@ if TYPE_CHECKING:
     from hybridx.api.evaluating import evaluate
     from hybridx.api.exporting import ExportReport, export, export_source
     from hybridx.api.formats import FORMATS, MODEL_ENDINGS
-    from hybridx.api.inspecting import draw, html, inspect, python, qasm
-    from hybridx.api.lowering_modules import lower
+    from hybridx.api.inspecting import bom, draw, html, inspect, python, qasm
+    from hybridx.api.modules.lowering import lower
+    from hybridx.api.modules.restoring import to_torch
     from hybridx.api.options import BATCH_SIZE, DTYPES, SourceOptions
     from hybridx.api.predicting import predict
     from hybridx.api.progress import Stages
-    from hybridx.api.restoring import to_torch
+    from hybridx.api.signing import sign
     from hybridx.api.training import train
     from hybridx.api.verifying import self_test, verify, verify_source
     from hybridx.api.work.predicting import Prediction
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from hybridx.lowering import STRATEGIES
     from hybridx.parity import SIGNIFICANCE, TOLERANCE, VERIFIED_BATCHES
     from hybridx.runtime import Execution, load
+    from hybridx.signing import Signed
     from hybridx.timing import BenchReport
 else:
     __getattr__, __dir__ = on_first_use(__name__)
@@ -67,12 +69,14 @@ __all__ = [
     "Inspection",
     "OutputSummary",
     "Prediction",
+    "Signed",
     "SourceOptions",
     "Stages",
     "StrategySummary",
     "VerifyReport",
     "bench",
     "bench_source",
+    "bom",
     "check",
     "check_source",
     "convert",
@@ -90,6 +94,7 @@ __all__ = [
     "qasm",
     "reproduce",
     "self_test",
+    "sign",
     "to_torch",
     "train",
     "verify",

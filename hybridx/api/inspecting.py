@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hybridx.api.options import PICTURES, check_ending
 from hybridx.api.progress import Stages
-from hybridx.errors import OptionError
+from hybridx.errors import MissingExtraError, OptionError
 from hybridx.report import counted
 from hybridx.storage import check_readable, check_writable, write_whole
 
@@ -143,6 +144,42 @@ def html(
         write_whole(target, page, overwrite=overwrite)
         tell(f"{len(page):,} bytes")
     return str(target)
+
+
+def bom(
+    path: str | Path,
+    output: str | Path | None = None,
+    *,
+    overwrite: bool = False,
+    stages: Stages | None = None,
+) -> str:
+    """Return the bill of materials of a model file: CycloneDX 1.6 in JSON, with a line break.
+
+    It has the hash of the file and of its parts, the circuits, what wrote it, what was verified,
+    and a licence if the metadata of the file states one. Equal files of one name give equal texts.
+
+    Args:
+        path: of the file.
+        output: a file for the text, too; its name is free, `model.cdx.json` is usual.
+        overwrite: replace an existing file.
+        stages: is told what is being done; by default the log of `hybridx` is.
+
+    Raises:
+        ArtifactError: a file cannot be read or written.
+        MissingExtraError: the package cyclonedx-python-lib is not installed.
+    """
+    check_readable(Path(path))
+    if output is not None:
+        check_writable(Path(output), overwrite=overwrite)
+    if find_spec("cyclonedx") is None:
+        raise MissingExtraError("a bill of materials", "cyclonedx-python-lib", "bom")
+    artifact = _read(path, Stages() if stages is None else stages)
+    from hybridx.materials import write_bom
+
+    text = write_bom(artifact)
+    if output is not None:
+        write_whole(Path(output), text.encode(), overwrite=overwrite)
+    return text
 
 
 def python(path: str | Path, *, stages: Stages | None = None) -> str:

@@ -41,6 +41,9 @@ def verify(
     With shots, the file is computed exactly for the comparison, and its circuits are
     tested on the device as in `reproduce`.
 
+    With `key` the signature of the file is verified first. If `key` is all that is given, nothing
+    else is done, which needs no torch and runs nothing.
+
     Args:
         path: of the file.
         against: the model it was exported from, or the path of another file: any ONNX file with the
@@ -67,8 +70,10 @@ def verify(
         NoSelfTestError: the file carries no self-test to take typical inputs from.
         NothingComparedError: the model does not take the inputs of the self-test.
         OutputExistsError: the file of `save` exists.
+        ArtifactError: with `key`, the file is not what was signed with it.
     """
-    check_execution(Execution(**execution))
+    chosen = Execution(**execution)
+    check_execution(chosen)
     other = Path(against) if isinstance(against, str | Path) else None
     has_shots = execution.get("shots") is not None
     for option, is_asked in (("--layers", layers), (f"--against {other}", other is not None)):
@@ -82,13 +87,17 @@ def verify(
     if save is not None:
         check_ending("--save", Path(save), (".npz",))
         check_writable(Path(save), overwrite=overwrite)
+    told = Stages() if stages is None else stages
+    is_plain = chosen == Execution(key=chosen.key, signature=chosen.signature) and not layers
+    asked = (against, atol, significance, save)
+    if chosen.key is not None and is_plain and all(one is None for one in asked):
+        return _signature_alone(path, chosen, told)
     from hybridx.api.work.against_file import compare_with_file
     from hybridx.api.work.layers import compare_layers
     from hybridx.api.work.reproducing import compare_with_model, reproduce
     from hybridx.api.work.saving import Saving
     from hybridx.runtime import agreements_of, load, load_other, load_vouching
 
-    told = Stages() if stages is None else stages
     with told("load"):
         session = load_vouching(path, **execution)
         # Layers are those of a file of hybridx; without them, any ONNX file will do.
@@ -114,7 +123,20 @@ def verify(
     with told("circuits") as tell:
         agreements = agreements_of(session)
         tell(f"{counted(len(agreements), 'compiled circuit')} compared")
-    return replace(report, layers=compared, circuits=agreements)
+    return replace(report, layers=compared, circuits=agreements, signature=session.signed)
+
+
+def _signature_alone(path: str | Path, chosen: Execution, told: Stages) -> VerifyReport:
+    from hybridx.api.work.reproducing import VerifyReport
+    from hybridx.signing import check_signature
+
+    assert chosen.key is not None
+    signature = None if chosen.signature is None else Path(chosen.signature)
+    with told("verify") as tell:
+        signed = check_signature(Path(path), Path(chosen.key), signature)
+        tell(counted(len(signed.files), "file"))
+    nothing = float("nan")
+    return VerifyReport(str(path), "none", signed.signature, (), nothing, nothing, signature=signed)
 
 
 def self_test(
@@ -130,7 +152,7 @@ def self_test(
     with told("load"):
         session = load_vouching(path, **execution)
     with told("verify") as tell:
-        report = reproduce(session)
+        report = replace(reproduce(session), signature=session.signed)
         tell(f"worst error {report.worst:.1e}, tolerance {report.tolerance:.0e}")
     return report
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -34,6 +35,7 @@ from hybridx.errors import (
     ChangedFileError,
     ForeignFileError,
     IllFormedCircuitError,
+    SignatureMismatchError,
 )
 from hybridx.storage import read_bytes
 
@@ -108,8 +110,13 @@ Content: TypeAlias = bytes | Mapping[str, bytes]
 """The content of a file, or of the files of a bundle by name."""
 
 
-def read_artifact(path: Path) -> Artifact:
+def read_artifact(path: Path, signed: Mapping[str, str] | None = None) -> Artifact:
     """Read a model file, or the folder of a bundle.
+
+    Args:
+        path: of the file.
+        signed: SHA-256 that each file must have, by name, as `hybridx.signing` has verified it; a
+            single file is called `.`.
 
     Raises:
         FileMissingError: it cannot be read.
@@ -118,12 +125,21 @@ def read_artifact(path: Path) -> Artifact:
         MissingDigestError: it lacks the digest that files of its format have.
         BrokenArtifactError: it breaks the contract.
         TooLargeError: it exceeds a limit of docs/file-format.md.
+        SignatureMismatchError: a file is not the one that was signed.
     """
     if (path / MANIFEST).is_file():
-        return _decode_bundle(_Folder(path).read, str(path))
+        return _decode_bundle(_Folder(path, signed).read, str(path))
     if path.is_file():
         check_file_size(path.stat().st_size)
-    return decode_artifact(read_bytes(path), str(path))
+    content = read_bytes(path)
+    _check_signed(path, ".", content, signed)
+    return decode_artifact(content, str(path))
+
+
+def _check_signed(path: Path, name: str, content: bytes, signed: Mapping[str, str] | None) -> None:
+    """Refuse bytes that are not those whose signature was verified a moment ago."""
+    if signed is not None and signed.get(name) != hashlib.sha256(content).hexdigest():
+        raise SignatureMismatchError(str(path), "its signature", f"{name} was changed meanwhile")
 
 
 def decode_artifact(content: Content, path: str) -> Artifact:
@@ -166,8 +182,9 @@ class _Folder:
     pipes and devices, because reading them may never end.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, signed: Mapping[str, str] | None) -> None:
         self._folder = folder
+        self._signed = signed
         self._size = 0
 
     def read(self, name: str) -> bytes:
@@ -177,7 +194,9 @@ class _Folder:
         if path.exists():
             self._size += path.stat().st_size
             check_file_size(self._size)
-        return read_bytes(path)
+        content = read_bytes(path)
+        _check_signed(self._folder, name, content, self._signed)
+        return content
 
 
 def _decode_bundle(read: Callable[[str], bytes], path: str) -> OnnxArtifact:

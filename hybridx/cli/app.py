@@ -22,6 +22,7 @@ COMMANDS: Final = {
     "bench": "runs",
     "inspect": "files",
     "convert": "files",
+    "sign": "files",
     "doctor": "setup",
     "train": "setup",
 }

@@ -187,6 +187,18 @@ _EXECUTION = {
         "Go on where nothing shows that the compiled body of a circuit computes it.",
         "--accept-unchecked",
     ),
+    "key": _execution_option(
+        Path | None,
+        None,
+        "Take the file only if it is signed with the pair of this public key (.pem).",
+    ),
+    "signature": _execution_option(
+        Path | None,
+        None,
+        "With --key: the file with the signature. By default it lies beside the model: "
+        "model.onnx.sig.",
+        metavar="FILE",
+    ),
     "accept_changes": _execution_option(bool, False, _ACCEPT_CHANGES, "--accept-changes"),
 }
 

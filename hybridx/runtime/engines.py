@@ -78,7 +78,7 @@ def _device_engine(artifact: OnnxArtifact, execution: Execution) -> DeviceEngine
     agreements: tuple[Agreement, ...] = ()
     if not execution.dry_run:
         agreements = check_agreement(
-            artifact, partial(run_onnx_body, artifact), accept_unchecked=execution.accept_unchecked
+            artifact, partial(run_onnx_body, artifact), accept_unchecked=execution.takes_unchecked
         )
     wires = max((circuit.wires for circuit in artifact.circuits.values()), default=1)
     given = execution.device

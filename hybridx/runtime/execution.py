@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias, TypedDict
 
 from hybridx.device_table import DeviceName
@@ -70,6 +71,9 @@ class Execution:
             them. `verify` asks that without a device too.
         accept_changes: take a file that was changed after hybridx wrote it also where it has to
             vouch for itself: on a device, and in `hybridx.verify`.
+        key: a file with a public key. The file is run only if it is what the owner of the key has
+            signed, and circuits that cannot be checked are sent as with `accept_unchecked`.
+        signature: with `key`: the signature file; by default beside the file, `model.onnx.sig`.
     """
 
     device: Device = ONNX
@@ -89,6 +93,13 @@ class Execution:
     memory_limit: int | None = None
     accept_unchecked: bool = False
     accept_changes: bool = False
+    key: str | Path | None = None
+    signature: str | Path | None = None
+
+    @property
+    def takes_unchecked(self) -> bool:
+        """Whether somebody vouches for circuits that cannot be checked: the caller or a signer."""
+        return self.accept_unchecked or self.key is not None
 
 
 class Options(TypedDict, total=False):
@@ -111,6 +122,8 @@ class Options(TypedDict, total=False):
     memory_limit: int | None
     accept_unchecked: bool
     accept_changes: bool
+    key: str | Path | None
+    signature: str | Path | None
 
 
 def check_execution(chosen: Execution) -> None:
@@ -118,7 +131,7 @@ def check_execution(chosen: Execution) -> None:
 
     Raises:
         OptionError: a value is not one that can be chosen.
-        OptionNeedsError: an option has no effect without a device, or without `isolated`.
+        OptionNeedsError: an option has no effect without a device, `isolated` or `key`.
         ConflictingOptionsError: `isolated` is given beside a device.
         DeviceError: the fallback is not a device that is installed.
         MissingExtraError: a package that an option needs is not installed.
@@ -135,6 +148,8 @@ def check_execution(chosen: Execution) -> None:
         if number is not None and not (isinstance(number, int) and number >= least):
             raise OptionError(f"--{name}", str(number), f"a whole number from {least}")
     _check_isolated(chosen)
+    if chosen.signature is not None and chosen.key is None:
+        raise OptionNeedsError("--signature", "--key")
     if chosen.engine not in ENGINES:
         raise OptionError("--engine", str(chosen.engine), ", ".join(ENGINES))
     if chosen.provider not in PROVIDERS:

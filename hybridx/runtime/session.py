@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO, Self, Unpack
+from typing import TYPE_CHECKING, Any, BinaryIO, Self, Unpack
 
 from hybridx.artifact import (
     Artifact,
@@ -28,6 +28,7 @@ from hybridx.errors import (
     InputNamesError,
     MissingExtraError,
     MissingOptionError,
+    OptionError,
     SessionClosedError,
     SessionNotPickledError,
     UnequalAxesError,
@@ -50,6 +51,9 @@ from hybridx.runtime.sharing.turns import Turn
 from hybridx.runtime.submission.journal import Journal, RunIdentity, digest
 from hybridx.runtime.submission.tally import Tally
 from hybridx.storage import Array
+
+if TYPE_CHECKING:
+    from hybridx.signing import Signed
 
 log = logging.getLogger(__name__)
 
@@ -102,6 +106,7 @@ class Session(Shown):
         input_names: names of the inputs, in order.
         output_names: names of the outputs, in order.
         shots: samples of each circuit on the device; None for exact values.
+        signed: the signature that was verified when the file was loaded, if it was.
     """
 
     def __init__(
@@ -124,6 +129,7 @@ class Session(Shown):
         self._requested = requested
         self._process = os.getpid()
         self._turn = Turn()
+        self.signed: Signed | None = None
 
     def __call__(self, *args: Any, **kwargs: Any) -> Array | dict[str, Array]:
         """Run the model on inputs by position or by name.
@@ -386,7 +392,7 @@ def agreements_of(session: Session) -> tuple[Agreement, ...]:
     engine, artifact, chosen = session._engine, session.artifact, session._execution
     if isinstance(engine, DeviceEngine):
         return engine.agreements
-    return check_agreement(artifact, engine.run_body, accept_unchecked=chosen.accept_unchecked)
+    return check_agreement(artifact, engine.run_body, accept_unchecked=chosen.takes_unchecked)
 
 
 def load(path: str | Path | bytes | BinaryIO, **execution: Unpack[Options]) -> Session:
@@ -398,7 +404,8 @@ def load(path: str | Path | bytes | BinaryIO, **execution: Unpack[Options]) -> S
         **execution: where and how it runs; see `Execution`.
 
     Raises:
-        ArtifactError: the file cannot be read or breaks its contract.
+        ArtifactError: the file cannot be read or breaks its contract, or, with `key`, it is not
+            what was signed.
         ChangedFileError: circuits go to a device, the file was changed after hybridx wrote it, and
             `accept_changes` is not given. Elsewhere a note on the log of `hybridx` says so.
         NoBodyError: the device is `onnx`, and the file holds no compiled circuits.
@@ -423,16 +430,19 @@ def _load(path: str | Path | bytes | BinaryIO, execution: Options, *, vouches: b
     check_execution(chosen)
     if chosen.fallback is None and not chosen.dry_run:
         devices.check_device(chosen.device, chosen.options, chosen.shots)
-    artifact = _read(path)
+    signed = None if chosen.key is None else _signed(path, chosen)
+    artifact = _read(path, signed)
     if vouches and not chosen.accept_changes:
         refuse_changes(artifact)
     tell_changes(artifact)
-    return start_session(artifact, **execution)
+    session = start_session(artifact, **execution)
+    session.signed = signed
+    return session
 
 
-def _read(path: str | Path | bytes | BinaryIO) -> Artifact:
+def _read(path: str | Path | bytes | BinaryIO, signed: Signed | None) -> Artifact:
     if isinstance(path, str | Path):
-        return read_artifact(Path(path))
+        return read_artifact(Path(path), None if signed is None else signed.files)
     if isinstance(path, bytes | bytearray | memoryview):
         return decode_artifact(bytes(path), "the given bytes")
     name = str(getattr(path, "name", "what was given"))
@@ -441,6 +451,19 @@ def _read(path: str | Path | bytes | BinaryIO) -> Artifact:
         found = "a file open as text" if isinstance(content, str) else f"a {type(path).__name__}"
         raise ForeignFileError(name, f"it is {found}, not a path, bytes or a file open as binary")
     return decode_artifact(content, name)
+
+
+def _signed(path: str | Path | bytes | BinaryIO, chosen: Execution) -> Signed:
+    """Verify the signature of a file, before anything in it is read."""
+    assert chosen.key is not None
+    if not isinstance(path, str | Path):
+        raise OptionError("--key", str(chosen.key), "none, or the path of the file to be verified")
+    from hybridx.signing import check_signature
+
+    signature = None if chosen.signature is None else Path(chosen.signature)
+    signed = check_signature(Path(path), Path(chosen.key), signature)
+    log.info("%s is signed with the key %s", path, signed.key)
+    return signed
 
 
 def _restart(content: bytes, path: str, execution: Options, requested: str | None) -> Session:

@@ -40,7 +40,7 @@ PUBLIC = {
         "lower",
         "predict",
     ),
-    *("BenchReport", "bench", "to_torch", "verify"),
+    *("BenchReport", "Signed", "bench", "limits", "sign", "to_torch", "verify"),
 }
 
 NAMED = re.compile(r"`([A-Z][A-Za-z_]{2,}|hybridx(?:\.\w+)+)`")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from hybridx.artifact import Metadata, SelfTest
 from hybridx.circuit import parse, simulate
@@ -15,6 +16,7 @@ from tests.installed import Installed
 from tests.package.installed import ROOT, with_extra
 from tests.runtime.models import TURN, build
 from tests.runtime.remote import rows
+from tests.signing.given import write_private, write_public
 
 MODEL = """\
 import pennylane as qml
@@ -76,13 +78,34 @@ def reads_and_writes_parquet(environment: Installed, folder: Path) -> None:
     assert np.load(folder / "z.npy").shape == (5, 2)
 
 
+def signs_and_verifies(environment: Installed, folder: Path) -> None:
+    key = ec.generate_private_key(ec.SECP256R1())
+    write_private(folder / "key.pem", key)
+    write_public(folder / "pub.pem", key)
+    for words in (
+        ("sign", "model.onnx", "--key", "key.pem"),
+        ("run", "model.onnx", "--key", "pub.pem"),
+    ):
+        done = environment.hybridx(*words, folder=folder)
+        assert done.code == 0, done.talk
+    (folder / "model.onnx.sig").write_text("{}")
+    assert environment.hybridx("verify", "model.onnx", "--key", "pub.pem", folder=folder).code == 3
+
+
+def writes_a_bill_of_materials(environment: Installed, folder: Path) -> None:
+    bill = environment.hybridx("inspect", "model.onnx", "--bom", "--json", folder=folder).json()
+    assert bill["bom"]["specVersion"] == "1.6"
+
+
 WHAT_FOR: dict[str, Callable[[Installed, Path], None]] = {
     "": runs_its_self_test,
+    "bom": writes_a_bill_of_materials,
     "custom-op": runs_circuits_as_operators,
     "devices": runs_on_a_device,
     "draw": draws,
     "export": exports,
     "parquet": reads_and_writes_parquet,
+    "sign": signs_and_verifies,
 }
 ELSEWHERE = {"braket", "dev", "qiskit"}
 """Extras that `tests/plugins` or the tests of this environment are about."""

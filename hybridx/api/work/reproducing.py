@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from hybridx.capture import Flat, ForwardCall
     from hybridx.parity import Comparison, Consistency, Expected, Typical
+    from hybridx.signing import Signed
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,8 @@ class VerifyReport(Shown):
         layers: how far the results of each quantum layer are off, in order, where they were
             compared.
         circuits: what shows that each compiled circuit is the circuit that the file carries.
+        signature: the signature that was verified, if a key was given. Where nothing else was,
+            `device` is `none`, `worst` and `tolerance` are NaN, and nothing was compared.
     """
 
     path: str
@@ -61,6 +64,7 @@ class VerifyReport(Shown):
     outputs: tuple[OutputDifference, ...] = ()
     layers: tuple[OutputDifference, ...] = ()
     circuits: tuple[Agreement, ...] = ()
+    signature: Signed | None = None
 
 
 def reproduce(

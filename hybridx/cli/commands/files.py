@@ -1,7 +1,8 @@
-"""Commands that look at a file: `inspect` and `convert`."""
+"""Commands that look at a file: `inspect`, `convert` and `sign`."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated
 
@@ -13,10 +14,12 @@ from hybridx.cli.output.files import (
     converted,
     drawn,
     inspected,
+    listed,
     paged,
     written_as_python,
     written_as_qasm,
 )
+from hybridx.cli.output.runs import signed
 from hybridx.cli.printer import Printer
 from hybridx.errors import ConflictingOptionsError, OptionNeedsError
 
@@ -44,12 +47,24 @@ def inspect(
     python: Annotated[
         bool, typer.Option("--python", help="Print each circuit as a PennyLane function.")
     ] = False,
+    bom: Annotated[
+        bool,
+        typer.Option(
+            "--bom",
+            help="Print a bill of materials: CycloneDX in JSON, the same for the same file.",
+        ),
+    ] = False,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="With --bom: the file for it.", metavar="FILE"),
+    ] = None,
     overwrite: options.Overwrite = False,
 ) -> None:
     """Show the inputs, outputs and circuits of a model file, and how it was verified."""
     asked = [
         option
         for option, given in (
+            ("--bom", bom),
             ("--draw", draw),
             ("--html", html),
             ("--python", python),
@@ -59,6 +74,8 @@ def inspect(
     ]
     if len(asked) > 1:
         raise ConflictingOptionsError(asked[1], asked[0])
+    if output is not None and not bom:
+        raise OptionNeedsError("--output", "--bom")
     if bench and html is None:
         raise OptionNeedsError("--bench", "--html")
     if draw is not None:
@@ -70,8 +87,13 @@ def inspect(
         page = api.html(model, html, bench=bench, overwrite=overwrite, stages=printer.stages)
         printer.show({"page": page}, paged)
         return
+    if bom and (output is not None or not overwrite):
+        text = api.bom(model, output, overwrite=overwrite, stages=printer.stages)
+        found = {"bom": json.loads(text)} if output is None else {"written": str(output)}
+        printer.show(found, listed)
+        return
     if overwrite:
-        raise OptionNeedsError("--overwrite", "--draw or --html")
+        raise OptionNeedsError("--overwrite", "--draw, --html or --output")
     if python:
         printer.show({"source": api.python(model, stages=printer.stages)}, written_as_python)
         return
@@ -107,3 +129,34 @@ def convert(
         stages=printer.stages,
     )
     printer.show(report, converted)
+
+
+@options.takes_printer
+@options.takes_limits
+def sign(
+    printer: Printer,
+    model: options.Model,
+    key: Annotated[
+        Path,
+        typer.Option(help="A private key on the curve P-256, as openssl writes it (.pem)."),
+    ],
+    signature: Annotated[
+        Path | None,
+        typer.Option(
+            help="The file to write. By default it lies beside the model: model.onnx.sig.",
+            metavar="FILE",
+        ),
+    ] = None,
+    overwrite: options.Overwrite = False,
+    accept_changes: options.AcceptChanges = False,
+) -> None:
+    """Sign a model file with a key, so that others can verify whose it is and that it is whole."""
+    report = api.sign(
+        model,
+        key=key,
+        signature=signature,
+        overwrite=overwrite,
+        accept_changes=accept_changes,
+        stages=printer.stages,
+    )
+    printer.show(report, signed)

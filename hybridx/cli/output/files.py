@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from textwrap import indent
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hybridx.cli.output import wording
 from hybridx.cli.printer import Line, bold, dim, line, lines_of
@@ -30,6 +31,14 @@ def drawn(report: Mapping[str, Sequence[str]]) -> Iterator[Line]:
 def paged(report: Mapping[str, str]) -> Iterator[Line]:
     """Yield where a page was written."""
     yield line(f"written to {report['page']}")
+
+
+def listed(report: Mapping[str, Any]) -> Iterator[Line]:
+    """Yield a bill of materials, or where it was written."""
+    if "written" in report:
+        yield line(f"written to {report['written']}")
+    else:
+        yield line(lines_of(json.dumps(report["bom"], indent=2)))
 
 
 def written_as_python(report: Mapping[str, str]) -> Iterator[Line]:

@@ -12,7 +12,7 @@ from hybridx.report import counted, duration, rate
 from hybridx.storage import PIPE
 
 if TYPE_CHECKING:
-    from hybridx.api import BenchReport, Evaluation, Prediction, VerifyReport
+    from hybridx.api import BenchReport, Evaluation, Prediction, Signed, VerifyReport
     from hybridx.parity import OutputDifference
     from hybridx.runtime import Agreement
 
@@ -21,6 +21,9 @@ _ROWS_SHOWN = 10
 
 def verified(report: VerifyReport) -> Iterator[Line]:
     """Yield a comparison that passed."""
+    if report.signature is not None and not report.outputs:
+        yield from signed(report.signature)
+        return
     compared = (
         f"compared with {report.against} {wording.at(report.batches)}: "
         f"worst error {report.worst:.1e}, tolerance {report.tolerance:.0e}"
@@ -46,6 +49,14 @@ def verified(report: VerifyReport) -> Iterator[Line]:
     yield line(f"  its exact values, {compared}")
     yield from _differences("output", report.outputs, report)
     yield from _agreements(report.circuits)
+
+
+def signed(report: Signed) -> Iterator[Line]:
+    """Yield a signature that holds."""
+    files = "" if len(report.files) == 1 else f", {counted(len(report.files), 'file')}"
+    yield line(green("signed"), f"  {report.path}{files}")
+    yield line(f"  signature {report.signature}")
+    yield line(f"  key       {report.key}")
 
 
 def _agreements(found: Sequence[Agreement]) -> Iterator[Line]:
