@@ -1112,8 +1112,8 @@ class NotSignedError(ArtifactError):
     code = "HX322"
     summary = "{path} has no signature: {signature} cannot be read: {reason}"
     remedy = (
-        "name the signature with --signature, or get it from whoever gave you the file; "
-        "`hybridx sign` makes one with a key of yours"
+        "name the signature with --signature, or get it from whoever gave you the file; `hybridx "
+        "sign` makes one with a key of yours"
     )
     path: str
     signature: str
@@ -1606,8 +1606,8 @@ class UncheckedBodyError(ParityError):
         "{reason}"
     )
     remedy = (
-        "{instead}; or, if you trust the file, give --accept-unchecked, or --key with the public key "
-        "of somebody you trust who has signed it"
+        "{instead}; or, if you trust the file, give --accept-unchecked, or --key with the public "
+        "key of somebody you trust who has signed it"
     )
     path: str
     circuit: str
