@@ -65,7 +65,8 @@ test-backbones: $(INSTALLED)
 test-operators: $(INSTALLED)
 	$(BIN)/python -m tests.operators $(OPERATORS)
 
-# What takes minutes to show that a file can be trusted: random changes, load, kills at every step.
+# What takes minutes to show that a file can be trusted: random changes, load, kills at every step,
+# and scanners of model files in an environment that pip makes in .scanners.
 test-trust: $(INSTALLED)
 	$(BIN)/python -m pytest tests/trust --durations 10
 
@@ -110,4 +111,4 @@ train: $(INSTALLED)
 	$(BIN)/hybridx train exported/iris.toml --overwrite
 
 clean:
-	rm -rf $(VENV) build benchmarks/.venvs .docs .plugins .versions .package .backbones .fuzzing .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info
+	rm -rf $(VENV) build benchmarks/.venvs .docs .plugins .versions .package .backbones .fuzzing .scanners .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info
