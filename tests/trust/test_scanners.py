@@ -22,7 +22,7 @@ PINS = HERE / "scanners.txt"
 OF_TORCHSCRIPT = (
     "Suspicious patterns detected: ",
     "Found non-allowlisted import-only global reference: __torch__.",
-    "Found source-backed allowlisted global without inert import initialization proof: torch._utils",
+    "Found source-backed allowlisted global without inert import initialization proof: torch.",
     "Python code file found in PyTorch model: ",
 )
 # The member that torch asks for and that holds no pickle in a file of ours is empty.
