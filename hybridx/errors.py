@@ -991,7 +991,7 @@ class NotWritableError(ArtifactError):
 
     code = "HX302"
     summary = "{path} cannot be written: {reason}"
-    remedy = "choose a folder that exists and that you may write to"
+    remedy = "give another name, in a folder that you may write to and that has room for it"
     path: str
     reason: str
 

@@ -10,7 +10,7 @@ from hybridx.api.options import PICTURES, check_ending
 from hybridx.api.progress import Stages
 from hybridx.errors import MissingExtraError, OptionError
 from hybridx.report import counted
-from hybridx.storage import check_readable, check_writable, write_whole
+from hybridx.storage import check_readable, check_writable, write_together, write_whole
 
 if TYPE_CHECKING:
     from hybridx.api.work.summaries import Inspection
@@ -96,8 +96,7 @@ def draw(
             for name, circuit in circuits.items()
         ]
         tell(counted(len(pictures), "picture"))
-    for one, picture in zip(targets, pictures, strict=True):
-        write_whole(one, picture, overwrite=overwrite)
+    write_together(dict(zip(targets, pictures, strict=True)), overwrite=overwrite)
     return tuple(map(str, targets))
 
 

@@ -37,7 +37,7 @@ from hybridx.errors import (
     IllFormedCircuitError,
     SignatureMismatchError,
 )
-from hybridx.storage import read_bytes
+from hybridx.storage import read_bytes, recover
 
 log = logging.getLogger(__name__)
 
@@ -127,6 +127,8 @@ def read_artifact(path: Path, signed: Mapping[str, str] | None = None) -> Artifa
         TooLargeError: it exceeds a limit of docs/file-format.md.
         SignatureMismatchError: a file is not the one that was signed.
     """
+    if not path.exists():
+        recover(path)
     if (path / MANIFEST).is_file():
         return _decode_bundle(_Folder(path, signed).read, str(path))
     if path.is_file():

@@ -13,7 +13,7 @@ from torch import Tensor
 from hybridx.errors import CheckpointError
 from hybridx.models.config import load_config
 from hybridx.models.hybrid_model import HybridClassifier
-from hybridx.storage import read_bytes
+from hybridx.storage import read_bytes, recover
 
 
 def weights_path(config_path: Path) -> Path:
@@ -55,6 +55,7 @@ def load_classifier(config_path: Path, weights: Path | None = None) -> HybridCla
     config = load_config(config_path)
     model = HybridClassifier(config.model, seed=config.training.seed)
     path = weights_path(config_path) if weights is None else weights
+    recover(path)
     content = read_bytes(path)
     try:
         loaded = safetensors.torch.load(content)

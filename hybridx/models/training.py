@@ -25,7 +25,7 @@ from hybridx.models.dataset import Dataset, read_dataset, split_dataset
 from hybridx.models.hybrid_model import HybridClassifier, evaluating
 from hybridx.models.seeding import seeded
 from hybridx.report import Shown
-from hybridx.storage import check_writable, write_whole
+from hybridx.storage import check_writable, write_together
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,8 +148,7 @@ def train(
             held_out_rows=tuple(split.test.tolist()),
         )
     contents = encode_weights(model), encode_metrics(report)
-    for path, content in zip(outputs, contents, strict=True):
-        write_whole(path, content, overwrite=overwrite)
+    write_together(dict(zip(outputs, contents, strict=True)), overwrite=overwrite)
     return report
 
 

@@ -10,12 +10,14 @@ if TYPE_CHECKING:
         check_folder_writable,
         check_readable,
         check_writable,
-        lock_file,
+        open_alone,
         open_file,
         read_bytes,
-        sync_folder,
+        recover,
+        remove_alone,
         write_folder,
         write_from,
+        write_together,
         write_whole,
     )
     from hybridx.storage.forms.choice import form_of, open_data, write_data
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
     from hybridx.storage.forms.json import as_lists
     from hybridx.storage.forms.names import ENDINGS, PIPE, format_of, piping_to
     from hybridx.storage.kept_rows import KeptRows
+    from hybridx.storage.renames import sync_folder
     from hybridx.storage.zipped import rezip, stored_members, unzip
 else:
     __getattr__, __dir__ = on_first_use(__name__)
@@ -61,14 +64,16 @@ __all__ = [
     "format_of",
     "is_number",
     "listed",
-    "lock_file",
     "no_header",
+    "open_alone",
     "open_data",
     "open_file",
     "piping_to",
     "read_arrays",
     "read_bytes",
     "read_whole_columns",
+    "recover",
+    "remove_alone",
     "rezip",
     "spec_of",
     "stored_members",
@@ -77,5 +82,6 @@ __all__ = [
     "write_data",
     "write_folder",
     "write_from",
+    "write_together",
     "write_whole",
 ]

@@ -1,15 +1,38 @@
-"""Files written as a whole: first checked, written under a temporary name, then renamed."""
+"""Files written as a whole: first checked, written under a temporary name, then renamed.
+
+Whoever is killed while writing leaves the old file or the new one. What else it left is removed by
+the next command that writes to the folder (`temporaries.py`). A link is followed: what it names is
+replaced. A file keeps its mode and, where the system allows it, its owner. Of a new one the system
+takes away what the umask says, which belongs to the whole process and is never read or set here.
+"""
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
-import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import IO, cast
+from typing import IO
 
-from hybridx.errors import FileMissingError, NotAFileError, NotWritableError, OutputExistsError
+from hybridx.errors import (
+    FileMissingError,
+    NotAFileError,
+    NotWritableError,
+    OutputExistsError,
+    ResultsInUseError,
+)
+from hybridx.storage.renames import exchange, sync_files, sync_folder
+from hybridx.storage.temporaries import (
+    NewFile,
+    clean,
+    copy_owner_and_mode,
+    is_at,
+    lock_file,
+    new_file,
+    new_folder,
+)
 
 _KINDS = (
     (stat.S_ISFIFO, "a pipe"),
@@ -79,6 +102,8 @@ def check_readable(path: Path) -> None:
         FileMissingError: there is neither a file nor a folder, or it may not be read.
         NotAFileError: it is a pipe, a device or a socket.
     """
+    if not os.path.lexists(path):
+        recover(path)
     try:
         mode = path.stat().st_mode
     except (OSError, ValueError) as error:
@@ -93,23 +118,10 @@ def check_writable(path: Path, *, overwrite: bool) -> None:
 
     Raises:
         OutputExistsError: `path` exists and may not be replaced.
-        NotWritableError: its folder does not exist or cannot be written to.
+        NotWritableError: its folder does not exist or cannot be written to, it is no file, or one
+            without permission to write.
     """
-    try:
-        is_there, is_folder = path.exists(), path.is_dir()
-    except OSError as error:  # the name is too long
-        raise NotWritableError(str(path), error.strerror or str(error)) from error
-    if is_folder:
-        raise NotWritableError(str(path), "it is a folder")
-    if is_there and not path.is_file():
-        raise NotWritableError(str(path), "it is a device or a pipe, not a file")
-    if is_there and not overwrite:
-        raise OutputExistsError(str(path))
-    folder = path.parent
-    if not folder.is_dir():
-        raise NotWritableError(str(path), f"the folder {folder} does not exist")
-    if not os.access(folder, os.W_OK):
-        raise NotWritableError(str(path), f"the folder {folder} may not be written to")
+    _check_file(path, overwrite=overwrite)
 
 
 def write_whole(path: Path, content: bytes, *, overwrite: bool) -> None:
@@ -119,46 +131,54 @@ def write_whole(path: Path, content: bytes, *, overwrite: bool) -> None:
         OutputExistsError: `path` exists and may not be replaced.
         NotWritableError: the file system refuses.
     """
-    write_from(path, lambda file: file.write(content), overwrite=overwrite)
+    write_from(path, _writing(content), overwrite=overwrite)
 
 
-def write_from(
-    path: Path,
-    fill: Callable[[IO[bytes]], object],
-    *,
-    overwrite: bool,
-    beside: Path | None = None,
-) -> None:
+def write_from(path: Path, fill: Callable[[IO[bytes]], object], *, overwrite: bool) -> None:
     """Write what `fill` writes so that `path` either holds all of it or is unchanged.
 
     Args:
         path: of the file.
         fill: writes the content into an open file.
         overwrite: replace an existing file.
-        beside: the name of the file before it is complete, in the same folder; a file of this
-            name is replaced. By default a new name.
 
     Raises:
         OutputExistsError: `path` exists and may not be replaced.
         NotWritableError: the file system refuses.
     """
-    check_writable(path, overwrite=overwrite)
-    temporary = beside
-    try:
-        with (
-            tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False)
-            if beside is None
-            else beside.open("wb")
-        ) as file:
-            temporary = Path(file.name)
-            fill(cast("IO[bytes]", file))
-        temporary.chmod(0o666 & ~_umask())
-        temporary.replace(path)
-    except OSError as error:
-        raise NotWritableError(str(path), error.strerror or str(error)) from error
-    finally:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)
+    place = _check_file(path, overwrite=overwrite)
+    with _refusals(path):
+        with ExitStack() as stack:
+            _complete(stack, place, fill).become(place, overwrite=overwrite)
+        sync_folder(place.parent)
+
+
+def write_together(files: Mapping[Path, bytes], *, overwrite: bool) -> None:
+    """Write files of one folder so that they all hold their content or are all unchanged.
+
+    If the process is killed in the moment between the first rename and the last one, the next
+    command that reads or writes there makes the remaining ones. Files that links put into
+    different folders are written one folder after the other.
+
+    Raises:
+        OutputExistsError: one of them exists and may not be replaced.
+        NotWritableError: the file system refuses.
+    """
+    folders: dict[Path, dict[str, Path]] = {}
+    for path in files:
+        place = _check_file(path, overwrite=overwrite)
+        folders.setdefault(place.parent, {})[place.name] = path
+    with _refusals(next(iter(files), Path())), ExitStack() as stack:
+        complete = {
+            folder: {
+                name: _complete(stack, folder / name, _writing(files[path]))
+                for name, path in names.items()
+            }
+            for folder, names in folders.items()
+        }
+        for folder, made in complete.items():
+            stack.enter_context(new_folder(folder)).rename_files(made)
+            sync_folder(folder)
 
 
 def check_folder_writable(
@@ -176,31 +196,7 @@ def check_folder_writable(
         OutputExistsError: `path` exists, is not empty, and may not be replaced.
         NotWritableError: it is not such a folder, or its parent cannot be written to.
     """
-    try:
-        is_folder, is_there = path.is_dir(), path.exists()
-    except OSError as error:  # the name is too long
-        raise NotWritableError(str(path), error.strerror or str(error)) from error
-    if not is_folder:
-        if is_there:
-            raise NotWritableError(str(path), "it is a file, and a folder is to be written")
-        check_writable(path, overwrite=overwrite)
-        return
-    try:
-        names = sorted(inside.name for inside in path.iterdir())
-    except OSError as error:
-        raise NotWritableError(str(path), error.strerror or str(error)) from error
-    if names:
-        if marker not in names:
-            raise NotWritableError(str(path), f"it is a folder with other files, without {marker}")
-        if foreign := [name for name in names if not is_ours(name)]:
-            raise NotWritableError(str(path), f"it is a folder with other files: {foreign[0]}")
-        if not overwrite:
-            raise OutputExistsError(str(path))
-    place = path.resolve()
-    if Path.cwd().is_relative_to(place):
-        raise NotWritableError(str(path), "it is the folder that you are in")
-    if not os.access(place.parent, os.W_OK):
-        raise NotWritableError(str(path), f"the folder {place.parent} may not be written to")
+    _check_folder(path, marker, is_ours, overwrite=overwrite)
 
 
 def write_folder(
@@ -213,69 +209,196 @@ def write_folder(
 ) -> None:
     """Write a folder of files so that `path` either holds all of them or is unchanged.
 
+    The old folder and the new one exchange their names in one step. Where the system cannot do
+    that, the old one is renamed first. If the process is killed before the next rename, the next
+    command that reads or writes there makes it.
+
     Raises as `check_folder_writable`.
     """
-    check_folder_writable(path, marker, is_ours, overwrite=overwrite)
-    place = path.resolve()  # replace the target of a link, not the link
-    try:
-        with tempfile.TemporaryDirectory(dir=place.parent, prefix=f".{place.name}.") as beside:
-            new, old = Path(beside) / "new", Path(beside) / "old"
-            new.mkdir()
+    place = _check_folder(path, marker, is_ours, overwrite=overwrite)
+    with _refusals(path):
+        before, usual = _about(place), _about(place / marker)
+        with new_folder(place.parent) as made:
             for name, content in files.items():
-                (new / name).write_bytes(content)
-            _exchange(place, new, old)
+                _fill(made.new / name, content, _about(place / name) or usual)
+            if before is not None:
+                copy_owner_and_mode(made.new, before)
+            sync_files(made.new)
+            if usual is None:  # there is no folder, or an empty one
+                if before is not None and os.name == "nt":
+                    place.rmdir()  # Windows replaces no folder, also no empty one
+                made.new.rename(place)
+            elif exchange(made.new, place):
+                # Somebody may have put a file there since it was checked.
+                if foreign := _first_foreign(made.new, is_ours):
+                    exchange(made.new, place)
+                    raise NotWritableError(str(path), _with_others(foreign))
+            else:
+                made.rename_folder(place)
+        sync_folder(place.parent)
+
+
+def recover(path: Path) -> None:
+    """Complete what a killed process had begun to write to `path`, and remove what it left."""
+    with suppress(OSError, ValueError):
+        clean(Path(os.path.realpath(path)).parent)
+
+
+def open_alone(path: Path, mode: str) -> IO[bytes]:
+    """Open a file that no other process may have open in this way.
+
+    Raises:
+        ResultsInUseError: another run has the file.
+        NotAFileError: it is a pipe, a device or a socket.
+        OSError: the file system refuses.
+    """
+    if path.exists():
+        check_readable(path)
+    file = path.open(mode)
+    # Another run that had the file may have removed it before it gave it up.
+    if not lock_file(file) or not is_at(file, path):
+        file.close()
+        raise ResultsInUseError(str(path))
+    return file
+
+
+def remove_alone(file: IO[bytes], path: Path) -> None:
+    """Remove a file that `open_alone` has opened, and give it up."""
+    try:
+        path.unlink(missing_ok=True)
+    except PermissionError:  # Windows removes no open files
+        file.close()
+        path.unlink(missing_ok=True)
+    file.close()
+
+
+def _check_file(path: Path, *, overwrite: bool) -> Path:
+    """Return where a file is written: `path`, or what it leads to if it is a link."""
+    place, about = _look(path)
+    if about is not None:
+        if stat.S_ISDIR(about.st_mode):
+            raise NotWritableError(str(path), "it is a folder")
+        if not stat.S_ISREG(about.st_mode):
+            raise NotWritableError(str(path), "it is a device or a pipe, not a file")
+        if not overwrite:
+            raise OutputExistsError(str(path))
+        _check_permission(path, place, about)
+    _check_parent(path, place.parent)
+    clean(place.parent)
+    return place
+
+
+def _check_folder(
+    path: Path, marker: str, is_ours: Callable[[str], bool], *, overwrite: bool
+) -> Path:
+    place, about = _look(path)
+    if about is not None:
+        if not stat.S_ISDIR(about.st_mode):
+            raise NotWritableError(str(path), "it is a file, and a folder is to be written")
+        with _refusals(path):
+            if Path(os.path.realpath(".")).is_relative_to(place):
+                raise NotWritableError(str(path), "it is the folder that you are in")
+            names = sorted(inside.name for inside in place.iterdir())
+            if names:
+                if marker not in names:
+                    raise NotWritableError(
+                        str(path), f"it is a folder with other files, without {marker}"
+                    )
+                if foreign := _first_foreign(place, is_ours):
+                    raise NotWritableError(str(path), _with_others(foreign))
+                if not overwrite:
+                    raise OutputExistsError(str(path))
+                _check_permission(path, place, about)
+    _check_parent(path, place.parent)
+    clean(place.parent)
+    return place
+
+
+def _first_foreign(folder: Path, is_ours: Callable[[str], bool]) -> str | None:
+    """Return the first name in a folder that is not that of a file of ours, or None."""
+    for inside in sorted(folder.iterdir()):
+        if not is_ours(inside.name) or (inside.is_dir() and not inside.is_symlink()):
+            return inside.name
+    return None
+
+
+def _with_others(name: str) -> str:
+    return f"it is a folder with other files: {name}"
+
+
+def _look(path: Path) -> tuple[Path, os.stat_result | None]:
+    """Return the path behind all links, and what is there: None if nothing.
+
+    Raises:
+        NotWritableError: nobody could write there.
+    """
+    with _refusals(path):
+        try:
+            about = _about(path)
+        except ValueError as error:
+            raise NotWritableError(str(path), str(error)) from error
+        return Path(os.path.realpath(path)), about
+
+
+def _check_permission(path: Path, place: Path, about: os.stat_result) -> None:
+    # To replace a file, its folder needs permission, not the file. But who takes it away from a
+    # file means that the file stays as it is. The superuser may write to any file.
+    if not os.access(place, os.W_OK) or not about.st_mode & 0o222:
+        raise NotWritableError(str(path), "it is read-only")
+
+
+def _check_parent(path: Path, folder: Path) -> None:
+    shown = path.parent if not path.is_symlink() else folder
+    with _refusals(path):
+        if not folder.is_dir():
+            raise NotWritableError(str(path), f"the folder {shown} does not exist")
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise NotWritableError(str(path), f"the folder {shown} may not be written to")
+
+
+@contextmanager
+def _refusals(path: Path) -> Iterator[None]:
+    """Let a refusal of the file system be an error of ours."""
+    try:
+        yield
+    except FileExistsError as error:
+        raise OutputExistsError(str(path)) from error
     except OSError as error:
+        if error.errno == errno.ENOTEMPTY:
+            raise OutputExistsError(str(path)) from error
         raise NotWritableError(str(path), error.strerror or str(error)) from error
 
 
-def _exchange(place: Path, new: Path, old: Path) -> None:
-    """Rename a folder into place and the old one out of the way, or change nothing."""
-    # No single call replaces a folder that has files, so the old one is renamed first.
-    if place.exists():
-        place.rename(old)
+def _about(path: Path) -> os.stat_result | None:
     try:
-        new.rename(place)
-    except BaseException:
-        if old.exists():
-            old.rename(place)
-        raise
+        return path.stat()
+    except FileNotFoundError:
+        return None
 
 
-def lock_file(file: IO[bytes]) -> bool:
-    """Take an open file for this process until it is closed, however the process ends.
-
-    Returns:
-        False if another process has taken it; True too where files cannot be taken.
-    """
-    try:
-        import fcntl
-    except ImportError:  # Windows
-        return True
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError:  # some network file systems
-        return True
-    return True
+def _writing(content: bytes) -> Callable[[IO[bytes]], object]:
+    return lambda file: file.write(content)
 
 
-def sync_folder(folder: Path) -> None:
-    """Force the names in a folder to the disk, where the system can."""
-    try:
-        opened = os.open(folder, os.O_RDONLY)
-    except OSError:  # Windows opens no folders
-        return
-    try:
-        os.fsync(opened)
-    except OSError:
-        pass
-    finally:
-        os.close(opened)
+def _complete(stack: ExitStack, place: Path, fill: Callable[[IO[bytes]], object]) -> NewFile:
+    """Return a new file with its content, owner and mode, that only lacks its name."""
+    before = _about(place)
+    made = stack.enter_context(new_file(place.parent, _mode(before)))
+    fill(made.file)
+    if before is not None:
+        copy_owner_and_mode(made.file.fileno(), before)
+    made.keep()
+    return made
 
 
-def _umask() -> int:
-    # The umask of the process can only be read by setting it.
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+def _mode(before: os.stat_result | None) -> int:
+    return 0o666 if before is None else before.st_mode & 0o777
+
+
+def _fill(path: Path, content: bytes, before: os.stat_result | None) -> None:
+    """Write a new file into a folder that nobody else sees."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+    with os.fdopen(os.open(path, flags, _mode(before)), "wb") as file:
+        file.write(content)
+    if before is not None:
+        copy_owner_and_mode(path, before)

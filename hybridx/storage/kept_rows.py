@@ -20,7 +20,7 @@ import msgspec
 import numpy as np
 
 from hybridx.errors import BrokenResultsError, ForeignResultsError, NotWritableError
-from hybridx.storage.files import open_file
+from hybridx.storage.files import open_alone, open_file, remove_alone
 from hybridx.storage.forms.form import Array, Outputs, Spec
 
 FORMAT = 1
@@ -66,6 +66,7 @@ class KeptRows(Outputs):
         Raises:
             ForeignResultsError: the file belongs to another run.
             BrokenResultsError: the file cannot be read.
+            ResultsInUseError: another run has the file.
         """
         self.path = path
         self.specs: dict[str, Spec] = {}
@@ -73,10 +74,17 @@ class KeptRows(Outputs):
         self._run = dict(run)
         self._slices: list[_Slice] = []
         self._length = 0
-        self._synced = time.monotonic()
+        self._synced = 0.0  # nothing is written yet
         self._file: IO[bytes] | None = None
         if self.was_there:
-            self._read()
+            try:
+                self._file = open_alone(path, "r+b")
+                self._read()
+            except OSError as error:
+                raise BrokenResultsError(str(path), error.strerror or str(error)) from error
+            except BaseException:
+                self.close()
+                raise
 
     def __len__(self) -> int:
         return len(self._slices)
@@ -109,12 +117,13 @@ class KeptRows(Outputs):
 
         Raises:
             NotWritableError: the file system refuses.
+            ResultsInUseError: another run has the file.
         """
         content = b"".join(np.ascontiguousarray(array).tobytes() for array in arrays.values())
         rows = len(next(iter(arrays.values())))
         line = msgspec.json.encode(_Line(rows, data, zlib.crc32(content))) + b"\n"
         try:
-            if self._file is None:
+            if not self._synced:
                 self._begin(arrays)
             assert self._file is not None
             self._file.write(line + content)
@@ -142,12 +151,14 @@ class KeptRows(Outputs):
 
     def remove(self) -> None:
         """Remove the file, once the output that holds its rows is written."""
-        self.close()
-        self.path.unlink(missing_ok=True)
+        if self._file is not None:
+            remove_alone(self._file, self.path)
+            self._file = None
 
     def _begin(self, arrays: Mapping[str, Array]) -> None:
+        self._synced = time.monotonic()
         if self._slices:
-            self._file = self.path.open("r+b")
+            assert self._file is not None
             self._file.truncate(self._length)
             self._file.seek(self._length)
             return
@@ -156,7 +167,10 @@ class KeptRows(Outputs):
         }
         described = {name: (spec.dtype.str, spec.shape[1:]) for name, spec in self.specs.items()}
         head = msgspec.json.encode(_Head(FORMAT, self._run, described)) + b"\n"
-        self._file = self.path.open("w+b")
+        if self._file is None:
+            self._file = open_alone(self.path, "a+b")
+        self._file.seek(0)
+        self._file.truncate()
         self._file.write(head)
         self._length = len(head)
 

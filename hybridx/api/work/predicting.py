@@ -52,8 +52,6 @@ from hybridx.storage import (
 
 log = logging.getLogger(__name__)
 
-_BESIDE = ".new"  # added to the name of the partial file, of the output before it is complete
-
 
 @dataclass(frozen=True, eq=False)
 class Prediction(Shown):
@@ -197,17 +195,12 @@ class _Target:
         """Write all outputs, if there is a place for them."""
         if self._place is None:
             return
-        beside = None
-        if self.file is not None:
-            kept_in = partial_path(self.file)
-            beside = kept_in.with_name(kept_in.name + _BESIDE)
         write_data(
             self._place,
             outputs,
             format=self._format,
             overwrite=self.overwrite,
             about=about,
-            beside=beside,
         )
 
 

@@ -26,6 +26,7 @@ from hybridx.storage import (
     open_data,
     read_bytes,
     read_whole_columns,
+    recover,
 )
 
 
@@ -152,6 +153,7 @@ def _note(is_known: NDArray[np.bool_]) -> str:
 def _chosen_rows(rows: str | Path | None, count: int) -> NDArray[np.int64] | None:
     if rows is None:
         return None
+    recover(Path(rows))
     try:
         chosen = msgspec.json.decode(read_bytes(Path(rows)), type=_Rows).held_out_rows
     except msgspec.MsgspecError as error:

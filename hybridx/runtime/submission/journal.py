@@ -24,11 +24,10 @@ from hybridx.errors import (
     ForeignResultsError,
     NotWritableError,
     PartialResultsError,
-    ResultsInUseError,
     UnansweredError,
 )
 from hybridx.runtime.submission.tally import Tally
-from hybridx.storage import check_readable, lock_file, read_bytes, sync_folder
+from hybridx.storage import open_alone, read_bytes, remove_alone, sync_folder
 
 SUFFIX = ".partial"
 FORMAT = 2
@@ -114,7 +113,6 @@ class Journal:
         self._file: IO[bytes] | None = None
         self._length = 0
         if resume and path.exists():
-            check_readable(path)
             try:
                 self._open("r+b")
             except OSError as error:
@@ -178,8 +176,8 @@ class Journal:
     def remove(self) -> None:
         """Remove the file, once the output that holds its results is written."""
         if self._file is not None:
-            self.path.unlink(missing_ok=True)
-        self.close()
+            remove_alone(self._file, self.path)
+            self._file = None
 
     def _append(self, line: _Line) -> None:
         content = msgspec.json.encode(line) + b"\n"
@@ -202,12 +200,7 @@ class Journal:
 
     def _open(self, mode: str) -> None:
         """Open the file for this run alone."""
-        file = self.path.open(mode)
-        # Another run that had the file may have removed it before it gave it up.
-        if not lock_file(file) or not _is_at(file, self.path):
-            file.close()
-            raise ResultsInUseError(str(self.path))
-        self._file = file
+        self._file = open_alone(self.path, mode)
 
     def _read(self, *, resend: bool) -> None:
         whole, end, _ = read_bytes(self.path).rpartition(b"\n")
@@ -254,14 +247,6 @@ class Journal:
             ours: Any = getattr(self.run, what)
             if theirs != ours:
                 raise ForeignResultsError(str(self.path), what, _short(theirs), _short(ours))
-
-
-def _is_at(file: IO[bytes], path: Path) -> bool:
-    """Return whether an open file is the one that a path names now."""
-    try:
-        return os.path.samestat(os.fstat(file.fileno()), path.stat())
-    except FileNotFoundError:
-        return False
 
 
 def partial_path(output: Path) -> Path:

@@ -94,7 +94,6 @@ def write_data(
     format: str | None = None,
     overwrite: bool,
     about: Mapping[str, object] = MappingProxyType({}),
-    beside: Path | None = None,
 ) -> None:
     """Write named arrays to a file, which then holds all of them or is unchanged, or to stdout.
 
@@ -104,8 +103,6 @@ def write_data(
         format: the name of the form; by default the ending decides.
         overwrite: replace an existing file.
         about: what a JSON file says of the arrays beside them.
-        beside: the name under which the file is written before it is complete; by default a new
-            one.
 
     Raises:
         OptionError: there is no such form, or it cannot hold these arrays.
@@ -133,7 +130,7 @@ def write_data(
         with gzip.GzipFile("", "wb", 6, file, mtime=0) as packed:
             form.write(cast("IO[bytes]", packed), outputs, about)
 
-    write_from(Path(place), fill, overwrite=overwrite, beside=beside)
+    write_from(Path(place), fill, overwrite=overwrite)
 
 
 def _write_to(stream: IO[bytes], form: Form, outputs: Outputs, about: Mapping[str, object]) -> None:

@@ -6,17 +6,13 @@ The device keeps an account on the disk, which nothing of hybridx reads.
 
 from __future__ import annotations
 
-import os
-import signal
-import sys
-import warnings
-
 import numpy as np
 
 import hybridx
 from hybridx.errors import UnansweredError
 from tests.runtime.models import GRAPHS
 from tests.runtime.remote import Service, rows
+from tests.storage.steps import killed
 
 FILES = (
     "hybridx/runtime/submission/journal.py",
@@ -61,34 +57,7 @@ def run(folder, **options):
 
 def in_child(folder, kill_at):
     """Run in a process that is killed before its step `kill_at`; return how many steps it made."""
-    steps = 0
-
-    def trace(frame, event, argument):
-        nonlocal steps
-        if not frame.f_code.co_filename.replace(os.sep, "/").endswith(FILES):
-            return None
-        if event == "line":
-            steps += 1
-            if steps == kill_at:
-                os.kill(os.getpid(), signal.SIGKILL)
-        return trace
-
-    reading, writing = os.pipe()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Python 3.12 warns of threads
-        child = os.fork()
-    if child == 0:
-        sys.settrace(trace)
-        try:
-            run(folder)
-        finally:
-            sys.settrace(None)
-            os.write(writing, str(steps).encode())
-            os._exit(0)
-    os.close(writing)
-    os.waitpid(child, 0)
-    with os.fdopen(reading) as pipe:
-        return int(pipe.read() or 0)
+    return killed(lambda: run(folder), kill_at, FILES)
 
 
 def check(folder, expected, kill_at):
