@@ -23,7 +23,9 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any, ClassVar, dataclass_transform
 
-_FLAGS = "accept-changes|accept-unchecked|aot|dry-run|embed-example|overwrite|resend|resume"
+_FLAGS = (
+    "accept-changes|accept-unchecked|aot|dry-run|embed-example|isolated|overwrite|resend|resume"
+)
 _CHOICES = "device|dtype|engine|format|provider|strategy"
 # In this order: the first that fits an option is taken.
 _SPELLINGS: tuple[tuple[str, str], ...] = (
@@ -1158,6 +1160,49 @@ class SignatureMismatchError(ArtifactError):
     path: str
     signature: str
     difference: str
+
+
+class TooMuchWorkError(ArtifactError):
+    """Running a file takes more time than the limit."""
+
+    code = "HX327"
+    summary = "{path} computes for about {seconds} seconds, over the limit of {limit}"
+    remedy = (
+        "give --isolated --time-limit {needed}, or, if you trust where it comes from, "
+        "give --limit run_seconds={needed}"
+    )
+    path: str
+    seconds: str
+    limit: str
+    needed: str
+
+
+class TooMuchMemoryError(ArtifactError):
+    """Running a file takes more memory than the limit."""
+
+    code = "HX328"
+    summary = "{path} computes with about {bytes} bytes at a time, over the limit of {limit}"
+    remedy = (
+        "give --isolated, which ends it at --memory-limit, or, if you trust where it comes from, "
+        "give --limit run_bytes={needed}"
+    )
+    path: str
+    bytes: str
+    limit: str
+    needed: str
+
+
+class UnboundedWorkError(ArtifactError):
+    """Nobody can say how long a file computes before it does."""
+
+    code = "HX329"
+    summary = "{path} may compute for ever: {reason}"
+    remedy = (
+        "give --isolated --time-limit 60, which ends it after so many seconds, or, if you trust "
+        "where it comes from, give --limit run_seconds=100000000, which asks for no estimate"
+    )
+    path: str
+    reason: str
 
 
 class NoKernelError(ArtifactError):

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
         circuit_function,
         function_name,
     )
+    from hybridx.artifact.graphs.work import check_work
     from hybridx.artifact.guard.check import checked
     from hybridx.artifact.guard.operators import OPERATORS
     from hybridx.artifact.limits import check_file_size, check_lengths, check_model, expanded_size
@@ -109,6 +110,7 @@ __all__ = [
     "check_file_size",
     "check_lengths",
     "check_model",
+    "check_work",
     "checked",
     "circuit_function",
     "decode_artifact",

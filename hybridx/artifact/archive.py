@@ -150,7 +150,7 @@ def open_archive(content: bytes, path: str) -> Archive:
         raise ForeignFileError(path, f"hybridx did not write it: it has no {ARCHIVE_MEMBER}")
     try:
         entries = msgspec.json.decode(contents[ARCHIVE_MEMBER], type=dict[str, str])
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise BrokenArtifactError(path, f"{ARCHIVE_MEMBER} cannot be read: {error}") from error
     values = decode_entry(entries, KEY_INPUTS, tuple[Declared, ...], path) or ()
     circuits = decode_entry(entries, KEY_CIRCUITS, dict[str, str], path) or {}

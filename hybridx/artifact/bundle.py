@@ -234,7 +234,7 @@ def _read_manifest(content: bytes, path: str) -> _Manifest:
         # A later version may have other fields; the error should call it later, not broken.
         decode_metadata(msgspec.json.decode(content, type=_Stamp).metadata, path)
         return msgspec.json.decode(content, type=_Manifest)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise BrokenArtifactError(path, f"{MANIFEST} cannot be read: {error}") from error
 
 

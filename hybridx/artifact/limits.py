@@ -16,6 +16,7 @@ from typing import TypeAlias
 import onnx
 
 from hybridx.artifact.contract import DOMAIN
+from hybridx.artifact.graphs.weights import check_sparse, check_tensor
 from hybridx.bounds import (
     EXPANDED_BYTES,
     EXPANDED_NODES,
@@ -70,7 +71,7 @@ def check_model(model: onnx.ModelProto, path: str) -> None:
         TooLargeError: the number of functions or the expanded size exceeds its limit.
     """
     refuse_above(FUNCTIONS, len(model.functions), "the number of functions")
-    _refuse_external_data(model, path)
+    _check_tensors(model, path)
     functions = _functions_by_key(model, path)
     _refuse_deep_bodies(functions, path)
     nodes, size = expanded_size(model, path)
@@ -143,43 +144,53 @@ def _refuse_deep_bodies(functions: Mapping[_Key, onnx.FunctionProto], path: str)
                     raise BrokenArtifactError(path, f"the body of {name} takes a graph")
 
 
-def _refuse_external_data(model: onnx.ModelProto, path: str) -> None:
-    for tensor in _tensors(model):
-        if tensor.data_location == onnx.TensorProto.EXTERNAL or tensor.external_data:
-            raise BrokenArtifactError(path, f"tensor {tensor.name!r} lies in another file")
-
-
-def _tensors(model: onnx.ModelProto) -> Iterator[onnx.TensorProto]:
-    """Yield every tensor of a model: weights and constants, in functions and inner graphs too."""
+def _check_tensors(model: onnx.ModelProto, path: str) -> None:
+    """Compare weights and constants with their bytes, in functions and inner graphs too."""
     training = [g for info in model.training_info for g in (info.initialization, info.algorithm)]
     for graph in (model.graph, *training):
-        yield from _initializers(graph)
-        yield from _constants(graph.node)
+        _check_weights(graph, path)
+    for room in (model.graph, *training, *model.functions):
+        for node in _walk(room.node):
+            _check_attributes(node.attribute, path)
     for function in model.functions:
-        yield from _constants(function.node)
+        _check_attributes(function.attribute_proto, path)
         for attribute in function.attribute_proto:
-            yield from _attribute_tensors(attribute)
+            for graph in graphs_of(attribute):
+                for node in _walk(graph.node):
+                    _check_attributes(node.attribute, path)
 
 
-def _constants(nodes: Iterable[onnx.NodeProto]) -> Iterator[onnx.TensorProto]:
-    for node in nodes:
-        for attribute in node.attribute:
-            yield from _attribute_tensors(attribute)
+def _check_attributes(attributes: Iterable[onnx.AttributeProto], path: str) -> None:
+    for attribute in attributes:
+        if attribute.HasField("t"):
+            _check_tensor(attribute.t, path)
+        for tensor in attribute.tensors:
+            _check_tensor(tensor, path)
+        if attribute.HasField("sparse_tensor"):
+            _check_sparse(attribute.sparse_tensor, path)
+        for sparse in attribute.sparse_tensors:
+            _check_sparse(sparse, path)
+        for graph in graphs_of(attribute):
+            _check_weights(graph, path)
 
 
-def _attribute_tensors(attribute: onnx.AttributeProto) -> Iterator[onnx.TensorProto]:
-    yield from (attribute.t, *attribute.tensors)
-    for sparse in (attribute.sparse_tensor, *attribute.sparse_tensors):
-        yield from (sparse.values, sparse.indices)
-    for graph in graphs_of(attribute):
-        yield from _initializers(graph)
-        yield from _constants(graph.node)
-
-
-def _initializers(graph: onnx.GraphProto) -> Iterator[onnx.TensorProto]:
-    yield from graph.initializer
+def _check_weights(graph: onnx.GraphProto, path: str) -> None:
+    for tensor in graph.initializer:
+        _check_tensor(tensor, path)
     for sparse in graph.sparse_initializer:
-        yield from (sparse.values, sparse.indices)
+        _check_sparse(sparse, path)
+
+
+def _check_sparse(sparse: onnx.SparseTensorProto, path: str) -> None:
+    _check_tensor(sparse.values, path)
+    _check_tensor(sparse.indices, path)
+    check_sparse(sparse, path)
+
+
+def _check_tensor(tensor: onnx.TensorProto, path: str) -> None:
+    if tensor.data_location == onnx.TensorProto.EXTERNAL or tensor.external_data:
+        raise BrokenArtifactError(path, f"tensor {tensor.name!r} lies in another file")
+    check_tensor(tensor, path)
 
 
 def _walk(nodes: Iterable[onnx.NodeProto]) -> Iterator[onnx.NodeProto]:

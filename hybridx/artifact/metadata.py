@@ -208,5 +208,5 @@ def decode_entry(entries: Mapping[str, str], key: str, kind: type[_T], path: str
         return None
     try:
         return msgspec.json.decode(entries[key], type=kind)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, RecursionError) as error:
         raise BrokenArtifactError(path, f"{key} cannot be read: {error}") from error

@@ -60,7 +60,6 @@ def _check_order(graph: onnx.GraphProto, path: str) -> None:
     ONNX asks for this order, though ONNX Runtime does not, and a model is cut by it.
     """
     known = {value.name for value in (*graph.input, *graph.initializer)}
-    known |= {weight.values.name for weight in graph.sparse_initializer}
     for node in graph.node:
         for name in reads(node):
             if name not in known:
@@ -75,9 +74,11 @@ def split(model: onnx.ModelProto, path: str) -> tuple[Stage, ...]:
     """Cut a model at its circuit nodes; `path` is for messages.
 
     Raises:
-        BrokenArtifactError: its nodes are not in order, or of a value between the parts nobody
-            can tell the type.
+        BrokenArtifactError: it has sparse weights, its nodes are not in order, or of a value
+            between the parts nobody can tell the type.
     """
+    if model.graph.sparse_initializer:
+        raise BrokenArtifactError(path, "it has sparse weights, and cannot be cut at its circuits")
     _check_order(model.graph, path)
     try:
         inferred = onnx.shape_inference.infer_shapes(model)

@@ -126,7 +126,7 @@ def decode_self_test(text: str) -> SelfTest:
     """
     try:
         document = msgspec.json.decode(text, type=_Document)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, RecursionError) as error:
         raise ValueError(f"its self-test cannot be read: {error}") from error
     if any(tensor.step != 1 for tensor in document.inputs.values()):
         raise ValueError("its self-test has inputs of which numbers are left out")

@@ -10,7 +10,7 @@ from typing import Any, Protocol, TypeAlias, assert_never
 
 import numpy as np
 
-from hybridx.artifact import Artifact, OnnxArtifact, Stage, TorchArtifact, split
+from hybridx.artifact import Artifact, OnnxArtifact, Stage, TorchArtifact, check_work, split
 from hybridx.circuit import Circuit
 from hybridx.device_table import family_of
 from hybridx.errors import CompiledInError, MissingExtraError, NoBodyError, OptionNeedsError
@@ -54,6 +54,9 @@ def start_engine(artifact: Artifact, execution: Execution) -> Engine:
         NoBodyError: no device is asked for, and the file holds no compiled circuits.
         MissingExtraError: a package is missing.
         DeviceError: the device does not exist or does not open.
+        TooMuchWorkError: the file computes more than a limit, and is not isolated.
+        TooMuchMemoryError: likewise.
+        UnboundedWorkError: likewise, and nobody knows how much.
         IsolatedRunError: the process of its own in which the file is to run ended.
         BodyMismatchError: a device is asked for, and a compiled circuit is another one.
         UncheckedBodyError: likewise, and it could not be checked.
@@ -67,11 +70,19 @@ def start_engine(artifact: Artifact, execution: Execution) -> Engine:
             return _torch_engine(artifact, execution)
         case OnnxArtifact() if execution.device == ONNX:
             check_bodies(artifact)
+            _check_work(artifact)
             return CompiledEngine(artifact, execution.provider, execution.threads)
         case OnnxArtifact():
+            _check_work(artifact)
             return _device_engine(artifact, execution)
         case _:
             assert_never(artifact)
+
+
+def _check_work(artifact: OnnxArtifact) -> None:
+    test = artifact.metadata.self_test
+    lengths = {} if test is None else {name: one.shape for name, one in test.inputs.items()}
+    check_work(artifact.model, lengths, artifact.path)
 
 
 def _device_engine(artifact: OnnxArtifact, execution: Execution) -> DeviceEngine:

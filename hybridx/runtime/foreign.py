@@ -7,7 +7,7 @@ from pathlib import Path
 
 import onnx as onnx_package
 
-from hybridx.artifact import refuse_traps, signature_of
+from hybridx.artifact import check_work, refuse_traps, signature_of
 from hybridx.errors import BrokenArtifactError, ForeignFileError
 from hybridx.runtime import onnx
 from hybridx.runtime.session import Session, load
@@ -33,6 +33,9 @@ class ForeignModel:
             NoKernelError: ONNX Runtime has no implementation of an operator.
             BrokenArtifactError: ONNX Runtime refuses it for another reason, or is sure to end the
                 process at one of its nodes.
+            TooMuchWorkError: it computes more than a limit.
+            TooMuchMemoryError: likewise.
+            UnboundedWorkError: likewise, and nobody knows how much.
         """
         content = read_bytes(path)
         try:
@@ -48,6 +51,7 @@ class ForeignModel:
             raise ForeignFileError(str(path), "it has no graph")
         self.path = str(path)
         refuse_traps(model, self.path)
+        check_work(model, {}, self.path)
         self.device = "onnx"
         self.output_names = tuple(value.name for value in model.graph.output)
         self._session = onnx.start(content, self.path, beside=path.parent)

@@ -29,7 +29,7 @@ from hybridx.artifact import (
     decode_artifact,
     record,
 )
-from hybridx.bounds import FILE_BYTES
+from hybridx.bounds import FILE_BYTES, RUN_SECONDS, limits
 from hybridx.circuit import Circuit
 from hybridx.errors import (
     BrokenArtifactError,
@@ -219,7 +219,9 @@ def _start(draft: Draft, *_: object, dtype: str) -> NewFile:
     """
     try:
         content = draft.written(Metadata(__version__))
-        session = start_session(decode_artifact(content, "the new file"))
+        # It is the user's own model, however long it computes.
+        with limits(run_seconds=RUN_SECONDS.most):
+            session = start_session(decode_artifact(content, "the new file"))
     except BrokenArtifactError as error:
         raise _unusable(draft, error.problem) from error
     except NoKernelError as error:

@@ -17,7 +17,7 @@ from typing import Any, BinaryIO, Final
 import numpy as np
 
 from hybridx.artifact import PARAMETERS, RESULTS, TorchArtifact, decode_artifact
-from hybridx.bounds import limits
+from hybridx.bounds import RUN_SECONDS, limits
 from hybridx.errors import HybridxError, OutOfMemoryError, first_line
 from hybridx.runtime.circuits.alone import CompiledCircuit
 from hybridx.runtime.engines import Engine, start_engine
@@ -46,7 +46,8 @@ def main() -> None:
             with _ending(values["seconds"]):
                 if kind == "load":
                     content = arrays["content"].tobytes()
-                    with limits(**values["limits"]):
+                    # Time and memory are bounded themselves here, and need no estimate.
+                    with limits(**{**values["limits"], RUN_SECONDS.name: RUN_SECONDS.most}):
                         engine = _loaded(content, values, answers)
                     send(answers, "loaded", {"provider": engine.provider}, {})
                 elif kind == "body":

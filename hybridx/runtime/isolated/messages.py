@@ -83,7 +83,7 @@ def receive(stream: IO[bytes], most_bytes: int) -> tuple[str, dict[str, Any], di
         raise OutOfTurnError
     try:
         message = msgspec.json.decode(_exactly(stream, length), type=_Message)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, RecursionError) as error:
         raise OutOfTurnError from error
     arrays: dict[str, Array] = {}
     for one in message.arrays:

@@ -1,0 +1,1 @@
+"""ONNX graphs looked at before ONNX Runtime gets them: their tensors, shapes and work."""
