@@ -154,6 +154,52 @@ TERMS: Final = Bound(
     "terms",
     "of all measurements of a circuit; a molecule on 20 wires has 10,000",
 )
+DATA_ROWS: Final = Bound(
+    "data_rows",
+    2_000_000,
+    "rows",
+    "of a data file; a small model computes so many in some seconds",
+)
+TABLE_COLUMNS: Final = Bound(
+    "table_columns", 100_000, "columns", "of a table, of which a model takes a few"
+)
+TABLE_BYTES: Final = Bound(
+    "table_bytes",
+    256_000_000,
+    "bytes",
+    "of a table as text, unpacked; some ten million numbers are read in a second",
+)
+ROW_CHARACTERS: Final = Bound(
+    "row_characters",
+    16_000_000,
+    "characters",
+    "of a row of a table as text; it may have several lines inside quotes",
+)
+UNPACKED_BYTES: Final = Bound(
+    "unpacked_bytes",
+    1_000_000_000,
+    "bytes",
+    "of the compressed arrays of a data file, or of data from a pipe that are kept on the disk",
+)
+HELD_BYTES: Final = Bound(
+    "held_bytes",
+    400_000_000,
+    "bytes",
+    "of data that are in memory at once: all rows for `evaluate` and for a device, else a slice, "
+    "and arrays in Fortran order",
+)
+EXAMPLE_BYTES: Final = Bound(
+    "example_bytes",
+    64_000_000,
+    "bytes",
+    "of example inputs, which a model computes many times while it is exported",
+)
+JSON_BYTES: Final = Bound(
+    "json_bytes", 64_000_000, "bytes", "of data as JSON, which take up to ten times that in memory"
+)
+JSON_VALUES: Final = Bound(
+    "json_values", 5_000_000, "values", "of data as JSON: numbers, texts, lists and objects"
+)
 
 SIGNATURE_BYTES: Final = Bound(
     "signature_bytes",
@@ -240,6 +286,25 @@ def refuse_above(bound: Bound, found: int, what: str) -> None:
     raise TooLargeError(
         what, f"{_shown(found)}{unit}", f"{bound.limit}{unit}", bound.name, str(found)
     )
+
+
+def refuse_more(bound: Bound, what: str) -> None:
+    """Refuse what was found to be over a bound, and was not counted to its end.
+
+    Args:
+        bound: from this file.
+        what: is larger, for the message.
+
+    Raises:
+        TooLargeError: always; it names a limit ten times as high.
+        BeyondReadingError: the bound cannot be raised.
+    """
+    limit = bound.limit
+    unit = "" if bound.unit in what else f" {bound.unit}"
+    if limit >= bound.most:
+        raise BeyondReadingError(what, f"more than {limit}{unit}", f"{limit}{unit}")
+    higher = min(max(10 * limit, 10), bound.most)
+    raise TooLargeError(what, f"more than {limit}{unit}", f"{limit}{unit}", bound.name, str(higher))
 
 
 def _shown(count: int) -> str:
