@@ -200,6 +200,63 @@ JSON_BYTES: Final = Bound(
 JSON_VALUES: Final = Bound(
     "json_values", 5_000_000, "values", "of data as JSON: numbers, texts, lists and objects"
 )
+CONFIG_BYTES: Final = Bound(
+    "config_bytes", 1_000_000, "bytes", "of a config as TOML; a long one has some thousand"
+)
+CONFIG_DEPTH: Final = Bound(
+    "config_depth",
+    16,
+    "levels",
+    "of brackets in a config, and parts of a name with dots; hybridx writes 3",
+    most=100,
+)
+CONFIG_LAYERS: Final = Bound(
+    "config_layers", 200, "layers", "of the classical part of the model of a config"
+)
+CONFIG_WEIGHTS: Final = Bound(
+    "config_weights",
+    20_000_000,
+    "weights",
+    "of the model of a config; training keeps five copies of them",
+)
+CONFIG_GATES: Final = Bound(
+    "config_gates",
+    10_000,
+    "gates",
+    "of the circuit of a config, which the eager model simulates at every step",
+)
+SIMULATED_WIRES: Final = Bound(
+    "simulated_wires",
+    20,
+    "wires",
+    "of the circuit of a config, which the eager model simulates: 2 to this power numbers in a row",
+    most=30,
+)
+CONFIG_SHOTS: Final = Bound(
+    "config_shots", 100_000, "shots", "of the circuit of a config, which are in memory for all rows"
+)
+CONFIG_EPOCHS: Final = Bound(
+    "config_epochs", 10_000, "epochs", "of a training; a few hundred are usual"
+)
+CHECKPOINT_BYTES: Final = Bound(
+    "checkpoint_bytes",
+    8_000_000_000,
+    "bytes",
+    "of a file of weights, of which those that the model has are read",
+)
+CHECKPOINT_OPCODES: Final = Bound(
+    "checkpoint_opcodes",
+    2_000_000,
+    "opcodes",
+    "of the pickle in a checkpoint of torch; ten thousand tensors take 300,000",
+)
+CHECKPOINT_HEADER: Final = Bound(
+    "checkpoint_header",
+    10_000_000,
+    "bytes",
+    "of the header of a safetensors file; ten thousand tensors take one million",
+    most=100_000_000,
+)
 
 SIGNATURE_BYTES: Final = Bound(
     "signature_bytes",

@@ -221,7 +221,7 @@ class KeptRows(Outputs):
                 }
                 self._length = file.tell()
                 self._read_slices(file)
-        except (msgspec.MsgspecError, ValueError, TypeError, OSError) as error:
+        except (msgspec.MsgspecError, ValueError, TypeError, RecursionError, OSError) as error:
             raise BrokenResultsError(str(self.path), str(error)) from error
 
     def _read_slices(self, file: IO[bytes]) -> None:
