@@ -31,6 +31,7 @@ _SECONDS_BETWEEN_SYNCS = 1.0
 
 _LONGEST_LINE = 10_000_000  # bytes; a slice has some hundred, and a name some
 _Length: TypeAlias = Annotated[int, msgspec.Meta(ge=0, lt=2**31)]
+_Rows: TypeAlias = Annotated[int, msgspec.Meta(ge=1, lt=2**31)]
 
 
 class _Head(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -41,7 +42,7 @@ class _Head(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class _Line(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    rows: _Length
+    rows: _Rows
     data: str  # hash of all inputs up to here
     checksum: int  # CRC-32 of the bytes that follow
 
@@ -205,8 +206,9 @@ class KeptRows(Outputs):
             with open_file(self.path) as file:
                 head = msgspec.json.decode(file.readline(_LONGEST_LINE))
                 if isinstance(head, dict) and "hybridx_results" in head:
-                    device = str(head.get("run", {}).get("device"))
-                    raise ForeignResultsError(str(self.path), "device", device, "onnx")
+                    run = head.get("run")
+                    device = run.get("device") if isinstance(run, dict) else None
+                    raise ForeignResultsError(str(self.path), "device", str(device), "onnx")
                 found = msgspec.convert(head, _Head)
                 if found.hybridx_rows != FORMAT:
                     problem = f"its format is {found.hybridx_rows}, not {FORMAT}"
@@ -226,13 +228,14 @@ class KeptRows(Outputs):
 
     def _read_slices(self, file: IO[bytes]) -> None:
         width = sum(math.prod(spec.shape[1:]) * spec.dtype.itemsize for spec in self.specs.values())
-        size = os.fstat(file.fileno()).st_size
+        size, rows = os.fstat(file.fileno()).st_size, 0
         while text := file.readline(_LONGEST_LINE):
             try:
                 line = msgspec.json.decode(text, type=_Line)
             except msgspec.MsgspecError:
                 return
-            refuse_above(DATA_ROWS, self.count + line.rows, f"the number of rows of {self.path}")
+            rows += line.rows
+            refuse_above(DATA_ROWS, rows, f"the number of rows of {self.path}")
             needed = line.rows * width
             if needed > size:
                 return

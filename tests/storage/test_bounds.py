@@ -321,9 +321,15 @@ def test_kept_rows_are_numbers(array, tmp_path):
         kept(tmp_path, head)
 
 
+@pytest.mark.parametrize("head", [{"hybridx_results": 2, "run": 3}, [], 7, {"a": [[[]] * 9]}])
+def test_what_holds_no_rows_is_refused(head, tmp_path):
+    with pytest.raises((hybridx.errors.BrokenResultsError, hybridx.errors.ForeignResultsError)):
+        kept(tmp_path, head)
+
+
 def test_a_kept_slice_that_is_not_there_is_dropped_unread(tmp_path):
     head = {"hybridx_rows": 1, "run": {"model": "m"}, "arrays": {"y": ["<f4", [4]]}}
-    for rows in (10**6, -1, 2**40):
+    for rows in (10**6, 0, -1, 2**40):
         assert kept(tmp_path, head, {"rows": rows, "data": "", "checksum": 0}).count == 0
     with pytest.raises(TooLargeError, match="rows of"):
         kept(tmp_path, head, {"rows": 10**9, "data": "", "checksum": 0})

@@ -28,8 +28,8 @@ _LARGEST: Final = 2**62  # bytes
 # The header is a dict of Python with three entries. It is read by these words, not as Python.
 _ENTRY: Final = re.compile(
     r"""\s*(?P<quote>['"])(?P<key>\w+)(?P=quote)\s*:\s*
-    (?:(?P<mark>['"])(?P<text>[^'"]*)(?P=mark) | (?P<word>True|False) | (?P<shape>\(\s*(?:-?\d+L?\s*,\s*)*(?:-?\d+L?\s*)?\))
-    | (?P<records>\[.*\]))\s*(?:,|(?=\}))""",
+    (?:(?P<mark>['"])(?P<text>[^'"]*)(?P=mark) | (?P<word>True|False) | (?P<records>\[.*\])
+    | (?P<shape>\(\s*(?:-?\d+L?\s*,\s*)*(?:-?\d+L?\s*)?\)))\s*(?:,|(?=\}))""",
     re.VERBOSE | re.ASCII | re.DOTALL,
 )
 _DTYPE: Final = re.compile(r"[<>|=]?(?:[biufcSUVMmO]\d*(?:\[\w+\])?|\?)", re.ASCII)
