@@ -186,7 +186,9 @@ class CompiledEngine:
         self._outputs = [output.name for output in outputs]
         # The outputs whose first axis is not the batch.
         self._whole = {o.name for o in outputs if not o.shape or isinstance(o.shape[0], int)}
-        self._batched = {one.name for one in artifact.inputs if one.shape and isinstance(one.shape[0], str)}
+        self._batched = {
+            one.name for one in artifact.inputs if one.shape and isinstance(one.shape[0], str)
+        }
 
     def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         """Return the outputs by name; a batch without rows gives outputs without rows."""
