@@ -22,6 +22,7 @@ CORE = (
     "tests/runtime",
     "tests/targets/test_splice.py",
     "tests/targets/test_torch_internals.py",
+    "tests/versions/test_commands.py",
     "tests/test_parity.py",
     "tests/test_sensitivity.py",
 )
