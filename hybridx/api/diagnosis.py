@@ -27,6 +27,8 @@ _PARTS: Mapping[str, tuple[str, str]] = {
     "amazon-braket-pennylane-plugin": ("braket.* devices", "braket"),
     "matplotlib": ("circuits as PNG and PDF", "draw"),
     "pyarrow": ("data in Parquet files", "parquet"),
+    "model-signing": ("signatures", "sign"),
+    "cyclonedx-python-lib": ("bills of materials", "bom"),
     "onnxruntime-extensions": ("--engine custom-op", "custom-op"),
 }
 

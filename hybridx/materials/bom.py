@@ -60,7 +60,8 @@ def _model(artifact: Artifact) -> Component:
     content = None if artifact.format == "bundle" else artifact.content
     return Component(
         type=ComponentType.MACHINE_LEARNING_MODEL,
-        name=Path(artifact.path).resolve().name,
+        # Bytes of a name that are no text, which Python keeps as surrogates, become question marks.
+        name=Path(artifact.path).resolve().name.encode(errors="replace").decode(),
         version=own.get("version"),
         bom_ref="model",
         description=own.get("description"),

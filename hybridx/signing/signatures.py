@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -21,7 +21,9 @@ from hybridx.errors import (
     FileMissingError,
     ForeignFileError,
     MissingExtraError,
+    NotAFileError,
     NotWritableError,
+    OptionError,
     OtherKeyError,
     SignatureMismatchError,
 )
@@ -34,8 +36,9 @@ WHOLE: Final = "."
 """What model-signing calls a model that is a single file."""
 
 _ENDING: Final = ".sig"
-# What model-signing leaves out of a folder unless it is told not to.
+# What model-signing leaves out of a folder. hybridx reads no files of such names.
 _OF_GIT: Final = (".git", ".gitattributes", ".github", ".gitignore")
+_DEEPEST: Final = 20  # folders in folders; a bundle has none
 
 
 @dataclass(frozen=True)
@@ -92,13 +95,14 @@ def sign_file(
     public = check_private_key(key)
     _check_place(path, key, signature, overwrite=overwrite)
     files = _hashes(path)
+    _check_names((path.resolve().name, *files))
     artifact = read_artifact(path, files)
     if not accept_changes:
         refuse_changes(artifact)
     with tempfile.TemporaryDirectory() as folder:
         new = Path(folder) / "signature"
         config = library.signing.Config().use_elliptic_key_signer(private_key=key)
-        config.set_hashing_config(_every_file(library)).sign(path.resolve(), new)
+        config.sign(path.resolve(), new)
         content = new.read_bytes()
         found = read_signature(new, str(path))
     if found.files != files:
@@ -133,10 +137,11 @@ def check_signature(path: Path, key: Path, signature: Path | None = None) -> Sig
         raise OtherKeyError(found.path, public.path)
     hashes = _hashes(path)
     _verify(library, path, public, found, hashes)
-    # A signature may leave files out, and no file that hybridx could read may be one of them.
-    left_out = [name for name in hashes if name not in found.files and not _is_of_git(name)]
-    if left_out:
-        raise SignatureMismatchError(str(path), found.path, f"{left_out[0]} is not signed")
+    # A signature may leave files out, and no file that hybridx could read may be one of them. The
+    # signature itself may lie in the folder.
+    for name in hashes:
+        if name not in found.files and (path / name).resolve() != place.resolve():
+            raise SignatureMismatchError(str(path), found.path, f"{name} is not signed")
     return Signed(str(path), found.path, public.fingerprint, found.files)
 
 
@@ -150,11 +155,6 @@ def _library() -> Any:
         missing = (error.name or "model_signing").partition(".")[0]
         raise MissingExtraError("a signature", missing, "sign") from error
     return model_signing
-
-
-def _every_file(library: Any) -> Any:
-    """Return what makes model-signing hash every file of a folder."""
-    return library.hashing.Config().set_ignored_paths(paths=(), ignore_git_paths=False)
 
 
 def _verify(
@@ -173,7 +173,7 @@ def _verify(
         signature.write_bytes(found.naming(public.fingerprint))
         config = library.verifying.Config().use_elliptic_key_verifier(public_key=key)
         try:
-            config.set_hashing_config(_every_file(library)).verify(path.resolve(), signature)
+            config.verify(path.resolve(), signature)
         except InvalidSignature as error:
             raise OtherKeyError(found.path, public.path) from error
         except OSError as error:
@@ -217,6 +217,8 @@ def _hashes(path: Path) -> dict[str, str]:
     try:
         if not path.is_dir():
             check_readable(path)
+            if not path.is_file():
+                raise NotAFileError(str(path), "a pipe")
             return {WHOLE: _hash(path)}
         if not (path / MANIFEST).is_file():
             raise ForeignFileError(str(path), f"it is a folder without {MANIFEST}")
@@ -229,16 +231,18 @@ def _names(folder: Path) -> list[str]:
     names: list[str] = []
     total = 0
     for place, folders, files in os.walk(folder):
+        if len(Path(place).relative_to(folder).parts) > _DEEPEST:
+            raise BrokenArtifactError(str(folder), "it has folders in folders in folders")
         for name in (*folders, *files):
             one = Path(place, name)
             shown = one.relative_to(folder).as_posix()
             if one.is_symlink() or not (one.is_file() or one.is_dir()):
                 raise BrokenArtifactError(str(folder), f"{shown} is no plain file")
-            if one.is_file():
+            if one.is_file() and shown.partition("/")[0] not in _OF_GIT:
                 names.append(shown)
                 total += one.stat().st_size
                 check_file_size(total)
-        refuse_above(SIGNED_FILES, len(names), f"the number of files in {folder}")
+                refuse_above(SIGNED_FILES, len(names), f"the number of files in {folder}")
     return sorted(names)
 
 
@@ -248,8 +252,13 @@ def _hash(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _is_of_git(name: str) -> bool:
-    return name.partition("/")[0] in _OF_GIT
+def _check_names(names: Iterable[str]) -> None:
+    """Refuse names that a signature cannot hold: bytes that are no text, as Python keeps them."""
+    for name in names:
+        try:
+            name.encode()
+        except UnicodeEncodeError as error:
+            raise OptionError("the name of a file that is signed", name, "UTF-8") from error
 
 
 def _check_place(path: Path, key: Path, signature: Path, *, overwrite: bool) -> None:

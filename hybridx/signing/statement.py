@@ -53,6 +53,7 @@ class _Bundle(msgspec.Struct, frozen=True, rename="camel"):
 
 class _Serialization(msgspec.Struct, frozen=True):
     method: str
+    allow_symlinks: bool
     hash_type: str = ""
     ignore_paths: tuple[str, ...] = ()
 
@@ -68,9 +69,19 @@ class _Predicate(msgspec.Struct, frozen=True):
     resources: tuple[_Resource, ...]
 
 
+class _Digest(msgspec.Struct, frozen=True):
+    sha256: str
+
+
+class _Subject(msgspec.Struct, frozen=True):
+    name: str
+    digest: _Digest
+
+
 class _Statement(msgspec.Struct, frozen=True, rename={"type": "_type", "kind": "predicateType"}):
     type: str
     kind: str
+    subject: tuple[_Subject]
     predicate: _Predicate
 
 

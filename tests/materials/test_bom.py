@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 
 import pytest
 from cyclonedx.schema import SchemaVersion
@@ -99,6 +100,13 @@ def test_what_is_not_stated_is_not_there(tmp_path):
     assert model.keys().isdisjoint({"licenses", "authors", "version", "description"})
     assert properties(model)["verified"] == "false"
     assert "quantitativeAnalysis" not in model["modelCard"]
+
+
+def test_a_name_that_is_no_text_has_question_marks(tmp_path):
+    path = written(Metadata("0"), tmp_path / os.fsdecode(b"m\xff.onnx"))
+    text = api.bom(path, tmp_path / "bom.json")
+    assert complaints(text) is None
+    assert json.loads(text)["metadata"]["component"]["name"] == "m?.onnx"
 
 
 def test_equal_files_differ_in_their_serial_numbers_from_others(tmp_path):

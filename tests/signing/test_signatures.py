@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import os
 import subprocess
 import sys
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 import hybridx
 from hybridx.errors import (
@@ -201,16 +205,45 @@ def test_a_signature_that_leaves_files_out_does_not_cover_them(bundle, keys, tmp
         hybridx.verify(bundle, key=keys.public, signature=theirs)
 
 
-def test_what_git_keeps_is_signed_by_hybridx_and_may_be_left_out_by_model_signing(
-    bundle, keys, tmp_path
-):
-    theirs = tmp_path / "theirs.sig"
-    words = ("--signature", theirs, "--private_key", keys.private)
-    assert by_model_signing("sign", "key", bundle, *words).returncode == 0
+def test_what_git_keeps_is_no_part_of_a_bundle(bundle, keys):
     (bundle / ".gitattributes").touch()
-    assert hybridx.verify(bundle, key=keys.public, signature=theirs).signature
-    with pytest.raises(SignatureMismatchError, match="gitattributes"):
+    (bundle / ".git").mkdir()
+    (bundle / ".git" / "config").touch()
+    assert hybridx.verify(bundle, key=keys.public).signature
+    assert hybridx.load(bundle, key=keys.public)
+    (bundle / ".gitmodules").touch()
+    with pytest.raises(SignatureMismatchError, match="gitmodules was added"):
         hybridx.verify(bundle, key=keys.public)
+
+
+def test_a_signature_of_model_signing_may_lie_in_the_bundle(bundle, keys):
+    inside = bundle / "model.sig"
+    words = ("--signature", inside, "--private_key", keys.private)
+    assert by_model_signing("sign", "key", bundle, *words).returncode == 0
+    assert hybridx.verify(bundle, key=keys.public, signature=inside).signature
+    assert hybridx.load(bundle, key=keys.public, signature=inside)
+
+
+def test_names_that_are_no_text_are_refused_or_called_added(bundle, model, keys):
+    odd = os.fsdecode(b"\xff")
+    (bundle / odd).touch()
+    with pytest.raises(SignatureMismatchError, match="was added"):
+        hybridx.verify(bundle, key=keys.public)
+    moved = model.rename(model.with_name(f"{odd}.onnx"))
+    for path in (bundle, moved):
+        with pytest.raises(OptionError, match="UTF-8"):
+            hybridx.sign(path, key=keys.private, overwrite=True)
+
+
+def test_folders_in_folders_are_not_followed_for_ever(bundle, keys):
+    place = bundle
+    for _ in range(30):
+        place = place / "a"
+        place.mkdir()
+    with pytest.raises(BrokenArtifactError, match="folders in folders"):
+        hybridx.verify(bundle, key=keys.public)
+    with pytest.raises(BrokenArtifactError, match="folders in folders"):
+        hybridx.sign(bundle, key=keys.private, overwrite=True)
 
 
 HOSTILE = {
@@ -233,9 +266,14 @@ def test_what_is_no_signature_is_called_so(name, model, keys):
         hybridx.verify(model, key=keys.public)
 
 
-# What is said in the statement of a signature, changed; the signature does not hold then either,
-# but what is not understood is refused before any library reads it.
+# What is said in the statement of a signature, changed, and signed again by the right key.
 STATEMENTS = {
+    "no subject": lambda said: said.pop("subject"),
+    "two subjects": lambda said: said["subject"].append(said["subject"][0]),
+    "a subject without a digest": lambda said: said["subject"][0].pop("digest"),
+    "another digest of all": lambda said: said["subject"][0]["digest"].update(sha256="00" * 32),
+    "a digest that is no number": lambda said: said["subject"][0]["digest"].update(sha256="zz"),
+    "links not said": lambda said: said["predicate"]["serialization"].pop("allow_symlinks"),
     "no resources": lambda said: said["predicate"].pop("resources"),
     "two of one name": lambda said: said["predicate"]["resources"].append(
         said["predicate"]["resources"][0]
@@ -248,13 +286,57 @@ STATEMENTS = {
 
 @pytest.mark.parametrize("name", STATEMENTS)
 def test_a_statement_of_another_kind_is_refused(name, signed, keys):
-    content = json.loads(beside(signed).read_text())
-    said = json.loads(base64.b64decode(content["dsseEnvelope"]["payload"]))
-    STATEMENTS[name](said)
-    content["dsseEnvelope"]["payload"] = base64.b64encode(json.dumps(said).encode()).decode()
-    beside(signed).write_text(json.dumps(content))
+    resigned(signed, keys, STATEMENTS[name])
     with pytest.raises(BrokenSignatureError):
         hybridx.verify(signed, key=keys.public)
+
+
+# Statements that the owner of the key has signed, of other files or of nothing.
+OTHERS = {
+    "a folder above": ("a folder was signed", {"name": "../classifier.onnx"}),
+    "another folder": ("a folder was signed", {"name": "/etc/hostname"}),
+    "another hash": ("its content is another one", {"digest": "00" * 32}),
+}
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_a_statement_on_other_files_says_nothing_of_this_one(name, signed, keys):
+    said, change = OTHERS[name]
+    resigned(signed, keys, lambda one: one["predicate"]["resources"][0].update(change))
+    with pytest.raises(SignatureMismatchError, match=said):
+        hybridx.verify(signed, key=keys.public)
+
+
+def test_a_statement_that_leaves_out_the_file_itself_does_not_cover_it(signed, keys):
+    def emptied(said):
+        said["predicate"]["resources"] = []
+        said["predicate"]["serialization"]["ignore_paths"] = ["."]
+        said["subject"][0]["digest"]["sha256"] = hashlib.sha256().hexdigest()
+
+    resigned(signed, keys, emptied)
+    with pytest.raises((BrokenSignatureError, SignatureMismatchError)):
+        hybridx.verify(signed, key=keys.public)
+
+
+def resigned(path, keys, change):
+    """Change what a signature says, and sign that with the same key."""
+    content = json.loads(beside(path).read_text())
+    envelope = content["dsseEnvelope"]
+    said = json.loads(base64.b64decode(envelope["payload"]))
+    change(said)
+    payload, kind = json.dumps(said).encode(), envelope["payloadType"].encode()
+    key = load_pem_private_key(keys.private.read_bytes(), None)
+    signature = key.sign(
+        b"DSSEv1 %d %s %d %s" % (len(kind), kind, len(payload), payload), ec.ECDSA(SHA256())
+    )
+    envelope["payload"] = base64.b64encode(payload).decode()
+    envelope["signatures"][0]["sig"] = base64.b64encode(signature).decode()
+    beside(path).write_text(json.dumps(content))
+
+
+def test_what_is_signed_again_holds(signed, keys):
+    resigned(signed, keys, lambda said: said["subject"][0].update(name="other"))
+    assert hybridx.verify(signed, key=keys.public).signature
 
 
 def test_every_changed_byte_of_a_signature_is_an_error_or_without_meaning(signed, keys):
