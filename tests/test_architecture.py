@@ -60,6 +60,7 @@ HEAVY = {
         "runtime.torch.engine",
         "runtime.torch.torch_internals",
         "runtime.torch.trusting",
+        "runtime.torch.work",
         "sources",
         "models",
         "parity.eager",

@@ -61,8 +61,6 @@ def check_ending(what: str, path: Path, endings: Sequence[str]) -> str:
     return ending
 
 
-_MOST_DIGITS: Final = 18  # of a number of 64 bits
-
 BATCH_SIZE: Final = 4096
 """Rows that run at a time, so that a long file does not need memory for all rows."""
 
@@ -182,8 +180,7 @@ def read_batch(text: str) -> Batch:
             return "dynamic"
         case "none":
             return "none"
-    is_number = text.isdecimal() and len(text) <= _MOST_DIGITS
-    _check_batch("batch", int(text) if is_number else text, "dynamic")
+    _check_batch("batch", int(text) if text.isdecimal() else text, "dynamic")
     return int(text)
 
 

@@ -55,14 +55,12 @@ class Stage:
 
 
 def _check_order(graph: onnx.GraphProto, path: str) -> None:
-    """Refuse a graph in which a node reads what no node before it gives, or a circuit no value.
+    """Refuse a graph in which a node reads what no node before it gives.
 
     ONNX asks for this order, though ONNX Runtime does not, and a model is cut by it.
     """
     known = {value.name for value in (*graph.input, *graph.initializer)}
     for node in graph.node:
-        if is_circuit_node(node) and (len(node.input), len(node.output)) != (1, 1):
-            raise BrokenArtifactError(path, f"{node.op_type} does not take one value and give one")
         for name in reads(node):
             if name not in known:
                 raise BrokenArtifactError(path, f"nothing gives {name!r}, which a node takes")

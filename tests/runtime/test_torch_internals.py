@@ -8,9 +8,12 @@ import pytest
 import torch
 
 from hybridx.runtime.torch.torch_internals import (
+    as_written,
     intercepting,
     program_operators,
     script_operators,
+    shapes_only,
+    watching,
 )
 
 
@@ -82,3 +85,49 @@ def test_an_operator_is_intercepted_whole_in_both():
         "value",
     ]
     assert seen == [("aten::scaled_dot_product_attention", arguments)] * 2
+
+
+def test_operators_are_watched_in_parts_and_have_shapes_without_numbers():
+    """`OpOverload.decompose`, `_schema.returns`, the device `meta`"""
+    seen = []
+
+    def called(operator):
+        seen.append((operator.name, operator.is_view))
+        return operator.shapes()
+
+    x, weight = shapes_only(X), torch.ones(4, 3)
+    with torch.inference_mode(), watching(called, ()):
+        found = torch.nn.functional.linear(x, weight)
+    assert found.shape == (2, 4)
+    assert found.device.type == "meta"
+    assert seen == [("t", True), ("mm", False)]
+
+
+def test_some_operators_are_left_whole():
+    seen, other = [], torch.ones(3, 2)
+    with torch.inference_mode(), watching(_noting(seen), {"aten::linear"}):
+        torch.nn.functional.linear(X, X)
+        torch.matmul(X, other)
+    assert seen == ["linear", "mm"]
+
+
+def test_torchscript_computes_nothing_in_advance():
+    """`torch.jit.optimized_execution`, which acts in one thread"""
+    host = torch.jit.script(type("Host", (torch.nn.Module,), {"__module__": __name__})())
+    host.define("def forward(self, x):\n    return torch.add(torch.neg(torch.ones([3])), x)\n")
+    counts = []
+    for _ in range(3):
+        seen = []
+        with torch.inference_mode(), as_written(), watching(_noting(seen), ()):
+            host(torch.ones(3))
+        counts.append(seen)
+    assert counts[0][-3:] == ["ones", "neg", "add"]
+    assert counts[1] == counts[2] == counts[0]
+
+
+def _noting(seen):
+    def called(operator):
+        seen.append(operator.name)
+        return operator.call()
+
+    return called

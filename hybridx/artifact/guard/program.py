@@ -69,12 +69,14 @@ class Program:
         inputs: how many tensors it takes.
         outputs: how many it returns.
         values: the names of its tensors.
+        nodes: how many operators it has.
     """
 
     written: Mapping[str, bytes]
     inputs: int
     outputs: int
     values: frozenset[str]
+    nodes: int
 
 
 def check_program(members: Mapping[str, bytes]) -> Program:
@@ -108,7 +110,8 @@ def check_program(members: Mapping[str, bytes]) -> Program:
     taken = sum(1 for one in specs if "user_input" in one)
     written[PROGRAM] = _encoded(program)
     returned = len(program["graph_module"]["signature"]["output_specs"])
-    return Program(written, taken, returned, frozenset(graph["tensor_values"]))
+    values = frozenset(graph["tensor_values"])
+    return Program(written, taken, returned, values, len(graph["nodes"]))
 
 
 def _check_lengths(node: Any) -> None:

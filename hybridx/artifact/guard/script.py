@@ -43,12 +43,14 @@ class Script:
         inputs: how many tensors `forward` takes.
         outputs: how many it returns.
         called: the methods that `forward` calls, directly or through others.
+        nodes: how many lines it has, with every call replaced by its method.
     """
 
     source: bytes
     inputs: int
     outputs: int
     called: frozenset[str]
+    nodes: int
 
 
 def check_script(source: bytes, kinds: Mapping[str, str]) -> Script:
@@ -87,13 +89,15 @@ def check_script(source: bytes, kinds: Mapping[str, str]) -> Script:
                 raise Foreign(ast.unparse(part))
     _check_attributes(declared, kinds)
     calls = {name: _check_method(method, declared) for name, method in methods.items()}
-    _check_size(calls, {name: len(method.body) for name, method in methods.items()})
+    nodes = _size(calls, {name: len(method.body) for name, method in methods.items()})
+    check_torch_nodes(nodes)
     forward = methods["forward"]
     return Script(
         (ast.unparse(model) + "\n").encode(),
         len(forward.args.args) - 1,
         _returned(forward),
         _reached(calls, "forward"),
+        nodes,
     )
 
 
@@ -309,8 +313,8 @@ def _check_constant(value: object) -> None:
             raise Foreign(f"the constant {value!r}")
 
 
-def _check_size(calls: Mapping[str, Counter[str]], lines: Mapping[str, int]) -> None:
-    """Refuse methods that call themselves, and too many lines once each call is its method."""
+def _size(calls: Mapping[str, Counter[str]], lines: Mapping[str, int]) -> int:
+    """Refuse methods that call themselves; return the lines once each call is its method."""
     sizes: dict[str, int] = {}
     left = dict(calls)
     while left:
@@ -321,7 +325,7 @@ def _check_size(calls: Mapping[str, Counter[str]], lines: Mapping[str, int]) -> 
         for name in ready:
             inner = sum(count * sizes[one] for one, count in left.pop(name).items())
             sizes[name] = lines[name] + inner
-    check_torch_nodes(sizes["forward"])
+    return sizes["forward"]
 
 
 def _returned(method: ast.FunctionDef) -> int:

@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import io
+import math
 import os
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import partial
 from typing import Any, Final, TypeAlias
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from hybridx.artifact import Body, TorchArtifact, check_lengths, checked, leaves
-from hybridx.errors import BrokenArtifactError, DeviceFailedError, first_line
+from hybridx.bounds import RUN_BYTES, RUN_SECONDS
+from hybridx.errors import (
+    BrokenArtifactError,
+    DeviceFailedError,
+    TooMuchMemoryError,
+    TooMuchWorkError,
+    first_line,
+)
 from hybridx.runtime.circuits.alone import CompiledCircuit
 from hybridx.runtime.sharing.forks import loading
 from hybridx.runtime.torch.bodies import (
@@ -24,11 +34,13 @@ from hybridx.runtime.torch.bodies import (
     on_rows,
 )
 from hybridx.runtime.torch.torch_internals import (
+    as_written,
     intercepting,
     program_operators,
     script_operators,
 )
 from hybridx.runtime.torch.trusting import called, trusting
+from hybridx.runtime.torch.work import Cost, Most, count, guard
 from hybridx.storage import Array
 
 
@@ -49,7 +61,14 @@ class TorchEngine:
         """
         path, format = artifact.path, artifact.format
         self._artifact = artifact
-        archive = io.BytesIO(checked(artifact.content, format, path).content)
+        # Whoever asks for no estimate of the time has bounded it otherwise.
+        is_bounded = RUN_SECONDS.limit < RUN_SECONDS.most
+        self._most = Most(RUN_SECONDS.limit * 1e9, RUN_BYTES.limit) if is_bounded else None
+        program = checked(artifact.content, format, path)
+        self._loading = program.nodes * _LOADED_NODE[format]
+        if self._most is not None and self._loading > self._most.nanoseconds:
+            raise self._too_long(self._loading)
+        archive = io.BytesIO(program.content)
         try:
             with _without_threads(), _quiet():
                 self._program, operators = _LOADERS[format](archive)
@@ -61,6 +80,12 @@ class TorchEngine:
             if problem:
                 raise BrokenArtifactError(path, f"its operator {name} {problem}")
         self._trusting = trusting([name for name, _ in operators])
+        self._known: dict[Any, bool] = {}
+        test = None if artifact.metadata is None else artifact.metadata.self_test
+        self._test_shapes = test and tuple(test.inputs[one.name].shape for one in artifact.inputs)
+        if test is not None:
+            arrays = [np.zeros(test.inputs[one.name].shape, one.dtype) for one in artifact.inputs]
+            self._is_known("program", self._program, [torch.from_numpy(one) for one in arrays])
 
     def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         """Return the outputs of the program by name.
@@ -72,7 +97,7 @@ class TorchEngine:
         args = [
             torch.from_numpy(np.array(inputs[one.name], order="C")) for one in self._artifact.inputs
         ]
-        returned = self._run(self._program, *args)
+        returned = self._run("program", self._program, *args)
         tensors = leaves(returned)
         names = self._artifact.outputs
         if len(tensors) != len(names):
@@ -98,18 +123,85 @@ class TorchEngine:
             raise BrokenArtifactError(path, f"its circuit {compiled.circuit}: {error}") from error
         check_lengths([rows or 1, *parameters.shape])
         given = torch.from_numpy(np.array(parameters, order="C"))
-        results = self._run(on_rows, function, rows, given)
+        results = self._run(body, partial(on_rows, function, rows), given)
         if not _is_plain(results):
             raise BrokenArtifactError(path, f"its circuit {compiled.circuit} gives no plain tensor")
         return np.array(results.numpy())
 
-    def _run(self, function: Callable[..., Any], *args: Any) -> Any:
+    def _run(self, name: Hashable, function: Callable[..., Any], *args: Tensor) -> Any:
+        """Call the program or a part of it, unless that takes too much time or memory.
+
+        Raises:
+            DeviceFailedError: torch stopped; the reason is its own.
+            TooMuchWorkError: it takes too much time.
+            TooMuchMemoryError: it takes too much memory.
+        """
+        most = self._most_for(args)
+        cost = None
+        if most is not None and not self._is_known(name, function, args):
+            cost = Cost(most)
+            function = guard(function, cost)
         try:
-            with torch.inference_mode(), _without_threads(), self._checking():
+            with torch.inference_mode(), _without_threads(), self._checking(), as_written():
                 return function(*args)
         except Exception as error:
+            if cost is not None:
+                self._refuse_over(cost)
+            reason = error if cost is None or cost.failure is None else cost.failure
             # torch has no class of error for a program that stops.
-            raise DeviceFailedError("torch", _reason(error)) from error
+            raise DeviceFailedError("torch", _reason(reason)) from error
+
+    def _most_for(self, args: Sequence[Tensor]) -> Most | None:
+        """Return how much a call may cost: as often the limit as it has rows that a user gave."""
+        if self._most is None:
+            return None
+        shapes = tuple(tuple(one.shape) for one in args)
+        once = Most(self._most.nanoseconds - self._loading, self._most.bytes)
+        if shapes == self._test_shapes:
+            return once
+        lengths = {
+            axis: length
+            for one, shape in zip(self._artifact.inputs, shapes, strict=False)
+            for axis, length in zip(one.shape, shape, strict=False)
+            if isinstance(axis, str)
+        }
+        rows = max(1, math.prod(lengths.values()))
+        return Most(rows * once.nanoseconds, rows * once.bytes)
+
+    def _is_known(
+        self, name: Hashable, function: Callable[..., Any], args: Sequence[Tensor]
+    ) -> bool:
+        """Return whether it is known that a call with such shapes is not too much.
+
+        Raises:
+            TooMuchWorkError: it takes too much time.
+            TooMuchMemoryError: it takes too much memory.
+        """
+        most = self._most_for(args)
+        if most is None:
+            return True
+        key = (name, tuple(tuple(one.shape) for one in args))
+        if key not in self._known:
+            cost, is_known = count(function, args, most)
+            self._refuse_over(cost)
+            if len(self._known) >= _MOST_SHAPES:
+                self._known.clear()
+            self._known[key] = is_known
+        return self._known[key]
+
+    def _refuse_over(self, cost: Cost) -> None:
+        if cost.is_too_large:
+            needed = min(2 * cost.bytes, RUN_BYTES.most)
+            found, limit = str(cost.bytes), str(RUN_BYTES.limit)
+            raise TooMuchMemoryError(self._artifact.path, found, limit, str(needed))
+        if cost.takes_too_long:
+            raise self._too_long(self._loading + cost.nanoseconds)
+
+    def _too_long(self, nanoseconds: float) -> TooMuchWorkError:
+        seconds = math.ceil(min(nanoseconds, 1e24) / 1e9)
+        needed = min(3 * seconds, RUN_SECONDS.most)
+        limit = str(RUN_SECONDS.limit)
+        return TooMuchWorkError(self._artifact.path, str(seconds), limit, str(needed))
 
     def _checking(self) -> AbstractContextManager[Any]:
         return intercepting(self._trusting, called) if self._trusting else nullcontext()
@@ -161,6 +253,9 @@ _LOADERS: Mapping[str, Callable[[io.BytesIO], _Loaded]] = {
 
 
 _PROCESS: Final = os.getpid()
+# Nanoseconds that torch takes for each operator of a program to load it and find its cost.
+_LOADED_NODE: Final[Mapping[str, float]] = {"torchscript": 3e5, "pt2": 2.5e6}
+_MOST_SHAPES: Final = 1_000  # of inputs whose cost is kept
 
 
 @contextmanager

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves, tree_map
 
 Called: TypeAlias = Callable[[str, Mapping[str, Any], Callable[[], Any]], Any]
 
@@ -93,3 +95,103 @@ def intercepting(names: Collection[str], called: Called) -> AbstractContextManag
 
     mode: AbstractContextManager[Any] = Intercepting()  # type: ignore[no-untyped-call]
     return mode
+
+
+@dataclass(frozen=True)
+class Operator:
+    """A call of an operator that torch is about to make.
+
+    Attributes:
+        name: of the operator, without its overload.
+        given: its arguments, by name.
+        is_view: its result is a view of an argument.
+        call: makes the call.
+        shapes: returns the result as tensors without numbers.
+    """
+
+    name: str
+    given: Mapping[str, Any]
+    is_view: bool
+    call: Callable[[], Any]
+    shapes: Callable[[], Any]
+
+
+def watching(
+    called: Callable[[Operator], Any], whole: Collection[str]
+) -> AbstractContextManager[Any]:
+    """Return a context in which every operator that is no composite of others goes to a function.
+
+    It acts in this thread only, in inference mode. Composites are taken apart first.
+
+    Args:
+        called: is given each operator, and returns the result.
+        whole: names of operators, with their overloads, that are not taken apart.
+    """
+
+    class Watching(TorchDispatchMode):
+        def __torch_dispatch__(
+            self,
+            function: Any,
+            types: Any,
+            args: tuple[Any, ...] = (),
+            kwargs: Mapping[str, Any] | None = None,
+        ) -> Any:
+            named = dict(kwargs or {})
+            schema = function._schema
+            name = f"{schema.name}.{schema.overload_name}".rstrip(".")
+            if function is torch.ops.prim.device.default:
+                return function(*args, **named)
+            if name not in whole and schema.name not in _IN_TURNS:
+                with self:
+                    parts = function.decompose(*args, **named)
+                if parts is not NotImplemented:
+                    return parts
+            given = {one.name: one.default_value for one in schema.arguments}
+            given |= dict(zip(given, args, strict=False))
+            given |= named
+            results = schema.returns
+            return called(
+                Operator(
+                    name=schema.name.partition("::")[2],
+                    given=given,
+                    is_view=bool(results) and results[0].alias_info is not None,
+                    call=lambda: function(*args, **named),
+                    shapes=lambda: _shapes(function, args, named),
+                )
+            )
+
+    mode: AbstractContextManager[Any] = Watching()  # type: ignore[no-untyped-call]
+    return mode
+
+
+# Composites that are loops over the rows of their input.
+_IN_TURNS: Final = frozenset({"aten::lstm", "aten::gru", "aten::rnn_tanh", "aten::rnn_relu"})
+
+
+def _shapes(function: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+    """Call an operator on the device `meta`, where tensors have no numbers."""
+    plain, named = tree_map(shapes_only, args), tree_map(shapes_only, dict(kwargs))
+    is_made = not any(isinstance(one, torch.Tensor) for one in tree_leaves((plain, named)))
+    if is_made and any(one.name == "device" for one in function._schema.arguments):
+        named["device"] = _META
+    return function(*plain, **named)
+
+
+_META: Final = torch.device("meta")
+
+
+def shapes_only(value: Any) -> Any:
+    """Return a tensor without its numbers, and the device of such tensors for another device."""
+    if isinstance(value, torch.Tensor) and value.device != _META:
+        return torch.empty_strided(value.shape, value.stride(), dtype=value.dtype, device=_META)
+    return _META if isinstance(value, torch.device) else value
+
+
+def as_written() -> AbstractContextManager[Any]:
+    """Return a context in which TorchScript calls what a program says, and nothing in advance.
+
+    It would keep what it computes in advance, also of tensors without numbers, and what looks for
+    that goes deep in a long program. It acts in this thread.
+    """
+    found: AbstractContextManager[Any] = torch.jit.optimized_execution(False)  # type: ignore[attr-defined]
+    return found

@@ -1,1 +1,0 @@
-"""ONNX's own tests of its operators, through the reader and the session of hybridx."""
