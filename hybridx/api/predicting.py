@@ -10,7 +10,7 @@ from hybridx.api.options import BATCH_SIZE, check_run
 from hybridx.api.progress import Stages
 from hybridx.errors import OptionError, OptionNeedsError, OutputIsInputError
 from hybridx.runtime import Execution
-from hybridx.storage import PIPE, check_readable, check_writable, format_of
+from hybridx.storage import PIPE, check_readable, check_writable, format_of, is_same_file
 
 if TYPE_CHECKING:
     from hybridx.api.work.predicting import Prediction
@@ -127,7 +127,10 @@ def _check_output(
         return
     target = Path(output)
     for place, what in ((data, "the input data"), (path, "the model")):
-        is_there = str(place) != PIPE and target.exists() and Path(place).exists()
-        if is_there and target.samefile(place):
+        if str(place) != PIPE and is_same_file(target, Path(place)):
             raise OutputIsInputError(str(target), what)
     check_writable(target, overwrite=overwrite)
+    from hybridx.runtime import partial_path
+
+    # The rows of a run are kept beside it, with --overwrite or --resume in a file that is there.
+    check_writable(partial_path(target), overwrite=True)

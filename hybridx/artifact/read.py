@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +32,7 @@ from hybridx.artifact.signature import Signature, signature_of
 from hybridx.artifact.traps import refuse_traps
 from hybridx.circuit import Circuit, decode
 from hybridx.errors import (
+    ArtifactError,
     BrokenArtifactError,
     ChangedFileError,
     ForeignFileError,
@@ -40,6 +42,8 @@ from hybridx.errors import (
 from hybridx.storage import read_bytes, recover
 
 log = logging.getLogger(__name__)
+
+_TRIES = 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,10 +131,10 @@ def read_artifact(path: Path, signed: Mapping[str, str] | None = None) -> Artifa
         TooLargeError: it exceeds a limit of docs/file-format.md.
         SignatureMismatchError: a file is not the one that was signed.
     """
-    if not path.exists():
+    if not os.path.exists(path):  # noqa: PTH110 - it raises nothing
         recover(path)
     if (path / MANIFEST).is_file():
-        return _decode_bundle(_Folder(path, signed).read, str(path))
+        return _read_bundle(path, signed)
     if path.is_file():
         check_file_size(path.stat().st_size)
     content = read_bytes(path)
@@ -142,6 +146,18 @@ def _check_signed(path: Path, name: str, content: bytes, signed: Mapping[str, st
     """Refuse bytes that are not those whose signature was verified a moment ago."""
     if signed is not None and signed.get(name) != hashlib.sha256(content).hexdigest():
         raise SignatureMismatchError(str(path), "its signature", f"{name} was changed meanwhile")
+
+
+def _read_bundle(path: Path, signed: Mapping[str, str] | None) -> OnnxArtifact:
+    """Read a folder; again, if another process has put another one in its place meanwhile."""
+    for _ in range(_TRIES):
+        folder = path.stat()
+        try:
+            return _decode_bundle(_Folder(path, signed).read, str(path))
+        except ArtifactError:
+            if not path.exists() or os.path.samestat(folder, path.stat()):
+                raise
+    return _decode_bundle(_Folder(path, signed).read, str(path))
 
 
 def decode_artifact(content: Content, path: str) -> Artifact:

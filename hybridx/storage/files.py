@@ -177,8 +177,14 @@ def write_together(files: Mapping[Path, bytes], *, overwrite: bool) -> None:
             for folder, names in folders.items()
         }
         for folder, made in complete.items():
-            stack.enter_context(new_folder(folder)).rename_files(made)
-            sync_folder(folder)
+            if len(made) > 1:
+                together = stack.enter_context(new_folder(folder))
+                together.rename_files(made, overwrite=overwrite)
+            else:
+                ((name, file),) = made.items()
+                file.become(folder / name, overwrite=overwrite)
+    for folder in folders:
+        sync_folder(folder)
 
 
 def check_folder_writable(
@@ -238,6 +244,14 @@ def write_folder(
         sync_folder(place.parent)
 
 
+def is_same_file(one: Path, other: Path) -> bool:
+    """Return whether two paths lead to one file that is there."""
+    try:
+        return one.samefile(other)
+    except (OSError, ValueError):
+        return False
+
+
 def recover(path: Path) -> None:
     """Complete what a killed process had begun to write to `path`, and remove what it left."""
     with suppress(OSError, ValueError):
@@ -267,9 +281,12 @@ def remove_alone(file: IO[bytes], path: Path) -> None:
     try:
         path.unlink(missing_ok=True)
     except PermissionError:  # Windows removes no open files
+        with suppress(OSError):
+            file.close()
+        with suppress(OSError):
+            path.unlink(missing_ok=True)
+    with suppress(OSError):  # a full disk may lack the room for its last bytes
         file.close()
-        path.unlink(missing_ok=True)
-    file.close()
 
 
 def _check_file(path: Path, *, overwrite: bool) -> Path:

@@ -12,6 +12,7 @@ import os
 import time
 import zlib
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -145,9 +146,15 @@ class KeptRows(Outputs):
         yield from (self._load(one, list(self.specs)) for one in self._slices)
 
     def close(self) -> None:
-        """Close the file and keep it."""
-        if self._file is not None:
+        """Close the file and keep it; one that was begun without getting rows is removed."""
+        if self._file is None:
+            return
+        if self._synced and not self._slices:
+            self.remove()
+            return
+        with suppress(OSError):  # what could not be written cannot be written now
             self._file.close()
+        self._file = None
 
     def remove(self) -> None:
         """Remove the file, once the output that holds its rows is written."""

@@ -29,7 +29,7 @@ import msgspec
 from hybridx.storage.renames import rename_new, sync_file
 
 _NAME = re.compile(r"\.hybridx-[0-9a-f]{16}\.tmp")
-_LOCK, _RECORD, _NEW, _OLD = "lock", "record.json", "new", "old"
+_LOCK, _RECORD, _HALF_A_RECORD, _NEW, _OLD = "lock", "record.json", "half.json", "new", "old"
 _RECORD_BYTES = 1 << 16
 # Where files cannot be locked, whoever wrote to a file within a day may still be at work.
 _SURELY_OVER = 24 * 3600
@@ -38,11 +38,18 @@ Stamp: TypeAlias = tuple[int, int]
 """Size and time of the last change of a file, in nanoseconds."""
 
 
-class _Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What is renamed: either files, with what stood there before, or one folder."""
+class _Rename(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A name, which need not be text, and for a file what stood there before."""
 
-    files: dict[str, Stamp | None] = {}
-    folder: str = ""
+    name: bytes
+    before: Stamp | None = None
+
+
+class _Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What is renamed: either files or one folder."""
+
+    files: tuple[_Rename, ...] = ()
+    folder: _Rename | None = None
 
 
 class NewFile:
@@ -113,7 +120,9 @@ class NewFile:
     def _link(self, path: Path, *, may_be_there: bool) -> bool:
         """Give a file without a name one; False if it has none for another reason than its room."""
         try:
-            os.link(_descriptor(self.file), path, follow_symlinks=True)
+            # Without a folder, Python does not follow the link on Linux.
+            opened = self.file.fileno()
+            os.link(_descriptor(self.file), path, src_dir_fd=opened, follow_symlinks=True)
         except FileExistsError:
             if may_be_there:
                 return False
@@ -165,12 +174,13 @@ class NewFolder:
         self.new, self.old = path / _NEW, path / _OLD
         self._path = path
 
-    def rename_files(self, files: Mapping[str, NewFile]) -> None:
+    def rename_files(self, files: Mapping[str, NewFile], *, overwrite: bool) -> None:
         """Give all files their names in the folder of this folder, or none of them.
 
         If the process dies between two of them, the next command goes on.
 
         Raises:
+            FileExistsError: there is a file that may not be replaced.
             OSError: the file system refuses.
         """
         targets = {name: self._path.parent / name for name in files}
@@ -181,12 +191,16 @@ class NewFolder:
         for name, target in targets.items():
             if before[name] is not None:
                 _keep(target, self.old / name)
-        self._note(_Record(files=before))
+        renames = (_Rename(os.fsencode(name), stamp) for name, stamp in before.items())
+        self._note(_Record(files=tuple(renames)))
         done: list[str] = []
         try:
             for name, target in targets.items():
                 done.append(name)
-                (self.new / name).replace(target)
+                if overwrite:
+                    (self.new / name).replace(target)
+                else:
+                    rename_new(self.new / name, target)
         except BaseException:
             for name in done:
                 if before[name] is not None:
@@ -201,7 +215,7 @@ class NewFolder:
         Raises:
             OSError: the file system refuses.
         """
-        self._note(_Record(folder=target.name))
+        self._note(_Record(folder=_Rename(os.fsencode(target.name))))
         target.rename(self.old)
         try:
             self.new.rename(target)
@@ -210,10 +224,9 @@ class NewFolder:
             raise
 
     def _note(self, record: _Record) -> None:
-        with new_file(self._path, 0o600) as made:
-            made.file.write(msgspec.json.encode(record))
-            made.file.flush()
-            made.become(self._path / _RECORD, overwrite=False)
+        half = self._path / _HALF_A_RECORD
+        half.write_bytes(msgspec.json.encode(record))
+        half.replace(self._path / _RECORD)
 
 
 @contextmanager
@@ -386,8 +399,8 @@ def _remove_folder(path: Path) -> None:
         if (path / name).is_dir():
             _make_removable(path / name)
         shutil.rmtree(path / name, ignore_errors=True)
-    clean(path)  # the record, if it did not get its name
     with suppress(OSError):
+        (path / _HALF_A_RECORD).unlink(missing_ok=True)
         (path / _RECORD).unlink(missing_ok=True)
         if [inside.name for inside in path.iterdir()] == [_LOCK]:
             (path / _LOCK).unlink()
@@ -405,16 +418,17 @@ def _complete(path: Path) -> None:
     if record is None:
         return
     new, old, parent = path / _NEW, path / _OLD, path.parent
-    if record.folder:
-        target = parent / record.folder
+    if record.folder is not None:
+        target = parent / os.fsdecode(record.folder.name)
         if old.is_dir() and new.is_dir() and not os.path.lexists(target):
             new.rename(target)
         return
-    left = [name for name in record.files if os.path.lexists(new / name)]
-    if len(left) < len(record.files):
-        for name in left:
+    renames = [(os.fsdecode(one.name), one.before) for one in record.files]
+    left = [(name, before) for name, before in renames if os.path.lexists(new / name)]
+    if len(left) < len(renames):
+        for name, before in left:
             # Nothing is replaced that somebody has written since.
-            if _stamp(parent / name) == record.files[name]:
+            if _stamp(parent / name) == before:
                 (new / name).replace(parent / name)
 
 
@@ -425,12 +439,12 @@ def _read_record(path: Path) -> _Record | None:
     except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
         return None
     # Somebody may have put a folder of such a name there: it leads to nothing outside.
-    names = [*record.files, *([record.folder] if record.folder else [])]
-    return record if all(map(_is_plain, names)) else None
+    renames = [*record.files, *([record.folder] if record.folder else [])]
+    return record if all(_is_plain(one.name) for one in renames) else None
 
 
-def _is_plain(name: str) -> bool:
-    return name not in ("", ".", "..") and not set(name) & set("/\\\0:")
+def _is_plain(name: bytes) -> bool:
+    return name not in (b"", b".", b"..") and not set(name) & set(b"/\\\0:")
 
 
 def _keep(path: Path, copy: Path) -> None:

@@ -24,6 +24,7 @@ from hybridx.artifact import (
     read_artifact,
     to_bundle,
 )
+from hybridx.artifact.read import _Folder
 from hybridx.circuit import encode, parse
 from hybridx.errors import (
     ArtifactError,
@@ -599,3 +600,25 @@ def test_a_manifest_reads_without_hybridx():
         *("inputs", "outputs", "steps", "circuits"),
         *("opset", "ir_version", "sha256", "metadata"),
     ]
+
+
+@pytest.mark.parametrize("changes", [1, 2])
+def test_a_bundle_that_is_replaced_while_it_is_read_is_read_again(changes, tmp_path, monkeypatch):
+    """Of another process: parts of the old one and parts of the new one make no model."""
+    bundles = [bundle_of(GRAPHS[name]()) for name in (DEPTH, "without data")]
+    path = put(tmp_path / "model.bundle", bundles[0])
+    made = 0
+
+    def read(self, name, read=_Folder.read):
+        nonlocal made
+        content = read(self, name)
+        if made < changes and name == MANIFEST:
+            path.rename(tmp_path / f"old_{made}")
+            made += 1
+            put(path, bundles[made % 2])
+        return content
+
+    monkeypatch.setattr(_Folder, "read", read)
+    artifact = read_artifact(path)
+    assert made == changes
+    assert bundle_of(artifact) == bundles[changes % 2]

@@ -268,12 +268,13 @@ def _kept(
             kept.keep(outputs, data)
         target.write(kept, {})
     except BaseException as error:
-        kept.close()
         # What is refused leaves no file behind. Anything else may be tried again: Ctrl-C, a full
         # disk, a device that fails.
         if isinstance(error, InputError | OptionError) and not kept.was_there:
             kept.remove()
-        elif len(kept):
+            raise
+        kept.close()
+        if len(kept):
             log.warning(
                 "the results of %s rows are kept in %s; --resume goes on from there",
                 f"{kept.count:,}",

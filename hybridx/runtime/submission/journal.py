@@ -11,6 +11,7 @@ the beginning and finds them.
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any, TypeAlias, assert_never
 
@@ -170,7 +171,8 @@ class Journal:
     def close(self) -> None:
         """Close the file and keep it."""
         if self._file is not None:
-            self._file.close()
+            with suppress(OSError):  # what could not be written cannot be written now
+                self._file.close()
             self._file = None
 
     def remove(self) -> None:
