@@ -148,6 +148,12 @@ GATES: Final = Bound(
 PARAMETERS: Final = Bound(
     "parameters", 100_000, "parameters", "of a circuit: the columns that it takes at run time"
 )
+SHOTS: Final = Bound(
+    "shots",
+    10**9,
+    "shots",
+    "that a circuit says a device should take; a device of today takes some thousand in a second",
+)
 TERMS: Final = Bound(
     "terms",
     100_000,

@@ -1396,6 +1396,20 @@ class InputRangeError(InputError):
     taken: str
 
 
+class OutputRowsError(InputError):
+    """The output that is scored does not have a row for each row of the data."""
+
+    code = "HX409"
+    summary = "the output {output!r} is of shape {shape}, and {rows} rows are to be scored"
+    remedy = (
+        "export a model whose first output has the batch as its first axis; hybridx run gives the "
+        "outputs as they are"
+    )
+    output: str
+    shape: str
+    rows: int
+
+
 class StoppedRunError(InputError):
     """ONNX Runtime stops while it runs a model, mostly because of what it was given."""
 

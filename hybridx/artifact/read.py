@@ -25,6 +25,7 @@ from hybridx.artifact.contract import (
 )
 from hybridx.artifact.digest import Digest, difference, digest_model, name_of
 from hybridx.artifact.functions import body_hash
+from hybridx.artifact.graphs.structure import check_structure
 from hybridx.artifact.limits import check_file_size, check_model
 from hybridx.artifact.metadata import Metadata, decode_entry, decode_metadata, stated_digest
 from hybridx.artifact.nodes import is_circuit_node, opset_of, walk_nodes
@@ -262,6 +263,7 @@ def _decode_onnx(
     if len(entries) < len(model.metadata_props):
         raise BrokenArtifactError(path, "two entries of its metadata have one name")
     metadata = decode_metadata(entries, path)
+    check_structure(model, path)
     stated = stated_digest(entries, path)
     if stated is None:
         _check_bodies(model, decode_entry(entries, KEY_BODIES, dict[str, str], path) or {}, path)

@@ -54,32 +54,15 @@ class Stage:
     circuits: tuple[CircuitCall, ...]
 
 
-def _check_order(graph: onnx.GraphProto, path: str) -> None:
-    """Refuse a graph in which a node reads what no node before it gives.
-
-    ONNX asks for this order, though ONNX Runtime does not, and a model is cut by it.
-    """
-    known = {value.name for value in (*graph.input, *graph.initializer)}
-    for node in graph.node:
-        for name in reads(node):
-            if name not in known:
-                raise BrokenArtifactError(path, f"nothing gives {name!r}, which a node takes")
-        known.update(node.output)
-    for value in graph.output:
-        if value.name not in known:
-            raise BrokenArtifactError(path, f"nothing gives its output {value.name!r}")
-
-
 def split(model: onnx.ModelProto, path: str) -> tuple[Stage, ...]:
     """Cut a model at its circuit nodes; `path` is for messages.
 
     Raises:
-        BrokenArtifactError: it has sparse weights, its nodes are not in order, or of a value
-            between the parts nobody can tell the type.
+        BrokenArtifactError: it has sparse weights, or of a value between the parts nobody can
+            tell the type.
     """
     if model.graph.sparse_initializer:
         raise BrokenArtifactError(path, "it has sparse weights, and cannot be cut at its circuits")
-    _check_order(model.graph, path)
     try:
         inferred = onnx.shape_inference.infer_shapes(model)
     except onnx.shape_inference.InferenceError as error:

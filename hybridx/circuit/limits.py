@@ -11,6 +11,7 @@ from hybridx.bounds import (
     CIRCUIT_DEPTH,
     GATES,
     PARAMETERS,
+    SHOTS,
     TERMS,
     WIRES,
     refuse_above,
@@ -46,6 +47,7 @@ def check_size(circuit: Circuit) -> None:
     refuse_above(WIRES, circuit.wires, "the number of wires of a circuit")
     refuse_above(GATES, len(circuit.operations), "the number of gates of a circuit")
     refuse_above(PARAMETERS, circuit.parameters, "the number of parameters of a circuit")
+    refuse_above(SHOTS, circuit.shots or 0, "the number of shots of a circuit")
     terms = sum(len(m.terms) for m in circuit.measurements if isinstance(m, Expectation | Variance))
     refuse_above(TERMS, terms, "the number of terms of a circuit")
     # The laws compare a matrix with 4**len(wires), so that length is bounded before they do.

@@ -15,7 +15,7 @@ from hybridx.api.progress import Stages
 from hybridx.api.work.named_inputs import join_columns, name_inputs
 from hybridx.api.work.running import run_in_batches
 from hybridx.circuit import BATCH
-from hybridx.errors import InputNamesError, TableError, UnequalAxesError
+from hybridx.errors import InputNamesError, OutputRowsError, TableError, UnequalAxesError
 from hybridx.report import Shown, counted
 from hybridx.runtime import Options, Session, Usage, as_array, load, named_arrays
 from hybridx.storage import (
@@ -98,6 +98,8 @@ def score(
     with stages("run"):
         outputs = run_in_batches(session, scored.inputs, batch_size, told=stages.rows)
     output = outputs[session.output_names[0]]
+    if output.shape[:1] != (len(scored.truth),):
+        raise OutputRowsError(session.output_names[0], str(output.shape), len(scored.truth))
     scores = output.reshape(len(output), -1).astype(np.float64)
     is_known: NDArray[np.bool_] = np.asarray(np.isfinite(scores).all(axis=1))
     notes = scored.notes if is_known.all() else (*scored.notes, _note(is_known))

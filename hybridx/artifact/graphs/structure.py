@@ -1,0 +1,116 @@
+"""The structure of an ONNX graph: every value has one node that gives it, before it is taken.
+
+ONNX asks for that, and what follows a graph relies on it. ONNX Runtime refuses some of the graphs
+that break it, and only when it loads them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+import onnx
+
+from hybridx.artifact.contract import DOMAIN
+from hybridx.artifact.limits import graphs_of
+from hybridx.artifact.nodes import is_circuit_node, opset_of
+from hybridx.errors import BrokenArtifactError
+
+# Whose operators ONNX Runtime has.
+_DOMAINS: Final = frozenset(
+    {
+        *("", "ai.onnx", "ai.onnx.ml", "com.microsoft"),
+        *("ai.onnx.training", "ai.onnx.preview.training"),
+    }
+)
+# Operators that read what lies beside the file, or run what was compiled elsewhere.
+_FOREIGN: Final = frozenset({"EPContext", "PythonOp", "PythonOpGrad"})
+
+
+def check_structure(model: onnx.ModelProto, path: str) -> None:
+    """Refuse a model that is no graph in the order of ONNX, or has operators that nobody has.
+
+    Args:
+        model: the model; names in it are texts.
+        path: for messages.
+
+    Raises:
+        BrokenArtifactError: the message says where.
+    """
+    _Structure(model, path).check()
+
+
+class _Structure:
+    def __init__(self, model: onnx.ModelProto, path: str) -> None:
+        self._model = model
+        self._path = path
+        self._functions = {(one.domain, one.name, one.overload) for one in model.functions}
+
+    def check(self) -> None:
+        model = self._model
+        newest = onnx.defs.onnx_opset_version()
+        if not 1 <= opset_of(model) <= newest:
+            raise self._broken(
+                f"its operators are of version {opset_of(model)}; the installed onnx has 1 to "
+                f"{newest}"
+            )
+        if not 1 <= model.ir_version <= onnx.IR_VERSION:
+            raise self._broken(
+                f"it is of ONNX's format {model.ir_version}; the installed onnx has 1 to "
+                f"{onnx.IR_VERSION}"
+            )
+        for value in (*model.graph.input, *model.graph.output):
+            if any(dim.dim_value < 0 for dim in value.type.tensor_type.shape.dim):
+                raise self._broken(f"an axis of {value.name!r} has a negative length")
+        self._check_graph(model.graph, [])
+        for function in model.functions:
+            own = self._unique(function.input)
+            self._check_nodes(function.node, [own])
+            self._check_given(function.output, [own])
+
+    def _check_graph(self, graph: onnx.GraphProto, around: list[set[str]]) -> None:
+        own = self._unique(value.name for value in graph.input)
+        own.update(weight.name for weight in graph.initializer)
+        own.update(weight.values.name for weight in graph.sparse_initializer)
+        scopes = [*around, own]
+        self._check_nodes(graph.node, scopes)
+        self._check_given((value.name for value in graph.output), scopes)
+
+    def _check_nodes(self, nodes: Sequence[onnx.NodeProto], scopes: list[set[str]]) -> None:
+        own = scopes[-1]
+        for node in nodes:
+            self._check_operator(node)
+            self._check_given(filter(None, node.input), scopes)
+            for attribute in node.attribute:
+                for graph in graphs_of(attribute):
+                    self._check_graph(graph, scopes)
+            for name in filter(None, node.output):
+                if name in own:
+                    raise self._broken(f"{name!r} is given twice")
+                own.add(name)
+
+    def _check_operator(self, node: onnx.NodeProto) -> None:
+        key = (node.domain, node.op_type, node.overload)
+        if not any(node.output) or (node.input and not any(node.input)):
+            raise self._broken(f"a node of {node.op_type} takes or gives nothing")
+        if key in self._functions or is_circuit_node(node):
+            return
+        if node.domain == DOMAIN or node.domain not in _DOMAINS or node.op_type in _FOREIGN:
+            domain = node.domain or "ONNX"
+            raise self._broken(f"it has {node.op_type} of {domain}, which hybridx does not run")
+
+    def _check_given(self, names: Iterable[str], scopes: list[set[str]]) -> None:
+        for name in names:
+            if not any(name in scope for scope in reversed(scopes)):
+                raise self._broken(f"nothing gives {name!r} before it is taken")
+
+    def _unique(self, names: Iterable[str]) -> set[str]:
+        found: set[str] = set()
+        for name in names:
+            if name in found:
+                raise self._broken(f"two of its inputs are called {name!r}")
+            found.add(name)
+        return found
+
+    def _broken(self, problem: str) -> BrokenArtifactError:
+        return BrokenArtifactError(self._path, problem)
