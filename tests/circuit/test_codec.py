@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 
 from hybridx.circuit import decode, encode, parse
-from hybridx.errors import IllFormedCircuitError, TooLargeError
+from hybridx.errors import BeyondReadingError, IllFormedCircuitError, TooLargeError
 from tests.circuits import circuits, entropies, noisy
 
 
@@ -49,7 +49,7 @@ def test_a_changed_document_is_refused(change):
 
 @pytest.mark.parametrize("text", ["", "[]", "null", "{", "NaN", "[" * 100_000, '{"format": 1}'])
 def test_foreign_text_is_refused(text):
-    with pytest.raises((IllFormedCircuitError, TooLargeError)):
+    with pytest.raises((IllFormedCircuitError, TooLargeError, BeyondReadingError)):
         decode(text)
 
 
