@@ -104,6 +104,13 @@ TORCH_NODES: Final = Bound(
 MEMBERS: Final = Bound(
     "members", 20_000, "members", "of an archive; each is a tensor, and a few are not"
 )
+DESCRIPTION_BYTES: Final = Bound(
+    "description_bytes",
+    128_000_000,
+    "bytes",
+    "of an ONNX file beside the numbers of its tensors: nodes, names, circuits and metadata, which "
+    "take several times as much memory",
+)
 EXPRESSION_TERMS: Final = Bound(
     "expression_terms", 200, "terms", "of an expression in lengths: names, numbers and calls"
 )
@@ -147,6 +154,38 @@ GATES: Final = Bound(
 )
 PARAMETERS: Final = Bound(
     "parameters", 100_000, "parameters", "of a circuit: the columns that it takes at run time"
+)
+CIRCUIT_NUMBERS: Final = Bound(
+    "circuit_numbers",
+    2**21,
+    "numbers",
+    "of all matrices, channels and prepared states of a circuit: the amplitudes of 20 wires",
+)
+MEASUREMENTS: Final = Bound(
+    "measurements", 10_000, "measurements", "of a circuit; each is a column of its results or more"
+)
+LETTERS: Final = Bound(
+    "letters", 2**21, "letters", "of all Pauli words of a circuit: 100,000 words on 20 wires"
+)
+RESULTS: Final = Bound(
+    "results",
+    2**26,
+    "results",
+    "of a circuit in a row: probabilities, amplitudes and entries of density matrices",
+)
+PLANNED_GATES: Final = Bound(
+    "planned_gates",
+    4_000,
+    "gates",
+    "of the circuits of a file for which inspect compares all strategies, and which are compiled "
+    "again to see that a file computes them",
+)
+CHECKED_AMPLITUDES: Final = Bound(
+    "checked_amplitudes",
+    2**28,
+    "amplitudes",
+    "that the simulation of a circuit may visit, to see whether its compiled body computes it: "
+    "some seconds",
 )
 SHOTS: Final = Bound(
     "shots",

@@ -83,6 +83,7 @@ class Family:
         module: a module of that package, for families whose device names are registered by another
             package, so that their presence says nothing.
         is_local: whether they run on this machine and cost nothing.
+        holds_state: whether they hold the state of all wires in the memory of this machine.
         seed: the option that takes a seed.
         has_threads: whether they compute with threads, for which a forked process waits for ever.
         required: an option without which they do not open, and an example of its value.
@@ -95,6 +96,7 @@ class Family:
     package: str
     module: str | None = None
     is_local: bool = False
+    holds_state: bool = False
     seed: str | None = None
     has_threads: bool = False
     required: tuple[str, str] | None = None
@@ -114,16 +116,24 @@ _ARN = ("device_arn", "arn:aws:braket:::device/quantum-simulator/amazon/sv1")
 _QCS = Login(("QCS_SECRETS_FILE_PATH",), (".qcs/secrets.toml",))
 
 FAMILIES: Final = (
-    Family("default.", "pennylane", is_local=True, seed="seed"),
+    Family("default.", "pennylane", is_local=True, holds_state=True, seed="seed"),
     Family("default.clifford", "stim", "stim", is_local=True, seed="seed"),
     Family("default.tensor", "quimb", "quimb", is_local=True),
-    Family("reference.", "pennylane", is_local=True, seed="seed"),
+    Family("reference.", "pennylane", is_local=True, holds_state=True, seed="seed"),
     Family("null.", "pennylane", is_local=True),
-    Family("lightning.", "pennylane-lightning", is_local=True, seed="seed", has_threads=True),
+    Family(
+        "lightning.",
+        "pennylane-lightning",
+        is_local=True,
+        holds_state=True,
+        seed="seed",
+        has_threads=True,
+    ),
     Family(
         "lightning.gpu",
         "pennylane-lightning-gpu",
         is_local=True,
+        holds_state=True,
         seed="seed",
         has_threads=True,
     ),
@@ -131,6 +141,7 @@ FAMILIES: Final = (
         "lightning.kokkos",
         "pennylane-lightning-kokkos",
         is_local=True,
+        holds_state=True,
         seed="seed",
         has_threads=True,
     ),

@@ -18,6 +18,7 @@ import onnx
 from hybridx.artifact.contract import DOMAIN
 from hybridx.artifact.graphs.weights import check_sparse, check_tensor
 from hybridx.bounds import (
+    DESCRIPTION_BYTES,
     EXPANDED_BYTES,
     EXPANDED_NODES,
     FILE_BYTES,
@@ -71,7 +72,8 @@ def check_model(model: onnx.ModelProto, path: str) -> None:
         TooLargeError: the number of functions or the expanded size exceeds its limit.
     """
     refuse_above(FUNCTIONS, len(model.functions), "the number of functions")
-    _check_tensors(model, path)
+    numbers = sum(_checked_tensors(model, path))
+    refuse_above(DESCRIPTION_BYTES, model.ByteSize() - numbers, "the model without its weights")
     functions = _functions_by_key(model, path)
     _refuse_deep_bodies(functions, path)
     nodes, size = expanded_size(model, path)
@@ -144,53 +146,57 @@ def _refuse_deep_bodies(functions: Mapping[_Key, onnx.FunctionProto], path: str)
                     raise BrokenArtifactError(path, f"the body of {name} takes a graph")
 
 
-def _check_tensors(model: onnx.ModelProto, path: str) -> None:
-    """Compare weights and constants with their bytes, in functions and inner graphs too."""
+def _checked_tensors(model: onnx.ModelProto, path: str) -> Iterator[int]:
+    """Compare weights and constants with their bytes, and yield how many each has.
+
+    Those in functions and inner graphs count, too.
+    """
     training = [g for info in model.training_info for g in (info.initialization, info.algorithm)]
     for graph in (model.graph, *training):
-        _check_weights(graph, path)
+        yield from _checked_weights(graph, path)
     for room in (model.graph, *training, *model.functions):
         for node in _walk(room.node):
-            _check_attributes(node.attribute, path)
+            yield from _checked_attributes(node.attribute, path)
     for function in model.functions:
-        _check_attributes(function.attribute_proto, path)
+        yield from _checked_attributes(function.attribute_proto, path)
         for attribute in function.attribute_proto:
             for graph in graphs_of(attribute):
                 for node in _walk(graph.node):
-                    _check_attributes(node.attribute, path)
+                    yield from _checked_attributes(node.attribute, path)
 
 
-def _check_attributes(attributes: Iterable[onnx.AttributeProto], path: str) -> None:
+def _checked_attributes(attributes: Iterable[onnx.AttributeProto], path: str) -> Iterator[int]:
     for attribute in attributes:
         if attribute.HasField("t"):
-            _check_tensor(attribute.t, path)
+            yield _checked_tensor(attribute.t, path)
         for tensor in attribute.tensors:
-            _check_tensor(tensor, path)
+            yield _checked_tensor(tensor, path)
         if attribute.HasField("sparse_tensor"):
-            _check_sparse(attribute.sparse_tensor, path)
+            yield _checked_sparse(attribute.sparse_tensor, path)
         for sparse in attribute.sparse_tensors:
-            _check_sparse(sparse, path)
+            yield _checked_sparse(sparse, path)
         for graph in graphs_of(attribute):
-            _check_weights(graph, path)
+            yield from _checked_weights(graph, path)
 
 
-def _check_weights(graph: onnx.GraphProto, path: str) -> None:
+def _checked_weights(graph: onnx.GraphProto, path: str) -> Iterator[int]:
     for tensor in graph.initializer:
-        _check_tensor(tensor, path)
+        yield _checked_tensor(tensor, path)
     for sparse in graph.sparse_initializer:
-        _check_sparse(sparse, path)
+        yield _checked_sparse(sparse, path)
 
 
-def _check_sparse(sparse: onnx.SparseTensorProto, path: str) -> None:
-    _check_tensor(sparse.values, path)
-    _check_tensor(sparse.indices, path)
+def _checked_sparse(sparse: onnx.SparseTensorProto, path: str) -> int:
+    size = _checked_tensor(sparse.values, path) + _checked_tensor(sparse.indices, path)
     check_sparse(sparse, path)
+    return size
 
 
-def _check_tensor(tensor: onnx.TensorProto, path: str) -> None:
+def _checked_tensor(tensor: onnx.TensorProto, path: str) -> int:
     if tensor.data_location == onnx.TensorProto.EXTERNAL or tensor.external_data:
         raise BrokenArtifactError(path, f"tensor {tensor.name!r} lies in another file")
     check_tensor(tensor, path)
+    return len(tensor.raw_data) or tensor.ByteSize()
 
 
 def _walk(nodes: Iterable[onnx.NodeProto]) -> Iterator[onnx.NodeProto]:

@@ -9,14 +9,25 @@ from typing import Final
 from hybridx.bounds import (
     CIRCUIT_CHARACTERS,
     CIRCUIT_DEPTH,
+    CIRCUIT_NUMBERS,
     GATES,
+    LETTERS,
+    MEASUREMENTS,
     PARAMETERS,
+    RESULTS,
     SHOTS,
     TERMS,
     WIRES,
     refuse_above,
 )
-from hybridx.circuit.circuit import Circuit, Expectation, Variance, wires_of
+from hybridx.circuit.circuit import (
+    Apply,
+    Circuit,
+    Expectation,
+    Variance,
+    result_count,
+    wires_of,
+)
 
 # Laws of the format, for whoever writes a circuit; no limit raises them.
 MAX_CHANNEL_WIRES: Final = 4  # a map of density matrices on them has 65,536 numbers
@@ -48,8 +59,22 @@ def check_size(circuit: Circuit) -> None:
     refuse_above(GATES, len(circuit.operations), "the number of gates of a circuit")
     refuse_above(PARAMETERS, circuit.parameters, "the number of parameters of a circuit")
     refuse_above(SHOTS, circuit.shots or 0, "the number of shots of a circuit")
-    terms = sum(len(m.terms) for m in circuit.measurements if isinstance(m, Expectation | Variance))
-    refuse_above(TERMS, terms, "the number of terms of a circuit")
+    refuse_above(MEASUREMENTS, len(circuit.measurements), "the number of measurements of a circuit")
+    numbers = sum(
+        len(operation.real) + len(operation.imaginary)
+        for operation in circuit.operations
+        if not isinstance(operation, Apply)
+    )
+    refuse_above(CIRCUIT_NUMBERS, numbers, "the number of numbers in the matrices of a circuit")
+    terms = [
+        term
+        for one in circuit.measurements
+        if isinstance(one, Expectation | Variance)
+        for term in one.terms
+    ]
+    refuse_above(TERMS, len(terms), "the number of terms of a circuit")
+    letters = sum(len(term.letters) + len(term.wires) for term in terms)
+    refuse_above(LETTERS, letters // 2, "the number of letters in the terms of a circuit")
     # The laws compare a matrix with 4**len(wires), so that length is bounded before they do.
     widest = max((len(wires_of(operation)) for operation in circuit.operations), default=0)
     refuse_above(WIRES, widest, "the number of wires of an operation")
@@ -58,6 +83,7 @@ def check_size(circuit: Circuit) -> None:
         for measurement in circuit.measurements
     )
     refuse_above(WIRES, max(measured, default=0), "the number of wires of a measurement")
+    refuse_above(RESULTS, result_count(circuit), "the number of results of a circuit")
 
 
 def nesting(text: str) -> int:

@@ -17,6 +17,7 @@ from hybridx.errors import CompiledInError, MissingExtraError, NoBodyError, Opti
 from hybridx.runtime import devices, onnx
 from hybridx.runtime.circuits.agreement import Agreement, check_agreement
 from hybridx.runtime.circuits.alone import CompiledCircuit, run_onnx_body
+from hybridx.runtime.circuits.simulation import check_simulation
 from hybridx.runtime.customop.model import CustomOpModel
 from hybridx.runtime.execution import ONNX, Execution
 from hybridx.runtime.executor import CountingExecutor, DeviceExecutor, Executor
@@ -87,12 +88,14 @@ def _check_work(artifact: OnnxArtifact) -> None:
 
 def _device_engine(artifact: OnnxArtifact, execution: Execution) -> DeviceEngine:
     agreements: tuple[Agreement, ...] = ()
+    given = execution.device
     if not execution.dry_run:
+        named = given if isinstance(given, str) else devices.device_name(given)
+        check_simulation(artifact.circuits.values(), named)
         agreements = check_agreement(
             artifact, partial(run_onnx_body, artifact), accept_unchecked=execution.takes_unchecked
         )
     wires = max((circuit.wires for circuit in artifact.circuits.values()), default=1)
-    given = execution.device
     if execution.dry_run:
         executor: SessionExecutor = CountingExecutor(_tally_of(execution, wires))
     elif isinstance(given, str):

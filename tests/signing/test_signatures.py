@@ -8,6 +8,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -15,6 +16,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 import hybridx
+from hybridx.bounds import CHECKED_AMPLITUDES
 from hybridx.errors import (
     BrokenArtifactError,
     BrokenSignatureError,
@@ -409,7 +411,7 @@ def test_a_file_that_was_changed_is_signed_only_if_that_is_accepted(model, keys)
 
 
 def test_a_signature_counts_where_a_circuit_cannot_be_checked(model, keys, monkeypatch):
-    monkeypatch.setattr(agreement, "MOST_AMPLITUDES", 1)
+    monkeypatch.setattr(agreement, "CHECKED_AMPLITUDES", replace(CHECKED_AMPLITUDES, default=1))
     monkeypatch.setattr(agreement, "__version__", "another")
     hybridx.sign(model, key=keys.private)
     with pytest.raises(UncheckedBodyError, match="key with the public key"):

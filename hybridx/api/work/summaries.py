@@ -18,6 +18,7 @@ from hybridx.artifact import (
     signature_of,
     walk_nodes,
 )
+from hybridx.bounds import PLANNED_GATES
 from hybridx.circuit import Circuit, result_count, show
 from hybridx.drawing import draw_text
 from hybridx.lowering import Candidate, Choice, Cost, consider
@@ -154,12 +155,16 @@ def circuit_summaries(
         artifact: the file.
         choices: how circuits are computed, if known; all other circuits are planned.
     """
-    considered = {
-        circuit: choices[circuit].candidates
-        if circuit in choices
-        else consider(run_passes(circuit))
-        for circuit in artifact.circuits.values()
-    }
+    considered: dict[Circuit, tuple[Candidate, ...]] = {}
+    gates = 0
+    for circuit in artifact.circuits.values():
+        gates += len(circuit.operations)
+        if circuit in choices:
+            considered[circuit] = choices[circuit].candidates
+        else:
+            # To plan a circuit takes longer than to read it.
+            is_small = gates <= PLANNED_GATES.limit
+            considered[circuit] = consider(run_passes(circuit)) if is_small else ()
     nodes: dict[str, int] = {}
     layers = circuit_layers(artifact)
     if isinstance(artifact, OnnxArtifact):

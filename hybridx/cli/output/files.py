@@ -78,6 +78,10 @@ def inspected(report: Inspection) -> Iterator[Line]:
     for circuit in report.circuits:
         yield line(f"  circuit {wording.circuit(circuit)}")
         yield line(lines_of(indent(circuit.picture or circuit.text, "    "), "dim"))
+        if not circuit.candidates:
+            yield line(
+                dim("    its strategies are not compared: the circuits of the file are long")
+            )
         for candidate in circuit.candidates:
             is_chosen = candidate.strategy == circuit.strategy
             mark = "*" if is_chosen else " "

@@ -22,6 +22,7 @@ from hybridx.artifact import (
     body_hash,
     circuit_function,
 )
+from hybridx.bounds import CHECKED_AMPLITUDES, PLANNED_GATES
 from hybridx.circuit import Circuit, encode, has_channel, restrict, simulate
 from hybridx.errors import (
     BodyMismatchError,
@@ -46,9 +47,6 @@ MOST_ROWS: Final = 4
 
 A file could know a fixed number.
 """
-
-MOST_AMPLITUDES: Final = 2**30
-"""Amplitudes that the simulation of a circuit may visit, which takes about half a minute."""
 
 _EXPORT_AGAIN: Final = "export the model again with this hybridx"
 _WRITER: Final = "use the hybridx that wrote the file ({}), which compiles the circuit again"
@@ -115,7 +113,7 @@ def _shown(
     rows = int(np.random.default_rng().integers(2, MOST_ROWS, endpoint=True))
     cones = _cones(circuit, rows)
     amplitudes = sum(_amplitudes(cone, rows) for cone in cones)
-    if amplitudes <= MOST_AMPLITUDES:
+    if amplitudes <= CHECKED_AMPLITUDES.limit:
 
         def simulated(parameters: Array) -> Array:
             return np.concatenate([simulate(cone, parameters) for cone in cones], axis=1)
@@ -128,8 +126,9 @@ def _shown(
         return "compiled again"
     if not accept_unchecked:
         reason = (
-            f"a simulation would visit 2^{math.log2(amplitudes):.0f} amplitudes, the limit is "
-            f"2^{math.log2(MOST_AMPLITUDES):.0f}"
+            f"a simulation would visit 2^{math.log2(amplitudes):.0f} amplitudes, the limit "
+            f"checked_amplitudes is "
+            f"2^{math.log2(CHECKED_AMPLITUDES.limit):.0f}"
         )
         instead = _WRITER.format(artifact.metadata.version)
         raise UncheckedBodyError(artifact.path, compiled.circuit, reason, instead)
@@ -183,6 +182,8 @@ def _choice(artifact: Artifact, compiled: CompiledCircuit) -> Choice | None:
     from hybridx.passes import run_passes
 
     circuit, name = artifact.circuits[compiled.circuit], compiled.circuit
+    if len(circuit.operations) > PLANNED_GATES.limit:
+        return None
     try:
         return choose(run_passes(circuit), artifact.strategies.get(name) or None)
     except (LoweringError, OptionError):
@@ -191,7 +192,7 @@ def _choice(artifact: Artifact, compiled: CompiledCircuit) -> Choice | None:
 
 def _cones(circuit: Circuit, rows: int) -> tuple[Circuit, ...]:
     """Return the circuit, or if it is too wide one circuit for each of its measurements."""
-    if _amplitudes(circuit, rows) <= MOST_AMPLITUDES:
+    if _amplitudes(circuit, rows) <= CHECKED_AMPLITUDES.limit:
         return (circuit,)
     return tuple(restrict(circuit, [measurement]) for measurement in circuit.measurements)
 

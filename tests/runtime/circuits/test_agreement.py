@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 
 import msgspec
@@ -17,6 +18,7 @@ from hybridx.artifact import (
     function_name,
     write_metadata,
 )
+from hybridx.bounds import CHECKED_AMPLITUDES
 from hybridx.circuit import decode, encode
 from hybridx.errors import BodyMismatchError, UncheckedBodyError
 from hybridx.runtime import agreements_of, start_session
@@ -145,7 +147,7 @@ def test_a_wide_circuit_is_compared_cone_by_cone(monkeypatch):
     chain = "; ".join(f"RX {wire} p[{wire % 2}]" for wire in range(8))
     results = "; ".join(f"expval Z{wire}" for wire in range(2))
     artifact = build([(f"{chain}; CNOT 0 1; {results}", ["x"], "y")], [("y", ["batch", 2])])
-    monkeypatch.setattr(agreement, "MOST_AMPLITUDES", 500)
+    monkeypatch.setattr(agreement, "CHECKED_AMPLITUDES", replace(CHECKED_AMPLITUDES, default=500))
     assert [one.shown for one in check_agreement(artifact)] == ["simulated"]
     with pytest.raises(BodyMismatchError):
         check_agreement(forged(artifact, circuit=with_operations(shifted)))
@@ -153,7 +155,7 @@ def test_a_wide_circuit_is_compared_cone_by_cone(monkeypatch):
 
 def test_what_is_too_wide_is_not_checked_and_needs_consent(monkeypatch):
     artifact = PLAIN()
-    monkeypatch.setattr(agreement, "MOST_AMPLITUDES", 20)
+    monkeypatch.setattr(agreement, "CHECKED_AMPLITUDES", replace(CHECKED_AMPLITUDES, default=20))
     with pytest.raises(UncheckedBodyError):
         start_session(artifact, device="default.qubit")
     session = start_session(artifact, device="default.qubit", accept_unchecked=True)

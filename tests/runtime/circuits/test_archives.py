@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ import pytest
 import hybridx
 from hybridx import api
 from hybridx.artifact import record
+from hybridx.bounds import CHECKED_AMPLITUDES
 from hybridx.errors import BodyMismatchError, BrokenArtifactError, UncheckedBodyError
 from hybridx.runtime import agreements_of, start_session
 from hybridx.runtime.circuits import agreement
@@ -91,7 +93,7 @@ def test_a_forgery_is_named_in_a_process_of_its_own(format):
 
 @pytest.mark.parametrize("format", FORMATS)
 def test_a_wide_circuit_is_compiled_again_and_run(format, monkeypatch):
-    monkeypatch.setattr(agreement, "MOST_AMPLITUDES", 20)
+    monkeypatch.setattr(agreement, "CHECKED_AMPLITUDES", replace(CHECKED_AMPLITUDES, default=20))
     true = build(TURN, format)
     assert shown(true) == ["compiled again"]
     with pytest.raises(BodyMismatchError):
@@ -100,7 +102,7 @@ def test_a_wide_circuit_is_compiled_again_and_run(format, monkeypatch):
 
 @pytest.mark.parametrize("format", FORMATS)
 def test_what_cannot_be_compiled_is_not_checked_and_needs_consent(format, monkeypatch):
-    monkeypatch.setattr(agreement, "MOST_AMPLITUDES", 20)
+    monkeypatch.setattr(agreement, "CHECKED_AMPLITUDES", replace(CHECKED_AMPLITUDES, default=20))
     artifact = build(TURN, format)
     artifact.strategies[next(iter(artifact.circuits))] = "unknown"
     with pytest.raises(UncheckedBodyError, match="amplitudes"):
