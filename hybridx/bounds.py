@@ -165,7 +165,7 @@ MEASUREMENTS: Final = Bound(
     "measurements", 10_000, "measurements", "of a circuit; each is a column of its results or more"
 )
 LETTERS: Final = Bound(
-    "letters", 2**21, "letters", "of all Pauli words of a circuit: 100,000 words on 20 wires"
+    "letters", 500_000, "letters", "of all Pauli words of a circuit: 25,000 words on 20 wires"
 )
 RESULTS: Final = Bound(
     "results",

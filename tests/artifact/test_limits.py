@@ -331,3 +331,48 @@ def test_deep_json_is_refused():
         decode('{"format":' + "[" * 1_000_000)
     with pytest.raises(IllFormedCircuitError):
         decode('{"format":')
+
+
+TERM = [1.0, "Z" * 999, [*range(999)]]
+MANY = {
+    "shots": ({"shots": 10**30}, "shots"),
+    "measurements": ({"measurements": [{"type": "purity", "wires": [0]}] * 10_001}, "measurements"),
+    "numbers": (
+        {"operations": [{"type": "unitary", "wires": [0], "real": [0.0] * (2**21 + 1)}]},
+        "numbers in the matrices",
+    ),
+    "letters": (
+        {
+            "measurements": [
+                {"type": "expectation", "terms": [[1.0, "Z" * 999, [*range(999)]]] * 501}
+            ]
+        },
+        "letters",
+    ),
+    "results": (
+        {"wires": 40, "measurements": [{"type": "probabilities", "wires": [*range(40)]}]},
+        "results",
+    ),
+    "a state": ({"wires": 1000, "measurements": [{"type": "state"}]}, "results"),
+}
+
+
+@pytest.mark.parametrize("name", MANY)
+def test_what_a_circuit_costs_is_bounded(name):
+    fields, what = MANY[name]
+    document = msgspec.json.decode(encode(BOUND))
+    document["circuit"].update(fields)
+    with pytest.raises((TooLargeError, BeyondReadingError), match=what):
+        decode(msgspec.json.encode(document).decode())
+
+
+def test_what_is_no_number_of_a_tensor_is_bounded():
+    nodes = [IDENTITY]
+    made = model(nodes)
+    made.doc_string = "x" * 10_000
+    tensor = helper.make_tensor("w", TensorProto.UINT8, [20_000], bytes(20_000), raw=True)
+    made.graph.initializer.append(tensor)
+    with hybridx.limits(description_bytes=11_000):
+        check_model(made, "a.onnx")
+    with hybridx.limits(description_bytes=9_999), pytest.raises(TooLargeError, match="without"):
+        check_model(made, "a.onnx")
