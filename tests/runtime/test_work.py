@@ -111,6 +111,17 @@ HEAVY = {
         "return a",
     ],
 }
+MANY = {
+    "pieces": ["return torch.cat(torch.split(torch.ones([200000000]), 1))"],
+    "chunks": ["return torch.cat(torch.chunk(torch.ones([200000000]), 200000000))"],
+    "sections": ["return torch.cat(torch.tensor_split(torch.ones([2]), 1000000000))"],
+    "rows": ["return torch.cat(torch.unbind(torch.expand(torch.ones([1, 1]), [200000000, 1])))"],
+    "combinations": ["return torch.combinations(torch.ones([2]), 1000000000)"],
+    "an order of products": [
+        "v = torch.ones([2, 2])",
+        f"return torch.linalg_multi_dot([{', '.join(['v'] * 3000)}])",
+    ],
+}
 LARGE = {
     "doubling": chain("input", "v{1} = torch.cat([v{0}, v{0}], 0)", 30),
     "a wide sum": [
@@ -134,6 +145,12 @@ def test_what_computes_for_too_long_is_refused_before_it_runs(name):
         TorchEngine(written(*HEAVY[name])).run(X)
     assert int(refused.value.needed) > int(refused.value.seconds) >= 10
     assert "isolated" in str(refused.value)
+
+
+@pytest.mark.parametrize("name", MANY)
+def test_what_would_take_long_without_numbers_too_is_refused_at_once(name):
+    with pytest.raises(TooMuchWorkError):
+        TorchEngine(written(*MANY[name])).run(X)
 
 
 @pytest.mark.parametrize("name", LARGE)

@@ -117,7 +117,9 @@ class Operator:
 
 
 def watching(
-    called: Callable[[Operator], Any], whole: Collection[str]
+    called: Callable[[Operator], Any],
+    whole: Collection[str],
+    begun: Callable[[Operator], None] = lambda _: None,
 ) -> AbstractContextManager[Any]:
     """Return a context in which every operator that is no composite of others goes to a function.
 
@@ -126,6 +128,7 @@ def watching(
     Args:
         called: is given each operator, and returns the result.
         whole: names of operators, with their overloads, that are not taken apart.
+        begun: is given each operator, before it is called or taken apart.
     """
 
     class Watching(TorchDispatchMode):
@@ -141,24 +144,24 @@ def watching(
             name = f"{schema.name}.{schema.overload_name}".rstrip(".")
             if function is torch.ops.prim.device.default:
                 return function(*args, **named)
+            given = {one.name: one.default_value for one in schema.arguments}
+            given |= dict(zip(given, args, strict=False))
+            given |= named
+            results = schema.returns
+            operator = Operator(
+                name=schema.name.partition("::")[2],
+                given=given,
+                is_view=bool(results) and results[0].alias_info is not None,
+                call=lambda: function(*args, **named),
+                shapes=lambda: _shapes(function, args, named),
+            )
+            begun(operator)
             if name not in whole and schema.name not in _IN_TURNS:
                 with self:
                     parts = function.decompose(*args, **named)
                 if parts is not NotImplemented:
                     return parts
-            given = {one.name: one.default_value for one in schema.arguments}
-            given |= dict(zip(given, args, strict=False))
-            given |= named
-            results = schema.returns
-            return called(
-                Operator(
-                    name=schema.name.partition("::")[2],
-                    given=given,
-                    is_view=bool(results) and results[0].alias_info is not None,
-                    call=lambda: function(*args, **named),
-                    shapes=lambda: _shapes(function, args, named),
-                )
-            )
+            return called(operator)
 
     mode: AbstractContextManager[Any] = Watching()  # type: ignore[no-untyped-call]
     return mode

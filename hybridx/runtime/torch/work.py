@@ -22,6 +22,7 @@ from hybridx.runtime.torch.trusting import TRUSTING
 
 _CALL: Final = 5_000.0  # nanoseconds of one operator, however small its tensors are
 _PRODUCT: Final = 0.1  # of one product with its sum, in a product of matrices in float32
+_PART: Final = 5_000.0  # of one of many tensors that an operator makes
 _STEP: Final = 100_000.0  # of one turn of a recurrent layer
 _WHOLE_ATTENTION: Final = ("scaled_dot_product_attention", "_scaled_dot_product_attention_math")
 
@@ -138,6 +139,9 @@ def count(function: Callable[..., Any], args: Sequence[Any], most: Most) -> tupl
     cost = Cost(most, goes_on=True)
     given = [shapes_only(one) for one in args]
 
+    def begun(operator: Operator) -> None:
+        _begin(operator, cost)
+
     def counted(operator: Operator) -> Any:
         _before(operator, cost)
         result = operator.shapes()
@@ -148,7 +152,7 @@ def count(function: Callable[..., Any], args: Sequence[Any], most: Most) -> tupl
         return result
 
     try:
-        with as_written(), torch.inference_mode(), watching(counted, TRUSTING):
+        with as_written(), torch.inference_mode(), watching(counted, TRUSTING, begun):
             returned = function(*given)
         # A view may have more numbers than its bytes, and becomes an array of all.
         cost.need(sum(one.numel() * one.element_size() for one in tensors(returned)))
@@ -165,6 +169,9 @@ def guard(function: Callable[..., Any], cost: Cost) -> Callable[..., Any]:
         function: a program, or a part of one.
         cost: is added to; `OverError` ends the call that is too much.
     """
+
+    def begun(operator: Operator) -> None:
+        _begin(operator, cost)
 
     def called(operator: Operator) -> Any:
         _before(operator, cost)
@@ -189,7 +196,7 @@ def guard(function: Callable[..., Any], cost: Cost) -> Callable[..., Any]:
         return result
 
     def guarded(*args: Any) -> Any:
-        with watching(called, TRUSTING):
+        with watching(called, TRUSTING, begun):
             returned = function(*args)
         cost.need(sum(one.numel() * one.element_size() for one in tensors(returned)))
         return returned
@@ -206,6 +213,13 @@ def _most_bytes_of(operator: Operator) -> int:
         return 8 * int(whole) if numbers.numel() else 0
     # Indices of every number along every axis.
     return max((8 * one.numel() * max(1, one.dim()) for one in tensors(given)), default=0)
+
+
+def _begin(operator: Operator, cost: Cost) -> None:
+    """Add what takes as long without numbers: making many tensors, and choosing an order."""
+    rule = _PARTS.get(operator.name)
+    if rule is not None:
+        cost.spend(_PART * rule(operator.given), in_turns=True)
 
 
 def _before(operator: Operator, cost: Cost) -> None:
@@ -366,6 +380,42 @@ _RULES: Final[Mapping[str, Callable[[_Given], float]]] = {
         ),
         _decomposition(0.3),
     ),
+}
+
+
+# --- how many tensors an operator makes -----------------------------------------------------------
+
+
+def _along(given: _Given) -> float:
+    x, dim = given["self"], given.get("dim") or 0
+    return float(x.shape[dim]) if -x.dim() <= dim < x.dim() else 0.0
+
+
+def _sections(given: _Given) -> float:
+    named = (given.get(key) for key in ("sections", "chunks", "r", "indices", "split_sizes"))
+    found = next((one for one in named if one is not None), 0)
+    if isinstance(found, Tensor):
+        return float(found.numel())  # the rest of it depends on numbers
+    return float(len(found) if isinstance(found, list | tuple) else found)
+
+
+def _pieces(given: _Given) -> float:
+    size = given.get("split_size", 1)
+    if isinstance(size, list | tuple):
+        return float(len(size))
+    return _along(given) / max(1.0, float(size))
+
+
+def _orders(given: _Given) -> float:
+    return float(len(given.get("tensors", given.get("matrices", ()))) ** 3)
+
+
+_PARTS: Final[Mapping[str, Callable[[_Given], float]]] = {
+    **dict.fromkeys(("unbind", "unbind_copy"), _along),
+    **dict.fromkeys(("split", "unsafe_split"), _pieces),
+    **dict.fromkeys(("chunk", "unsafe_chunk", "tensor_split", "combinations"), _sections),
+    **dict.fromkeys(("hsplit", "vsplit", "dsplit"), _sections),
+    **dict.fromkeys(("linalg_multi_dot", "chain_matmul"), _orders),
 }
 
 # --- nanoseconds of each number, where they are more than a sum takes ----------------------------
