@@ -157,7 +157,8 @@ def verify(
 ) -> None:
     """Compare a model file with the model it came from, another file or its own self-test.
 
-    The compiled circuits of the file are compared with the circuits that it carries, too.
+    The compiled circuits of the file are compared with the circuits that it carries, too. With
+    --key and nothing else, only its signature is verified.
     """
     report = api.verify_source(
         model,
