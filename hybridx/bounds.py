@@ -155,6 +155,9 @@ GATES: Final = Bound(
 PARAMETERS: Final = Bound(
     "parameters", 100_000, "parameters", "of a circuit: the columns that it takes at run time"
 )
+BUNDLE_STEPS: Final = Bound(
+    "bundle_steps", 10_000, "steps", "of a bundle; each becomes a node or a part of a graph"
+)
 CIRCUIT_NUMBERS: Final = Bound(
     "circuit_numbers",
     2**21,

@@ -45,6 +45,7 @@ from hybridx.artifact.signature import (
     signature_of,
     value_info_of,
 )
+from hybridx.bounds import BUNDLE_STEPS, DESCRIPTION_BYTES, refuse_above
 from hybridx.circuit import BATCH, Circuit, decode, result_count, to_qasm
 from hybridx.errors import BrokenArtifactError, IllFormedCircuitError, NoQasmError
 
@@ -255,17 +256,20 @@ class _Joiner:
         model.opset_import.append(helper.make_opsetid("", manifest.opset))
         if manifest.circuits:
             model.opset_import.append(helper.make_opsetid(DOMAIN, DOMAIN_VERSION))
+        refuse_above(BUNDLE_STEPS, len(manifest.steps), "the number of steps of a bundle")
+        refuse_above(BUNDLE_STEPS, len(manifest.circuits), "the steps that run circuits, at least")
         texts = {name: self._circuit(name, model) for name in sorted(manifest.circuits)}
         decoded = cache(lambda name: self._decoded(texts[name]))
         self._check_order()
         self._check_copies(texts)
         types: list[onnx.ValueInfoProto] = []
+        weights: dict[str, onnx.TensorProto] = {}
         for step in manifest.steps:
             match step:
                 case _ClassicalStep():
                     graph = self._part(step)
                     model.graph.node.extend(graph.node)
-                    self._add_weights(graph, model)
+                    self._add_weights(graph, model, weights)
                     types += [*graph.input, *graph.output]
                 case _CircuitStep(name, parameters, results):
                     node = helper.make_node(name, [parameters], [results], domain=DOMAIN)
@@ -297,6 +301,7 @@ class _Joiner:
     def _check_order(self) -> None:
         """Refuse a step that reads a value before it is produced, or produces a value again."""
         known = {value.name for value in self.manifest.inputs}
+        parts: set[str] = set()
         for step in self.manifest.steps:
             match step:
                 case _ClassicalStep(what, reads, gives):
@@ -308,6 +313,10 @@ class _Joiner:
             self._check_known(what, reads, known)
             if known & set(gives) or len(set(gives)) < len(gives):
                 raise self._broken(f"{what} gives a value that is there already")
+            if isinstance(step, _ClassicalStep):
+                if what in parts:
+                    raise self._broken(f"it runs {what} twice")
+                parts.add(what)
             known |= set(gives)
         self._check_known("its output", [value.name for value in self.manifest.outputs], known)
 
@@ -326,6 +335,7 @@ class _Joiner:
                 # The JSON is one file, but every node has a copy of it.
                 size += len(texts[step.circuit])
                 check_file_size(size)
+                refuse_above(DESCRIPTION_BYTES, size, "the circuits of all steps")
 
     def _part(self, step: _ClassicalStep) -> onnx.GraphProto:
         model = self._model(step.model)
@@ -339,10 +349,12 @@ class _Joiner:
             raise self._broken(f"{step.model} is not the part that {MANIFEST} says it is")
         return graph
 
-    def _add_weights(self, graph: onnx.GraphProto, model: onnx.ModelProto) -> None:
-        there = {weight.name: weight for weight in model.graph.initializer}
+    def _add_weights(
+        self, graph: onnx.GraphProto, model: onnx.ModelProto, there: dict[str, onnx.TensorProto]
+    ) -> None:
         for weight in graph.initializer:
             if weight.name not in there:
+                there[weight.name] = weight
                 model.graph.initializer.append(weight)
             elif there[weight.name] != weight:
                 raise self._broken(f"two parts differ in their weight {weight.name!r}")
@@ -385,7 +397,7 @@ class _Joiner:
 
     def _read(self, name: str) -> bytes:
         if name == MANIFEST or not is_bundle_file(name):
-            raise self._broken(f"it has a part called {name!r}")
+            raise self._broken(f"it has a part called {name[:80]!r}")
         content = self.read(name)
         if self.manifest.sha256.get(name) != _sha256(content):
             raise self._broken(f"{name} was changed")

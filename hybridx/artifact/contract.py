@@ -46,7 +46,7 @@ KEY_CIRCUITS: Final = "hybridx.circuits"
 ARCHIVE_MEMBER: Final = "extra/hybridx.json"
 
 MANIFEST: Final = "manifest.json"  # of a bundle
-_PART: Final = re.compile(r"(classical|circuit)_[0-9]+\.(onnx|json|qasm)")
+_PART: Final = re.compile(r"(classical|circuit)_[0-9]{1,9}\.(onnx|json|qasm)")
 
 # Key of a function's metadata.
 KEY_STRATEGY: Final = "hybridx.strategy"

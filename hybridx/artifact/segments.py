@@ -15,7 +15,7 @@ import onnx
 from onnx import helper
 
 from hybridx.artifact.contract import DOMAIN
-from hybridx.artifact.nodes import is_circuit_node
+from hybridx.artifact.nodes import is_circuit_node, opset_of
 from hybridx.artifact.signature import signature_of
 from hybridx.errors import BrokenArtifactError, first_line
 
@@ -71,14 +71,20 @@ def split(model: onnx.ModelProto, path: str) -> tuple[Stage, ...]:
     graph = typed.graph
     levels = levels_of(graph)
     types = _Types(path, {v.name: v for v in (*graph.input, *graph.output, *graph.value_info)})
+    weights = {weight.name: (place, weight) for place, weight in enumerate(graph.initializer)}
+    # The level in which a value is read last; a circuit reads behind the segment of its level.
+    last: dict[str, int] = {}
+    of_level: list[list[onnx.NodeProto]] = [[] for _ in range(max(levels, default=0) + 1)]
+    for node, level in zip(graph.node, levels, strict=True):
+        of_level[level].append(node)
+        for name in reads(node):
+            last[name] = max(last.get(name, 0), level + is_circuit_node(node))
+    last.update(dict.fromkeys((value.name for value in graph.output), len(of_level)))
     stages = []
-    for level in range(max(levels, default=0) + 1):
-        here = [n for n, at in zip(graph.node, levels, strict=True) if at == level]
+    for level, here in enumerate(of_level):
         classical = [node for node in here if not is_circuit_node(node)]
-        later = [n for n, at in zip(graph.node, levels, strict=True) if at > level]
-        wanted = {name for node in later for name in reads(node)}
-        wanted |= {name for node in here if is_circuit_node(node) for name in node.input}
-        wanted |= {value.name for value in graph.output}
+        made = {name for node in classical for name in node.output if name}
+        wanted = {name for name in made if last.get(name, 0) > level}
         circuits = tuple(
             CircuitCall(
                 node.name,
@@ -90,7 +96,7 @@ def split(model: onnx.ModelProto, path: str) -> tuple[Stage, ...]:
             for node in here
             if is_circuit_node(node)
         )
-        stages.append(Stage(_segment(typed, classical, wanted, types), circuits))
+        stages.append(Stage(_segment(typed, classical, wanted, types, weights), circuits))
     return tuple(stages)
 
 
@@ -157,25 +163,33 @@ def _segment(
     nodes: list[onnx.NodeProto],
     wanted: set[str],
     types: _Types,
+    weights: Mapping[str, tuple[int, onnx.TensorProto]],
 ) -> Segment:
     if not nodes:
         return Segment(b"", (), ())
     made = {name for node in nodes for name in node.output if name}
     read = {name for node in nodes for name in reads(node)}
-    weights = [w for w in model.graph.initializer if w.name in read]
-    named = {weight.name for weight in weights}
-    inputs = sorted(read - made - named)
+    own = [weight for _, weight in sorted((weights[n] for n in read & weights.keys()), key=_place)]
+    inputs = sorted(read - made - weights.keys())
     outputs = sorted(made & wanted)
     graph = helper.make_graph(
         nodes,
         "segment",
         [types[name] for name in inputs],
         [types[name] for name in outputs],
-        weights,
+        own,
     )
-    opsets = [o for o in model.opset_import if o.domain != DOMAIN]
+    used = {node.domain for node in nodes} - {"", "ai.onnx", DOMAIN}
+    opsets = [
+        helper.make_opsetid("", opset_of(model)),
+        *(one for one in model.opset_import if one.domain in used),
+    ]
     part = helper.make_model(graph, opset_imports=opsets, ir_version=model.ir_version)
     return Segment(part.SerializeToString(deterministic=True), tuple(inputs), tuple(outputs))
+
+
+def _place(found: tuple[int, onnx.TensorProto]) -> int:
+    return found[0]
 
 
 def reads(node: onnx.NodeProto) -> Iterator[str]:

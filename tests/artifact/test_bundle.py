@@ -622,3 +622,28 @@ def test_a_bundle_that_is_replaced_while_it_is_read_is_read_again(changes, tmp_p
     artifact = read_artifact(path)
     assert made == changes
     assert bundle_of(artifact) == bundles[changes % 2]
+
+
+def test_steps_are_counted_and_a_part_runs_once():
+    files = bundle_of(GRAPHS[DEPTH]())
+    with hybridx.limits(bundle_steps=1), pytest.raises(TooLargeError, match="steps of a bundle"):
+        decode_artifact(files, "there")
+
+    def again(manifest):
+        first = next(step for step in manifest["steps"] if step["type"] == "classical")
+        manifest["steps"].append(first | {"outputs": []})
+
+    with_manifest(again)(files)
+    with pytest.raises(BrokenArtifactError, match="twice"):
+        decode_artifact(files, "there")
+
+
+def test_a_part_of_a_long_name_is_refused(tmp_path):
+    files = bundle_of(GRAPHS[DEPTH]())
+
+    def rename(manifest):
+        next(iter(manifest["circuits"].values()))["json"] = f"circuit_{'0' * 5000}.json"
+
+    with_manifest(rename)(files)
+    with pytest.raises(BrokenArtifactError, match="a part called"):
+        read_artifact(put(tmp_path / "bundle", files))
