@@ -21,6 +21,10 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     # There is a worker for each core, and threads beyond that wait for each other.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+# Each file that is written waits for the disk, some 10 ms. No test turns the power off.
+_FSYNC = os.fsync
+os.fsync = lambda opened: None
+
 # Timings differ between machines, and no test is about time.
 settings.register_profile(
     "hybridx", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
@@ -40,6 +44,7 @@ def pytest_collection_modifyitems(items):
 
 def pytest_unconfigure():
     """Give the process its environment back, and remove the home."""
+    os.fsync = _FSYNC
     os.environ.clear()
     os.environ.update(_VARIABLES)
     _HOME.cleanup()

@@ -369,7 +369,7 @@ def _check_parent(path: Path, folder: Path) -> None:
     with _refusals(path):
         if not folder.is_dir():
             raise NotWritableError(str(path), f"the folder {shown} does not exist")
-        if not os.access(folder, os.W_OK | os.X_OK):
+        if not os.access(folder, os.W_OK):
             raise NotWritableError(str(path), f"the folder {shown} may not be written to")
 
 

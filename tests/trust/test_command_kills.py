@@ -189,7 +189,7 @@ def test_a_kill_before_any_line_that_writes_leaves_the_old_or_the_new(measured, 
     put(tmp_path, old)
     steps = killed(action, 0)
     several = len(new) > 1
-    for kill_at in range(1, steps + 1, 1 + steps // 400):
+    for kill_at in range(1, steps + 1, 1 + steps // 100):
         put(tmp_path, old)
         killed(action, kill_at)
         now = results(found(tmp_path))
