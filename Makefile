@@ -86,7 +86,7 @@ bench: $(INSTALLED)
 bench-quick: $(INSTALLED)
 	$(BIN)/python -m benchmarks.bench --quick
 
-# Writes the golden files anew; read the difference.
+# Writes the golden files; read the difference. Model files that are there stay.
 golden: $(INSTALLED)
 	$(BIN)/python -m tests.cli.test_error_texts
 	$(BIN)/python -m tests.lowering.test_goldens

@@ -67,7 +67,8 @@ def compare_calls(model: Path) -> None:
 
 # What the system calls the largest resident set also counts that of the process that forked.
 RUN = (
-    "import sys, hybridx; hybridx.predict(*sys.argv[1:]); "
+    "import sys, hybridx\n"
+    "with hybridx.limits(data_rows=2**40, table_bytes=2**40): hybridx.predict(*sys.argv[1:])\n"
     "print(open('/proc/self/status').read().partition('VmHWM:')[2].split()[0])"
 )
 

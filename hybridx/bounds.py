@@ -202,6 +202,109 @@ TERMS: Final = Bound(
     "terms",
     "of all measurements of a circuit; a molecule on 20 wires has 10,000",
 )
+DATA_ROWS: Final = Bound(
+    "data_rows",
+    2_000_000,
+    "rows",
+    "of a data file; a small model computes so many in some seconds",
+)
+TABLE_COLUMNS: Final = Bound(
+    "table_columns", 100_000, "columns", "of a table, of which a model takes a few"
+)
+TABLE_BYTES: Final = Bound(
+    "table_bytes",
+    256_000_000,
+    "bytes",
+    "of a table as text, unpacked; some ten million numbers are read in a second",
+)
+ROW_CHARACTERS: Final = Bound(
+    "row_characters",
+    16_000_000,
+    "characters",
+    "of a row of a table as text; it may have several lines inside quotes",
+)
+UNPACKED_BYTES: Final = Bound(
+    "unpacked_bytes",
+    1_000_000_000,
+    "bytes",
+    "of the compressed arrays of a data file, or of data from a pipe that are kept on the disk",
+)
+HELD_BYTES: Final = Bound(
+    "held_bytes",
+    400_000_000,
+    "bytes",
+    "of data that are in memory at once: all rows for `evaluate` and for a device, else a slice, "
+    "and arrays in Fortran order",
+)
+EXAMPLE_BYTES: Final = Bound(
+    "example_bytes",
+    64_000_000,
+    "bytes",
+    "of example inputs, which a model computes many times while it is exported",
+)
+JSON_BYTES: Final = Bound(
+    "json_bytes", 64_000_000, "bytes", "of data as JSON, which take up to ten times that in memory"
+)
+JSON_VALUES: Final = Bound(
+    "json_values", 5_000_000, "values", "of data as JSON: numbers, texts, lists and objects"
+)
+CONFIG_BYTES: Final = Bound(
+    "config_bytes", 1_000_000, "bytes", "of a config as TOML; a long one has some thousand"
+)
+CONFIG_DEPTH: Final = Bound(
+    "config_depth",
+    16,
+    "levels",
+    "of brackets in a config, and parts of a name with dots; hybridx writes 3",
+    most=100,
+)
+CONFIG_LAYERS: Final = Bound(
+    "config_layers", 200, "layers", "of the classical part of the model of a config"
+)
+CONFIG_WEIGHTS: Final = Bound(
+    "config_weights",
+    20_000_000,
+    "weights",
+    "of the model of a config; training keeps five copies of them",
+)
+CONFIG_GATES: Final = Bound(
+    "config_gates",
+    10_000,
+    "gates",
+    "of the circuit of a config, which the eager model simulates at every step",
+)
+SIMULATED_WIRES: Final = Bound(
+    "simulated_wires",
+    20,
+    "wires",
+    "of the circuit of a config, which the eager model simulates: 2 to this power numbers in a row",
+    most=30,
+)
+CONFIG_SHOTS: Final = Bound(
+    "config_shots", 100_000, "shots", "of the circuit of a config, which are in memory for all rows"
+)
+CONFIG_EPOCHS: Final = Bound(
+    "config_epochs", 10_000, "epochs", "of a training; a few hundred are usual"
+)
+CHECKPOINT_BYTES: Final = Bound(
+    "checkpoint_bytes",
+    8_000_000_000,
+    "bytes",
+    "of a file of weights, of which those that the model has are read",
+)
+CHECKPOINT_OPCODES: Final = Bound(
+    "checkpoint_opcodes",
+    2_000_000,
+    "opcodes",
+    "of the pickle in a checkpoint of torch; ten thousand tensors take 300,000",
+)
+CHECKPOINT_HEADER: Final = Bound(
+    "checkpoint_header",
+    10_000_000,
+    "bytes",
+    "of the header of a safetensors file; ten thousand tensors take one million",
+    most=100_000_000,
+)
 
 SIGNATURE_BYTES: Final = Bound(
     "signature_bytes",
@@ -288,6 +391,25 @@ def refuse_above(bound: Bound, found: int, what: str) -> None:
     raise TooLargeError(
         what, f"{_shown(found)}{unit}", f"{bound.limit}{unit}", bound.name, str(found)
     )
+
+
+def refuse_more(bound: Bound, what: str) -> None:
+    """Refuse what was found to be over a bound, and was not counted to its end.
+
+    Args:
+        bound: from this file.
+        what: is larger, for the message.
+
+    Raises:
+        TooLargeError: always; it names a limit ten times as high.
+        BeyondReadingError: the bound cannot be raised.
+    """
+    limit = bound.limit
+    unit = "" if bound.unit in what else f" {bound.unit}"
+    if limit >= bound.most:
+        raise BeyondReadingError(what, f"more than {limit}{unit}", f"{limit}{unit}")
+    higher = min(max(10 * limit, 10), bound.most)
+    raise TooLargeError(what, f"more than {limit}{unit}", f"{limit}{unit}", bound.name, str(higher))
 
 
 def _shown(count: int) -> str:

@@ -61,6 +61,8 @@ def check_ending(what: str, path: Path, endings: Sequence[str]) -> str:
     return ending
 
 
+_MOST_DIGITS: Final = 18  # of a number of 64 bits
+
 BATCH_SIZE: Final = 4096
 """Rows that run at a time, so that a long file does not need memory for all rows."""
 
@@ -180,7 +182,8 @@ def read_batch(text: str) -> Batch:
             return "dynamic"
         case "none":
             return "none"
-    _check_batch("batch", int(text) if text.isdecimal() else text, "dynamic")
+    is_number = text.isdecimal() and len(text) <= _MOST_DIGITS
+    _check_batch("batch", int(text) if is_number else text, "dynamic")
     return int(text)
 
 

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
         function_name,
     )
     from hybridx.artifact.graphs.work import check_work
-    from hybridx.artifact.guard.check import checked
+    from hybridx.artifact.guard.check import NO_SAMPLE_INPUTS, SAMPLE_INPUTS, checked
     from hybridx.artifact.guard.operators import OPERATORS
     from hybridx.artifact.limits import check_file_size, check_lengths, check_model, expanded_size
     from hybridx.artifact.metadata import (
@@ -81,12 +81,14 @@ __all__ = [
     "FORMAT_VERSION",
     "IR_VERSION",
     "MANIFEST",
+    "NO_SAMPLE_INPUTS",
     "OPERATORS",
     "OPSET",
     "OPSETS",
     "PARAMETERS",
     "PERIOD",
     "RESULTS",
+    "SAMPLE_INPUTS",
     "Artifact",
     "Block",
     "Body",

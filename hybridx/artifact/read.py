@@ -28,7 +28,7 @@ from hybridx.artifact.functions import body_hash
 from hybridx.artifact.graphs.structure import check_structure
 from hybridx.artifact.limits import check_file_size, check_model
 from hybridx.artifact.metadata import Metadata, decode_entry, decode_metadata, stated_digest
-from hybridx.artifact.nodes import is_circuit_node, opset_of, walk_nodes
+from hybridx.artifact.nodes import is_circuit_node, walk_nodes
 from hybridx.artifact.signature import Signature, signature_of
 from hybridx.artifact.traps import refuse_traps
 from hybridx.circuit import Circuit, decode
@@ -41,6 +41,8 @@ from hybridx.errors import (
     SignatureMismatchError,
 )
 from hybridx.storage import read_bytes, recover
+
+_NUMBERS = "fiub"  # kinds of dtypes that a session takes
 
 log = logging.getLogger(__name__)
 
@@ -272,7 +274,7 @@ def _decode_onnx(
         path=path,
         size=len(content),
         metadata=metadata,
-        inputs=tuple(_signature(value, path) for value in model.graph.input),
+        inputs=tuple(_input(value, path) for value in model.graph.input),
         outputs=tuple(_signature(value, path).name for value in model.graph.output),
         circuits=_circuits(model, digest, path),
         strategies={f.name: _strategy(f) for f in model.functions if f.domain == DOMAIN},
@@ -292,8 +294,6 @@ def _parse(content: bytes, path: str) -> onnx.ModelProto:
     # Protobuf can parse empty or foreign bytes as an empty model.
     if not model.opset_import or not model.graph.node:
         raise ForeignFileError(path, "it has no graph")
-    if opset_of(model) < 1:
-        raise BrokenArtifactError(path, "it does not say which version of ONNX's operators it has")
     return model
 
 
@@ -320,6 +320,13 @@ def _signature(value: onnx.ValueInfoProto, path: str) -> Signature:
         return signature_of(value)
     except (KeyError, TypeError, ValueError) as error:
         raise BrokenArtifactError(path, f"its value {value.name} is no tensor") from error
+
+
+def _input(value: onnx.ValueInfoProto, path: str) -> Signature:
+    signature = _signature(value, path)
+    if signature.dtype.kind not in _NUMBERS:
+        raise BrokenArtifactError(path, f"its input {value.name} takes no numbers")
+    return signature
 
 
 def _check_bodies(model: onnx.ModelProto, hashes: dict[str, str], path: str) -> None:

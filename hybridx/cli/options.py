@@ -23,6 +23,8 @@ from hybridx.errors import (
 )
 from hybridx.runtime import ENGINES, PROVIDERS, Options
 
+_MOST_DIGITS = 18  # of a number of 64 bits
+
 
 def completing(*values: str) -> Callable[[str], list[str]]:
     """Return the function by which a shell completes an option that takes one of some values."""
@@ -419,8 +421,8 @@ def _read_option(text: str) -> tuple[str, object]:
         raise OptionSyntaxError(text)
     try:
         return key, msgspec.json.decode(value)
-    except msgspec.DecodeError:
-        return key, value
+    except (msgspec.DecodeError, RecursionError, UnicodeEncodeError):
+        return key, value  # a text, or what is too deep or no text for JSON
 
 
 def refuse_without_data(**asked: bool) -> None:
@@ -441,7 +443,7 @@ def numbers(option: str, text: str) -> tuple[int, ...]:
         OptionError: a part is no whole number.
     """
     parts = names(text)
-    if not all(part.isdecimal() for part in parts):
+    if not all(part.isdecimal() and len(part) <= _MOST_DIGITS for part in parts):
         raise OptionError(option, text, "whole numbers, such as 1,32")
     return tuple(map(int, parts))
 

@@ -7,13 +7,12 @@ from pathlib import Path
 
 import safetensors.torch
 import torch
-from safetensors import SafetensorError
 from torch import Tensor
 
 from hybridx.errors import CheckpointError
 from hybridx.models.config import load_config
 from hybridx.models.hybrid_model import HybridClassifier
-from hybridx.storage import read_bytes, recover
+from hybridx.storage import read_weights, recover
 
 
 def weights_path(config_path: Path) -> Path:
@@ -51,16 +50,13 @@ def load_classifier(config_path: Path, weights: Path | None = None) -> HybridCla
         ConfigError: the config is wrong.
         CheckpointError: the file is not in the safetensors format, or its weights do not fit the
             model.
+        TooLargeError: a file, or the model, is over a bound.
     """
     config = load_config(config_path)
     model = HybridClassifier(config.model, seed=config.training.seed)
     path = weights_path(config_path) if weights is None else weights
     recover(path)
-    content = read_bytes(path)
-    try:
-        loaded = safetensors.torch.load(content)
-    except SafetensorError as error:
-        raise CheckpointError(str(path), f"it is not a safetensors file ({error})") from error
+    loaded = read_weights(path)
     problems = _differences(model.state_dict(), loaded)
     if problems:
         raise CheckpointError(str(path), "; ".join(problems))
@@ -80,6 +76,6 @@ def _differences(expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) ->
     not_finite = [
         f"{name!r} holds NaN or infinite numbers"
         for name, tensor in found.items()
-        if not torch.isfinite(tensor).all()
+        if name in expected and not torch.isfinite(tensor).all()
     ]
     return missing + unexpected + shapes + not_finite

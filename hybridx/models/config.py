@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import tomli_w
 
+from hybridx.bounds import (
+    CONFIG_BYTES,
+    CONFIG_DEPTH,
+    CONFIG_EPOCHS,
+    CONFIG_GATES,
+    CONFIG_LAYERS,
+    CONFIG_SHOTS,
+    CONFIG_WEIGHTS,
+    SIMULATED_WIRES,
+    refuse_above,
+)
 from hybridx.errors import ConfigError
 from hybridx.models.checks import (
     OPEN_UNIT,
@@ -21,7 +34,8 @@ from hybridx.models.checks import (
     check_number,
 )
 from hybridx.models.hybrid_model import HybridModelConfig
-from hybridx.storage import read_bytes, write_whole
+from hybridx.models.quantum_layers import is_backend
+from hybridx.storage import check_readable, read_bytes, write_whole
 
 # The whole numbers of TOML have 64 bits with the sign.
 SEED_LIMIT = 2**63
@@ -141,20 +155,28 @@ def load_config(path: Path) -> ExperimentConfig:
 
     Raises:
         FileMissingError: the file cannot be read.
+        NotAFileError: it, or the table that it names, is a pipe, a device or a socket.
+        TooLargeError: it, or the model that it describes, is over a bound.
         ConfigError: it is not TOML, or a key is unknown, missing or of the wrong type, or a value
             is outside its range. The error names the key.
     """
+    document = _document(path)
     try:
-        document = tomllib.loads(read_bytes(path).decode())
         config = msgspec.convert(document, ExperimentConfig)
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ConfigError(str(path), f"it is not TOML: {error}") from error
     except msgspec.ValidationError as error:
         raise ConfigError(str(path), str(error).replace("`$.", "`")) from error
     known = set(_keys(msgspec.to_builtins(config)))
     unknown = [key for key in _keys(document) if key not in known]
     if unknown:
         raise ConfigError(str(path), f"unknown key {unknown[0]!r}")
+    _check_size(config, path)
+    backend = config.model.quantum.backend
+    if backend is not None and not is_backend(backend):
+        problem = f"model.quantum.backend is {backend!r}, and no device has that name"
+        raise ConfigError(str(path), problem)
+    table = path.parent / config.data.csv
+    if table.exists():
+        check_readable(table)
     return config
 
 
@@ -167,6 +189,92 @@ def save_config(config: ExperimentConfig, path: Path, *, overwrite: bool = False
     """
     document = _without_none(msgspec.to_builtins(config))
     write_whole(path, tomli_w.dumps(document).encode(), overwrite=overwrite)
+
+
+def _document(path: Path) -> dict[str, Any]:
+    """Return the content of a TOML file.
+
+    Raises:
+        ConfigError: it is not TOML.
+        TooLargeError: it is too long, or tables and lists in it are too deep.
+    """
+    try:
+        text = read_bytes(path, CONFIG_BYTES).decode()
+        refuse_above(CONFIG_DEPTH, _nesting(text), f"the nesting of {path}")
+        document = tomllib.loads(text)
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(str(path), f"it is not TOML: {error}") from error
+    except ValueError as error:  # Python reads no number of thousands of digits
+        raise ConfigError(str(path), f"it is not TOML: a number {_TOO_LONG}") from error
+    for key, value in _values(document):
+        if isinstance(value, int) and not -SEED_LIMIT <= value < SEED_LIMIT:
+            raise ConfigError(str(path), f"it is not TOML: {key} {_TOO_LONG}")
+    return document
+
+
+_TOO_LONG = "is longer than the 64 bits of a whole number"
+# Texts and comments, closed or not, so that what is inside of them does not count; then what nests.
+_TOKEN = re.compile(
+    r'''"""(?:[^"\\]++|\\.|"(?!""))*+(?:"""|\Z) | "(?:[^"\\\n]++|\\.)*+"? | \#[^\n]*+'''
+    r"""|'''(?:[^']++|'(?!''))*+(?:'''|\Z) | '[^'\n]*+'? | [][{}.,=\n]""",
+    re.DOTALL | re.VERBOSE,
+)
+_STEP = {"[": 1, "{": 1, "]": -1, "}": -1}
+
+
+def _nesting(text: str) -> int:
+    """Return how deep a TOML text nests: by brackets, or by the dots of a name.
+
+    Example:
+        >>> _nesting("a.b.c = [[1], ']]]']"), _nesting("a = 1.5 # [[[[")
+        (3, 2)
+    """
+    depth = deepest = parts = 0
+    for token in _TOKEN.finditer(text):
+        found = token.group()
+        if found == ".":
+            parts += 1
+        elif found in ",=\n" or found in _STEP:
+            parts = 0
+        depth = max(0, depth + _STEP.get(found, 0))
+        deepest = max(deepest, depth, parts + 1)
+    return deepest
+
+
+def _values(value: Any, key: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield all values of a document that hold no others, with their dotted names."""
+    match value:
+        case dict():
+            for name, one in value.items():
+                yield from _values(one, f"{key}.{name}" if key else name)
+        case list():
+            for one in value:
+                yield from _values(one, key)
+        case _:
+            yield key, value
+
+
+def _check_size(config: ExperimentConfig, path: Path) -> None:
+    """Refuse a model that is too large to be made here.
+
+    Raises:
+        TooLargeError: it is over a bound.
+    """
+    model, training = config.model, config.training
+    classical, quantum = model.classical, model.quantum
+    refuse_above(CONFIG_LAYERS, len(classical.hidden_dims), f"the number of layers of {path}")
+    widths = (classical.input_dim, *classical.hidden_dims)
+    extractor = sum(width * (before + 3) for before, width in pairwise(widths))
+    between = quantum.n_qubits if model.post_quantum_dim is None else model.post_quantum_dim
+    head = between * (quantum.n_qubits + 3) + model.n_classes * (between + 1)
+    rotations = 3 * quantum.n_layers * quantum.n_qubits
+    weights = extractor + rotations + head
+    refuse_above(SIMULATED_WIRES, quantum.n_qubits, f"the number of wires of {path}")
+    gates = (rotations + quantum.n_layers * quantum.n_qubits) + quantum.n_qubits
+    refuse_above(CONFIG_GATES, gates, f"the number of gates of {path}")
+    refuse_above(CONFIG_WEIGHTS, weights, f"the number of weights of {path}")
+    refuse_above(CONFIG_SHOTS, quantum.shots or 0, f"the number of shots of {path}")
+    refuse_above(CONFIG_EPOCHS, training.epochs, f"the number of epochs of {path}")
 
 
 def _keys(table: Mapping[str, Any], prefix: str = "") -> Iterator[str]:

@@ -180,6 +180,15 @@ def embed_entangle_measure(angles: Tensor, weights: Tensor) -> list[Any]:
     return [qml.expval(qml.PauliZ(wire)) for wire in wires]
 
 
+def is_backend(name: str) -> bool:
+    """Return whether a device of PennyLane, or one that hybridx knows, has that name.
+
+    >>> is_backend("default.qubit"), is_backend("os.system")
+    (True, False)
+    """
+    return name in qml.plugin_devices or family_of(name) is not None
+
+
 def _make_qnode(config: QuantumLayerConfig, seed: int, *, strict: bool) -> Any:
     device = _open_device(config, seed, strict=strict)
     qnode = qml.QNode(embed_entangle_measure, device, interface="torch", shots=config.shots)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
         check_execution,
     )
     from hybridx.runtime.foreign import ForeignModel, load_other
-    from hybridx.runtime.given import as_array
+    from hybridx.runtime.given import as_array, check_spec
     from hybridx.runtime.onnx import available_providers
     from hybridx.runtime.pennylane import gate_operator, measurement_process
     from hybridx.runtime.secrets import scrub
@@ -73,6 +73,7 @@ __all__ = [
     "check_device_name",
     "check_execution",
     "check_no_partial",
+    "check_spec",
     "circuits_alone",
     "compiled_layers",
     "counting_session",

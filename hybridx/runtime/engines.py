@@ -189,15 +189,19 @@ class CompiledEngine:
         self._outputs = [output.name for output in outputs]
         # The outputs whose first axis is not the batch.
         self._whole = {o.name for o in outputs if not o.shape or isinstance(o.shape[0], int)}
+        self._batched = {
+            one.name for one in artifact.inputs if one.shape and isinstance(one.shape[0], str)
+        }
 
     def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         """Return the outputs by name; a batch without rows gives outputs without rows."""
-        if all(len(array) for array in inputs.values() if array.ndim):
+        empty = {name for name in self._batched if not len(inputs[name])}
+        if not empty:
             return onnx.run(self._session, self._outputs, inputs)
         # ONNX Runtime's MatMul does not broadcast against an empty batch, so one row is run and
         # its results are dropped.
         row = {
-            name: np.zeros((1, *array.shape[1:]), array.dtype) if array.shape[:1] == (0,) else array
+            name: np.zeros((1, *array.shape[1:]), array.dtype) if name in empty else array
             for name, array in inputs.items()
         }
         outputs = onnx.run(self._session, self._outputs, row)

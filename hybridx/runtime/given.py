@@ -15,7 +15,7 @@ from hybridx.errors import (
     InputRangeError,
     InputShapeError,
 )
-from hybridx.storage import Array
+from hybridx.storage import Array, Spec, spec_of
 
 _NUMBERS = "fiub"  # kinds of dtypes
 
@@ -88,13 +88,9 @@ def fit(array: Array, signature: Signature) -> Array:
         InputShapeError: its shape is not the model's.
         InputRangeError: a number cannot be converted.
     """
-    is_pair = signature.shape[-1:] == (2,) and array.ndim == len(signature.shape) - 1
-    if array.dtype.kind == "c" and is_pair:
+    check_spec(spec_of(array), signature)
+    if array.dtype.kind == "c":
         array = np.stack([array.real, array.imag], -1)
-    if array.dtype.kind not in _NUMBERS or signature.dtype.kind not in _NUMBERS:
-        raise InputDtypeError(signature.name, str(array.dtype), str(signature.dtype))
-    if not signature.fits(array.shape):
-        raise InputShapeError(signature.name, str(array.shape), signature.axes)
     if array.dtype == signature.dtype:
         return array
     with np.errstate(all="ignore"):
@@ -102,6 +98,17 @@ def fit(array: Array, signature: Signature) -> Array:
         if not np.can_cast(array.dtype, signature.dtype, "safe"):
             _check(array, converted, signature)
     return converted
+
+
+def check_spec(given: Spec, signature: Signature) -> None:
+    """Refuse an array by its shape and dtype, of which nothing was read; raises as `fit`."""
+    shape, kind = given.shape, given.dtype.kind
+    if kind == "c" and signature.shape[-1:] == (2,) and len(shape) == len(signature.shape) - 1:
+        shape, kind = (*shape, 2), "f"
+    if kind not in _NUMBERS or signature.dtype.kind not in _NUMBERS:
+        raise InputDtypeError(signature.name, str(given.dtype), str(signature.dtype))
+    if not signature.fits(shape):
+        raise InputShapeError(signature.name, str(shape), signature.axes)
 
 
 def _check(array: Array, converted: Array, signature: Signature) -> None:

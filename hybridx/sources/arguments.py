@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import reprlib
 import types
 import typing
 from collections.abc import Callable, Mapping, Sequence
@@ -18,6 +19,8 @@ import torch
 from hybridx.errors import FactoryArgumentError
 
 _WORDS = {"none": None, "null": None, "true": True, "false": False}
+# It is too deep, or has bytes that are no text.
+_NO_JSON = (msgspec.DecodeError, RecursionError, UnicodeEncodeError)
 _VARIABLE = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 
@@ -155,7 +158,8 @@ def _declared(parameter: inspect.Parameter) -> str:
 
 
 def _brief(value: Any) -> str:
-    shown = str(value) if isinstance(value, Enum) else repr(value)
+    # A value of a checkpoint may hold itself, or a list a thousand times.
+    shown = str(value) if isinstance(value, Enum) else reprlib.repr(value)
     return shown if len(shown) <= 40 else f"{shown[:37]}…"
 
 
@@ -232,7 +236,7 @@ def _converted(text: str, kind: Any, plain: Any) -> Any:
     written = f"[{text}]" if is_list and not text.lstrip().startswith("[") else text
     try:
         raw = msgspec.json.decode(written)
-    except msgspec.DecodeError:
+    except _NO_JSON:
         raw = text
     try:
         return msgspec.convert(raw, kind, strict=plain is not bool and not isinstance(raw, str))
@@ -263,7 +267,7 @@ def _untyped(text: str) -> Any:
         return _WORDS[text.lower()]
     try:
         return msgspec.json.decode(text)
-    except msgspec.DecodeError:
+    except _NO_JSON:
         return text
 
 

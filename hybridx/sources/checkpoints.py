@@ -4,27 +4,37 @@ from __future__ import annotations
 
 import argparse
 import collections
+import io
 import pathlib
 import pickle
+import pickletools
 import re
 import zipfile
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
+from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import msgspec
 import numpy as np
-import safetensors
-import safetensors.torch
 import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
-from hybridx.errors import CheckpointError, first_line
-from hybridx.storage import check_readable, open_file, read_bytes
+from hybridx.bounds import (
+    CHECKPOINT_BYTES,
+    CHECKPOINT_OPCODES,
+    FILE_BYTES,
+    JSON_BYTES,
+    JSON_VALUES,
+    refuse_above,
+    refuse_more,
+)
+from hybridx.errors import CheckpointError, TooLargeError, first_line
+from hybridx.storage import check_list, check_readable, open_file, read_bytes, read_weights
 
 State = Mapping[str, Any]
 
@@ -89,8 +99,10 @@ def _start_of(path: Path) -> bytes:
 
 def _read_file(path: Path, start: bytes) -> Any:
     _refuse_other_files(path, start)
-    if _is_safetensors(path, start, path.stat().st_size):
-        return _read_safetensors(path)
+    size = path.stat().st_size
+    refuse_above(CHECKPOINT_BYTES, size, f"the size of {path}")
+    if _is_safetensors(path, start, size):
+        return read_weights(path)
     return _read_torch(path, start)
 
 
@@ -136,8 +148,10 @@ class _Index(msgspec.Struct, frozen=True):
 def _read_shards(path: Path) -> dict[str, Any]:
     """Return the weights in all files that an index names."""
     try:
-        files = msgspec.json.decode(read_bytes(path), type=_Index).weight_map
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        content = read_bytes(path, JSON_BYTES)
+        refuse_above(JSON_VALUES, content.count(b","), f"the number of weights of {path}")
+        files = msgspec.json.decode(content, type=_Index).weight_map
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         problem = f"cannot be read: it is no index of weights ({first_line(error)})"
         raise CheckpointError(str(path), problem, _GIVE_A_FILE) from error
     if not files:
@@ -186,25 +200,16 @@ def _is_safetensors(path: Path, start: bytes, size: int) -> bool:
     return True
 
 
-def _read_safetensors(path: Path) -> dict[str, Tensor]:
-    try:
-        return safetensors.torch.load_file(path)
-    except (safetensors.SafetensorError, ValueError, KeyError, RuntimeError) as error:
-        problem = f"cannot be read: it is cut off or damaged ({first_line(error)})"
-        raise CheckpointError(str(path), problem, _AGAIN) from error
-
-
 def _read_torch(path: Path, start: bytes) -> Any:
     is_archive = start[:4] == b"PK\x03\x04"
     is_pickle = start[:1] == b"\x80"
     if not (is_archive or is_pickle):
         problem = "cannot be read: it is neither a file of torch.save nor of safetensors"
         raise CheckpointError(str(path), problem, _GIVE_A_FILE)
-    if is_archive and _is_script(path):
-        raise CheckpointError(str(path), "cannot be read: it is TorchScript", _SAVE_STATE)
     try:
-        with torch.serialization.safe_globals(_harmless()):
-            content = torch.load(path, map_location="cpu", weights_only=True)
+        content = _loaded(path) if is_archive else _loaded_from_pickles(path)
+    except (CheckpointError, TooLargeError):
+        raise
     except pickle.UnpicklingError as error:
         classes = dict.fromkeys(re.findall(r"GLOBAL ([\w.]+)", str(error)))
         if not classes:
@@ -227,12 +232,79 @@ def _with_objects(path: Path, classes: Iterable[str]) -> CheckpointError:
     return CheckpointError(str(path), problem, _SAVE_STATE)
 
 
-def _is_script(path: Path) -> bool:
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return any("/code/" in name for name in archive.namelist())
-    except zipfile.BadZipFile:
-        return False
+def _loaded(path: Path) -> Any:
+    """Return what an archive holds; of its tensors only what is used is read."""
+    with open_file(path) as file:
+        check_list(file)
+        with zipfile.ZipFile(file) as archive:
+            members = archive.infolist()
+            if any("/code/" in member.filename for member in members):
+                raise CheckpointError(str(path), "cannot be read: it is TorchScript", _SAVE_STATE)
+            # torch writes members as they are. Packed ones could be of any size.
+            if any(member.compress_type != zipfile.ZIP_STORED for member in members):
+                problem = "cannot be read: it was packed again after torch wrote it"
+                raise CheckpointError(str(path), problem, _SAVE_STATE)
+            tables = [one for one in members if one.filename.endswith("/data.pkl")]
+            for table in tables:
+                with archive.open(table) as pickled:
+                    _check_opcodes(pickled, 1, path)
+    return _load(path, path)
+
+
+def _loaded_from_pickles(path: Path) -> Any:
+    """Return what a file of torch before 1.6 holds: pickles, and the bytes of the tensors."""
+    size = path.stat().st_size
+    refuse_above(FILE_BYTES, size, f"the size of {path}")
+    with open_file(path) as file:
+        _check_opcodes(file, _PICKLES, path)
+    with _Unmapped(io.FileIO(path)) as stream:
+        content = _load(stream, path)
+        if stream.tell() != size:
+            raise CheckpointError(str(path), "cannot be read: something follows it", _AGAIN)
+    return content
+
+
+_PICKLES = 5  # a number that marks the format, its version, the system, what was saved, and keys
+
+
+class _Unmapped(io.BufferedReader):
+    """A file that torch reads through Python, so that it is known how far."""
+
+    def fileno(self) -> int:
+        """Return nothing."""
+        raise io.UnsupportedOperation
+
+
+def _check_opcodes(pickled: IO[bytes], count: int, path: Path) -> None:
+    """Refuse pickles that would take long; nothing in them is made or called.
+
+    Raises:
+        TooLargeError: they have too many opcodes.
+        ValueError: they are no pickles.
+    """
+    opcodes = chain.from_iterable(pickletools.genops(pickled) for _ in range(count))
+    for number, _ in enumerate(opcodes, 1):
+        if number > CHECKPOINT_OPCODES.limit:
+            refuse_more(CHECKPOINT_OPCODES, f"the number of opcodes of {path}")
+
+
+def _load(given: Path | IO[bytes], path: Path) -> Any:
+    """Return what torch reads, if no tensor is beyond the numbers that were saved for it."""
+    storages: list[tuple[Any, int]] = []
+
+    def on_this_machine(storage: Any, _: str) -> Any:
+        storages.append((storage, storage.nbytes()))
+        return storage
+
+    with torch.serialization.safe_globals(_harmless()):
+        content = torch.load(
+            given, map_location=on_this_machine, weights_only=True, mmap=isinstance(given, Path)
+        )
+    # torch lengthens a storage for a tensor that says it is longer; what it then holds is chance.
+    if any(storage.nbytes() != size for storage, size in storages):
+        problem = "cannot be read: a tensor has more numbers than were saved"
+        raise CheckpointError(str(path), problem, _AGAIN)
+    return content
 
 
 _SAVE_STATE = (
@@ -458,6 +530,11 @@ def _checked(state: State, own: State, path: str) -> list[str]:
         target = own[key]
         if not (isinstance(value, Tensor) and isinstance(target, Tensor)) or is_lazy(target):
             continue
+        if value.is_nested or value.is_quantized or value.is_meta:
+            kind = "nested" if value.is_nested else "quantized" if value.is_quantized else "meta"
+            raise CheckpointError(
+                path, f"{key} is a {kind} tensor, not one of numbers", _SAVE_STATE
+            )
         if value.shape != target.shape:
             shapes.append(f"{key} has shape {[*value.shape]}, in the model {[*target.shape]}")
             continue

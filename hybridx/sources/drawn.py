@@ -28,7 +28,7 @@ from hybridx.capture import (
 )
 from hybridx.errors import ShapeError
 
-_RANGE = re.compile(r"(?:(\w+)=)?(-?\d+):(-?\d+)")
+_RANGE = re.compile(r"(?:(\w+)=)?(-?\d{1,20}):(-?\d{1,20})")
 
 
 @dataclass(frozen=True)

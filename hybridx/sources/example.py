@@ -11,18 +11,20 @@ from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
-from hybridx.bounds import TENSOR_NUMBERS
+from hybridx.bounds import EXAMPLE_BYTES, refuse_above
 from hybridx.capture import EXAMPLE_ROWS, describe_call
 from hybridx.circuit import BATCH
-from hybridx.errors import ShapeError, ShapeSyntaxError
-from hybridx.storage import read_arrays
+from hybridx.errors import ShapeError, ShapeSyntaxError, TableError
+from hybridx.storage import Array, read_arrays
 
-_AXIS = r"[A-Z](?:=\d+)?|\d+"
+_AXIS = r"[A-Z](?:=\d{1,18})?|\d{1,18}"
 _SHAPE = re.compile(rf"(?:([^\W\d]\w*)=)?((?:{_AXIS})(?:,(?:{_AXIS}))*)(?::([\w.]+))?")
 _OTHER_LENGTH = 5  # for the first letter other than N; each further letter is longer
+_MOST_AXES = 32  # that NumPy and torch have
 _DTYPES = (
     *("float32", "float64", "float16", "bfloat16", "complex64", "complex128"),
     *("int64", "int32", "int16", "int8", "uint8", "bool"),
@@ -76,6 +78,7 @@ def example_from_shapes(
     Raises:
         ShapeSyntaxError: a shape cannot be read.
         ShapeError: it cannot be used.
+        TooLargeError: it has more numbers than an example needs.
     """
     read = [_read(text, dtype, names or ()) for text in shapes]
     seen: set[str] = set()
@@ -97,9 +100,12 @@ def example_from_shapes(
         shape = [lengths[axis[0]] if axis[0].isalpha() else int(axis) for axis in axes]
         if 0 in shape:
             raise ShapeError("--shape", text, "an axis of length 0 has no numbers", _FROM_ONE)
-        if math.prod(shape) > TENSOR_NUMBERS.limit:
-            reason = f"an example of it has {math.prod(shape):,} numbers"
-            raise ShapeError("--shape", text, reason, f"give one of up to {TENSOR_NUMBERS.limit:,}")
+        if len(shape) > _MOST_AXES:
+            reason = f"it has {len(shape)} axes"
+            raise ShapeError("--shape", text, reason, f"give one of up to {_MOST_AXES}")
+        refuse_above(
+            EXAMPLE_BYTES, math.prod(shape) * kind.itemsize, f"the example of the shape {text}"
+        )
         called = {
             index: BATCH if axis[0] == "N" else axis[0]
             for index, axis in enumerate(axes)
@@ -172,9 +178,21 @@ def example_from_file(
         TableError: it does not hold arrays.
     """
     return [
-        (name, _in_precision(torch.from_numpy(array), getattr(torch, dtype)))
+        (name, _in_precision(_tensor(array, name, path), getattr(torch, dtype)))
         for name, array in read_arrays(path, columns).items()
     ]
+
+
+def _tensor(array: Array, name: str, path: Path) -> Tensor:
+    """Return an array as a tensor; torch has neither another byte order nor longer numbers."""
+    native = array.dtype.newbyteorder("=")
+    if native.kind not in "biufc":
+        where = f"the array {name!r}" if name else "its array"
+        problem = f"{where} holds {array.dtype}, not numbers"
+        raise TableError(str(path), problem, "convert it to numbers before it is saved")
+    longest = {"f": np.dtype(np.float64), "c": np.dtype(np.complex128)}.get(native.kind, native)
+    dtype = min(native, longest, key=lambda one: one.itemsize)
+    return torch.from_numpy(np.ascontiguousarray(array, dtype))
 
 
 def _in_precision(tensor: Tensor, dtype: torch.dtype) -> Tensor:

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         Kind,
         Outputs,
         Passing,
+        Spec,
         TableData,
         listed,
         spec_of,
@@ -40,7 +41,8 @@ if TYPE_CHECKING:
     from hybridx.storage.forms.names import ENDINGS, PIPE, format_of, piping_to
     from hybridx.storage.kept_rows import KeptRows
     from hybridx.storage.renames import sync_folder
-    from hybridx.storage.zipped import rezip, stored_members, unzip
+    from hybridx.storage.weights import read_weights
+    from hybridx.storage.zipped import check_list, rezip, stored_members, unzip
 else:
     __getattr__, __dir__ = on_first_use(__name__)
 
@@ -56,9 +58,11 @@ __all__ = [
     "Kind",
     "Outputs",
     "Passing",
+    "Spec",
     "TableData",
     "as_lists",
     "check_folder_writable",
+    "check_list",
     "check_readable",
     "check_writable",
     "form_of",
@@ -73,6 +77,7 @@ __all__ = [
     "piping_to",
     "read_arrays",
     "read_bytes",
+    "read_weights",
     "read_whole_columns",
     "recover",
     "remove_alone",

@@ -16,6 +16,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
+from hybridx.bounds import FILE_BYTES, Bound, refuse_above, refuse_more
 from hybridx.errors import (
     FileMissingError,
     NotAFileError,
@@ -40,6 +41,7 @@ _KINDS = (
     (stat.S_ISBLK, "a device"),
     (stat.S_ISSOCK, "a socket"),
 )
+_BYTES_AT_A_TIME = 2**16
 _OWN_DESCRIPTORS = ("/dev/fd", "/proc/self/fd", f"/proc/{os.getpid()}/fd")
 # Nothing waits for whoever would write into a pipe, and no device becomes the terminal.
 _AT_ONCE = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0)
@@ -81,16 +83,30 @@ def _other_kind(path: Path, mode: int) -> str:
     return kind
 
 
-def read_bytes(path: Path) -> bytes:
+def read_bytes(path: Path, bound: Bound = FILE_BYTES) -> bytes:
     """Return the content of `path`.
+
+    Args:
+        path: of a file.
+        bound: on its bytes.
 
     Raises:
         FileMissingError: the file does not exist or cannot be read.
         NotAFileError: it is a pipe, a device or a socket.
+        TooLargeError: it is over the bound.
     """
     with open_file(path) as file:
         try:
-            return file.read()
+            size = os.fstat(file.fileno()).st_size
+            refuse_above(bound, size, f"the size of {path}")
+            if size:
+                return file.read(size)
+            parts = []  # of a pipe, which has no size
+            while part := file.read(_BYTES_AT_A_TIME):
+                parts.append(part)
+                if len(parts) * _BYTES_AT_A_TIME > bound.limit:
+                    refuse_more(bound, f"the size of {path}")
+            return b"".join(parts)
         except OSError as error:
             raise FileMissingError(str(path), error.strerror or str(error)) from error
 

@@ -9,34 +9,41 @@ from __future__ import annotations
 
 import math
 import os
+import re
 import time
 import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Annotated, Any, TypeAlias
 
 import msgspec
 import numpy as np
 
+from hybridx.bounds import DATA_ROWS, HELD_BYTES, refuse_above
 from hybridx.errors import BrokenResultsError, ForeignResultsError, NotWritableError
 from hybridx.storage.files import open_alone, open_file, remove_alone
 from hybridx.storage.forms.form import Array, Outputs, Spec
 
 FORMAT = 1
-_KINDS = "biufc"
 _SECONDS_BETWEEN_SYNCS = 1.0
+
+
+_LONGEST_LINE = 10_000_000  # bytes; a slice has some hundred, and a name some
+_Length: TypeAlias = Annotated[int, msgspec.Meta(ge=0, lt=2**31)]
+_Rows: TypeAlias = Annotated[int, msgspec.Meta(ge=1, lt=2**31)]
 
 
 class _Head(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     hybridx_rows: int
     run: dict[str, str]
-    arrays: dict[str, tuple[str, tuple[int, ...]]]  # dtype, and shape of a row
+    arrays: dict[str, tuple[str, Annotated[tuple[_Length, ...], msgspec.Meta(max_length=32)]]]
+    # dtype, and shape of a row
 
 
 class _Line(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    rows: int
+    rows: _Rows
     data: str  # hash of all inputs up to here
     checksum: int  # CRC-32 of the bytes that follow
 
@@ -204,10 +211,11 @@ class KeptRows(Outputs):
     def _read(self) -> None:
         try:
             with open_file(self.path) as file:
-                head = msgspec.json.decode(file.readline())
+                head = msgspec.json.decode(file.readline(_LONGEST_LINE))
                 if isinstance(head, dict) and "hybridx_results" in head:
-                    device = str(head.get("run", {}).get("device"))
-                    raise ForeignResultsError(str(self.path), "device", device, "onnx")
+                    run = head.get("run")
+                    device = run.get("device") if isinstance(run, dict) else None
+                    raise ForeignResultsError(str(self.path), "device", str(device), "onnx")
                 found = msgspec.convert(head, _Head)
                 if found.hybridx_rows != FORMAT:
                     problem = f"its format is {found.hybridx_rows}, not {FORMAT}"
@@ -217,34 +225,41 @@ class KeptRows(Outputs):
                     if theirs != ours:
                         raise ForeignResultsError(str(self.path), what, theirs[:12], ours[:12])
                 self.specs = {
-                    name: Spec((0, *shape), np.dtype(dtype))
+                    name: Spec((0, *shape), _dtype(dtype))
                     for name, (dtype, shape) in found.arrays.items()
                 }
-                self._check_specs()
                 self._length = file.tell()
                 self._read_slices(file)
-        except (msgspec.MsgspecError, ValueError, TypeError, OSError) as error:
+        except (msgspec.MsgspecError, ValueError, TypeError, RecursionError, OSError) as error:
             raise BrokenResultsError(str(self.path), str(error)) from error
-
-    def _check_specs(self) -> None:
-        for name, spec in self.specs.items():
-            if spec.dtype.kind not in _KINDS or min(spec.shape) < 0:
-                problem = f"its array {name!r} is {spec.dtype.str} of shape {spec.shape[1:]}"
-                raise BrokenResultsError(str(self.path), problem)
 
     def _read_slices(self, file: IO[bytes]) -> None:
         width = sum(math.prod(spec.shape[1:]) * spec.dtype.itemsize for spec in self.specs.values())
-        size = os.fstat(file.fileno()).st_size
-        while text := file.readline():
+        size, rows = os.fstat(file.fileno()).st_size, 0
+        while text := file.readline(_LONGEST_LINE):
             try:
                 line = msgspec.json.decode(text, type=_Line)
             except msgspec.MsgspecError:
                 return
-            # A number of rows that the file does not have would ask for memory.
-            if not 0 <= line.rows * width <= size - file.tell():
+            rows += line.rows
+            refuse_above(DATA_ROWS, rows, f"the number of rows of {self.path}")
+            needed = line.rows * width
+            if needed > size:
                 return
-            content = file.read(line.rows * width)
-            if len(content) != line.rows * width or zlib.crc32(content) != line.checksum:
+            refuse_above(HELD_BYTES, needed, f"what is read at once of {self.path}")
+            content = file.read(needed)
+            if len(content) != needed or zlib.crc32(content) != line.checksum:
                 return
             self._add(_Slice(file.tell() - len(content), line.rows, line.data))
             self._length = file.tell()
+
+
+def _dtype(text: str) -> np.dtype[Any]:
+    """Return a dtype of numbers.
+
+    Raises:
+        ValueError: it is another one.
+    """
+    if not re.fullmatch(r"[<>|=]?[biufc]\d{1,2}", text, re.ASCII):
+        raise ValueError(f"{text!r} is no dtype of numbers")
+    return np.dtype(text)

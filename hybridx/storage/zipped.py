@@ -1,4 +1,4 @@
-"""Zip archives for torch, written so that equal contents give equal bytes."""
+"""Zip archives: those for torch, whose equal contents give equal bytes, and the lists of others."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import io
 import struct
 import zipfile
 from collections.abc import Iterator, Mapping
+from typing import IO
 
 from hybridx.bounds import MEMBERS, refuse_above
 
@@ -17,6 +18,10 @@ _PADDING_ID = b"FB"  # the extra field that torch uses for padding
 
 _END = struct.Struct("<4s4H2LH")  # the record at the end of an archive
 _IS_ENCRYPTED = 1
+_FAR_END = struct.Struct("<32xQQ8x")  # of an archive of more than 4 GB or 65,535 members
+_FAR_LOCATOR = 20
+_LONGEST_END = 2**16 + _END.size + _FAR_END.size + _FAR_LOCATOR  # with a comment
+_LONG_ENTRY = 400  # bytes of a member in the list; NumPy's has 46 and a name
 
 
 def unzip(content: bytes) -> Iterator[tuple[str, bytes]]:
@@ -74,6 +79,28 @@ def _check_end(content: bytes) -> None:
     refuse_above(MEMBERS, count, "the number of members of an archive")
     if offset + size > len(content) - _END.size:
         raise zipfile.BadZipFile("its list of members is not in it")
+
+
+def check_list(file: IO[bytes]) -> None:
+    """Refuse any archive by its list of members, before the list is read.
+
+    Raises:
+        TooLargeError: the list is too long.
+    """
+    size = file.seek(0, 2)
+    file.seek(max(0, size - _LONGEST_END))
+    tail = file.read(_LONGEST_END)
+    file.seek(0)
+    at = tail.rfind(b"PK\x05\x06")
+    if not 0 <= at <= len(tail) - _END.size:
+        return  # it is no archive
+    _, _, _, _, count, length, _, _ = _END.unpack_from(tail, at)
+    far = at - _FAR_LOCATOR - _FAR_END.size
+    if far >= 0 and tail[far : far + 4] == b"PK\x06\x06":
+        count, length = _FAR_END.unpack_from(tail, far)
+    # The list may hold more than it says.
+    most = max(count, length // _LONG_ENTRY)
+    refuse_above(MEMBERS, most, "the number of members of an archive")
 
 
 def rezip(members: Mapping[str, bytes]) -> bytes:

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, fx
 
-from hybridx.artifact import Body, leaves
+from hybridx.artifact import NO_SAMPLE_INPUTS, SAMPLE_INPUTS, Body, leaves
 from hybridx.capture import quiet
 from hybridx.errors import NoCompilerError, first_line
 from hybridx.storage import rezip, unzip
@@ -66,7 +66,7 @@ def to_pt2(
         for name, data in unzip(saved.getvalue())
         if name != _TORCHS_OWN
     }
-    return rezip(members | compiled), bodies
+    return rezip(members | compiled | {SAMPLE_INPUTS: NO_SAMPLE_INPUTS}), bodies
 
 
 def _leave_out_assertions(graph: fx.Graph) -> None:

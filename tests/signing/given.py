@@ -9,12 +9,14 @@ from pathlib import Path
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from hybridx.artifact.contract import ARCHIVE_VERSION, FORMAT_VERSION
+
 GOLDEN = Path(__file__).parents[2] / "exported" / "golden"
 FILES = {
-    "onnx": "onnx-2/classifier.onnx",
-    "bundle": "bundle-2/classifier.bundle",
-    "torchscript": "torchscript-3/classifier.pt",
-    "pt2": "pt2-3/classifier.pt2",
+    "onnx": f"onnx-{FORMAT_VERSION}/classifier.onnx",
+    "bundle": f"bundle-{FORMAT_VERSION}/classifier.bundle",
+    "torchscript": f"torchscript-{ARCHIVE_VERSION}/classifier.pt",
+    "pt2": f"pt2-{ARCHIVE_VERSION}/classifier.pt2",
 }
 
 

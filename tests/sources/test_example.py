@@ -50,7 +50,7 @@ def test_what_is_no_shape(text):
     [
         (["y=N,4"], "forward has no argument 'y'"),
         (["N,0,4"], "an axis of length 0"),
-        (["N,100000,100000"], "has 30,000,000,000 numbers"),
+        ([",".join("1" * 33)], "it has 33 axes"),
         (["N,4:float31"], "'float31' is no dtype"),
         (["x=N,T=3", "mask=N,T=4"], "T has the lengths 3 and 4"),
         (["x=N,4", "x=N,5"], "'x' has a shape already"),

@@ -412,7 +412,7 @@ REFUSED = {
     "objects": ("x.npy", pickled, "Python objects", "convert the array"),
     "truncated": ("x.npy", truncated, "728 bytes too early", "numpy.save"),
     "empty npy": ("x.npy", text(""), "not a NumPy file", "numpy.save"),
-    "huge npy": ("x.npy", with_shape(10**18, 4), "bytes too early", "numpy.save"),
+    "huge npy": ("x.npy", with_shape(10**16, 4), "bytes too early", "numpy.save"),
     "negative npy": ("x.npy", with_shape(-1, 4), "its shape is (-1, 4)", "numpy.save"),
     "broken header": ("x.npy", broken_header, "not a NumPy file", "numpy.save"),
     "text as npy": ("x.npy", text("some text"), "not a NumPy file", "numpy.save"),

@@ -50,15 +50,23 @@ def _run(environment: Environment) -> str:
     if python is None:
         return "not installed"
     with tempfile.TemporaryDirectory() as home:
-        # A later release may warn of more; that is no failure of what it computes.
-        words = ["-m", "pytest", "-q", "-m", "not slow", "-o", "filterwarnings=default"]
         done = subprocess.run(
-            [str(python), *words, "-p", "no:cacheprovider", "--disable-warnings", *CORE],
+            [str(python), *_words(environment)],
             cwd=ROOT,
             env=fresh(os.environ, Path(home)),
             check=False,
         )
     return "failed" if done.returncode else "passed"
+
+
+def _words(environment: Environment) -> list[str]:
+    """Return what Python is called with: the core of the tests, or golden files by themselves."""
+    if environment.versions == "alone":
+        words = ["tests/versions/files_alone.py", "exported/golden", str(environment.opset)]
+        return [*words, *environment.without]
+    # A later release may warn of more; that is no failure of what it computes.
+    words = ["-m", "pytest", "-q", "-m", "not slow", "-o", "filterwarnings=default"]
+    return [*words, "-p", "no:cacheprovider", "--disable-warnings", *CORE]
 
 
 def _home(environment: Environment) -> Path:

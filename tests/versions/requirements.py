@@ -17,10 +17,12 @@ CORE = (
     "tests/capture/qnode",
     "tests/capture/test_internals.py",
     "tests/capture/test_module.py",
+    "tests/golden/test_golden.py",
     "tests/program",
     "tests/runtime",
     "tests/targets/test_splice.py",
     "tests/targets/test_torch_internals.py",
+    "tests/versions/test_commands.py",
     "tests/test_parity.py",
     "tests/test_sensitivity.py",
 )
@@ -34,12 +36,16 @@ class Environment:
 
     name: str
     python: str
-    versions: Literal["oldest", "newest"]
+    versions: Literal["oldest", "newest", "alone"]
     instead: tuple[str, ...] = ()
     default: bool = False
+    opset: int = 0
+    without: tuple[str, ...] = ()
 
     def requirements(self) -> list[str]:
         """Return what pip is to install, the interpreter's own packages apart."""
+        if self.versions == "alone":
+            return ["--no-deps", *self.instead]
         declared = declared_requirements()
         if self.versions == "oldest":
             declared = [oldest(requirement) for requirement in declared]
@@ -52,7 +58,9 @@ def environments() -> dict[str, Environment]:
     """Return the rows by their names."""
     rows = tomllib.loads((HERE / "environments.toml").read_text(encoding="utf-8"))
     return {
-        name: Environment(name, **row | {"instead": tuple(row.get("instead", ()))})
+        name: Environment(
+            name, **{key: tuple(one) if isinstance(one, list) else one for key, one in row.items()}
+        )
         for name, row in rows.items()
     }
 

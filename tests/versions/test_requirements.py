@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
+import sys
 import tomllib
 
 import pytest
 
+from hybridx.artifact import OPSETS
 from tests.versions.requirements import (
     CORE,
     ROOT,
@@ -51,4 +55,26 @@ def test_a_row_may_name_requirements_of_its_own():
 
 
 def test_oldest_and_newest_run_unless_others_are_named():
-    assert {row.versions for row in environments().values() if row.default} == {"oldest", "newest"}
+    rows = [row for row in environments().values() if row.default]
+    assert {row.versions for row in rows} == {"oldest", "newest", "alone"}
+    # Files of every opset run on the first ONNX Runtime that takes them.
+    assert {row.opset for row in rows if row.versions == "alone"} == {21, 22, max(OPSETS)}
+
+
+def test_golden_files_run_by_onnx_runtime_alone_as_in_old_environments(tmp_path):
+    script, opset = ROOT / "tests" / "versions" / "files_alone.py", str(max(OPSETS))
+
+    def run(folder, *without):
+        command = [sys.executable, str(script), str(folder), opset, *without]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        return done.returncode, done.stdout
+
+    status, said = run(ROOT / "exported" / "golden")
+    assert status == 0, said
+    (tmp_path / "onnx-2").mkdir()
+    shutil.copy(ROOT / "exported/golden/onnx-2/classifier.onnx", tmp_path / "onnx-2")
+    assert run(tmp_path)[0] == 0
+    status, said = run(tmp_path, "classifier")
+    assert (status, "classifier.onnx: it runs" in said) == (1, True)
+    (tmp_path / "onnx-2" / "classifier.onnx").write_bytes(b"nothing")
+    assert run(tmp_path)[0] == 1

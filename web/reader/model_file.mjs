@@ -8,7 +8,7 @@ import { all, decodeText, parse, text } from "./protobuf.mjs";
 
 // By the kind of a file: the newest version of its format that this reader knows, and the first one
 // whose files have a digest.
-const VERSIONS = { model: { newest: 2, digestSince: 2 }, archive: { newest: 3, digestSince: 3 } };
+const VERSIONS = { model: { newest: 2, digestSince: 2 }, archive: { newest: 4, digestSince: 3 } };
 
 /**
  * Return a file: its `format` and its `version`, its `entries` by key, its `circuits` by name, its

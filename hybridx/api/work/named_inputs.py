@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import assert_never
 
 import numpy as np
 
 from hybridx.artifact import Signature
+from hybridx.bounds import DATA_ROWS, refuse_above
 from hybridx.circuit import BATCH
 from hybridx.errors import InputNamesError, OptionNeedsError, TableError, UnequalAxesError
-from hybridx.runtime import Session
+from hybridx.runtime import Session, check_spec
 from hybridx.storage import (
     Array,
     ArrayData,
     Data,
+    GivenArrays,
     Kind,
     TableData,
     is_number,
@@ -138,14 +140,16 @@ def _from_arrays(session: Session, data: ArrayData) -> Inputs:
     else:
         given = "one array without a name" if is_nameless else listed(sorted(data.arrays))
         raise InputNamesError(given, listed(sorted(session.input_names)))
+    for one in session.inputs:
+        check_spec(data.arrays[layout[one.name][0]], one)
     shapes = {name: data.arrays[array].shape for name, (array,) in layout.items()}
     sliced = sliced_inputs(session)
-    if any(not shapes[name] for name in sliced):
-        sliced = frozenset()  # the session refuses the shape
     lengths = {name: shapes[name][0] for name in session.input_names if name in sliced}
     if len({*lengths.values()}) > 1:
         raise UnequalAxesError(BATCH, ", ".join(f"{n} has {k}" for n, k in lengths.items()))
     rows = next(iter(lengths.values()), None)
+    if rows is not None and not isinstance(data, GivenArrays):
+        refuse_above(DATA_ROWS, rows, f"the number of rows of {data.path}")
     return Inputs(data, session.inputs, sliced, layout, rows)
 
 
@@ -175,11 +179,12 @@ def _layout(
         return _in_order(session, columns), ()
     if not data.has_header:
         return _in_order(session, others), ()
-    own = {one.name: _own_columns(one, data.columns) for one in signatures}
+    known = frozenset(data.columns)
+    own = {one.name: _own_columns(one, known) for one in signatures}
     if all(own.values()):
         return own, ()
     if session.metadata.columns:
-        missing = [name for name in session.metadata.columns if name not in data.columns]
+        missing = [name for name in session.metadata.columns if name not in known]
         if missing:
             if any(map(is_number, others)):
                 raise no_header(data.path)
@@ -195,7 +200,7 @@ def _layout(
     return layout, (note,)
 
 
-def _own_columns(signature: Signature, columns: Sequence[str]) -> tuple[str, ...]:
+def _own_columns(signature: Signature, columns: Collection[str]) -> tuple[str, ...]:
     """Return the columns that are called as the input is, or nothing if one is missing."""
     name, width = signature.name, _width(signature)
     if len(signature.shape) <= 1:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from hybridx.api.progress import Stages
 from hybridx.api.work.named_inputs import join_columns, name_inputs
 from hybridx.api.work.running import run_in_batches
+from hybridx.bounds import JSON_BYTES, JSON_VALUES, refuse_above
 from hybridx.circuit import BATCH
 from hybridx.errors import InputNamesError, OutputRowsError, TableError, UnequalAxesError
 from hybridx.report import Shown, counted
@@ -156,9 +157,11 @@ def _chosen_rows(rows: str | Path | None, count: int) -> NDArray[np.int64] | Non
     if rows is None:
         return None
     recover(Path(rows))
+    content = read_bytes(Path(rows), JSON_BYTES)
+    refuse_above(JSON_VALUES, content.count(b","), f"the number of rows of {rows}")
     try:
-        chosen = msgspec.json.decode(read_bytes(Path(rows)), type=_Rows).held_out_rows
-    except msgspec.MsgspecError as error:
+        chosen = msgspec.json.decode(content, type=_Rows).held_out_rows
+    except (msgspec.MsgspecError, RecursionError) as error:
         raise TableError(
             str(rows), f"it does not list rows: {error}", 'write {"held_out_rows": [0, 1]}'
         ) from error

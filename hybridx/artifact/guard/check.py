@@ -27,7 +27,24 @@ from hybridx.storage import rezip, stored_members
 _PLAIN: Final = ("byteorder", "version", ".data/version", "archive_format", "archive_version")
 _PLAIN_CONTENT: Final = re.compile(rb"little|pt2|\d{1,9}\n?")
 _MACHINE_CODE: Final = "data/aotinductor/"
-_SAMPLE_INPUTS: Final = "data/sample_inputs/model.pt"
+SAMPLE_INPUTS: Final = "data/sample_inputs/model.pt"
+NO_SAMPLE_INPUTS: Final = (
+    b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."  # torch's magic number
+    b"\x80\x02M\xe9\x03."  # the version of its protocol, 1001
+    # What the machine is like: {"protocol_version": 1001, "little_endian": True, "type_sizes":
+    # {"short": 2, "int": 4, "long": 4}}.
+    b"\x80\x02}q\x00(X\x10\x00\x00\x00protocol_versionq\x01M\xe9\x03X\r\x00\x00\x00"
+    b"little_endianq\x02\x88X\n\x00\x00\x00type_sizesq\x03}q\x04(X\x05\x00\x00\x00shortq\x05"
+    b"K\x02X\x03\x00\x00\x00intq\x06K\x04X\x04\x00\x00\x00longq\x07K\x04uu."
+    b"\x80\x02}q\x00."  # the inputs: an empty dict
+    b"\x80\x02]q\x00."  # the keys of its tensors: none
+)
+"""What stands in a PT2 file for example inputs: none, as `torch.save` writes them in its old form.
+
+torch asks for a member with them. An empty one would do, but scanners take it for a broken archive,
+and torch's new form is a zip archive inside a zip archive, which they do not read. A file that is
+read may have either, and torch is given the empty one, so that nothing is unpickled.
+"""
 _CODE: Final = "code/__torch__/hybridx.py"
 _EMPTY_TUPLE: Final = b"\x80\x02)."
 
@@ -115,9 +132,9 @@ def _pt2(members: Mapping[str, bytes]) -> Checked:
         members,
         r"data/weights/weight_\d{1,9}",
         r"data/constants/tensor_\d{1,9}",
-        *map(re.escape, (PROGRAM, _SAMPLE_INPUTS, *CONFIGS)),
+        *map(re.escape, (PROGRAM, SAMPLE_INPUTS, *CONFIGS)),
     )
-    require(members[_SAMPLE_INPUTS] == b"", "pickled inputs")
+    require(members[SAMPLE_INPUTS] in (b"", NO_SAMPLE_INPUTS), "pickled inputs")
     program = check_program(members)
-    written = {**members, **program.written}
+    written = {**members, **program.written, SAMPLE_INPUTS: b""}
     return Checked(written, program.inputs, program.outputs, program.values, program.nodes)

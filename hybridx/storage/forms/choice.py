@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import os
 import shutil
 import sys
 import tempfile
@@ -12,6 +13,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import IO, cast
 
+from hybridx.bounds import UNPACKED_BYTES, refuse_above, refuse_more
 from hybridx.errors import (
     FileMissingError,
     NotWritableError,
@@ -27,6 +29,8 @@ from hybridx.storage.forms.names import PIPE, format_of, stdout
 from hybridx.storage.forms.npy import Npy
 from hybridx.storage.forms.npz import Npz
 from hybridx.storage.forms.parquet import Parquet
+
+_BYTES_AT_A_TIME = 2**20
 
 FORMS: tuple[Form, ...] = (Npy(), Npz(), Csv(), Tsv(), Json(), Parquet())
 
@@ -61,6 +65,7 @@ def open_data(
         OptionError: there is no such form.
         OptionNeedsError: stdin without a form, or a file without a header that is not text.
         TableError: the content is not of this form.
+        TooLargeError: it is over a bound on data.
         MissingExtraError: a package is missing.
     """
     form = form_of(place, format, what)
@@ -74,10 +79,11 @@ def open_data(
             file = cast("IO[bytes]", sys.stdin.buffer)
             if str(place) != PIPE:
                 file = stack.enter_context(open_file(Path(place)))
+            if form.bound is not None and file.seekable():
+                refuse_above(form.bound, os.fstat(file.fileno()).st_size, f"the size of {label}")
             if form.seeks and not file.seekable():
                 spooled = stack.enter_context(tempfile.TemporaryFile())
-                shutil.copyfileobj(file, spooled)
-                spooled.seek(0)
+                _spool(file, spooled)
                 file = cast("IO[bytes]", spooled)
         except OSError as error:
             raise FileMissingError(label, error.strerror or str(error)) from error
@@ -131,6 +137,15 @@ def write_data(
             form.write(cast("IO[bytes]", packed), outputs, about)
 
     write_from(Path(place), fill, overwrite=overwrite)
+
+
+def _spool(file: IO[bytes], spooled: IO[bytes]) -> None:
+    """Copy what comes through a pipe into a file on the disk."""
+    while part := file.read(_BYTES_AT_A_TIME):
+        if spooled.tell() + len(part) > UNPACKED_BYTES.limit:
+            refuse_more(UNPACKED_BYTES, "the size of what comes through the pipe")
+        spooled.write(part)
+    spooled.seek(0)
 
 
 def _write_to(stream: IO[bytes], form: Form, outputs: Outputs, about: Mapping[str, object]) -> None:

@@ -8,12 +8,23 @@ import io
 import re
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from itertools import chain, islice
 from typing import IO, ClassVar, cast
 
 import numpy as np
 
-from hybridx.errors import TableError
+from hybridx.bounds import (
+    DATA_ROWS,
+    HELD_BYTES,
+    ROW_CHARACTERS,
+    TABLE_BYTES,
+    TABLE_COLUMNS,
+    Bound,
+    refuse_above,
+    refuse_more,
+)
+from hybridx.errors import TableError, TooLargeError
 from hybridx.storage.forms.form import (
     Array,
     Form,
@@ -22,7 +33,7 @@ from hybridx.storage.forms.form import (
     Spec,
     TableData,
     column_names,
-    listed,
+    refuse_repeated,
 )
 
 _DELIMITERS = (",", ";", "\t")
@@ -34,6 +45,7 @@ _BOOLS = {"True": True, "true": True, "TRUE": True, "1": True} | {
     "FALSE": False,
     "0": False,
 }
+_CELLS_AT_ONCE = 2**18
 _NUMBERS = {float: "a number", int: "a whole number of 64 bits", bool: "True or False"}
 
 
@@ -46,12 +58,13 @@ class TextTable(TableData):
         self, file: IO[bytes], path: str, delimiter: str, *, header: bool, chosen: Sequence[str]
     ) -> None:
         self.path, self.has_header = path, header
-        if cast("io.BufferedReader", file).peek(2)[:2] == _GZIP:
+        self._is_packed = cast("io.BufferedReader", file).peek(2)[:2] == _GZIP
+        if self._is_packed:
             file = cast("IO[bytes]", gzip.GzipFile(fileobj=file))
         self._text = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
         try:
             self._read_header(delimiter, chosen)
-        except TableError:
+        except (TableError, TooLargeError):
             self.detach()
             raise
 
@@ -61,32 +74,33 @@ class TextTable(TableData):
 
     def _read_header(self, delimiter: str, chosen: Sequence[str]) -> None:
         self._width = 0
-        self._lines: Iterator[list[str]] = self._cells(iter(self._text), delimiter)
+        self._lines: Iterator[list[str]] = self._cells(self._bounded(), delimiter)
         first = next(self._lines, None)
         if first is None:
             raise self._empty()
         self._width = len(first)
+        refuse_above(TABLE_COLUMNS, self._width, f"the number of columns of {self.path}")
         if not self.has_header:
             self._lines = chain([first], self._lines)
             self.columns = tuple(map(str, range(len(first))))
             return
         self.columns = tuple(cell.strip() for cell in first)
-        for name in self.columns:
-            if name and self.columns.count(name) > 1:
-                raise TableError(
-                    self.path,
-                    f"two columns are called {listed([name])!r}",
-                    "give every column a name of its own",
-                )
+        refuse_repeated([name for name in self.columns if name], "columns", "column", self.path)
         # Whoever names these columns knows that they are a header.
         if all(map(is_number, self.columns)) and not (chosen and {*chosen} <= {*self.columns}):
             raise no_header(self.path)
 
     def slices(self, wanted: Sequence[tuple[str, Kind]], size: int) -> Iterator[list[Array]]:
         """Yield `size` rows of the wanted columns at a time."""
-        positions = [self.columns.index(name) for name, _ in wanted]
-        start = 0
-        while block := list(islice(self._lines, size)):
+        places = {name: position for position, name in enumerate(self.columns)}
+        positions = [places[name] for name, _ in wanted]
+        kinds = [kind for _, kind in wanted]
+        # Cells as text take ten times the memory of numbers.
+        at_once = max(1, _CELLS_AT_ONCE // self._width)
+        start, parts, held, size_held = 0, list[list[Array]](), 0, 0
+        while block := list(islice(self._lines, min(size - held, at_once))):
+            if start + len(block) > DATA_ROWS.limit:
+                refuse_more(DATA_ROWS, f"the number of rows of {self.path}")
             if set(map(len, block)) != {self._width}:
                 row = next(i for i, cells in enumerate(block) if len(cells) != self._width)
                 raise TableError(
@@ -95,10 +109,31 @@ class TextTable(TableData):
                     f"{'header' if self.has_header else 'first row'} has {self._width}",
                     "make every row as long as the header",
                 )
-            yield self._columns(block, start, [kind for _, kind in wanted], positions)
-            start += len(block)
+            parts.append(self._columns(block, start, kinds, positions))
+            start, held = start + len(block), held + len(block)
+            size_held += sum(column.nbytes for column in parts[-1])
+            if size_held > HELD_BYTES.limit:
+                refuse_more(HELD_BYTES, f"what is read at once of {self.path}")
+            if held == size:
+                yield _joined(parts)
+                parts, held, size_held = [], 0, 0
+        if held:
+            yield _joined(parts)
         if not start:
             raise self._empty()
+
+    def _bounded(self) -> Iterator[str]:
+        """Yield the lines, none of them longer than a row may be."""
+        most = ROW_CHARACTERS.limit
+        self._of_row = total = 0  # characters
+        for line in iter(partial(self._text.readline, most + 1), ""):
+            self._of_row += len(line)
+            total += len(line)
+            if self._of_row > most:
+                refuse_more(ROW_CHARACTERS, f"the number of characters of a row of {self.path}")
+            if self._is_packed and total > TABLE_BYTES.limit:
+                refuse_more(TABLE_BYTES, f"the size of {self.path}, unpacked,")
+            yield line
 
     def _cells(self, lines: Iterator[str], delimiter: str) -> Iterator[list[str]]:
         """Yield the cells of each line that is not empty."""
@@ -111,6 +146,7 @@ class TextTable(TableData):
             # strict: a quote that is not closed would swallow the rest of the file.
             reader = csv.reader(chain([first], lines), delimiter=delimiter, strict=True)
             for number, cells in enumerate(reader):
+                self._of_row = 0
                 if not cells:
                     gap = gap or number
                     continue
@@ -196,6 +232,13 @@ class TextTable(TableData):
         )
 
 
+def _joined(parts: Sequence[list[Array]]) -> list[Array]:
+    """Return columns that were read in pieces."""
+    if len(parts) == 1:
+        return parts[0]
+    return [np.concatenate(column) for column in zip(*parts, strict=True)]
+
+
 def _whole(cell: str) -> int:
     try:
         return int(cell)
@@ -230,6 +273,7 @@ class Csv(Form):
     name = "csv"
     is_text_table = True
     passes = True
+    bound: ClassVar[Bound | None] = TABLE_BYTES
     delimiter: ClassVar[str] = ","
 
     def open(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import IO, Any, ClassVar, TypeAlias
@@ -10,6 +11,7 @@ from typing import IO, Any, ClassVar, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from hybridx.bounds import Bound
 from hybridx.errors import OptionError, TableError
 
 Array: TypeAlias = NDArray[Any]
@@ -38,6 +40,24 @@ def listed(names: Sequence[str]) -> str:
     ]
     more = [f"and {len(names) - _NAMES_SHOWN} more"] if len(names) > _NAMES_SHOWN else []
     return ", ".join([*shown, *more]) or "none"
+
+
+def refuse_repeated(names: Sequence[str], many: str, one: str, path: str) -> None:
+    """Refuse a file in which two arrays or columns have one name.
+
+    Args:
+        names: of which none may be there twice.
+        many: what has the names, such as columns.
+        one: one of them.
+        path: of the file, for messages.
+
+    Raises:
+        TableError: it names the first name that is there twice.
+    """
+    repeated = next((name for name, count in Counter(names).items() if count > 1), None)
+    if repeated is not None:
+        problem = f"two {many} are called {listed([repeated])!r}"
+        raise TableError(path, problem, f"give every {one} a name of its own")
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,11 +141,12 @@ class TableData(ABC):
         Raises:
             TableError: the first such name, with the columns that there are.
         """
+        known = frozenset(self.columns)
         for name in names:
-            if name not in self.columns:
+            if name not in known:
                 raise TableError(
                     self.path,
-                    f"there is no column {name!r}",
+                    f"there is no column {listed([name])!r}",
                     f"its columns are: {listed(self.columns)}",
                 )
 
@@ -208,12 +229,14 @@ class Form(ABC):
         is_text_table: its files may have no header, and may be compressed by gzip.
         seeks: reading needs a file in which any place can be reached.
         passes: rows can be written before their number is known.
+        bound: on the bytes of a file on the disk, if its length says what reading it costs.
     """
 
     name: ClassVar[str]
     is_text_table: ClassVar[bool] = False
     seeks: ClassVar[bool] = False
     passes: ClassVar[bool] = False
+    bound: ClassVar[Bound | None] = None
 
     @abstractmethod
     def open(
@@ -274,7 +297,7 @@ def column_names(specs: Mapping[str, Spec], form: str) -> dict[str, tuple[str, .
     found = [column for columns in names.values() for column in columns]
     if not found:
         raise OptionError(f"a {form} file for outputs without elements", "", ".npz, .json")
-    if len(set(found)) != len(found):
-        repeated = next(one for one in found if found.count(one) > 1)
+    repeated = next((name for name, count in Counter(found).items() if count > 1), None)
+    if repeated is not None:
         raise OptionError(f"the name of a column in a {form} file", repeated[:60], ".npz, .json")
     return names

@@ -7,13 +7,15 @@ as protocol buffers write them; the bare words that Python's json module writes 
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import islice
-from typing import IO, Any
+from itertools import chain, islice
+from typing import IO, Any, ClassVar
 
 import msgspec
 import numpy as np
 
+from hybridx.bounds import JSON_BYTES, JSON_VALUES, Bound, refuse_above, refuse_more
 from hybridx.errors import TableError
 from hybridx.storage.forms.form import (
     Array,
@@ -24,6 +26,7 @@ from hybridx.storage.forms.form import (
     Outputs,
     Spec,
     TableData,
+    listed,
 )
 
 _NOT_FINITE = {"NaN": np.nan, "Infinity": np.inf, "-Infinity": -np.inf}
@@ -108,16 +111,23 @@ class Json(Form):
     """Nested lists, by name or alone, or a list of objects."""
 
     name = "json"
+    bound: ClassVar[Bound | None] = JSON_BYTES
 
     def open(
         self, file: IO[bytes], path: str, *, header: bool = True, chosen: Sequence[str] = ()
     ) -> ArrayData | TableData:
         """Read the whole file, and return its arrays or its table."""
         try:
-            value = json.loads(file.read(), object_pairs_hook=_unique)
+            content = file.read(JSON_BYTES.limit + 1)
+            if len(content) > JSON_BYTES.limit:
+                refuse_more(JSON_BYTES, f"the size of {path}")
+            # Each value but the first of a list stands behind a comma.
+            most = sum(map(content.count, (b",", b"[", b"{")))
+            refuse_above(JSON_VALUES, most, f"the number of values of {path}")
+            value = json.loads(content, object_pairs_hook=_unique)
         except _RepeatedError as error:
             raise TableError(
-                path, f"{error.args[0]!r} is there twice", "give every name once"
+                path, f"{listed(error.args)!r} is there twice", "give every name once"
             ) from error
         except (ValueError, RecursionError) as error:
             raise TableError(path, f"it is not JSON ({error})", _FORMS) from error
@@ -176,19 +186,29 @@ class _RepeatedError(Exception):
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
-        names = [name for name, _ in pairs]
-        raise _RepeatedError(next(name for name in names if names.count(name) > 1))
+        counts = Counter(name for name, _ in pairs)
+        raise _RepeatedError(next(name for name, count in counts.items() if count > 1))
     return found
 
 
 def _array(path: str, name: str, value: Any) -> Array:
-    where = f"{name!r}: " if name else ""
+    where = f"{listed([name])!r}: " if name else ""
+    ragged = TableError(path, f"{where}its lists are not of one length", _FORMS)
+    inside, axes = [value], 0
+    while inside and {*map(type, inside)} == {list}:
+        inside, axes = [*chain.from_iterable(inside)], axes + 1
+        if axes > _MOST_AXES:
+            raise TableError(path, f"{where}its lists are too deep", _FORMS)
+    if any(isinstance(one, list) for one in inside):
+        raise ragged
     try:
-        array = np.array(value)
-        if array.dtype.kind in "OU":
+        # NumPy would make texts of all numbers beside a text.
+        has_numbers = {*map(type, inside)} <= {int, float, bool}
+        array = np.array(value) if has_numbers else np.array(_numbers(value))
+        if array.dtype.kind == "O":
             array = np.array(_numbers(value))
     except ValueError as error:
-        raise TableError(path, f"{where}its lists are not of one length", _FORMS) from error
+        raise ragged from error
     except _StrangeError as error:
         shown = json.dumps(error.args[0])[:40]
         raise TableError(
@@ -197,6 +217,9 @@ def _array(path: str, name: str, value: Any) -> Array:
             'write "NaN" where a number is not known, and numbers without quotes',
         ) from error
     return array
+
+
+_MOST_AXES = 32  # that every version of NumPy has
 
 
 class _StrangeError(Exception):

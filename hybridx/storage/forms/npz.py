@@ -8,9 +8,11 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import IO
 
+from hybridx.bounds import MEMBERS, UNPACKED_BYTES, refuse_above
 from hybridx.errors import OptionError, TableError
-from hybridx.storage.forms.form import Array, ArrayData, Form, Outputs, Spec
+from hybridx.storage.forms.form import Array, ArrayData, Form, Outputs, Spec, refuse_repeated
 from hybridx.storage.forms.npy import ArrayStream, write_stream
+from hybridx.storage.zipped import check_list
 
 _MEMBER = ".npy"
 _LONGEST_MEMBER = 2**16 - 1  # bytes
@@ -32,17 +34,19 @@ class _NpzData(ArrayData):
     def __init__(self, file: IO[bytes], path: str) -> None:
         self.path = path
         with _refusing(path):
+            check_list(file)
             archive = zipfile.ZipFile(file)
-            members = archive.namelist()
-            names = [member.removesuffix(_MEMBER) for member in members]
-            if repeated := next((name for name in names if names.count(name) > 1), None):
-                raise TableError(
-                    path,
-                    f"two arrays are called {repeated!r}",
-                    "give every array a name of its own",
-                )
+            members = archive.infolist()
+            refuse_above(MEMBERS, len(members), f"the number of members of {path}")
+            names = [member.filename.removesuffix(_MEMBER) for member in members]
+            refuse_repeated(names, "arrays", "array", path)
+            packed = [one for one in members if one.compress_type != zipfile.ZIP_STORED]
+            if any(one.compress_type != zipfile.ZIP_DEFLATED for one in packed):
+                raise zipfile.BadZipFile("it is compressed in another way than NumPy's")
+            unpacked = sum(one.file_size for one in packed)
+            refuse_above(UNPACKED_BYTES, unpacked, f"what is compressed in {path}")
             self._streams = {
-                name: ArrayStream(archive.open(member), path)
+                name: ArrayStream(archive.open(member), path, member.file_size)
                 for name, member in zip(names, members, strict=True)
             }
         self.arrays = {name: stream.spec for name, stream in self._streams.items()}

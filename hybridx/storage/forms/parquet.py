@@ -8,6 +8,7 @@ from typing import IO, Any
 
 import numpy as np
 
+from hybridx.bounds import DATA_ROWS, HELD_BYTES, TABLE_COLUMNS, refuse_above
 from hybridx.errors import MissingExtraError, TableError
 from hybridx.storage.forms.form import (
     Array,
@@ -17,8 +18,10 @@ from hybridx.storage.forms.form import (
     Spec,
     TableData,
     column_names,
+    refuse_repeated,
 )
 
+_NUMBER = 8  # bytes
 _WORDS = {float: "numbers", int: "whole numbers of 64 bits", bool: "true and false", str: "text"}
 
 
@@ -43,19 +46,17 @@ class _ParquetTable(TableData):
         self._schema = self._file.schema_arrow
         self.columns = tuple(self._schema.names)
         self.rows = self._file.metadata.num_rows
-        for name in self.columns:
-            if self.columns.count(name) > 1:
-                raise TableError(
-                    path,
-                    f"two columns are called {name!r}",
-                    "give every column a name of its own",
-                )
+        refuse_above(DATA_ROWS, self.rows, f"the number of rows of {path}")
+        refuse_above(TABLE_COLUMNS, len(self.columns), f"the number of columns of {path}")
+        refuse_repeated(self.columns, "columns", "column", path)
 
     def slices(self, wanted: Sequence[tuple[str, Kind]], size: int) -> Iterator[list[Array]]:
         """Yield `size` rows of the wanted columns at a time."""
         names = list(dict.fromkeys(name for name, _ in wanted))
         for name, kind in wanted:
             self._check_type(name, kind)
+        at_once = min(size, self._file.metadata.num_rows) * len(wanted) * _NUMBER
+        refuse_above(HELD_BYTES, at_once, f"what is read at once of {self.path}")
         start = 0
         try:
             for batch in self._file.iter_batches(size, columns=names):

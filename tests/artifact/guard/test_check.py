@@ -179,6 +179,9 @@ PROGRAMS = {
         lambda made: json.dumps({**made, "x": 0}).replace('"x": 0', '"x": ' + "9" * 10**5).encode()
     ),
     "pickled inputs": lambda parts: parts | {"data/sample_inputs/model.pt": b"x"},
+    "more pickled inputs": lambda parts: (
+        parts | {"data/sample_inputs/model.pt": parts["data/sample_inputs/model.pt"] + b"x"}
+    ),
     "old weights": lambda parts: parts | {"data/weights/model.pt": b"x"},
     "another program": lambda parts: parts | {"models/other.json": parts[PROGRAM]},
 }
