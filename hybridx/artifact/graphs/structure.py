@@ -48,11 +48,12 @@ class _Structure:
 
     def check(self) -> None:
         model = self._model
-        newest = onnx.defs.onnx_opset_version()
-        if not 1 <= opset_of(model) <= newest:
+        newest, opset = onnx.defs.onnx_opset_version(), opset_of(model)
+        if opset is None:
+            raise self._broken("it does not say which version of ONNX's operators it has")
+        if not 1 <= opset <= newest:
             raise self._broken(
-                f"its operators are of version {opset_of(model)}; the installed onnx has 1 to "
-                f"{newest}"
+                f"its operators are of version {opset}; the installed onnx has 1 to {newest}"
             )
         if not 1 <= model.ir_version <= onnx.IR_VERSION:
             raise self._broken(
