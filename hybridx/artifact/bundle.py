@@ -114,9 +114,6 @@ def to_bundle(model: onnx.ModelProto, path: str) -> dict[str, bytes]:
     Raises:
         BrokenArtifactError: it cannot be cut.
     """
-    opset = opset_of(model)
-    if opset is None:
-        raise BrokenArtifactError(path, "it does not say which version of ONNX's operators it has")
     files: dict[str, bytes] = {}
     dtypes: dict[str, np.dtype[Any]] = {}
     steps: list[_Step] = []
@@ -138,7 +135,7 @@ def to_bundle(model: onnx.ModelProto, path: str) -> dict[str, bytes]:
         outputs=tuple(declare(signature_of(value)) for value in model.graph.output),
         steps=tuple(steps),
         circuits=circuits,
-        opset=opset,
+        opset=opset_of(model),
         ir_version=model.ir_version,
         sha256={name: _sha256(content) for name, content in sorted(files.items())},
         metadata={

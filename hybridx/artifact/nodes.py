@@ -20,10 +20,10 @@ _MOVING = frozenset({
 _MOST_TEXT = 2000  # letters of a circuit in the text of its node
 
 
-def opset_of(model: onnx.ModelProto) -> int | None:
-    """Return the version of the standard operators, or None if a model has none of them."""
+def opset_of(model: onnx.ModelProto) -> int:
+    """Return the version of the standard operators, or 0 if a model does not say one."""
     # The domain of these operators has two names.
-    return next((one.version for one in model.opset_import if one.domain in ("", "ai.onnx")), None)
+    return next((one.version for one in model.opset_import if one.domain in ("", "ai.onnx")), 0)
 
 
 def walk_nodes(graph: onnx.GraphProto | onnx.FunctionProto) -> Iterator[onnx.NodeProto]:

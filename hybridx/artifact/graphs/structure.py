@@ -49,7 +49,7 @@ class _Structure:
     def check(self) -> None:
         model = self._model
         newest, opset = onnx.defs.onnx_opset_version(), opset_of(model)
-        if opset is None:
+        if not opset:
             raise self._broken("it does not say which version of ONNX's operators it has")
         if not 1 <= opset <= newest:
             raise self._broken(
