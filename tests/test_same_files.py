@@ -21,11 +21,19 @@ WRITE = """
 import warnings
 warnings.filterwarnings("ignore")
 from pathlib import Path
+import torch
 import hybridx
+from hybridx import api
 from tests.golden import models
 from tests.same_bytes import classifier
 wide, example = classifier()
 noisy = models.make(models.noise)
+Path("model.py").write_text(Path(models.__file__).read_text())
+torch.save(models.make(models.shots).model.state_dict(), "best.pt")
+source = api.SourceOptions("model.py:small", checkpoint=Path("best.pt"), shapes=("N,1",))
+api.export_source(source, Path("source.onnx"))
+for made in ("model.py", "best.pt"):
+    Path(made).unlink()
 for ending in ("onnx", "bundle", "pt", "pt2"):
     hybridx.export(wide, (example,), Path("wide." + ending))
     hybridx.export(noisy.model, noisy.args, Path("noisy." + ending))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import json
 import random
 
@@ -13,6 +12,7 @@ from hypothesis import given, settings
 from hybridx.circuit import GATES, Apply, Circuit, Parameter, State, decode, encode, parse, simulate
 from hybridx.errors import HybridxError
 from tests.circuits import circuits, entropies, inputs, noisy
+from tests.reader.changes import CHANGES, changed
 from tests.reader.javascript import RefusedError
 from tests.tolerances import EXACT
 
@@ -81,36 +81,6 @@ def test_operations_and_measurements(text, reader):
     rows = inputs(circuit, batch=3) / 4
     found = reader.run(encode(circuit), rows)
     np.testing.assert_allclose(found, simulate(circuit, rows), rtol=0, atol=ENTROPY)
-
-
-def nodes_of(value):
-    """Yield every list and object of a JSON value."""
-    if isinstance(value, dict | list):
-        yield value
-        for inner in value.values() if isinstance(value, dict) else value:
-            yield from nodes_of(inner)
-
-
-CHANGES = 300
-# JavaScript cannot tell 1.0 from 1, which hybridx refuses where it wants a whole number.
-OTHERS = [None, True, "X", "", -1, 0, 1, 2, 99, 0.5, 2e9 + 0.5, 2**53, [], [0], [0, 0], {}, "RX"]
-
-
-def changed(document, rng):
-    """Return a document of a circuit with one change."""
-    found = copy.deepcopy(document)
-    place = rng.choice([one for one in nodes_of(found) if one])
-    key = rng.choice([*place]) if isinstance(place, dict) else rng.randrange(len(place))
-    match rng.randrange(5):
-        case 0:
-            del place[key]
-        case 1 if isinstance(place, dict):
-            place[rng.choice(["more", "base", "angle", "adjoint", "shots"])] = rng.choice(OTHERS)
-        case 2 if isinstance(place, list):
-            place.append(copy.deepcopy(place[key]))
-        case _:
-            place[key] = copy.deepcopy(rng.choice(OTHERS))
-    return found
 
 
 def refuses(reader, text):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import shutil
 import subprocess
 
@@ -18,6 +19,7 @@ from hybridx.errors import HybridxError
 from hybridx.storage import rezip, unzip
 from tests.artifact import second_digest
 from tests.golden.files import newest
+from tests.reader.changes import CHANGES, changed
 from tests.reader.javascript import READER, RefusedError, node
 from tests.tolerances import EXACT
 
@@ -147,6 +149,37 @@ def test_bytes_cut_off_or_changed_never_break_it(tmp_path, reader):
                 continue
             if expected is not None:
                 assert found["digest"]["sha256"] == expected.digest.sha256
+
+
+@pytest.mark.parametrize("name", ["no_parameters", "named"])
+def test_a_changed_manifest_is_read_as_hybridx_reads_it(name, tmp_path, reader):
+    """It refuses a manifest or says what was changed, and finds the digest that hybridx finds."""
+    rng = random.Random(2)
+    folder = tmp_path / "changed.bundle"
+    shutil.copytree(newest()[f"bundle {name}"], folder)
+    manifest = json.loads((folder / "manifest.json").read_text())
+    refused = wrongly_refused = 0
+    for _ in range(CHANGES):
+        document = changed(manifest, rng)
+        (folder / "manifest.json").write_text(json.dumps(document))
+        try:
+            expected = read_artifact(folder)
+        except HybridxError:
+            expected = None
+        try:
+            found = reader.describe(folder)
+        except RefusedError:
+            refused += 1
+            wrongly_refused += expected is not None
+            continue
+        if expected is None:
+            # It does not read the self-test, for one, but its digest is another then.
+            assert found["changed"], document
+        else:
+            assert found["digest"]["parts"] == expected.digest.parts, document
+            assert found["changed"] == [*expected.changed]
+    assert wrongly_refused == 0
+    assert CHANGES / 3 < refused < CHANGES
 
 
 def run(*words, given=""):

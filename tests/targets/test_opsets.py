@@ -14,6 +14,7 @@ from hybridx.program.to_onnx import emit_body
 from hybridx.runtime import onnx as onnx_runtime
 from tests.circuits import inputs
 from tests.golden import models
+from tests.golden.files import check_layout, newest
 from tests.lowering.agreement import plans_of
 from tests.lowering.test_goldens import GOLDENS, read
 from tests.tolerances import EXACT, FLOAT32
@@ -56,8 +57,10 @@ def test_the_bodies_of_every_strategy(opset, dtype):
 def test_layers_of_torch_around_a_circuit(opset, tmp_path):
     """Export compares the file with the eager model; the golden files keep one of each opset."""
     case = models.make(getattr(models, f"opset_{opset}"))
-    path = tmp_path / "model.onnx"
+    name = f"opset_{opset}"
+    path = tmp_path / f"{name}.onnx"
     made = hybridx.export(case.model, case.args, path, **case.options)
+    check_layout(name, path, newest()[f"onnx {name}"])
     assert made.verification.worst <= made.verification.tolerance == 1e-5
     model = onnx.load(path)
     onnx.checker.check_model(model, full_check=True)

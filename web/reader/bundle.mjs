@@ -1,12 +1,17 @@
 /** The model that the parts of a bundle make: "The bundle" in docs/file-format.md. */
 import { digestOfModel, sha256, sortedJson } from "./digest.mjs";
 import { expect } from "./errors.mjs";
+import { filled, isListOf, isObject, isText, isWhole, parseJson, textsOf } from "./json.mjs";
 import { all, decodeText, message, parse, text } from "./protobuf.mjs";
 
 // By the name of a dtype, its number in ONNX.
 const DTYPES = { float32: 1, uint8: 2, int8: 3, int16: 5, int32: 6, int64: 7, bool: 9, float16: 10, float64: 11 };
 const PART = /^(classical|circuit)_[0-9]+\.(onnx|json|qasm)$/;
 const FIELDS = ["inputs", "outputs", "steps", "circuits", "opset", "ir_version", "sha256", "metadata"];
+const STEPS = {
+  classical: { type: undefined, model: undefined, inputs: undefined, outputs: undefined },
+  circuit: { type: undefined, circuit: undefined, parameters: undefined, results: undefined, dtype: undefined, node: "" },
+};
 const STRING = 3; // the type of an attribute
 
 /**
@@ -15,26 +20,93 @@ const STRING = 3; // the type of an attribute
  * @param files the bytes of each file by name.
  */
 export async function readBundle(files) {
-  const manifest = JSON.parse(decodeText(files.get("manifest.json")));
-  expect(FIELDS.every((name) => name in manifest), "manifest.json lacks a field");
-  expect(Object.keys(manifest).every((name) => FIELDS.includes(name)), "manifest.json has another field");
-  for (const [name, stated] of Object.entries(manifest.sha256)) {
+  const manifest = checked(parseJson(decodeText(files.get("manifest.json")), "manifest.json"));
+  const hashes = textsOf(manifest.sha256, "sha256");
+  const ofCircuits = Object.values(manifest.circuits).flatMap(({ json, qasm, model }) => [json, qasm, model]);
+  const used = new Set([...ofCircuits, ...manifest.steps.map((step) => step.model)]);
+  for (const name of [...used].filter(isText)) {
     expect(PART.test(name) && files.has(name), `it has no part ${name}`);
-    expect((await sha256(files.get(name))) === stated, `${name} was changed`);
+    expect(hashes.get(name) === (await sha256(files.get(name))), `${name} was changed`);
   }
-  const part = (name) => {
-    expect(name in manifest.sha256, `manifest.json has no hash of ${name}`);
-    return files.get(name);
-  };
+  const part = (name) => files.get(name);
   const circuits = new Map();
   for (const [name, one] of Object.entries(manifest.circuits)) {
     circuits.set(name, decodeText(part(one.json)));
   }
-  const entries = new Map(Object.entries(manifest.metadata));
+  const entries = textsOf(manifest.metadata, "metadata");
   const { metadata: _, ...said } = manifest;
   const model = join(manifest, circuits, part);
-  const bytes = new TextEncoder().encode(sortedJson(said));
+  const bytes = new TextEncoder().encode(sortedJson(withoutAbsent(said)));
   return { entries, circuits, digest: await digestOfModel(model, entries, bytes) };
+}
+
+/** Return a manifest without the fields that say nothing: a file that is null, a name that is empty. */
+function withoutAbsent(said) {
+  const isSaid = ([name, value]) => value !== null && !(value === "" && ["node", "strategy"].includes(name));
+  const kept = (one) => Object.fromEntries(Object.entries(one).filter(isSaid));
+  const circuits = Object.entries(said.circuits).map(([name, one]) => [name, kept(one)]);
+  return { ...said, steps: said.steps.map(kept), circuits: Object.fromEntries(circuits) };
+}
+
+/** Return a manifest with all its fields, or refuse it. */
+function checked(given) {
+  const manifest = filled(given, Object.fromEntries(FIELDS.map((name) => [name, undefined])), "manifest.json");
+  const isValue = (one) => filled(one, { name: undefined, dtype: undefined, shape: undefined }, "a value") !== null;
+  for (const name of ["inputs", "outputs", "steps"]) {
+    expect(isListOf(manifest[name], isObject), `manifest.json has no list of ${name}`);
+  }
+  expect([...manifest.inputs, ...manifest.outputs].every(isValue), "its values are none");
+  expect(isWhole(manifest.opset) && isWhole(manifest.ir_version), "its versions are no whole numbers");
+  expect(isObject(manifest.circuits), "its circuits are no object");
+  const steps = manifest.steps.map((step) => {
+    expect(Object.hasOwn(STEPS, step.type), `there is no step ${step.type}`);
+    return filled(step, STEPS[step.type], "a step");
+  });
+  const parts = { json: undefined, qasm: null, model: null, strategy: "" };
+  const circuits = Object.entries(manifest.circuits).map(([name, one]) => [name, filled(one, parts, "a circuit")]);
+  for (const step of steps) {
+    const { inputs = [], outputs = [], ...others } = step;
+    expect(isListOf(inputs, isText) && isListOf(outputs, isText), "a step has no lists of names");
+    expect(Object.values(others).every(isText), "a field of a step is no text");
+  }
+  for (const [, one] of circuits) {
+    expect([one.json, one.strategy, one.qasm ?? "", one.model ?? ""].every(isText), "a file of a circuit has no name");
+  }
+  checkOrder(steps, manifest);
+  return { ...manifest, steps, circuits: Object.fromEntries(circuits) };
+}
+
+/** Refuse a step that reads a value before it is there, or gives one that is there already. */
+function checkOrder(steps, manifest) {
+  const known = new Set(manifest.inputs.map((one) => one.name));
+  for (const step of steps) {
+    const [reads, gives] =
+      step.type === "classical" ? [step.inputs, step.outputs] : [[step.parameters], [step.results]];
+    expect(reads.every((name) => known.has(name)), "a step takes a value that nothing before it gives");
+    expect(gives.every((name) => !known.has(name)) && new Set(gives).size === gives.length, "a value is given twice");
+    gives.forEach((name) => known.add(name));
+  }
+  expect(manifest.outputs.every((one) => known.has(one.name)), "nothing gives an output");
+}
+
+/** Return the graph of a part, or refuse what is not the part that the step says. */
+function graphOf(step, manifest, part) {
+  const model = parse(part(step.model), "ModelProto");
+  const graph = model.fields.get("graph") ?? message("GraphProto", {});
+  const isNamed = (list, names) => {
+    const found = new Set(all(graph, list).map((one) => text(one, "name")));
+    return found.size === new Set(names).size && names.every((name) => found.has(name));
+  };
+  const isOpset = isOnlyOpset(model, manifest.opset);
+  const isAlone = all(model, "functions").length === 0 && all(graph, "sparse_initializer").length === 0;
+  const isPart = isNamed("input", step.inputs) && isNamed("output", step.outputs) && isOpset && isAlone;
+  expect(isPart, `${step.model} is not the part that manifest.json says it is`);
+  return graph;
+}
+
+function isOnlyOpset(model, version) {
+  const found = all(model, "opset_import");
+  return found.length === 1 && text(found[0], "domain") === "" && found[0].fields.get("version") === BigInt(version);
 }
 
 function join(manifest, circuits, part) {
@@ -44,7 +116,7 @@ function join(manifest, circuits, part) {
   const typesOfCircuits = [];
   for (const step of manifest.steps) {
     if (step.type === "classical") {
-      const graph = parse(part(step.model), "ModelProto").fields.get("graph");
+      const graph = graphOf(step, manifest, part);
       nodes.push(...all(graph, "node"));
       all(graph, "initializer").forEach((one) => weights.set(text(one, "name"), one));
       types.push(...all(graph, "input"), ...all(graph, "output"));
@@ -77,13 +149,13 @@ function join(manifest, circuits, part) {
       value_info: [...inside.values()],
     }),
     functions: Object.entries(manifest.circuits)
-      .filter(([, one]) => one.model !== undefined)
+      .filter(([, one]) => one.model !== null)
       .map(([name, one]) => functionOf(name, one, parse(part(one.model), "ModelProto"))),
   });
 }
 
 function functionOf(name, files, model) {
-  const graph = model.fields.get("graph");
+  const graph = model.fields.get("graph") ?? message("GraphProto", {});
   return message("FunctionProto", {
     name,
     domain: "hybridx",
@@ -92,7 +164,7 @@ function functionOf(name, files, model) {
     attribute: ["circuit"],
     node: all(graph, "node"),
     opset_import: all(model, "opset_import"),
-    metadata_props: [message("StringStringEntryProto", { key: "hybridx.strategy", value: files.strategy ?? "" })],
+    metadata_props: [message("StringStringEntryProto", { key: "hybridx.strategy", value: files.strategy })],
   });
 }
 
@@ -113,7 +185,8 @@ function opset(domain, version) {
 
 /** Return the ValueInfoProto of a value of the manifest. */
 function valueOf({ name, dtype, shape }) {
-  expect(dtype in DTYPES, `its value ${name} is no tensor`);
+  const isLength = (one) => isWhole(one) || isText(one);
+  expect(isText(name) && Object.hasOwn(DTYPES, dtype) && isListOf(shape, isLength), `its value ${name} is no tensor`);
   const dim = shape.map((length) => {
     const known = typeof length === "number" ? { dim_value: length } : { dim_param: length };
     return message("Dimension", length === "?" ? {} : known);

@@ -1,6 +1,7 @@
 /** A circuit from its JSON: "The circuit" in docs/file-format.md, and the laws of docs/circuit.md. */
-import { RefusedError, expect } from "./errors.mjs";
+import { expect } from "./errors.mjs";
 import { GATES } from "./gates.mjs";
+import { filled as filledIn, isObject, isWhole, parseJson } from "./json.mjs";
 
 const FORMAT = 1;
 const MOST_CHARACTERS = 64_000_000;
@@ -37,7 +38,7 @@ const LISTS = ["wires", "real", "imaginary", "controls", "control_values", "term
 export function readCircuit(json) {
   expect(json.length <= MOST_CHARACTERS, "the JSON of a circuit is too long");
   expect(depthOf(json) <= MOST_DEEP, "the JSON of a circuit nests too deep");
-  const document = parseJson(json);
+  const document = parseJson(json, "the JSON of a circuit");
   expect(isObject(document), "its JSON is not a circuit");
   expect(document.format === FORMAT, `its circuit has format ${document.format}; this reader knows ${FORMAT}`);
   const { circuit: given, results } = filled(document, { format: undefined, circuit: undefined, results: undefined });
@@ -228,20 +229,6 @@ function tagged(given, kinds) {
   return found;
 }
 
-/** Return an object with all its fields; refuse others, and what is missing. */
-function filled(given, fields) {
-  expect(isObject(given), "its JSON is not a circuit");
-  for (const name of Object.keys(given)) {
-    expect(Object.hasOwn(fields, name), `it has an unknown field ${name}`);
-  }
-  const found = {};
-  for (const [name, absent] of Object.entries(fields)) {
-    found[name] = Object.hasOwn(given, name) ? given[name] : absent;
-    expect(found[name] !== undefined, `it has no ${name}`);
-  }
-  return found;
-}
-
 /** Return how deep the brackets of a JSON text nest. */
 function depthOf(json) {
   let [depth, deepest] = [0, 0];
@@ -252,22 +239,10 @@ function depthOf(json) {
   return deepest;
 }
 
-function parseJson(json) {
-  try {
-    return JSON.parse(json);
-  } catch (error) {
-    throw new RefusedError(`its JSON cannot be read: ${error.message}`);
-  }
-}
-
-function isObject(value) {
-  return value !== null && typeof value === "object" && !Array.isArray(value);
+function filled(given, fields) {
+  return filledIn(given, fields, "a circuit");
 }
 
 function isList(value) {
   return Array.isArray(value);
-}
-
-function isWhole(value) {
-  return Number.isInteger(value) && value >= 0;
 }

@@ -43,8 +43,8 @@ export async function digestOfModel(model, entries, manifest) {
   return joined(parts, circuits);
 }
 
-/** Return the digest of an archive of torch, of its members by name and its entries by key. */
-export async function digestOfArchive(members, entries) {
+/** Return the digest of an archive of torch: of its members by name, its entries by key, its circuits. */
+export async function digestOfArchive(members, entries, given) {
   const names = [...members.keys()].filter((name) => name !== "extra/hybridx.json").sort();
   const isWeight = (name) => /^data\/(\d+$|weights\/|constants\/)/.test(name);
   const listed = (chosen) => ofFields(chosen.flatMap((name) => [name, members.get(name)]));
@@ -58,7 +58,7 @@ export async function digestOfArchive(members, entries) {
     ...(await ofEntries(others)),
   };
   const circuits = {};
-  for (const [name, json] of Object.entries(JSON.parse(entries.get("hybridx.circuits") ?? "{}"))) {
+  for (const [name, json] of given) {
     circuits[name] = await circuitHash(json);
   }
   return joined(parts, circuits);

@@ -3,7 +3,8 @@ import { isArchive, readMembers } from "./archive.mjs";
 import { readBundle } from "./bundle.mjs";
 import { readCircuit } from "./circuit.mjs";
 import { bodyOf, circuitCalls, differing, digestOfArchive, digestOfModel, sha256 } from "./digest.mjs";
-import { RefusedError, expect } from "./errors.mjs";
+import { expect } from "./errors.mjs";
+import { filled, isText, parseJson, textsOf } from "./json.mjs";
 import { all, decodeText, parse, text } from "./protobuf.mjs";
 
 // By the kind of a file: the newest version of its format that this reader knows, and the first one
@@ -21,7 +22,7 @@ const VERSIONS = { model: { newest: 2, digestSince: 2 }, archive: { newest: 4, d
 export async function readFile(files) {
   if (files.has("manifest.json")) {
     const stamp = parseJson(decodeText(files.get("manifest.json")), "manifest.json");
-    const version = versionOf(new Map(Object.entries(stamp?.metadata ?? {})), VERSIONS.model);
+    const version = versionOf(textsOf(stamp?.metadata ?? {}, "metadata"), VERSIONS.model);
     return finished("bundle", version, await readBundle(files), VERSIONS.model);
   }
   const bytes = files.get("");
@@ -50,11 +51,11 @@ async function readArchive(bytes) {
   const members = readMembers(bytes);
   expect(members.has("extra/hybridx.json"), "hybridx did not write it: it has no extra/hybridx.json");
   const said = parseJson(decodeText(members.get("extra/hybridx.json")), "extra/hybridx.json");
-  const entries = new Map(Object.entries(said));
+  const entries = textsOf(said, "extra/hybridx.json");
   const version = versionOf(entries, VERSIONS.archive);
-  const circuits = new Map(Object.entries(parseJson(entries.get("hybridx.circuits") ?? "{}", "hybridx.circuits")));
+  const circuits = textsOf(parseJson(entries.get("hybridx.circuits") ?? "{}", "hybridx.circuits"), "hybridx.circuits");
   const format = members.has("archive_format") ? "pt2" : "torchscript";
-  return finished(format, version, { entries, circuits, digest: await digestOfArchive(members, entries) }, VERSIONS.archive);
+  return finished(format, version, { entries, circuits, digest: await digestOfArchive(members, entries, circuits) }, VERSIONS.archive);
 }
 
 /** Return the version of the format, or refuse one that this reader does not know. */
@@ -68,10 +69,10 @@ function versionOf(entries, { newest }) {
 
 /** Refuse a body that is not the one whose hash a file of version 1 states. */
 async function checkBodies(model, entries) {
-  const stated = parseJson(entries.get("hybridx.bodies") ?? "{}", "hybridx.bodies");
+  const stated = textsOf(parseJson(entries.get("hybridx.bodies") ?? "{}", "hybridx.bodies"), "hybridx.bodies");
   for (const one of all(model, "functions").filter((each) => text(each, "domain") === "hybridx")) {
     const name = text(one, "name");
-    expect(stated[name] === (await sha256(bodyOf(one))), `the body of ${name} was changed`);
+    expect(stated.get(name) === (await sha256(bodyOf(one))), `the body of ${name} was changed`);
   }
 }
 
@@ -87,14 +88,15 @@ function finished(format, version, { entries, circuits, digest }, { digestSince 
     entries,
     circuits: new Map([...circuits].map(([name, json]) => [name, readCircuit(json)])),
     digest,
-    changed: stated === undefined ? null : differing(digest, parseJson(stated, "hybridx.digest")),
+    changed: stated === undefined ? null : differing(digest, statedDigest(stated)),
   };
 }
 
-function parseJson(json, where) {
-  try {
-    return JSON.parse(json);
-  } catch (error) {
-    throw new RefusedError(`${where} cannot be read: ${error.message}`);
-  }
+function statedDigest(json) {
+  const fields = { circuits: undefined, parts: undefined, sha256: undefined };
+  const stated = filled(parseJson(json, "hybridx.digest"), fields, "hybridx.digest");
+  textsOf(stated.parts, "hybridx.digest");
+  textsOf(stated.circuits, "hybridx.digest");
+  expect(isText(stated.sha256), "hybridx.digest has no sha256");
+  return stated;
 }

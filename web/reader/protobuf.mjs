@@ -209,7 +209,10 @@ function valueOf(field, content, depth) {
 /** Put a value into fields as protobuf does: the last one counts, and messages are merged. */
 function put(kind, fields, field, value) {
   if (field.isList) {
-    fields.set(field.name, [...(fields.get(field.name) ?? []), value]);
+    if (!fields.has(field.name)) {
+      fields.set(field.name, []);
+    }
+    fields.get(field.name).push(value);
     return;
   }
   for (const other of SCHEMA[kind]) {
