@@ -204,9 +204,9 @@ TERMS: Final = Bound(
 )
 DATA_ROWS: Final = Bound(
     "data_rows",
-    2_000_000,
+    1_000_000,
     "rows",
-    "of a data file; a small model computes so many in some seconds",
+    "of a data file; a small model reads and computes so many in five seconds",
 )
 TABLE_COLUMNS: Final = Bound(
     "table_columns", 100_000, "columns", "of a table, of which a model takes a few"
@@ -247,6 +247,12 @@ JSON_BYTES: Final = Bound(
 )
 JSON_VALUES: Final = Bound(
     "json_values", 5_000_000, "values", "of data as JSON: numbers, texts, lists and objects"
+)
+JOURNAL_BYTES: Final = Bound(
+    "journal_bytes",
+    200_000_000,
+    "bytes",
+    "of the results of a device that are kept; they are in memory three times when a run goes on",
 )
 CONFIG_BYTES: Final = Bound(
     "config_bytes", 1_000_000, "bytes", "of a config as TOML; a long one has some thousand"

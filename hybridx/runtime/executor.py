@@ -110,7 +110,7 @@ class DeviceExecutor:
             # Nothing depends on what was sent before, so nothing of it is remembered.
             return self._submit(circuit, parameters, "")
         key = submission_key(circuit, parameters, self._times)
-        found = self.find(key)
+        found = self.find(key, (len(parameters), result_count(circuit)))
         if found is not None:
             self.kept += 1
             return found
@@ -122,9 +122,13 @@ class DeviceExecutor:
         self._note(lambda journal: journal.keep(key, results))
         return results
 
-    def find(self, key: str) -> Results | None:
-        """Return results that were kept."""
-        return self.journal.find(key) if self.journal else None
+    def find(self, key: str, shape: tuple[int, int]) -> Results | None:
+        """Return results of a shape that were kept.
+
+        Raises:
+            BrokenResultsError: they have another shape.
+        """
+        return self.journal.find(key, shape) if self.journal else None
 
     def tally_of(self, circuit: Circuit, parameters: NDArray[Any]) -> Tally:
         """Return how much a circuit sends to the device, without sending it."""
@@ -208,7 +212,7 @@ class CountingExecutor:
     def __init__(
         self,
         tally_of: Callable[[Circuit, NDArray[Any]], Tally],
-        find: Callable[[str], Results | None] = lambda _: None,
+        find: Callable[[str, tuple[int, int]], Results | None] = lambda *_: None,
         times: Counter[str] | None = None,
         rows_at_once: int | None = None,
     ) -> None:
@@ -216,7 +220,7 @@ class CountingExecutor:
 
         Args:
             tally_of: returns how much a circuit with its parameters would send.
-            find: returns results that are known, by the key of their submission.
+            find: returns results that are known, by the key of their submission and their shape.
             times: how often each submission was sent before.
             rows_at_once: how many rows are one submission; None for all.
         """
@@ -234,7 +238,8 @@ class CountingExecutor:
         return np.concatenate([np.zeros((0, result_count(circuit))), *parts])
 
     def _execute(self, circuit: Circuit, parameters: NDArray[Any]) -> Results:
-        found = self._find(submission_key(circuit, parameters, self._times))
+        shape = (len(parameters), result_count(circuit))
+        found = self._find(submission_key(circuit, parameters, self._times), shape)
         if found is not None:
             self.kept += 1
             return found
@@ -245,7 +250,7 @@ class CountingExecutor:
             likely = np.where(np.isfinite(parameters), parameters, 1.0)
             self._known[same] = self._tally_of(circuit, likely)
         self.sent += self._known[same]
-        return np.zeros((len(parameters), result_count(circuit)))
+        return np.zeros(shape)
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,13 +13,14 @@ from __future__ import annotations
 import os
 from contextlib import suppress
 from pathlib import Path
-from typing import IO, Any, TypeAlias, assert_never
+from typing import IO, Annotated, Any, TypeAlias, assert_never
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from hybridx.artifact import hash_of
+from hybridx.bounds import JOURNAL_BYTES
 from hybridx.errors import (
     BrokenResultsError,
     ForeignResultsError,
@@ -59,10 +60,14 @@ class _Head(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     run: RunIdentity
 
 
+_Length: TypeAlias = Annotated[int, msgspec.Meta(ge=0, lt=2**31)]
+_Count: TypeAlias = Annotated[int, msgspec.Meta(ge=0, lt=2**62)]
+
+
 class _Sent(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="sent"):
     key: str
-    circuits: int
-    shots: int
+    circuits: _Count
+    shots: _Count
 
 
 class _Failed(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="failed"):
@@ -71,8 +76,8 @@ class _Failed(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="fail
 
 class _Results(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="results"):
     key: str
-    rows: int
-    columns: int
+    rows: _Length
+    columns: _Length
     values: bytes  # float64, little-endian; base64 in JSON
 
 
@@ -132,9 +137,20 @@ class Journal:
         """All that was sent and whose results are not known."""
         return sum(self.unanswered.values(), Tally())
 
-    def find(self, key: str) -> NDArray[np.float64] | None:
-        """Return the results under a key, or None."""
-        return self._kept.get(key)
+    def find(self, key: str, shape: tuple[int, int]) -> NDArray[np.float64] | None:
+        """Return the results under a key, or None.
+
+        Args:
+            key: of a submission.
+            shape: that its results have.
+
+        Raises:
+            BrokenResultsError: the results that are kept have another shape.
+        """
+        found = self._kept.get(key)
+        if found is not None and found.shape != shape:
+            self._refuse(f"it holds {found.shape} results of a submission that has {shape}")
+        return found
 
     def begin(self, key: str, tally: Tally) -> None:
         """Note that a submission is about to be sent.
@@ -205,8 +221,9 @@ class Journal:
         self._file = open_alone(self.path, mode)
 
     def _read(self, *, resend: bool) -> None:
-        whole, end, _ = read_bytes(self.path).rpartition(b"\n")
-        if not end and self._head().startswith(read_bytes(self.path)):
+        content = read_bytes(self.path, JOURNAL_BYTES)
+        whole, end, _ = content.rpartition(b"\n")
+        if not end and self._head().startswith(content):
             return  # a crash cut the first line short, before anything was sent
         head, *lines = whole.split(b"\n")
         try:

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import os
 
 import numpy as np
 import pytest
 
-from hybridx.errors import NotWritableError, ResultsInUseError, UnansweredError
+import hybridx
+from hybridx.errors import (
+    BrokenResultsError,
+    NotWritableError,
+    ResultsInUseError,
+    TooLargeError,
+    UnansweredError,
+)
 from hybridx.runtime.submission.journal import Journal, RunIdentity
 from hybridx.runtime.submission.tally import Tally
 from tests.runtime.submission import killed
@@ -60,8 +68,8 @@ def test_a_file_that_is_cut_anywhere_says_what_may_have_been_paid(tmp_path):
         journal.keep("d", RESULTS)
         journal.close()
         again = Journal(path, RUN, resume=True, resend=True)
-        assert again.find("d") is not None
-        assert (again.find("a") is not None) == (lines >= 3)
+        assert again.find("d", RESULTS.shape) is not None
+        assert (again.find("a", RESULTS.shape) is not None) == (lines >= 3)
         again.close()
 
 
@@ -73,7 +81,7 @@ def test_a_failed_submission_may_be_sent_again_unasked(tmp_path):
     journal.fail("never sent")
     journal.close()
     journal = Journal(path, RUN, resume=True)
-    np.testing.assert_array_equal(journal.find("a"), RESULTS)
+    np.testing.assert_array_equal(journal.find("a", RESULTS.shape), RESULTS)
     assert journal.unanswered == {}
     journal.remove()
     assert not path.exists()
@@ -95,3 +103,40 @@ def test_nothing_is_sent_that_cannot_be_noted(tmp_path):
     with pytest.raises(NotWritableError):
         journal.begin("a", TALLY)
     assert journal.unanswered == {}
+
+
+def test_results_of_another_shape_are_refused(tmp_path):
+    path = tmp_path / "y.partial"
+    written(path)
+    journal = Journal(path, RUN, resume=True, resend=True)
+    with pytest.raises(
+        BrokenResultsError, match=r"\(2, 3\) results of a submission that has \(2, 4\)"
+    ):
+        journal.find("a", (2, 4))
+    journal.close()
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        {"type": "results", "key": "a", "rows": -1, "columns": 3, "values": ""},
+        {"type": "results", "key": "a", "rows": 2**70, "columns": 2**70, "values": ""},
+        {"type": "results", "key": "a", "rows": 2, "columns": 3, "values": "AAAA"},
+        {"type": "sent", "key": "a", "circuits": 10**30, "shots": 1},
+        {"type": "sent", "key": "a", "circuits": -1, "shots": 1},
+        {"type": "sent", "key": "a", "circuits": [[[]]], "shots": 1},
+    ],
+)
+def test_a_line_of_odd_numbers_is_refused(line, tmp_path):
+    path = tmp_path / "y.partial"
+    head, _, _ = written(path).partition(b"\n")
+    path.write_bytes(head + b"\n" + json.dumps(line).encode() + b"\n")
+    with pytest.raises(BrokenResultsError):
+        Journal(path, RUN, resume=True)
+
+
+def test_a_long_journal_is_not_read(tmp_path):
+    path = tmp_path / "y.partial"
+    written(path)
+    with hybridx.limits(journal_bytes=100), pytest.raises(TooLargeError, match="the size of"):
+        Journal(path, RUN, resume=True)
