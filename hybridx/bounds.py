@@ -238,7 +238,7 @@ HELD_BYTES: Final = Bound(
 )
 EXAMPLE_BYTES: Final = Bound(
     "example_bytes",
-    64_000_000,
+    20_000_000,
     "bytes",
     "of example inputs, which a model computes many times while it is exported",
 )

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from hybridx.api.work.predicting import Prediction
     from hybridx.runtime import Options
 
+_MOST_REPEATS = 10_000
+
 
 def predict(
     path: str | Path,
@@ -67,9 +69,10 @@ def predict(
         UsageError: the options cannot be combined.
     """
     chosen = Execution(**execution)
-    for name, value in (("batch-size", batch_size), ("repeats", repeats)):
-        if value < 1:
-            raise OptionError(f"--{name}", str(value), "a whole number from 1")
+    if batch_size < 1:
+        raise OptionError("--batch-size", str(batch_size), "a whole number from 1")
+    if not 1 <= repeats <= _MOST_REPEATS:
+        raise OptionError("--repeats", str(repeats), f"a whole number from 1 to {_MOST_REPEATS}")
     is_file = isinstance(data, str | Path)
     if is_file:
         format_of(data, input_format, "input")

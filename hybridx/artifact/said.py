@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -103,11 +104,21 @@ _ANOTHER = "choose another name"
 
 def _check_distinct(what: str, names: Sequence[str]) -> None:
     for place, name in enumerate(names):
-        if not isinstance(name, str) or not name.strip() or "\0" in name:
+        if not isinstance(name, str) or not name.strip() or "\0" in name or not _is_text(name):
             reason = f"number {place + 1} is {name!r}, no name"
             raise NamesError(what, _listed(names), reason, "give each a name")
-        if name in names[:place]:
+    for name, count in Counter(names).items():
+        if count > 1:
             raise NamesError(what, _listed(names), f"{name!r} is there twice", _ANOTHER)
+
+
+def _is_text(name: str) -> bool:
+    """Return whether a text has no bytes that are none, as a command line may have."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _check_entry(key: object, value: object) -> None:
@@ -118,6 +129,8 @@ def _check_entry(key: object, value: object) -> None:
         raise OwnMetadataError(entry, f"names that begin with {RESERVED} are hybridx's own")
     if not isinstance(value, str):
         raise OwnMetadataError(entry, f"its value is a {type(value).__name__}, no text")
+    if not _is_text(entry):
+        raise OwnMetadataError(entry, "it is no text in Unicode")
 
 
 def _check_axis(what: str, names: Sequence[str], tensor: Signature, kind: str) -> None:

@@ -9,6 +9,7 @@ from typing import Literal, TypeAlias
 import torch
 from torch import Tensor
 
+from hybridx.bounds import EXAMPLE_BYTES, refuse_above
 from hybridx.capture.model.devices import check_numbers
 from hybridx.capture.model.flat import Flat
 from hybridx.capture.model.precision import is_low
@@ -106,6 +107,9 @@ class Example:
             for axis, called in axes.items():
                 length = tensors[name].shape[axis]
                 if called in lengths and lengths[called] != length and length:
+                    of_one = tensors[name].nbytes // length
+                    what = f"the example with a {called} of {lengths[called]}"
+                    refuse_above(EXAMPLE_BYTES, of_one * lengths[called], what)
                     index = rows if rows is not None else row_numbers(length, lengths[called])
                     tensors[name] = tensors[name].index_select(axis, index)
         return tensors
@@ -183,6 +187,7 @@ def _plain(tensor: Tensor, dtype: str) -> Tensor:
 
 def row_numbers(length: int, rows: int) -> Tensor:
     """Return which rows of the given inputs are taken; the last ones are those in their order."""
+    refuse_above(EXAMPLE_BYTES, rows, f"the example with {rows} rows")
     return (torch.arange(rows) - max(rows - length, 0)) % length
 
 

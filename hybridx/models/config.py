@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -24,7 +25,7 @@ from hybridx.bounds import (
     SIMULATED_WIRES,
     refuse_above,
 )
-from hybridx.errors import ConfigError
+from hybridx.errors import ConfigError, FileMissingError
 from hybridx.models.checks import (
     OPEN_UNIT,
     UNIT,
@@ -174,9 +175,8 @@ def load_config(path: Path) -> ExperimentConfig:
     if backend is not None and not is_backend(backend):
         problem = f"model.quantum.backend is {backend!r}, and no device has that name"
         raise ConfigError(str(path), problem)
-    table = path.parent / config.data.csv
-    if table.exists():
-        check_readable(table)
+    with suppress(FileMissingError):  # only training needs the table
+        check_readable(path.parent / config.data.csv)
     return config
 
 

@@ -34,6 +34,7 @@ PROVIDER_CLASSES: Final[Mapping[str, str]] = {
 }
 PROVIDERS: Final = ("auto", *PROVIDER_CLASSES)
 
+_MOST_THREADS: Final = 256
 RETRIES: Final = 3
 """How often a submission is repeated, unless it is said."""
 
@@ -136,11 +137,11 @@ def check_execution(chosen: Execution) -> None:
         DeviceError: the fallback is not a device that is installed.
         MissingExtraError: a package that an option needs is not installed.
     """
+    _check_threads(chosen.threads)
     for name, number, least in (
         ("shots", chosen.shots, 1),
         ("seed", chosen.seed, 0),
         ("retries", chosen.retries, 0),
-        ("threads", chosen.threads, 1),
         ("max-circuits", chosen.max_circuits, 0),
         ("max-shots", chosen.max_shots, 0),
         ("memory-limit", chosen.memory_limit, 1),
@@ -166,6 +167,16 @@ def check_execution(chosen: Execution) -> None:
         devices.check_device_name(chosen.fallback)
     if chosen.engine == "custom-op":
         devices.check_custom_op()
+
+
+def _check_threads(threads: object) -> None:
+    """Refuse a number of threads that no machine has: each of them takes memory, and none is used.
+
+    Raises:
+        OptionError: it is no whole number, or a large one.
+    """
+    if threads is not None and not (isinstance(threads, int) and 1 <= threads <= _MOST_THREADS):
+        raise OptionError("--threads", str(threads), f"a whole number from 1 to {_MOST_THREADS}")
 
 
 def _check_isolated(chosen: Execution) -> None:

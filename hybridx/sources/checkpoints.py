@@ -248,7 +248,7 @@ def _loaded(path: Path) -> Any:
             for table in tables:
                 with archive.open(table) as pickled:
                     _check_opcodes(pickled, 1, path)
-    return _load(path, path)
+    return _load(path)
 
 
 def _loaded_from_pickles(path: Path) -> Any:
@@ -258,7 +258,7 @@ def _loaded_from_pickles(path: Path) -> Any:
     with open_file(path) as file:
         _check_opcodes(file, _PICKLES, path)
     with _Unmapped(io.FileIO(path)) as stream:
-        content = _load(stream, path)
+        content = _load(stream)
         if stream.tell() != size:
             raise CheckpointError(str(path), "cannot be read: something follows it", _AGAIN)
     return content
@@ -288,23 +288,16 @@ def _check_opcodes(pickled: IO[bytes], count: int, path: Path) -> None:
             refuse_more(CHECKPOINT_OPCODES, f"the number of opcodes of {path}")
 
 
-def _load(given: Path | IO[bytes], path: Path) -> Any:
-    """Return what torch reads, if no tensor is beyond the numbers that were saved for it."""
-    storages: list[tuple[Any, int]] = []
+def _load(given: Path | IO[bytes]) -> Any:
+    """Return what torch reads.
 
-    def on_this_machine(storage: Any, _: str) -> Any:
-        storages.append((storage, storage.nbytes()))
-        return storage
-
+    An archive is mapped into memory: torch then refuses a tensor beyond its numbers, for which it
+    otherwise lengthens a storage by whatever is in memory.
+    """
     with torch.serialization.safe_globals(_harmless()):
-        content = torch.load(
-            given, map_location=on_this_machine, weights_only=True, mmap=isinstance(given, Path)
+        return torch.load(
+            given, map_location="cpu", weights_only=True, mmap=isinstance(given, Path)
         )
-    # torch lengthens a storage for a tensor that says it is longer; what it then holds is chance.
-    if any(storage.nbytes() != size for storage, size in storages):
-        problem = "cannot be read: a tensor has more numbers than were saved"
-        raise CheckpointError(str(path), problem, _AGAIN)
-    return content
 
 
 _SAVE_STATE = (

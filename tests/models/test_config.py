@@ -7,11 +7,20 @@ import tomli_w
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hybridx.errors import ConfigError, FileMissingError, OutputExistsError
+import hybridx
+from hybridx.errors import (
+    BeyondReadingError,
+    ConfigError,
+    FileMissingError,
+    NotAFileError,
+    OutputExistsError,
+    TooLargeError,
+)
 from hybridx.models import (
     ClassicalModelConfig,
     DataConfig,
     ExperimentConfig,
+    HybridClassifier,
     HybridModelConfig,
     QuantumLayerConfig,
     TrainingConfig,
@@ -188,3 +197,119 @@ def test_a_missing_file_is_refused(tmp_path):
 def test_changing_one_part_checks_the_whole_again():
     with pytest.raises(ValueError, match=r"data\.features has 3"):
         replace(CONFIG, data=replace(DATA, features=("a", "b", "c")))
+
+
+# --- what comes from anybody ---------------------------------------------------------------------
+
+
+def written(tmp_path, text):
+    path = tmp_path / "c.toml"
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return path
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a = " + "[" * 100_000,
+        "a = " + "{a=" * 10_000,
+        ".".join(["a"] * 50_000) + " = 1",
+        " . ".join(["a"] * 50_000) + " = 1",
+        '"' + '"."'.join(["a"] * 50_000) + '" = 1',
+        "[" + ".".join("a" * 17) + "]",
+        "a = {" + "b." * 9_000 + "c = 1}",
+        "a = '''\n''' # ]\n b = " + "[" * 99,
+    ],
+)
+def test_what_nests_is_counted_before_it_is_read(text, tmp_path):
+    with pytest.raises((TooLargeError, BeyondReadingError), match="the nesting of"):
+        load_config(written(tmp_path, text))
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        "# " + "[" * 99,
+        "# a.b." * 99,
+        "x = '" + "[" * 99 + "'",
+        'x = """\n' + "{." * 99 + '\n"""',
+        'x = "\\"' + "[" * 99 + '"',
+        "x = '''\"" + "[" * 99 + "'''",
+        "x = 1.5",
+        "x = [[[]]]",
+    ],
+)
+def test_brackets_and_dots_in_texts_do_not_nest(more, tmp_path):
+    with pytest.raises(ConfigError, match=r"unknown key '(x|more)'"):
+        load_config(written(tmp_path, f"{more}\nmore = 1\n{tomli_w.dumps(document())}"))
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        (f"a = {'9' * 5_000}", "longer than the 64 bits"),
+        (f"a = 0x{'f' * 100_000}", "a is longer than the 64 bits"),
+        (f"[a]\nb = [1, {2**63}]", "a.b is longer than the 64 bits"),
+        ('"' * 100_000, "not TOML"),
+        ("x = '''" + "'" * 100_000, "not TOML"),
+        ('x = """' + '"' * 100_000, "not TOML"),
+        ("a = \0", "not TOML"),
+        (b"\xff\xfe", "not TOML"),
+    ],
+    ids=range(8),
+)
+def test_what_is_no_toml_is_refused_at_once(text, problem, tmp_path):
+    with pytest.raises(ConfigError, match=problem):
+        load_config(written(tmp_path, text))
+
+
+@pytest.mark.parametrize(
+    ("changes", "name"),
+    [
+        ({"quantum": {"n_qubits": 21}}, "simulated_wires"),
+        ({"quantum": {"n_qubits": 3, "n_layers": 1_000}}, "config_gates"),
+        ({"quantum": {"n_qubits": 3, "n_layers": 2**50}}, "config_gates"),
+        ({"quantum": {"n_qubits": 3, "shots": 10**9}}, "config_shots"),
+        ({"classical": {"input_dim": 2, "hidden_dims": [10**12, 3]}}, "config_weights"),
+        ({"classical": {"input_dim": 2, "hidden_dims": [3] * 300}}, "config_layers"),
+        ({"post_quantum_dim": 10**9}, "config_weights"),
+        ({"epochs": 10**9}, "config_epochs"),
+    ],
+)
+def test_a_model_is_counted_before_it_is_made(changes, name, tmp_path):
+    config = document()
+    wires = changes.get("quantum", {}).get("n_qubits", 3)
+    config["model"]["classical"]["hidden_dims"] = [wires]
+    config["training" if "epochs" in changes else "model"] |= changes
+    with pytest.raises(TooLargeError) as refused:
+        load_config(written(tmp_path, tomli_w.dumps(config)))
+    assert refused.value.name == name
+
+
+def test_the_size_of_a_model_is_what_torch_makes(tmp_path):
+    weights = sum(one.numel() for one in HybridClassifier(MODEL).parameters())
+    path = written(tmp_path, tomli_w.dumps(document()))
+    with hybridx.limits(config_weights=weights):
+        load_config(path)
+    with hybridx.limits(config_weights=weights - 1), pytest.raises(TooLargeError):
+        load_config(path)
+
+
+def test_a_long_file_and_a_device_in_place_of_a_table_are_refused(tmp_path):
+    with pytest.raises(TooLargeError, match="the size of"):
+        load_config(written(tmp_path, "#" * 1_000_001))
+    config = document()
+    config["data"]["csv"] = "/dev/zero"
+    with pytest.raises(NotAFileError):
+        load_config(written(tmp_path, tomli_w.dumps(config)))
+    config["data"]["csv"] = "x" * 5_000
+    load_config(written(tmp_path, tomli_w.dumps(config)))  # only training needs the table
+
+
+def test_a_backend_is_a_device(tmp_path):
+    config = document()
+    config["model"]["quantum"]["backend"] = "os.system"
+    with pytest.raises(ConfigError, match=r"backend is 'os.system', and no device has that name"):
+        load_config(written(tmp_path, tomli_w.dumps(config)))
+    config["model"]["quantum"]["backend"] = "qiskit.remote"
+    assert load_config(written(tmp_path, tomli_w.dumps(config))).model.quantum.backend

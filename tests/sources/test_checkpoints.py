@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import copy
+import io
 import json
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +15,9 @@ import safetensors.torch
 import torch
 from torch import nn
 
-from hybridx.errors import CheckpointError, FileMissingError
+import hybridx
+from hybridx.bounds import CHECKPOINT_BYTES
+from hybridx.errors import CheckpointError, FileMissingError, TooLargeError
 from hybridx.sources.checkpoints import load_checkpoint, read_checkpoint
 
 
@@ -307,3 +311,122 @@ def test_an_index_that_is_wrong_is_refused(named, words, index):
     with pytest.raises(CheckpointError) as refused:
         read_checkpoint(index)
     assert words in str(refused.value)
+
+
+# --- what comes from anybody ---------------------------------------------------------------------
+
+SAVED = {"weight": torch.arange(6.0).reshape(2, 3), "bias": torch.zeros(2)}
+
+
+def content_of(value=None, **options):
+    content = io.BytesIO()
+    torch.save(SAVED if value is None else value, content, **options)
+    return content.getvalue()
+
+
+def members():
+    with zipfile.ZipFile(io.BytesIO(content_of())) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+def archive(members, **options):
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w", **options) as written:
+        for name, data in members.items():
+            written.writestr(name, data)
+    return content.getvalue()
+
+
+def pickled(old, new):
+    """A checkpoint whose pickle says something else."""
+    found = members()
+    name = next(name for name in found if name.endswith("data.pkl"))
+    assert old in found[name]
+    return archive(found | {name: found[name].replace(old, new, 1)})
+
+
+def legacy(old=b"", new=b""):
+    content = content_of(_use_new_zipfile_serialization=False)
+    assert old in content
+    return content.replace(old, new, 1)
+
+
+def opcodes(count):
+    found = members()
+    name = next(name for name in found if name.endswith("data.pkl"))
+    return archive(found | {name: b"\x80\x02" + b"N0" * (count // 2) + b"}."})
+
+
+OFFSET = b"QK\x00K\x02K\x03\x86"  # of the first number, then the lengths of the tensor
+HOSTILE = {
+    "an offset beyond": (lambda: pickled(OFFSET, b"QK\x64K\x02K\x03\x86"), "damaged"),
+    "a stride beyond": (lambda: pickled(b"K\x03K\x01\x86", b"K\x03K\x63\x86"), "damaged"),
+    "an offset beyond, in pickles": (
+        lambda: legacy(OFFSET, b"QK\x64K\x02K\x03\x86"),
+        "damaged",
+    ),
+    "a length beyond, in pickles": (lambda: legacy(b"K\x06N", b"J\xff\xff\xff\x0fN"), "damaged"),
+    "something behind pickles": (lambda: legacy() + b"x", "something follows it"),
+    "a cut behind pickles": (lambda: legacy()[:-9], "damaged"),
+    "packed members": (lambda: archive(members(), compression=zipfile.ZIP_DEFLATED), "packed"),
+}
+
+
+@pytest.mark.parametrize(("make", "problem"), HOSTILE.values(), ids=HOSTILE)
+def test_a_tensor_stays_within_its_numbers(make, problem, tmp_path):
+    path = tmp_path / "w.pt"
+    path.write_bytes(make())
+    with pytest.raises(CheckpointError) as refused:
+        read_checkpoint(path)
+    assert problem in refused.value.problem
+
+
+@pytest.mark.parametrize("make", [content_of, legacy], ids=["archive", "pickles"])
+def test_both_formats_of_torch_are_read(make, tmp_path):
+    path = tmp_path / "w.pt"
+    path.write_bytes(make())
+    found = read_checkpoint(path).content
+    assert torch.equal(found["weight"], SAVED["weight"])
+
+
+def test_pickles_that_take_long_are_not_unpickled(tmp_path):
+    path = tmp_path / "w.pt"
+    for content in (opcodes(3_000), b"\x80\x02" + b"N0" * 3_000):
+        path.write_bytes(content)
+        with (
+            hybridx.limits(checkpoint_opcodes=2_000),
+            pytest.raises(TooLargeError, match="more than 2000"),
+        ):
+            read_checkpoint(path)
+
+
+def test_files_of_weights_have_limits(tmp_path):
+    header = b"{" + b",".join(b'"w%d":{}' % one for one in range(9)) + b"}"
+    files = {
+        "w.safetensors": (len(header).to_bytes(8, "little") + header, "checkpoint_header"),
+        "w.index.json": (b'{"weight_map": {"a": "b", "c": "d", "e": "f"}}', "json_values"),
+    }
+    for name, (content, limit) in files.items():
+        (tmp_path / name).write_bytes(content)
+        with hybridx.limits(**{limit: 1}), pytest.raises(TooLargeError) as refused:
+            read_checkpoint(tmp_path / name)
+        assert refused.value.name == limit
+    with (tmp_path / "long.pt").open("wb") as file:
+        file.write(b"PK\x03\x04")
+        file.truncate(CHECKPOINT_BYTES.default + 1)
+    with pytest.raises(TooLargeError, match="8000000001"):
+        read_checkpoint(tmp_path / "long.pt")
+
+
+@pytest.mark.parametrize("name", ["weight_map", "metadata"])
+def test_a_deep_index_is_refused(name, tmp_path):
+    (tmp_path / "w.index.json").write_text(f'{{"{name}": {"[" * 99_999}')
+    with pytest.raises(CheckpointError, match="no index of weights"):
+        read_checkpoint(tmp_path / "w.index.json")
+
+
+def test_a_weight_is_a_tensor_of_numbers(tmp_path):
+    path = tmp_path / "w.pt"
+    path.write_bytes(content_of(SAVED | {"weight": torch.zeros(2, 3, device="meta")}))
+    with pytest.raises(CheckpointError, match="weight is a meta tensor"):
+        load_checkpoint(nn.Linear(3, 2), read_checkpoint(path))

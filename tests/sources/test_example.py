@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from hybridx.errors import ShapeError, ShapeSyntaxError
-from hybridx.sources import argument_names, example_from_shapes
+from hybridx.errors import ShapeError, ShapeSyntaxError, TableError, TooLargeError
+from hybridx.sources import argument_names, example_from_file, example_from_shapes
 
 
 @pytest.mark.parametrize(
@@ -69,3 +70,32 @@ def test_any_name_is_taken_where_forward_takes_any():
 
     assert argument_names(Free()) is None
     assert argument_names(nn.Linear(1, 1)) == ["input"]
+
+
+def test_an_example_is_counted_before_it_is_made():
+    with pytest.raises(TooLargeError) as refused:
+        example_from_shapes(["N,100000,100000"])
+    assert refused.value.name == "example_bytes"
+    for text in ("N," + "9" * 5_000, "N=" + "9" * 5_000):
+        with pytest.raises(ShapeSyntaxError):
+            example_from_shapes([text])
+
+
+@pytest.mark.parametrize(
+    ("dtype", "expected"),
+    [(">f4", torch.float32), ("<f2", torch.float32), (">i8", torch.int64), ("?", torch.bool),
+     (np.longdouble, torch.float32), (">c16", torch.complex64)],
+)  # fmt: skip
+def test_an_example_of_any_numbers_is_read(dtype, expected, tmp_path):
+    array = np.array([[0, 1], [1, 1]]).astype(dtype)
+    np.save(tmp_path / "x.npy", array)
+    ((_, tensor),) = example_from_file(tmp_path / "x.npy")
+    assert tensor.dtype is expected
+    assert tensor.tolist() == array.tolist()
+
+
+@pytest.mark.parametrize("array", [np.array(["a"]), np.array([b"a"]), np.zeros(1, "M8[s]")])
+def test_an_example_of_no_numbers_is_refused(array, tmp_path):
+    np.save(tmp_path / "x.npy", array)
+    with pytest.raises(TableError, match=r"its array holds .*, not numbers"):
+        example_from_file(tmp_path / "x.npy")
