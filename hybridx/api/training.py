@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from hybridx.api.options import need
 from hybridx.api.progress import Stages
+from hybridx.errors import FileMissingError
 from hybridx.storage import check_readable
 
 if TYPE_CHECKING:
@@ -31,6 +32,8 @@ def train(
         ArtifactError: a file cannot be read or written.
     """
     check_readable(Path(config))
+    if Path(config).is_dir():
+        raise FileMissingError(str(config), "it is a folder")
     need("training", "torch", "pennylane", "safetensors")
     from hybridx.models import train as train_classifier
 

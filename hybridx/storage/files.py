@@ -16,7 +16,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
-from hybridx.bounds import FILE_BYTES, Bound, refuse_above, refuse_more
+from hybridx.bounds import FILE_BYTES, HELD_BYTES, Bound, refuse_above, refuse_more
 from hybridx.errors import (
     FileMissingError,
     NotAFileError,
@@ -65,6 +65,12 @@ def open_file(path: Path) -> IO[bytes]:
             raise NotAFileError(str(path), kind)
         if stat.S_ISFIFO(mode):
             os.set_blocking(file.fileno(), True)
+        elif stat.S_ISREG(mode):
+            try:
+                file.peek(1)  # some files of the system can be opened and not read
+            except OSError:
+                file.close()
+                raise
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else None
         raise FileMissingError(str(path), reason or str(error)) from error
@@ -102,10 +108,11 @@ def read_bytes(path: Path, bound: Bound = FILE_BYTES) -> bytes:
             if size:
                 return file.read(size)
             parts = []  # of a pipe, which has no size
+            least = min(bound, HELD_BYTES, key=lambda one: one.limit)
             while part := file.read(_BYTES_AT_A_TIME):
                 parts.append(part)
-                if len(parts) * _BYTES_AT_A_TIME > bound.limit:
-                    refuse_more(bound, f"the size of {path}")
+                if len(parts) * _BYTES_AT_A_TIME > least.limit:
+                    refuse_more(least, f"the size of {path}")
             return b"".join(parts)
         except OSError as error:
             raise FileMissingError(str(path), error.strerror or str(error)) from error

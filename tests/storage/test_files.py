@@ -10,11 +10,13 @@ from pathlib import Path
 
 import pytest
 
+import hybridx
 from hybridx.errors import (
     FileMissingError,
     NotAFileError,
     NotWritableError,
     OutputExistsError,
+    TooLargeError,
 )
 from hybridx.storage import (
     check_folder_writable,
@@ -297,3 +299,23 @@ def test_a_folder_and_a_name_that_no_file_has_are_refused(tmp_path):
     for name in (tmp_path, tmp_path / "none", Path("a\0b"), tmp_path / ("x" * 5000)):
         with pytest.raises(FileMissingError):
             read_bytes(name)
+
+
+@pytest.mark.skipif(not Path("/proc/self/mem").exists(), reason="the system has no such file")
+def test_a_file_of_the_system_that_cannot_be_read_is_refused():
+    with pytest.raises(FileMissingError):
+        read_bytes(Path("/proc/self/mem"))
+    with pytest.raises(FileMissingError), open_data("/proc/self/mem", format="csv"):
+        pass
+
+
+@pytest.mark.skipif(not Path("/dev/fd").exists(), reason="the system has no such names")
+def test_a_pipe_is_read_up_to_what_is_held():
+    reading, writing = os.pipe()
+    os.write(writing, bytes(1000))
+    os.close(writing)
+    try:
+        with hybridx.limits(held_bytes=100), pytest.raises(TooLargeError, match="held_bytes"):
+            read_bytes(Path(f"/dev/fd/{reading}"))
+    finally:
+        os.close(reading)
