@@ -69,7 +69,7 @@ def test_a_file_of_torch_returns_what_the_model_returns(form, ending, tmp_path):
     assert type(found) is type(value)
     # float32; a structure that differs is an error of assert_close.
     torch.testing.assert_close(found, value, atol=1e-6, rtol=0)
-    assert members(path.read_bytes())["extra/hybridx.json"].count(b'"hybridx.format":"3"') == 1
+    assert members(path.read_bytes())["extra/hybridx.json"].count(b'"hybridx.format":"4"') == 1
     session = hybridx.load(path)
     flat = dict(zip(session.output_names, torch.utils._pytree.tree_leaves(value), strict=True))
     for name, array in session.run({"x": x}).items():
