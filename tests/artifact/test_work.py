@@ -86,6 +86,18 @@ LARGE = {
         *(node("Concat", f"t{i} t{i}", f"t{i + 1}", axis=0) for i in range(60)),
         node("Identity", "t60", "b"),
     ),
+    "sequences doubled 60 times": of_size(
+        node("Identity", "x", "t0"),
+        *(
+            one
+            for i in range(60)
+            for one in (
+                node("SequenceConstruct", f"t{i} t{i}", f"s{i}"),
+                node("ConcatFromSequence", f"s{i}", f"t{i + 1}", axis=0),
+            )
+        ),
+        node("Identity", "t60", "b"),
+    ),
     "texts doubled 60 times": model(
         node("Cast", "x", "t0", to=8),
         *(node("StringConcat", f"t{i} t{i}", f"t{i + 1}") for i in range(60)),

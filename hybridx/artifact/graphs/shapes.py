@@ -520,9 +520,14 @@ def _refuse_unknown_sizes(node: onnx.NodeProto, inputs: Values) -> None:
             raise UnboundedError(f"the size that {node.op_type} gives depends on its inputs")
 
 
+# Operators that give as much as they take.
+_JOINING: Final = frozenset({"Concat", "SequenceConstruct", "SequenceInsert", "StringConcat"})
+
+
 def _inferred(node: onnx.NodeProto, inputs: Values, opset: int) -> list[Value]:
     """Return what ONNX says of the outputs of a node."""
-    largest = max((one.size for one in inputs if one is not None), default=1)
+    sizes = [one.size for one in inputs if one is not None]
+    largest = sum(sizes) if node.op_type in _JOINING else max(sizes, default=1)
     kind = next((one.kind for one in inputs if one is not None), TensorProto.FLOAT)
     if all(one is None or one.shape is not None for one in inputs):
         types, known = {}, {}
