@@ -15,7 +15,14 @@ from onnx.backend.test.case.node import collect_testcases
 from onnx.backend.test.case.test_case import TestCase as Case
 
 import hybridx
-from hybridx.artifact import Metadata, OnnxArtifact, decode_artifact, to_bundle, write_metadata
+from hybridx.artifact import (
+    Metadata,
+    OnnxArtifact,
+    decode_artifact,
+    opset_of,
+    to_bundle,
+    write_metadata,
+)
 from hybridx.bounds import RUN_SECONDS
 from hybridx.errors import HybridxError, UnboundedWorkError
 from hybridx.runtime import start_session
@@ -110,6 +117,8 @@ def reason(case: Case) -> str | None:
     graph = case.model.graph
     if any(one.type.WhichOneof("value") != "tensor_type" for one in (*graph.input, *graph.output)):
         return "takes or gives a sequence or an optional value"
+    if not opset_of(case.model):
+        return "has no standard operators"
     kinds = {one.type.tensor_type.elem_type for one in graph.input}
     if onnx.TensorProto.STRING in kinds:
         return "takes text"

@@ -31,8 +31,8 @@ VALUES = (
     *("model.onnx", "model.pt", "model.pt2", "model.bundle", "cut.onnx", "text.onnx", "folder"),
     *("x.npy", "x.npz", "x.csv", "bad.csv", "x.json", "rows.json", "experiment.toml"),
     *("net.py:Net", "net.py:nosuch", "y.npy", "y.npz", "y.csv", "y.json", "y.onnx", "y.pt"),
-    *("y.bundle", "y.svg", "y.html", "-", "", "0", "1", "2", "-1", "1e3", "nan", "9" * 40, "N,4"),
-    *("x=N,4", "x", "a,b,c,d", "kind", "default.qubit", "onnx", "statevector", "float64"),
+    *("y.bundle", "y.svg", "y.html", "-", "", "0", "1", "2", "-1", "1e3", "nan", "9" * 40, "N,3"),
+    *("x=N,3", "x", "a,b,c", "kind", "default.qubit", "onnx", "statevector", "float64"),
     *("a=1", "hidden=3", "pt2", "bundle", "csv", "npy", "cpu", "split", "--"),
 )
 NET = """
@@ -40,7 +40,7 @@ import torch
 
 class Net(torch.nn.Linear):
     def __init__(self):
-        super().__init__(4, 2)
+        super().__init__(3, 2)
 """
 
 
@@ -58,13 +58,13 @@ def _place() -> Path:
     shutil.copy(golden["pt2 classifier"], place / "model.pt2")
     shutil.copytree(golden["bundle classifier"], place / "model.bundle")
     whole = (place / "model.onnx").read_bytes()
-    table = b"a,b,c,d,kind\n1,2,3,4,0\n5,6,7,8,1\n"
+    table = b"a,b,c,kind\n1,2,3,yes\n4,5,6,no\n"
     files = {
         "cut.onnx": whole[: len(whole) // 2],
         "text.onnx": b"no model\n",
         "x.csv": table,
         "bad.csv": b"a,a\n1\n",
-        "x.json": b'{"x": [[1, 2, 3, 4]]}',
+        "x.json": b'{"input": [[1, 2, 3]]}',
         "rows.json": b'{"held_out_rows": [0]}',
         "experiment.toml": (EXPORTED / "iris.toml").read_bytes(),
         "net.py": NET.encode(),
@@ -72,8 +72,8 @@ def _place() -> Path:
     for name, content in files.items():
         (place / name).write_bytes(content)
     (place / "folder").mkdir()
-    np.save(place / "x.npy", np.ones((2, 4), "float32"))
-    np.savez(place / "x.npz", x=np.ones((2, 4), "float32"))
+    np.save(place / "x.npy", np.ones((2, 3), "float32"))
+    np.savez(place / "x.npz", input=np.ones((2, 3), "float32"))
     shutil.copytree(place, f"{place}.kept")
     return place
 
@@ -150,15 +150,15 @@ def _calls() -> Iterator[bytes]:
         "inspect model.bundle --qasm",
         "run model.onnx",
         "run model.onnx -i x.npy -o y.npz",
-        "run model.onnx -i x.csv --columns a,b,c,d -o y.csv",
+        "run model.onnx -i x.csv --columns a,b,c -o y.csv",
         "run model.onnx -i x.npz -o y.json --device default.qubit --shots 10",
         "run model.pt2 --json",
-        "evaluate model.onnx --data x.csv --target kind --columns a,b,c,d --rows rows.json",
+        "evaluate model.onnx --data x.csv --target kind --columns a,b,c --rows rows.json",
         "convert model.onnx -o y.bundle",
         "convert model.bundle -o y.onnx --overwrite",
         "verify model.onnx",
-        "check net.py:Net --shape N,4",
-        "export net.py:Net --shape N,4 -o y.onnx",
+        "check net.py:Net --shape N,3",
+        "export net.py:Net --shape N,3 -o y.onnx",
         "--version",
         "run --help",
     ):

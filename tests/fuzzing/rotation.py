@@ -73,11 +73,13 @@ class Rotation:
     Attributes:
         folder: of inputs that are kept, findings and the log.
         targets: that take turns.
+        seed: of the first turn; each turn has another one.
         sums: by the name of a target.
     """
 
     folder: Path
     targets: list[Target]
+    seed: int = 1
     sums: dict[str, Sums] = field(default_factory=dict)
 
     def run(self, seconds: float) -> list[str]:
@@ -116,6 +118,7 @@ class Rotation:
 
     def _turn(self, target: Target, seconds: int) -> None:
         log = self.folder / f"{target.name}.log"
+        self.seed += 1
         started = time.monotonic()
         with log.open("wb") as stream:
             pid = os.fork()
@@ -150,6 +153,7 @@ class Rotation:
                 f"-timeout={HANG_SECONDS}",
                 f"-artifact_prefix={self.findings}/{target.name}-",
                 f"-max_len={LONGEST_INPUT}",
+                f"-seed={self.seed}",
             ]
             if target.words:
                 words = self.folder / f"{target.name}.words"

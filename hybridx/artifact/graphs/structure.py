@@ -94,6 +94,8 @@ class _Structure:
         key = (node.domain, node.op_type, node.overload)
         if not any(node.output) or (node.input and not any(node.input)):
             raise self._broken(f"a node of {node.op_type} takes or gives nothing")
+        if is_circuit_node(node) and (len(node.input), len(node.output)) != (1, 1):
+            raise self._broken(f"{node.op_type} does not take one value and give one")
         if key in self._functions or is_circuit_node(node):
             return
         if node.domain == DOMAIN or node.domain not in _DOMAINS or node.op_type in _FOREIGN:

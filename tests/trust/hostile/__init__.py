@@ -1,0 +1,1 @@
+"""Files of an enemy, and what a command may make of one."""
