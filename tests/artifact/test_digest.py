@@ -423,8 +423,8 @@ def test_a_file_that_lacks_its_digest_is_refused(model, files, contents):
     for content, version in (
         (written(model), 2),
         (files | {"manifest.json": json.dumps(manifest).encode()}, 2),
-        (repacked(contents["pt"], change=dropped), 3),
-        (repacked(contents["pt2"], change=dropped), 3),
+        (repacked(contents["pt"], change=dropped), 4),
+        (repacked(contents["pt2"], change=dropped), 4),
     ):
         with pytest.raises(MissingDigestError) as caught:
             read(content)
