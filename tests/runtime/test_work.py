@@ -11,7 +11,12 @@ import torch
 
 import hybridx
 from hybridx.artifact import checked, record
-from hybridx.errors import IsolatedRunError, TooMuchMemoryError, TooMuchWorkError
+from hybridx.errors import (
+    BrokenArtifactError,
+    IsolatedRunError,
+    TooMuchMemoryError,
+    TooMuchWorkError,
+)
 from hybridx.runtime import start_session
 from hybridx.runtime.torch.engine import TorchEngine
 from hybridx.runtime.torch.work import Cost, Most, count, guard
@@ -103,6 +108,7 @@ HEAVY = {
     "decompositions": ["a, b, c = torch.linalg_svd(torch.ones([3000, 3000]))", "return a"],
     "sorting": chain("torch.ones([30000000])", "v{1}, w{1} = torch.sort(v{0})", 50),
     "a slow function": chain("torch.ones([20000000])", "v{1} = torch.erfinv(v{0})", 50),
+    "norms of rows": chain("torch.ones([10000, 10000])", "v{1} = torch.renorm(v{0}, 2, 0, 1.)", 60),
     "a long recurrence": [
         "h = torch.zeros([1, 1, 64])",
         "w = torch.ones([192, 64])",
@@ -128,6 +134,7 @@ LARGE = {
         "v = torch.ones([20000, 1])",
         "return torch.add(v, torch.ones([1, 20000]))",
     ],
+    "factors": ["return torch.mvlgamma(torch.full([3], 1e9), 100000000)"],
     "a view": ["return torch.expand(torch.ones([1, 1]), [20000, 13000])"],
     "a length of the data": [
         "n = int(torch.sum(torch.mul(input, 100000000)))",
@@ -157,6 +164,12 @@ def test_what_would_take_long_without_numbers_too_is_refused_at_once(name):
 def test_what_takes_too_much_memory_is_refused(name):
     with pytest.raises(TooMuchMemoryError):
         TorchEngine(written(*LARGE[name])).run(X)
+
+
+def test_an_output_of_more_axes_than_an_array_has_is_refused():
+    deep = written(*chain("input", "v{1} = torch.unsqueeze(v{0}, 0)", 70))
+    with pytest.raises(BrokenArtifactError, match="no plain tensor"):
+        TorchEngine(deep).run(X)
 
 
 def test_a_caller_may_ask_for_more():

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from hybridx.artifact import Body, TorchArtifact, check_lengths, checked, leaves
-from hybridx.bounds import RUN_BYTES, RUN_SECONDS
+from hybridx.bounds import RUN_BYTES, RUN_SECONDS, TENSOR_AXES
 from hybridx.errors import (
     BrokenArtifactError,
     DeviceFailedError,
@@ -224,7 +224,8 @@ _DTYPES = (
 
 def _is_plain(value: Any) -> bool:
     is_dense = isinstance(value, torch.Tensor) and value.layout == torch.strided
-    return is_dense and value.device.type == "cpu" and value.dtype in _DTYPES
+    is_here = is_dense and value.device.type == "cpu" and value.dtype in _DTYPES
+    return is_here and value.dim() <= TENSOR_AXES.limit
 
 
 # A program, and the names of its operators with what is wrong with them.

@@ -20,6 +20,7 @@ from hybridx.artifact import OPERATORS
 from hybridx.runtime.torch.torch_internals import Operator, as_written, shapes_only, watching
 from hybridx.runtime.torch.trusting import TRUSTING
 
+_NUMBER: Final = 2.0  # nanoseconds of one number that an operator reads or gives
 _CALL: Final = 5_000.0  # nanoseconds of one operator, however small its tensors are
 _PRODUCT: Final = 0.1  # of one product with its sum, in a product of matrices in float32
 _PART: Final = 5_000.0  # of one of many tensors that an operator makes
@@ -228,6 +229,9 @@ def _before(operator: Operator, cost: Cost) -> None:
     rule = _RULES.get(operator.name)
     if rule is not None:
         cost.spend(rule(operator.given), in_turns=rule is _recurrent)
+    if rule is _factors:
+        # It makes a tensor with one more axis, and two of its values.
+        cost.need(16 * max(0, operator.given["p"]) * operator.given["self"].numel())
     if rule is _attention and operator.name in _WHOLE_ATTENTION:
         query, key = operator.given["query"], operator.given["key"]
         cost.need(query.element_size() * query.numel() // max(1, query.shape[-1]) * key.shape[-2])
@@ -237,7 +241,7 @@ def _after(operator: Operator, result: Any, cost: Cost) -> None:
     """Add what an operator costs for each number that it reads and writes."""
     if operator.is_view:
         return
-    each = _EACH.get(operator.name, 1.0)
+    each = _EACH.get(operator.name, _NUMBER)
     if operator.name.startswith("special_") and operator.name not in _EACH:
         each = 300.0
     written = sum(value.numel() for value in tensors(result))
@@ -339,6 +343,10 @@ def _attention(given: _Given) -> float:
     return (3 * _PRODUCT * _slowness(query) * per_row + 10.0) * float(query.numel())
 
 
+def _factors(given: _Given) -> float:
+    return 100.0 * float(max(0, given["p"]) * given["self"].numel())
+
+
 def _trilinear(given: _Given) -> float:
     return math.prod(max(1, one.numel()) for one in tensors(given))
 
@@ -367,6 +375,7 @@ _RULES: Final[Mapping[str, Callable[[_Given], float]]] = {
     "_scaled_dot_product_flash_attention_for_cpu": _attention,
     **dict.fromkeys(_WHOLE_ATTENTION, _attention),
     "_trilinear": _trilinear,
+    **dict.fromkeys(("mvlgamma", "special_multigammaln"), _factors),
     **dict.fromkeys(("isin", "searchsorted", "bucketize"), _members),
     **dict.fromkeys(("_linalg_svd", "svd", "linalg_matrix_exp", "matrix_exp"), _decomposition(4.0)),
     **dict.fromkeys(("_linalg_eigh", "linalg_eigh", "linalg_eigvalsh"), _decomposition(2.0)),
@@ -432,6 +441,7 @@ _EACH: Final[Mapping[str, float]] = {
     **dict.fromkeys(("tan", "sinh", "cosh", "asin", "acos", "atan", "atan2", "logit"), 20.0),
     **dict.fromkeys(("asinh", "acosh", "atanh", "hypot", "logaddexp", "logaddexp2", "mish"), 30.0),
     **dict.fromkeys(("pow", "fmod", "remainder", "gcd", "lcm", "xlogy", "nextafter"), 30.0),
+    "renorm": 10.0,
     **dict.fromkeys(("sinc", "sgn", "softplus", "elu", "selu", "celu", "angle", "ldexp"), 20.0),
     **dict.fromkeys(("erfinv", "lgamma", "digamma", "i0"), 100.0),
     **dict.fromkeys(("polygamma", "igamma", "igammac", "special_zeta", "mvlgamma"), 2_000.0),
