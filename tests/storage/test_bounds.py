@@ -196,9 +196,17 @@ def many_values(path):
     path.write_text("[" + "[]," * JSON_VALUES.limit + "[]]")
 
 
+def many_arrays(path):
+    names = ",".join(f'"n{number}":[1]' for number in range(MEMBERS.limit + 1))
+    path.write_text(f"{{{names}}}")
+
+
 # Reading so much takes some seconds.
 LOWERED = {"table_bytes": 2_000_000, "data_rows": 20_000, "row_characters": 1_000_000}
+
+
 OVER = {
+    "many arrays of JSON": ("x.json", many_arrays, MEMBERS),
     "a row of 4 GB": ("x.npy", long_array, HELD_BYTES),
     "columns of 4 GB": ("x.npy", array_by_columns, HELD_BYTES),
     "an archive that unpacks to 4 GB": ("x.npz", packed, UNPACKED_BYTES),

@@ -15,7 +15,7 @@ from typing import IO, Any, ClassVar
 import msgspec
 import numpy as np
 
-from hybridx.bounds import JSON_BYTES, JSON_VALUES, Bound, refuse_above, refuse_more
+from hybridx.bounds import JSON_BYTES, JSON_VALUES, MEMBERS, Bound, refuse_above, refuse_more
 from hybridx.errors import TableError
 from hybridx.storage.forms.form import (
     Array,
@@ -133,6 +133,7 @@ class Json(Form):
             raise TableError(path, f"it is not JSON ({error})", _FORMS) from error
         match value:
             case dict():
+                refuse_above(MEMBERS, len(value), f"the number of arrays of {path}")
                 # A file that `run` wrote on a device also says how it was run.
                 arrays = {
                     name: _array(path, name, inside)
