@@ -94,7 +94,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
 
 def _start_of(path: Path) -> bytes:
     with open_file(path) as file:
-        return file.read(512) or b""  # None of a file of the system that has nothing yet
+        return file.read(512)
 
 
 def _read_file(path: Path, start: bytes) -> Any:

@@ -67,10 +67,14 @@ def open_file(path: Path) -> IO[bytes]:
             os.set_blocking(file.fileno(), True)
         elif stat.S_ISREG(mode):
             try:
-                file.peek(1)  # some files of the system can be opened and not read
+                # Some files of the system can be opened and not read, or have nothing to read yet.
+                is_waiting = not file.peek(1) and file.raw.read(1) is None
             except OSError:
                 file.close()
                 raise
+            if is_waiting:
+                file.close()
+                raise NotAFileError(str(path), "a device")
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else None
         raise FileMissingError(str(path), reason or str(error)) from error
