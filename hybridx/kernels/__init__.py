@@ -1,0 +1,1 @@
+"""Circuits with live weights: values and gradients by one compiled interpreter of gates."""

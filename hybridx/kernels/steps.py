@@ -1,0 +1,160 @@
+"""What the operations of a circuit do to amplitudes, in four forms that an interpreter runs.
+
+Amplitudes are numbered as everywhere: wire 0 is the most significant bit of an index. Here a wire
+is named by its *bit*, a power of two, and a set of wires by a *mask*.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hybridx.circuit import Matrix, Parameter
+
+Integers: TypeAlias = NDArray[np.int64]
+Numbers: TypeAlias = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Mode:
+    """A phase `coefficient * angle` with the sign of a parity: -1 for an odd one.
+
+    Attributes:
+        mask: the wires whose parity is meant.
+        coefficient: radians of phase per radian of the angle.
+        angle: the same in every row.
+    """
+
+    mask: int
+    coefficient: float
+    angle: Parameter
+
+
+@dataclass(slots=True, eq=False)
+class Phases:
+    """A phase for each amplitude, the same in every row.
+
+    Attributes:
+        constant: radians, `(A,)`.
+        modes: what is added to it.
+    """
+
+    constant: Numbers
+    modes: list[Mode] = field(default_factory=list)
+
+
+@dataclass(slots=True, eq=False)
+class Moves:
+    """Amplitudes in another order: amplitude a is the one that was at `origin[a]`."""
+
+    origin: Integers
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Gate:
+    """A matrix on some wires where others hold a value.
+
+    Attributes:
+        terms: `(3, size, size)`: C, A, B of `U = C + cos(rate angle) A + sin(rate angle) B`.
+        rate: of the angle.
+        generator: K, with dU/d(angle) = K U.
+        targets: bits of the wires of the matrix, the most significant first.
+        mask: of the controls.
+        value: what they hold.
+        angle: None for a constant matrix.
+    """
+
+    terms: Matrix
+    rate: float
+    generator: Matrix
+    targets: tuple[int, ...]
+    mask: int
+    value: int
+    angle: Parameter | None
+
+    @property
+    def is_diagonal(self) -> bool:
+        """True if the matrix is diagonal for every angle."""
+        off = ~np.eye(self.terms.shape[1], dtype=bool)
+        return not self.terms[:, off].any()
+
+    @property
+    def flips(self) -> int:
+        """The mask of the wires that the matrix mixes."""
+        return 0 if self.is_diagonal else sum(self.targets)
+
+    @property
+    def wires(self) -> int:
+        """The mask of all its wires."""
+        return self.mask | sum(self.targets)
+
+
+Step: TypeAlias = Phases | Moves | Gate
+
+
+def chosen_bits(indices: Integers, bits: Sequence[int]) -> Integers:
+    """Return the number that some bits of each index form, the first most significant."""
+    chosen = np.zeros_like(indices)
+    for bit in bits:
+        chosen = chosen * 2 + (indices & bit != 0)
+    return chosen
+
+
+def placed_bits(numbers: Integers, bits: Sequence[int]) -> Integers:
+    """Return the indices at which some bits form these numbers and all others are zero."""
+    placed = np.zeros_like(numbers)
+    for place, bit in enumerate(reversed(bits)):
+        placed |= np.where(numbers >> place & 1, bit, 0)
+    return placed
+
+
+def as_moves(gate: Gate, indices: Integers) -> Moves | None:
+    """Return a constant gate that only moves amplitudes as moves, or None."""
+    ones = gate.terms[0] == 1
+    if gate.angle is not None or gate.terms[1:].any() or not (ones | (gate.terms[0] == 0)).all():
+        return None
+    if not (ones.sum(axis=0) == 1).all() or not (ones.sum(axis=1) == 1).all():
+        return None
+    inside = chosen_bits(indices, gate.targets)
+    from_inside = ones.argmax(axis=1)[inside]  # row i of the matrix has its one in this column
+    origin = (indices & ~sum(gate.targets)) | placed_bits(from_inside, gate.targets)
+    return Moves(np.where(indices & gate.mask == gate.value, origin, indices))
+
+
+def as_phases(gate: Gate, indices: Integers) -> Phases:
+    """Return a diagonal gate as phases; its angle, if it has one, is the same in every row."""
+    holds = indices & gate.mask == gate.value
+    inside = chosen_bits(indices, gate.targets)
+    constant, cosine, _ = (np.diag(term) for term in gate.terms)
+    phases = Phases(np.where(holds, np.angle(constant + cosine)[inside], 0.0))
+    if gate.angle is None:
+        return phases
+    rates = np.where(holds, np.diag(gate.generator).imag[inside], 0.0)
+    # Only parities of its own wires occur: the transform over these is all that is needed.
+    bits = tuple(bit for bit in _bits(gate.wires))
+    corners = placed_bits(np.arange(2 ** len(bits)), bits)
+    spectrum = walsh(rates[corners]) / len(corners)
+    for place in np.flatnonzero(np.abs(spectrum) > 1e-14):
+        mask = int(corners[place])
+        phases.modes.append(Mode(mask, float(spectrum[place]), gate.angle))
+    return phases
+
+
+def walsh(values: Numbers) -> Numbers:
+    """Return for each mask b the sum over a of values[a] times -1 to the parity of a & b."""
+    block = np.array(values, dtype=np.float64)
+    stride = 1
+    while stride < len(block):
+        pairs = block.reshape(-1, 2, stride)
+        block = np.stack([pairs[:, 0] + pairs[:, 1], pairs[:, 0] - pairs[:, 1]], axis=1).reshape(-1)
+        stride *= 2
+    return block
+
+
+def _bits(mask: int) -> list[int]:
+    """Return the bits of a mask, the most significant first."""
+    return [1 << place for place in reversed(range(mask.bit_length())) if mask >> place & 1]
