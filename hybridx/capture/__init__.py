@@ -4,6 +4,7 @@ from hybridx.capture.example import EXAMPLE_ROWS, AxisNames, Example, OpenAxes
 from hybridx.capture.find_axes import prepare_example
 from hybridx.capture.graph.local_decompositions import NotLocal, decomposed
 from hybridx.capture.graph.ops import CIRCUIT_OP
+from hybridx.capture.live_call import LiveCall, tape_batch, trace_call
 from hybridx.capture.model.eager import eagerly
 from hybridx.capture.model.flat import Flat
 from hybridx.capture.model.forward_call import (
@@ -30,11 +31,13 @@ from hybridx.capture.model.structures import as_tensor, is_single, named_parts
 from hybridx.capture.model.training_mode import training_note
 from hybridx.capture.model.weight_size import check_weight_size
 from hybridx.capture.module import Capture, Refused, capture, refusals
-from hybridx.capture.python.patches import one_thread, quiet, uncollected
+from hybridx.capture.python.patches import is_intercepting, one_thread, quiet, uncollected
 from hybridx.capture.python.removed_in_pennylane import removed_idiom
 from hybridx.capture.python.source_location import line_of_user, name_of_node, place_of_node
+from hybridx.capture.qnode.call_key import structure_key
+from hybridx.capture.qnode.recording import every_call
 from hybridx.capture.torch_export import from_two
-from hybridx.capture.torch_internals import operators_noted, origin_of
+from hybridx.capture.torch_internals import flatten, operators_noted, origin_of, unflatten
 
 __all__ = [
     "CIRCUIT_OP",
@@ -45,6 +48,7 @@ __all__ = [
     "Flat",
     "ForwardCall",
     "Input",
+    "LiveCall",
     "NotLocal",
     "OpenAxes",
     "Record",
@@ -60,10 +64,13 @@ __all__ = [
     "decomposed",
     "describe_call",
     "eagerly",
+    "every_call",
+    "flatten",
     "free_name",
     "from_two",
     "in_eval_mode",
     "is_function_of_tensors",
+    "is_intercepting",
     "is_single",
     "is_whole",
     "line_of_user",
@@ -81,6 +88,10 @@ __all__ = [
     "read_model",
     "refusals",
     "removed_idiom",
+    "structure_key",
+    "tape_batch",
+    "trace_call",
     "training_note",
     "uncollected",
+    "unflatten",
 ]

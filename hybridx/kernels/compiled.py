@@ -20,7 +20,6 @@ from numba import njit
 # NaN and infinity must stay what they are, so not all of "fast math".
 _FAST = {"reassoc", "contract", "arcp", "nsz"}
 _kernel: Any = njit(cache=True, nogil=True, fastmath=_FAST, error_model="numpy")
-_inlined: Any = njit(cache=True, nogil=True, fastmath=_FAST, error_model="numpy", inline="always")
 
 _DIAGONAL, _REAL, _CROSS, _PAIR, _DENSE, _PERMUTE, _PHASES = 0, 1, 2, 3, 4, 5, 6
 _NONE, _SHARED, _ROW = 0, 1, 2
@@ -28,42 +27,25 @@ _NONE, _SHARED, _ROW = 0, 1, 2
 
 @_kernel
 def forward(
-    wires, results, steps, angles, terms, places, phases, modes, mode_numbers, start, start_numbers, diagonal_words, words,
-    coefficients, probabilities, states, data, shared, rows, keep,
+    wires, results, steps, angles, terms, places, phases, modes, mode_numbers, start, start_numbers,
+    diagonal_words, words, coefficients, probabilities, states, data, shared, rows, keep,
 ):  # fmt: skip
     """Return results `(batch, M)`, and the final states if `keep`."""
     batch, amplitudes = data.shape[0], 1 << wires
-    one = data.dtype.type(0)
     out = np.zeros((batch, results), data.dtype)
     kept = np.empty(batch * 2 * amplitudes if keep else 0, data.dtype)
     size = amplitudes * rows
     p, q, t = np.empty(size, data.dtype), np.empty(size, data.dtype), np.empty(size, data.dtype)
-    ure, uim = _matrices(steps, angles, terms, shared, data.dtype.type(0))
-    cosines, sines = _turns(amplitudes, steps, phases, modes, mode_numbers, shared, data.dtype.type(0))
-    width = _widest(steps)
-    rre, rim = np.empty(width * rows, data.dtype), np.empty(width * rows, data.dtype)
-    buffer = np.empty(2 * _DENSE_BUFFER * rows, data.dtype)
+    ure, uim = _matrices(steps, angles, terms, shared, data)
+    cosines, sines = _turns(amplitudes, steps, phases, modes, mode_numbers, shared, data)
+    rre, rim, buffer = _room(steps, rows, data)
     for first in range(0, batch, rows):
         count = min(rows, batch - first)
         _begin(p, q, amplitudes, count, start, start_numbers, data, shared, first)
-        for step in range(steps.shape[0]):
-            kind = steps[step, 0]
-            if kind == _PERMUTE:
-                place = steps[step, 9]
-                _permute(p, t, amplitudes, count, places, place)
-                p, t = t, p
-                _permute(q, t, amplitudes, count, places, place)
-                q, t = t, q
-                continue
-            if kind == _PHASES:
-                one = steps[step, 7]
-                _turn(p, q, amplitudes, count, cosines[one], sines[one])
-                continue
-            if steps[step, 1] == _ROW or kind == _DENSE:
-                _row_matrices(rre, rim, steps, angles, terms, step, data, shared, first, count, False)
-                _apply_rows(p, q, amplitudes, count, steps, step, places, rre, rim, buffer)
-            else:
-                _apply(p, q, amplitudes, count, steps, step, places, ure, uim)
+        p, q, t = _evolve(
+            p, q, t, amplitudes, count, first, steps, angles, terms, places, data, shared,
+            ure, uim, cosines, sines, rre, rim, buffer,
+        )  # fmt: skip
         if keep:
             begin, length = first * 2 * amplitudes, amplitudes * count
             kept[begin : begin + length] = p[:length]
@@ -75,38 +57,66 @@ def forward(
     return out, kept
 
 
+@_kernel
+def _evolve(
+    p, q, t, amplitudes, count, first, steps, angles, terms, places, data, shared,
+    ure, uim, cosines, sines, rre, rim, buffer,
+):  # fmt: skip
+    """Apply all steps; return the state and the spare array, which may have changed places."""
+    for step in range(steps.shape[0]):
+        kind = steps[step, 0]
+        if kind == _PERMUTE:
+            place = steps[step, 9]
+            _permute(p, t, amplitudes, count, places, place)
+            p, t = t, p
+            _permute(q, t, amplitudes, count, places, place)
+            q, t = t, q
+        elif kind == _PHASES:
+            _turn(p, q, amplitudes, count, cosines[steps[step, 7]], sines[steps[step, 7]])
+        elif steps[step, 1] == _ROW or kind == _DENSE:
+            _row_matrices(rre, rim, steps, angles, terms, step, data, shared, first, count, False)
+            _apply_rows(p, q, amplitudes, count, steps, step, places, rre, rim, buffer)
+        else:
+            _apply(p, q, amplitudes, count, steps, step, places, ure, uim)
+    return p, q, t
+
+
 _DENSE_BUFFER = 128  # two times 2**6 amplitudes
 
 
 @_kernel
-def _widest(steps):
+def _room(steps, rows, data):
+    """Return room for the matrices of the rows of one step, and for a group of amplitudes."""
     widest = 4
     for step in range(steps.shape[0]):
         if steps[step, 0] == _DENSE:
             widest = max(widest, 1 << (2 * steps[step, 8]))
         elif steps[step, 0] == _DIAGONAL:
             widest = max(widest, 1 << steps[step, 8])
-    return widest
+    return (
+        np.empty(widest * rows, data.dtype),
+        np.empty(widest * rows, data.dtype),
+        np.empty(2 * _DENSE_BUFFER * rows, data.dtype),
+    )
 
 
-@_inlined
+@_kernel
 def _length(kind, wires):
     """Return how many numbers the matrices of a step have."""
     if kind == _DIAGONAL:
         return 1 << wires
     if kind == _DENSE:
         return 1 << (2 * wires)
-    if kind == _PERMUTE or kind == _PHASES:
+    if kind in (_PERMUTE, _PHASES):
         return 0
     return 4
 
 
 @_kernel
-def _matrices(steps, angles, terms, shared, zero):
+def _matrices(steps, angles, terms, shared, data):
     """Return the entries of all matrices that are the same in every row."""
     count = terms.shape[1]
-    dtype = np.array([zero]).dtype
-    real, imaginary = np.empty(count, dtype), np.empty(count, dtype)
+    real, imaginary = np.empty(count, data.dtype), np.empty(count, data.dtype)
     for step in range(steps.shape[0]):
         kind, source = steps[step, 0], steps[step, 1]
         first, length = steps[step, 7], _length(kind, steps[step, 8])
@@ -160,7 +170,7 @@ def _begin(p, q, amplitudes, count, start, numbers, data, shared, first):
             q[place + row] = _entry(start, numbers, data, shared, entry, 1, first + row)
 
 
-@_inlined
+@_kernel
 def _entry(start, numbers, data, shared, entry, part, row):
     source, column = start[entry, 1 + 2 * part], start[entry, 2 + 2 * part]
     scale, offset = numbers[entry, 2 * part], numbers[entry, 2 * part + 1]
@@ -185,17 +195,20 @@ def _apply(p, q, amplitudes, count, steps, step, places, ure, uim):
     kind, target, mask, value = steps[step, 0], steps[step, 3], steps[step, 4], steps[step, 5]
     run, e = steps[step, 6], steps[step, 7]
     if kind == _DIAGONAL:
-        _diagonal(p, q, amplitudes, count, mask, value, run, e, steps[step, 8], places, steps[step, 9], ure, uim)
+        wires, place = steps[step, 8], steps[step, 9]
+        _diagonal(p, q, amplitudes, count, mask, value, run, e, wires, places, place, ure, uim)
     elif kind == _REAL:
-        _real(p, amplitudes, count, target, mask, value, run, ure[e], ure[e + 1], ure[e + 2], ure[e + 3])
-        _real(q, amplitudes, count, target, mask, value, run, ure[e], ure[e + 1], ure[e + 2], ure[e + 3])
+        u0, u1, u2, u3 = ure[e], ure[e + 1], ure[e + 2], ure[e + 3]
+        _real(p, amplitudes, count, target, mask, value, run, u0, u1, u2, u3)
+        _real(q, amplitudes, count, target, mask, value, run, u0, u1, u2, u3)
     elif kind == _CROSS:
-        _cross(p, q, amplitudes, count, target, mask, value, run, ure[e], uim[e + 1], uim[e + 2], ure[e + 3])
+        u0, u1, u2, u3 = ure[e], uim[e + 1], uim[e + 2], ure[e + 3]
+        _cross(p, q, amplitudes, count, target, mask, value, run, u0, u1, u2, u3)
     else:
         _pair(p, q, amplitudes, count, target, mask, value, run, ure[e : e + 4], uim[e : e + 4])
 
 
-@_inlined
+@_kernel
 def _sub(a, wires, places, place):
     """Return the number that the wires of a step hold in amplitude a."""
     chosen = 0
@@ -299,7 +312,7 @@ def _apply_rows(p, q, amplitudes, count, steps, step, places, rre, rim, buffer):
                 q[i + far] = r2 * q0 + i2 * p0 + r3 * q1 + i3 * p1
 
 
-@_inlined
+@_kernel
 def _place_of(sub, wires, places, place):
     """Return the bits of an index where the wires of a step hold the number `sub`."""
     bits = 0
@@ -336,7 +349,7 @@ def _dense(p, q, amplitudes, count, mask, value, wires, places, place, rre, rim,
                     q[goal + r] += c * y + s * x
 
 
-@_inlined
+@_kernel
 def _sign(number):
     """Return 1 or -1: the parity of the bits of a number."""
     number ^= number >> 16
@@ -404,21 +417,23 @@ def _measure(
 
 @_kernel
 def backward(
-    wires, results, steps, angles, terms, generators, places, phases, modes, mode_numbers, start, start_numbers, diagonal_words,
-    words, coefficients, probabilities, states, data, shared, rows, kept, cotangent,
+    wires, results, steps, angles, terms, generators, places, phases, modes, mode_numbers, start,
+    start_numbers, diagonal_words, words, coefficients, probabilities, states, data, shared, rows,
+    kept, cotangent, last,
 ):  # fmt: skip
-    """Return the gradients of data `(batch, P)` and of the shared columns `(W,)`."""
+    """Return the gradients of data `(batch, P)` and of the shared columns `(W,)`.
+
+    Steps before the step `last` are not undone: nothing that is asked for depends on them.
+    """
     batch, amplitudes = data.shape[0], 1 << wires
     of_data, of_shared = np.zeros(data.shape, data.dtype), np.zeros(shared.shape, np.float64)
     size = amplitudes * rows
     p, q, t = np.empty(size, data.dtype), np.empty(size, data.dtype), np.empty(size, data.dtype)
-    l, m = np.empty(size, data.dtype), np.empty(size, data.dtype)
-    ure, uim = _matrices(steps, angles, terms, shared, data.dtype.type(0))
-    cosines, sines = _turns(amplitudes, steps, phases, modes, mode_numbers, shared, data.dtype.type(0))
+    f, g = np.empty(size, data.dtype), np.empty(size, data.dtype)
+    ure, uim = _matrices(steps, angles, terms, shared, data)
+    cosines, sines = _turns(amplitudes, steps, phases, modes, mode_numbers, shared, data)
     vre, vim = _adjoints(steps, ure, uim)
-    width = _widest(steps)
-    rre, rim = np.empty(width * rows, data.dtype), np.empty(width * rows, data.dtype)
-    buffer = np.empty(2 * _DENSE_BUFFER * rows, data.dtype)
+    rre, rim, buffer = _room(steps, rows, data)
     slopes = np.empty(rows, data.dtype)
     turned = np.zeros(phases.shape, np.float64)
     for first in range(0, batch, rows):
@@ -430,27 +445,15 @@ def backward(
             q[:length] = kept[begin + length : begin + 2 * length]
         else:
             _begin(p, q, amplitudes, count, start, start_numbers, data, shared, first)
-            for step in range(steps.shape[0]):
-                kind = steps[step, 0]
-                if kind == _PERMUTE:
-                    place = steps[step, 9]
-                    _permute(p, t, amplitudes, count, places, place)
-                    p, t = t, p
-                    _permute(q, t, amplitudes, count, places, place)
-                    q, t = t, q
-                elif kind == _PHASES:
-                    one = steps[step, 7]
-                    _turn(p, q, amplitudes, count, cosines[one], sines[one])
-                elif steps[step, 1] == _ROW or kind == _DENSE:
-                    _row_matrices(rre, rim, steps, angles, terms, step, data, shared, first, count, False)
-                    _apply_rows(p, q, amplitudes, count, steps, step, places, rre, rim, buffer)
-                else:
-                    _apply(p, q, amplitudes, count, steps, step, places, ure, uim)
+            p, q, t = _evolve(
+                p, q, t, amplitudes, count, first, steps, angles, terms, places, data, shared,
+                ure, uim, cosines, sines, rre, rim, buffer,
+            )  # fmt: skip
         _observe(
-            l, m, p, q, t, amplitudes, count, first, diagonal_words, words, coefficients,
+            f, g, p, q, t, amplitudes, count, first, diagonal_words, words, coefficients,
             probabilities, states, cotangent,
         )  # fmt: skip
-        for step in range(steps.shape[0] - 1, -1, -1):
+        for step in range(steps.shape[0] - 1, last - 1, -1):
             kind, source, column = steps[step, 0], steps[step, 1], steps[step, 2]
             if kind == _PERMUTE:
                 place = steps[step, 9] + amplitudes
@@ -458,46 +461,48 @@ def backward(
                 p, t = t, p
                 _permute(q, t, amplitudes, count, places, place)
                 q, t = t, q
-                _permute(l, t, amplitudes, count, places, place)
-                l, t = t, l
-                _permute(m, t, amplitudes, count, places, place)
-                m, t = t, m
+                _permute(f, t, amplitudes, count, places, place)
+                f, t = t, f
+                _permute(g, t, amplitudes, count, places, place)
+                g, t = t, g
                 continue
             if kind == _PHASES:
                 one = steps[step, 7]
-                _turn_back(p, q, l, m, amplitudes, count, cosines[one], sines[one], turned[one])
+                _turn_back(p, q, f, g, amplitudes, count, cosines[one], sines[one], turned[one])
                 continue
             if source == _SHARED and kind == _REAL:
                 of_shared[column] += angles[step, 0] * _undo_real(
-                    p, q, l, m, amplitudes, count, steps, step, vre, generators
+                    p, q, f, g, amplitudes, count, steps, step, vre, generators
                 )
                 continue
             if source == _SHARED and kind == _CROSS:
                 of_shared[column] += angles[step, 0] * _undo_cross(
-                    p, q, l, m, amplitudes, count, steps, step, vre, vim, generators
+                    p, q, f, g, amplitudes, count, steps, step, vre, vim, generators
                 )
                 continue
             if source != _NONE:
                 slopes[:count] = 0
-                _slopes(slopes, p, q, l, m, amplitudes, count, steps, step, places, generators)
+                _slopes(slopes, p, q, f, g, amplitudes, count, steps, step, places, generators)
                 for r in range(count):
                     if source == _ROW:
                         of_data[first + r, column] += angles[step, 0] * slopes[r]
                     else:
                         of_shared[column] += angles[step, 0] * slopes[r]
             if source == _ROW or kind == _DENSE:
-                _row_matrices(rre, rim, steps, angles, terms, step, data, shared, first, count, True)
+                _row_matrices(
+                    rre, rim, steps, angles, terms, step, data, shared, first, count, True
+                )
                 _apply_rows(p, q, amplitudes, count, steps, step, places, rre, rim, buffer)
-                _apply_rows(l, m, amplitudes, count, steps, step, places, rre, rim, buffer)
+                _apply_rows(f, g, amplitudes, count, steps, step, places, rre, rim, buffer)
             else:
                 _apply(p, q, amplitudes, count, steps, step, places, vre, vim)
-                _apply(l, m, amplitudes, count, steps, step, places, vre, vim)
-        for entry in range(start.shape[0]):
+                _apply(f, g, amplitudes, count, steps, step, places, vre, vim)
+        for entry in range(start.shape[0] if last == 0 else 0):
             for part in range(2):
                 source, column = start[entry, 1 + 2 * part], start[entry, 2 + 2 * part]
                 scale, place = start_numbers[entry, 2 * part], start[entry, 0] * count
                 for r in range(count):
-                    slope = scale * (l[place + r] if part == 0 else m[place + r])
+                    slope = scale * (f[place + r] if part == 0 else g[place + r])
                     if source == _ROW:
                         of_data[first + r, column] += slope
                     elif source == _SHARED:
@@ -512,10 +517,9 @@ def backward(
 
 
 @_kernel
-def _turns(amplitudes, steps, phases, modes, mode_numbers, shared, zero):
+def _turns(amplitudes, steps, phases, modes, mode_numbers, shared, data):
     """Return cosine and sine of every phase, `(F, A)`."""
-    dtype = np.array([zero]).dtype
-    cosines, sines = np.empty(phases.shape, dtype), np.empty(phases.shape, dtype)
+    cosines, sines = np.empty(phases.shape, data.dtype), np.empty(phases.shape, data.dtype)
     angle = np.empty(amplitudes, np.float64)
     for step in range(steps.shape[0]):
         if steps[step, 0] == _PHASES:
@@ -541,16 +545,16 @@ def _turn(p, q, amplitudes, count, cosines, sines):
 
 
 @_kernel
-def _turn_back(p, q, l, m, amplitudes, count, cosines, sines, turned):
+def _turn_back(p, q, f, g, amplitudes, count, cosines, sines, turned):
     """Undo phases on state and cotangent; add the slope of each phase."""
     for a in range(amplitudes):
         c, s = cosines[a], sines[a]
         total = p.dtype.type(0)
         for i in range(a * count, (a + 1) * count):
-            x, y, u, v = p[i], q[i], l[i], m[i]
+            x, y, u, v = p[i], q[i], f[i], g[i]
             total += v * x - u * y
             p[i], q[i] = c * x + s * y, c * y - s * x
-            l[i], m[i] = c * u + s * v, c * v - s * u
+            f[i], g[i] = c * u + s * v, c * v - s * u
         turned[a] += total
 
 
@@ -568,7 +572,7 @@ def _adjoints(steps, ure, uim):
 
 @_kernel
 def _observe(
-    l, m, p, q, t, amplitudes, count, first, diagonal_words, words, coefficients, probabilities,
+    f, g, p, q, t, amplitudes, count, first, diagonal_words, words, coefficients, probabilities,
     states, cotangent,
 ):  # fmt: skip
     """Write the cotangent of the final state."""
@@ -585,7 +589,7 @@ def _observe(
             for r in range(count):
                 t[a * count + r] += cotangent[first + r, probabilities[one, a]]
     for i in range(length):
-        l[i], m[i] = 2 * t[i] * p[i], 2 * t[i] * q[i]
+        f[i], g[i] = 2 * t[i] * p[i], 2 * t[i] * q[i]
     for word in range(words.shape[0]):
         column, x, z = words[word, 0], words[word, 1], words[word, 2]
         turns, coefficient = words[word, 3] % 4, coefficients[diagonal_words.shape[0] + word]
@@ -595,26 +599,26 @@ def _observe(
                 i, j = a * count + r, (a ^ x) * count + r
                 factor = sign * cotangent[first + r, column]
                 if turns == 0:
-                    l[i] += factor * p[j]
-                    m[i] += factor * q[j]
+                    f[i] += factor * p[j]
+                    g[i] += factor * q[j]
                 elif turns == 1:
-                    l[i] -= factor * q[j]
-                    m[i] += factor * p[j]
+                    f[i] -= factor * q[j]
+                    g[i] += factor * p[j]
                 elif turns == 2:
-                    l[i] -= factor * p[j]
-                    m[i] -= factor * q[j]
+                    f[i] -= factor * p[j]
+                    g[i] -= factor * q[j]
                 else:
-                    l[i] += factor * q[j]
-                    m[i] -= factor * p[j]
+                    f[i] += factor * q[j]
+                    g[i] -= factor * p[j]
     for one in range(states.shape[0]):
         for a in range(amplitudes):
             for r in range(count):
-                l[a * count + r] += cotangent[first + r, states[one] + a]
-                m[a * count + r] += cotangent[first + r, states[one] + amplitudes + a]
+                f[a * count + r] += cotangent[first + r, states[one] + a]
+                g[a * count + r] += cotangent[first + r, states[one] + amplitudes + a]
 
 
 @_kernel
-def _undo_real(p, q, l, m, amplitudes, count, steps, step, vre, generators):
+def _undo_real(p, q, f, g, amplitudes, count, steps, step, vre, generators):
     """Undo a real step on state and cotangent; return the slope of its angle."""
     target, mask, value, run = steps[step, 3], steps[step, 4], steps[step, 5], steps[step, 6]
     e = steps[step, 7]
@@ -627,18 +631,18 @@ def _undo_real(p, q, l, m, amplitudes, count, steps, step, vre, generators):
         part = p.dtype.type(0)
         for i in range(a * count, (a + run) * count):
             p0, q0, p1, q1 = p[i], q[i], p[i + far], q[i + far]
-            l0, m0, l1, m1 = l[i], m[i], l[i + far], m[i + far]
-            part += l1 * p0 - l0 * p1 + m1 * q0 - m0 * q1
+            f0, g0, f1, g1 = f[i], g[i], f[i + far], g[i + far]
+            part += f1 * p0 - f0 * p1 + g1 * q0 - g0 * q1
             p[i], p[i + far] = u0 * p0 + u1 * p1, u2 * p0 + u3 * p1
             q[i], q[i + far] = u0 * q0 + u1 * q1, u2 * q0 + u3 * q1
-            l[i], l[i + far] = u0 * l0 + u1 * l1, u2 * l0 + u3 * l1
-            m[i], m[i + far] = u0 * m0 + u1 * m1, u2 * m0 + u3 * m1
+            f[i], f[i + far] = u0 * f0 + u1 * f1, u2 * f0 + u3 * f1
+            g[i], g[i + far] = u0 * g0 + u1 * g1, u2 * g0 + u3 * g1
         total += part
     return generators[e + 2].real * total
 
 
 @_kernel
-def _undo_cross(p, q, l, m, amplitudes, count, steps, step, vre, vim, generators):
+def _undo_cross(p, q, f, g, amplitudes, count, steps, step, vre, vim, generators):
     """Undo a step with imaginary mixing on state and cotangent; return the slope of its angle."""
     target, mask, value, run = steps[step, 3], steps[step, 4], steps[step, 5], steps[step, 6]
     e = steps[step, 7]
@@ -651,18 +655,18 @@ def _undo_cross(p, q, l, m, amplitudes, count, steps, step, vre, vim, generators
         part = p.dtype.type(0)
         for i in range(a * count, (a + run) * count):
             p0, q0, p1, q1 = p[i], q[i], p[i + far], q[i + far]
-            l0, m0, l1, m1 = l[i], m[i], l[i + far], m[i + far]
-            part += m0 * p1 - l0 * q1 + m1 * p0 - l1 * q0
+            f0, g0, f1, g1 = f[i], g[i], f[i + far], g[i + far]
+            part += g0 * p1 - f0 * q1 + g1 * p0 - f1 * q0
             p[i], q[i] = u0 * p0 - u1 * q1, u0 * q0 + u1 * p1
             p[i + far], q[i + far] = u3 * p1 - u2 * q0, u3 * q1 + u2 * p0
-            l[i], m[i] = u0 * l0 - u1 * m1, u0 * m0 + u1 * l1
-            l[i + far], m[i + far] = u3 * l1 - u2 * m0, u3 * m1 + u2 * l0
+            f[i], g[i] = u0 * f0 - u1 * g1, u0 * g0 + u1 * f1
+            f[i + far], g[i + far] = u3 * f1 - u2 * g0, u3 * g1 + u2 * f0
         total += part
     return generators[e + 2].imag * total
 
 
 @_kernel
-def _slopes(slopes, p, q, l, m, amplitudes, count, steps, step, places, generators):
+def _slopes(slopes, p, q, f, g, amplitudes, count, steps, step, places, generators):
     """Add for each row the real part of <cotangent| K |state>."""
     kind, target, mask, value = steps[step, 0], steps[step, 3], steps[step, 4], steps[step, 5]
     e, wires, place = steps[step, 7], steps[step, 8], steps[step, 9]
@@ -674,7 +678,7 @@ def _slopes(slopes, p, q, l, m, amplitudes, count, steps, step, places, generato
             if k != 0:
                 for r in range(count):
                     i = a * count + r
-                    slopes[r] += k * (m[i] * p[i] - l[i] * q[i])
+                    slopes[r] += k * (g[i] * p[i] - f[i] * q[i])
         return
     if kind != _DENSE:
         wires = 1
@@ -699,4 +703,4 @@ def _slopes(slopes, p, q, l, m, amplitudes, count, steps, step, places, generato
                     i, j = to * count + r, origin * count + r
                     x = k.real * p[j] - k.imag * q[j]
                     y = k.real * q[j] + k.imag * p[j]
-                    slopes[r] += l[i] * x + m[i] * y
+                    slopes[r] += f[i] * x + g[i] * y

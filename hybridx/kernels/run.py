@@ -28,15 +28,17 @@ def values(tape: Tape, data: Rows, shared: Rows) -> tuple[Rows, Rows]:
         results `(batch, M)`, and the final states, or nothing where they are too large.
     """
     keep = data.shape[0] * 2 ** (tape.wires + 1) <= _KEPT
-    return forward(
-        tape.wires, tape.results, tape.steps, tape.angles, tape.terms, tape.places, tape.phases, tape.modes, tape.mode_numbers, tape.start,
-        tape.start_numbers, tape.diagonal_words, tape.words, tape.coefficients,
-        tape.probabilities, tape.states, data, shared, _rows(tape, data), keep,
+    results, kept = forward(
+        tape.wires, tape.results, tape.steps, tape.angles, tape.terms, tape.places, tape.phases,
+        tape.modes, tape.mode_numbers, tape.start, tape.start_numbers, tape.diagonal_words,
+        tape.words, tape.coefficients, tape.probabilities, tape.states, data, shared,
+        _rows(tape, data), keep,
     )  # fmt: skip
+    return results, kept
 
 
 def gradients(
-    tape: Tape, data: Rows, shared: Rows, kept: Rows, cotangent: Rows
+    tape: Tape, data: Rows, shared: Rows, kept: Rows, cotangent: Rows, *, of_data: bool = True
 ) -> tuple[Rows, Rows]:
     """Return the vector-Jacobian product of a circuit.
 
@@ -46,18 +48,19 @@ def gradients(
         shared: as in `values`.
         kept: what `values` returned of that run.
         cotangent: of the results, `(batch, M)`, contiguous.
+        of_data: the gradient of the data is asked for; without it, it is incomplete.
 
     Returns:
         of data, `(batch, P)`, and of the shared columns, `(W,)`, summed over the batch.
     """
-    of_data, of_shared = backward(
+    found, of_shared = backward(
         tape.wires, tape.results, tape.steps, tape.angles, tape.terms, tape.generators,
         tape.places, tape.phases, tape.modes, tape.mode_numbers, tape.start, tape.start_numbers,
         tape.diagonal_words, tape.words,
         tape.coefficients, tape.probabilities, tape.states, data, shared, _rows(tape, data), kept,
-        cotangent,
+        cotangent, 0 if of_data else tape.first_shared,
     )  # fmt: skip
-    return of_data, of_shared.astype(data.dtype)
+    return found, of_shared.astype(data.dtype)
 
 
 def _rows(tape: Tape, data: Rows) -> int:

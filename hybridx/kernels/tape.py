@@ -1,8 +1,9 @@
 """A circuit as flat arrays, which a compiled interpreter runs forward and backward.
 
-Every gate of the table is `U(theta) = C + cos(k theta) A + sin(k theta) B` (`circuit/gate.py`), and
-its derivative is `K U(theta)` with a constant matrix K. So one interpreter with a few kinds of steps
-runs every circuit of gates; nothing is compiled for a circuit. `compiled.py` is the interpreter.
+Every gate of the table is `U(theta) = C + cos(k theta) A + sin(k theta) B` (`circuit/gate.py`),
+and its derivative is `K U(theta)` with a constant matrix K. So one interpreter with a few kinds of
+steps runs every circuit of gates; nothing is compiled for a circuit. `compiled.py` is the
+interpreter.
 
 Amplitudes are numbered as everywhere: wire 0 is the most significant bit of an index.
 """
@@ -12,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import IntEnum
+from functools import cached_property
 from typing import Final, assert_never
 
 import numpy as np
@@ -81,7 +83,7 @@ class Reason:
     text: str
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Tape:
     """A circuit as arrays; T steps, P data columns, W shared columns, M results, A amplitudes.
 
@@ -128,6 +130,15 @@ class Tape:
     coefficients: Numbers
     probabilities: Integers
     states: Integers
+
+    @cached_property
+    def first_shared(self) -> int:
+        """The first step that depends on a shared column; 0 if the initial state does."""
+        if (self.start[:, (1, 3)] == Source.SHARED).any():
+            return 0
+        kind, source, turns = self.steps[:, 0], self.steps[:, 1], self.steps[:, 8]
+        depends = (source == Source.SHARED) | ((kind == Kind.PHASES) & (turns > 0))
+        return int(depends.argmax()) if depends.any() else len(self.steps)
 
 
 def tape_of(circuit: Circuit, data: int) -> Tape | Reason:
@@ -265,15 +276,25 @@ class _Writer:
             generator = np.diagonal(gate.generator)
         else:
             terms, generator = gate.terms.reshape(3, -1), gate.generator.reshape(-1)
-        source, column = Source.NONE, 0
-        scale, offset = 0.0, 0.0
+        source, column, scale, offset = int(Source.NONE), 0, 0.0, 0.0
         if gate.angle is not None:
             source, column, scale, offset = self._entry(gate.angle)
         run = gate.wires & -gate.wires
         first = sum(term.shape[1] for term in self.terms)
         targets = len(gate.targets)
         self.steps.append(
-            (kind, source, column, gate.targets[0], gate.mask, gate.value, run, first, targets, place)
+            (
+                kind,
+                source,
+                column,
+                gate.targets[0],
+                gate.mask,
+                gate.value,
+                run,
+                first,
+                targets,
+                place,
+            )
         )
         self.angles.append((scale, offset, gate.rate))
         self.terms.append(terms)
@@ -346,10 +367,6 @@ class _Writer:
         return Source.ROW if is_row else Source.SHARED, column, entry.scale, entry.offset
 
 
-def _integers(rows: Sequence[object], width: int) -> Integers:
-    return np.array(rows, dtype=np.int64).reshape(len(rows), width)
-
-
 def _gate_of(
     terms: Matrix,
     rate: float,
@@ -396,11 +413,12 @@ def _without_controls(gate: Gate) -> Gate:
         untouched = np.zeros((3, half, half))
         untouched[0] = np.eye(half)
         for on in (1, 0):
-            if np.array_equal(blocks[:, 1 - on, 1 - on], untouched):
+            generator = _generator(blocks[:, on, on], gate.rate)
+            if generator is not None and np.array_equal(blocks[:, 1 - on, 1 - on], untouched):
                 inner = replace(
                     gate,
                     terms=blocks[:, on, on],
-                    generator=_generator(blocks[:, on, on], gate.rate),
+                    generator=generator,
                     targets=gate.targets[:place] + gate.targets[place + 1 :],
                     mask=gate.mask | bit,
                     value=gate.value | bit * on,

@@ -59,11 +59,13 @@ class _Column:
         source: the tensor that the numbers are elements of.
         stride: the length of one row of the matrix.
         indices: which element of a row each of the joined calls takes.
+        is_shared: the source is read as a vector, and every row takes the same element of it.
     """
 
     source: SourceTensor
     stride: int
     indices: tuple[int, ...]
+    is_shared: bool = False
 
 
 _Value: TypeAlias = float | tuple[_Column, float, float]
@@ -71,7 +73,11 @@ _Value: TypeAlias = float | tuple[_Column, float, float]
 
 
 class AngleColumns:
-    """The angles of one call: numbers, or columns of the tensors that they come from."""
+    """The angles of one call: numbers, or columns of the tensors that they come from.
+
+    With `shares`, an angle that is the same in every row is an element of a vector of its own, the
+    shared columns. They are numbered after the others.
+    """
 
     def __init__(
         self,
@@ -81,8 +87,11 @@ class AngleColumns:
         lengths: Sequence[int],
         constants: Constants,
         computed: dict[tuple[fx.Node, ...], fx.Node] | None = None,
+        *,
+        shares: bool = False,
     ) -> None:
         self._module = module
+        self._shares = shares
         self._call = call
         self._constants = constants
         self._origins = Origins(constants)
@@ -97,12 +106,14 @@ class AngleColumns:
         with module.graph.inserting_before(call):
             self._angles = self._together(found)
         columns = [angle[0] for angle in self._angles if not isinstance(angle, float)]
-        self._blocks = _blocks(columns)
+        self._blocks = _blocks([column for column in columns if not column.is_shared])
+        self._shared = _blocks([column for column in columns if column.is_shared])
         self._position: dict[_Column, int] = {}
-        for block in self._blocks:
+        for block in (*self._blocks, *self._shared):
             for column in block:
                 self._position[column] = len(self._position)
         self.count = len(self._position)
+        self.data = sum(map(len, self._blocks))
 
     def angle_of(self, slot: Parameter) -> Angle:
         """Return the number or the column that stands for an angle of the call."""
@@ -121,6 +132,23 @@ class AngleColumns:
             empty.meta["val"] = self._call.meta["val"].new_empty((1, 0), dtype=dtype)
             return empty
         return parts[0] if len(parts) == 1 else call_node(self._module, _aten.cat.default, parts, 1)
+
+    def write_shared(self, dtype: torch.dtype) -> fx.Node:
+        """Insert the nodes that put the shared columns side by side, shape `(W,)`."""
+        parts = []
+        for block in self._shared:
+            stride, part = block[0].stride, block[0].source.node
+            if part.meta["val"].dim() != 1:
+                part = call_node(self._module, _aten.reshape.default, part, [-1])
+            wanted = [column.indices[0] for column in block]
+            if wanted != list(range(stride)):
+                part = select(self._module, part, wanted, axis=0)
+            parts.append(cast(self._module, part, dtype))
+        if not parts:
+            empty = call_node(self._module, _aten.zeros.default, [0], dtype=dtype, device="cpu")
+            empty.meta["val"] = self._call.meta["val"].new_empty((0,), dtype=dtype)
+            return empty
+        return parts[0] if len(parts) == 1 else call_node(self._module, _aten.cat.default, parts, 0)
 
     def _write_block(self, block: list[_Column], dtype: torch.dtype) -> fx.Node:
         module, stride, part = self._module, block[0].stride, block[0].source.node
@@ -141,6 +169,10 @@ class AngleColumns:
         if self._constants.has(angle) and self._constants.value(angle).numel() == count:
             yield from map(float, self._constants.value(angle).reshape(-1))
             return
+        has_batch = self._call.meta["val"].dim() == 2
+        if self._shares and has_batch and angle.meta["val"].dim() == bool(length):
+            yield from self._same_in_every_row(angle, count)
+            return
         elements = self._origins.of(angle)
         found = self._columns(elements, count)
         if None in found:
@@ -149,6 +181,19 @@ class AngleColumns:
         for column in found:
             assert column is not None
             yield column
+
+    def _same_in_every_row(self, angle: fx.Node, count: int) -> Iterator[_Value]:
+        elements = self._origins.of(angle)
+        if (elements.label < 0).any() or not all(
+            isinstance(self._origins.source_of(label).node.meta["val"].numel(), int)
+            for label in elements.label.reshape(-1).tolist()
+        ):
+            elements = self._origins.make_source(angle)
+        for one in _apart(elements, count):
+            source = self._origins.source_of(int(one.label[0]))
+            index = int(one.label[0]) - source.first
+            column = _Column(source, source.count, (index,), is_shared=True)
+            yield column, float(one.scale[0]), float(one.offset[0])
 
     def _spread(self, angle: fx.Node, length: int) -> fx.Node:
         """Return the angle, as its own source, with one row for each row of the call."""
@@ -240,6 +285,8 @@ class AngleColumns:
     def _key_of(self, column: _Column) -> Hashable | None:
         """Return a key that is equal for columns that can be computed together, or None."""
         node = column.source.node
+        if column.is_shared:
+            return None
         is_pointwise = is_operator(node.target) and torch.Tag.pointwise in node.target.tags
         is_whole = len(column.indices) == column.stride
         if not (is_pointwise and is_whole and column.indices == tuple(range(column.stride))):
@@ -327,7 +374,8 @@ def _blocks(columns: list[_Column]) -> list[list[_Column]]:
         if calls == 1:
             block.sort(key=lambda column: column.indices)
             if 2 * len(block) >= stride:
-                block = [_Column(block[0].source, stride, (index,)) for index in range(stride)]
+                source, is_shared = block[0].source, block[0].is_shared
+                block = [_Column(source, stride, (i,), is_shared) for i in range(stride)]
         blocks.append(block)
     return blocks
 
@@ -337,13 +385,13 @@ def repeats(grid: Tensor, stride: int) -> bool:
     return torch.equal(grid, grid[0] + stride * torch.arange(len(grid))[:, None])
 
 
-def select(module: fx.GraphModule, node: fx.Node, columns: list[int]) -> fx.Node:
-    """Insert the node that selects some columns of a matrix."""
+def select(module: fx.GraphModule, node: fx.Node, columns: list[int], axis: int = 1) -> fx.Node:
+    """Insert the node that selects some columns of a matrix, or elements of a vector."""
     first, last = columns[0], columns[-1]
     if columns == list(range(first, last + 1)):
-        return call_node(module, _aten.slice.Tensor, node, 1, first, last + 1)
+        return call_node(module, _aten.slice.Tensor, node, axis, first, last + 1)
     index = _constant(module, node, torch.tensor(columns))
-    return call_node(module, _aten.index_select.default, node, 1, index)
+    return call_node(module, _aten.index_select.default, node, axis, index)
 
 
 def _constant(module: fx.GraphModule, like: fx.Node, numbers: Tensor) -> fx.Node:

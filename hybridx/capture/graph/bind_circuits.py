@@ -7,7 +7,7 @@ and results are traced forward to the node where they stand side by side again.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor, fx
@@ -22,7 +22,7 @@ from hybridx.capture.graph.angle_columns import (
 )
 from hybridx.capture.graph.constants import Constants
 from hybridx.capture.graph.insert import call_node
-from hybridx.capture.graph.ops import CIRCUIT_OP, QNODE_OP
+from hybridx.capture.graph.ops import CIRCUIT_OP, LIVE_OP, QNODE_OP
 from hybridx.capture.graph.provenance import Elements, Origins, size_hint
 from hybridx.circuit import Circuit, bind
 
@@ -44,21 +44,58 @@ def bind_circuits(
         parameters `(batch, P)` in the order in which the node passes them.
     """
     bound: list[tuple[int, Circuit]] = []
+    for node, index, width, columns, constants in _calls(module, shares=False):
+        with module.graph.inserting_before(node):
+            parameters = columns.write(dtype)
+            results = call_node(module, CIRCUIT_OP, parameters, len(bound), width)
+        bound.append((index, bind(circuits[index], columns.count, columns.angle_of)))
+        _replace_results(module, node, results, constants)
+    _finish(module)
+    return tuple(bound)
+
+
+def bind_live_circuits(
+    module: fx.GraphModule, circuits: Sequence[Circuit], dtype: torch.dtype
+) -> tuple[tuple[Circuit, int], ...]:
+    """Replace every traced QNode call in `module` by a live circuit node of `dtype`, in place.
+
+    Args:
+        module: a traced graph with `hybridx::qnode` nodes.
+        circuits: the circuits of these calls; parameter i is the i-th angle of the call.
+        dtype: of the circuits' parameters and results.
+
+    Returns:
+        For each new node its circuit, and how many of its columns differ by row: the first ones.
+    """
+    bound: list[tuple[Circuit, int]] = []
+    for node, index, width, columns, _ in _calls(module, shares=True):
+        with module.graph.inserting_before(node):
+            data, shared = columns.write(dtype), columns.write_shared(dtype)
+            results = call_node(module, LIVE_OP, data, shared, len(bound), width)
+            if node.meta["val"].dim() == 1:
+                results = call_node(module, _aten.squeeze.dim, results, 0)
+            results = cast(module, results, node.meta["val"].dtype)
+        bound.append((bind(circuits[index], columns.count, columns.angle_of), columns.data))
+        node.replace_all_uses_with(results)
+    _finish(module)
+    return tuple(bound)
+
+
+def _calls(
+    module: fx.GraphModule, *, shares: bool
+) -> Iterator[tuple[fx.Node, int, int, AngleColumns, Constants]]:
     _drop_unused(module)
     constants = Constants(module)
     for node in [n for n in module.graph.nodes if n.target is QNODE_OP]:
         angles, _, index, width, _, lengths = node.args
-        columns = AngleColumns(module, node, angles, lengths, constants)
-        circuit = bind(circuits[index], columns.count, columns.angle_of)
-        with module.graph.inserting_before(node):
-            parameters = columns.write(dtype)
-            results = call_node(module, CIRCUIT_OP, parameters, len(bound), width)
-        bound.append((index, circuit))
-        _replace_results(module, node, results, constants)
+        columns = AngleColumns(module, node, angles, lengths, constants, shares=shares)
+        yield node, index, width, columns, constants
+
+
+def _finish(module: fx.GraphModule) -> None:
     _drop_unused(module)
     module.graph.lint()
     module.recompile()
-    return tuple(bound)
 
 
 def _drop_unused(module: fx.GraphModule) -> None:

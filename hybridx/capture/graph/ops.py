@@ -3,14 +3,17 @@
     hybridx::qnode(angles, leaves, index, width, dtype, lengths)   a call
     hybridx::again(leaves, batch, index, width, dtype)             another call of a circuit
     hybridx::circuit(parameters, index, width)                     `(batch, P)` to `(batch, width)`
+    hybridx::live(data, shared, index, width)                      `(batch, P)`, `(W,)` likewise
     hybridx::select(condition, yes, no, index)                     the results of one of two ways
 
-The first two appear while tracing, and the third replaces them. The last one appears while tracing
-a branch on data, whose number is its `index`, and `merge_paths.py` replaces it. `angles` are
-tensors of shape `(batch,)` or `()`, one for each angle of a gate. A tensor whose entry of `lengths`
-is not zero has a last axis of that length, for example for the amplitudes of a state. `leaves` are
-the tensors that the QNode was called with, `index` counts the circuits of one capture, `width` is
-the number of results M. None has an implementation: a traced graph is translated, never run.
+The first two appear while tracing. The third replaces them in a model that becomes a file, and the
+fourth in one that is trained, where the weights of a circuit stay apart from its data. The last one
+appears while tracing a branch on data, whose number is its `index`, and `merge_paths.py` replaces
+it. `angles` are tensors of shape `(batch,)` or `()`, one for each angle of a gate. A tensor whose
+entry of `lengths` is not zero has a last axis of that length, for example for the amplitudes of a
+state. `leaves` are the tensors that the QNode was called with, `index` counts the circuits of one
+capture, `width` is the number of results M. None has an implementation: a traced graph is
+translated, never run.
 """
 
 from __future__ import annotations
@@ -34,11 +37,13 @@ _LIBRARY.define(
     tags=_UNFOLDED,
 )
 _LIBRARY.define("circuit(Tensor parameters, int index, int width) -> Tensor")
+_LIBRARY.define("live(Tensor data, Tensor shared, int index, int width) -> Tensor")
 _LIBRARY.define("select(Tensor condition, Tensor yes, Tensor no, int index) -> Tensor")
 
 QNODE_OP = torch.ops.hybridx.qnode.default
 AGAIN_OP = torch.ops.hybridx.again.default
 CIRCUIT_OP = torch.ops.hybridx.circuit.default
+LIVE_OP = torch.ops.hybridx.live.default
 SELECT_OP = torch.ops.hybridx.select.default
 
 
@@ -74,6 +79,11 @@ def _again_shape(
 @torch.library.register_fake("hybridx::circuit", lib=_LIBRARY)  # type: ignore[untyped-decorator]
 def _circuit_shape(parameters: Tensor, index: int, width: int) -> Tensor:
     return parameters.new_empty((parameters.shape[0], width))
+
+
+@torch.library.register_fake("hybridx::live", lib=_LIBRARY)  # type: ignore[untyped-decorator]
+def _live_shape(data: Tensor, shared: Tensor, index: int, width: int) -> Tensor:
+    return data.new_empty((data.shape[0], width))
 
 
 @torch.library.register_fake("hybridx::select", lib=_LIBRARY)  # type: ignore[untyped-decorator]

@@ -493,6 +493,11 @@ _LOCK = threading.RLock()
 _installed = 0
 
 
+def is_intercepting() -> bool:
+    """Return whether QNode calls of this thread are answered by a trace or a comparison."""
+    return _THREAD.interception.qnode_call is not None
+
+
 @contextmanager
 def intercepting(**changes: Any) -> Iterator[None]:
     """While active, the replacements act in this thread as the given fields say.

@@ -18,7 +18,7 @@ import re
 import sys
 import weakref
 from collections import OrderedDict, defaultdict, deque
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, time, timedelta, tzinfo
 from decimal import Decimal
@@ -149,6 +149,35 @@ def call_key(qnode: Any, args: tuple[Any, ...], kwargs: dict[str, Any], layer: s
         return reader.key()
     except _Unknown:
         return Key((object(),), ())
+
+
+def structure_key(
+    qnode: Any, args: tuple[Any, ...], kwargs: dict[str, Any], batched: Sequence[bool]
+) -> Hashable | None:
+    """Return a key that is equal for calls with the same circuit at any batch size, or None.
+
+    Args:
+        qnode: that is called.
+        args: by position.
+        kwargs: by name.
+        batched: for each tensor among the arguments, whether its first axis is the batch.
+    """
+    leaves, structure = flatten((args, kwargs))
+    tensors = [leaf for leaf in leaves if isinstance(leaf, Tensor)]
+    reader = _Reader()
+    try:
+        reader.plain(
+            str(structure),
+            tuple(
+                (tuple(tensor.shape[has:]), tensor.dtype, tensor.device)
+                for tensor, has in zip(tensors, batched, strict=True)
+            ),
+        )
+        reader.read([leaf for leaf in leaves if not isinstance(leaf, Tensor)])
+        reader.read(qnode)
+        return reader.key()
+    except _Unknown:
+        return None
 
 
 class _Reader:

@@ -107,7 +107,7 @@ def rehearsed(
         layers.append(layer)
         return results
 
-    with _every_call(model, call):
+    with every_call(model, call):
         yield dtypes, layers
 
 
@@ -170,7 +170,7 @@ def recorded(
 
     with (
         names_replaced(model, readers),
-        _every_call(model, call),
+        every_call(model, call),
         intercepting(layer_call=evaluate, values=recording.values, branches=branches),
     ):
         yield recording
@@ -188,8 +188,13 @@ def _check_size(wires: int, amplitudes: int) -> None:
 
 
 @contextmanager
-def _every_call(model: nn.Module, handle: Callable[..., Any]) -> Iterator[None]:
-    """Replace QNode calls of this thread by `handle(original, qnode, args, kwargs, layer)`."""
+def every_call(model: nn.Module, handle: Callable[..., Any]) -> Iterator[None]:
+    """While active, QNode calls of this thread are `handle(original, qnode, args, kwargs, layer)`.
+
+    Args:
+        model: whose submodules are named in `layer`.
+        handle: answers a call; `original` is `QNode.__call__`.
+    """
     path: list[str] = []
     traced = current_thread()
 

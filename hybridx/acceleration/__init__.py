@@ -1,0 +1,1 @@
+"""Quantum layers of a model that is trained, compiled in place."""

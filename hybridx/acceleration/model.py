@@ -1,0 +1,112 @@
+"""The QNodes of a model, swapped in place for compiled ones and put back."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pennylane as qml
+import torch
+from torch import nn
+
+from hybridx.acceleration.calls import Calls, Compiled, Stays
+from hybridx.capture import every_call, is_intercepting
+from hybridx.report import Shown
+
+_STATE = "_hybridx_calls"
+_OWNERS = "_hybridx_models"
+
+
+class AcceleratedQNode(qml.QNode):  # type: ignore[misc] # PennyLane has no types
+    """A QNode whose calls are answered by compiled circuits; all else is as it was."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Answer a call; to a trace or a comparison, as PennyLane does."""
+        if is_intercepting():
+            return super().__call__(*args, **kwargs)
+        return self.__dict__[_STATE].call(self, args, kwargs)
+
+
+@dataclass(frozen=True)
+class AcceleratedLayer:
+    """What became of one QNode.
+
+    Attributes:
+        layer: where it stands in the model.
+        reason: why it stays eager, or None where it is compiled.
+        steps: of the compiled circuit, which the interpreter runs.
+    """
+
+    layer: str
+    reason: str | None
+    steps: int = 0
+
+
+@dataclass(frozen=True)
+class AccelerationReport(Shown):
+    """What `accelerate` has done.
+
+    Attributes:
+        layers: of the model, in the order of their first calls.
+    """
+
+    layers: tuple[AcceleratedLayer, ...]
+
+
+def accelerate_model(
+    model: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+) -> AccelerationReport:
+    """Swap the QNodes that a call of a model reaches; see `hybridx.accelerate`."""
+    met: dict[int, tuple[Any, list[tuple[Any, ...]]]] = {}
+
+    def noted(
+        original: Any, qnode: Any, given: tuple[Any, ...], named: dict[str, Any], layer: str
+    ) -> Any:
+        _, calls = met.setdefault(id(qnode), (qnode, []))
+        calls.append((original, given, named, layer))
+        return original(qnode, *given, **named)
+
+    with every_call(model, noted), torch.no_grad():
+        model(*args, **kwargs)
+    layers = []
+    for qnode, calls in met.values():
+        original, _, _, layer = calls[0]
+        state = qnode.__dict__.get(_STATE) or Calls(original, layer)
+        found = [state.learn(qnode, given, named) for _, given, named, _ in calls]
+        compiled = [one for one in found if isinstance(one, Compiled)]
+        reasons = [one.reason for one in found if isinstance(one, Stays)]
+        if compiled and type(qnode) in (qml.QNode, AcceleratedQNode):
+            _swap(qnode, state, model)
+        steps = sum(len(c.tape.steps) for one in compiled for c in one.circuits if c.tape)
+        layers.append(AcceleratedLayer(layer, reasons[0] if reasons else None, steps))
+    return AccelerationReport(tuple(layers))
+
+
+def restore_model(model: nn.Module) -> int:
+    """Put back what `accelerate_model` has swapped for a model; return how many QNodes."""
+    count = 0
+    for qnode in _SWAPPED.pop(model, []):
+        owners = qnode.__dict__.get(_OWNERS)
+        if owners is None:
+            continue
+        owners.discard(model)
+        count += 1
+        if not owners:
+            del qnode.__dict__[_STATE], qnode.__dict__[_OWNERS]
+            qnode.__class__ = qml.QNode
+    return count
+
+
+_SWAPPED: weakref.WeakKeyDictionary[nn.Module, list[Any]] = weakref.WeakKeyDictionary()
+
+
+def _swap(qnode: Any, state: Calls, model: nn.Module) -> None:
+    if type(qnode) is qml.QNode:
+        qnode.__dict__[_STATE] = state
+        qnode.__dict__[_OWNERS] = weakref.WeakSet()
+        qnode.__class__ = AcceleratedQNode
+    if model not in qnode.__dict__[_OWNERS]:
+        qnode.__dict__[_OWNERS].add(model)
+        _SWAPPED.setdefault(model, []).append(qnode)

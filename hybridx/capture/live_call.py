@@ -1,0 +1,119 @@
+"""One QNode call as a graph of its arguments, in which weights stay apart from data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pennylane as qml
+import torch
+from torch import Tensor, fx, nn
+
+from hybridx.capture.graph.bind_circuits import bind_live_circuits
+from hybridx.capture.graph.ops import LIVE_OP
+from hybridx.capture.python.patches import quiet, uncollected
+from hybridx.capture.qnode.recording import recorded
+from hybridx.capture.torch_export import TABLE, export_program, graph_of
+from hybridx.capture.torch_internals import flatten, unflatten
+from hybridx.circuit import BATCH, Circuit
+
+
+@dataclass(frozen=True)
+class LiveCall:
+    """A traced QNode call.
+
+    Attributes:
+        module: from the tensors among the arguments to the tensors among the results;
+            `hybridx::live` nodes stand for circuits.
+        circuits: by the index that a node carries, each with the number of its data columns.
+        structure: how the results are nested.
+    """
+
+    module: fx.GraphModule
+    circuits: tuple[tuple[Circuit, int], ...]
+    structure: Any
+
+    def with_circuits(self, circuits: Sequence[nn.Module]) -> fx.GraphModule:
+        """Return the graph with modules in the places of the circuits.
+
+        Args:
+            circuits: one for each circuit, from data `(batch, P)` and shared columns `(W,)` to
+                results `(batch, M)`.
+        """
+        module = self.module
+        for node in module.graph.find_nodes(op="call_function", target=LIVE_OP):
+            data, shared, index, _ = node.args
+            name = f"circuit_{index}"
+            module.add_module(name, circuits[index])
+            with module.graph.inserting_before(node):
+                call = module.graph.call_module(name, (data, shared))
+            node.replace_all_uses_with(call)
+            module.graph.erase_node(node)
+        module.recompile()
+        return module
+
+
+def tape_batch(qnode: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> int | None:
+    """Return the batch size of a QNode call's circuit, or None if it has no batch axis."""
+    with torch.no_grad():
+        tape = qml.workflow.construct_tape(qnode, level=0)(*args, **kwargs)
+    size: int | None = tape.batch_size
+    return size
+
+
+def trace_call(
+    qnode: Any,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    batched: Sequence[bool],
+    dtype: torch.dtype,
+    result_dtype: torch.dtype | None,
+) -> LiveCall:
+    """Trace a QNode call; nothing is simulated.
+
+    Args:
+        qnode: that is called.
+        args: by position.
+        kwargs: by name.
+        batched: for each tensor among the arguments, whether its first axis is the batch.
+        dtype: in which circuits are computed.
+        result_dtype: of what the call returns.
+
+    Raises:
+        CaptureError: an operator or a measurement has no rule.
+    """
+    leaves, structure = flatten((args, kwargs))
+    places = [place for place, leaf in enumerate(leaves) if isinstance(leaf, Tensor)]
+    tensors = [leaves[place].detach() for place in places]
+    nested: list[Any] = []
+
+    def run(given: Sequence[Tensor]) -> tuple[Tensor, ...]:
+        filled = list(leaves)
+        for place, tensor in zip(places, given, strict=True):
+            filled[place] = tensor
+        positional, named = unflatten(filled, structure)
+        results, form = flatten(qnode(*positional, **named))
+        nested.append(form)
+        return tuple(results)
+
+    caller = _Caller(run)
+    batch = torch.export.Dim(BATCH)
+    shapes = tuple({0: batch} if has else {} for has in batched)
+    with quiet(), uncollected(), recorded(caller, [result_dtype], joins=False) as recording:
+        program = export_program(caller, tensors, shapes)
+        module = graph_of(program, TABLE)
+    bound = bind_live_circuits(module, recording.circuits, dtype)
+    return LiveCall(module, bound, nested[-1])
+
+
+class _Caller(nn.Module):
+    """A function of tensors as a module."""
+
+    def __init__(self, run: Callable[[Sequence[Tensor]], tuple[Tensor, ...]]) -> None:
+        super().__init__()
+        # torch.export puts back what a module's attributes hold, but not what a function encloses.
+        self._run = run
+
+    def forward(self, *tensors: Tensor) -> tuple[Tensor, ...]:
+        return self._run(tensors)
