@@ -577,6 +577,17 @@ class ForwardRaisesError(CaptureError):
     place: str
 
 
+class NoQuantumLayerError(CaptureError):
+    """A model that is to be accelerated calls no QNode."""
+
+    code = "HX124"
+    summary = "the model calls no QNode on the example, so that there is nothing to accelerate"
+    remedy = (
+        "call accelerate with the module whose forward calls the QNode, and with arguments on "
+        "which it does"
+    )
+
+
 class NonFiniteWeightsError(CaptureError):
     """A weight is NaN or infinite."""
 

@@ -64,10 +64,8 @@ class Calls:
     def __deepcopy__(self, memo: Any) -> Calls:
         return self  # of a copy of the QNode the same is known
 
-    @property
-    def found(self) -> tuple[Compiled | Stays, ...]:
-        """What became of each structure that was called."""
-        return tuple(self._known.values())
+    def __reduce__(self) -> Any:
+        return Calls, (self._eager, str(self.layer))  # what is loaded compiles its first calls
 
     def call(self, qnode: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Answer a call of the QNode."""
@@ -190,7 +188,7 @@ def _difference(
         found, others = _values_and_slopes(lambda given: compiled(*given), tensors)
     for name, left, right in (("values", values, found), ("gradients", slopes, others)):
         for one, two in zip(left, right, strict=True):
-            scale = max(1.0, float(one.abs().max())) if one.numel() else 1.0
+            scale = max(1.0, float(one.detach().abs().max())) if one.numel() else 1.0
             wide = two.to(one.dtype)
             if one.shape != two.shape or not torch.allclose(
                 wide, one, rtol=0, atol=tolerance * scale

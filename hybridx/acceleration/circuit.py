@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from hybridx.capture import map_leaves
 from hybridx.circuit import Circuit
 from hybridx.kernels import Reason, Tape, gradients, tape_of, values
 from hybridx.lowering import choose
@@ -56,7 +57,13 @@ class LiveCircuit(nn.Module):
         if key not in self._programs:
             program = self._plan.build()
             kind = np.dtype(str(dtype).removeprefix("torch."))
-            self._programs[key] = emit_module(program, dtype=kind).to(device)
+            module = emit_module(program, dtype=kind).to(device)
+            for node in module.graph.find_nodes(
+                op="call_function", target=torch.ops.aten.sym_size.int
+            ):
+                node.op, node.target = "call_method", "size"  # vmap has no rule for the operator
+            module.recompile()
+            self._programs[key] = module
         return self._programs[key]
 
     @cached_property
@@ -166,12 +173,19 @@ class _Gradients(torch.autograd.Function):
 
 
 def _pushed(function: Any, given: Any, tangents: Any) -> Any:
-    """Return the derivative of a function along tangents, which may be None."""
+    """Return the derivative of a function along tangents, which may be None.
+
+    It is the derivative of the vector-Jacobian product, which is linear in the vector: torch nests
+    no forward modes.
+    """
     along = tuple(
         torch.zeros_like(one) if tangent is None else tangent
         for one, tangent in zip(given, tangents, strict=True)
     )
-    return torch.func.jvp(function, tuple(given), along)[1]
+    results, pull, *_ = torch.func.vjp(function, *given)
+    zeros = map_leaves(torch.zeros_like, results)
+    (found,) = torch.func.vjp(pull, zeros)[1](along)
+    return found
 
 
 def _each(count: int, in_dims: Any, *tensors: Tensor) -> Any:

@@ -9,10 +9,11 @@ from typing import Any
 
 import pennylane as qml
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from hybridx.acceleration.calls import Calls, Compiled, Stays
-from hybridx.capture import every_call, is_intercepting
+from hybridx.capture import every_call, is_intercepting, place_of, unchanged
+from hybridx.errors import ForwardRaisesError, NoQuantumLayerError, first_line
 from hybridx.report import Shown
 
 _STATE = "_hybridx_calls"
@@ -28,6 +29,11 @@ class AcceleratedQNode(qml.QNode):  # type: ignore[misc] # PennyLane has no type
             return super().__call__(*args, **kwargs)
         return self.__dict__[_STATE].call(self, args, kwargs)
 
+    # A TorchLayer has the methods of its QNode that it lacks itself, so there is no __deepcopy__.
+    def __getstate__(self) -> dict[str, Any]:
+        # No model has called the copy yet.
+        return {name: value for name, value in vars(self).items() if name != _OWNERS}
+
 
 @dataclass(frozen=True)
 class AcceleratedLayer:
@@ -42,6 +48,11 @@ class AcceleratedLayer:
     layer: str
     reason: str | None
     steps: int = 0
+
+    @property
+    def is_compiled(self) -> bool:
+        """True if all its calls of the example are answered by compiled circuits."""
+        return self.reason is None
 
 
 @dataclass(frozen=True)
@@ -68,8 +79,15 @@ def accelerate_model(
         calls.append((original, given, named, layer))
         return original(qnode, *given, **named)
 
-    with every_call(model, noted), torch.no_grad():
-        model(*args, **kwargs)
+    with every_call(model, noted), torch.no_grad(), unchanged(model):
+        try:
+            model(*args, **kwargs)
+        except Exception as error:  # the user's own code may raise anything
+            shapes = ", ".join(str(tuple(arg.shape)) for arg in args if isinstance(arg, Tensor))
+            reason = f"{type(error).__name__}: {first_line(error)}"
+            raise ForwardRaisesError(shapes, reason, place_of(model, error)) from error
+    if not met:
+        raise NoQuantumLayerError
     layers = []
     for qnode, calls in met.values():
         original, _, _, layer = calls[0]
@@ -77,7 +95,9 @@ def accelerate_model(
         found = [state.learn(qnode, given, named) for _, given, named, _ in calls]
         compiled = [one for one in found if isinstance(one, Compiled)]
         reasons = [one.reason for one in found if isinstance(one, Stays)]
-        if compiled and type(qnode) in (qml.QNode, AcceleratedQNode):
+        if type(qnode) not in (qml.QNode, AcceleratedQNode):
+            reasons = [f"it is a {type(qnode).__name__}, not a QNode of PennyLane's own class"]
+        elif compiled:
             _swap(qnode, state, model)
         steps = sum(len(c.tape.steps) for one in compiled for c in one.circuits if c.tape)
         layers.append(AcceleratedLayer(layer, reasons[0] if reasons else None, steps))
@@ -86,27 +106,31 @@ def accelerate_model(
 
 def restore_model(model: nn.Module) -> int:
     """Put back what `accelerate_model` has swapped for a model; return how many QNodes."""
-    count = 0
-    for qnode in _SWAPPED.pop(model, []):
-        owners = qnode.__dict__.get(_OWNERS)
-        if owners is None:
-            continue
+    qnodes = [*_SWAPPED.pop(model, []), *_of_copies(model)]
+    for qnode in qnodes:
+        owners = qnode.__dict__.pop(_OWNERS, set())
         owners.discard(model)
-        count += 1
-        if not owners:
-            del qnode.__dict__[_STATE], qnode.__dict__[_OWNERS]
+        if owners:
+            qnode.__dict__[_OWNERS] = owners
+        else:
+            del qnode.__dict__[_STATE]
             qnode.__class__ = qml.QNode
-    return count
+    return len(qnodes)
+
+
+def _of_copies(model: nn.Module) -> list[Any]:
+    """Return the accelerated QNodes of a copy of a model, which no model has called yet."""
+    found = (one for module in model.modules() for one in vars(module).values())
+    return [one for one in found if isinstance(one, AcceleratedQNode) and not one.__dict__[_OWNERS]]
 
 
 _SWAPPED: weakref.WeakKeyDictionary[nn.Module, list[Any]] = weakref.WeakKeyDictionary()
 
 
 def _swap(qnode: Any, state: Calls, model: nn.Module) -> None:
-    if type(qnode) is qml.QNode:
-        qnode.__dict__[_STATE] = state
-        qnode.__dict__[_OWNERS] = weakref.WeakSet()
-        qnode.__class__ = AcceleratedQNode
-    if model not in qnode.__dict__[_OWNERS]:
-        qnode.__dict__[_OWNERS].add(model)
+    qnode.__dict__[_STATE] = state
+    qnode.__class__ = AcceleratedQNode
+    owners = qnode.__dict__.setdefault(_OWNERS, weakref.WeakSet())
+    if model not in owners:
+        owners.add(model)
         _SWAPPED.setdefault(model, []).append(qnode)

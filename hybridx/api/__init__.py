@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from hybridx.api.exporting import ExportReport, export, export_source
     from hybridx.api.formats import FORMATS, MODEL_ENDINGS
     from hybridx.api.inspecting import bom, draw, html, inspect, python, qasm
+    from hybridx.api.modules.accelerating import accelerate, restore
     from hybridx.api.modules.lowering import lower
-    from hybridx.api.modules.restoring import to_torch
+    from hybridx.api.modules.rebuilding import to_torch
     from hybridx.api.options import BATCH_SIZE, DTYPES, SourceOptions
     from hybridx.api.predicting import predict
     from hybridx.api.progress import Stages
@@ -74,6 +75,7 @@ __all__ = [
     "Stages",
     "StrategySummary",
     "VerifyReport",
+    "accelerate",
     "bench",
     "bench_source",
     "bom",
@@ -93,6 +95,7 @@ __all__ = [
     "python",
     "qasm",
     "reproduce",
+    "restore",
     "self_test",
     "sign",
     "to_torch",

@@ -204,12 +204,12 @@ def read_entries(texts: Sequence[str]) -> dict[str, str]:
     return entries
 
 
-def need(purpose: str, *packages: str) -> None:
-    """Refuse a task if a package of the `export` extra that it needs is not installed.
+def need(purpose: str, *packages: str, extra: str = "export") -> None:
+    """Refuse a task if a package of an extra that it needs is not installed.
 
     Raises:
         MissingExtraError: a package is missing.
     """
     for package in packages:
         if find_spec(package) is None:
-            raise MissingExtraError(purpose, package, "export")
+            raise MissingExtraError(purpose, package, extra)

@@ -6,7 +6,7 @@ from hybridx.capture.graph.local_decompositions import NotLocal, decomposed
 from hybridx.capture.graph.ops import CIRCUIT_OP
 from hybridx.capture.live_call import LiveCall, tape_batch, trace_call
 from hybridx.capture.model.eager import eagerly
-from hybridx.capture.model.flat import Flat
+from hybridx.capture.model.flat import Flat, unchanged
 from hybridx.capture.model.forward_call import (
     ForwardCall,
     Input,
@@ -33,11 +33,22 @@ from hybridx.capture.model.weight_size import check_weight_size
 from hybridx.capture.module import Capture, Refused, capture, refusals
 from hybridx.capture.python.patches import is_intercepting, one_thread, quiet, uncollected
 from hybridx.capture.python.removed_in_pennylane import removed_idiom
-from hybridx.capture.python.source_location import line_of_user, name_of_node, place_of_node
+from hybridx.capture.python.source_location import (
+    line_of_user,
+    name_of_node,
+    place_of,
+    place_of_node,
+)
 from hybridx.capture.qnode.call_key import structure_key
 from hybridx.capture.qnode.recording import every_call
 from hybridx.capture.torch_export import from_two
-from hybridx.capture.torch_internals import flatten, operators_noted, origin_of, unflatten
+from hybridx.capture.torch_internals import (
+    flatten,
+    map_leaves,
+    operators_noted,
+    origin_of,
+    unflatten,
+)
 
 __all__ = [
     "CIRCUIT_OP",
@@ -74,12 +85,14 @@ __all__ = [
     "is_single",
     "is_whole",
     "line_of_user",
+    "map_leaves",
     "name_of_node",
     "named_parts",
     "narrowed",
     "one_thread",
     "operators_noted",
     "origin_of",
+    "place_of",
     "place_of_node",
     "plain_call",
     "prepare_example",
@@ -92,6 +105,7 @@ __all__ = [
     "tape_batch",
     "trace_call",
     "training_note",
+    "unchanged",
     "uncollected",
     "unflatten",
 ]

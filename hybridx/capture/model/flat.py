@@ -206,6 +206,17 @@ class Flat:
             snapshot.forget_calls()
 
 
+@contextmanager
+def unchanged(model: nn.Module) -> Iterator[None]:
+    """Restore afterwards whatever runs of a model change in it."""
+    snapshot = Snapshot(model, Copies())
+    try:
+        yield
+    finally:
+        snapshot.changed()
+        snapshot.put_back()
+
+
 class _Traced(nn.Module):
     """A module with the weights of a model under their own names, which calls a `Flat`."""
 

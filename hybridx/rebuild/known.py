@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from hybridx.restore.values import Known, Node, integer, integers, known
+from hybridx.rebuild.values import Known, Node, integer, integers, known
 
 
 def slices(values: Sequence[Any], rank: int) -> tuple[slice, ...]:

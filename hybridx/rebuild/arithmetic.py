@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from hybridx.restore.known import axes_of
-from hybridx.restore.values import DTYPES, Node, Unrestorable, integer, is_known, tensor, tensors
+from hybridx.rebuild.known import axes_of
+from hybridx.rebuild.values import DTYPES, Node, Unrestorable, integer, is_known, tensor, tensors
 
 Operator = Callable[[Node, Sequence[Any]], Any]
 

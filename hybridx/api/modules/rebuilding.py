@@ -11,7 +11,7 @@ from hybridx.errors import NoConversionError
 from hybridx.storage import check_readable
 
 if TYPE_CHECKING:
-    from hybridx.restore import RestoredModule
+    from hybridx.rebuild import RestoredModule
 
 
 def to_torch(
@@ -41,7 +41,7 @@ def to_torch(
         check_readable(Path(source))
     need("making a torch module", "torch", "pennylane")
     from hybridx.artifact import OnnxArtifact, decode_artifact, read_artifact, tell_changes
-    from hybridx.restore import RestoredModule
+    from hybridx.rebuild import RestoredModule
 
     if isinstance(source, str | Path):
         artifact = read_artifact(Path(source))

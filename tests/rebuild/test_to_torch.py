@@ -23,7 +23,7 @@ from hybridx.errors import (
     NoTorchOperatorError,
     OptionError,
 )
-from hybridx.restore.circuits import completed
+from hybridx.rebuild.circuits import completed
 from tests.corpus import CASES
 from tests.sampling import some
 

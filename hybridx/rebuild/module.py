@@ -20,10 +20,10 @@ from hybridx.errors import (
     InputShapeError,
     NoTorchOperatorError,
 )
-from hybridx.restore import arithmetic, layers, movement
-from hybridx.restore.circuits import QNodeLayer, compiled_layer
-from hybridx.restore.known import KNOWN
-from hybridx.restore.values import (
+from hybridx.rebuild import arithmetic, layers, movement
+from hybridx.rebuild.circuits import QNodeLayer, compiled_layer
+from hybridx.rebuild.known import KNOWN
+from hybridx.rebuild.values import (
     Node,
     Unrestorable,
     Value,
@@ -33,7 +33,7 @@ from hybridx.restore.values import (
     read_attribute,
     tensor,
 )
-from hybridx.restore.weights import Tree, weight_names
+from hybridx.rebuild.weights import Tree, weight_names
 
 OPERATORS = {**arithmetic.OPERATORS, **movement.OPERATORS, **layers.OPERATORS}
 

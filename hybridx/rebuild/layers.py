@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from hybridx.restore.arithmetic import Operator
-from hybridx.restore.values import Node, Unrestorable, integers, tensor, tensors
+from hybridx.rebuild.arithmetic import Operator
+from hybridx.rebuild.values import Node, Unrestorable, integers, tensor, tensors
 
 _CONVOLUTIONS = (nn.functional.conv1d, nn.functional.conv2d, nn.functional.conv3d)
 _TRANSPOSED = (

@@ -1,5 +1,5 @@
 """The way back: a model file as a torch module, which computes the same and can be trained."""
 
-from hybridx.restore.module import Restoration, RestoredCircuit, RestoredModule
+from hybridx.rebuild.module import Restoration, RestoredCircuit, RestoredModule
 
 __all__ = ["Restoration", "RestoredCircuit", "RestoredModule"]

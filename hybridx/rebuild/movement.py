@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from hybridx.restore.arithmetic import Operator
-from hybridx.restore.known import axes_of, shape, size, slices
-from hybridx.restore.values import (
+from hybridx.rebuild.arithmetic import Operator
+from hybridx.rebuild.known import axes_of, shape, size, slices
+from hybridx.rebuild.values import (
     DTYPES,
     Node,
     Unrestorable,

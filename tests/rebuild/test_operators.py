@@ -9,8 +9,8 @@ import pytest
 import torch
 from onnx import helper
 
-from hybridx.restore.module import OPERATORS
-from hybridx.restore.values import Node, Unrestorable, known
+from hybridx.rebuild.module import OPERATORS
+from hybridx.rebuild.values import Node, Unrestorable, known
 
 RNG = np.random.default_rng(3)
 # Sums of some hundred float32 products, in another order.

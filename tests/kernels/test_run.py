@@ -1,0 +1,142 @@
+"""The interpreter of tapes against the exact simulator: values, and slopes by differences."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hybridx.circuit import GATES, Apply, Circuit, Parameter, parse, simulate
+from hybridx.kernels import Reason, gradients, tape_of, values
+from hybridx.kernels import tape as tapes
+from tests.circuits import circuits, inputs
+
+# complex128 in another order of operations: some 100 of 1e-16 each.
+EXACT = 1e-11
+STEP = 1e-5
+# A difference over two steps is off by STEP**2 and, as it is divided by STEP, by 1e-11.
+SLOPE = 1e-8
+
+
+def compare(circuit, data, batch=5, seed=0):
+    """Compare a circuit with the simulator; return its tape, or None if it has none."""
+    tape = tape_of(circuit, data)
+    if isinstance(tape, Reason):
+        return None
+    rng = np.random.default_rng(seed)
+    shared = rng.normal(size=circuit.parameters - data)
+    rows = rng.normal(size=(batch, data))
+    whole = np.concatenate([rows, np.broadcast_to(shared, (batch, len(shared)))], axis=1)
+    found, kept = values(tape, rows, shared)
+    exact = simulate(circuit, whole)
+    scale = max(1.0, np.abs(exact).max())
+    assert np.abs(found - exact).max() < EXACT * scale
+    cotangent = rng.normal(size=found.shape)
+    of_rows, of_shared = gradients(tape, rows, shared, kept, cotangent)
+    again = gradients(tape, rows, shared, kept[:0], cotangent)
+    assert np.abs(of_rows - again[0]).max(initial=0) < EXACT * scale
+    for column in range(circuit.parameters):
+        step = np.zeros(circuit.parameters)
+        step[column] = STEP
+        change = simulate(circuit, whole + step) - simulate(circuit, whole - step)
+        slope = (change * cotangent).sum(axis=1) / (2 * STEP)
+        if column < data:
+            assert np.abs(slope - of_rows[:, column]).max() < SLOPE * scale
+        else:
+            assert abs(slope.sum() - of_shared[column - data]) < SLOPE * scale * batch
+    return tape
+
+
+@settings(max_examples=60, deadline=None)
+@given(circuits(), st.data())
+def test_random_circuits(circuit, data):
+    compare(circuit, data.draw(st.integers(0, circuit.parameters)))
+
+
+@pytest.mark.parametrize("name", GATES)
+def test_every_gate_has_a_tape(name):
+    """From a data column, from a shared one and with a control, adjoint."""
+    gate = GATES[name]
+    wires = tuple(range(gate.wires))
+    around = "; ".join(f"RY {wire} p[0]; RX {wire} {0.3 + wire}" for wire in range(gate.wires + 1))
+    start = parse(f"{around}; expval Z0; expval {'@'.join(f'Y{w}' for w in wires)}; probs 0")
+    for column in (0, 1):
+        angle = Parameter(column, 0.7, 0.2) if gate.takes_angle else None
+        plain = Apply(name, wires, angle)
+        held = Apply(
+            name, wires, angle, adjoint=True, controls=(gate.wires,), control_values=(False,)
+        )
+        circuit = Circuit(
+            gate.wires + 1,
+            2,
+            (*start.operations, plain, held, *start.operations),
+            start.measurements,
+        )
+        assert compare(circuit, data=1) is not None
+
+
+def test_layers_become_few_steps():
+    """Rotations that Python writes wire by wire stand side by side, with one step of phases."""
+    layer = "; ".join(
+        f"RZ {w} p[{3 * w}]; RY {w} p[{3 * w + 1}]; RZ {w} p[{3 * w + 2}]" for w in range(4)
+    )
+    ring = "; ".join(f"CNOT {a} {b}" for a, b in pairwise((0, 1, 2, 3, 0)))
+    tape = compare(parse(f"{layer}; {ring}; {layer}; {ring}; expval Z0; expval X1"), data=0)
+    kinds = [tapes.Kind(kind).name for kind in tape.steps[:, 0]]
+    assert kinds == [
+        *["PHASES"], *["REAL"] * 4, *["PHASES", "PERMUTE"], *["REAL"] * 4, "PHASES", "PERMUTE"
+    ]  # fmt: skip
+
+
+def test_moves_that_cancel_are_no_step():
+    tape = compare(parse("RY 0 p[0]; CNOT 0 1; SWAP 0 1; SWAP 1 0; CNOT 0 1; expval Z0"), data=1)
+    assert len(tape.steps) == 1
+
+
+def test_a_batch_in_several_chunks():
+    """The last chunk has fewer rows than the others."""
+    assert compare(parse("RY 0 p[0]; RX 1 p[1]; CNOT 0 1; RZ 1 p[0]; expval Z0@Y1"), 1, batch=2500)
+
+
+def test_gradients_of_shared_columns_alone():
+    circuit = parse("RY 0 p[0]; RY 1 p[0]; RX 0 p[1]; CNOT 0 1; RZ 1 p[2]; RX 1 0.4; expval Z0@Y1")
+    tape = tape_of(circuit, 1)
+    rows, shared = inputs(circuit, 3)[:, :1].copy(), np.array([0.3, -0.8])
+    found, kept = values(tape, rows, shared)
+    whole = gradients(tape, rows, shared, kept, np.ones_like(found))
+    alone = gradients(tape, rows, shared, kept, np.ones_like(found), of_data=False)
+    assert tape.first_shared > 0
+    np.testing.assert_array_equal(whole[1], alone[1])
+
+
+def test_float32():
+    """Angles are summed in float64, so that large ones lose no more than their own rounding."""
+    circuit = parse("RX 0 p[0]; RZ 0 p[1]; RY 0 p[1]; CNOT 0 1; expval Z0; expval X1")
+    tape = tape_of(circuit, 1)
+    rows, shared = np.float32([[0.3], [-2.0]]), np.float32([1e4])
+    whole = np.concatenate([rows, np.broadcast_to(shared, (2, 1))], axis=1)
+    found, _ = values(tape, rows, shared)
+    assert found.dtype == np.float32
+    assert np.abs(found - simulate(circuit, whole)).max() < 1e-6  # a dozen roundings of 6e-8
+
+
+def test_a_wrong_generator_is_seen(monkeypatch):
+    """The comparison above would notice a slope with the wrong sign."""
+    right = tapes._generator
+    monkeypatch.setattr(tapes, "_generator", lambda *given: -right(*given))
+    with pytest.raises(AssertionError):
+        compare(parse("RY 0 p[0]; expval Z0"), data=1)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("RY 0 p[0]; purity 0", "it measures purity"),
+        ("RY 0 p[0]; var Z0", "it measures variance"),
+    ],
+)
+def test_what_has_no_tape(text, reason):
+    assert tape_of(parse(text), 1) == Reason(reason)
