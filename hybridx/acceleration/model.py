@@ -121,7 +121,7 @@ def restore_model(model: nn.Module) -> int:
 def _of_copies(model: nn.Module) -> list[Any]:
     """Return the accelerated QNodes of a copy of a model, which no model has called yet."""
     found = (one for module in model.modules() for one in vars(module).values())
-    return [one for one in found if isinstance(one, AcceleratedQNode) and not one.__dict__[_OWNERS]]
+    return [one for one in found if isinstance(one, AcceleratedQNode) and _OWNERS not in vars(one)]
 
 
 _SWAPPED: weakref.WeakKeyDictionary[nn.Module, list[Any]] = weakref.WeakKeyDictionary()
