@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
@@ -62,6 +63,19 @@ def exports(environment: Installed, folder: Path) -> None:
     assert environment.hybridx("run", "new.onnx", folder=folder).code == 0
 
 
+def trains(environment: Installed, folder: Path) -> None:
+    (folder / "source.py").write_text(MODEL)
+    code = (
+        "import hybridx, torch; from source import build; model = build(); "
+        "report = hybridx.accelerate(model, (torch.zeros(2, 3),)); "
+        "model(torch.zeros(4, 3)).sum().backward(); print(report.layers[0].is_compiled)"
+    )
+    done = subprocess.run(
+        [environment.python, "-c", code], cwd=folder, capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "True\n"
+
+
 def runs_circuits_as_operators(environment: Installed, folder: Path) -> None:
     described = environment.hybridx("doctor", "--json", folder=folder).json()
     versions = {part["package"]: part["version"] for part in described["parts"]}
@@ -106,6 +120,7 @@ WHAT_FOR: dict[str, Callable[[Installed, Path], None]] = {
     "export": exports,
     "parquet": reads_and_writes_parquet,
     "sign": signs_and_verifies,
+    "train": trains,
 }
 ELSEWHERE = {"braket", "dev", "qiskit"}
 """Extras that `tests/plugins` or the tests of this environment are about."""
