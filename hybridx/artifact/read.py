@@ -311,6 +311,8 @@ def _check_texts(model: onnx.ModelProto, path: str) -> None:
             texts += [attribute.name for attribute in node.attribute]
     for function in model.functions:
         texts += [function.domain, function.overload, *function.input, *function.output]
+        for entry in function.metadata_props:
+            texts += [entry.key, entry.value]
     if not all(isinstance(text, str) for text in texts):
         raise BrokenArtifactError(path, "a name or a text in it is not UTF-8")
 

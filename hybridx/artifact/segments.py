@@ -65,7 +65,8 @@ def split(model: onnx.ModelProto, path: str) -> tuple[Stage, ...]:
         raise BrokenArtifactError(path, "it has sparse weights, and cannot be cut at its circuits")
     try:
         inferred = onnx.shape_inference.infer_shapes(model)
-    except onnx.shape_inference.InferenceError as error:
+    except (onnx.shape_inference.InferenceError, ValueError, RuntimeError, MemoryError) as error:
+        # Its C++ raises the last three at lengths that no tensor has.
         raise BrokenArtifactError(path, f"its types do not fit: {first_line(error)}") from error
     typed = _with_constants_as_nodes(inferred)
     graph = typed.graph

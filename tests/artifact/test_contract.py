@@ -202,7 +202,7 @@ def spoil_input(model):
 
 BROKEN = {
     "operator in a body": (change_body, "is not the compiled one"),
-    "node of a body": (drop_node, "is not the compiled one"),
+    "node of a body": (drop_node, "nothing gives"),
     "function removed": (remove_function, "Circuit_"),
     "digest garbled": (edit("hybridx.digest", lambda v: v[:-5]), "hybridx.digest"),
     "digest with a field more": (

@@ -112,7 +112,7 @@ def of_a_later_format(model):
         (another("hybridx", "Run"), "Run of hybridx"),
         (another("com.microsoft", "EPContext"), "EPContext of com"),
         (of_opset(99), "version 99"),
-        (of_opset(-1), "which version"),
+        (of_opset(-1), "version -1"),
         (of_no_opset, "which version"),
         (of_a_later_format, "format 99"),
     ],
