@@ -22,6 +22,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr
 from dataclasses import dataclass, field
 from io import StringIO
+from itertools import cycle
 from pathlib import Path
 from typing import IO, Never
 
@@ -92,11 +93,13 @@ class Rotation:
         turn = min(LONGEST_TURN, max(SHORTEST_TURN, seconds / len(self.targets) / TURNS))
         if seconds < SHORTEST_TURN * TURNS * len(self.targets):
             turn = seconds / len(self.targets)
-        while (left := ends - time.monotonic()) > 1:
-            for target in self.targets:
-                left = ends - time.monotonic()
-                if left > 1:
-                    self._turn(target, max(1, round(min(turn, left))))
+        # Turns take somewhat longer than they may; the first of each is never left out.
+        for target in self.targets:
+            self._turn(target, max(1, round(turn)))
+        for target in cycle(self.targets):
+            if (left := ends - time.monotonic()) <= 1:
+                break
+            self._turn(target, max(1, round(min(turn, left))))
         self._say_sums()
         return sorted({one.name.removesuffix(".txt") for one in self.findings.iterdir()})
 
