@@ -44,6 +44,7 @@ def test_a_session_shows_what_users_need_and_no_more(session):
         "output_names",
         "run",
         "shots",
+        "signed",
         "usage",
     ]
 
