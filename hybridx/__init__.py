@@ -7,6 +7,7 @@ from hybridx.errors import HybridxError
 from hybridx.first_use import on_first_use
 
 if TYPE_CHECKING:
+    from hybridx.acceleration import AccelerationReport
     from hybridx.api import (
         BATCH_SIZE,
         FORMATS,
@@ -58,6 +59,7 @@ __all__ = [
     "STRATEGIES",
     "TOLERANCE",
     "VERIFIED_BATCHES",
+    "AccelerationReport",
     "BenchReport",
     "CheckReport",
     "CircuitSummary",

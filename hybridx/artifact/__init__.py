@@ -35,6 +35,7 @@ if TYPE_CHECKING:
         circuit_function,
         function_name,
     )
+    from hybridx.artifact.graphs.structure import order_nodes
     from hybridx.artifact.graphs.work import check_work
     from hybridx.artifact.guard.check import NO_SAMPLE_INPUTS, SAMPLE_INPUTS, checked
     from hybridx.artifact.guard.operators import OPERATORS
@@ -126,6 +127,7 @@ __all__ = [
     "is_circuit_node",
     "leaves",
     "opset_of",
+    "order_nodes",
     "outline_of",
     "parameters_from",
     "read_artifact",

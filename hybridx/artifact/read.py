@@ -25,7 +25,7 @@ from hybridx.artifact.contract import (
 )
 from hybridx.artifact.digest import Digest, difference, digest_model, name_of
 from hybridx.artifact.functions import body_hash
-from hybridx.artifact.graphs.structure import check_structure
+from hybridx.artifact.graphs.structure import check_structure, order_nodes
 from hybridx.artifact.limits import check_file_size, check_model
 from hybridx.artifact.metadata import Metadata, decode_entry, decode_metadata, stated_digest
 from hybridx.artifact.nodes import is_circuit_node, walk_nodes
@@ -270,6 +270,7 @@ def _decode_onnx(
     if stated is None:
         _check_bodies(model, decode_entry(entries, KEY_BODIES, dict[str, str], path) or {}, path)
     digest = digest_model(model, manifest)
+    order_nodes(model, path)
     return OnnxArtifact(
         path=path,
         size=len(content),

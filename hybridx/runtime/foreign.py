@@ -7,7 +7,7 @@ from pathlib import Path
 
 import onnx as onnx_package
 
-from hybridx.artifact import check_work, refuse_traps, signature_of
+from hybridx.artifact import check_work, order_nodes, refuse_traps, signature_of
 from hybridx.errors import BrokenArtifactError, ForeignFileError
 from hybridx.runtime import onnx
 from hybridx.runtime.session import Session, load
@@ -51,6 +51,7 @@ class ForeignModel:
             raise ForeignFileError(str(path), "it has no graph")
         self.path = str(path)
         refuse_traps(model, self.path)
+        order_nodes(model, self.path)
         check_work(model, {}, self.path)
         self.device = "onnx"
         self.output_names = tuple(value.name for value in model.graph.output)

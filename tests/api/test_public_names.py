@@ -41,6 +41,7 @@ PUBLIC = {
         "predict",
     ),
     *("BenchReport", "Signed", "bench", "limits", "sign", "to_torch", "verify"),
+    *("AccelerationReport", "accelerate", "restore"),
 }
 
 NAMED = re.compile(r"`([A-Z][A-Za-z_]{2,}|hybridx(?:\.\w+)+)`")

@@ -19,7 +19,8 @@ from hybridx.report import Shown
 from tests.report.test_page import EVIL, check_harmless
 from tests.targets.test_circuit_names import torch_layer
 
-RETURN_NO_REPORT = {"draw", "html", "lower", "python", "qasm", "to_torch"}  # paths, text, modules
+# paths, text, modules, numbers
+RETURN_NO_REPORT = {"bom", "draw", "html", "lower", "python", "qasm", "restore", "to_torch"}
 
 
 def functions():

@@ -1,12 +1,15 @@
-"""The structure of an ONNX graph: every value has one node that gives it, before it is taken.
+"""The structure of an ONNX graph: one node gives each value, and none waits for itself.
 
-ONNX asks for that, and what follows a graph relies on it. ONNX Runtime refuses some of the graphs
-that break it, and only when it loads them.
+ONNX Runtime refuses some of the graphs that break it, and only when it loads them. ONNX also asks
+that a value is given before it is taken, and what follows a graph relies on that. Tools that change
+files do not always keep it, and ONNX Runtime runs what they write. So nodes in another order are
+put into this one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from heapq import heappop, heappush
 from typing import Final
 
 import onnx
@@ -28,7 +31,7 @@ _FOREIGN: Final = frozenset({"EPContext", "PythonOp", "PythonOpGrad"})
 
 
 def check_structure(model: onnx.ModelProto, path: str) -> None:
-    """Refuse a model that is no graph in the order of ONNX, or has operators that nobody has.
+    """Refuse a model that is no graph of ONNX, or has operators that nobody has.
 
     Args:
         model: the model; names in it are texts.
@@ -38,6 +41,64 @@ def check_structure(model: onnx.ModelProto, path: str) -> None:
         BrokenArtifactError: the message says where.
     """
     _Structure(model, path).check()
+
+
+def order_nodes(model: onnx.ModelProto, path: str) -> None:
+    """Put nodes into an order in which every value is given before it is taken, in place.
+
+    Nodes that are in such an order stay as they are.
+
+    Args:
+        model: that `check_structure` has passed.
+        path: for messages.
+
+    Raises:
+        BrokenArtifactError: nodes wait for each other.
+    """
+    _order(model.graph, path)
+    for function in model.functions:
+        _order(function, path)
+
+
+def _order(room: onnx.GraphProto | onnx.FunctionProto, path: str) -> None:
+    nodes = room.node
+    for node in nodes:
+        for attribute in node.attribute:
+            for graph in graphs_of(attribute):
+                _order(graph, path)
+    giver = {name: place for place, node in enumerate(nodes) for name in filter(None, node.output)}
+    waits = [{giver[name] for name in _taken(node) if name in giver} for node in nodes]
+    if all(max(places, default=-1) < place for place, places in enumerate(waits)):
+        return
+    followers: dict[int, list[int]] = {}
+    for place, places in enumerate(waits):
+        for one in places:
+            followers.setdefault(one, []).append(place)
+    left = [len(places) for places in waits]
+    ready = [place for place, count in enumerate(left) if not count]  # sorted, so it is a heap
+    order = []
+    while ready:
+        order.append(heappop(ready))
+        for place in followers.get(order[-1], ()):
+            left[place] -= 1
+            if not left[place]:
+                heappush(ready, place)
+    if len(order) < len(nodes):
+        waiting = next(node for node, count in zip(nodes, left, strict=True) if count)
+        raise BrokenArtifactError(path, f"a node of {waiting.op_type} waits for its own result")
+    copies = [onnx.NodeProto.FromString(nodes[place].SerializeToString()) for place in order]
+    del nodes[:]
+    nodes.extend(copies)
+
+
+def _taken(node: onnx.NodeProto) -> Iterator[str]:
+    """Yield the names that a node and the graphs inside it take."""
+    yield from filter(None, node.input)
+    for attribute in node.attribute:
+        for graph in graphs_of(attribute):
+            for inner in graph.node:
+                yield from _taken(inner)
+            yield from (value.name for value in graph.output)
 
 
 class _Structure:
@@ -79,16 +140,16 @@ class _Structure:
 
     def _check_nodes(self, nodes: Sequence[onnx.NodeProto], scopes: list[set[str]]) -> None:
         own = scopes[-1]
+        for name in (name for node in nodes for name in filter(None, node.output)):
+            if name in own:
+                raise self._broken(f"{name!r} is given twice")
+            own.add(name)
         for node in nodes:
             self._check_operator(node)
             self._check_given(filter(None, node.input), scopes)
             for attribute in node.attribute:
                 for graph in graphs_of(attribute):
                     self._check_graph(graph, scopes)
-            for name in filter(None, node.output):
-                if name in own:
-                    raise self._broken(f"{name!r} is given twice")
-                own.add(name)
 
     def _check_operator(self, node: onnx.NodeProto) -> None:
         key = (node.domain, node.op_type, node.overload)
@@ -105,7 +166,7 @@ class _Structure:
     def _check_given(self, names: Iterable[str], scopes: list[set[str]]) -> None:
         for name in names:
             if not any(name in scope for scope in reversed(scopes)):
-                raise self._broken(f"nothing gives {name!r} before it is taken")
+                raise self._broken(f"nothing gives {name!r}, which it takes")
 
     def _unique(self, names: Iterable[str]) -> set[str]:
         found: set[str] = set()

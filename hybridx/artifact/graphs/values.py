@@ -81,6 +81,7 @@ def numbered(numbers: Any, kind: int = 0) -> Value:
 def constant(tensor: onnx.TensorProto) -> Value:
     """Return the value of a constant or a weight; its numbers are read when they are asked for."""
     value = shaped(tensor.dims, tensor.data_type)
-    if value.size <= MOST_KNOWN and tensor.data_type in _NUMBERS:
+    is_here = tensor.data_location != TensorProto.EXTERNAL
+    if is_here and value.size <= MOST_KNOWN and tensor.data_type in _NUMBERS:
         value.tensor = tensor
     return value

@@ -22,6 +22,7 @@ from hybridx.artifact.graphs.shapes import UnboundedError, outputs_of
 from hybridx.artifact.graphs.values import Value, constant, numbered, shaped, unknown
 from hybridx.bounds import RUN_BYTES, RUN_SECONDS
 from hybridx.errors import TooMuchMemoryError, TooMuchWorkError, UnboundedWorkError
+from hybridx.storage import Array
 
 # Nanoseconds on one core of a computer of today; measured, and rounded up.
 _NODE: Final = 1_000.0
@@ -53,25 +54,25 @@ class Work:
     bytes: int
 
 
-def check_work(model: onnx.ModelProto, lengths: Mapping[str, Sequence[int]], path: str) -> None:
+def check_work(model: onnx.ModelProto, inputs: Mapping[str, Array], path: str) -> None:
     """Refuse a model that computes more than the limits, or nobody knows how much.
 
     Args:
         model: checked by `check_model`.
-        lengths: of the inputs, by name; those of the self-test. Open axes of others are 1.
+        inputs: of the self-test, by name. Open axes of others are 1 long.
         path: for messages.
 
     Raises:
         TooMuchWorkError: it takes more time than the limit.
         TooMuchMemoryError: it takes more memory than the limit.
         UnboundedWorkError: it has a loop without a known number of turns, or makes a tensor of a
-            size that depends on the numbers in the inputs.
+            size that depends on numbers that cannot be followed.
     """
     if RUN_SECONDS.limit == RUN_SECONDS.most:
         return  # nobody wants to know
     most = RUN_SECONDS.limit * 1e9, RUN_BYTES.limit
     try:
-        work = _Estimate(model).of_model(lengths)
+        work = _Estimate(model).of_model(inputs)
     except UnboundedError as error:
         raise UnboundedWorkError(path, str(error)) from error
     seconds = math.ceil(min(work.nanoseconds, 1e300) / 1e9)
@@ -104,11 +105,11 @@ class _Estimate:
             (_domain(one.domain), one.name, one.overload): one for one in self.model.functions
         }
 
-    def of_model(self, lengths: Mapping[str, Sequence[int]]) -> Work:
+    def of_model(self, inputs: Mapping[str, Array]) -> Work:
         graph = self.model.graph
         env: _Env = {}
         for value in graph.input:
-            env[value.name] = _given(value, lengths.get(value.name))
+            env[value.name] = _given(value, inputs.get(value.name))
         self._weights(graph, env)
         return self._nodes(graph.node, env, [value.name for value in graph.output])
 
@@ -305,18 +306,22 @@ def _form(value: Value | None) -> Any:
     return value.shape, value.kind, value.size, known
 
 
-def _given(info: onnx.ValueInfoProto, lengths: Sequence[int] | None) -> Value:
-    """Return an input, with open axes as long as they are in the self-test."""
+def _given(info: onnx.ValueInfoProto, found: Array | None) -> Value:
+    """Return an input as it is in the self-test, with the numbers that lengths may depend on."""
     tensor = info.type.tensor_type
     if not info.type.HasField("tensor_type") or not tensor.HasField("shape"):
         return unknown(tensor.elem_type, 1)
     dims = tensor.shape.dim
-    if lengths is None or len(lengths) != len(dims):
-        lengths = [1] * len(dims)
+    if found is None or found.ndim != len(dims):
+        lengths: Sequence[int] = [1] * len(dims)
+    else:
+        lengths = found.shape
     shape = [
         one.dim_value if one.HasField("dim_value") else length
         for one, length in zip(dims, lengths, strict=True)
     ]
+    if found is not None and tuple(shape) == found.shape and found.dtype.kind in "biuf":
+        return numbered(found, tensor.elem_type)
     return shaped([max(0, one) for one in shape], tensor.elem_type)
 
 
