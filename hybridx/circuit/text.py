@@ -52,7 +52,7 @@ _NUMBER = r"[-+]?(?:\d+\.?\d*(?:e[-+]?\d+)?|\.\d+(?:e[-+]?\d+)?)"
 _PARAMETER = re.compile(rf"\(?(?:({_NUMBER})\*)?p\[(\d+)\](?: \+ ({_NUMBER})\))?\)?")
 _APPLY = re.compile(r"(?:ctrl\[([^\]]*)\] )?(adj )?([A-Za-z]\w*)((?: \d+)+)(?: (\S.*))?")
 _ENTRIES = re.compile(
-    r"(unitary|prepare|channel)((?: \d+)+) \[((?:p\[\d+\]|[^\]])*)\](?: \+ i\[(.*)\])?"
+    r"(unitary|prepare|channel)((?: \d+)+| ) \[((?:p\[\d+\]|[^\]])*)\](?: \+ i\[(.*)\])?"
 )
 _NO_TERMS = "0"
 _TERM = re.compile(rf"(?:({_NUMBER})\*)?(I|[XYZ]\d+(?:@[XYZ]\d+)*)")
