@@ -171,10 +171,11 @@ def _shell(block: Block, where: str, folder: Path, variables: dict[str, str]) ->
 
 
 def _variables(folder: Path) -> dict[str, str]:
-    """Return an environment with this hybridx and this Python as commands."""
+    """Return an environment with this hybridx, this Python and what signs as commands."""
     commands = folder / ".commands"
     commands.mkdir()
-    for name, words in {"hybridx": "-m hybridx", "python": ""}.items():
+    modules = {"hybridx": "-m hybridx", "python": "", "model_signing": "-m model_signing"}
+    for name, words in modules.items():
         command = commands / name
         command.write_text(f'#!/bin/sh\nexec "{sys.executable}" {words} "$@"\n')
         command.chmod(0o755)

@@ -13,17 +13,17 @@ is larger is refused with HX308, which names the limit.
 
 Whoever trusts a file raises a limit, for one command:
 
+<!-- first:
+import torch, hybridx
+model = torch.nn.Sequential(torch.nn.Linear(4, 2))
+hybridx.export(model, (torch.randn(2, 4),), "model.onnx")
+-->
 ```sh
 hybridx inspect model.onnx --limit wires=2000 --limit gates=1000000
 ```
 
 or in Python, for what is read inside the `with`:
 
-<!-- first:
-import torch, hybridx
-model = torch.nn.Sequential(torch.nn.Linear(4, 2))
-hybridx.export(model, (torch.randn(2, 4),), "model.onnx")
--->
 ```python
 import hybridx
 

@@ -19,18 +19,21 @@ from hybridx.storage import Array
 
 Values: TypeAlias = Sequence[Value | None]
 
+_MOST_EVALUATED: Final = 256
+
 
 class UnboundedError(Exception):
     """A size depends on numbers in the inputs; the argument says which."""
 
 
-def outputs_of(node: onnx.NodeProto, inputs: Values, opset: int) -> list[Value]:
+def outputs_of(node: onnx.NodeProto, inputs: Values, opset: int, *, evaluates: bool) -> list[Value]:
     """Return what is known of the outputs of a node of a standard operator.
 
     Args:
         node: without inner graphs.
         inputs: of the node, in order; None for those that are left out.
         opset: version of the standard operators.
+        evaluates: follow few numbers through more operators, which takes longer.
 
     Raises:
         UnboundedError: their size depends on numbers in the inputs of the model.
@@ -39,6 +42,10 @@ def outputs_of(node: onnx.NodeProto, inputs: Values, opset: int) -> list[Value]:
     computed = _computed(node, inputs)
     if computed is not None:
         return [computed]
+    if evaluates and kind in _EVALUATED:
+        evaluated = _evaluated(node, inputs, opset)
+        if evaluated is not None:
+            return evaluated
     rule = _RULES.get(kind)
     if rule is not None and all(one is None or one.shape is not None for one in inputs):
         try:
@@ -131,6 +138,38 @@ def _computed(node: onnx.NodeProto, inputs: Values) -> Value | None:
     ):
         return None  # ONNX Runtime will refuse the node
     return None if found is None or found.size > MOST_KNOWN else numbered(found)
+
+
+# Lengths of sequences, masks of rows and numbers of groups go through these. ONNX's own evaluator
+# has them; it is slow, so that it gets no other nodes, and no long values.
+_EVALUATED: Final = frozenset(
+    {
+        *("TopK", "NonZero", "Compress", "CumSum", "ArgMax", "ArgMin", "Transpose", "Split"),
+        *("GatherElements", "GatherND", "ScatterElements", "ScatterND", "OneHot", "Unique"),
+        *("Xor", "Sign", "Round", "ReduceMean", "MatMul", "Gemm", "Sigmoid", "Tanh", "Relu"),
+        *("Softmax", "Exp", "Sin", "Cos", "IsNaN", "Clip", "LeakyRelu", "ReduceL2"),
+    }
+)
+
+
+def _evaluated(node: onnx.NodeProto, inputs: Values, opset: int) -> list[Value] | None:
+    """Return the outputs of a node that takes few numbers, all known; None if it has others."""
+    given = [(name, one) for name, one in zip(node.input, inputs, strict=True) if name]
+    if any(one is None or one.size > _MOST_EVALUATED or one.known() is None for _, one in given):
+        return None
+    from onnx.reference import ReferenceEvaluator
+
+    feeds = {name: one.known() for name, one in given if one is not None}
+    try:
+        kinds = [helper.make_tensor_value_info(n, one.kind, None) for n, one in given if one]
+        results = [onnx.ValueInfoProto(name=name) for name in node.output if name]
+        graph = helper.make_graph([node], "node", kinds, results)
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)])
+        found = ReferenceEvaluator(model).run(None, feeds)
+    except Exception:
+        # ONNX has errors of many classes for nodes that it does not know or that are wrong.
+        return None
+    return [numbered(one) for one in found] if len(found) == len(node.output) else None
 
 
 def _compute(node: onnx.NodeProto, arrays: list[Any]) -> Any:

@@ -72,7 +72,7 @@ def check_work(model: onnx.ModelProto, inputs: Mapping[str, Array], path: str) -
         return  # nobody wants to know
     most = RUN_SECONDS.limit * 1e9, RUN_BYTES.limit
     try:
-        work = _Estimate(model).of_model(inputs)
+        work = _work(model, inputs)
     except UnboundedError as error:
         raise UnboundedWorkError(path, str(error)) from error
     seconds = math.ceil(min(work.nanoseconds, 1e300) / 1e9)
@@ -86,6 +86,13 @@ def check_work(model: onnx.ModelProto, inputs: Mapping[str, Array], path: str) -
         )
 
 
+def _work(model: onnx.ModelProto, inputs: Mapping[str, Array]) -> Work:
+    try:
+        return _Estimate(model, evaluates=False).of_model(inputs)
+    except UnboundedError:
+        return _Estimate(model, evaluates=True).of_model(inputs)
+
+
 def _shown(count: int) -> str:
     return str(count) if count < 10**15 else f"over 1e{int((count.bit_length() - 1) * 0.30103)}"
 
@@ -93,6 +100,7 @@ def _shown(count: int) -> str:
 @dataclass
 class _Estimate:
     model: onnx.ModelProto
+    evaluates: bool
     opset: int = field(init=False)
     functions: Mapping[_Key, onnx.FunctionProto] = field(init=False)
     found: dict[Any, tuple[list[Value], Work]] = field(default_factory=dict)
@@ -168,7 +176,7 @@ class _Estimate:
                 return self._scan(node, inputs, env)
             case "SequenceMap":
                 raise UnboundedError("SequenceMap has no known number of turns")
-        outputs = outputs_of(node, inputs, self.opset)
+        outputs = outputs_of(node, inputs, self.opset, evaluates=self.evaluates)
         taken = _nanoseconds(node, inputs, outputs)
         return outputs, Work(_LOADED_NODE + _NODE + taken, 0)
 
