@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import combinations
 from threading import RLock
 from typing import Any, Final
@@ -12,7 +13,7 @@ import torch
 from torch import Tensor, fx
 
 from hybridx.acceleration.circuit import LiveCircuit
-from hybridx.capture import flatten, structure_key, tape_batch, trace_call, unflatten
+from hybridx.capture import Arguments, flatten, structure_key, tape_batch, trace_call, unflatten
 from hybridx.errors import CaptureError, LoweringError
 
 MOST_STRUCTURES: Final = 32
@@ -69,57 +70,46 @@ class Calls:
 
     def call(self, qnode: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Answer a call of the QNode."""
-        leaves, _ = flatten((args, kwargs))
-        tensors = [leaf for leaf in leaves if isinstance(leaf, Tensor)]
-        axes = tuple(tensor.dim() for tensor in tensors)
-        batched = self._batched.get(axes)
+        given = Arguments(args, kwargs)
+        batched = self._batched.get(_axes(given))
         known = None
         if batched is not None:
-            key = structure_key(qnode, args, kwargs, batched)
-            known = self._known.get(key)
+            known = self._known.get(structure_key(qnode, given, batched))
         if known is None:
-            known = self.learn(qnode, args, kwargs)
+            known = self._learn(qnode, given)
         if isinstance(known, Stays):
             return self._eager(qnode, *args, **kwargs)
-        results = list(known.run(*tensors))
-        return unflatten(results, known.structure)
+        return unflatten(list(known.run(*given.tensors)), known.structure)
 
     def learn(self, qnode: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Compiled | Stays:
         """Compile a call, unless it is known, and compare it with PennyLane."""
+        return self._learn(qnode, Arguments(args, kwargs))
+
+    def _learn(self, qnode: Any, given: Arguments) -> Compiled | Stays:
+        axes = _axes(given)
         with self._lock:
-            leaves, _ = flatten((args, kwargs))
-            tensors = [leaf for leaf in leaves if isinstance(leaf, Tensor)]
-            axes = tuple(tensor.dim() for tensor in tensors)
             if self._batched.get(axes) is None:
-                self._batched[axes] = _batched(qnode, args, kwargs)
+                self._batched[axes] = _batched(qnode, given)
             batched = self._batched[axes]
             if batched is None:
                 return Stays("which arguments have a batch cannot be told")
-            key = structure_key(qnode, args, kwargs, batched)
+            key = structure_key(qnode, given, batched)
             if key is None:
                 return Stays("it reads what cannot be compared between calls")
             if key not in self._known:
                 if len(self._known) >= MOST_STRUCTURES:
                     return Stays(f"it has more than {MOST_STRUCTURES} circuits")
-                self._known[key] = self._compiled(qnode, args, kwargs, batched)
+                self._known[key] = self._compiled(qnode, given, batched)
             return self._known[key]
 
-    def _compiled(
-        self, qnode: Any, args: tuple[Any, ...], kwargs: dict[str, Any], batched: Sequence[bool]
-    ) -> Compiled | Stays:
+    def _compiled(self, qnode: Any, given: Arguments, batched: Sequence[bool]) -> Compiled | Stays:
         if qnode.shots.total_shots:
             return Stays("it samples shots")
-        leaves, structure = flatten((args, kwargs))
-        places = [place for place, leaf in enumerate(leaves) if isinstance(leaf, Tensor)]
 
         def eager(tensors: Sequence[Tensor]) -> list[Tensor]:
-            filled = list(leaves)
-            for place, tensor in zip(places, tensors, strict=True):
-                filled[place] = tensor
-            given, named = unflatten(filled, structure)
-            return flatten(self._eager(qnode, *given, **named))[0]
+            return flatten(given.given_to(partial(self._eager, qnode), tensors))[0]
 
-        tensors = [leaves[place].detach() for place in places]
+        tensors = [tensor.detach() for tensor in given.tensors]
         with torch.no_grad():
             results = eager(tensors)
         if not all(isinstance(result, Tensor) for result in results):
@@ -127,7 +117,7 @@ class Calls:
         is_wide = any(tensor.dtype == torch.float64 for tensor in tensors)
         dtype = torch.float64 if is_wide else torch.float32
         try:
-            traced = trace_call(qnode, args, kwargs, batched, dtype, results[0].dtype)
+            traced = trace_call(qnode, given, batched, dtype, results[0].dtype)
             circuits = tuple(LiveCircuit(circuit, data) for circuit, data in traced.circuits)
         except (CaptureError, LoweringError) as error:
             return Stays(str(error))
@@ -136,28 +126,31 @@ class Calls:
         return compiled if difference is None else Stays(difference)
 
 
-def _batched(qnode: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[bool, ...] | None:
+def _axes(given: Arguments) -> tuple[int, ...]:
+    return tuple(tensor.dim() for tensor in given.tensors)
+
+
+def _batched(qnode: Any, given: Arguments) -> tuple[bool, ...] | None:
     """Return for each tensor among the arguments whether its first axis is the batch."""
-    leaves, structure = flatten((args, kwargs))
-    places = [place for place, leaf in enumerate(leaves) if isinstance(leaf, Tensor)]
+    tensors = given.tensors
 
     def batch_with(longer: Sequence[int]) -> int | None:
-        filled = list(leaves)
-        for place in longer:
-            filled[place] = torch.cat([leaves[place], leaves[place][-1:]]).detach()
-        given, named = unflatten(filled, structure)
+        tried = [
+            torch.cat([one, one[-1:]]).detach() if place in longer else one
+            for place, one in enumerate(tensors)
+        ]
         try:
-            return tape_batch(qnode, given, named)
+            return tape_batch(qnode, given, tried)
         except Exception:  # the user's own function and PennyLane's templates may raise anything
             return None
 
-    batch = tape_batch(qnode, args, kwargs)
+    batch = tape_batch(qnode, given, tensors)
     if batch is None:
-        return (False,) * len(places)
-    candidates = [place for place in places if leaves[place].dim() and len(leaves[place]) == batch]
+        return (False,) * len(tensors)
+    candidates = [place for place, one in enumerate(tensors) if one.dim() and len(one) == batch]
     for some in _subsets(candidates):
         if batch_with(some) == batch + 1:
-            return tuple(place in some for place in places)
+            return tuple(place in some for place in range(len(tensors)))
     return None
 
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from hybridx.capture import map_leaves
 from hybridx.circuit import Circuit
-from hybridx.kernels import Reason, Tape, gradients, tape_of, values
+from hybridx.kernels import Tape, gradients, tape_of, values
 from hybridx.lowering import choose
 from hybridx.passes import run_passes
 from hybridx.program.to_torch import emit_module
@@ -28,7 +28,7 @@ class LiveCircuit(nn.Module):
         data: P.
 
     Attributes:
-        reason: why there is no tape, or None.
+        tape: what the interpreter runs; None where only torch's own operators can.
     """
 
     def __init__(self, circuit: Circuit, data: int) -> None:
@@ -36,7 +36,6 @@ class LiveCircuit(nn.Module):
         self._circuit = run_passes(circuit)
         found = tape_of(self._circuit, data)
         self.tape = found if isinstance(found, Tape) else None
-        self.reason = found if isinstance(found, Reason) else None
         self._programs: dict[tuple[torch.dtype, torch.device], nn.Module] = {}
 
     def forward(self, data: Tensor, shared: Tensor) -> Tensor:

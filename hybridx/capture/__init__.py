@@ -39,6 +39,7 @@ from hybridx.capture.python.source_location import (
     place_of,
     place_of_node,
 )
+from hybridx.capture.qnode.arguments import Arguments
 from hybridx.capture.qnode.call_key import structure_key
 from hybridx.capture.qnode.recording import every_call
 from hybridx.capture.torch_export import from_two
@@ -53,6 +54,7 @@ from hybridx.capture.torch_internals import (
 __all__ = [
     "CIRCUIT_OP",
     "EXAMPLE_ROWS",
+    "Arguments",
     "AxisNames",
     "Capture",
     "Example",

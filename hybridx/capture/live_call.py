@@ -13,9 +13,10 @@ from torch import Tensor, fx, nn
 from hybridx.capture.graph.bind_circuits import bind_live_circuits
 from hybridx.capture.graph.ops import LIVE_OP
 from hybridx.capture.python.patches import quiet, uncollected
+from hybridx.capture.qnode.arguments import Arguments
 from hybridx.capture.qnode.recording import recorded
 from hybridx.capture.torch_export import TABLE, export_program, graph_of
-from hybridx.capture.torch_internals import flatten, unflatten
+from hybridx.capture.torch_internals import flatten
 from hybridx.circuit import BATCH, Circuit
 
 
@@ -54,18 +55,23 @@ class LiveCall:
         return module
 
 
-def tape_batch(qnode: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> int | None:
-    """Return the batch size of a QNode call's circuit, or None if it has no batch axis."""
+def tape_batch(qnode: Any, given: Arguments, tensors: Sequence[Tensor]) -> int | None:
+    """Return the batch size of a QNode call's circuit, or None if it has no batch axis.
+
+    Args:
+        qnode: that is called.
+        given: its arguments.
+        tensors: in the places of those among the arguments.
+    """
     with torch.no_grad():
-        tape = qml.workflow.construct_tape(qnode, level=0)(*args, **kwargs)
+        tape = given.given_to(qml.workflow.construct_tape(qnode, level=0), tensors)
     size: int | None = tape.batch_size
     return size
 
 
 def trace_call(
     qnode: Any,
-    args: tuple[Any, ...],
-    kwargs: dict[str, Any],
+    given: Arguments,
     batched: Sequence[bool],
     dtype: torch.dtype,
     result_dtype: torch.dtype | None,
@@ -74,26 +80,19 @@ def trace_call(
 
     Args:
         qnode: that is called.
-        args: by position.
-        kwargs: by name.
-        batched: for each tensor among the arguments, whether its first axis is the batch.
+        given: its arguments.
+        batched: for each tensor among them, whether its first axis is the batch.
         dtype: in which circuits are computed.
         result_dtype: of what the call returns.
 
     Raises:
         CaptureError: an operator or a measurement has no rule.
     """
-    leaves, structure = flatten((args, kwargs))
-    places = [place for place, leaf in enumerate(leaves) if isinstance(leaf, Tensor)]
-    tensors = [leaves[place].detach() for place in places]
+    tensors = [tensor.detach() for tensor in given.tensors]
     nested: list[Any] = []
 
-    def run(given: Sequence[Tensor]) -> tuple[Tensor, ...]:
-        filled = list(leaves)
-        for place, tensor in zip(places, given, strict=True):
-            filled[place] = tensor
-        positional, named = unflatten(filled, structure)
-        results, form = flatten(qnode(*positional, **named))
+    def run(tensors: Sequence[Tensor]) -> tuple[Tensor, ...]:
+        results, form = flatten(given.given_to(qnode, tensors))
         nested.append(form)
         return tuple(results)
 

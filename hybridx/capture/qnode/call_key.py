@@ -49,6 +49,7 @@ import torch
 from torch import Tensor
 
 from hybridx.capture.python.source_location import is_users
+from hybridx.capture.qnode.arguments import Arguments
 from hybridx.capture.torch_internals import flatten, leaves_of, version_of
 
 MOST_OBJECTS = 50_000
@@ -151,29 +152,24 @@ def call_key(qnode: Any, args: tuple[Any, ...], kwargs: dict[str, Any], layer: s
         return Key((object(),), ())
 
 
-def structure_key(
-    qnode: Any, args: tuple[Any, ...], kwargs: dict[str, Any], batched: Sequence[bool]
-) -> Hashable | None:
+def structure_key(qnode: Any, given: Arguments, batched: Sequence[bool]) -> Hashable | None:
     """Return a key that is equal for calls with the same circuit at any batch size, or None.
 
     Args:
         qnode: that is called.
-        args: by position.
-        kwargs: by name.
-        batched: for each tensor among the arguments, whether its first axis is the batch.
+        given: its arguments.
+        batched: for each tensor among them, whether its first axis is the batch.
     """
-    leaves, structure = flatten((args, kwargs))
-    tensors = [leaf for leaf in leaves if isinstance(leaf, Tensor)]
     reader = _Reader()
     try:
         reader.plain(
-            str(structure),
+            str(given.structure),
             tuple(
                 (tuple(tensor.shape[has:]), tensor.dtype, tensor.device)
-                for tensor, has in zip(tensors, batched, strict=True)
+                for tensor, has in zip(given.tensors, batched, strict=True)
             ),
         )
-        reader.read([leaf for leaf in leaves if not isinstance(leaf, Tensor)])
+        reader.read(given.rest)
         reader.read(qnode)
         return reader.key()
     except _Unknown:
