@@ -393,9 +393,9 @@ def refuse_above(bound: Bound, found: int, what: str) -> None:
         return
     unit = "" if bound.unit in what else f" {bound.unit}"
     if found > bound.most:
-        raise BeyondReadingError(what, f"{_shown(found)}{unit}", f"{bound.limit}{unit}")
+        raise BeyondReadingError(what, f"{shown(found)}{unit}", f"{bound.limit}{unit}")
     raise TooLargeError(
-        what, f"{_shown(found)}{unit}", f"{bound.limit}{unit}", bound.name, str(found)
+        what, f"{shown(found)}{unit}", f"{bound.limit}{unit}", bound.name, str(found)
     )
 
 
@@ -418,7 +418,7 @@ def refuse_more(bound: Bound, what: str) -> None:
     raise TooLargeError(what, f"more than {limit}{unit}", f"{limit}{unit}", bound.name, str(higher))
 
 
-def _shown(count: int) -> str:
+def shown(count: int) -> str:
     """Return a number for people; one of thousands of digits by its order of magnitude."""
     if count < 10**15:
         return str(count)

@@ -9,7 +9,7 @@ put into this one.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from heapq import heappop, heappush
+from graphlib import CycleError, TopologicalSorter
 from typing import Final
 
 import onnx
@@ -67,37 +67,27 @@ def _order(room: onnx.GraphProto | onnx.FunctionProto, path: str) -> None:
             for graph in graphs_of(attribute):
                 _order(graph, path)
     giver = {name: place for place, node in enumerate(nodes) for name in filter(None, node.output)}
-    waits = [{giver[name] for name in _taken(node) if name in giver} for node in nodes]
+    waits = [{giver[name] for name in taken_by(node) if name in giver} for node in nodes]
     if all(max(places, default=-1) < place for place, places in enumerate(waits)):
         return
-    followers: dict[int, list[int]] = {}
-    for place, places in enumerate(waits):
-        for one in places:
-            followers.setdefault(one, []).append(place)
-    left = [len(places) for places in waits]
-    ready = [place for place, count in enumerate(left) if not count]  # sorted, so it is a heap
-    order = []
-    while ready:
-        order.append(heappop(ready))
-        for place in followers.get(order[-1], ()):
-            left[place] -= 1
-            if not left[place]:
-                heappush(ready, place)
-    if len(order) < len(nodes):
-        waiting = next(node for node, count in zip(nodes, left, strict=True) if count)
-        raise BrokenArtifactError(path, f"a node of {waiting.op_type} waits for its own result")
+    try:
+        order = tuple(TopologicalSorter(dict(enumerate(waits))).static_order())
+    except CycleError as error:
+        waiting = nodes[error.args[1][0]]
+        problem = f"a node of {waiting.op_type} waits for its own result"
+        raise BrokenArtifactError(path, problem) from error
     copies = [onnx.NodeProto.FromString(nodes[place].SerializeToString()) for place in order]
     del nodes[:]
     nodes.extend(copies)
 
 
-def _taken(node: onnx.NodeProto) -> Iterator[str]:
+def taken_by(node: onnx.NodeProto) -> Iterator[str]:
     """Yield the names that a node and the graphs inside it take."""
     yield from filter(None, node.input)
     for attribute in node.attribute:
         for graph in graphs_of(attribute):
             for inner in graph.node:
-                yield from _taken(inner)
+                yield from taken_by(inner)
             yield from (value.name for value in graph.output)
 
 

@@ -9,7 +9,7 @@ through the graph. A function is visited once for each set of shapes that it is 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
@@ -19,8 +19,10 @@ from onnx import TensorProto, helper
 
 from hybridx.artifact.contract import DOMAIN
 from hybridx.artifact.graphs.shapes import UnboundedError, outputs_of
+from hybridx.artifact.graphs.structure import taken_by
 from hybridx.artifact.graphs.values import Value, constant, numbered, shaped, unknown
-from hybridx.bounds import RUN_BYTES, RUN_SECONDS
+from hybridx.artifact.nodes import opset_of
+from hybridx.bounds import RUN_BYTES, RUN_SECONDS, shown
 from hybridx.errors import TooMuchMemoryError, TooMuchWorkError, UnboundedWorkError
 from hybridx.storage import Array
 
@@ -78,11 +80,11 @@ def check_work(model: onnx.ModelProto, inputs: Mapping[str, Array], path: str) -
     seconds = math.ceil(min(work.nanoseconds, 1e300) / 1e9)
     if work.nanoseconds > most[0]:
         raise TooMuchWorkError(
-            path, _shown(seconds), str(RUN_SECONDS.limit), str(min(3 * seconds, 10**8))
+            path, shown(seconds), str(RUN_SECONDS.limit), str(min(3 * seconds, 10**8))
         )
     if work.bytes > most[1]:
         raise TooMuchMemoryError(
-            path, _shown(work.bytes), str(RUN_BYTES.limit), str(min(2 * work.bytes, 2**62))
+            path, shown(work.bytes), str(RUN_BYTES.limit), str(min(2 * work.bytes, 2**62))
         )
 
 
@@ -91,10 +93,6 @@ def _work(model: onnx.ModelProto, inputs: Mapping[str, Array]) -> Work:
         return _Estimate(model, evaluates=False).of_model(inputs)
     except UnboundedError:
         return _Estimate(model, evaluates=True).of_model(inputs)
-
-
-def _shown(count: int) -> str:
-    return str(count) if count < 10**15 else f"over 1e{int((count.bit_length() - 1) * 0.30103)}"
 
 
 @dataclass
@@ -107,8 +105,7 @@ class _Estimate:
     visited: int = 0
 
     def __post_init__(self) -> None:
-        standard = [one.version for one in self.model.opset_import if _domain(one.domain) == ""]
-        self.opset = max(standard, default=1)
+        self.opset = opset_of(self.model) or 1
         self.functions = {
             (_domain(one.domain), one.name, one.overload): one for one in self.model.functions
         }
@@ -134,7 +131,7 @@ class _Estimate:
             raise UnboundedError("values of Loops inside Loops grow")
         last: dict[str, int] = {}
         for place, node in enumerate(nodes):
-            for name in _reads(node):
+            for name in taken_by(node):
                 last[name] = place
         for name in kept:
             last[name] = len(nodes)
@@ -346,16 +343,6 @@ def _constant(node: onnx.NodeProto) -> Value:
             dtype = helper.tensor_dtype_to_np_dtype(kind)
             return numbered(np.array(numbers, dtype), kind)
     return unknown(TensorProto.FLOAT, 1)
-
-
-def _reads(node: onnx.NodeProto) -> Iterator[str]:
-    """Yield the values that a node and the graphs inside it read."""
-    yield from node.input
-    for attribute in node.attribute:
-        if attribute.HasField("g"):
-            for inside in attribute.g.node:
-                yield from _reads(inside)
-            yield from (one.name for one in attribute.g.output)
 
 
 def _domain(name: str) -> str:
