@@ -43,6 +43,7 @@ from hybridx.first_use import on_first_use
 if TYPE_CHECKING:
     from hybridx.circuit.cone import cone_of, measured_wires, restrict
     from hybridx.circuit.entries import complex_entries
+    from hybridx.circuit.parities import hadamard
     from hybridx.circuit.python_source import to_python
     from hybridx.circuit.qasm import to_qasm
     from hybridx.circuit.reference import evaluate_angle, simulate
@@ -91,6 +92,7 @@ __all__ = [
     "evaluate_angle",
     "faults",
     "gate_of",
+    "hadamard",
     "has_channel",
     "measured_wires",
     "parse",

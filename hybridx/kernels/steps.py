@@ -13,7 +13,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from hybridx.circuit import Matrix, Parameter
+from hybridx.circuit import Matrix, Parameter, hadamard
 
 Integers: TypeAlias = NDArray[np.int64]
 Numbers: TypeAlias = NDArray[np.float64]
@@ -135,24 +135,13 @@ def as_phases(gate: Gate, indices: Integers) -> Phases:
         return phases
     rates = np.where(holds, np.diag(gate.generator).imag[inside], 0.0)
     # Only parities of its own wires occur: the transform over these is all that is needed.
-    bits = tuple(bit for bit in _bits(gate.wires))
+    bits = _bits(gate.wires)
     corners = placed_bits(np.arange(2 ** len(bits)), bits)
-    spectrum = walsh(rates[corners]) / len(corners)
+    spectrum = hadamard(rates[corners][:, None])[:, 0] / len(corners)
     for place in np.flatnonzero(np.abs(spectrum) > 1e-14):
         mask = int(corners[place])
         phases.modes.append(Mode(mask, float(spectrum[place]), gate.angle))
     return phases
-
-
-def walsh(values: Numbers) -> Numbers:
-    """Return for each mask b the sum over a of values[a] times -1 to the parity of a & b."""
-    block = np.array(values, dtype=np.float64)
-    stride = 1
-    while stride < len(block):
-        pairs = block.reshape(-1, 2, stride)
-        block = np.stack([pairs[:, 0] + pairs[:, 1], pairs[:, 0] - pairs[:, 1]], axis=1).reshape(-1)
-        stride *= 2
-    return block
 
 
 def _bits(mask: int) -> list[int]:

@@ -15,6 +15,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from hybridx.circuit import hadamard
 from hybridx.lowering.analysis.trig_polynomial import Spectrum
 
 Mask: TypeAlias = int
@@ -80,7 +81,7 @@ def as_phases(wires: tuple[int, ...], spectrum: Spectrum) -> Phases | None:
 def phases_by_parity(wires: Sequence[int], phases: NDArray[np.float64]) -> Phases:
     """Return phases, given for each basis state of the wires, by parities."""
     angles: dict[Mask, PhaseAngle] = {}
-    for index, angle in enumerate(_hadamard(phases) / len(phases)):
+    for index, angle in enumerate(hadamard(phases) / len(phases)):
         if np.abs(angle).max() > SMALL:
             chosen = [w for p, w in enumerate(wires) if index >> (len(wires) - 1 - p) & 1]
             angles[mask_of(chosen)] = angle
@@ -107,14 +108,4 @@ def walsh(phases: Phases, order: Sequence[int]) -> NDArray[np.float64]:
     total = np.zeros((2**count, width))
     for mask, angle in phases.angles.items():
         total[sum(1 << place[wire] for wire in wires_in(mask))] += angle
-    return _hadamard(total)
-
-
-def _hadamard(columns: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return H^n of each column, H = [[1, 1], [1, -1]]; twice, it is 2^n times the column."""
-    total, places = columns, len(columns).bit_length() - 1
-    for place in range(places):
-        halves = total.reshape(2**place, 2, -1, columns.shape[1])
-        one, other = halves[:, 0], halves[:, 1]
-        total = np.stack([one + other, one - other], axis=1).reshape(columns.shape)
-    return total
+    return hadamard(total)
