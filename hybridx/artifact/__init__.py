@@ -36,7 +36,7 @@ if TYPE_CHECKING:
         function_name,
     )
     from hybridx.artifact.graphs.structure import order_nodes
-    from hybridx.artifact.graphs.work import check_work
+    from hybridx.artifact.graphs.work import check_work, too_much_memory, too_much_work
     from hybridx.artifact.guard.check import NO_SAMPLE_INPUTS, SAMPLE_INPUTS, checked
     from hybridx.artifact.guard.operators import OPERATORS
     from hybridx.artifact.limits import check_file_size, check_lengths, check_model, expanded_size
@@ -141,6 +141,8 @@ __all__ = [
     "stamped",
     "tell_changes",
     "to_bundle",
+    "too_much_memory",
+    "too_much_work",
     "walk_nodes",
     "with_entries",
     "without_verification",

@@ -15,13 +15,19 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hybridx.artifact import Body, TorchArtifact, check_lengths, checked, leaves
+from hybridx.artifact import (
+    Body,
+    TorchArtifact,
+    check_lengths,
+    checked,
+    leaves,
+    too_much_memory,
+    too_much_work,
+)
 from hybridx.bounds import RUN_BYTES, RUN_SECONDS, TENSOR_AXES
 from hybridx.errors import (
     BrokenArtifactError,
     DeviceFailedError,
-    TooMuchMemoryError,
-    TooMuchWorkError,
     first_line,
 )
 from hybridx.runtime.circuits.alone import CompiledCircuit
@@ -67,7 +73,7 @@ class TorchEngine:
         program = checked(artifact.content, format, path)
         self._loading = program.nodes * _LOADED_NODE[format]
         if self._most is not None and self._loading > self._most.nanoseconds:
-            raise self._too_long(self._loading)
+            raise too_much_work(self._loading, self._artifact.path)
         archive = io.BytesIO(program.content)
         try:
             with _without_threads(), _quiet():
@@ -191,17 +197,9 @@ class TorchEngine:
 
     def _refuse_over(self, cost: Cost) -> None:
         if cost.is_too_large:
-            needed = min(2 * cost.bytes, RUN_BYTES.most)
-            found, limit = str(cost.bytes), str(RUN_BYTES.limit)
-            raise TooMuchMemoryError(self._artifact.path, found, limit, str(needed))
+            raise too_much_memory(cost.bytes, self._artifact.path)
         if cost.takes_too_long:
-            raise self._too_long(self._loading + cost.nanoseconds)
-
-    def _too_long(self, nanoseconds: float) -> TooMuchWorkError:
-        seconds = math.ceil(min(nanoseconds, 1e24) / 1e9)
-        needed = min(3 * seconds, RUN_SECONDS.most)
-        limit = str(RUN_SECONDS.limit)
-        return TooMuchWorkError(self._artifact.path, str(seconds), limit, str(needed))
+            raise too_much_work(self._loading + cost.nanoseconds, self._artifact.path)
 
     def _checking(self) -> AbstractContextManager[Any]:
         return intercepting(self._trusting, called) if self._trusting else nullcontext()
