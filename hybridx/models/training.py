@@ -97,6 +97,7 @@ def train(
     config_path: Path,
     *,
     overwrite: bool = False,
+    prepare: Callable[[HybridClassifier, Tensor], None] | None = None,
     progress: Callable[[Epoch], None] | None = None,
 ) -> TrainingReport:
     """Train the classifier of a config, and write its weights and scores beside it.
@@ -104,6 +105,7 @@ def train(
     Args:
         config_path: TOML file of the experiment.
         overwrite: replace weights and scores that exist.
+        prepare: called before the first step with the model and the features of a batch.
         progress: called after every epoch.
 
     Raises:
@@ -124,6 +126,8 @@ def train(
     )
     with seeded(config.training.seed):
         model = HybridClassifier(config.model)
+        if prepare is not None:
+            prepare(model, train_rows.features[: config.training.batch_size])
         for epoch in _epochs(model, train_rows, validation_rows, config.training):
             if not math.isfinite(epoch.train_loss + epoch.validation.loss):
                 raise ConfigError(

@@ -27,7 +27,11 @@ def train(
         Path, typer.Argument(metavar="CONFIG", help="The TOML file that describes the experiment.")
     ],
     overwrite: options.Overwrite = False,
+    eager: Annotated[
+        bool,
+        typer.Option("--eager", help="Let PennyLane compute the circuit, which takes longer."),
+    ] = False,
 ) -> None:
     """Train the classifier that a config describes, on the table that the config names."""
-    report = api.train(config, overwrite=overwrite, stages=printer.stages)
+    report = api.train(config, overwrite=overwrite, eager=eager, stages=printer.stages)
     printer.show(report, trained)
