@@ -9,10 +9,18 @@ from typing import Any
 
 import pennylane as qml
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from hybridx.acceleration.calls import Calls, Compiled, Stays
-from hybridx.capture import every_call, is_intercepting, place_of, unchanged
+from hybridx.capture import (
+    check_arguments,
+    describe_call,
+    every_call,
+    is_intercepting,
+    owner_of,
+    place_of,
+    unchanged,
+)
 from hybridx.errors import ForwardRaisesError, NoQuantumLayerError, first_line
 from hybridx.report import Shown
 
@@ -83,7 +91,9 @@ def accelerate_model(
         try:
             model(*args, **kwargs)
         except Exception as error:  # the user's own code may raise anything
-            shapes = ", ".join(str(tuple(arg.shape)) for arg in args if isinstance(arg, Tensor))
+            _, tensors = describe_call(model, args, kwargs)
+            check_arguments(model, args, kwargs, tensors, error)
+            shapes = ", ".join(str(tuple(tensor.shape)) for tensor in tensors.values())
             reason = f"{type(error).__name__}: {first_line(error)}"
             raise ForwardRaisesError(shapes, reason, place_of(model, error)) from error
     if not met:
@@ -98,7 +108,7 @@ def accelerate_model(
         if type(qnode) not in (qml.QNode, AcceleratedQNode):
             reasons = [f"it is a {type(qnode).__name__}, not a QNode of PennyLane's own class"]
         elif compiled:
-            _swap(qnode, state, model)
+            _swap(qnode, state, owner_of(model))
         steps = sum(len(c.tape.steps) for one in compiled for c in one.circuits if c.tape)
         layers.append(AcceleratedLayer(layer, reasons[0] if reasons else None, steps))
     return AccelerationReport(tuple(layers))
@@ -106,10 +116,11 @@ def accelerate_model(
 
 def restore_model(model: nn.Module) -> int:
     """Put back what `accelerate_model` has swapped for a model; return how many QNodes."""
-    qnodes = [*_SWAPPED.pop(model, []), *_of_copies(model)]
+    owner = owner_of(model)
+    qnodes = [*_SWAPPED.pop(owner, []), *_of_copies(model)]
     for qnode in qnodes:
         owners = qnode.__dict__.pop(_OWNERS, set())
-        owners.discard(model)
+        owners.discard(owner)
         if owners:
             qnode.__dict__[_OWNERS] = owners
         else:
@@ -124,13 +135,13 @@ def _of_copies(model: nn.Module) -> list[Any]:
     return [one for one in found if isinstance(one, AcceleratedQNode) and _OWNERS not in vars(one)]
 
 
-_SWAPPED: weakref.WeakKeyDictionary[nn.Module, list[Any]] = weakref.WeakKeyDictionary()
+_SWAPPED: weakref.WeakKeyDictionary[Any, list[Any]] = weakref.WeakKeyDictionary()
 
 
-def _swap(qnode: Any, state: Calls, model: nn.Module) -> None:
+def _swap(qnode: Any, state: Calls, owner: Any) -> None:
     qnode.__dict__[_STATE] = state
     qnode.__class__ = AcceleratedQNode
     owners = qnode.__dict__.setdefault(_OWNERS, weakref.WeakSet())
-    if model not in owners:
-        owners.add(model)
-        _SWAPPED.setdefault(model, []).append(qnode)
+    if owner not in owners:
+        owners.add(owner)
+        _SWAPPED.setdefault(owner, []).append(qnode)

@@ -17,7 +17,7 @@ from hybridx.capture.model.forward_call import (
     plain_call,
     read_arguments,
 )
-from hybridx.capture.model.given import is_function_of_tensors, read_model
+from hybridx.capture.model.given import is_function_of_tensors, owner_of, read_model
 from hybridx.capture.model.outputs import free_name
 from hybridx.capture.model.precision import (
     as_dtype,
@@ -94,6 +94,7 @@ __all__ = [
     "one_thread",
     "operators_noted",
     "origin_of",
+    "owner_of",
     "place_of",
     "place_of_node",
     "plain_call",

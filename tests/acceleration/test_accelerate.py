@@ -14,7 +14,12 @@ from torch import nn
 import hybridx
 from hybridx.acceleration.circuit import LiveCircuit
 from hybridx.circuit import parse
-from hybridx.errors import ForwardRaisesError, NoQuantumLayerError
+from hybridx.errors import (
+    ArgumentsDoNotFitError,
+    ForwardRaisesError,
+    NoQuantumLayerError,
+    NotAModelError,
+)
 from hybridx.kernels import tape as tapes
 
 WIRES = 3
@@ -282,3 +287,26 @@ def test_transforms_of_functions(live, given):
             torch.func.grad(lambda x, w: f(x[None], w).sum()), in_dims=(0, None)
         )(data, shared)
     )
+
+
+def test_what_is_no_model_or_does_not_fit_it():
+    with pytest.raises(NotAModelError):
+        hybridx.accelerate(Classifier, (torch.zeros(1, 2),))
+    with pytest.raises(NotAModelError):
+        hybridx.restore(3)
+    with pytest.raises(ArgumentsDoNotFitError):
+        hybridx.accelerate(Classifier(), ())
+
+
+def test_wrappers_and_functions():
+    """What is given is restored by the same name: a wrapper, a QNode, a method."""
+    model = Classifier()
+    for given in (nn.DataParallel(model), model.forward, model):
+        report = hybridx.accelerate(given, torch.zeros(3, 2))
+        assert compiled(report) == [True]
+        assert hybridx.restore(given) == 1
+        assert type(model.circuit.qnode) is qml.QNode
+    qnode = make_qnode(entangled)
+    arguments = torch.zeros(3, WIRES), torch.zeros(2, WIRES, 3)
+    assert compiled(hybridx.accelerate(qnode, arguments)) == [True]
+    assert hybridx.restore(qnode) == 1

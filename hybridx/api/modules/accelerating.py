@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 
 
 def accelerate(
-    model: nn.Module, args: Any, *, kwargs: Mapping[str, Any] = MappingProxyType({})
+    model: nn.Module | Callable[..., Any],
+    args: Any,
+    *,
+    kwargs: Mapping[str, Any] = MappingProxyType({}),
 ) -> AccelerationReport:
     """Let compiled circuits compute the quantum layers of a model, forward and backward.
 
@@ -29,7 +32,8 @@ def accelerate(
     `verify` still compare with PennyLane.
 
     Args:
-        model: any module whose quantum parts are PennyLane QNodes or TorchLayers.
+        model: any module whose quantum parts are PennyLane QNodes or TorchLayers, or a QNode or
+            function that calls one. Wrappers such as DistributedDataParallel come off.
         args: example arguments of `forward`.
         kwargs: example arguments by keyword.
 
@@ -38,6 +42,8 @@ def accelerate(
 
     Raises:
         MissingExtraError: torch, PennyLane or Numba is not installed.
+        NotAModelError: the model is neither a module nor a function.
+        ArgumentError: the arguments do not fit the parameters of forward.
         ForwardRaisesError: the model does not run on the example.
         NoQuantumLayerError: the model calls no QNode.
 
@@ -60,10 +66,11 @@ def accelerate(
     need("training", "torch", "pennylane", "threadpoolctl")
     from hybridx import acceleration, capture
 
+    model, _ = capture.read_model(model)
     return acceleration.accelerate_model(model, tuple(capture.read_arguments(args)), dict(kwargs))
 
 
-def restore(model: nn.Module) -> int:
+def restore(model: nn.Module | Callable[..., Any]) -> int:
     """Put back what `accelerate` has swapped in a model.
 
     A QNode that another accelerated model calls too stays compiled for both until that one is
@@ -74,8 +81,11 @@ def restore(model: nn.Module) -> int:
 
     Returns:
         the number of QNodes of the model that were compiled.
+
+    Raises:
+        NotAModelError: the model is neither a module nor a function.
     """
     need("training", "torch", "pennylane")
-    from hybridx import acceleration
+    from hybridx import acceleration, capture
 
-    return acceleration.restore_model(model)
+    return acceleration.restore_model(capture.read_model(model)[0])

@@ -148,6 +148,16 @@ class FunctionModule(nn.Module):
         self.forward = function
 
 
+def owner_of(model: nn.Module) -> Any:
+    """Return what the user holds of a model: the function of a `FunctionModule`, or the model.
+
+    Of a bound method, that is the object, as the method itself is made anew at each access.
+    """
+    if not isinstance(model, FunctionModule):
+        return model
+    return getattr(model.forward, "__self__", model.forward)
+
+
 def _name(function: Any) -> str:
     function = function.func if isinstance(function, functools.partial | qml.QNode) else function
     return str(getattr(function, "__name__", type(function).__name__))
