@@ -26,6 +26,7 @@ from hybridx.program.program import (
 from hybridx.program.run import run
 from hybridx.program.shapes import row_size, shape_of
 from hybridx.program.text import parse, show
+from hybridx.program.vjp import vjp
 
 __all__ = [
     "Binary",
@@ -51,4 +52,5 @@ __all__ = [
     "run",
     "shape_of",
     "show",
+    "vjp",
 ]

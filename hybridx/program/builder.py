@@ -172,16 +172,25 @@ class Builder:
         """Append the steps of another program on the same parameters, and return its result."""
         if program.shapes[0] != self.parameters.shape:
             raise ValueError(f"parameters have shapes {program.shapes[0]}, {self.parameters.shape}")
+        return self.include_all(program, self.parameters)[-1]
+
+    def include_all(self, program: Program, parameters: Value) -> list[Value]:
+        """Append the steps of a program on the first columns, and return the values of its steps.
+
+        Args:
+            program: what to append.
+            parameters: the first columns of the input, as many as the program takes.
+        """
         values: list[Value] = []
         for step in program.steps:
             match step:
                 case Parameters():
-                    values.append(self.parameters)
+                    values.append(parameters)
                 case Wrap(_, columns):
                     values.append(self.wrap(columns))
                 case _:
                     values.append(self._append(_on(values, step)))
-        return values[-1]
+        return values
 
     def _append(self, step: Step) -> Value:
         self._steps.append(step)

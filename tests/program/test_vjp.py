@@ -1,0 +1,177 @@
+"""The gradient program of a program: by differences, against torch, and in every target."""
+
+import importlib
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+
+from hybridx.circuit import simulate
+from hybridx.lowering import STRATEGIES, choose
+from hybridx.program import check, parse, run, vjp
+from hybridx.program.to_torch import emit_module
+from tests.circuits import circuits, inputs, noisy
+from tests.lowering.agreement import plans_of
+from tests.lowering.encoded import encoded, fitting
+from tests.program.programs import programs
+from tests.program.test_to_torch import onnx_session
+
+RULES = importlib.import_module("hybridx.program.vjp")
+LAWS = importlib.import_module("hybridx.program.check")
+
+INPUT = "v0: (batch, 4) = parameters; "
+CASES = {
+    "cos": "v1: (batch, 2) = wrap v0 [[2, 0.5], [0, 1.0]]; v2: (batch, 2) = cos v1",
+    "sin": "v1: (batch, 2) = wrap v0 [[2, 0.5], [0, 1.0]]; v2: (batch, 2) = sin v1",
+    "sqrt": "v1: (batch, 4) = sqrt v0",
+    "log": "v1: (batch, 4) = log v0",
+    "add": "v1: (1, 1) = constant [[0.5]]; v2: (batch, 4) = sqrt v0; v3: (batch, 4) = add v0 v2;"
+    "v4: (batch, 4) = add v1 v3; v5: (batch, 4) = multiply v4 v4",
+    "multiply": "v1: (batch, 4) = log v0; v2: (batch, 4) = multiply v0 v1",
+    "divide": "v1: (batch, 4) = log v0; v2: (batch, 4) = divide v1 v0",
+    "maximum": "v1: (1, 4) = constant [[0.9, 1.0, 1.1, 1.2]]; v2: (batch, 4) = maximum v0 v1;"
+    "v3: (batch, 4) = log v0; v4: (batch, 4) = maximum v3 v2; v5: (batch, 4) = multiply v4 v2",
+    "matmul": "v1: (batch, 2, 2) = reshape v0; v2: (batch, 2, 2) = log v1;"
+    "v3: (batch, 2, 2) = matmul v1 v2; v4: (2, 3) = constant [[1, 2, 3], [4, 5, 6]];"
+    "v5: (batch, 2, 3) = matmul v3 v4; v6: (batch, 6) = reshape v5",
+    "gather": "v1: (batch, 5) = gather v0 axis 1 [3, 1, 1, 0, 1]; v2: (batch, 5) = log v1",
+    "reshape": "v1: (batch, 2, 2) = reshape v0; v2: (batch, 2) = sum v1 axis 1;"
+    "v3: (batch, 2) = log v2",
+    "transpose": "v1: (batch, 2, 2) = reshape v0; v2: (batch, 2, 2) = transpose v1 [0, 2, 1];"
+    "v3: (batch, 4) = reshape v2; v4: (batch, 4) = log v3",
+    "concatenate": "v1: (batch, 4) = multiply v0 v0; v2: (batch, 8) = concatenate v0 v1 axis 1;"
+    "v3: (batch, 8) = log v2",
+    "sum": "v1: (batch, 2, 2) = reshape v0; v2: (batch, 2) = sum v1 axis 2;v3: (batch, 2) = log v2",
+    "wrap": "v1: (batch, 3) = wrap v0 [[3, 0.5], [3, 0.0], [1, 2.0]];"
+    "v2: (batch, 3) = multiply v1 v1",
+}
+
+
+def numbers(program, batch=3, seed=0):
+    """Parameters at which every case is smooth, and no column is near half a period."""
+    return np.random.default_rng(seed).uniform(1.05, 1.45, (batch, program.shapes[0][1]))
+
+
+def slopes(function, columns, cotangents):
+    """The gradient of each row by central differences of fourth order, `(batch, P)`."""
+    step = 1e-3
+    found = np.empty_like(columns)
+    for column in range(columns.shape[1]):
+        shift = np.zeros(columns.shape[1])
+        shift[column] = step
+        near = function(columns + shift) - function(columns - shift)
+        far = function(columns + 2 * shift) - function(columns - 2 * shift)
+        found[:, column] = (cotangents * (8 * near - far)).sum(1) / (12 * step)
+    return found
+
+
+def assert_gradients(program, columns, function=None, atol=1e-9):
+    """Compare with differences, first order and second."""
+    for order in (1, 2):
+        cotangents = np.random.default_rng(order).uniform(-1, 1, (len(columns), results(program)))
+        expected = slopes(function or (lambda x, one=program: run(one, x)), columns, cotangents)
+        program = check(vjp(program))
+        columns = np.concatenate([columns, cotangents], 1)
+        np.testing.assert_allclose(run(program, columns), expected, rtol=1e-9, atol=atol)
+        function = None
+
+
+def results(program):
+    return program.shapes[-1][1]
+
+
+def case(rule):
+    return check(parse(INPUT + CASES[rule]))
+
+
+@pytest.mark.parametrize("rule", CASES)
+def test_every_rule_agrees_with_differences(rule):
+    program = case(rule)
+    assert_gradients(program, numbers(program))
+
+
+def test_every_primitive_has_a_case():
+    kinds = {
+        kind
+        for kinds in importlib.import_module("hybridx.program.check")._KINDS.values()
+        for kind in kinds
+    } - {"sign"}
+    others = {"gather", "reshape", "transpose", "concatenate", "sum", "wrap"}
+    assert set(CASES) == kinds | others
+
+
+def named(step):
+    return getattr(step, "kind", None) or type(step).__name__.lower()
+
+
+@pytest.mark.parametrize(
+    ("rule", "place"),
+    [
+        (rule, place)
+        for rule in CASES
+        for place in range(2 if rule in ("add", "multiply", "divide", "maximum", "matmul") else 1)
+    ],
+)
+def test_a_planted_sign_is_found(monkeypatch, rule, place):
+    honest = RULES._pull
+
+    def planted(builder, step, *others):
+        for index, (operand, part) in enumerate(honest(builder, step, *others)):
+            wrong = named(step) == rule and index == place
+            yield operand, (lambda part=part: negated(builder, part())) if wrong else part
+
+    program = case(rule)
+    monkeypatch.setattr(RULES, "_pull", planted)
+    with pytest.raises(AssertionError):
+        assert_gradients(program, numbers(program))
+
+
+def negated(builder, term):
+    if isinstance(term, RULES._Placed):
+        return replace(term, cotangent=negated(builder, term.cotangent))
+    return RULES._negative(builder, term)
+
+
+@pytest.mark.parametrize("name", [strategy.name for strategy in STRATEGIES])
+def test_every_strategy_in_every_target(name):
+    circuit = fitting(name)
+    program = choose(circuit, name).plan.build()
+    gradient = check(vjp(program))
+    columns = np.random.default_rng(0).uniform(-3, 3, (3, gradient.shapes[0][1]))
+    expected = run(gradient, columns)
+    for dtype, atol in (("float64", 1e-12), ("float32", 1e-5)):
+        given = columns.astype(dtype)
+        module = emit_module(gradient, dtype=np.dtype(dtype))
+        np.testing.assert_allclose(module(torch.from_numpy(given)).numpy(), expected, atol=atol)
+        (found,) = onnx_session(gradient, dtype).run(None, {"x": given})
+        np.testing.assert_allclose(found, expected, atol=atol)
+
+
+@settings(max_examples=15, deadline=None)
+@given(circuits() | encoded() | noisy())
+def test_every_strategy_has_the_slopes_of_the_simulator(circuit):
+    if not circuit.parameters:
+        return
+    parameters = inputs(circuit, 2)
+    for plan in plans_of(circuit).values():
+        assert_gradients(plan.build(), parameters, lambda x: simulate(circuit, x))
+
+
+@settings(max_examples=60, deadline=None)
+@given(programs())
+def test_a_random_program_has_the_gradient_of_torch(program):
+    columns = np.random.default_rng(0).uniform(-2, 2, (3, program.shapes[0][1]))
+    cotangents = np.random.default_rng(1).uniform(-2, 2, (3, results(program)))
+    given = torch.from_numpy(columns).requires_grad_()
+    made = emit_module(program, dtype=np.dtype("float64"))(given)
+    if not made.requires_grad:
+        return
+    (expected,) = torch.autograd.grad(made, given, torch.from_numpy(cotangents))
+    with np.errstate(all="ignore"):
+        found = run(check(vjp(program)), np.concatenate([columns, cotangents], 1))
+    # Numbers of 1e300 are among the constants; what is infinite depends on the order of products.
+    bounded = expected.numpy()
+    usual = np.abs(bounded) < 1e30
+    np.testing.assert_allclose(found[usual], bounded[usual], rtol=1e-9, atol=1e-12)
