@@ -2,27 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator, Sequence
+import warnings
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import combinations
 from threading import RLock
 from typing import Any, Final
 
+import pennylane as qml
 import torch
-from torch import Tensor, fx
+from torch import Tensor, fx, nn
 
+from hybridx.acceleration.batch import Axes, batch_axes, closed, open_axes, with_rows
 from hybridx.acceleration.circuit import LiveCircuit
-from hybridx.capture import Arguments, flatten, structure_key, tape_batch, trace_call, unflatten
-from hybridx.errors import CaptureError, LoweringError
+from hybridx.acceleration.comparison import difference
+from hybridx.capture import (
+    Arguments,
+    FixedBatch,
+    draws_noted,
+    flatten,
+    structure_key,
+    trace_call,
+    unchanged,
+    unflatten,
+    version_of,
+)
+from hybridx.errors import CaptureError, DataBranchError, LoweringError, first_line
 
 MOST_STRUCTURES: Final = 32
 """Circuits of one QNode that are compiled; a call with a further one stays eager."""
 
-# Of the largest number: some roundings of the dtype for each of a thousand gates. A wrong rule is
-# off by far more.
-_TOLERANCE: Final = {torch.float32: 1e-4, torch.float64: 1e-9}
-_FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+_FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.complex64)
+
+
+class FixedRows:
+    """A call that is compiled for each batch size by itself."""
 
 
 @dataclass(frozen=True)
@@ -58,8 +72,8 @@ class Calls:
     def __init__(self, eager: Any, layer: str) -> None:
         self._eager = eager
         self.layer = layer
-        self._known: dict[Hashable, Compiled | Stays] = {}
-        self._batched: dict[tuple[int, ...], tuple[bool, ...] | None] = {}
+        self._known: dict[Hashable, Compiled | Stays | FixedRows] = {}
+        self._axes: dict[tuple[int, ...], Axes] = {}
         self._lock = RLock()
 
     def __deepcopy__(self, memo: Any) -> Calls:
@@ -71,141 +85,112 @@ class Calls:
     def call(self, qnode: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Answer a call of the QNode."""
         given = Arguments(args, kwargs)
-        batched = self._batched.get(_axes(given))
         known = None
-        if batched is not None:
-            known = self._known.get(structure_key(qnode, given, batched))
+        axes = self._axes.get(_dims(given))
+        if axes is not None:
+            known = self._known.get(structure_key(qnode, given, open_axes(given, axes)))
+            if isinstance(known, FixedRows):
+                known = self._known.get(structure_key(qnode, given, closed(given)))
         if known is None:
             known = self._learn(qnode, given)
-        if isinstance(known, Stays):
-            return self._eager(qnode, *args, **kwargs)
-        return unflatten(list(known.run(*given.tensors)), known.structure)
+        if isinstance(known, Compiled):
+            return unflatten(list(known.run(*given.tensors)), known.structure)
+        return self._eager(qnode, *args, **kwargs)
 
     def learn(self, qnode: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Compiled | Stays:
         """Compile a call, unless it is known, and compare it with PennyLane."""
-        return self._learn(qnode, Arguments(args, kwargs))
+        given = Arguments(args, kwargs)
+        found = self._learn(qnode, given)
+        axes = self._axes[_dims(given)]
+        if isinstance(found, Compiled) and axes != open_axes(given, axes):
+            self._learn(qnode, with_rows(given, axes, 2))  # the example has one row: more will come
+        return found
 
     def _learn(self, qnode: Any, given: Arguments) -> Compiled | Stays:
-        axes = _axes(given)
-        with self._lock:
-            if self._batched.get(axes) is None:
-                self._batched[axes] = _batched(qnode, given)
-            batched = self._batched[axes]
-            if batched is None:
-                return Stays("which arguments have a batch cannot be told")
-            key = structure_key(qnode, given, batched)
-            if key is None:
-                return Stays("it reads what cannot be compared between calls")
-            if key not in self._known:
-                if len(self._known) >= MOST_STRUCTURES:
-                    return Stays(f"it has more than {MOST_STRUCTURES} circuits")
-                self._known[key] = self._compiled(qnode, given, batched)
-            return self._known[key]
+        with self._lock, warnings.catch_warnings(), unchanged(_Holder(qnode)):
+            dims = _dims(given)
+            if dims not in self._axes:
+                self._axes[dims] = batch_axes(qnode, given)
+            for axes in (open_axes(given, self._axes[dims]), closed(given)):
+                key = structure_key(qnode, given, axes)
+                if key is None:
+                    return Stays("it reads what cannot be compared between calls")
+                if key not in self._known:
+                    if len(self._known) >= MOST_STRUCTURES:
+                        return Stays(f"it has more than {MOST_STRUCTURES} circuits")
+                    self._known[key] = self._compiled(qnode, given, axes)
+                known = self._known[key]
+                if not isinstance(known, FixedRows):
+                    return known
+        raise AssertionError(axes)  # one batch size alone can always be compiled, or stays eager
 
-    def _compiled(self, qnode: Any, given: Arguments, batched: Sequence[bool]) -> Compiled | Stays:
+    def _compiled(self, qnode: Any, given: Arguments, axes: Axes) -> Compiled | Stays | FixedRows:
         if qnode.shots.total_shots:
             return Stays("it samples shots")
+        given = with_rows(given, axes, 3)
 
-        def eager(tensors: Sequence[Tensor]) -> list[Tensor]:
+        def run(qnode: Any, tensors: Sequence[Tensor]) -> list[Tensor]:
             return flatten(given.given_to(partial(self._eager, qnode), tensors))[0]
 
-        tensors = [tensor.detach() for tensor in given.tensors]
-        with torch.no_grad():
-            results = eager(tensors)
+        tensors = [tensor.detach().clone() for tensor in given.tensors]
+        versions = list(map(version_of, tensors))
+        key = structure_key(qnode, given, axes)
+        with torch.no_grad(), draws_noted() as draws:
+            results = run(qnode, tensors)
+        if draws:
+            return Stays(f"it draws from {draws[0]}")
+        if list(map(version_of, tensors)) != versions:
+            return Stays("it writes into its arguments")
+        if key != structure_key(qnode, given, axes):
+            return Stays("it changes what it reads")
         if not all(isinstance(result, Tensor) for result in results):
             return Stays("it returns what is no tensor")
-        is_wide = any(tensor.dtype == torch.float64 for tensor in tensors)
-        dtype = torch.float64 if is_wide else torch.float32
+        with torch.enable_grad():
+            if any(result.requires_grad for result in run(qnode, tensors)):
+                return Stays("a weight reaches it otherwise than as an argument")
+        dtypes = {tensor.dtype for tensor in tensors}
+        is_narrow = not dtypes & {torch.float64, torch.complex128} and dtypes & {*_FLOATS}
+        dtype = torch.float32 if is_narrow else torch.float64
         try:
-            traced = trace_call(qnode, given, batched, dtype, results[0].dtype)
+            traced = trace_call(qnode, given, axes, dtype, results[0].dtype.to_real())
             circuits = tuple(LiveCircuit(circuit, data) for circuit, data in traced.circuits)
+            compiled = Compiled(traced.with_circuits(circuits), traced.structure, circuits)
+            differs = difference(
+                partial(run, qnode),
+                partial(run, _differentiable(qnode)),
+                lambda tensors: compiled.run(*tensors),
+                tensors,
+            )
+        except FixedBatch:
+            return FixedRows() if axes != closed(given) else Stays("its sizes follow the data")
+        except DataBranchError as error:
+            return Stays(f"Python code in it needs a number of a tensor: {error.place}")
         except (CaptureError, LoweringError) as error:
             return Stays(str(error))
-        compiled = Compiled(traced.with_circuits(circuits), traced.structure, circuits)
-        difference = _difference(eager, compiled.run, tensors, _TOLERANCE[dtype])
-        return compiled if difference is None else Stays(difference)
+        except Exception as error:  # the user's loop goes on, whatever the trace meets
+            return Stays(f"it cannot be traced: {type(error).__name__}: {first_line(error)}")
+        return compiled if differs is None else Stays(differs)
 
 
-def _axes(given: Arguments) -> tuple[int, ...]:
+class _Holder(nn.Module):
+    """A QNode as a part of a module, whose state can be put back."""
+
+    def __init__(self, qnode: Any) -> None:
+        super().__init__()
+        self.qnode = qnode
+
+
+def _dims(given: Arguments) -> tuple[int, ...]:
     return tuple(tensor.dim() for tensor in given.tensors)
 
 
-def _batched(qnode: Any, given: Arguments) -> tuple[bool, ...] | None:
-    """Return for each tensor among the arguments whether its first axis is the batch."""
-    tensors = given.tensors
-
-    def batch_with(longer: Sequence[int]) -> int | None:
-        tried = [
-            torch.cat([one, one[-1:]]).detach() if place in longer else one
-            for place, one in enumerate(tensors)
-        ]
-        try:
-            return tape_batch(qnode, given, tried)
-        except Exception:  # the user's own function and PennyLane's templates may raise anything
-            return None
-
-    batch = tape_batch(qnode, given, tensors)
-    if batch is None:
-        return (False,) * len(tensors)
-    candidates = [place for place, one in enumerate(tensors) if one.dim() and len(one) == batch]
-    for some in _subsets(candidates):
-        if batch_with(some) == batch + 1:
-            return tuple(place in some for place in range(len(tensors)))
-    return None
-
-
-def _subsets(places: Sequence[int]) -> Iterator[tuple[int, ...]]:
-    for count in range(1, len(places) + 1):
-        yield from combinations(places, count)
-
-
-def _difference(
-    eager: Callable[[Sequence[Tensor]], Sequence[Tensor]],
-    compiled: Callable[..., Sequence[Tensor]],
-    tensors: Sequence[Tensor],
-    tolerance: float,
-) -> str | None:
-    """Return in words how values or gradients differ from PennyLane's in float64, or None.
-
-    Args:
-        eager: runs PennyLane.
-        compiled: what is to take its place.
-        tensors: the arguments of both.
-        tolerance: as a part of the largest number that is compared.
-    """
-    doubles = [tensor.double() if tensor.dtype in _FLOATS else tensor for tensor in tensors]
-    with torch.enable_grad():
-        if any(result.requires_grad for result in eager(doubles)):
-            return "a weight reaches it otherwise than as an argument"
-        values, slopes = _values_and_slopes(eager, doubles)
-        found, others = _values_and_slopes(lambda given: compiled(*given), tensors)
-    for name, left, right in (("values", values, found), ("gradients", slopes, others)):
-        for one, two in zip(left, right, strict=True):
-            scale = max(1.0, float(one.detach().abs().max())) if one.numel() else 1.0
-            wide = two.to(one.dtype)
-            if one.shape != two.shape or not torch.allclose(
-                wide, one, rtol=0, atol=tolerance * scale
-            ):
-                return f"its {name} differ from PennyLane's"
-    return None
-
-
-def _values_and_slopes(
-    function: Callable[[Sequence[Tensor]], Sequence[Tensor]], tensors: Sequence[Tensor]
-) -> tuple[list[Tensor], list[Tensor]]:
-    """Return the results, and the gradients of a sum of all of them with different weights."""
-    given = [tensor.clone().requires_grad_(tensor.is_floating_point()) for tensor in tensors]
-    results = list(function(given))
-    total = torch.zeros((), dtype=torch.float64)
-    for place, result in enumerate(results):
-        real = torch.view_as_real(result) if result.is_complex() else result
-        weights = torch.cos(torch.arange(real.numel(), dtype=torch.float64) + place)
-        total = total + (real.reshape(-1).double() * weights).sum()
-    floats = [one for one in given if one.requires_grad]
-    if not floats or not total.requires_grad:
-        return results, [torch.zeros_like(one) for one in floats]
-    slopes = torch.autograd.grad(total, floats, allow_unused=True)
-    return results, [
-        torch.zeros_like(one) if slope is None else slope
-        for one, slope in zip(floats, slopes, strict=True)
-    ]
+def _differentiable(qnode: Any) -> Any:
+    """Return a QNode with the same results whose gradients torch computes, where that can be."""
+    if qnode.diff_method in ("backprop", "best") and qnode.device.name == "default.qubit":
+        return qnode
+    if qnode.device.name in ("default.qubit", "default.mixed"):
+        return qnode.update(diff_method="backprop")
+    if qnode.device.name.startswith("lightning."):
+        device = qml.device("default.qubit", wires=qnode.device.wires)
+        return qnode.update(device=device, diff_method="backprop")
+    return qnode

@@ -27,6 +27,7 @@ from hybridx.capture.model.precision import (
     is_whole,
     narrowed,
 )
+from hybridx.capture.model.randomness import draws_noted
 from hybridx.capture.model.structures import as_tensor, is_single, named_parts
 from hybridx.capture.model.training_mode import training_note
 from hybridx.capture.model.weight_size import check_weight_size
@@ -42,13 +43,14 @@ from hybridx.capture.python.source_location import (
 from hybridx.capture.qnode.arguments import Arguments
 from hybridx.capture.qnode.call_key import structure_key
 from hybridx.capture.qnode.recording import every_call
-from hybridx.capture.torch_export import from_two
+from hybridx.capture.torch_export import FixedBatch, from_two
 from hybridx.capture.torch_internals import (
     flatten,
     map_leaves,
     operators_noted,
     origin_of,
     unflatten,
+    version_of,
 )
 
 __all__ = [
@@ -58,6 +60,7 @@ __all__ = [
     "AxisNames",
     "Capture",
     "Example",
+    "FixedBatch",
     "Flat",
     "ForwardCall",
     "Input",
@@ -76,6 +79,7 @@ __all__ = [
     "decode_call",
     "decomposed",
     "describe_call",
+    "draws_noted",
     "eagerly",
     "every_call",
     "flatten",
@@ -111,4 +115,5 @@ __all__ = [
     "unchanged",
     "uncollected",
     "unflatten",
+    "version_of",
 ]

@@ -13,11 +13,13 @@ from torch import Tensor, fx, nn
 from hybridx.capture.graph.bind_circuits import bind_live_circuits
 from hybridx.capture.graph.ops import LIVE_OP
 from hybridx.capture.python.patches import quiet, uncollected
+from hybridx.capture.python.refusals import untraceable
 from hybridx.capture.qnode.arguments import Arguments
 from hybridx.capture.qnode.recording import recorded
-from hybridx.capture.torch_export import TABLE, export_program, graph_of
-from hybridx.capture.torch_internals import flatten
+from hybridx.capture.torch_export import TABLE, FixedBatch, export_program, graph_of
+from hybridx.capture.torch_internals import flatten, is_shape_error, needs_a_number
 from hybridx.circuit import BATCH, Circuit
+from hybridx.errors import CaptureError, LoweringError
 
 
 @dataclass(frozen=True)
@@ -72,21 +74,23 @@ def tape_batch(qnode: Any, given: Arguments, tensors: Sequence[Tensor]) -> int |
 def trace_call(
     qnode: Any,
     given: Arguments,
-    batched: Sequence[bool],
+    axes: Sequence[int | None],
     dtype: torch.dtype,
-    result_dtype: torch.dtype | None,
+    result_dtype: torch.dtype,
 ) -> LiveCall:
     """Trace a QNode call; nothing is simulated.
 
     Args:
         qnode: that is called.
         given: its arguments.
-        batched: for each tensor among them, whether its first axis is the batch.
+        axes: for each tensor among them, the axis that stays open, at least 2 long, or None.
         dtype: in which circuits are computed.
-        result_dtype: of what the call returns.
+        result_dtype: of the real numbers that the call returns.
 
     Raises:
-        CaptureError: an operator or a measurement has no rule.
+        FixedBatch: the call is traced at one batch size only.
+        CaptureError: it cannot be traced; an operator or a measurement has no rule, for example.
+        LoweringError: its circuit is too large.
     """
     tensors = [tensor.detach() for tensor in given.tensors]
     nested: list[Any] = []
@@ -98,11 +102,19 @@ def trace_call(
 
     caller = _Caller(run)
     batch = torch.export.Dim(BATCH)
-    shapes = tuple({0: batch} if has else {} for has in batched)
+    shapes = tuple({} if axis is None else {axis: batch} for axis in axes)
     with quiet(), uncollected(), recorded(caller, [result_dtype], joins=False) as recording:
-        program = export_program(caller, tensors, shapes)
-        module = graph_of(program, TABLE)
-    bound = bind_live_circuits(module, recording.circuits, dtype)
+        try:
+            program = export_program(caller, tensors, shapes)
+            module = graph_of(program, TABLE)
+            bound = bind_live_circuits(module, recording.circuits, dtype)
+        except (CaptureError, LoweringError):
+            raise
+        except Exception as error:
+            # torch.export raises whatever the user's code raises on tracing tensors.
+            if is_shape_error(error) or needs_a_number(error):
+                raise FixedBatch from error
+            raise untraceable(caller, error, recording.branches.longest) from error
     return LiveCall(module, bound, nested[-1])
 
 

@@ -189,7 +189,8 @@ def _prepared(amplitudes: Tensor, wires: Any, pad_with: Any, normalize: bool) ->
         amplitudes = amplitudes.to(torch.get_default_dtype())
     if pad_with is not None:
         missing = 2 ** len(qml.wires.Wires(wires)) - amplitudes.shape[-1]
-        amplitudes = torch.nn.functional.pad(amplitudes, (0, missing), value=pad_with)
+        number = torch.tensor(pad_with).item()  # PennyLane rounds it to the default dtype
+        amplitudes = torch.nn.functional.pad(amplitudes, (0, missing), value=number)
     if normalize or pad_with is not None:
         amplitudes = amplitudes / torch.linalg.vector_norm(amplitudes, dim=-1, keepdim=True)
     return amplitudes

@@ -28,6 +28,11 @@ class Arguments:
         self.tensors = [leaf for leaf in self._leaves if isinstance(leaf, Tensor)]
         self.rest = [leaf for leaf in self._leaves if not isinstance(leaf, Tensor)]
 
+    def with_tensors(self, tensors: Sequence[Tensor]) -> Arguments:
+        """Return these arguments with other tensors in them."""
+        made: Arguments = self.given_to(lambda *args, **kwargs: Arguments(args, kwargs), tensors)
+        return made
+
     def given_to(self, function: Callable[..., Any], tensors: Sequence[Tensor]) -> Any:
         """Return what a function returns for these arguments with other tensors in them."""
         others = iter(tensors)

@@ -152,21 +152,21 @@ def call_key(qnode: Any, args: tuple[Any, ...], kwargs: dict[str, Any], layer: s
         return Key((object(),), ())
 
 
-def structure_key(qnode: Any, given: Arguments, batched: Sequence[bool]) -> Hashable | None:
+def structure_key(qnode: Any, given: Arguments, axes: Sequence[int | None]) -> Hashable | None:
     """Return a key that is equal for calls with the same circuit at any batch size, or None.
 
     Args:
         qnode: that is called.
         given: its arguments.
-        batched: for each tensor among them, whether its first axis is the batch.
+        axes: for each tensor among them, the axis that is open, or None.
     """
     reader = _Reader()
     try:
         reader.plain(
             str(given.structure),
             tuple(
-                (tuple(tensor.shape[has:]), tensor.dtype, tensor.device)
-                for tensor, has in zip(given.tensors, batched, strict=True)
+                (_closed(tensor.shape, axis), tensor.dtype, tensor.device)
+                for tensor, axis in zip(given.tensors, axes, strict=True)
             ),
         )
         reader.read(given.rest)
@@ -174,6 +174,11 @@ def structure_key(qnode: Any, given: Arguments, batched: Sequence[bool]) -> Hash
         return reader.key()
     except _Unknown:
         return None
+
+
+def _closed(shape: Sequence[int], axis: int | None) -> tuple[int, ...]:
+    """Return a shape with -1 for an open axis."""
+    return tuple(-1 if place == axis else length for place, length in enumerate(shape))
 
 
 class _Reader:

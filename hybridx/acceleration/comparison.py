@@ -1,0 +1,113 @@
+"""A compiled call compared with PennyLane: values, and gradients of all its arguments."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from typing import Final, TypeAlias
+
+import torch
+from torch import Tensor
+
+Function: TypeAlias = Callable[[Sequence[Tensor]], Sequence[Tensor]]
+
+# Of the largest number: some roundings of the dtype for each of a thousand gates. A wrong rule is
+# off by far more.
+_NARROW: Final = 1e-4
+_WIDE: Final = 1e-9
+
+
+def difference(
+    eager: Function, exact: Function, compiled: Function, tensors: Sequence[Tensor]
+) -> str | None:
+    """Return in words how values or gradients differ from PennyLane's, or None.
+
+    They are compared beside the example, as slopes at zero show little, or at the example where
+    PennyLane takes nothing else. PennyLane computes in float64 if the quantum function can.
+
+    Args:
+        eager: runs the QNode as it is.
+        exact: runs it in such a way that its gradients are exact.
+        compiled: what is to take its place.
+        tensors: the arguments of all three.
+    """
+    for point, wide in _points(tensors):
+        tried = point
+        try:
+            with torch.enable_grad(), warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                values, _ = _values_and_slopes(eager, wide, slopes=False)
+                _, slopes = _values_and_slopes(exact, wide)
+        except Exception:  # the user's own function and PennyLane may raise anything
+            continue
+        if all(bool(one.isfinite().all()) for one in (*values, *slopes)):
+            break
+    else:
+        return "PennyLane gives no finite gradients on the example to compare with"
+    with torch.enable_grad():
+        found, others = _values_and_slopes(compiled, tried)
+    numbers = [tensor for tensor in (*tensors, *values) if _has_slopes(tensor)]
+    is_wide = all(tensor.dtype in (torch.float64, torch.complex128) for tensor in numbers)
+    for name, left, right in (("values", values, found), ("gradients", slopes, others)):
+        for one, two in zip(left, right, strict=True):
+            has_same_form = one.shape == two.shape
+            if not has_same_form or not _is_close(one, two, is_wide=is_wide):
+                return f"its {name} differ from PennyLane's"
+    return None
+
+
+def _points(tensors: Sequence[Tensor]) -> Iterator[tuple[list[Tensor], list[Tensor]]]:
+    """Yield arguments to compare at, and the same ones as PennyLane is to get them."""
+    example = [tensor.detach() for tensor in tensors]
+    for point in ([_beside(tensor) for tensor in example], example):
+        yield point, [_widened(tensor) for tensor in point]
+        yield point, point
+
+
+def _beside(tensor: Tensor) -> Tensor:
+    if not tensor.is_floating_point():
+        return tensor
+    steps = torch.cos(3 * torch.arange(tensor.numel(), dtype=torch.float64) + 1)
+    return tensor + (0.3 * steps).reshape(tensor.shape).to(tensor)
+
+
+def _widened(tensor: Tensor) -> Tensor:
+    if tensor.is_complex():
+        return tensor.to(torch.complex128)
+    return tensor.double() if tensor.is_floating_point() else tensor
+
+
+def _has_slopes(tensor: Tensor) -> bool:
+    return tensor.is_floating_point() or tensor.is_complex()
+
+
+def _is_close(one: Tensor, two: Tensor, *, is_wide: bool) -> bool:
+    if not one.numel():
+        return True
+    scale = max(1.0, float(one.abs().max()))
+    bound = (_WIDE if is_wide else _NARROW) * scale
+    found = float((two.to(one.dtype) - one).abs().max())
+    return not math.isnan(found) and found <= bound
+
+
+def _values_and_slopes(
+    function: Function, tensors: Sequence[Tensor], *, slopes: bool = True
+) -> tuple[list[Tensor], list[Tensor]]:
+    """Return the results, and the gradients of a sum of all of them with different weights."""
+    given = [tensor.clone().requires_grad_(slopes and _has_slopes(tensor)) for tensor in tensors]
+    results = list(function(given))
+    values = [result.detach() for result in results]
+    floats = [one for one in given if one.requires_grad]
+    nothing = [torch.zeros_like(one) for one in floats]
+    total = torch.zeros((), dtype=torch.float64)
+    for place, result in enumerate(results):
+        real = torch.view_as_real(result) if result.is_complex() else result
+        weights = torch.cos(torch.arange(real.numel(), dtype=torch.float64) + place)
+        total = total + (real.reshape(-1).double() * weights.to(real.device)).sum().cpu()
+    if not total.requires_grad:
+        return values, nothing
+    found = torch.autograd.grad(total, floats, allow_unused=True)
+    return values, [
+        zero if slope is None else slope for zero, slope in zip(nothing, found, strict=True)
+    ]
