@@ -10,7 +10,7 @@ VENV       ?= .venv
 BIN         = $(VENV)/bin
 INSTALLED   = $(VENV)/.installed
 
-.PHONY: install demo check format test test-slow test-plugins test-versions test-package test-operators test-backbones test-trust fuzz test-all bench bench-quick train golden documents docs clean
+.PHONY: install demo check format test test-slow test-plugins test-versions test-package test-operators test-backbones test-trust fuzz test-all bench bench-quick bench-train train golden documents docs clean
 
 install: $(INSTALLED)
 
@@ -86,6 +86,11 @@ bench: $(INSTALLED)
 
 bench-quick: $(INSTALLED)
 	$(BIN)/python -m benchmarks.bench --quick
+
+# Steps of training: 45 minutes on an idle machine; an interrupted run continues. BENCH=--fresh begins
+# again, BENCH="--cells W1-8x* QLSTM-*" takes some cells.
+bench-train: $(INSTALLED)
+	$(BIN)/python -m benchmarks.training.bench $(BENCH)
 
 # Writes the golden files; read the difference. Model files that are there stay.
 golden: $(INSTALLED)

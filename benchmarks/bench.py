@@ -10,14 +10,11 @@ from __future__ import annotations
 
 import argparse
 import json
-import statistics
 import subprocess
 import sys
-import time
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cache
-from itertools import groupby
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -25,7 +22,6 @@ from typing import Any
 import numpy as np
 
 from benchmarks.grid import all_cells, quick_cells
-from benchmarks.paces import Paces
 from benchmarks.records import (
     BUILD,
     CHOICES,
@@ -40,6 +36,7 @@ from benchmarks.records import (
 )
 from benchmarks.reference import evaluate
 from benchmarks.report import write_report
+from benchmarks.runs import ONE_CALL, Effort, Run
 from benchmarks.workers import LONGEST_LOAD, Peer, Workers
 from benchmarks.workloads import WORKLOADS, Array, make
 
@@ -69,75 +66,31 @@ CHECKED_ROWS = (
 )  # those that a batch has: the first row, and the last row of each batch size
 LONGEST_EAGER = 60.0  # seconds; cells where the eager model takes longer are left out
 LONGEST_EXPORT = 600.0
-ONE_CALL = 2.0  # calls that take longer are timed once, while they are loaded
 MOST_STATE_BYTES = 2**31  # for the states of a batch in complex128
 MOST_ROW_BYTES = 2**28  # for the rows of a batch
 MOST_GEMM_ELEMENTS = 2**24  # in either operand
-
-
-@dataclass(frozen=True, slots=True)
-class Effort:
-    """How long a peer is measured in a cell: rounds of some seconds, up to a total."""
-
-    rounds: int
-    seconds: float
-    enough: float
-
 
 FULL, QUICK = Effort(5, 0.05, 2.0), Effort(3, 0.05, 0.5)
 
 
 @dataclass(slots=True)
-class Bench:
-    """A run: its results so far, and how it measures further cells.
+class Bench(Run):
+    """A run against the peers.
 
     Attributes:
-        peers: the peers that are measured.
-        effort: how long each is measured in a cell.
-        lines: the file to which finished cells are appended.
         exports: the report of each export, by (workload, wires, layers).
-        paces: the speed of each peer so far.
     """
 
-    peers: Sequence[Peer]
-    effort: Effort
-    lines: Path
     exports: dict[tuple[str, int, int], dict[str, Any]] = field(default_factory=dict)
-    paces: Paces = field(default_factory=Paces)
 
-    def run(self, cells: Sequence[Cell]) -> None:
-        """Measure the cells that are not in the file yet."""
-        done = self._resume()
-        begun = time.perf_counter()
-        for threads, group in groupby(enumerate(cells, 1), lambda item: item[1].threads):
-            workers = Workers(threads)
-            try:
-                for number, cell in group:
-                    if cell in done:
-                        continue
-                    tell(f"[{number}/{len(cells)}] {cell} ... ")
-                    started = time.perf_counter()
-                    line = {"cell": asdict(cell)} | self._measure(cell, workers)
-                    now = time.perf_counter()
-                    self._append(line | {"seconds": round(now - started, 1)})
-                    tell(f"{now - started:.0f} s, {(now - begun) / 60:.1f} min so far\n")
-            finally:
-                self._append({"versions": {n: w.versions for n, w in workers.running.items()}})
-                workers.close()
+    def __post_init__(self) -> None:
+        self.exports = {
+            (line["workload"], line["wires"], line["layers"]): line["export"]
+            for line in read_lines(self.lines)
+            if "export" in line
+        }
 
-    def _resume(self) -> set[Cell]:
-        """Read the results in the file; return its cells."""
-        done = set()
-        for line in read_lines(self.lines):
-            if "cell" in line:
-                cell = Cell(**line["cell"])
-                done.add(cell)
-                self.paces.remember(cell, line.get("peers", {}))
-            if "export" in line:
-                self.exports[line["workload"], line["wires"], line["layers"]] = line["export"]
-        return done
-
-    def _measure(self, cell: Cell, workers: Workers) -> dict[str, Any]:
+    def measure(self, cell: Cell, workers: Workers) -> dict[str, Any]:
         """Return the times of all peers in a cell, or why the cell is left out."""
         eager = self.paces.most(EAGER, cell) or 0.0
         if eager > LONGEST_EAGER:
@@ -159,7 +112,7 @@ class Bench:
                 self._load_gemm(cell, exported, workers, peer, entries)
             else:
                 entries[peer.name] = self._load(cell, workers, peer)
-        self._rounds(workers, entries)
+        self.rounds(workers, entries)
         self.paces.remember(cell, entries)
         return {"peers": entries}
 
@@ -232,28 +185,6 @@ class Bench:
         reply = workers.ask(peer, request, LONGEST_LOAD)
         entries[peer.name] = reply | {"multiply_adds": rows * height * width}
 
-    def _rounds(self, workers: Workers, entries: dict[str, dict[str, Any]]) -> None:
-        """Time all peers in turns and write the median of their rounds into their entries."""
-        ready = {name: entry["call"] for name, entry in entries.items() if "call" in entry}
-        medians = {name: [call] if call > ONE_CALL else [] for name, call in ready.items()}
-        turns = [peer for peer in self.peers if medians.get(peer.name) == []]
-        spent = {peer.name: 0.0 for peer in turns}
-        for _ in range(self.effort.rounds):
-            for peer in list(turns):
-                started = time.perf_counter()
-                reply = workers.ask(peer, {"time": self.effort.seconds}, LONGEST_LOAD)
-                spent[peer.name] += time.perf_counter() - started
-                if "refused" in reply:
-                    entries[peer.name] = reply
-                    del medians[peer.name]
-                    turns.remove(peer)
-                    continue
-                medians[peer.name].append(statistics.median(reply["seconds"]))
-                if spent[peer.name] > self.effort.enough:
-                    turns.remove(peer)
-        for name, times in medians.items():
-            entries[name] |= {"median": statistics.median(times), "rounds": times}
-
     def _export(self, name: str, wires: int, layers: int) -> dict[str, Any]:
         """Export a workload, at most once in a run."""
         key = name, wires, layers
@@ -277,14 +208,10 @@ class Bench:
                 )
             except subprocess.TimeoutExpired:
                 self.exports[key] = {"refused": f"export took over {LONGEST_EXPORT:.0f} s"}
-            self._append(
+            self.append(
                 {"workload": name, "wires": wires, "layers": layers, "export": self.exports[key]}
             )
         return self.exports[key]
-
-    def _append(self, line: Mapping[str, Any]) -> None:
-        with self.lines.open("a") as file:
-            file.write(json.dumps(line) + "\n")
 
 
 @cache
@@ -292,11 +219,6 @@ def expected_row(name: str, wires: int, layers: int, row: int) -> Array:
     """Return the reference results of a row, which is the same in every batch."""
     workload = make(name, wires, layers)
     return evaluate(workload, workload.inputs(row + 1)[-1:])[0]
-
-
-def tell(text: str) -> None:
-    """Print a part of a line that shows the progress of the run."""
-    print(text, end="", file=sys.stderr, flush=True)
 
 
 def folder_of(name: str, wires: int, layers: int) -> Path:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import re
 import time
 from pathlib import Path
 from typing import Any
@@ -24,12 +23,11 @@ from onnx import AttributeProto, TensorProto, helper, numpy_helper
 import hybridx
 import hybridx.capture
 import hybridx.targets
+from benchmarks.memory import peak, restart_peak
 from benchmarks.modules import torch_model
 from benchmarks.workloads import make
 from hybridx.artifact import walk_nodes
 from hybridx.lowering.cost import NS_PER_ELEMENT, NS_PER_STEP
-
-STATUS, RESET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 
 def export(name: str, wires: int, layers: int, folder: Path) -> dict[str, Any]:
@@ -38,11 +36,11 @@ def export(name: str, wires: int, layers: int, folder: Path) -> dict[str, Any]:
     model = torch_model(workload, "default.qubit")
     path = folder / "model.onnx"
     example = torch.from_numpy(workload.inputs(2))
-    held = _restart_peak()
+    held = restart_peak()
     started = time.perf_counter()
     report = hybridx.export(model, (example,), path, overwrite=True)
     seconds = time.perf_counter() - started
-    peak = _memory("VmHWM")
+    most = peak()
     model_file = onnx.load(path)
     scopes = _scopes(model_file)
     (circuit,) = report.circuits
@@ -50,7 +48,7 @@ def export(name: str, wires: int, layers: int, folder: Path) -> dict[str, Any]:
     return {
         "seconds": seconds,
         "bytes": report.size,
-        "peak_bytes": None if held is None or peak is None else peak - held,
+        "peak_bytes": None if held is None or most is None else most - held,
         "constant_bytes": max(
             (array.nbytes for arrays in scopes for array in arrays.values()), default=0
         ),
@@ -61,21 +59,6 @@ def export(name: str, wires: int, layers: int, folder: Path) -> dict[str, Any]:
         "elementwise": None if cost is None else 1e-9 * NS_PER_ELEMENT * cost.elements,
         "gemm": _write_gemm(_factors(model_file, scopes), folder / "gemm.onnx"),
     }
-
-
-def _restart_peak() -> int | None:
-    """Reset the peak memory, if the system can; return the memory in use now."""
-    if not RESET.exists():
-        return None
-    RESET.write_text("5")
-    return _memory("VmRSS")
-
-
-def _memory(field: str) -> int | None:
-    if not STATUS.exists():
-        return None
-    (kilobytes,) = re.findall(rf"{field}:\s+(\d+) kB", STATUS.read_text())
-    return 1024 * int(kilobytes)
 
 
 def _scopes(model: onnx.ModelProto) -> list[dict[str, Any]]:

@@ -56,7 +56,7 @@ class Paces:
 
     def why_not(self, peer: str, rivals: Iterable[str], cell: Cell) -> str | None:
         """Return why a peer need not be run in a cell, or None."""
-        if (ended := self._why_ended(peer, cell)) is not None:
+        if (ended := self.why_ended(peer, cell)) is not None:
             return ended
         name, seconds = self.fastest(rivals, cell) or (peer, 0.0)
         if name == peer:
@@ -88,7 +88,7 @@ class Paces:
         times = {peer: most for peer in peers if (most := self.most(peer, cell)) is not None}
         return min(times.items(), key=lambda item: item[1]) if times else None
 
-    def _why_ended(self, peer: str, cell: Cell) -> str | None:
+    def why_ended(self, peer: str, cell: Cell) -> str | None:
         """Return the message of a peer whose process ended in a cell with no more work, or None."""
         for other, why in self.ended.get((peer, cell.workload), ()):
             if all(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullFormatter, NullLocator
 
-from benchmarks.records import EAGER, HYBRIDX, Cell, Results
+from benchmarks.records import EAGER, FLOOR, HYBRIDX, Cell, Results
 from benchmarks.workloads import WORKLOADS
 
 COLOURS: Mapping[str, str] = {
@@ -25,6 +25,7 @@ COLOURS: Mapping[str, str] = {
     "DeepQuantum": "#9467bd",
     "TorchQuantum": "#e377c2",
     "Qiskit Aer": "#bcbd22",
+    FLOOR: "#d6a5a5",
 }
 FAR = 10.0  # times the best peer; a peer that is nowhere nearer is not drawn
 NAMES = {"wires": "wires", "batch": "rows a call", "layers": "layers"}
@@ -32,10 +33,27 @@ NAMES = {"wires": "wires", "batch": "rows a call", "layers": "layers"}
 
 def plot_all(results: Results, folder: Path) -> list[tuple[str, Path]]:
     """Write the plots for which there are at least two points; return titles and paths."""
+    return _plot(results, folder, _plots(), "call")
+
+
+def plot_training(results: Results, folder: Path) -> list[tuple[str, Path]]:
+    """Write the plot of steps of training; return its title and path."""
+    kind = WORKLOADS["W1"]
+    panels = {f"batch {batch}": Cell("W1", 0, kind.layers, batch, 1) for batch in (1, 32, 256)}
+    title = f"A step of training, W1: {kind.title}; 1 thread"
+    return _plot(results, folder, [("training-wires", title, "wires", panels)], "step")
+
+
+def _plot(
+    results: Results,
+    folder: Path,
+    plots: Iterable[tuple[str, str, str, dict[str, Cell]]],
+    unit: str,
+) -> list[tuple[str, Path]]:
     # Ids in the file come from this salt, not from a clock: equal results give equal files.
     mpl.rcParams["svg.hashsalt"] = "hybridx"
     written = []
-    for stem, title, axis, panels in _plots():
+    for stem, title, axis, panels in plots:
         shown = {
             name: cells for name, cell in panels.items() if (cells := _line(results, cell, axis))
         }
@@ -43,7 +61,7 @@ def plot_all(results: Results, folder: Path) -> list[tuple[str, Path]]:
             continue
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / f"{stem}.svg"
-        _figure(results, title, axis, shown).savefig(path, metadata={"Date": None})
+        _figure(results, title, axis, shown, unit).savefig(path, metadata={"Date": None})
         written.append((title, path))
     return written
 
@@ -75,7 +93,9 @@ def _line(results: Results, like: Cell, axis: str) -> list[Cell]:
     return sorted(cells, key=lambda cell: getattr(cell, axis)) if len(cells) > 1 else []
 
 
-def _figure(results: Results, title: str, axis: str, panels: Mapping[str, list[Cell]]) -> Figure:
+def _figure(
+    results: Results, title: str, axis: str, panels: Mapping[str, list[Cell]], unit: str
+) -> Figure:
     figure = Figure(figsize=(2.2 + 3.2 * len(panels), 4), layout="constrained")
     figure.suptitle(title, fontsize=10)
     all_axes = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
@@ -83,7 +103,7 @@ def _figure(results: Results, title: str, axis: str, panels: Mapping[str, list[C
         _draw(axes, results, axis, cells)
         axes.set_title(name, fontsize=9)
         axes.set_xlabel(NAMES[axis])
-    all_axes[0].set_ylabel("ms a call")
+    all_axes[0].set_ylabel(f"ms a {unit}")
     lines = {line.get_label(): line for axes in all_axes for line in axes.get_lines()}
     ordered = [name for name in COLOURS if name in lines]
     figure.legend(
@@ -99,7 +119,7 @@ def _figure(results: Results, title: str, axis: str, panels: Mapping[str, list[C
 def _is_near(results: Results, peer: str, cells: list[Cell]) -> bool:
     """Return whether a line is drawn: those of hybridx, eager PennyLane and the best peers are."""
     times = [(results.median(cell, peer), results.best(cell)) for cell in cells]
-    return peer in (HYBRIDX, EAGER) or any(
+    return peer in (HYBRIDX, EAGER, FLOOR) or any(
         time is not None and other is not None and time <= FAR * other[1] for time, other in times
     )
 

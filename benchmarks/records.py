@@ -6,7 +6,7 @@ import json
 import os
 import platform
 import subprocess
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,9 @@ BUILD = ROOT / "build" / "bench"
 CHOICES = BUILD / "choice.jsonl"
 
 HYBRIDX, GEMM = "hybridx", "GEMM"
-EAGER = "PennyLane default.qubit"
+EAGER, LIGHTNING = "PennyLane default.qubit", "PennyLane lightning.qubit"
+FLOOR = "floor"  # a step of training with a Linear in the place of each circuit
+PENNYLANE = (EAGER, LIGHTNING)  # as people train with it: the faster one counts
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,7 @@ class Results:
         cells: the result of each peer in each cell; empty if eager PennyLane would take too long.
         cuts: why cells were left out.
         choices: the times of all strategies of some circuits, as `choice.py` writes them.
+        memory: what a step of training in a new process needs, by peer and layers.
     """
 
     run: Mapping[str, Any]
@@ -54,15 +57,18 @@ class Results:
     cells: dict[Cell, dict[str, dict[str, Any]]] = field(default_factory=dict)
     cuts: dict[Cell, str] = field(default_factory=dict)
     choices: list[dict[str, Any]] = field(default_factory=list)
+    memory: dict[tuple[str, int], dict[str, Any]] = field(default_factory=dict)
 
     def median(self, cell: Cell, peer: str) -> float | None:
         """Return the median seconds of a call of a peer."""
         seconds: float | None = self.cells[cell].get(peer, {}).get("median")
         return seconds
 
-    def best(self, cell: Cell) -> tuple[str, float] | None:
-        """Return the fastest peer other than hybridx and its seconds, or None."""
-        peers = self.cells[cell].keys() - {HYBRIDX, GEMM}
+    def best(self, cell: Cell, among: Collection[str] = ()) -> tuple[str, float] | None:
+        """Return the fastest peer other than hybridx, of some or of all, and its seconds."""
+        peers = self.cells[cell].keys() - {HYBRIDX, GEMM, FLOOR}
+        if among:
+            peers &= set(among)
         times = {peer: seconds for peer in peers if (seconds := self.median(cell, peer))}
         return min(times.items(), key=lambda item: item[1]) if times else None
 
@@ -90,7 +96,9 @@ def gather(lines: Iterable[Mapping[str, Any]]) -> Results:
     first, *others = lines
     results = Results(first["run"])
     for line in others:
-        if "choice" in line:
+        if "memory" in line:
+            results.memory[line["memory"], line["layers"]] = dict(line)
+        elif "choice" in line:
             results.choices.append(line["choice"])
         elif "export" in line:
             results.exports[line["workload"], line["wires"], line["layers"]] = line["export"]

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.grid import BATCHES_WITH_TWO_THREADS, WIRES_WITH_TWO_THREADS
-from benchmarks.paces import CANNOT_WIN, LONGEST_CALL, MUCH, TOO_SLOW
+from benchmarks.paces import LONGEST_CALL, MUCH
 from benchmarks.plots import FAR, plot_all
 from benchmarks.records import EAGER, GEMM, HYBRIDX, Cell, Results
+from benchmarks.tables import figure, grid, machine, milliseconds, percent, refusals
 from benchmarks.targets import TARGETS, Verdict, judge
 from benchmarks.workloads import WORKLOADS
 from hybridx.lowering.cost import NS_PER_CALL
@@ -84,29 +85,16 @@ def write_report(results: Results, path: Path) -> None:
     plots = plot_all(results, path.parent / "plots")
     sections = [
         INTRODUCTION,
-        _machine(results),
+        machine(results),
         *(_table(results, name) for name in WORKLOADS),
         _curves(plots),
         _limits(results),
         _choices(results),
         _exports(results),
-        _refusals(results),
+        refusals(results),
         _targets(results),
     ]
     path.write_text("\n".join(section for section in sections if section))
-
-
-def _machine(results: Results) -> str:
-    run = results.run
-    rows = [
-        (peer, ", ".join(f"{name} {version}" for name, version in versions.items()))
-        for peer, versions in results.versions.items()
-        if peer != GEMM
-    ]
-    machine = f"{run['cpu']}, {run['cores']} cores; {run['system']}; Python {run['python']}."
-    return f"## Machine and versions\n\n{machine} Compiler: tree {run['hybridx']}.\n\n" + _grid(
-        ("peer", "packages"), rows
-    )
 
 
 def _table(results: Results, name: str) -> str:
@@ -131,7 +119,7 @@ def _table(results: Results, name: str) -> str:
                 "ratio",
             )
             text += f"\n{threads} thread{'s' * (threads > 1)}, times in ms:\n\n"
-            text += _grid(heads, rows)
+            text += grid(heads, rows)
     return f"## {name}: {kind.title}\n{text}" if text else ""
 
 
@@ -140,12 +128,12 @@ def _row(results: Results, cell: Cell) -> tuple[str, ...]:
     return (
         str(cell.wires),
         str(cell.batch),
-        _milliseconds(results.median(cell, HYBRIDX)),
+        milliseconds(results.median(cell, HYBRIDX)),
         peer,
-        _milliseconds(seconds),
-        _figure(results.ratio(cell)),
-        _milliseconds(results.median(cell, EAGER)),
-        _figure(results.ratio(cell, EAGER)),
+        milliseconds(seconds),
+        figure(results.ratio(cell)),
+        milliseconds(results.median(cell, EAGER)),
+        figure(results.ratio(cell, EAGER)),
     )
 
 
@@ -209,12 +197,12 @@ def _limits(results: Results) -> str:
                 str(cell.layers),
                 str(cell.batch),
                 export["strategy"],
-                _figure(billions / ours),
+                figure(billions / ours),
                 f"{height} × {width}",
-                _figure(billions / account.products),
-                _percent(account.products / ours),
-                _percent(account.elementwise / ours),
-                _percent(account.starting / ours),
+                figure(billions / account.products),
+                percent(account.products / ours),
+                percent(account.elementwise / ours),
+                percent(account.starting / ours),
             )
         )
     if not rows:
@@ -241,7 +229,7 @@ def _limits(results: Results) -> str:
         "than the largest one, copies and the call itself take the rest."
     )
     reasons = "".join(f"* {name}: {LIMITS[name]}\n" for name in LIMITS if name in strategies)
-    return f"## Against the machine\n\n{said}\n\n{reasons}\n" + _grid(heads, rows)
+    return f"## Against the machine\n\n{said}\n\n{reasons}\n" + grid(heads, rows)
 
 
 def _choices(results: Results) -> str:
@@ -253,7 +241,7 @@ def _choices(results: Results) -> str:
         ratio = seconds[line["strategy"]] / seconds[best]
         if ratio > WORTH_A_LINE:
             place = [line["workload"], *(str(line[key]) for key in ("wires", "layers", "batch"))]
-            rows.append((*place, line["strategy"], best, _figure(ratio)))
+            rows.append((*place, line["strategy"], best, figure(ratio)))
     if not results.choices:
         return ""
     said = (
@@ -261,7 +249,7 @@ def _choices(results: Results) -> str:
         f"The chosen one takes at most {WORTH_A_LINE} times as long as the best one"
     )
     heads = ("", "wires", "layers", "batch", "chosen", "best", "ratio")
-    table = f", except for:\n\n{_grid(heads, rows)}" if rows else ".\n"
+    table = f", except for:\n\n{grid(heads, rows)}" if rows else ".\n"
     return f"## The choice of a strategy\n\n{said}{table}"
 
 
@@ -272,10 +260,10 @@ def _exports(results: Results) -> str:
             str(wires),
             str(layers),
             one["strategy"],
-            _figure(one["seconds"]),
-            _figure(one["bytes"] / 1e6),
-            _figure(one["constant_bytes"] / 1e6),
-            _figure(None if one["peak_bytes"] is None else one["peak_bytes"] / 1e6),
+            figure(one["seconds"]),
+            figure(one["bytes"] / 1e6),
+            figure(one["constant_bytes"] / 1e6),
+            figure(None if one["peak_bytes"] is None else one["peak_bytes"] / 1e6),
         )
         for (name, wires, layers), one in sorted(results.exports.items())
         if "refused" not in one
@@ -285,27 +273,7 @@ def _exports(results: Results) -> str:
         "Seconds are those of the first export in a process, after imports. Sizes are in MB. "
         "Memory is the peak during the export, minus the memory in use before it."
     )
-    return f"## Exports\n\n{said}\n\n" + _grid(heads, rows) if rows else ""
-
-
-def _refusals(results: Results) -> str:
-    """Return which peers could not run and why, and which were left out of which cells."""
-    cells_of: dict[tuple[str, str, str], list[Cell]] = defaultdict(list)
-    for cell, peers in results.cells.items():
-        for peer, entry in peers.items():
-            if "refused" in entry:
-                cells_of[entry["refused"].splitlines()[0], peer, cell.workload].append(cell)
-    for cell, why in results.cuts.items():
-        cells_of[why, "all", cell.workload].append(cell)
-    failures, left_out = [], []
-    for (why, peer, workload), cells in sorted(cells_of.items()):
-        for threads in (1, 2):
-            if places := _places(cell for cell in cells if cell.threads == threads):
-                row = (peer, workload, str(threads), places, why)
-                (left_out if why in (CANNOT_WIN, TOO_SLOW) else failures).append(row)
-    heads = ("peer", "workload", "threads", "wires (batches)", "why")
-    sections = (("What could not be run", failures), ("Peers that were left out", left_out))
-    return "\n".join(f"## {title}\n\n{_grid(heads, rows)}" for title, rows in sections if rows)
+    return f"## Exports\n\n{said}\n\n" + grid(heads, rows) if rows else ""
 
 
 def _targets(results: Results) -> str:
@@ -314,12 +282,12 @@ def _targets(results: Results) -> str:
     for one in verdicts:
         worst, place = "", ""
         if one.worst is not None:
-            worst, place = f"{_figure(one.figures[one.worst])} {one.target.unit}", str(one.worst)
+            worst, place = f"{figure(one.figures[one.worst])} {one.target.unit}", str(one.worst)
         total = len(one.figures)
         count = f"{total - len(one.missed)} of {total}" if total else ""
         rows.append((one.target.sentence, one.word, worst, place, count))
     heads = ("target", "", "worst figure", "where", "places that meet it")
-    return "## Targets\n\n" + _grid(heads, rows) + _missed(results, verdicts)
+    return "## Targets\n\n" + grid(heads, rows) + _missed(results, verdicts)
 
 
 def _missed(results: Results, verdicts: Iterable[Verdict]) -> str:
@@ -330,12 +298,12 @@ def _missed(results: Results, verdicts: Iterable[Verdict]) -> str:
             if not isinstance(cell, Cell) or (ours := results.median(cell, HYBRIDX)) is None:
                 continue
             row = [cell.workload, *map(str, (cell.wires, cell.batch, cell.threads))]
-            row += [_figure(one.target.bound), _figure(one.figures[cell])]
+            row += [figure(one.target.bound), figure(one.figures[cell])]
             if (account := _account(results, cell)) is None:
                 rows.append((*row, *["–"] * 4))
                 continue
             parts = account.products, account.elementwise, account.starting, account.call
-            rows.append((*row, *(_percent(part / ours) for part in parts)))
+            rows.append((*row, *(percent(part / ours) for part in parts)))
     if not rows:
         return ""
     heads = (
@@ -357,63 +325,8 @@ def _missed(results: Results, verdicts: Iterable[Verdict]) -> str:
         f"({NS_PER_CALL / 1000:.0f} µs). The predictions hold for typical sizes, so the parts do "
         "not add up to 100 %. If they come close, only fewer or other operations could be faster."
     )
-    return f"\n### What limits the rest\n\n{said}\n\n" + _grid(heads, rows)
-
-
-def _places(cells: Iterable[Cell]) -> str:
-    """Return wires with their batches; wires with the same batches are listed together.
-
-    >>> _places(Cell("W1", *place, 1) for place in ((4, 3, 1), (4, 3, 32), (6, 3, 1), (6, 3, 32)))
-    '4, 6 (1, 32)'
-    """
-    batches: dict[int, set[int]] = defaultdict(set)
-    for cell in cells:
-        batches[cell.wires].add(cell.batch)
-    wires: dict[tuple[int, ...], list[int]] = defaultdict(list)
-    for one in sorted(batches):
-        wires[tuple(sorted(batches[one]))].append(one)
-    return "; ".join(
-        f"{', '.join(map(str, some))} ({', '.join(map(str, sizes))})"
-        for sizes, some in wires.items()
-    )
-
-
-def _percent(part: float) -> str:
-    return f"{100 * part:.0f} %"
+    return f"\n### What limits the rest\n\n{said}\n\n" + grid(heads, rows)
 
 
 def _place(cell: Cell) -> tuple[str, int, int, int, int]:
     return cell.workload, cell.threads, cell.wires, cell.layers, cell.batch
-
-
-def _milliseconds(seconds: float | None) -> str:
-    return _figure(None if seconds is None else 1e3 * seconds)
-
-
-def _figure(value: float | None) -> str:
-    """Return three significant digits without an exponent.
-
-    >>> _figure(0.012345), _figure(12345.6), _figure(None)
-    ('0.0123', '12346', '–')
-    """
-    if value is None:
-        return "–"
-    return f"{value:.0f}" if value >= 100 else f"{value:#.3g}".rstrip(".")
-
-
-def _grid(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Return a table in Markdown; columns of numbers are aligned to the right."""
-    rows = [[text.replace("|", "\\|") for text in row] for row in rows]
-    rules = [
-        "---:" if all(map(_is_number, column)) else "---" for column in zip(*rows, strict=True)
-    ]
-    return "".join(_lines([list(heads), rules or ["---"] * len(heads), *rows]))
-
-
-def _lines(rows: Iterable[Sequence[str]]) -> Iterator[str]:
-    for row in rows:
-        yield f"| {' | '.join(row)} |\n"
-
-
-def _is_number(text: str) -> bool:
-    return text in ("", "–") or text.removesuffix(" %").replace(".", "", 1).isdigit()

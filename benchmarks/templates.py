@@ -41,6 +41,11 @@ def template(workload: Workload) -> Callable[..., Any]:
         qml.SimplifiedTwoDesign(initial_layer_weights, weights, wires=wires)
         return [qml.expval(qml.PauliZ(wire)) for wire in wires]
 
+    def recurrent(inputs: Any, weights: Any) -> Any:
+        qml.AngleEmbedding(inputs, wires=wires)
+        qml.BasicEntanglerLayers(weights, wires=wires)
+        return [qml.expval(qml.PauliZ(wire)) for wire in wires]
+
     templates: Mapping[str, Callable[..., Any]] = {
         "W1": w1,
         "W2": w2,
@@ -49,6 +54,8 @@ def template(workload: Workload) -> Callable[..., Any]:
         "W5": w5,
         "classifier": w1,
         "quanvolution": w1,
+        "rows": w1,
+        "QLSTM": recurrent,
     }
     return templates[workload.name]
 

@@ -30,9 +30,10 @@ class Peer:
     Attributes:
         name: in the tables.
         folder: below `peers`.
-        choice: argument of its peer.py, for folders with several peers.
+        choice: argument of its program, for folders with several peers.
         holds_state: it holds all amplitudes of all rows of a batch in memory.
         compiles: its first call takes longer than any other.
+        program: the file in its folder that is run.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Peer:
     choice: str = ""
     holds_state: bool = True
     compiles: bool = True
+    program: str = "peer"
 
 
 class DeadError(Exception):
@@ -49,17 +51,17 @@ class DeadError(Exception):
 class Worker:
     """A running peer."""
 
-    def __init__(self, peer: Peer, threads: int) -> None:
+    def __init__(self, peer: Peer, threads: int, most_bytes: int | None) -> None:
         python = install(peer.folder)
         self.log = (BUILD / f"{peer.name.replace(' ', '-')}.log").open("w+")
         self.process = subprocess.Popen(
-            [python, "-m", f"benchmarks.peers.{peer.folder}.peer", peer.choice],
+            [python, "-m", f"benchmarks.peers.{peer.folder}.{peer.program}", peer.choice],
             cwd=ROOT,
             env=environment(threads),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self.log,
-            preexec_fn=lambda: keep_to_cores(threads),
+            preexec_fn=lambda: keep_to(threads, most_bytes),
         )
         assert self.process.stdin is not None
         assert self.process.stdout is not None
@@ -109,9 +111,17 @@ class Worker:
 
 @dataclass(slots=True)
 class Workers:
-    """The peers with one number of threads, each started at its first request."""
+    """The peers with one number of threads, each started at its first request.
+
+    Attributes:
+        threads: of each process, which is bound to as many cores.
+        most_bytes: of memory that a process may have, if the system can limit it.
+        running: by the names of the peers.
+        broken: why a peer does not start.
+    """
 
     threads: int
+    most_bytes: int | None = None
     running: dict[str, Worker] = field(default_factory=dict)
     broken: dict[str, str] = field(default_factory=dict)
 
@@ -121,7 +131,7 @@ class Workers:
             return {"refused": self.broken[peer.name]}
         try:
             if peer.name not in self.running:
-                self.running[peer.name] = Worker(peer, self.threads)
+                self.running[peer.name] = Worker(peer, self.threads, self.most_bytes)
             return self.running[peer.name].ask(request, limit)
         except DeadError as error:
             if peer.name not in self.running:
@@ -172,7 +182,14 @@ def environment(threads: int) -> dict[str, str]:
     )
 
 
-def keep_to_cores(threads: int) -> None:
-    """Bind this process to the first cores, if the system can, so that no pool has more threads."""
+def keep_to(threads: int, most_bytes: int | None) -> None:
+    """Bind this process to the first cores and limit its memory, if the system can.
+
+    So no pool has more threads, and a peer that needs more memory fails alone.
+    """
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:threads])
+    if most_bytes is not None and sys.platform == "linux":
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_DATA, (most_bytes, most_bytes))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -18,6 +18,8 @@ Array: TypeAlias = npt.NDArray[Any]
 
 SEED = 1936
 SIDE = 28  # of the images of the quanvolution
+STEPS, FEATURES, HIDDEN = 20, 4, 8  # of the sequences and the state of the QLSTM
+DOORS = ("forget", "input", "candidate", "output")  # its circuits
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +119,7 @@ class Kind:
 
 def make(name: str, wires: int, layers: int | None = None) -> Workload:
     """Return a workload; equal arguments give equal weights."""
-    kind = WORKLOADS[name]
+    kind = (WORKLOADS | TRAINED)[name]
     return kind.make(wires, kind.layers if layers is None else layers)
 
 
@@ -196,6 +198,22 @@ def quanvolution(wires: int, layers: int) -> Workload:
     return Workload("quanvolution", wires, layers, bare.circuit, bare.weights, (SIDE, SIDE), dense)
 
 
+def by_row(wires: int, layers: int) -> Workload:
+    """W1 in a model that calls its circuit with one row after another."""
+    return replace(angle_embedding(wires, layers), name="rows")
+
+
+def recurrent(wires: int, layers: int) -> Workload:
+    """An LSTM whose gates are circuits, all four called in each step; one number a sequence."""
+    drawn = dict(zip(DOORS, _weights(len(DOORS), layers, wires), strict=True))
+    gates = _columns("RX", wires) + _basic_entangler(drawn["forget"])
+    circuit = Circuit(wires, wires, gates, _each_z(wires))
+    dense = _linear("entry", HIDDEN + FEATURES, wires) | _linear("exit", wires, HIDDEN)
+    dense |= _linear("head", HIDDEN, 1)
+    weights = {f"circuits.{door}.weights": array for door, array in drawn.items()}
+    return Workload("QLSTM", wires, layers, circuit, weights, (STEPS, FEATURES), dense)
+
+
 SMALL, LARGE = (4, 6, 8, 10), (12, 14, 16, 20)
 MOST_AMPLITUDE_WIRES = 16  # a row has 2^wires columns: at 20 it would be a million
 WORKLOADS: Mapping[str, Kind] = {
@@ -241,6 +259,14 @@ WORKLOADS: Mapping[str, Kind] = {
     ),
 }
 
+TRAINED: Mapping[str, Kind] = {
+    "rows": Kind("a loop that calls W1 with one row after another", by_row, (6,), 3, (32,)),
+    "QLSTM": Kind(
+        f"a QLSTM of {STEPS} steps, four circuits each", recurrent, (4,), layers=2, batches=(16,)
+    ),
+}
+"""Workloads that only the benchmark of training has, beside those in `WORKLOADS`."""
+
 
 @dataclass(frozen=True, slots=True)
 class Arrays:
@@ -251,17 +277,23 @@ class Arrays:
     erf: Callable[[Any], Any]
 
 
-def around(workload: Workload, circuit: Callable[[Any], Any], arrays: Arrays) -> Any:
+def around(
+    workload: Workload,
+    circuit: Callable[[Any], Any],
+    arrays: Arrays,
+    trained: Mapping[str, Any] | None = None,
+) -> Any:
     """Return the whole model of a workload as a function of its input.
 
     Args:
         workload: what to build.
         circuit: from `(rows, columns)` to `(rows, results)`.
         arrays: the library to which input and output belong.
+        trained: the weights of the classical layers; by default, as they are in the workload.
     """
     if not workload.dense:
         return circuit
-    dense = {name: arrays.asarray(weights) for name, weights in workload.dense.items()}
+    dense = trained or {name: arrays.asarray(array) for name, array in workload.dense.items()}
 
     def linear(name: str, x: Any) -> Any:
         return x @ dense[f"{name}.weight"].T + dense[f"{name}.bias"]
@@ -338,9 +370,10 @@ def _strongly_entangling(weights: Array) -> tuple[Gate, ...]:
 def _basic_entangler(weights: Array) -> tuple[Gate, ...]:
     gates = []
     wires = weights.shape[1]
+    ring = range(wires) if wires > 2 else (0,)
     for layer in weights:
         gates += [Gate("RX", (wire,), (float(layer[wire]),)) for wire in range(wires)]
-        gates += [Gate("CNOT", (wire, (wire + 1) % wires)) for wire in range(wires)]
+        gates += [Gate("CNOT", (wire, (wire + 1) % wires)) for wire in ring]
     return tuple(gates)
 
 
@@ -352,7 +385,9 @@ def _random_words(wires: int, count: int) -> tuple[Word, ...]:
     random = np.random.default_rng([SEED, wires, count])
     words = []
     for _ in range(count):
-        on = sorted(random.choice(wires, random.integers(1, 5), replace=False).tolist())
+        on = sorted(
+            random.choice(wires, random.integers(1, min(5, wires + 1)), replace=False).tolist()
+        )
         letters = "".join(random.choice(list("XYZ"), len(on)))
         words.append(Word(float(random.normal()), letters, tuple(on)))
     return tuple(words)

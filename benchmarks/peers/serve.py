@@ -14,6 +14,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -51,6 +52,18 @@ def serve(prepare: Prepare | Mapping[str, Prepare], packages: tuple[str, ...]) -
     """Answer requests until stdin ends; the first argument selects among several peers."""
     if isinstance(prepare, Mapping):
         prepare = prepare[sys.argv[1]]
+    answer(partial(_load, prepare), packages)
+
+
+def answer(
+    load: Callable[[dict[str, Any]], tuple[Call, dict[str, Any]]], packages: tuple[str, ...]
+) -> None:
+    """Answer requests until stdin ends.
+
+    Args:
+        load: from a request to the call that is to be timed, and the reply.
+        packages: whose versions are told first.
+    """
     replies = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # output of libraries must not mix with the replies
     call: Call | None = None
@@ -61,7 +74,7 @@ def serve(prepare: Prepare | Mapping[str, Prepare], packages: tuple[str, ...]) -
             if "load" in request:
                 call = None
                 gc.collect()
-                call, reply = _load(prepare, request)
+                call, reply = load(request)
             else:
                 assert call is not None, "load comes first"
                 reply = {"seconds": _measure(call, request["time"])}
@@ -75,10 +88,7 @@ def _versions(packages: tuple[str, ...]) -> dict[str, str]:
 
 
 def _load(prepare: Prepare, request: dict[str, Any]) -> tuple[Call, dict[str, Any]]:
-    """Return the call, how long it took to the first results, and how long another call takes.
-
-    A first call that takes longer than `once` seconds is not repeated.
-    """
+    """Return the call, how long it took to the first results, and how long another call takes."""
     workload = make(request["load"], request["wires"], request["layers"])
     rows = np.load(request["rows"])
     started = time.perf_counter()
@@ -87,12 +97,17 @@ def _load(prepare: Prepare, request: dict[str, Any]) -> tuple[Call, dict[str, An
     results = np.asarray(call())
     first = time.perf_counter()
     np.save(request["results"], results.reshape(len(rows), -1)[request["checked"]])
-    seconds = first - prepared
-    if seconds <= request["once"]:
-        again = time.perf_counter()
-        call()
-        seconds = time.perf_counter() - again
+    seconds = again(call, first - prepared, request["once"])
     return call, {"prepared": first - started, "call": seconds}
+
+
+def again(call: Call, first: float, once: float) -> float:
+    """Return the seconds of a second call, or of the first one if that took over `once`."""
+    if first > once:
+        return first
+    started = time.perf_counter()
+    call()
+    return time.perf_counter() - started
 
 
 def _measure(call: Call, seconds: float) -> list[float]:

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 from benchmarks.reference import evaluate, run_cones, run_templates
-from benchmarks.workloads import WORKLOADS, make
+from benchmarks.workloads import TRAINED, WORKLOADS, make
 
 BY_GATES = ["W1", "W2", "W4", "W5"]  # W3 starts in data and has no observables
 
 
 @pytest.mark.parametrize("name", BY_GATES)
-@pytest.mark.parametrize(("wires", "rows"), [(4, 1), (5, 3)])
+@pytest.mark.parametrize(("wires", "rows"), [(2, 2), (4, 1), (5, 3)])
 def test_gates_say_what_the_template_says(name, wires, rows):
     workload = make(name, wires)
     columns = workload.inputs(rows).astype(np.float64)
@@ -22,9 +22,9 @@ def test_gates_say_what_the_template_says(name, wires, rows):
     assert np.abs(found - expected).max() < 1e-12
 
 
-@pytest.mark.parametrize("name", WORKLOADS)
+@pytest.mark.parametrize("name", WORKLOADS | TRAINED)
 def test_a_workload_is_seeded(name):
-    wires = WORKLOADS[name].wires[0]
+    wires = (WORKLOADS | TRAINED)[name].wires[0]
     one, other = make(name, wires), make(name, wires)
     assert one.circuit == other.circuit
     assert np.array_equal(one.inputs(2), other.inputs(2))

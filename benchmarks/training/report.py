@@ -1,0 +1,203 @@
+"""TRAINING.md and its plot, generated from the lines of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from benchmarks.paces import CANNOT_WIN, TOO_SLOW
+from benchmarks.plots import plot_training
+from benchmarks.records import EAGER, HYBRIDX, PENNYLANE, Cell, Results
+from benchmarks.tables import figure, grid, machine, milliseconds, refusals
+from benchmarks.targets import judge
+from benchmarks.training.cells import MEMORY_BATCH, MEMORY_WIRES, all_cells, name_of
+from benchmarks.training.targets import NEAR, TARGETS, against, is_near, over_floor
+from benchmarks.workloads import TRAINED, WORKLOADS
+
+INTRODUCTION = f"""\
+# Results of `make bench-train`
+
+`benchmarks/training/report.py` generates this page. Each time is that of one step of training:
+forward, the mean of squared differences, backward and Adam. In torch it is the loop that people
+write, in JAX one jitted function with optax's Adam. It is the median of several rounds, in which
+all peers of a cell take turns; a step of over two seconds is timed once. The loss and the gradients
+of the first step of every peer were compared with PennyLane's default.qubit in float64 before it
+was timed; a peer that computes something else is refused as wrong. hybridx is the same torch model
+after `hybridx.accelerate`, and no call of its circuits reaches a device of PennyLane.
+
+The *floor* is the same script with a `torch.nn.Linear` in the place of each circuit. A cell within
+{NEAR:.0f} times the floor is won, whatever the ratios are. *PennyLane* is the faster one of
+default.qubit by backpropagation and lightning.qubit by the adjoint method. A ratio above 1 means
+that hybridx is faster. Weights are in float32.
+"""
+
+
+def write_report(results: Results, path: Path) -> None:
+    """Write the tables to `path` and the plot into the folder `plots` beside it."""
+    plots = plot_training(results, path.parent / "plots")
+    pictures = [f"![{title}](plots/{plot.name})\n" for title, plot in plots]
+    sections = [
+        INTRODUCTION,
+        *pictures,
+        machine(results),
+        _cells(results),
+        _peers(results),
+        _first(results),
+        _memory(results),
+        refusals(results),
+        _targets(results),
+    ]
+    path.write_text("\n".join(section for section in sections if section))
+
+
+def _ordered(results: Results) -> list[Cell]:
+    """Return the cells that were measured: workload by workload, small ones first."""
+    names = list(WORKLOADS | TRAINED)
+    return sorted(
+        results.cells,
+        key=lambda one: (
+            names.index(one.workload), one.threads, one.wires, one.layers, one.batch
+        ),
+    )  # fmt: skip
+
+
+def _cells(results: Results) -> str:
+    rows = []
+    for cell in _ordered(results):
+        ours = results.median(cell, HYBRIDX)
+        others: list[str] = []
+        for among in (PENNYLANE, ()):
+            peer, seconds = results.best(cell, among) or ("", None)
+            others += [peer, milliseconds(seconds), figure(against(results, cell, among))]
+        rows.append(
+            (
+                name_of(cell),
+                milliseconds(ours),
+                figure(over_floor(results, cell)) + (" (won)" if is_near(results, cell) else ""),
+                *others,
+            )
+        )
+    kinds = {cell.workload for cell in results.cells}
+    titles = "".join(
+        f"* {name}: {kind.title}; {kind.layers} layers if nothing else is said\n"
+        for name, kind in (WORKLOADS | TRAINED).items()
+        if name in kinds
+    )
+    heads = (
+        "cell",
+        "hybridx",
+        "over floor",
+        "PennyLane",
+        "its time",
+        "ratio",
+        "best peer",
+        "its time",
+        "ratio",
+    )
+    said = (
+        "A cell is named by its workload, wires × batch; one thread if nothing else is said. Times "
+        "are in ms."
+    )
+    return f"## Steps\n\n{said}\n\n{titles}\n" + grid(heads, rows)
+
+
+def _peers(results: Results) -> str:
+    """Return the time of every peer in every cell, or in a word why there is none."""
+    peers = list(dict.fromkeys(name for entries in results.cells.values() for name in entries))
+    rows = [
+        (name_of(cell), *(_word(results.cells[cell].get(peer, {})) for peer in peers))
+        for cell in _ordered(results)
+    ]
+    said = (
+        "Milliseconds of a step. Slower: the peer was left out, because by its times with fewer "
+        "rows it cannot be the fastest. No: it cannot compute the cell; the reason is below."
+    )
+    return f"## Every peer\n\n{said}\n\n" + grid(("cell", *peers), rows)
+
+
+def _word(entry: dict[str, object]) -> str:
+    median = entry.get("median")
+    if isinstance(median, float):
+        return milliseconds(median)
+    why = str(entry.get("refused", "–"))
+    if why in (CANNOT_WIN, TOO_SLOW):
+        return "slower"
+    short = ("over", "out of memory", "wrong", "no result within")
+    return why.partition(":")[0].partition(" (")[0] if why.startswith((*short, "–")) else "no"
+
+
+def _first(results: Results) -> str:
+    """Return the seconds to the first loss: what compiling costs."""
+    peers = (HYBRIDX, EAGER, "JAX", "TensorCircuit", "Catalyst")
+    rows = [
+        (
+            name_of(cell),
+            *(figure(results.cells[cell].get(peer, {}).get("prepared")) for peer in peers),
+        )
+        for cell in _ordered(results)
+    ]
+    said = (
+        "From the model to the first loss, in seconds, after imports. For hybridx that is "
+        "`accelerate` with its comparison, and a step."
+    )
+    return f"## The first step\n\n{said}\n\n" + grid(("cell", *peers), rows)
+
+
+def _memory(results: Results) -> str:
+    rows = [
+        (
+            peer,
+            str(layers),
+            _megabytes(one.get("peak_bytes")),
+            _megabytes(one.get("grown_bytes")),
+            one.get("refused", ""),
+        )
+        for (peer, layers), one in results.memory.items()
+    ]
+    heads = ("peer", "layers", "peak, MB", "of it the step, MB", "")
+    said = (
+        f"The most memory of a process that takes steps of W1 at {MEMORY_WIRES} wires, batch "
+        f"{MEMORY_BATCH}, each in a new process; and how much that is over what it had after its "
+        "imports."
+    )
+    return f"## Memory\n\n{said}\n\n" + grid(heads, rows) if rows else ""
+
+
+def _megabytes(count: float | None) -> str:
+    return figure(None if count is None else count / 1e6)
+
+
+def _targets(results: Results) -> str:
+    near = [name_of(cell) for cell in _ordered(results) if is_near(results, cell)]
+    rows = []
+    for target in TARGETS:
+        verdict = judge(target, results)
+        worst, place = "", ""
+        if verdict.worst is not None:
+            worst, place = f"{figure(verdict.figures[verdict.worst])} times", _named(verdict.worst)
+        total = len(verdict.figures)
+        count = f"{total - len(verdict.missed)} of {total}" if total else ""
+        rows.append((target.sentence, verdict.word, worst, place, count))
+    heads = ("target", "", "worst figure", "where", "cells that meet it")
+    said = f"Cells within {NEAR:.0f} times the floor are left out here: {_list(near)}."
+    missing = [name for name, cell in all_cells().items() if cell not in results.cells]
+    rest = f" Not measured: {_list(missing)}." if missing else ""
+    return f"## Targets\n\n{said}{rest}\n\n" + grid(heads, rows) + _missed(results)
+
+
+def _missed(results: Results) -> str:
+    rows = [
+        (_named(place), target.sentence, figure(verdict.figures[place]))
+        for target in TARGETS
+        for verdict in (judge(target, results),)
+        for place in verdict.missed
+    ]
+    return "\n### What is missed\n\n" + grid(("cell", "target", "reached"), rows) if rows else ""
+
+
+def _named(place: Cell | str) -> str:
+    return name_of(place) if isinstance(place, Cell) else place
+
+
+def _list(names: Iterable[str]) -> str:
+    return ", ".join(names) or "none"
