@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from hybridx.circuit import Channel, Circuit, PureOperation
 from hybridx.lowering.cost import Cost, name_bytes
-from hybridx.program import Program
+from hybridx.program import Program, vjp
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +47,14 @@ class Plan(ABC):
     @abstractmethod
     def build(self) -> Program:
         """Return the program from parameters to results."""
+
+    def build_vjp(self) -> Program:
+        """Return the program from parameters and cotangents to the gradient of each row.
+
+        Raises:
+            ValueError: the circuit has no parameters.
+        """
+        return vjp(self.build())
 
     def __str__(self) -> str:
         return self.describe()

@@ -2,6 +2,7 @@
 
 import importlib
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -117,10 +118,10 @@ def named(step):
 def test_a_planted_sign_is_found(monkeypatch, rule, place):
     honest = RULES._pull
 
-    def planted(builder, step, *others):
-        for index, (operand, part) in enumerate(honest(builder, step, *others)):
-            wrong = named(step) == rule and index == place
-            yield operand, (lambda part=part: negated(builder, part())) if wrong else part
+    def planted(builder, program, values, index, g):
+        is_wrong = named(program.steps[index]) == rule
+        for operand, (x, make) in enumerate(honest(builder, program, values, index, g)):
+            yield x, partial(negated, make) if is_wrong and operand == place else make
 
     program = case(rule)
     monkeypatch.setattr(RULES, "_pull", planted)
@@ -128,17 +129,15 @@ def test_a_planted_sign_is_found(monkeypatch, rule, place):
         assert_gradients(program, numbers(program))
 
 
-def negated(builder, term):
-    if isinstance(term, RULES._Placed):
-        return replace(term, cotangent=negated(builder, term.cotangent))
-    return RULES._negative(builder, term)
+def negated(make):
+    term = make()
+    return replace(term, times=-term.times)
 
 
 @pytest.mark.parametrize("name", [strategy.name for strategy in STRATEGIES])
 def test_every_strategy_in_every_target(name):
-    circuit = fitting(name)
-    program = choose(circuit, name).plan.build()
-    gradient = check(vjp(program))
+    plan = choose(fitting(name), name).plan
+    gradient = check(plan.build_vjp())
     columns = np.random.default_rng(0).uniform(-3, 3, (3, gradient.shapes[0][1]))
     expected = run(gradient, columns)
     for dtype, atol in (("float64", 1e-12), ("float32", 1e-5)):
@@ -175,3 +174,48 @@ def test_a_random_program_has_the_gradient_of_torch(program):
     bounded = expected.numpy()
     usual = np.abs(bounded) < 1e30
     np.testing.assert_allclose(found[usual], bounded[usual], rtol=1e-9, atol=1e-12)
+
+
+def test_no_parameters_have_no_gradient():
+    with pytest.raises(ValueError, match="no gradient"):
+        vjp(parse("v0: (batch, 0) = parameters; v1: (1, 1) = constant [[1]]"))
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [
+        "v1: (batch, 4) = sign v0",
+        "v1: (1, 1) = constant [[-1]]; v2: (batch, 4) = multiply v0 v1; v3: (batch, 4) = add v0 v2",
+    ],
+)
+def test_what_does_not_change_has_the_gradient_zero(steps):
+    program = check(vjp(parse(INPUT + steps)))
+    np.testing.assert_array_equal(run(program, numbers(program)), np.zeros((3, 4)))
+
+
+@pytest.mark.parametrize("steps", ["maximum v0 v1", "sqrt v0", "sign v0", "maximum v0 v0"])
+def test_where_there_is_no_derivative_it_is_that_of_torch(steps):
+    other = "v1: (batch, 4) = gather v0 axis 1 [1, 1, 3, 3]; "
+    program = parse(
+        INPUT + (other if "v1" in steps else "") + f"v{1 + ('v1' in steps)}: (batch, 4) = {steps}"
+    )
+    columns = np.array([[0.0, 0.0, 1.0, -1.0], [2.0, 3.0, 3.0, 3.0]])
+    if "sqrt" in steps:
+        columns = np.abs(columns)
+    given = torch.from_numpy(columns).requires_grad_()
+    made = emit_module(program, dtype=np.dtype("float64"))(given)
+    (expected,) = torch.autograd.grad(made, given, torch.ones_like(made) * 0.7)
+    with np.errstate(divide="ignore"):
+        found = run(vjp(program), np.concatenate([columns, np.full_like(columns, 0.7)], 1))
+    np.testing.assert_array_equal(found, expected.numpy())
+
+
+def test_a_long_program_takes_few_rows_at_once():
+    wide = parse(
+        INPUT + "v1: (batch, 200000) = gather v0 axis 1 [0:4" + ", 0" * 199996 + "];"
+        "v2: (batch, 200000) = log v1; v3: (batch, 200000) = multiply v2 v1"
+    )
+    assert 1 <= vjp(wide).rows < 300
+    assert vjp(replace(wide, rows=7)).rows == 7
+    assert vjp(case("cos")).rows is None
+    assert vjp(replace(case("cos"), rows=7)).rows == 7
