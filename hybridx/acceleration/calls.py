@@ -21,10 +21,12 @@ from hybridx.capture import (
     FixedBatch,
     draws_noted,
     flatten,
+    outside_transforms,
     structure_key,
     trace_call,
     unchanged,
     unflatten,
+    untransformed,
     version_of,
 )
 from hybridx.errors import CaptureError, DataBranchError, LoweringError, first_line
@@ -107,7 +109,9 @@ class Calls:
         return found
 
     def _learn(self, qnode: Any, given: Arguments) -> Compiled | Stays:
-        with self._lock, warnings.catch_warnings(), unchanged(_Holder(qnode)):
+        given = given.with_tensors(list(map(untransformed, given.tensors)))
+        caught = warnings.catch_warnings()
+        with self._lock, caught, outside_transforms(), unchanged(_Holder(qnode)):
             dims = _dims(given)
             if dims not in self._axes:
                 self._axes[dims] = batch_axes(qnode, given)

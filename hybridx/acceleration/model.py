@@ -9,7 +9,7 @@ from typing import Any
 
 import pennylane as qml
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from hybridx.acceleration.calls import Calls, Compiled, Stays
 from hybridx.capture import (
@@ -17,9 +17,11 @@ from hybridx.capture import (
     describe_call,
     every_call,
     is_intercepting,
+    map_leaves,
     owner_of,
     place_of,
     unchanged,
+    untransformed,
 )
 from hybridx.errors import ForwardRaisesError, NoQuantumLayerError, first_line
 from hybridx.report import Shown
@@ -84,7 +86,8 @@ def accelerate_model(
         original: Any, qnode: Any, given: tuple[Any, ...], named: dict[str, Any], layer: str
     ) -> Any:
         _, calls = met.setdefault(id(qnode), (qnode, []))
-        calls.append((original, given, named, layer))
+        # What a transform of torch wraps, and a list that forward fills, is as it is only now.
+        calls.append((original, *map_leaves(_plain, (given, named)), layer))
         return original(qnode, *given, **named)
 
     with every_call(model, noted), torch.no_grad(), unchanged(model):
@@ -112,6 +115,10 @@ def accelerate_model(
         steps = sum(len(c.tape.steps) for one in compiled for c in one.circuits if c.tape)
         layers.append(AcceleratedLayer(layer, reasons[0] if reasons else None, steps))
     return AccelerationReport(tuple(layers))
+
+
+def _plain(leaf: Any) -> Any:
+    return untransformed(leaf) if isinstance(leaf, Tensor) else leaf
 
 
 def restore_model(model: nn.Module) -> int:

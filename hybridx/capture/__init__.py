@@ -49,7 +49,9 @@ from hybridx.capture.torch_internals import (
     map_leaves,
     operators_noted,
     origin_of,
+    outside_transforms,
     unflatten,
+    untransformed,
     version_of,
 )
 
@@ -98,6 +100,7 @@ __all__ = [
     "one_thread",
     "operators_noted",
     "origin_of",
+    "outside_transforms",
     "owner_of",
     "place_of",
     "place_of_node",
@@ -115,5 +118,6 @@ __all__ = [
     "unchanged",
     "uncollected",
     "unflatten",
+    "untransformed",
     "version_of",
 ]

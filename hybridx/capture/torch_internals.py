@@ -18,6 +18,7 @@ import torch._numpy
 from torch import Tensor, fx, nn
 from torch._dispatch.python import enable_python_dispatcher
 from torch._export.utils import _collect_all_valid_cia_ops
+from torch._functorch.pyfunctorch import temporarily_clear_interpreter_stack
 from torch._subclasses.fake_tensor import (
     DataDependentOutputException,
     DynamicOutputShapeException,
@@ -486,6 +487,29 @@ def unruled_operator(error: BaseException) -> str | None:
     ):
         return str(error.func)
     return None
+
+
+# --- Transforms of functions --------------------------------------------------------------------
+
+
+def untransformed(tensor: Tensor) -> Tensor:
+    """Return the numbers of a tensor that `torch.func` or `torch.vmap` wraps.
+
+    Of a mapped axis it is the first entry: the tensor that the mapped function sees.
+    """
+    mapped = []
+    while torch._C._functorch.is_functorch_wrapped_tensor(tensor):
+        if torch._C._functorch.is_batchedtensor(tensor):
+            mapped.append(torch._C._functorch.maybe_get_bdim(tensor))
+        tensor = torch._C._functorch.get_unwrapped(tensor)
+    for axis in reversed(mapped):
+        tensor = tensor.select(axis, 0)
+    return tensor
+
+
+def outside_transforms() -> AbstractContextManager[Any]:
+    """While active, operators run as outside of `torch.func` and `torch.vmap`."""
+    return temporarily_clear_interpreter_stack()
 
 
 # --- What is replaced while a model is traced: the object and the name of its attribute ---------

@@ -574,3 +574,21 @@ def test_a_write_into_a_fresh_tensor_is_no_write():
     ]
     found = [torch_internals.without_writing(node) for node in writes]
     assert found == [aten.transpose.int, None, None, None]
+
+
+def test_numbers_behind_transforms():
+    """The mapped function sees rows of columns; a gradient goes through it."""
+    seen = []
+
+    def function(x):
+        seen.append(torch_internals.untransformed(x))
+        with torch_internals.outside_transforms():
+            seen.append(torch.ones(2).sum())
+        return x.sum()
+
+    x = torch.arange(24.0).reshape(2, 3, 4)
+    mapped = torch.vmap(torch.vmap(torch.func.grad(function), in_dims=1), in_dims=0)
+    mapped(x)
+    assert torch.equal(seen[0], x[0, :, 0])
+    assert torch.equal(seen[1], torch.tensor(2.0))
+    assert torch_internals.untransformed(x) is x
