@@ -98,6 +98,10 @@ class Builder:
         """Append 1, 0 or -1: the sign of each element of x."""
         return self._append(Unary("sign", x))
 
+    def hold(self, x: Value) -> Value:
+        """Append x, which a derivative takes for constant."""
+        return self._append(Unary("hold", x))
+
     def add(self, x: Value, y: Value) -> Value:
         """Append x + y."""
         return self._append(Binary("add", x, y))

@@ -40,9 +40,12 @@ class Constant:
 
 @dataclass(frozen=True, slots=True)
 class Unary:
-    """An elementwise function of `x`; the sign of zero is zero."""
+    """An elementwise function of `x`; the sign of zero is zero.
 
-    kind: Literal["cos", "sin", "sqrt", "log", "sign"]
+    `hold` gives the same numbers. A derivative takes them for constant.
+    """
+
+    kind: Literal["cos", "sin", "sqrt", "log", "sign", "hold"]
     x: Value
 
 

@@ -86,6 +86,7 @@ _UNARY: dict[str, Callable[[Numbers], Numbers]] = {
     "sqrt": np.sqrt,
     "log": np.log,
     "sign": np.sign,
+    "hold": np.positive,
 }
 _BINARY: dict[str, Callable[[Numbers, Numbers], Numbers]] = {
     "add": np.add,

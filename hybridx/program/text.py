@@ -2,7 +2,7 @@
 
     rows 64                                      only where few rows are best computed at once
     v0: (batch, 3) = parameters                  value, shape, step; the first is the input
-    v1: (batch, 3) = cos v0                      sin, sqrt, log, sign likewise
+    v1: (batch, 3) = cos v0                      sin, sqrt, log, sign, hold likewise
     v2: (2, 3) = constant [[1.0, 0.0, 0.5], [0.0, -1.0, 2.0]]
     v3: (batch, 3) = multiply v0 v1              add, divide, maximum, matmul likewise
     v4: (batch, 2) = gather v3 axis 1 [2, 0]     indices; 3:6 stands for 3, 4, 5
@@ -215,7 +215,7 @@ def _parse_step(line: re.Match[str], value: Value, values: Sequence[Value]) -> S
             return Parameters(_count(value.shape))
         case "constant", (), None, str(numbers):
             return Constant(_parse_numbers(numbers, value.shape))
-        case ("cos" | "sin" | "sqrt" | "log" | "sign") as kind, (x,), None, None:
+        case ("cos" | "sin" | "sqrt" | "log" | "sign" | "hold") as kind, (x,), None, None:
             return Unary(kind, x)
         case ("add" | "multiply" | "divide" | "maximum" | "matmul") as kind, (x, y), None, None:
             return Binary(kind, x, y)

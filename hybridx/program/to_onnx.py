@@ -30,7 +30,14 @@ from hybridx.program import (
 )
 from hybridx.program.wrapping import wrapping_of
 
-_UNARY = {"cos": "Cos", "sin": "Sin", "sqrt": "Sqrt", "log": "Log", "sign": "Sign"}
+_UNARY = {
+    "cos": "Cos",
+    "sin": "Sin",
+    "sqrt": "Sqrt",
+    "log": "Log",
+    "sign": "Sign",
+    "hold": "Identity",
+}
 _BINARY = {
     "add": "Add",
     "multiply": "Mul",

@@ -35,6 +35,7 @@ _UNARY = {
     "sqrt": _ATEN.sqrt.default,
     "log": _ATEN.log.default,
     "sign": _ATEN.sign.default,
+    "hold": _ATEN.detach.default,
 }
 _BINARY = {
     "add": _ATEN.add.Tensor,

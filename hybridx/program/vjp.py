@@ -224,7 +224,7 @@ def _dependent(program: Program) -> list[bool]:
         match step:
             case Parameters():
                 found = True
-            case Unary("sign", _):
+            case Unary("sign" | "hold", _):
                 found = False
             case _:
                 found = any(depends[x.index] for x in operands(step)) and row_size(shape) > 0
@@ -290,7 +290,7 @@ def _pull(
 
 def _of_function(
     builder: Builder,
-    kind: Literal["cos", "sin", "sqrt", "log", "sign"],
+    kind: Literal["cos", "sin", "sqrt", "log", "sign", "hold"],
     x: Value,
     made: Value,
     g: Value,
@@ -304,7 +304,7 @@ def _of_function(
             return _Whole(builder.divide(g, made), 0.5)
         case "log":
             return _Whole(builder.divide(g, x))
-        case "sign":
+        case "sign" | "hold":
             return _Whole(_zeros(builder, x.shape))
         case _:
             assert_never(kind)

@@ -34,7 +34,7 @@ def angle(draw, builder, x):
 
 
 def unary(draw, builder, x):
-    return getattr(builder, draw(st.sampled_from(["sqrt", "log", "sign"])))(x)
+    return getattr(builder, draw(st.sampled_from(["sqrt", "log", "sign", "hold"])))(x)
 
 
 def binary(draw, builder, x):

@@ -6,6 +6,7 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
+import torch
 from hypothesis import given, settings
 from onnx import TensorProto, helper
 
@@ -14,9 +15,11 @@ from hybridx.lowering import choose
 from hybridx.lowering.blocks import entropy
 from hybridx.program import Builder, run
 from hybridx.program.to_onnx import emit_body
+from hybridx.program.to_torch import emit_module
 from tests import pennylane_oracle
 from tests.circuits import circuits, entropies, inputs
 from tests.lowering.agreement import assert_agrees, plans_of
+from tests.program.test_vjp import assert_gradients
 
 # Rounding of 1e-16 in an eigenvalue near zero is 4e-15 in x log x.
 EXACT = 1e-12
@@ -92,6 +95,35 @@ def test_fixed_rotations_find_every_spectrum(wires):
     parameters = np.concatenate([flat.real, flat.imag], axis=1)
     np.testing.assert_allclose(run(program, parameters), expected, atol=EXACT)
     np.testing.assert_allclose(run(program, parameters.astype(np.float32)), expected, atol=NARROW)
+
+
+TWO = "RY 0 p[0]; RY 1 p[1]; CNOT 0 2; CNOT 1 3; RX 0 p[2]; CRX 0 1 p[1]"
+
+
+@pytest.mark.parametrize(
+    ("text", "angles"),
+    [
+        ("RY 0 p[0]; CNOT 0 1; RX 1 p[1]; CRX 0 1 p[2]; entropy 0", [np.pi / 2, 0.4, 0]),
+        (f"{TWO}; entropy 0 1", [np.pi / 2, np.pi / 2, 0.4]),
+        (f"{TWO}; entropy 0 1", [0.3, 0.3, 0.3]),
+        (f"{TWO}; mutual 0 | 1", [np.pi / 2, np.pi / 2, np.pi / 2]),
+        (f"{TWO}; mutual 0 | 1 base 2.0", [0.3, 0.3, 0.3]),
+        (f"RY 0 p[0]; CNOT 0 1; RX 1 p[1]; {DAMPED}; RY 0 p[2]; entropy 0 1", [0.3, 0.2, 0.5]),
+        (f"RY 0 p[0]; CNOT 0 1; RX 1 p[1]; {DAMPED}; CRY 0 1 p[2]; mutual 0 | 1", [0.7, 0.7, 0.7]),
+    ],
+)
+def test_derivatives_are_right_where_eigenvalues_are_equal_or_zero(text, angles):
+    circuit = parse(text)
+    for plan in plans_of(circuit).values():
+        assert_gradients(plan.build(), np.array([angles]), lambda x: simulate(circuit, x), 1e-8)
+
+
+def test_torch_has_these_derivatives_too():
+    program = choose(parse(f"{TWO}; mutual 0 | 1")).plan.build()
+    module = emit_module(program, dtype=np.dtype("float64"))
+    angles = torch.full((1, 3), 0.3, dtype=torch.float64, requires_grad=True)
+    torch.autograd.gradcheck(module, (angles,))
+    torch.autograd.gradgradcheck(module, (angles,))
 
 
 @pytest.mark.parametrize("size", [2, 4, 8])
