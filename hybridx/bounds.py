@@ -149,6 +149,14 @@ WIRES: Final = Bound(
     "of a circuit, an operation or a measurement; far above what is compiled or run, and 2 to "
     "this power is soon computed",
 )
+DERIVATIVES: Final = Bound(
+    "derivatives",
+    4,
+    "derivatives",
+    "of a circuit, one of the other; each makes the program three times as long, and a device "
+    "needs twice as many circuits for each gate",
+    most=6,
+)
 GATES: Final = Bound(
     "gates", 100_000, "gates", "of a circuit; a dozen passes visit each in seconds, not minutes"
 )

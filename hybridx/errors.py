@@ -799,11 +799,15 @@ class RemovedIdiomError(CaptureError):
 
 
 class GradientError(CaptureError):
-    """Forward asks torch for a gradient."""
+    """Forward takes a derivative that cannot be followed."""
 
     code = "HX115"
-    summary = "forward asks torch for a gradient, which torch.export cannot follow: {place}"
-    remedy = "write the gradient out as operations, or export the model without it"
+    summary = "forward takes a derivative that cannot be followed: {reason}: {place}"
+    remedy = (
+        "take it by torch.autograd.grad or torch.func of operations that depend on no decision of "
+        "the data, or export the model without it"
+    )
+    reason: str
     place: str
 
 
@@ -1542,6 +1546,17 @@ class ForkedDeviceError(DeviceError):
         "file in it"
     )
     name: str
+
+
+class NoShiftError(DeviceError):
+    """A device is asked for a derivative that shifted parameters do not give."""
+
+    code = "HX511"
+    summary = (
+        "{node} is a derivative by an amplitude or an entry of a matrix, which no device computes"
+    )
+    remedy = "run the file without --device: ONNX Runtime computes it exactly"
+    node: str
 
 
 # --- parity --------------------------------------------------------------------------------------

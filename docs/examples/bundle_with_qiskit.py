@@ -37,6 +37,8 @@ def run_bundle(folder, inputs):
 
 def run_circuit(folder, files, parameters):
     """Run a circuit for every row of its parameters: `(batch, P)` gives `(batch, M)`."""
+    if not files.get("qasm"):
+        raise NotImplementedError(f"{files['json']} has no OpenQASM 3")
     circuit = qasm3.loads((folder / files["qasm"]).read_text())  # p0, p1, … are its Parameters
     measurements = json.loads((folder / files["json"]).read_text())["circuit"]["measurements"]
     return np.array([run_row(circuit, row, measurements) for row in parameters])

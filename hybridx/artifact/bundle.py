@@ -46,7 +46,7 @@ from hybridx.artifact.signature import (
     value_info_of,
 )
 from hybridx.bounds import BUNDLE_STEPS, DESCRIPTION_BYTES, refuse_above
-from hybridx.circuit import BATCH, Circuit, decode, result_count, to_qasm
+from hybridx.circuit import BATCH, Circuit, column_count, decode, result_count, to_qasm
 from hybridx.errors import BrokenArtifactError, IllFormedCircuitError, NoQasmError
 
 _Version: TypeAlias = Annotated[int, msgspec.Meta(ge=1, le=1000)]
@@ -207,7 +207,7 @@ def _body_model(function: onnx.FunctionProto, dtype: np.dtype[Any], text: str) -
     graph = helper.make_graph(
         list(function.node),
         function.name,
-        [value_info_of(Signature(PARAMETERS, dtype, (BATCH, circuit.parameters)))],
+        [value_info_of(Signature(PARAMETERS, dtype, (BATCH, column_count(circuit))))],
         [value_info_of(Signature(RESULTS, dtype, (BATCH, result_count(circuit))))],
     )
     return helper.make_model(graph, opset_imports=function.opset_import, ir_version=IR_VERSION)

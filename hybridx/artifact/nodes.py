@@ -9,7 +9,7 @@ from collections.abc import Set as AbstractSet
 import onnx
 
 from hybridx.artifact.contract import DOMAIN, FUNCTION_PREFIX
-from hybridx.circuit import Circuit, result_count, show
+from hybridx.circuit import Circuit, column_count, name_derivative, result_count, show
 
 _MOST_STEPS = 3  # elementwise functions between a circuit and the module that its angles come from
 # Operators that give numbers of their first input, none computed.
@@ -45,9 +45,11 @@ def describe(node: onnx.NodeProto, name: str, circuit: Circuit) -> None:
     """
     node.name = name
     text = show(circuit)
+    kind = name_derivative(circuit)
     node.doc_string = (
-        f"quantum circuit: {circuit.wires} wires, {len(circuit.operations)} gates, "
-        f"{circuit.parameters} parameters, {result_count(circuit)} results\n"
+        f"{f'{kind} of a ' if kind else ''}quantum circuit: {circuit.wires} wires, "
+        f"{len(circuit.operations)} gates, {column_count(circuit)} parameters, "
+        f"{result_count(circuit)} results\n"
         f"{text if len(text) <= _MOST_TEXT else text[:_MOST_TEXT] + ' …'}"
     )
 

@@ -14,7 +14,7 @@ from hybridx.capture.model.eager import eagerly
 from hybridx.capture.model.earlier_calls import refuse_earlier_calls
 from hybridx.capture.model.flat import Flat
 from hybridx.capture.model.randomness import draws_noted, refuse_draws
-from hybridx.capture.python.refusals import gradients_refused, refuse
+from hybridx.capture.python.refusals import refuse
 from hybridx.capture.python.removed_in_pennylane import removed_idiom
 from hybridx.capture.python.source_location import place_of
 from hybridx.capture.python.user_names import names_replaced
@@ -83,15 +83,16 @@ def rehearse(flat: Flat, args: Sequence[Tensor]) -> Rehearsal:
         ForwardRaisesError: it raises any other error.
     """
     is_new = flat.is_raised is None
+    is_first = not flat.differentiates
     try:
-        with eagerly(), gradients_refused(flat.model), names_replaced(flat.model):
+        with eagerly(), names_replaced(flat.model):
             with (
                 draws_noted() as draws,
                 CallOrder() as order,
                 rehearsed(flat.model, order) as (dtypes, layers),
             ):
                 outputs = flat(*args)
-            if is_new and flat.is_raised:
+            if (is_new and flat.is_raised) or (is_first and flat.differentiates):
                 return rehearse(flat, args)  # the calls were noted twice
             try:
                 if draws:

@@ -6,7 +6,7 @@ No other file of `capture` names anything private of torch. Each function has a 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from functools import cache
 from types import CodeType
@@ -16,7 +16,9 @@ import torch
 import torch._dynamo.exc
 import torch._numpy
 from torch import Tensor, fx, nn
+from torch._C._functorch import get_unwrapped, is_functorch_wrapped_tensor
 from torch._dispatch.python import enable_python_dispatcher
+from torch._dynamo.source import ConstantSource
 from torch._export.utils import _collect_all_valid_cia_ops
 from torch._functorch.pyfunctorch import temporarily_clear_interpreter_stack
 from torch._subclasses.fake_tensor import (
@@ -28,7 +30,10 @@ from torch._subclasses.fake_tensor import (
 )
 from torch.fx.experimental.proxy_tensor import get_proxy_mode, get_proxy_slot, make_fx
 from torch.fx.experimental.symbolic_shapes import (
+    DimDynamic,
     GuardOnDataDependentSymNode,
+    ShapeEnv,
+    StatelessSymbolicContext,
     has_free_unbacked_symbols,
 )
 from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
@@ -40,12 +45,19 @@ from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_mod
 
 def is_fake(value: Any) -> TypeGuard[Tensor]:
     """Return whether a value is a traced tensor, which has a shape and no numbers."""
-    return isinstance(value, FakeTensor)
+    return isinstance(_unwrapped(value), FakeTensor)
+
+
+def _unwrapped(value: Any) -> Any:
+    """Return the tensor in the wrappers that the transforms of `torch.func` put around it."""
+    while isinstance(value, Tensor) and is_functorch_wrapped_tensor(value):
+        value = get_unwrapped(value)
+    return value
 
 
 def constant_of(tensor: Tensor) -> Tensor | None:
     """Return the numbers that torch itself stores for a traced tensor, or None."""
-    found: Tensor | None = getattr(tensor, "constant", None)
+    found: Tensor | None = getattr(_unwrapped(tensor), "constant", None)
     return found
 
 
@@ -63,7 +75,7 @@ def current_tracer() -> Any:
 
 def node_of(tensor: Tensor, tracer: Any) -> fx.Node | None:
     """Return the node of a tracer's graph that makes a tensor, or None."""
-    slot: Any = get_proxy_slot(tensor, tracer, default=None)
+    slot: Any = get_proxy_slot(_unwrapped(tensor), tracer, default=None)
     return slot.proxy.node if slot is not None else None
 
 
@@ -260,6 +272,57 @@ def traced_operation(
     return traced
 
 
+def fake_inputs(args: Sequence[Tensor], axes: Sequence[Collection[int]]) -> list[Tensor]:
+    """Return inputs as tensors of a new trace, in which some axes of each have any length."""
+    mode = FakeTensorMode(shape_env=ShapeEnv(), allow_non_fake_inputs=True)
+
+    def fake(place: int, arg: Tensor, opened: Collection[int]) -> Tensor:
+        sizes = [DimDynamic.DYNAMIC if n in opened else DimDynamic.STATIC for n in range(arg.dim())]
+        context: Any = StatelessSymbolicContext(dynamic_sizes=sizes)
+        source = ConstantSource(f"arg{place}")
+        return mode.from_tensor(arg, symbolic_context=context, source=source)
+
+    return [fake(n, *one) for n, one in enumerate(zip(args, axes, strict=True))]
+
+
+def traced_below_autograd(
+    function: Callable[..., Any], args: Sequence[Tensor], table: Mapping[Any, Any]
+) -> fx.GraphModule:
+    """Return the graph of a function of tensors in which autograd's work is operations like others.
+
+    Args:
+        function: of traced tensors; returns tensors in a tuple.
+        args: of `fake_inputs`.
+        table: decompositions by operator.
+    """
+    mode: Any = _mode_of(args[0])
+    with torch.enable_grad(), mode, enable_python_dispatcher():
+        traced = make_fx(
+            function,
+            decomposition_table=table,
+            record_stack_traces=True,
+            _allow_non_fake_inputs=True,
+            _error_on_data_dependent_ops=False,
+        )(*args)
+    assert isinstance(traced, fx.GraphModule)
+    return traced
+
+
+def is_open(length: Any) -> bool:
+    """Return whether a length of a traced tensor may still be any number."""
+    return isinstance(length, torch.SymInt) and not length.node.expr.is_number
+
+
+def lengths_assumed(tensor: Tensor) -> tuple[str, ...]:
+    """Return what the trace of a tensor has assumed of lengths, each as an expression."""
+    return tuple(str(guard.expr) for guard in _mode_of(tensor).shape_env.guards)
+
+
+def _mode_of(tensor: Tensor) -> Any:
+    assert isinstance(tensor, FakeTensor)
+    return tensor.fake_mode
+
+
 def returns_argument(target: Any) -> bool:
     """Return whether the result of an operator is its first argument, or a view of it."""
     if not is_operator(target):
@@ -401,6 +464,11 @@ def is_scripted(value: Any) -> bool:
 def is_shape_error(error: BaseException) -> bool:
     """Return whether torch.export says that an axis cannot be open as requested."""
     return isinstance(error, torch._dynamo.exc.UserError)
+
+
+def needs_gradients(error: BaseException) -> bool:
+    """Return whether an error says that a derivative is taken by what requires no gradient."""
+    return isinstance(error, RuntimeError) and "not require grad" in str(error)
 
 
 def packing() -> Any:

@@ -9,6 +9,7 @@ that size.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -19,6 +20,7 @@ from torch import Tensor, fx
 from hybridx.capture.batching import NoRowRule
 from hybridx.capture.batching.join_calls import join_calls
 from hybridx.capture.batching.repeated_calls import UnlikeCalls, write_out_calls
+from hybridx.capture.derivatives import WithoutAutograd
 from hybridx.capture.graph.bind_circuits import bind_circuits
 from hybridx.capture.graph.constants import unwritten_memory
 from hybridx.capture.graph.float64 import DECOMPOSITIONS
@@ -158,13 +160,15 @@ class _ModelTrace:
         """Trace with the whole example at once; some axes of these names stay open."""
         dtypes = () if self.rehearsal is None else self.rehearsal.dtypes
         dims = {name: torch.export.Dim(name) for name in names}
-        joins = self.rehearsal is not None and self.rehearsal.repeats
+        joins = (
+            self.rehearsal is not None and self.rehearsal.repeats and not self.flat.differentiates
+        )
         # In each round torch fixes or bounds at least one axis; one more if calls are unlike.
         for _ in range(2 * len(names) + joins):
             shapes = dynamic_shapes(self.axes, dims)
-            with recorded(self.flat.model, dtypes, self._readers, joins=joins) as recording:
+            with self._recorded(dtypes, joins=joins) as recording:
                 try:
-                    program = export_program(self.flat.module, self.args, shapes)
+                    program = self._exported(self.args, shapes)
                     module = graph_in_real_numbers(
                         program, TABLE, self.args, shapes, partial(_merge, recording)
                     )
@@ -172,7 +176,7 @@ class _ModelTrace:
                 except (SplitCalls, UnlikeCalls):
                     joins = False
                     continue
-                except (CaptureError, LoweringError):
+                except (CaptureError, LoweringError, FixedBatch):
                     raise
                 except Exception as error:
                     if needs_a_number(error):
@@ -197,10 +201,10 @@ class _ModelTrace:
         needed the other operators stay: ONNX has some of which it lacks the parts, such as Det.
         """
         shapes = dynamic_shapes(self.axes, {})
-        for joins in (True, False):
-            with recorded(self.flat.model, dtypes, self._readers, joins=joins) as recording:
+        for joins in (False,) if self.flat.differentiates else (True, False):
+            with self._recorded(dtypes, joins=joins) as recording:
                 try:
-                    program = export_program(self.flat.module, args, shapes)
+                    program = self._exported(args, shapes)
                     needs_core = for_rows or len(recording.circuits) > 1
                     table = core_table() if needs_core else TABLE
                     module = graph_in_real_numbers(
@@ -208,7 +212,7 @@ class _ModelTrace:
                     )
                 except SplitCalls:
                     continue
-                except (CaptureError, LoweringError):
+                except (CaptureError, LoweringError, FixedBatch):
                     raise
                 except Exception as error:
                     # torch.export raises whatever the model's code raises on tracing tensors.
@@ -220,6 +224,28 @@ class _ModelTrace:
                 continue
         refuse_draws_of_data(module)
         return self._bound(module, recording, shapes)
+
+    def _recorded(
+        self, dtypes: Sequence[torch.dtype | None], *, joins: bool
+    ) -> AbstractContextManager[Recording]:
+        return recorded(
+            self.flat.model,
+            dtypes,
+            self._readers,
+            joins=joins,
+            differentiates=self.flat.differentiates,
+        )
+
+    def _exported(self, args: Sequence[Tensor], shapes: Shapes) -> Any:
+        """Return the program that torch.export makes of the model.
+
+        Raises:
+            FixedBatch: an open axis has to have the length of the example.
+        """
+        module = self.flat.module
+        if self.flat.differentiates:
+            module = WithoutAutograd(module, args, shapes)
+        return export_program(module, args, shapes)
 
     def _by_rows(self) -> Trace:
         """Trace at one row and run the graph on all rows.

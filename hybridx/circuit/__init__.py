@@ -28,10 +28,14 @@ from hybridx.circuit.circuit import (
     Variance,
     angles_of,
     bind,
+    column_count,
+    derivative_blocks,
     entropies_of,
     has_channel,
+    name_derivative,
     result_count,
     result_layout,
+    underived,
     wires_of,
 )
 from hybridx.circuit.codec import decode, encode
@@ -47,6 +51,7 @@ if TYPE_CHECKING:
     from hybridx.circuit.python_source import to_python
     from hybridx.circuit.qasm import to_qasm
     from hybridx.circuit.reference import evaluate_angle, simulate
+    from hybridx.circuit.shifts import apart, by_shifts, evaluations
     from hybridx.circuit.text import parse, show
 else:
     __getattr__, __dir__ = on_first_use(__name__)
@@ -81,20 +86,26 @@ __all__ = [
     "Unitary",
     "Variance",
     "angles_of",
+    "apart",
     "apply_to_axes",
     "bind",
+    "by_shifts",
     "check",
+    "column_count",
     "complex_entries",
     "cone_of",
     "decode",
+    "derivative_blocks",
     "encode",
     "entropies_of",
     "evaluate_angle",
+    "evaluations",
     "faults",
     "gate_of",
     "hadamard",
     "has_channel",
     "measured_wires",
+    "name_derivative",
     "parse",
     "restrict",
     "result_count",
@@ -103,5 +114,6 @@ __all__ = [
     "simulate",
     "to_python",
     "to_qasm",
+    "underived",
     "wires_of",
 ]

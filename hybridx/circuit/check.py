@@ -73,6 +73,10 @@ def faults(circuit: Circuit) -> Iterator[str]:
             yield f"measurement {index}: {fault}"
     if circuit.shots is not None and circuit.shots < 1:
         yield f"I10: shots are at least one, not {circuit.shots}"
+    if circuit.derivative < 0:
+        yield f"I16: a circuit is differentiated 0 times or more, not {circuit.derivative}"
+    if circuit.derivative and any(map(entropies_of, circuit.measurements)):
+        yield "I16: an entropy is not differentiated"
 
 
 def _operation_faults(operation: Operation, circuit: Circuit) -> Iterator[str]:

@@ -218,13 +218,17 @@ class Result(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
 class Circuit(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """A quantum layer: from `parameters` `(batch, P)` to `results` `(batch, M)`.
 
+    A circuit may stand for its vector-Jacobian product, or for that of this one, and so on. Then it
+    takes more columns, and gives others: see `derivative_blocks`.
+
     Attributes:
         wires: how many; every one starts in |0>. Wire 0 is the most significant.
-        parameters: P.
+        parameters: P, the columns that its angles are made of.
         operations: in the order of time.
         measurements: their results are columns side by side, in this order.
         shots: how often a device should sample, or None for exact values. The compiled body is
             exact either way.
+        derivative: how often it was differentiated; 0 for the circuit itself.
     """
 
     wires: int
@@ -232,21 +236,75 @@ class Circuit(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defa
     operations: tuple[Operation, ...]
     measurements: tuple[Measurement, ...]
     shots: int | None = None
+    derivative: int = 0
 
 
 def result_layout(circuit: Circuit) -> tuple[Result, ...]:
-    """Return which of the M columns hold the result of each measurement."""
+    """Return which columns of `results` hold what.
+
+    Returns:
+        for each measurement one entry; for each block of a derivative one.
+    """
+    forms = (
+        [((width,), False) for width in derivative_blocks(circuit)[1]]
+        if circuit.derivative
+        else [_result_form(measurement, circuit.wires) for measurement in circuit.measurements]
+    )
     results: list[Result] = []
-    for measurement in circuit.measurements:
+    for shape, is_complex in forms:
         offset = results[-1].offset + results[-1].width if results else 0
-        shape, is_complex = _result_form(measurement, circuit.wires)
         results.append(Result(offset, shape, is_complex))
     return tuple(results)
 
 
 def result_count(circuit: Circuit) -> int:
-    """Return M, the number of columns of `results`."""
+    """Return how many columns `results` has: M, unless it is a derivative."""
     return sum(result.width for result in result_layout(circuit))
+
+
+def column_count(circuit: Circuit) -> int:
+    """Return how many columns a circuit takes: P, unless it is a derivative."""
+    return sum(derivative_blocks(circuit)[0]) if circuit.derivative else circuit.parameters
+
+
+def underived(circuit: Circuit) -> Circuit:
+    """Return the circuit whose derivative a circuit is, or the circuit itself if it is none."""
+    return msgspec.structs.replace(circuit, derivative=0) if circuit.derivative else circuit
+
+
+def name_derivative(circuit: Circuit) -> str:
+    """Return what a derivative is called; empty for a circuit.
+
+    Example:
+        >>> from hybridx.circuit import parse
+        >>> name_derivative(parse("derivative 2; RX 0 p[0]; expval Z0"))
+        'second vector-Jacobian product'
+    """
+    if not circuit.derivative:
+        return ""
+    ordinals = ("", "second ", "third ", "fourth ", "fifth ", "sixth ")
+    return f"{ordinals[circuit.derivative - 1]}vector-Jacobian product"
+
+
+def derivative_blocks(circuit: Circuit) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Return the widths of the blocks of columns that a derivative takes, and that it gives.
+
+    A function f from some blocks to others has the vector-Jacobian product f': it takes what f
+    takes and then a cotangent for each block that f gives, and gives the derivative by each block
+    that f takes, of the sum of the products of the results of f and their cotangents. A circuit
+    itself takes one block of P columns and gives one of M.
+
+    Example:
+        >>> from hybridx.circuit import parse
+        >>> text = "RX 0 p[0]; RY 1 p[1]; expval Z0; expval Z1; expval X0"
+        >>> derivative_blocks(parse(f"derivative 2; {text}"))
+        ((2, 3, 2), (2, 3))
+    """
+    taken: tuple[int, ...] = (circuit.parameters,)
+    given: tuple[int, ...] = (result_count(underived(circuit)),)
+    for _ in range(circuit.derivative):
+        taken, given = taken + given, taken
+    return taken, given
 
 
 def angles_of(operation: Operation) -> tuple[Angle, ...]:

@@ -10,6 +10,8 @@ from hybridx.circuit.limits import check_size, check_text
 from hybridx.errors import IllFormedCircuitError
 
 CIRCUIT_FORMAT = 1
+DERIVATIVE_FORMAT = 2
+"""The format of the JSON of a derivative, which readers that know circuits alone must refuse."""
 
 
 class _CircuitDocument(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -28,7 +30,7 @@ def encode(circuit: Circuit) -> str:
         TooLargeError: it is over a bound of `limits.py`, so that `decode` would refuse it.
     """
     check_size(circuit)
-    document = _CircuitDocument(CIRCUIT_FORMAT, check(circuit), result_layout(circuit))
+    document = _CircuitDocument(_format_of(circuit), check(circuit), result_layout(circuit))
     return msgspec.json.encode(document).decode()
 
 
@@ -44,10 +46,21 @@ def decode(text: str) -> Circuit:
         document = msgspec.json.decode(text, type=_CircuitDocument)
     except (msgspec.MsgspecError, RecursionError) as error:
         raise IllFormedCircuitError(f"its JSON is not a circuit: {error}") from error
-    if document.format != CIRCUIT_FORMAT:
-        raise IllFormedCircuitError(f"its JSON has format {document.format}, not {CIRCUIT_FORMAT}")
+    if document.format not in (CIRCUIT_FORMAT, DERIVATIVE_FORMAT):
+        known = f"{CIRCUIT_FORMAT} or {DERIVATIVE_FORMAT}"
+        raise IllFormedCircuitError(f"its JSON has format {document.format}, not {known}")
     check_size(document.circuit)
+    if document.format != _format_of(document.circuit):
+        kind = "a derivative" if document.circuit.derivative else "a circuit"
+        raise IllFormedCircuitError(
+            f"its JSON has format {document.format}, and that of {kind} is "
+            f"{_format_of(document.circuit)}"
+        )
     circuit = check(document.circuit)
     if document.results != result_layout(circuit):
         raise IllFormedCircuitError("its results are not the columns that its measurements give")
     return circuit
+
+
+def _format_of(circuit: Circuit) -> int:
+    return DERIVATIVE_FORMAT if circuit.derivative else CIRCUIT_FORMAT

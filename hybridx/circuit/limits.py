@@ -10,6 +10,7 @@ from hybridx.bounds import (
     CIRCUIT_CHARACTERS,
     CIRCUIT_DEPTH,
     CIRCUIT_NUMBERS,
+    DERIVATIVES,
     GATES,
     LETTERS,
     MEASUREMENTS,
@@ -25,7 +26,9 @@ from hybridx.circuit.circuit import (
     Circuit,
     Expectation,
     Variance,
+    column_count,
     result_count,
+    underived,
     wires_of,
 )
 
@@ -57,6 +60,7 @@ def check_size(circuit: Circuit) -> None:
     """
     refuse_above(WIRES, circuit.wires, "the number of wires of a circuit")
     refuse_above(GATES, len(circuit.operations), "the number of gates of a circuit")
+    refuse_above(DERIVATIVES, circuit.derivative, "the number of derivatives of a circuit")
     refuse_above(PARAMETERS, circuit.parameters, "the number of parameters of a circuit")
     refuse_above(SHOTS, circuit.shots or 0, "the number of shots of a circuit")
     refuse_above(MEASUREMENTS, len(circuit.measurements), "the number of measurements of a circuit")
@@ -83,7 +87,10 @@ def check_size(circuit: Circuit) -> None:
         for measurement in circuit.measurements
     )
     refuse_above(WIRES, max(measured, default=0), "the number of wires of a measurement")
-    refuse_above(RESULTS, result_count(circuit), "the number of results of a circuit")
+    refuse_above(RESULTS, result_count(underived(circuit)), "the number of results of a circuit")
+    if circuit.derivative > 0:
+        refuse_above(PARAMETERS, column_count(circuit), "the number of columns of a derivative")
+        refuse_above(RESULTS, result_count(circuit), "the number of results of a derivative")
 
 
 def nesting(text: str) -> int:

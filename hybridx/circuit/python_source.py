@@ -29,6 +29,7 @@ from hybridx.circuit.circuit import (
     Unitary,
     Variance,
     has_channel,
+    name_derivative,
 )
 
 # What a device checks to 1e-8 has the precision of float32 in a circuit.
@@ -101,6 +102,8 @@ def _function(function: str, name: str, circuit: Circuit) -> Iterator[str]:
     # A name may hold anything, and must not end the comment.
     plain = name if name.isascii() and name.isprintable() else ascii(name)
     yield f"# --- {plain}"
+    if circuit.derivative:
+        yield f"# The file has the {name_derivative(circuit)} of this circuit."
     yield f'@qml.qnode(qml.device("{device}", wires={circuit.wires}))'
     yield f"def {function}(parameters):  # of shape ({circuit.parameters},), in radians"
     yield from (f"    {_operator(operation)}" for operation in circuit.operations)

@@ -15,7 +15,14 @@ import msgspec
 import numpy as np
 
 from hybridx.circuit.check import check
-from hybridx.circuit.circuit import Angle, Apply, Circuit, Operation, Parameter
+from hybridx.circuit.circuit import (
+    Angle,
+    Apply,
+    Circuit,
+    Operation,
+    Parameter,
+    name_derivative,
+)
 from hybridx.circuit.gate import Gate, Matrix
 from hybridx.circuit.gates import GATES
 from hybridx.circuit.text import show
@@ -83,7 +90,7 @@ def to_qasm(circuit: Circuit, parameters: Sequence[float] | None = None) -> str:
 
     Raises:
         IllFormedCircuitError: the circuit breaks a law.
-        NoQasmError: OpenQASM 3 has no form for one of its operations.
+        NoQasmError: OpenQASM 3 has no form for one of its operations, or for a derivative.
         ValueError: the circuit has more or fewer columns than there are numbers.
 
     Example:
@@ -99,6 +106,8 @@ def to_qasm(circuit: Circuit, parameters: Sequence[float] | None = None) -> str:
         <BLANKLINE>
     """
     check(circuit)
+    if circuit.derivative:
+        raise NoQasmError(f"the {name_derivative(circuit)} of a circuit")
     if parameters is not None and len(parameters) != circuit.parameters:
         raise ValueError(f"{len(parameters)} numbers for {circuit.parameters} parameters")
     calls = [_call(operation, parameters) for operation in circuit.operations]

@@ -29,6 +29,7 @@ from hybridx.circuit.circuit import (
     State,
     Unitary,
     Variance,
+    column_count,
     entropies_of,
     has_channel,
     result_count,
@@ -37,29 +38,33 @@ from hybridx.circuit.circuit import (
 from hybridx.circuit.entries import complex_entries
 from hybridx.circuit.gate import Matrix
 from hybridx.circuit.gates import PAULIS, gate_of
+from hybridx.circuit.shifts import by_shifts
 
 
 def simulate(circuit: Circuit, parameters: NDArray[np.floating]) -> NDArray[np.float64]:
     """Run a circuit on a batch of parameters, without any approximation but rounding.
 
-    A circuit with a channel is run on its density matrix, any other on its state.
+    A circuit with a channel is run on its density matrix, any other on its state. A derivative is
+    that of its circuit by shifted parameters.
 
     Args:
         circuit: a well-formed circuit.
-        parameters: shape `(batch, P)`.
+        parameters: shape `(batch, P)`, or the columns that a derivative takes.
 
     Returns:
-        float64, shape `(batch, M)`; the error is about 1e-16 times the number of gates.
+        float64, shape `(batch, M)`, or what a derivative gives; the error is about 1e-16 times the
+        number of gates.
 
     Raises:
         IllFormedCircuitError: the circuit breaks a law.
         ValueError: `parameters` has another shape.
     """
     check(circuit)
-    if parameters.ndim != 2 or parameters.shape[1] != circuit.parameters:
-        raise ValueError(
-            f"parameters have shape {parameters.shape}, not (batch, {circuit.parameters})"
-        )
+    columns = column_count(circuit)
+    if parameters.ndim != 2 or parameters.shape[1] != columns:
+        raise ValueError(f"parameters have shape {parameters.shape}, not (batch, {columns})")
+    if circuit.derivative:
+        return by_shifts(circuit, np.asarray(parameters, dtype=np.float64), simulate)
     run = _run_mixed if has_channel(circuit) else _run
     rows = [run(circuit, row) for row in np.asarray(parameters, dtype=np.float64)]
     return np.array(rows, dtype=np.float64).reshape(len(parameters), result_count(circuit))

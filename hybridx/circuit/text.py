@@ -15,6 +15,7 @@
     probs 0 1; state; density 0; purity 0
     entropy 0 1; mutual 0 | 1 2 base 2.0   natural logarithms without a base
     shots 1000
+    derivative 1                     the vector-Jacobian product of the circuit; first of all
 
 Statements stand on lines of their own or behind a semicolon. Wire 0 is the most significant.
 """
@@ -68,7 +69,7 @@ def show(circuit: Circuit) -> str:
     body = [_show_operation(operation) for operation in circuit.operations]
     body += [_show_measurement(measurement) for measurement in circuit.measurements]
     seen_wires, seen_parameters = _extent(circuit.operations, circuit.measurements)
-    head = []
+    head = [] if not circuit.derivative else [f"derivative {circuit.derivative}"]
     if seen_wires != circuit.wires:
         head.append(f"wires {circuit.wires}")
     if seen_parameters != circuit.parameters:
@@ -90,7 +91,7 @@ def parse(text: str) -> Circuit:
         if not statement:
             continue
         keyword, _, rest = statement.partition(" ")
-        if keyword in ("wires", "parameters", "shots"):
+        if keyword in ("wires", "parameters", "shots", "derivative"):
             said[keyword] = int(rest)
         elif keyword in _MEASUREMENTS:
             measurements.append(_MEASUREMENTS[keyword](rest))
@@ -103,6 +104,7 @@ def parse(text: str) -> Circuit:
         operations=tuple(operations),
         measurements=tuple(measurements),
         shots=said.get("shots"),
+        derivative=said.get("derivative", 0),
     )
 
 

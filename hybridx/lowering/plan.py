@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from hybridx.circuit import Channel, Circuit, PureOperation
+from hybridx.circuit import Channel, Circuit, PureOperation, name_derivative
 from hybridx.lowering.cost import Cost, name_bytes
 from hybridx.program import Program, vjp
 
@@ -58,6 +58,28 @@ class Plan(ABC):
 
     def __str__(self) -> str:
         return self.describe()
+
+
+@dataclass(frozen=True, eq=False)
+class DerivativePlan(Plan):
+    """How the vector-Jacobian product of a circuit is computed: from the program of another plan.
+
+    Attributes:
+        of: the plan of the circuit that was differentiated.
+    """
+
+    of: Plan
+
+    def describe(self) -> str:
+        """Return what was found about the circuit that was differentiated."""
+        return f"{name_derivative(self.circuit)} of this:\n{self.of.describe()}"
+
+    def build(self) -> Program:
+        """Return the program from angles and cotangents to derivatives."""
+        program = self.of.build()
+        for _ in range(self.circuit.derivative):
+            program = vjp(program)
+        return program
 
 
 @dataclass(frozen=True, slots=True, eq=False)

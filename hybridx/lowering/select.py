@@ -17,13 +17,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from functools import partial
 
-from hybridx.circuit import Circuit, check, has_channel, wires_of
+from hybridx.circuit import Circuit, check, has_channel, underived, wires_of
 from hybridx.errors import CircuitTooLargeError, OptionError
 from hybridx.lowering.blocks import angles
 from hybridx.lowering.cost import MOST_FOLDED, MOST_IN_FILE, name_bytes
 from hybridx.lowering.names import StrategyName
-from hybridx.lowering.plan import Candidate, Plan, Reason
+from hybridx.lowering.plan import Candidate, DerivativePlan, Plan, Reason
 from hybridx.lowering.strategies import (
     bipartite,
     blocked_statevector,
@@ -92,7 +93,12 @@ def choose(circuit: Circuit, strategy: str | None = None) -> Choice:
 
 
 def consider(circuit: Circuit) -> tuple[Candidate, ...]:
-    """Return what every strategy makes of a circuit, without building anything."""
+    """Return what every strategy makes of a circuit, without building anything.
+
+    A derivative is computed as its circuit is, and then differentiated.
+    """
+    if circuit.derivative:
+        return tuple(map(partial(_derived, circuit), consider(underived(circuit))))
     shared = angles.count_sums(circuit)
     return tuple(
         Candidate(one.strategy, replace(one.plan, cost=one.plan.cost + shared))
@@ -100,6 +106,18 @@ def consider(circuit: Circuit) -> tuple[Candidate, ...]:
         else one
         for strategy, one in zip(STRATEGIES, _consider_alone(circuit), strict=True)
     )
+
+
+def _derived(circuit: Circuit, candidate: Candidate) -> Candidate:
+    plan = candidate.plan
+    if isinstance(plan, Reason):
+        return candidate
+    # Backward, each step is two of its kind; forward runs as well.
+    cost = plan.cost
+    for _ in range(circuit.derivative):
+        cost = cost + cost + cost
+    cost = replace(cost, constant_bytes=plan.cost.constant_bytes)
+    return Candidate(candidate.strategy, DerivativePlan(circuit, cost, plan))
 
 
 def _consider_alone(circuit: Circuit) -> tuple[Candidate, ...]:

@@ -15,7 +15,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from hybridx.artifact import Artifact, OnnxArtifact, is_bundle_file, signature_of
-from hybridx.circuit import Apply, Circuit, Operation, result_count
+from hybridx.circuit import (
+    Apply,
+    Circuit,
+    Operation,
+    column_count,
+    name_derivative,
+    result_count,
+)
 from hybridx.storage import read_bytes
 from hybridx.version import __version__
 
@@ -112,7 +119,9 @@ def _circuits(artifact: Artifact) -> Iterator[Component]:
             type=ComponentType.DATA,
             name=name,
             bom_ref=f"circuit:{name}",
-            description="a quantum circuit",
+            description=f"the {name_derivative(circuit)} of a quantum circuit"
+            if circuit.derivative
+            else "a quantum circuit",
             properties=_properties(_circuit_facts(artifact, name, circuit)),
         )
 
@@ -120,7 +129,7 @@ def _circuits(artifact: Artifact) -> Iterator[Component]:
 def _circuit_facts(artifact: Artifact, name: str, circuit: Circuit) -> Iterator[tuple[str, object]]:
     yield "sha256", artifact.digest.circuits[name]
     yield "wires", circuit.wires
-    yield "parameters", circuit.parameters
+    yield "parameters", column_count(circuit)
     yield "results", result_count(circuit)
     yield "gates", len(circuit.operations)
     for gate, count in sorted(Counter(map(_kind, circuit.operations)).items()):

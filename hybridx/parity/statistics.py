@@ -126,6 +126,7 @@ def p_values(sample: Sample) -> tuple[Float64s, Float64s]:
         Two arrays of shape `(batch, M)`; a p-value is NaN where there is no test.
     """
     circuit = sample.circuit
+    assert not circuit.derivative  # a device runs the circuit itself, at shifted parameters
     measured = np.asarray(sample.results, dtype=np.float64)
     means = _means(circuit, np.asarray(sample.parameters, dtype=np.float64))
     p, exact = np.full(measured.shape, np.nan), np.full(measured.shape, np.nan)

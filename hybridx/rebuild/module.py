@@ -112,7 +112,8 @@ class RestoredModule(nn.Module):
         """Build the module.
 
         Raises:
-            NoTorchOperatorError: an operator of the graph has no counterpart here.
+            NoTorchOperatorError: an operator of the graph has no counterpart here, or a derivative
+                of a circuit is asked for as a QNode.
             CircuitTooLargeError: a circuit cannot be compiled.
         """
         super().__init__()
@@ -136,6 +137,11 @@ class RestoredModule(nn.Module):
         self.circuits = nn.ModuleDict()
         made, dtype = QNodeLayer if circuits == "qnode" else compiled_layer, _dtype(artifact.model)
         for name, circuit in artifact.circuits.items():
+            if circuit.derivative and circuits == "qnode":
+                reason = (
+                    "its angles cannot be trained with those of the circuit: take compiled ones"
+                )
+                raise NoTorchOperatorError(self._path, f"{name}, a derivative", reason)
             self.circuits[name] = made(circuit, dtype)
         self.report = self._reported(artifact.circuits)
 

@@ -17,10 +17,10 @@ from hybridx.errors import CompiledInError, MissingExtraError, NoBodyError, Opti
 from hybridx.runtime import devices, onnx
 from hybridx.runtime.circuits.agreement import Agreement, check_agreement
 from hybridx.runtime.circuits.alone import CompiledCircuit, run_onnx_body
-from hybridx.runtime.circuits.simulation import check_simulation
+from hybridx.runtime.circuits.simulation import check_shifts, check_simulation
 from hybridx.runtime.customop.model import CustomOpModel
 from hybridx.runtime.execution import ONNX, Execution
-from hybridx.runtime.executor import CountingExecutor, DeviceExecutor, Executor
+from hybridx.runtime.executor import CountingExecutor, DeviceExecutor, Executor, run_on
 from hybridx.runtime.submission.journal import digest
 from hybridx.runtime.submission.tally import Tally
 from hybridx.storage import Array
@@ -88,6 +88,7 @@ def _check_work(artifact: OnnxArtifact) -> None:
 def _device_engine(artifact: OnnxArtifact, execution: Execution) -> DeviceEngine:
     agreements: tuple[Agreement, ...] = ()
     given = execution.device
+    check_shifts(artifact.circuits)
     if not execution.dry_run:
         named = given if isinstance(given, str) else devices.device_name(given)
         check_simulation(artifact.circuits.values(), named)
@@ -315,7 +316,7 @@ class SplitEngine(DeviceEngine):
                 values |= onnx.run(session, stage.segment.outputs, fed)
             for call in stage.circuits:
                 circuit = self._artifact.circuits[call.function]
-                results = executor.execute(circuit, values[call.parameters])
+                results = run_on(executor, circuit, values[call.parameters])
                 values[call.results] = results.astype(call.dtype)
         return {name: values[name] for name in self._artifact.outputs}
 

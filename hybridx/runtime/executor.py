@@ -16,7 +16,7 @@ from typing import Any, Protocol, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from hybridx.circuit import Circuit, encode, result_count
+from hybridx.circuit import Circuit, apart, by_shifts, encode, result_count
 from hybridx.device_table import family_of
 from hybridx.errors import HybridxError, NotWritableError, OverBudgetError
 from hybridx.runtime.execution import Execution
@@ -282,10 +282,13 @@ class RecordingExecutor:
 
         Args:
             executor: runs the circuits.
-            circuits: those that will be run, by name; they are recognised by identity.
+            circuits: those of the file, by name; what is run of them is recognised by identity.
         """
         self._executor = executor
-        self._names = {id(circuit): name for name, circuit in circuits.items()}
+        self._names = {
+            id(apart(circuit).circuit if circuit.derivative else circuit): name
+            for name, circuit in circuits.items()
+        }
         self.runs: list[CircuitRun] = []
 
     def execute(self, circuit: Circuit, parameters: NDArray[Any]) -> Results:
@@ -293,6 +296,19 @@ class RecordingExecutor:
         results = self._executor.execute(circuit, parameters)
         self.runs.append(CircuitRun(self._names[id(circuit)], circuit, parameters, results))
         return results
+
+
+def run_on(executor: Executor, circuit: Circuit, parameters: NDArray[Any]) -> Results:
+    """Return what a circuit gives for each row; a derivative by its circuit at shifted parameters.
+
+    Args:
+        executor: gets circuits that are no derivatives.
+        circuit: of a file.
+        parameters: the columns that it takes.
+    """
+    if not circuit.derivative:
+        return executor.execute(circuit, parameters)
+    return by_shifts(circuit, parameters, executor.execute)
 
 
 def check_bounds(execution: Execution, name: str, tally: Tally) -> None:

@@ -28,6 +28,8 @@ def test_the_document_says_where_results_lie():
     "change",
     [
         lambda d: d.update(format=2),
+        lambda d: d["circuit"].update(derivative=1),
+        lambda d: d["circuit"].update(derivative=-1),
         lambda d: d.update(extra=1),
         lambda d: d.pop("circuit"),
         lambda d: d["circuit"].update(wires="two"),
@@ -45,6 +47,30 @@ def test_a_changed_document_is_refused(change):
     change(changed)
     with pytest.raises(IllFormedCircuitError):
         decode(json.dumps(changed))
+
+
+def test_a_derivative_has_a_format_of_its_own_and_says_its_blocks():
+    circuit = parse("derivative 2; RX 0 p[0]; RY 1 p[1]; expval Z0")
+    text = encode(circuit)
+    assert decode(text) == circuit
+    found = json.loads(text)
+    assert found["format"] == 2
+    assert found["results"] == [{"offset": 0, "shape": [2]}, {"offset": 2, "shape": [1]}]
+    with pytest.raises(IllFormedCircuitError, match="format 1, and that of a derivative is 2"):
+        decode(json.dumps(found | {"format": 1}))
+
+
+@pytest.mark.parametrize("times", [50, 10**30])
+def test_a_crafted_order_is_refused_before_anything_is_counted(times):
+    changed = document() | {"format": 2}
+    changed["circuit"]["derivative"] = times
+    with pytest.raises((BeyondReadingError, IllFormedCircuitError)):
+        decode(json.dumps(changed))
+
+
+def test_an_entropy_is_not_differentiated():
+    with pytest.raises(IllFormedCircuitError, match="I16"):
+        encode(parse("derivative 1; RX 0 p[0]; CNOT 0 1; entropy 0"))
 
 
 @pytest.mark.parametrize("text", ["", "[]", "null", "{", "NaN", "[" * 100_000, '{"format": 1}'])

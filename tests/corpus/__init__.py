@@ -11,6 +11,7 @@ from tests.corpus import (
     bundle_f,
     bundle_g,
     circuits,
+    derivatives,
     graphs,
     number_kinds,
     refusals,
@@ -36,5 +37,6 @@ CASES: tuple[Case, ...] = (
     *graphs.CASES,
     *number_kinds.CASES,
     *state.CASES,
+    *derivatives.CASES,
     *refusals.CASES,
 )

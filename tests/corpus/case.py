@@ -20,7 +20,7 @@ class Case:
     Attributes:
         name: unique, in snake case.
         bundle: A to G of what models need, `branches`, `signatures`, `arguments`, `sequences`,
-            `number_kinds` or `refusals`.
+            `number_kinds`, `derivatives` or `refusals`.
         make: returns the untrained model; `build` seeds it.
         args: example inputs in order; unless `batch` is `none`, their first axis is the batch.
         kwargs: example inputs by keyword, likewise.

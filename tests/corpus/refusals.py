@@ -377,41 +377,6 @@ class ReuploadFromData(nn.Module):
         return torch.stack([self.circuit(row) for row in x])
 
 
-class HamiltonianNet(nn.Module):
-    """The equations of motion: forward differentiates the energy that the circuit gives."""
-
-    def __init__(self):
-        super().__init__()
-        self.w = nn.Parameter(torch.randn(1, 2, 3))
-
-        @qml.qnode(qml.device("default.qubit", wires=2))
-        def energy(state, w):
-            qml.AngleEmbedding(state, wires=range(2))
-            qml.StronglyEntanglingLayers(w, wires=range(2))
-            return qml.expval(qml.PauliZ(0) @ qml.PauliZ(1))
-
-        self.energy = energy
-
-    def forward(self, x):
-        with torch.enable_grad():
-            state = x.detach().requires_grad_()
-            (slope,) = torch.autograd.grad(self.energy(state, self.w).sum(), state)
-        return torch.stack([slope[:, 1], -slope[:, 0]], dim=1)
-
-
-class VelocityOfTheFront(nn.Module):
-    """The circuit takes the gradient of a classical net, by `torch.func`."""
-
-    def __init__(self):
-        super().__init__()
-        self.front = nn.Sequential(nn.Linear(2, 3), nn.Tanh(), nn.Linear(3, 1))
-        self.q = quantum()
-
-    def forward(self, x):
-        slope = torch.func.grad(lambda row: self.front(row).squeeze())
-        return self.q(torch.func.vmap(slope)(x))
-
-
 CASES = tuple(
     Case(name, "refusals", make, (normal(3, wires),), refused=reason)
     for name, make, wires, reason in (
@@ -438,7 +403,5 @@ CASES = tuple(
         ("while_not_converged", WhileNotConverged, 2, "data dependent loop"),
         ("length_from_data", LengthFromData, 2, "data dependent loop"),
         ("reupload_from_data", ReuploadFromData, 2, "data dependent loop"),
-        ("hamiltonian_net", HamiltonianNet, 2, "gradient"),
-        ("gradient_features", VelocityOfTheFront, 2, "gradient"),
     )
 )

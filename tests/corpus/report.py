@@ -43,7 +43,6 @@ REASONS = {
     "counts": "UnsupportedMeasurementError",
     "continuous variable": "NoQubitsError",
     "qutrit": "NoQubitsError",
-    "gradient": "GradientError",
     "earlier calls": "EarlierCallsError",
     "loop over data": "LengthFromDataError",
 }

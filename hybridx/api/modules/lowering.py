@@ -99,5 +99,5 @@ def lower(
             flat, example, build, LoweredGraph, dtype=chosen, atol=atol, verify=verify, runs=verify
         )
         with capture.eagerly(), flat.restored():
-            returned = flat.answer(built.example.tensors)
+            returned = flat.answer_to(built.example.tensors)
     return targets.Lowered(built.product, call, model, returned, remarks + built.notes)

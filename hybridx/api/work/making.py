@@ -121,10 +121,10 @@ def make_file(
                     bundled=target == "bundle",
                 )
             case "torchscript":
-                returned = flat.answer(example.tensors)
+                returned = flat.answer_to(example.tensors)
                 return draft_torchscript(captured, example, choices, returned, dtype=chosen)
             case "pt2":
-                returned = flat.answer(example.tensors)
+                returned = flat.answer_to(example.tensors)
                 return draft_pt2(
                     captured, example, choices, returned, dtype=chosen, aot=options.aot
                 )

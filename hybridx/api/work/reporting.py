@@ -126,6 +126,7 @@ def _facts(one: CircuitSummary) -> list[tuple[str, str]]:
     compiled = f"{one.strategy}, {one.nodes} ONNX nodes" if one.nodes else one.strategy
     return [
         ("name", one.name),
+        *([("derivative", _derivative(one))] if one.derivative else []),
         ("size", f"{one.wires} wires, {one.gates} gates"),
         ("from and to", f"{one.parameters} parameters, {one.results} results a row"),
         ("compiled", compiled or "no: it runs on devices only"),
@@ -134,6 +135,11 @@ def _facts(one: CircuitSummary) -> list[tuple[str, str]]:
             "exact" if one.shots is None else f"{one.shots} on devices; compiled it is exact",
         ),
     ]
+
+
+def _derivative(one: CircuitSummary) -> str:
+    taken = "angles, then cotangents" if one.derivative == 1 else "angles, then all cotangents"
+    return f"order {one.derivative}: its columns are {taken}"
 
 
 def _graph(artifact: Artifact, found: Inspection) -> Iterator[Part]:

@@ -19,7 +19,7 @@ from hybridx.artifact import (
     walk_nodes,
 )
 from hybridx.bounds import PLANNED_GATES
-from hybridx.circuit import Circuit, result_count, show
+from hybridx.circuit import Circuit, column_count, name_derivative, result_count, show
 from hybridx.drawing import draw_text
 from hybridx.lowering import Candidate, Choice, Cost, consider
 from hybridx.passes import run_passes
@@ -63,6 +63,8 @@ class CircuitSummary(Shown):
         shots: samples a device should take, or None for exact values.
         text: the circuit in the text form of `hybridx.circuit`.
         picture: the same drawn with wires as lines; empty for a large circuit.
+        derivative: how often it was differentiated: 1 is the vector-Jacobian product of the
+            circuit, 2 that of this one; 0 for the circuit itself.
     """
 
     name: str
@@ -78,6 +80,7 @@ class CircuitSummary(Shown):
     shots: int | None
     text: str
     picture: str
+    derivative: int = 0
 
 
 @dataclass(frozen=True)
@@ -140,9 +143,13 @@ def circuit_notes(artifact: Artifact) -> dict[str, tuple[str, ...]]:
         return {}
     notes: dict[str, tuple[str, ...]] = {}
     for name, texts in parameters_from(artifact.model.graph).items():
-        count = artifact.circuits[name].parameters
+        circuit = artifact.circuits[name]
+        count = circuit.parameters
         columns = "p[0]" if count == 1 else f"p[0] … p[{count - 1}]"
         notes[name] = (f"{columns} = {'; '.join(texts)}",) if texts and count else ()
+        if circuit.derivative:
+            kind = f"the {name_derivative(circuit)} of this circuit is computed"
+            notes[name] = (kind, *notes[name])
     return notes
 
 
@@ -176,13 +183,14 @@ def circuit_summaries(
             layers=layers.get(name, ()),
             wires=circuit.wires,
             gates=len(circuit.operations),
-            parameters=circuit.parameters,
+            parameters=column_count(circuit),
             results=result_count(circuit),
             nodes=nodes.get(name, 0),
             strategy=artifact.strategies.get(name, ""),
             sha256=artifact.digest.circuits[name],
             candidates=tuple(map(_strategy_summary, considered[circuit])),
             shots=circuit.shots,
+            derivative=circuit.derivative,
             text=show(circuit),
             picture=draw_text(circuit) if len(circuit.operations) <= _MOST_DRAWN else "",
         )

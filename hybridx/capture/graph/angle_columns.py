@@ -166,6 +166,8 @@ class AngleColumns:
     def _resolve(self, angle: fx.Node, length: int) -> Iterator[_Value]:
         """Yield the number or the column of each parameter whose values are in one tensor."""
         count = length or 1
+        if not self._shares:
+            angle = one_row(angle, length)
         if self._constants.has(angle) and self._constants.value(angle).numel() == count:
             yield from map(float, self._constants.value(angle).reshape(-1))
             return
@@ -324,12 +326,21 @@ class AngleColumns:
         inner = AngleColumns(
             self._module, self._call, nodes, lengths, self._constants, self._computed
         )
-        value = inner.write(nodes[0].meta["val"].dtype)
-        slots = [inner.angle_of(Parameter(index)) for index in range(len(nodes))]
-        parameters = [slot for slot in slots if isinstance(slot, Parameter)]
-        assert len(parameters) == len(slots)
+        return inner.write_apart(len(nodes), nodes[0].meta["val"].dtype)
+
+    def write_apart(self, count: int, dtype: torch.dtype) -> fx.Node:
+        """Insert the nodes that put the angles side by side, shape `(batch, count)`.
+
+        Unlike in `write`, each of the `count` angles has a column of its own. Some angle is not the
+        same in every row.
+        """
+        value = self.write(dtype)
+        slots = [self.angle_of(Parameter(index)) for index in range(count)]
+        parameters = [
+            slot if isinstance(slot, Parameter) else Parameter(0, 0.0, slot) for slot in slots
+        ]
         places = [slot.column for slot in parameters]
-        if places != list(range(inner.count)):
+        if places != list(range(self.count)):
             value = select(self._module, value, places)
         scales, offsets = [slot.scale for slot in parameters], [slot.offset for slot in parameters]
         if set(scales) != {1.0}:
@@ -341,6 +352,31 @@ class AngleColumns:
     def _numbers(self, like: fx.Node, numbers: list[float]) -> fx.Node:
         dtype = like.meta["val"].dtype
         return _constant(self._module, like, torch.tensor(numbers, dtype=dtype))
+
+
+def one_row(node: fx.Node, length: int) -> fx.Node:
+    """Return the node of the one row that a tensor repeats, or the node itself.
+
+    Autograd and `torch.func` see a weight as an angle of each row.
+
+    Args:
+        node: holds rows of `length` numbers, or of one number each if that is 0.
+        length: of a row.
+    """
+    found = node
+    while found.target in _REPEATING:
+        found = found.all_input_nodes[0]
+        shape = found.meta["val"].shape
+        if length and (not shape or shape[-1] != length):
+            return node
+    return found if found.meta["val"].numel() == (length or 1) else node
+
+
+_REPEATING = frozenset({
+    _aten.expand.default, _aten.alias.default, _aten.clone.default, _aten.detach.default,
+    _aten.view.default, _aten.reshape.default, _aten._unsafe_view.default, _aten.unsqueeze.default,
+    _aten.squeeze.dim, _aten.squeeze.dims,
+})  # fmt: skip
 
 
 def _are_rows(*nodes: fx.Node) -> bool:

@@ -21,8 +21,9 @@ from hybridx.capture.graph.angle_columns import (
     select,
 )
 from hybridx.capture.graph.constants import Constants
+from hybridx.capture.graph.derivative_columns import bind_derivative
 from hybridx.capture.graph.insert import call_node
-from hybridx.capture.graph.ops import CIRCUIT_OP, LIVE_OP, QNODE_OP
+from hybridx.capture.graph.ops import CIRCUIT_OP, DERIVATIVE_OP, LIVE_OP, QNODE_OP
 from hybridx.capture.graph.provenance import Elements, Origins, size_hint
 from hybridx.circuit import Circuit, bind
 
@@ -35,7 +36,7 @@ def bind_circuits(
     """Replace every traced QNode call in `module` by a circuit node of `dtype`, in place.
 
     Args:
-        module: a traced graph with `hybridx::qnode` nodes.
+        module: a traced graph with `hybridx::qnode` nodes, and `hybridx::derivative` nodes.
         circuits: the circuits of these calls; parameter i is the i-th angle of the call.
         dtype: of the circuits' parameters and results in the file.
 
@@ -50,6 +51,12 @@ def bind_circuits(
             results = call_node(module, CIRCUIT_OP, parameters, len(bound), width)
         bound.append((index, bind(circuits[index], columns.count, columns.angle_of)))
         _replace_results(module, node, results, constants)
+    constants = Constants(module)
+    for node in module.graph.find_nodes(op="call_function", target=DERIVATIVE_OP):
+        index = node.args[2]
+        bound.append(
+            (index, bind_derivative(module, node, circuits[index], constants, dtype, len(bound)))
+        )
     _finish(module)
     return tuple(bound)
 
@@ -101,7 +108,7 @@ def _finish(module: fx.GraphModule) -> None:
 def _drop_unused(module: fx.GraphModule) -> None:
     """Remove nodes whose results are not used, also calls, which torch keeps for their tag."""
     module.graph.eliminate_dead_code(
-        lambda node: node.target is not QNODE_OP and bool(node.is_impure())
+        lambda node: node.target not in (QNODE_OP, DERIVATIVE_OP) and bool(node.is_impure())
     )
 
 

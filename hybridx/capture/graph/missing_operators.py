@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from hybridx.capture.graph.formulas.linear_operators import LINEAR_OPERATORS
-from hybridx.capture.graph.special_functions import (
+from hybridx.capture.graph.formulas.special_functions import (
     digamma,
     erfcx,
     erfinv,

@@ -5,15 +5,18 @@
     hybridx::circuit(parameters, index, width)                     `(batch, P)` to `(batch, width)`
     hybridx::live(data, shared, index, width)                      `(batch, P)`, `(W,)` likewise
     hybridx::select(condition, yes, no, index)                     the results of one of two ways
+    hybridx::derivative(angles, cotangents, index, order, width, dtype, lengths)
+                                                                   a derivative of a call
 
-The first two appear while tracing. The third replaces them in a model that becomes a file, and the
-fourth in one that is trained, where the weights of a circuit stay apart from its data. The last one
-appears while tracing a branch on data, whose number is its `index`, and `merge_paths.py` replaces
-it. `angles` are tensors of shape `(batch,)` or `()`, one for each angle of a gate. A tensor whose
-entry of `lengths` is not zero has a last axis of that length, for example for the amplitudes of a
-state. `leaves` are the tensors that the QNode was called with, `index` counts the circuits of one
-capture, `width` is the number of results M. None has an implementation: a traced graph is
-translated, never run.
+The first two, and the last, appear while tracing. The third replaces them in a model that becomes a
+file, and the fourth the first in one that is trained, where the weights of a circuit stay apart
+from its data. `hybridx::select` appears while tracing a branch on data, whose number is its
+`index`, and `merge_paths.py` replaces it. `angles` are tensors of shape `(batch,)` or `()`, one for
+each angle of a gate. A tensor whose entry of `lengths` is not zero has a last axis of that length,
+for example for the amplitudes of a state. `leaves` are the tensors that the QNode was called with,
+`index` counts the circuits of one capture, `width` is the number of results M. A derivative takes
+cotangents as well, and gives columns; see `derivative_slots`. None has an implementation: a traced
+graph is translated, never run.
 """
 
 from __future__ import annotations
@@ -36,6 +39,11 @@ _LIBRARY.define(
     "again(Tensor[] leaves, SymInt[] batch, int index, int width, ScalarType dtype) -> Tensor",
     tags=_UNFOLDED,
 )
+_LIBRARY.define(
+    "derivative(Tensor[] angles, Tensor[] cotangents, int index, int order, int width,"
+    " ScalarType dtype, int[] lengths) -> Tensor",
+    tags=_UNFOLDED,
+)
 _LIBRARY.define("circuit(Tensor parameters, int index, int width) -> Tensor")
 _LIBRARY.define("live(Tensor data, Tensor shared, int index, int width) -> Tensor")
 _LIBRARY.define("select(Tensor condition, Tensor yes, Tensor no, int index) -> Tensor")
@@ -45,6 +53,32 @@ AGAIN_OP = torch.ops.hybridx.again.default
 CIRCUIT_OP = torch.ops.hybridx.circuit.default
 LIVE_OP = torch.ops.hybridx.live.default
 SELECT_OP = torch.ops.hybridx.select.default
+DERIVATIVE_OP = torch.ops.hybridx.derivative.default
+
+
+def derivative_slots(
+    lengths: Sequence[int], width: int, order: int
+) -> tuple[tuple[int | None, ...], tuple[int | None, ...]]:
+    """Return the tensors that a derivative of a call takes, and those that it gives, in order.
+
+    Each is the index of an angle, or None where the tensor is like the results. The columns of
+    `hybridx::derivative` are those of the tensors that are given, side by side.
+
+    Args:
+        lengths: of the angles.
+        width: M.
+        order: how often the call was differentiated.
+    """
+    taken: tuple[int | None, ...] = tuple(range(len(lengths)))
+    given: tuple[int | None, ...] = (None,)
+    for _ in range(order):
+        taken, given = taken + given, taken
+    return taken, given
+
+
+def slot_width(lengths: Sequence[int], width: int, slot: int | None) -> int:
+    """Return how many columns a tensor of `derivative_slots` has."""
+    return width if slot is None else lengths[slot] or 1
 
 
 def batch_of(angles: Sequence[Tensor], lengths: Sequence[int]) -> tuple[Any, ...]:
@@ -74,6 +108,21 @@ def _again_shape(
     leaves: list[Tensor], batch: list[int], index: int, width: int, dtype: torch.dtype
 ) -> Tensor:
     return torch.empty((*batch, width), dtype=dtype, device=_device(leaves))
+
+
+@torch.library.register_fake("hybridx::derivative", lib=_LIBRARY)  # type: ignore[untyped-decorator]
+def _derivative_shape(
+    angles: list[Tensor],
+    cotangents: list[Tensor],
+    index: int,
+    order: int,
+    width: int,
+    dtype: torch.dtype,
+    lengths: list[int],
+) -> Tensor:
+    _, given = derivative_slots(lengths, width, order)
+    count = sum(slot_width(lengths, width, slot) for slot in given)
+    return torch.empty((*batch_of(angles, lengths), count), dtype=dtype, device=_device(angles))
 
 
 @torch.library.register_fake("hybridx::circuit", lib=_LIBRARY)  # type: ignore[untyped-decorator]

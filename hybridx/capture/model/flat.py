@@ -17,10 +17,11 @@ from hybridx.capture.model.kept_state import Snapshot
 from hybridx.capture.model.outputs import named_tensors
 from hybridx.capture.model.precision import Noticing, Raised, has_low
 from hybridx.capture.python.branches import Outputs
-from hybridx.capture.python.patches import current
+from hybridx.capture.python.patches import current, intercepting
 from hybridx.capture.python.torch_mode import following
 from hybridx.capture.torch_internals import (
     module_of_weights,
+    needs_gradients,
     parameters_of,
     registered_in,
     untraced,
@@ -47,6 +48,8 @@ class Flat:
         examined: those of which `earlier_calls.py` knows whether outputs depend on them.
         is_raised: the model computes in bfloat16 or half precision somewhere, and is run in a
             higher one; None as long as no run of it has shown that.
+        differentiates: forward takes derivatives, so that it is run with gradients.
+        lends_gradients: its inputs need to require gradients already.
     """
 
     def __init__(
@@ -65,6 +68,8 @@ class Flat:
         self.remarks: tuple[str, ...] = ()
         self.kept: tuple[str, ...] = ()
         self.examined: frozenset[str] = frozenset()
+        self.differentiates = False
+        self.lends_gradients = False
         self._is_away = is_elsewhere(model)
         self._copies = Copies()
         self._written_inputs: set[str] = set()
@@ -86,6 +91,21 @@ class Flat:
         Raises:
             NoOutputError: the model returns no tensor.
         """
+        if not self.differentiates:
+            try:
+                with intercepting(begin_derivative=_refuse_derivative):
+                    return self._run_restored(tensors)
+            except _Differentiates:
+                self.differentiates = True
+        try:
+            return self._run_restored(tensors)
+        except RuntimeError as error:
+            if self.lends_gradients or not needs_gradients(error):
+                raise
+            self.lends_gradients = True
+            return self._run_restored(tensors)
+
+    def _run_restored(self, tensors: Sequence[Tensor]) -> tuple[Tensor, ...]:
         if self.is_raised is None:
             with self.restored(), Noticing() as noticing:
                 outputs = self.run(tensors)
@@ -132,14 +152,22 @@ class Flat:
 
     def run(self, tensors: Sequence[Tensor]) -> tuple[Tensor, ...]:
         """Run the eager model as a call of it does, which leaves in it what forward writes."""
-        given = {name: one.clone() for name, one in zip(self.call.names, tensors, strict=True)}
+        given = self._copied(tensors)
         versions = {name: version_of(tensor) for name, tensor in given.items()}
         outputs = self._returned(given)
         self._written_inputs |= {
             name for name, tensor in given.items() if version_of(tensor) != versions[name]
         }
         # What is returned may be what is kept, and is then restored.
-        return tuple(output.clone() for output in outputs)
+        return tuple(output.detach().clone() for output in outputs)
+
+    def _named(self, tensors: Sequence[Tensor]) -> Iterator[tuple[str, Tensor]]:
+        return zip(self.call.names, tensors, strict=True)
+
+    def _lent(self, tensor: Tensor) -> Tensor:
+        """Return an input, which requires a gradient if the model needs that."""
+        lends = self.lends_gradients and tensor.is_floating_point()
+        return tensor.detach().requires_grad_() if lends else tensor
 
     def _returned(self, given: dict[str, Tensor]) -> tuple[Tensor, ...]:
         found, remarks = named_tensors(self.answer(given), taken=self.call.names)
@@ -153,13 +181,21 @@ class Flat:
         is_other = set(self._called) != set(own)
         return self._called if is_other and len(self._called) == len(own) else own
 
+    def answer_to(self, tensors: Mapping[str, Tensor]) -> Any:
+        """Return what the model itself returns for inputs that are left as they are."""
+        return self.answer(self._copied([tensors[name] for name in self.call.names]))
+
+    def _copied(self, tensors: Sequence[Tensor]) -> dict[str, Tensor]:
+        return {name: self._lent(one.detach().clone()) for name, one in self._named(tensors)}
+
     def answer(self, tensors: Mapping[str, Tensor]) -> Any:
         """Return what the model itself returns; a generator is run to its end."""
         args, kwargs = self.call.filled(tensors)
         # What torch.compile made runs as it was written; a trace goes through it, not into it.
         stance = torch.compiler.set_stance("force_eager")
         raised: Any = Raised(self._dtype) if self.is_raised else nullcontext()
-        with stance, placed(self._is_away), following(), raised:
+        gradients: Any = torch.enable_grad() if self.differentiates else nullcontext()
+        with stance, placed(self._is_away), following(), raised, gradients:
             returned = self.model(*args, **kwargs)
             return list(returned) if inspect.isgenerator(returned) else returned
 
@@ -185,9 +221,15 @@ class Flat:
             ]
             unregistered = written - {id(tensor) for _, _, tensor, _ in lent}
 
+            # A derivative by a weight asks for the tensor that the circuit takes, and a TorchLayer
+            # has its weights in a dict as well.
+            stands = {id(own): traced for _, _, own, traced in lent if self.differentiates}
+
             def copied(value: Any) -> Any:
-                is_copied = isinstance(value, Tensor) and id(value) in unregistered
-                return value.clone() if is_copied else value
+                if not isinstance(value, Tensor):
+                    return value
+                is_copied = id(value) in unregistered
+                return stands.get(id(value), value.clone() if is_copied else value)
 
             snapshot.stand_in(copied)
             values = current().values
@@ -196,14 +238,22 @@ class Flat:
                     values.give(traced, tensor)
                 own[name] = traced.clone() if id(tensor) in written else traced
             given = {
-                name: tensor.clone() if name in self._written_inputs else tensor
-                for name, tensor in zip(self.call.names, tensors, strict=True)
+                name: self._lent(tensor.clone() if name in self._written_inputs else tensor)
+                for name, tensor in self._named(tensors)
             }
             return self._returned(given)
         finally:
             with untraced():
                 snapshot.put_back()
             snapshot.forget_calls()
+
+
+class _Differentiates(Exception):  # noqa: N818
+    """The model takes a derivative, and runs without gradients."""
+
+
+def _refuse_derivative() -> None:
+    raise _Differentiates
 
 
 @contextmanager

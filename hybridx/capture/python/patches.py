@@ -44,7 +44,7 @@ class Interception:
     Attributes:
         qnode_call: answers `(original, qnode, args, kwargs)` in place of a QNode.
         layer_call: answers `(original, layer, x)` where a TorchLayer calls its QNode.
-        refuse_gradient: raises where a derivative begins.
+        begin_derivative: called where the model takes a derivative.
         values: the known values of traced tensors; None where nothing is traced.
         branches: answers whether a traced value is true; None where nothing is traced.
         note_unseeded: called with the frame of user code that makes an unseeded NumPy generator.
@@ -58,7 +58,7 @@ class Interception:
 
     qnode_call: Callable[..., Any] | None = None
     layer_call: Callable[..., Any] | None = None
-    refuse_gradient: Callable[[], Any] | None = None
+    begin_derivative: Callable[[], Any] | None = None
     values: ConcreteValues | None = None
     branches: Branches | None = None
     note_unseeded: Callable[[FrameType], None] | None = None
@@ -261,8 +261,10 @@ _VALIDATION = torch_internals.validation_of_distributions()[1]
 def _derivative(original: Any) -> Any:
     @functools.wraps(original)
     def begin(*args: Any, **kwargs: Any) -> Any:
-        refuse = current().refuse_gradient
-        return original(*args, **kwargs) if refuse is None else refuse()
+        begun = current().begin_derivative
+        if begun is not None:
+            begun()
+        return original(*args, **kwargs)
 
     return begin
 
@@ -436,9 +438,9 @@ REPLACEMENTS: tuple[Replacement, ...] = (
     ),
     Replacement(
         *(*torch_internals.begin_of_backward(), _derivative),
-        why="torch.export traces no derivative, and its own error does not say so clearly",
+        why="a model that takes a derivative is run with gradients, and traced below autograd",
         seen=_TORCH,
-        test="test_backward_is_refused",
+        test="test_a_derivative_is_noticed_where_gradients_are_off",
     ),
     Replacement(
         *(torch.compiler, "is_compiling", _of_this_thread),

@@ -39,7 +39,6 @@ from hybridx.errors import (
     CaptureError,
     DataBranchError,
     DrawError,
-    GradientError,
     HybridxError,
     LengthFromDataError,
     ListIndexError,
@@ -115,17 +114,6 @@ def refuse_unseeded(tape: Any, layer: str) -> None:
     for operator in tape.operations:
         if operator.hyperparameters.get("seed", 0) is None:
             raise RandomnessError(f"{operator.name} without a seed", f"quantum layer {layer}")
-
-
-@contextmanager
-def gradients_refused(model: nn.Module) -> Iterator[None]:
-    """While active, a model that asks torch for a gradient is refused."""
-
-    def refuse() -> Any:
-        raise GradientError(place_of_call(model))
-
-    with intercepting(refuse_gradient=refuse):
-        yield
 
 
 def place_of_call(model: nn.Module | None) -> str:

@@ -27,6 +27,7 @@ from hybridx.capture.python.tracers import as_tensors
 from hybridx.capture.python.user_names import names_replaced
 from hybridx.capture.qnode.call_key import call_key, tensors_of
 from hybridx.capture.qnode.dependence import CallOrder
+from hybridx.capture.qnode.differentiable import TracedCall
 from hybridx.capture.qnode.measurements import Reader
 from hybridx.capture.qnode.operators import Translator
 from hybridx.capture.qnode.returns import RecordedCall, in_form, returned, structure_of
@@ -46,6 +47,7 @@ class Recording:
         values: the weights, and all other values that are known while tracing.
         branches: the branches on data.
         joins: trace the quantum function only once for calls with equal keys.
+        differentiates: the model takes derivatives, perhaps of circuits.
         circuits: one for each call whose quantum function was traced, in order.
         layers: where each of these stands, in the user's words.
         known: the calls whose quantum function was traced, by their keys.
@@ -57,6 +59,7 @@ class Recording:
     values: ConcreteValues
     branches: Branches
     joins: bool = False
+    differentiates: bool = False
     circuits: list[Circuit] = field(default_factory=list)
     layers: list[Layer] = field(default_factory=list)
     known: dict[Hashable, RecordedCall] = field(default_factory=dict)
@@ -136,6 +139,7 @@ def recorded(
     readers: Sequence[dict[str, Any]] = (),
     *,
     joins: bool,
+    differentiates: bool = False,
 ) -> Iterator[Recording]:
     """While active, every QNode call in `model` is recorded instead of run.
 
@@ -144,9 +148,10 @@ def recorded(
         dtypes: what each call returns, in order, as `rehearsed` noted it.
         readers: the globals of the functions that read numbers of tensors, as `Rehearsal` has them.
         joins: a call with the key of an earlier one becomes `hybridx::again`, to be joined later.
+        differentiates: the model takes derivatives; then no calls are joined.
     """
     branches = Branches(model, lambda: recording.restart(), refuse)
-    recording = Recording(dtypes, ConcreteValues(), branches, joins)
+    recording = Recording(dtypes, ConcreteValues(), branches, joins, differentiates)
 
     def call(
         _: Any, qnode: Any, args: tuple[Any, ...], kwargs: dict[str, Any], layer: Layer
@@ -315,9 +320,11 @@ def _add(
     recording.circuits.append(circuit)
     recording.layers.append(layer)
     inputs = list(leaves) if recording.joins else []
-    results = QNODE_OP(
-        angles.tensors, inputs, call.index, result_count(circuit), call.dtype, angles.lengths
-    )
+    width = result_count(circuit)
+    if recording.differentiates:
+        made = TracedCall(call.index, width, call.dtype, tuple(angles.lengths))
+        return call, made.results(angles.tensors)
+    results = QNODE_OP(angles.tensors, inputs, call.index, width, call.dtype, angles.lengths)
     return call, results
 
 

@@ -35,7 +35,9 @@ def circuit(summary: CircuitSummary) -> str:
         counted(getattr(summary, f"{noun}s"), noun)
         for noun in ("wire", "gate", "parameter", "result")
     )
-    return f"{where}{summary.name}: {sizes}, {body}{shots}"
+    times = "" if summary.derivative < 2 else f" of order {summary.derivative}"
+    kind = f"derivative{times}, " if summary.derivative else ""
+    return f"{where}{summary.name}: {kind}{sizes}, {body}{shots}"
 
 
 def verified(verification: Verification | None) -> tuple[Span, ...]:

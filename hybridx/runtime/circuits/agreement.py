@@ -23,7 +23,15 @@ from hybridx.artifact import (
     circuit_function,
 )
 from hybridx.bounds import CHECKED_AMPLITUDES, PLANNED_GATES
-from hybridx.circuit import Circuit, encode, has_channel, restrict, simulate
+from hybridx.circuit import (
+    Circuit,
+    column_count,
+    encode,
+    evaluations,
+    has_channel,
+    restrict,
+    simulate,
+)
 from hybridx.errors import (
     BodyMismatchError,
     DeviceFailedError,
@@ -191,8 +199,11 @@ def _choice(artifact: Artifact, compiled: CompiledCircuit) -> Choice | None:
 
 
 def _cones(circuit: Circuit, rows: int) -> tuple[Circuit, ...]:
-    """Return the circuit, or if it is too wide one circuit for each of its measurements."""
-    if _amplitudes(circuit, rows) <= CHECKED_AMPLITUDES.limit:
+    """Return the circuit, or if it is too wide one circuit for each of its measurements.
+
+    A derivative is not cut: it adds up those of all measurements.
+    """
+    if circuit.derivative or _amplitudes(circuit, rows) <= CHECKED_AMPLITUDES.limit:
         return (circuit,)
     return tuple(restrict(circuit, [measurement]) for measurement in circuit.measurements)
 
@@ -201,7 +212,7 @@ def _amplitudes(circuit: Circuit, rows: int) -> int:
     """Return how many amplitudes are visited when a circuit is simulated on all rows."""
     axes = circuit.wires * (2 if has_channel(circuit) else 1)
     terms = sum(len(getattr(one, "terms", ())) or 1 for one in circuit.measurements)
-    return rows * (len(circuit.operations) + terms) * (1 << axes)
+    return rows * evaluations(circuit) * (len(circuit.operations) + terms) * (1 << axes)
 
 
 def _compare(
@@ -212,7 +223,7 @@ def _compare(
     rows: int,
 ) -> None:
     """Compare a body with what it should compute, on so many rows of random parameters."""
-    columns = artifact.circuits[compiled.circuit].parameters
+    columns = column_count(artifact.circuits[compiled.circuit])
     drawn = np.random.default_rng().uniform(-np.pi, np.pi, (rows, columns))
     parameters = drawn.astype(compiled.dtype)
     tolerance = _TOLERANCE[compiled.dtype.name]

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from hybridx.bounds import RUN_BYTES, RUN_SECONDS, refuse_above
-from hybridx.circuit import Circuit, State, wires_of
+from hybridx.circuit import Circuit, State, apart, evaluations, wires_of
 from hybridx.device_table import family_of
+from hybridx.errors import NoShiftError
 
 _AMPLITUDE_BYTES: Final = 32  # of a complex number, and of one more copy
 _SECONDS_OF_A_GATE: Final = 2e-4  # PennyLane makes and applies an operation
@@ -34,8 +35,25 @@ def check_simulation(circuits: Iterable[Circuit], device: str) -> None:
         refuse_above(RUN_BYTES, size, "the memory for the state of a circuit on this simulator")
         terms = sum(len(getattr(one, "terms", ())) or 1 for one in circuit.measurements)
         each = _SECONDS_OF_A_GATE + (1 << axes) * _SECONDS_OF_AN_AMPLITUDE
-        seconds = math.ceil((len(circuit.operations) + terms) * each)
+        points = evaluations(circuit)
+        seconds = math.ceil(points * (len(circuit.operations) + terms) * each)
         refuse_above(RUN_SECONDS, seconds, "the time for a row of a circuit on this simulator")
+
+
+def check_shifts(circuits: Mapping[str, Circuit]) -> None:
+    """Refuse derivatives that no device computes.
+
+    A state that is prepared has to be of length one, and a matrix unitary: shifted entries are not.
+
+    Args:
+        circuits: of a file, by name.
+
+    Raises:
+        NoShiftError: a derivative is taken by an entry.
+    """
+    for name, circuit in circuits.items():
+        if circuit.derivative and apart(circuit).has_entries:
+            raise NoShiftError(name)
 
 
 def _used_wires(circuit: Circuit) -> set[int]:

@@ -14,7 +14,7 @@ import numpy as np
 
 from hybridx.circuit import Circuit, result_count
 from hybridx.runtime.customop.signals import SignalGate
-from hybridx.runtime.executor import Executor
+from hybridx.runtime.executor import Executor, run_on
 from hybridx.storage import Array
 
 _RUNS: dict[int, Run] = {}
@@ -60,7 +60,7 @@ class Run:
             try:
                 if self.error is None:
                     self.gate.open()
-                    results = self._executor.execute(circuit, parameters)
+                    results = run_on(self._executor, circuit, parameters)
                     self.gate.close()
                     return results
             except BaseException as error:

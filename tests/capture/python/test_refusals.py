@@ -13,7 +13,6 @@ import hybridx
 from hybridx.errors import (
     DataBranchError,
     FreshModuleError,
-    GradientError,
     ListIndexError,
     NoQubitsError,
     RandomnessError,
@@ -114,23 +113,6 @@ def fresh_layer(model, x):
     return qml.qnn.TorchLayer(make_circuit(), {"weights": 2})(x)  # here
 
 
-def gradient(model, x):
-    with torch.enable_grad():
-        x = x.detach().requires_grad_()
-        return torch.autograd.grad(model.q(x).sum(), x)[0]  # here
-
-
-def backward(model, x):
-    x = x.clone().requires_grad_()
-    model.q(x).sum().backward()  # here
-    return x.grad
-
-
-def gradient_of_a_function(model, x):
-    slope = torch.func.grad(lambda z: (z**2).sum())(x)  # here
-    return model.q(slope)
-
-
 def line_of(way):
     source, start = inspect.getsourcelines(way)
     offset = next(i for i, line in enumerate(source) if "# here" in line)
@@ -159,9 +141,6 @@ def export(model, tmp_path):
         (loop_of_data, DataBranchError),
         (fresh_linear, FreshModuleError),
         (fresh_layer, FreshModuleError),
-        (gradient, GradientError),
-        (backward, GradientError),
-        (gradient_of_a_function, GradientError),
     ],
 )
 def test_the_line_is_named(way, expected, tmp_path):

@@ -1,0 +1,124 @@
+"""Follow the derivatives that a model takes in its forward.
+
+torch.export follows neither `torch.autograd.grad` nor `torch.func.grad`. So the model is traced
+below autograd first: what autograd computes is then operations like all others, and torch.export
+follows the module that runs them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, fx, nn
+
+from hybridx.capture.torch_export import FixedBatch, Shapes, core_table
+from hybridx.capture.torch_internals import (
+    Retracing,
+    dotted,
+    fake_inputs,
+    is_open,
+    modules_of,
+    registered_in,
+    traced_below_autograd,
+)
+
+_aten = torch.ops.aten
+
+
+class WithoutAutograd(nn.Module):
+    """A module for torch.export that computes what another one does, without autograd.
+
+    Args:
+        module: takes any number of tensors; this one has its weights, under their names.
+        args: example inputs.
+        shapes: their open axes.
+
+    Raises:
+        FixedBatch: an open axis has to have the length of the example.
+    """
+
+    def __init__(self, module: nn.Module, args: Sequence[Tensor], shapes: Shapes) -> None:
+        super().__init__()
+        for own, theirs in zip(registered_in(self), registered_in(module), strict=True):
+            own.update(theirs)
+        self._non_persistent_buffers_set = module._non_persistent_buffers_set
+        self._graph = _graph_without_autograd(module, self, args, shapes)
+
+    def forward(self, *tensors: Tensor) -> Any:
+        """Run the traced operations."""
+        return Retracing(self, graph=self._graph).run(*tensors)
+
+
+def _graph_without_autograd(
+    module: nn.Module, root: nn.Module, args: Sequence[Tensor], shapes: Shapes
+) -> fx.Graph:
+    """Trace a module; weights and constants are attributes of `root` in the graph."""
+    places = [
+        (held, name, dotted(path, name))
+        for path, part in modules_of(module)
+        for held in registered_in(part)[:2]
+        for name, tensor in held.items()
+        if isinstance(tensor, Tensor)
+    ]
+    weights = [held[name] for held, name, _ in places]
+    given = fake_inputs([*weights, *args], [*[()] * len(weights), *shapes])
+
+    def run(*tensors: Tensor) -> tuple[Tensor, ...]:
+        try:
+            for (held, name, _), tensor in zip(places, tensors, strict=False):
+                held[name] = tensor
+            outputs: tuple[Tensor, ...] = module(*tensors[len(places) :])
+            return tuple(output.detach() for output in outputs)
+        finally:
+            for (held, name, _), weight in zip(places, weights, strict=True):
+                held[name] = weight
+
+    traced = traced_below_autograd(run, given, core_table())
+    for tensor, opened in zip(given[len(places) :], shapes, strict=True):
+        if not all(is_open(tensor.shape[axis]) for axis in opened):
+            raise FixedBatch("a derivative needs its length as a number")
+    inputs = traced.graph.find_nodes(op="placeholder")
+    for node, (_, _, path) in zip(inputs, places, strict=False):
+        with traced.graph.inserting_before(node):
+            attribute = traced.graph.get_attr(path) if node.users else None
+        if attribute is not None:
+            attribute.meta = dict(node.meta)
+            node.replace_all_uses_with(attribute)
+        traced.graph.erase_node(node)
+    for node in traced.graph.find_nodes(op="get_attr"):
+        if node.target not in {path for _, _, path in places}:
+            root.register_buffer(
+                f"traced_{node.target}", getattr(traced, node.target).detach(), persistent=False
+            )
+            node.target = f"traced_{node.target}"
+    _put_linear_back(traced.graph)
+    return traced.graph
+
+
+def _put_linear_back(graph: fx.Graph) -> None:
+    """Make linear layers of the products that they are below autograd, whose weights keep names."""
+    for node in graph.find_nodes(op="call_function", target=_aten.permute.default):
+        inner, order = node.args
+        if inner.target is _aten.permute.default and order == inner.args[1] == [1, 0]:
+            node.replace_all_uses_with(inner.args[0])
+    for node in graph.find_nodes(op="call_function", target=_aten.addmm.default):
+        bias, x, turned = node.args
+        if not node.kwargs and _is_turned_weight(turned) and bias.op == "get_attr":
+            _replace(node, _aten.linear.default, (x, turned.args[0], bias))
+    for node in graph.find_nodes(op="call_function", target=_aten.mm.default):
+        x, turned = node.args
+        if _is_turned_weight(turned):
+            _replace(node, _aten.linear.default, (x, turned.args[0]))
+    graph.eliminate_dead_code()
+
+
+def _is_turned_weight(node: fx.Node) -> bool:
+    inner: Any = node.args[0] if node.args else None
+    return node.target is _aten.permute.default and inner.op == "get_attr"
+
+
+def _replace(node: fx.Node, target: Any, args: tuple[Any, ...]) -> None:
+    """Let a node call another operator."""
+    node.target, node.args = target, args
