@@ -101,7 +101,7 @@ def _put_linear_back(graph: fx.Graph) -> None:
     """Make linear layers of the products that they are below autograd, whose weights keep names."""
     for node in graph.find_nodes(op="call_function", target=_aten.permute.default):
         inner, order = node.args
-        if inner.target is _aten.permute.default and order == inner.args[1] == [1, 0]:
+        if inner.target is _aten.permute.default and list(order) == list(inner.args[1]) == [1, 0]:
             node.replace_all_uses_with(inner.args[0])
     for node in graph.find_nodes(op="call_function", target=_aten.addmm.default):
         bias, x, turned = node.args
@@ -111,7 +111,6 @@ def _put_linear_back(graph: fx.Graph) -> None:
         x, turned = node.args
         if _is_turned_weight(turned):
             _replace(node, _aten.linear.default, (x, turned.args[0]))
-    graph.eliminate_dead_code()
 
 
 def _is_turned_weight(node: fx.Node) -> bool:
