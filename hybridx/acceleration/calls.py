@@ -7,22 +7,28 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from threading import RLock
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import pennylane as qml
 import torch
 from torch import Tensor, fx, nn
 
 from hybridx.acceleration.batch import Axes, batch_axes, closed, open_axes, with_rows
+from hybridx.acceleration.checked_call import CheckedCall
 from hybridx.acceleration.circuit import LiveCircuit
 from hybridx.acceleration.comparison import difference
 from hybridx.capture import (
     Arguments,
     FixedBatch,
+    Guard,
+    Reading,
+    Uses,
     draws_noted,
+    fingerprint,
     flatten,
     outside_transforms,
-    structure_key,
+    read_call,
+    side_by_side,
     trace_call,
     unchanged,
     unflatten,
@@ -33,6 +39,9 @@ from hybridx.errors import CaptureError, DataBranchError, LoweringError, first_l
 
 MOST_STRUCTURES: Final = 32
 """Circuits of one QNode that are compiled; a call with a further one stays eager."""
+
+_MOST_BYTES: Final = 2**16
+"""The size of a tensor whose numbers are compared in each call, where the circuit has them."""
 
 _FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.complex64)
 
@@ -53,14 +62,48 @@ class Compiled:
     """A traced call, with compiled circuits.
 
     Attributes:
-        run: from the tensors among the arguments to those among the results.
+        run: from the tensors that the call takes, its arguments first, to those among the results.
         structure: how the results are nested.
         circuits: that it runs.
+        joined: the same as `run` with the results side by side in one tensor, or None.
     """
 
     run: fx.GraphModule
     structure: Any
     circuits: tuple[LiveCircuit, ...]
+    joined: fx.GraphModule | None
+
+    def answer(self, tensors: Sequence[Tensor]) -> Any:
+        """Return what the QNode returns."""
+        return unflatten(list(self.run.forward(*tensors)), self.structure)
+
+
+@dataclass(frozen=True)
+class _Known:
+    """What is done for calls that read the same.
+
+    Attributes:
+        answer: how they are computed.
+        live: the tensors that a call reads other than as arguments and takes as inputs, by their
+            numbers in a reading.
+        fixed: those whose numbers are part of the circuit, likewise, with these numbers.
+    """
+
+    answer: Compiled | Stays | FixedRows
+    live: tuple[int, ...] = ()
+    fixed: tuple[tuple[int, Hashable], ...] = ()
+
+    def fits(self, reading: Reading) -> bool:
+        """Return whether the fixed tensors have these numbers."""
+        try:
+            found = [fingerprint(reading.tensors[number]) for number, _ in self.fixed]
+        except RuntimeError:  # a transform of torch hides them
+            return False
+        return found == [numbers for _, numbers in self.fixed]
+
+
+Found: TypeAlias = tuple[Compiled | Stays, list[Tensor]]
+"""What is done for a call, and the inputs of a compiled one."""
 
 
 class Calls:
@@ -74,59 +117,121 @@ class Calls:
     def __init__(self, eager: Any, layer: str) -> None:
         self._eager = eager
         self.layer = layer
-        self._known: dict[Hashable, Compiled | Stays | FixedRows] = {}
-        self._axes: dict[tuple[int, ...], Axes] = {}
+        self._known: dict[Hashable, list[_Known]] = {}
+        self._axes: dict[Hashable, Axes] = {}
+        self._recent: tuple[CheckedCall, ...] = ()
         self._lock = RLock()
 
     def __deepcopy__(self, memo: Any) -> Calls:
-        return self  # of a copy of the QNode the same is known
+        copy = Calls(self._eager, self.layer)
+        # The copy of a QNode may read other objects, but equal calls have equal answers.
+        copy._known, copy._axes, copy._lock = self._known, self._axes, self._lock
+        return copy
 
     def __reduce__(self) -> Any:
         return Calls, (self._eager, str(self.layer))  # what is loaded compiles its first calls
 
     def call(self, qnode: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Answer a call of the QNode."""
-        given = Arguments(args, kwargs)
-        known = None
-        axes = self._axes.get(_dims(given))
-        if axes is not None:
-            known = self._known.get(structure_key(qnode, given, open_axes(given, axes)))
-            if isinstance(known, FixedRows):
-                known = self._known.get(structure_key(qnode, given, closed(given)))
-        if known is None:
-            known = self._learn(qnode, given)
-        if isinstance(known, Compiled):
-            return unflatten(list(known.run(*given.tensors)), known.structure)
-        return self._eager(qnode, *args, **kwargs)
+        answer, tensors = self.find(qnode, args, kwargs)
+        if isinstance(answer, Stays):
+            return self._eager(qnode, *args, **kwargs)
+        return answer.answer(tensors)
+
+    def find(self, qnode: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Found:
+        """Return what is done for a call; one of a new structure is compiled first."""
+        for checked in self._recent:
+            tensors = checked.inputs(qnode, args, kwargs)
+            if tensors is not None:
+                return checked.answer, tensors
+        return self._find(qnode, Arguments(args, kwargs))
 
     def learn(self, qnode: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Compiled | Stays:
         """Compile a call, unless it is known, and compare it with PennyLane."""
+        answer, _ = self.find(qnode, args, kwargs)
         given = Arguments(args, kwargs)
-        found = self._learn(qnode, given)
-        axes = self._axes[_dims(given)]
-        if isinstance(found, Compiled) and axes != open_axes(given, axes):
-            self._learn(qnode, with_rows(given, axes, 2))  # the example has one row: more will come
-        return found
+        reading = read_call(qnode, given)
+        axes = None if reading is None else self._axes.get(_form(given, reading))
+        if isinstance(answer, Compiled) and axes and axes != open_axes(given, axes):
+            self._find(qnode, with_rows(given, axes, 2))  # the example has one row: more will come
+        return answer
 
-    def _learn(self, qnode: Any, given: Arguments) -> Compiled | Stays:
+    def _find(self, qnode: Any, given: Arguments) -> Found:
+        reading = read_call(qnode, given)
+        if reading is None:
+            return Stays("it reads what cannot be compared between calls"), []
+        if self._look_up(given, reading) is None:
+            caught = warnings.catch_warnings()
+            with self._lock, caught, outside_transforms(), unchanged(_Holder(qnode)):
+                if self._look_up(given, reading) is None:
+                    refusal = self._learn(qnode, given, reading)
+                    if refusal is not None:
+                        return refusal, []
+            reading = read_call(qnode, given)
+        found = None if reading is None else self._look_up(given, reading)
+        if reading is None or found is None:
+            return Stays("it changes what it reads"), []
+        known, answer, axes = found
+        if reading.watch.is_whole:
+            guard = Guard(reading.watch, known.live, [number for number, _ in known.fixed])
+            checked = CheckedCall(qnode, given, axes, guard, answer)
+            self._recent = (checked, *self._recent)[:MOST_STRUCTURES]
+        return answer, [*given.tensors, *(reading.tensors[number] for number in known.live)]
+
+    def _look_up(
+        self, given: Arguments, reading: Reading
+    ) -> tuple[_Known, Compiled | Stays, Axes] | None:
+        form = _form(given, reading)
+        if form not in self._axes:
+            return None
+        for axes in (open_axes(given, self._axes[form]), closed(given)):
+            alike = self._known.get((form, _shapes(given, axes)), ())
+            known = next((known for known in alike if known.fits(reading)), None)
+            if known is None:
+                return None
+            if not isinstance(known.answer, FixedRows):
+                return known, known.answer, axes
+        return None
+
+    def _learn(self, qnode: Any, given: Arguments, reading: Reading) -> Stays | None:
+        """Find out what is done for a call, and keep it; if nothing can be kept, return why."""
+        if sum(map(len, self._known.values())) >= MOST_STRUCTURES:
+            return Stays(f"it has more than {MOST_STRUCTURES} circuits")
         given = given.with_tensors(list(map(untransformed, given.tensors)))
-        caught = warnings.catch_warnings()
-        with self._lock, caught, outside_transforms(), unchanged(_Holder(qnode)):
-            dims = _dims(given)
-            if dims not in self._axes:
-                self._axes[dims] = batch_axes(qnode, given)
-            for axes in (open_axes(given, self._axes[dims]), closed(given)):
-                key = structure_key(qnode, given, axes)
-                if key is None:
-                    return Stays("it reads what cannot be compared between calls")
-                if key not in self._known:
-                    if len(self._known) >= MOST_STRUCTURES:
-                        return Stays(f"it has more than {MOST_STRUCTURES} circuits")
-                    self._known[key] = self._compiled(qnode, given, axes)
-                known = self._known[key]
-                if not isinstance(known, FixedRows):
-                    return known
-        raise AssertionError(axes)  # one batch size alone can always be compiled, or stays eager
+        arguments = [tensor.detach() for tensor in given.tensors]
+        with torch.no_grad(), Uses(reading.tensors) as uses:
+            given.given_to(partial(self._eager, qnode), arguments)
+        used = [number for number, tensor in enumerate(reading.tensors) if id(tensor) in uses.met]
+        has_unknown = len(used) < len(uses.met)
+        form = _form(given, reading)
+        live = [number for number in used if _is_live(reading.tensors[number])]
+        full = given.with_live([reading.tensors[number] for number in live])
+        full = full.with_tensors(list(map(untransformed, full.tensors)))
+        axes = batch_axes(qnode, full)
+        count = len(given.tensors)
+        if any(axis is not None for axis in axes[count:]):
+            axes = closed(full)  # data that is no argument: each batch size has a circuit
+        self._axes[form] = axes[:count]
+        for opened in (open_axes(full, axes), closed(full)):
+            shapes = _shapes(given, opened[:count])
+            alike = self._known.setdefault((form, shapes), [])
+            known = next((known for known in alike if known.fits(reading)), None)
+            if known is None:
+                answer = (
+                    Stays("a weight reaches it from where it cannot be read again")
+                    if has_unknown
+                    else self._compiled(qnode, full, opened)
+                )
+                fixed = [number for number in used if number not in live]
+                known = _Known(
+                    answer,
+                    tuple(live),
+                    tuple((number, fingerprint(reading.tensors[number])) for number in fixed),
+                )
+                alike.append(known)
+            if not isinstance(known.answer, FixedRows):
+                break
+        return None
 
     def _compiled(self, qnode: Any, given: Arguments, axes: Axes) -> Compiled | Stays | FixedRows:
         if qnode.shots.total_shots:
@@ -138,27 +243,26 @@ class Calls:
 
         tensors = [tensor.detach().clone() for tensor in given.tensors]
         versions = list(map(version_of, tensors))
-        key = structure_key(qnode, given, axes)
+        before = read_call(qnode, given)
         with torch.no_grad(), draws_noted() as draws:
             results = run(qnode, tensors)
         if draws:
             return Stays(f"it draws from {draws[0]}")
         if list(map(version_of, tensors)) != versions:
             return Stays("it writes into its arguments")
-        if key != structure_key(qnode, given, axes):
+        after = read_call(qnode, given)
+        if before is None or after is None or not before.is_same(after):
             return Stays("it changes what it reads")
         if not all(isinstance(result, Tensor) for result in results):
             return Stays("it returns what is no tensor")
-        with torch.enable_grad():
-            if any(result.requires_grad for result in run(qnode, tensors)):
-                return Stays("a weight reaches it otherwise than as an argument")
         dtypes = {tensor.dtype for tensor in tensors}
         is_narrow = not dtypes & {torch.float64, torch.complex128} and dtypes & {*_FLOATS}
         dtype = torch.float32 if is_narrow else torch.float64
         try:
             traced = trace_call(qnode, given, axes, dtype, results[0].dtype.to_real())
             circuits = tuple(LiveCircuit(circuit, data) for circuit, data in traced.circuits)
-            compiled = Compiled(traced.with_circuits(circuits), traced.structure, circuits)
+            module = traced.with_circuits(circuits)
+            compiled = Compiled(module, traced.structure, circuits, side_by_side(module))
             differs = difference(
                 partial(run, qnode),
                 partial(run, _differentiable(qnode)),
@@ -184,8 +288,26 @@ class _Holder(nn.Module):
         self.qnode = qnode
 
 
-def _dims(given: Arguments) -> tuple[int, ...]:
-    return tuple(tensor.dim() for tensor in given.tensors)
+def _form(given: Arguments, reading: Reading) -> Hashable:
+    """Return all of a call that a compiled one depends on but the shapes of its arguments."""
+    return reading.key, tuple(
+        (tensor.dim(), tensor.dtype, tensor.device) for tensor in given.tensors
+    )
+
+
+def _shapes(given: Arguments, axes: Axes) -> tuple[tuple[int, ...], ...]:
+    """Return the shapes of the arguments, with -1 for an open axis."""
+    return tuple(
+        tuple(-1 if place == axis else length for place, length in enumerate(tensor.shape))
+        for tensor, axis in zip(given.tensors, axes, strict=True)
+    )
+
+
+def _is_live(tensor: Tensor) -> bool:
+    """Return whether a tensor that is no argument is likely to change, or too large to compare."""
+    if tensor.requires_grad or untransformed(tensor) is not tensor:
+        return True
+    return tensor.numel() * tensor.element_size() > _MOST_BYTES
 
 
 def _differentiable(qnode: Any) -> Any:

@@ -4,7 +4,7 @@ from hybridx.capture.example import EXAMPLE_ROWS, AxisNames, Example, OpenAxes
 from hybridx.capture.find_axes import prepare_example
 from hybridx.capture.graph.local_decompositions import NotLocal, decomposed
 from hybridx.capture.graph.ops import CIRCUIT_OP
-from hybridx.capture.live_call import LiveCall, tape_batch, trace_call
+from hybridx.capture.live_call import LiveCall, Uses, side_by_side, tape_batch, trace_call
 from hybridx.capture.model.eager import eagerly
 from hybridx.capture.model.flat import Flat, unchanged
 from hybridx.capture.model.forward_call import (
@@ -41,7 +41,8 @@ from hybridx.capture.python.source_location import (
     place_of_node,
 )
 from hybridx.capture.qnode.arguments import Arguments
-from hybridx.capture.qnode.call_key import structure_key
+from hybridx.capture.qnode.call_key import Reading, read_call
+from hybridx.capture.qnode.guard import Guard, fingerprint
 from hybridx.capture.qnode.recording import every_call
 from hybridx.capture.torch_export import FixedBatch, from_two
 from hybridx.capture.torch_internals import (
@@ -65,12 +66,15 @@ __all__ = [
     "FixedBatch",
     "Flat",
     "ForwardCall",
+    "Guard",
     "Input",
     "LiveCall",
     "NotLocal",
     "OpenAxes",
+    "Reading",
     "Record",
     "Refused",
+    "Uses",
     "as_dtype",
     "as_exported",
     "as_tensor",
@@ -84,6 +88,7 @@ __all__ = [
     "draws_noted",
     "eagerly",
     "every_call",
+    "fingerprint",
     "flatten",
     "free_name",
     "from_two",
@@ -108,10 +113,11 @@ __all__ = [
     "prepare_example",
     "quiet",
     "read_arguments",
+    "read_call",
     "read_model",
     "refusals",
     "removed_idiom",
-    "structure_key",
+    "side_by_side",
     "tape_batch",
     "trace_call",
     "training_note",

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import operator
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import pennylane as qml
 import torch
 from torch import Tensor, fx, nn
+from torch.overrides import TorchFunctionMode
 
 from hybridx.capture.graph.bind_circuits import bind_live_circuits
 from hybridx.capture.graph.ops import LIVE_OP
@@ -17,7 +19,13 @@ from hybridx.capture.python.refusals import untraceable
 from hybridx.capture.qnode.arguments import Arguments
 from hybridx.capture.qnode.recording import recorded
 from hybridx.capture.torch_export import TABLE, FixedBatch, export_program, graph_of
-from hybridx.capture.torch_internals import flatten, is_shape_error, needs_a_number
+from hybridx.capture.torch_internals import (
+    base_of,
+    flatten,
+    is_shape_error,
+    leaves_of,
+    needs_a_number,
+)
 from hybridx.circuit import BATCH, Circuit
 from hybridx.errors import CaptureError, LoweringError
 
@@ -57,6 +65,61 @@ class LiveCall:
         return module
 
 
+def side_by_side(module: fx.GraphModule) -> fx.GraphModule | None:
+    """Return the graph with all results as one tensor `(batch, M)` or `(M,)`.
+
+    Returns:
+        None unless its results are the numbers of one circuit in their order.
+    """
+    results: Any = module.graph.output_node().args[0]
+    first = results[0]
+    apart = first.args[0] if isinstance(first, fx.Node) and first.args else None
+    if not isinstance(apart, fx.Node) or apart.target is not torch.ops.aten.unbind.int:
+        return None
+    if len(apart.meta["val"]) != len(results) or any(
+        result.target is not operator.getitem or result.args != (apart, place)
+        for place, result in enumerate(results)
+    ):
+        return None
+    graph = fx.Graph()
+    copies: dict[fx.Node, fx.Node] = {}
+    graph.graph_copy(module.graph, copies)
+    graph.output(copies[apart.args[0]])  # type: ignore[index]
+    joined = fx.GraphModule(module, graph)
+    graph.eliminate_dead_code()
+    joined.recompile()
+    return joined
+
+
+class Uses(TorchFunctionMode):
+    """Notes which tensors the functions of torch are given.
+
+    Args:
+        tensors: that are noted, besides all that require gradients.
+
+    Attributes:
+        met: those that were noted, by their identities.
+    """
+
+    def __init__(self, tensors: Sequence[Tensor]) -> None:
+        super().__init__()
+        self._watched = {id(tensor) for tensor in tensors}
+        self.met: dict[int, Tensor] = {}
+
+    def __torch_function__(
+        self, func: Any, types: Iterable[Any], args: Any = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        """Call a function of torch."""
+        for leaf in leaves_of((args, kwargs)):
+            if not isinstance(leaf, Tensor):
+                continue
+            tensor = base_of(leaf)  # without gradients, a view of a weight still asks for them
+            for one in (leaf, tensor):
+                if id(one) in self._watched or (one is tensor and one.requires_grad):
+                    self.met[id(one)] = one
+        return func(*args, **(kwargs or {}))
+
+
 def tape_batch(qnode: Any, given: Arguments, tensors: Sequence[Tensor]) -> int | None:
     """Return the batch size of a QNode call's circuit, or None if it has no batch axis.
 
@@ -82,7 +145,7 @@ def trace_call(
 
     Args:
         qnode: that is called.
-        given: its arguments.
+        given: its arguments, and the other tensors that are to be inputs.
         axes: for each tensor among them, the axis that stays open, at least 2 long, or None.
         dtype: in which circuits are computed.
         result_dtype: of the real numbers that the call returns.

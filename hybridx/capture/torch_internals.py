@@ -142,6 +142,12 @@ def version_of(tensor: Tensor) -> int | None:
     return version
 
 
+def base_of(tensor: Tensor) -> Tensor:
+    """Return the tensor that a tensor is a view of, or the tensor itself."""
+    base: Tensor | None = tensor._base
+    return tensor if base is None else base
+
+
 # --- Nested values -----------------------------------------------------------------------------
 
 

@@ -592,3 +592,12 @@ def test_numbers_behind_transforms():
     assert torch.equal(seen[0], x[0, :, 0])
     assert torch.equal(seen[1], torch.tensor(2.0))
     assert torch_internals.untransformed(x) is x
+
+
+def test_a_view_tells_what_it_is_a_view_of():
+    weight = torch.nn.Parameter(torch.zeros(2, 3))
+    with torch.no_grad():
+        row = weight[0].unbind()[1]
+    assert row.requires_grad  # although nothing is recorded: a weight cannot be told by this alone
+    assert torch_internals.base_of(row) is weight
+    assert torch_internals.base_of(weight) is weight

@@ -17,11 +17,13 @@ import random
 import re
 import sys
 import weakref
+from abc import ABC
 from collections import OrderedDict, defaultdict, deque
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, time, timedelta, tzinfo
 from decimal import Decimal
+from enum import Enum
 from fractions import Fraction
 from pathlib import PurePath
 from threading import Lock, RLock
@@ -41,16 +43,17 @@ from types import (
     UnionType,
     WrapperDescriptorType,
 )
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 import pennylane as qml
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from hybridx.capture.python.source_location import is_users
 from hybridx.capture.qnode.arguments import Arguments
-from hybridx.capture.torch_internals import flatten, leaves_of, version_of
+from hybridx.capture.qnode.guard import Watch
+from hybridx.capture.torch_internals import flatten, leaves_of, registered_in, version_of
 
 MOST_OBJECTS = 50_000
 """The most objects that are read for one call; with more, its key equals no other."""
@@ -88,6 +91,14 @@ _BY_ANY_NAME = frozenset({
     "__dict__", "__getattribute__", "attrgetter", "dir", "eval", "exec", "getattr", "getmembers",
     "globals", "locals", "methodcaller", "vars",
 })  # fmt: skip
+# Functions that read all attributes of an object.
+_BY_ANY_ATTRIBUTE = frozenset({
+    "_buffers", "_modules", "_parameters", "apply", "asdict", "astuple", "buffers", "children",
+    "copy", "deepcopy", "get_buffer", "get_parameter", "get_submodule", "modules", "named_buffers",
+    "named_children", "named_modules", "named_parameters", "parameters", "replace", "state_dict",
+})  # fmt: skip
+_TEXT_AS_CODE = frozenset({"eval", "exec"})
+_GLOBAL_ACCESS = frozenset({"LOAD_GLOBAL", "LOAD_NAME", "STORE_GLOBAL", "DELETE_GLOBAL"})
 _OUTSIDE_BUILTINS = frozenset({"input", "open"})
 _OUTSIDE_MODULES = frozenset({"datetime", "io", "os", "secrets", "socket", "time", "uuid"})
 
@@ -152,46 +163,77 @@ def call_key(qnode: Any, args: tuple[Any, ...], kwargs: dict[str, Any], layer: s
         return Key((object(),), ())
 
 
-def structure_key(qnode: Any, given: Arguments, axes: Sequence[int | None]) -> Hashable | None:
-    """Return a key that is equal for calls with the same circuit at any batch size, or None.
+@dataclass(frozen=True)
+class Reading:
+    """What a call reads, other than the numbers of tensors and the shapes of its arguments.
+
+    Attributes:
+        key: equal for calls that read the same.
+        watch: the same as checks, and where the tensors stand.
+    """
+
+    key: Hashable
+    watch: Watch
+
+    @property
+    def tensors(self) -> Sequence[Tensor]:
+        """Those that are no arguments, in an order that is the same where the key is."""
+        return self.watch.tensors
+
+    def is_same(self, other: Reading) -> bool:
+        """Return whether two calls read the same objects, tensors included."""
+        pairs = zip(self.tensors, other.tensors, strict=True)
+        return self.key == other.key and all(one is two for one, two in pairs)
+
+
+def read_call(qnode: Any, given: Arguments) -> Reading | None:
+    """Return what a QNode call reads, or None if that cannot be compared between calls.
 
     Args:
         qnode: that is called.
         given: its arguments.
-        axes: for each tensor among them, the axis that is open, or None.
     """
-    reader = _Reader()
+    watch = Watch()
+    reader = _Reader(watch)
     try:
-        reader.plain(
-            str(given.structure),
-            tuple(
-                (_closed(tensor.shape, axis), tensor.dtype, tensor.device)
-                for tensor, axis in zip(given.tensors, axes, strict=True)
-            ),
-        )
-        reader.read(given.rest)
+        reader.plain(str(given.structure))
+        reader.read_all("arguments", given.rest)
         reader.read(qnode)
-        return reader.key()
+        return Reading(reader.key(), watch)
     except _Unknown:
         return None
 
 
-def _closed(shape: Sequence[int], axis: int | None) -> tuple[int, ...]:
-    """Return a shape with -1 for an open axis."""
-    return tuple(-1 if place == axis else length for place, length in enumerate(shape))
+@dataclass(frozen=True)
+class _Namespace:
+    """Names of which a call reads only those that stand in its code.
+
+    Attributes:
+        mapping: from names to values.
+        unread: the entries that are not read yet.
+        is_object: it holds the attributes of an object.
+    """
+
+    mapping: Mapping[str, Any]
+    unread: dict[str, Any]
+    is_object: bool = False
 
 
 class _Reader:
     """Writes down what can be reached from a value, each object once."""
 
-    def __init__(self) -> None:
+    def __init__(self, watch: Watch | None = None) -> None:
+        """Read for one trace, or, with a watch to note everything in, for calls at other times."""
         self._tokens: list[Any] = []
         self._held: list[Any] = []
         self._numbers: dict[int, int] = {}  # the number of each object met, by its identity
         self._depth = 0
         self._names: set[str] = set()  # the names that reachable code reads
         self._reads_any_name = False
-        self._namespaces: list[dict[str, Any]] = []  # of these only the names above are read
+        self._reads_any_attribute = False
+        self._namespaces: list[_Namespace] = []
+        self._is_live = watch is not None
+        self._watch = Watch() if watch is None else watch
 
     def key(self) -> Key:
         """Return the key of all that was read.
@@ -203,15 +245,25 @@ class _Reader:
         while has_news:
             has_news = False
             for namespace in self._namespaces:
-                for name in [name for name in namespace if self._is_named(name)]:
+                for name in [name for name in namespace.unread if self._is_named(name, namespace)]:
+                    value = namespace.unread.pop(name)
                     self.plain(name)
-                    self.read(namespace.pop(name))
+                    self._watch.entry(namespace.mapping, name, value)
+                    self.read(value)
                     has_news = True
+        for namespace in self._namespaces:
+            if self._reads_all(namespace):
+                self._watch.names(namespace.mapping)
+            else:
+                self._watch.absent(namespace.mapping, self._names)
         return Key(tuple(self._tokens), tuple(self._held))
 
-    def _is_named(self, name: str) -> bool:
+    def _is_named(self, name: str, namespace: _Namespace) -> bool:
         is_called_by_python = name == "forward" or (name.startswith("__") and name.endswith("__"))
-        return self._reads_any_name or is_called_by_python or name in self._names
+        return is_called_by_python or name in self._names or self._reads_all(namespace)
+
+    def _reads_all(self, namespace: _Namespace) -> bool:
+        return self._reads_any_name or (namespace.is_object and self._reads_any_attribute)
 
     def plain(self, *values: Any) -> None:
         """Write down values that are compared by equality."""
@@ -242,7 +294,8 @@ class _Reader:
         self._object(value)
         self._depth -= 1  # not needed after an error: the reader is discarded then
 
-    def _all(self, kind: str, values: Iterable[Any]) -> None:
+    def read_all(self, kind: str, values: Iterable[Any]) -> None:
+        """Write down several values and what can be reached from them."""
         tokens, values = self._tokens, tuple(values)
         tokens += kind, len(values)
         for value in values:
@@ -259,7 +312,8 @@ class _Reader:
         if type(value) in _CONTAINERS:  # the most frequent case
             self.plain(type(value))
             if type(value) in (list, tuple):
-                self._all("items", value)
+                self._watch.items(value)
+                self.read_all("items", value)
             else:
                 self._mapping(value)
             return
@@ -277,36 +331,39 @@ class _Reader:
             case CodeType():
                 self._code(value, {})
             case MethodType():
-                self._all("method", (value.__func__, value.__self__))
+                self.read_all("method", (value.__func__, value.__self__))
             case BuiltinFunctionType():
                 self._builtin(value)
             case _CachedFunction():
                 cache = value.cache_info()  # without the hits, which every further call increases
                 self.plain(cache.misses, cache.currsize)
-                self._all("cached", (value.__wrapped__,))
+                self._watch.check(_filled, value)
+                self.read_all("cached", (value.__wrapped__,))
             case functools.partial():
-                self._all("partial", (value.func, value.args, value.keywords))
+                self.read_all("partial", (value.func, value.args, value.keywords))
                 self._attributes(value)
             case property():
-                self._all("property", (value.fget, value.fset, value.fdel))
+                self.read_all("property", (value.fget, value.fset, value.fdel))
             case functools.cached_property():
-                self._all("property", (value.func,))
+                self.read_all("property", (value.func,))
             case staticmethod() | classmethod():
-                self._all(type(value).__name__, (value.__func__,))
+                self.read_all(type(value).__name__, (value.__func__,))
             case CellType():
                 self._cell(value)
             case ModuleType():
                 self._module(value)
             case weakref.ref():
-                self._all("weak", (value(),))
+                self._watch.check(_referred, value)
+                self.read_all("weak", (value(),))
             case qml.QNode():
                 self._qnode(value)
             case qml.operation.Operator() | qml.measurements.MeasurementProcess():
                 # Do not read its attributes: they cache results of earlier use.
                 self.plain(type(value))
                 leaves, structure = qml.pytrees.flatten(value)
-                self.read(leaves)
+                self.read_all("leaves", leaves)
                 self._structure(structure)
+                self._watch_operator(value)
             case _:
                 self._further(value)
 
@@ -316,13 +373,16 @@ class _Reader:
             case list() | tuple() | deque() | set() | frozenset():
                 # In the order of iteration, also for a set: a circuit may depend on it.
                 self._kind(value)
-                self._all("items", value)
+                self._watch.items(value)
+                self._watch.is_whole &= kind.__iter__ in _OWN_ITERATION
+                self.read_all("items", value)
                 self.plain(getattr(value, "maxlen", None))
                 self._attributes(value)
             case dict():
                 self._kind(value)
                 self._mapping(value)
                 if isinstance(value, defaultdict):
+                    self._watch.attribute(value, "default_factory", value.default_factory)
                     self.read(value.default_factory)
                 self._attributes(value)
             case MappingProxyType():
@@ -330,22 +390,28 @@ class _Reader:
             case SimpleNamespace():
                 self._kind(value)
                 self._mapping(vars(value))
+                self._watch.attribute(value, "__dict__", vars(value))
             case slice():
-                self._all("slice", (value.start, value.stop, value.step))
+                self.read_all("slice", (value.start, value.stop, value.step))
             case bytearray():
                 self.plain(bytearray, bytes(value))
+                self._watch.check(bytes, value)
             case array.array():
                 self.plain(array.array, value.typecode, value.tobytes())
+                self._watch.check(array.array.tobytes, value)
             case random.Random():
                 self._kind(value)
                 self.read(value.getstate())
+                self._watch.check(random.Random.getstate, value)
                 self._attributes(value)
             case np.random.Generator():
                 self.read(value.bit_generator)
             case np.random.BitGenerator():
                 self.plain(type(value))
+                self._watch.is_whole = False
                 self.read(value.state)
             case np.random.RandomState():
+                self._watch.is_whole = False
                 self.read(value.get_state())
             case _ if isinstance(value, _FIXED):
                 self.plain(type(value), repr(value))
@@ -358,7 +424,10 @@ class _Reader:
             case _ if _is_pure(kind):
                 self._itself(value)
                 self._kind(value)
-                self._attributes(value)
+                if _reads_own_names(kind):
+                    self._members(value)
+                else:
+                    self._attributes(value)
             case _:
                 raise _Unknown
 
@@ -373,6 +442,10 @@ class _Reader:
             self._structure(child)
 
     def _tensor(self, value: Tensor) -> None:
+        if self._is_live:
+            self._watch.tensors.append(value)
+            self.plain("tensor", value.shape, value.dtype, value.device)
+            return
         version = version_of(value)
         if version is None:
             raise _Unknown
@@ -383,8 +456,9 @@ class _Reader:
 
     def _array(self, value: np.ndarray[Any, Any]) -> None:
         self.plain(type(value), value.dtype.str, value.shape)
+        self._watch.array(value)
         if value.dtype.hasobject:
-            self._all("elements", value.ravel().tolist())
+            self.read_all("elements", value.ravel().tolist())
         else:
             content = np.ascontiguousarray(value).view(np.ndarray)
             self.plain(hashlib.blake2b(content.tobytes()).digest())
@@ -393,6 +467,8 @@ class _Reader:
     def _mapping(self, value: Mapping[Any, Any]) -> None:
         tokens = self._tokens
         tokens += "mapping", len(value)
+        self._watch.mapping(value)
+        self._watch.is_whole &= type(value).__iter__ in _OWN_ITERATION
         for key, item in value.items():
             for part in (key, item):
                 if type(part) in _PLAIN:
@@ -406,21 +482,63 @@ class _Reader:
         if kind.__module__ == "builtins":
             self.plain(kind)
         else:
+            self._watch.kind(value)
             self.read(kind)
 
     def _attributes(self, value: Any) -> None:
         """Read the attributes in the `__dict__` and the slots of an object."""
         attributes = getattr(value, "__dict__", None)
         if attributes is not None:
+            self._watch.attribute(value, "__dict__", attributes)
             self._mapping(attributes)
+        self._in_slots(value)
+
+    def _in_slots(self, value: Any) -> None:
         kind: Any = type(value)
         for slot in _slots(kind):
             try:
                 content = slot.__get__(value)
             except AttributeError:
                 self.plain("empty")
+                self._watch.check(functools.partial(_is_empty, slot.__name__), value)
                 continue
+            self._watch.attribute(value, slot.__name__, content)
             self.read(content)
+
+    def _members(self, value: Any) -> None:
+        """Read those attributes of an object that code names."""
+        attributes = getattr(value, "__dict__", {})
+        self._namespace(attributes, is_object=True)
+        if isinstance(value, nn.Module):
+            for registered in registered_in(value):
+                self._namespace(registered, is_object=True)
+            for name in _EVERY_MODULE & attributes.keys():
+                self._watch.entry(attributes, name, attributes[name])
+                self.read(attributes[name])
+        self._in_slots(value)
+
+    def _namespace(self, mapping: Mapping[str, Any], *, is_object: bool = False) -> None:
+        self._namespaces.append(_Namespace(mapping, dict(mapping), is_object))
+
+    def _watch_operator(self, operator: Any) -> None:
+        """Note the attributes of an operator as they are, caches of earlier use included."""
+        pending, seen = [operator], set[int]()
+        while pending:
+            value = pending.pop()
+            if id(value) in seen:
+                continue
+            seen.add(id(value))
+            match value:
+                case qml.operation.Operator() | qml.measurements.MeasurementProcess():
+                    pending.append(vars(value))
+                case dict():
+                    self._watch.mapping(value)
+                    pending += value.values()
+                case list() | tuple():
+                    self._watch.items(value)
+                    pending += value
+                case np.ndarray():
+                    self._watch.array(value)
 
     def _class(self, value: type[Any]) -> None:
         self._itself(value)
@@ -435,20 +553,26 @@ class _Reader:
                     members[name] = member
                 else:
                     self.plain(name)
+                    self._watch.entry(vars(base), name, member)
                     self.read(member)
             self._itself(base)
-            self._namespaces.append(members)
+            self._namespaces.append(_Namespace(vars(base), members))
 
     def _function(self, value: FunctionType) -> None:
         is_library = _is_trusted(value.__module__) and not is_users(value.__code__.co_filename)
         if is_library and ("<locals>" not in value.__qualname__ or _is_ours(value)):
             self._itself(value)
             return
+        for name in ("__code__", "__defaults__", "__kwdefaults__"):
+            self._watch.attribute(value, name, getattr(value, name))
         self._code(value.__code__, {} if is_library else value.__globals__)
-        self._all("cells", value.__closure__ or ())
-        self._all("defaults", value.__defaults__ or ())
+        self.read_all("cells", value.__closure__ or ())
+        self.read_all("defaults", value.__defaults__ or ())
         self._mapping(value.__kwdefaults__ or {})
-        self._mapping(value.__dict__)
+        if value.__dict__:
+            self._mapping(value.__dict__)
+        else:
+            self._watch.names(value.__dict__)
 
     def _code(self, code: CodeType, namespace: Mapping[str, Any]) -> None:
         """Read the globals that code names.
@@ -459,14 +583,19 @@ class _Reader:
         self._itself(code)
         if not namespace:
             return  # library code reads its arguments only
-        names, texts, imports = _names(code)
+        names, texts, imports, loaded = _names(code)
         self._names |= names | texts
         self._reads_any_name |= not names.isdisjoint(_BY_ANY_NAME)
-        if not names.isdisjoint(_OUTSIDE_BUILTINS):
+        self._reads_any_attribute |= not names.isdisjoint(_BY_ANY_ATTRIBUTE)
+        if not loaded.isdisjoint(_OUTSIDE_BUILTINS | _TEXT_AS_CODE):
             raise _Unknown
-        for name in sorted(names & namespace.keys()):
+        if "globals" in loaded:
+            loaded |= names | texts
+        for name in sorted(loaded & namespace.keys()):
             self.plain(name)
+            self._watch.entry(namespace, name, namespace[name])
             self.read(namespace[name])
+        self._watch.absent(namespace, loaded)
         for name in sorted(imports):
             if name in sys.modules:
                 self.read(sys.modules[name])
@@ -486,7 +615,9 @@ class _Reader:
             content = value.cell_contents
         except ValueError:  # a name that has no value yet
             self.plain("empty")
+            self._watch.check(functools.partial(_is_empty, "cell_contents"), value)
             return
+        self._watch.attribute(value, "cell_contents", content)
         self.read(content)
 
     def _module(self, value: ModuleType) -> None:
@@ -494,41 +625,81 @@ class _Reader:
             raise _Unknown
         self._itself(value)
         if not _is_trusted(value.__name__):
-            self._namespaces.append(dict(vars(value)))
+            self._namespace(vars(value))
 
     def _qnode(self, value: Any) -> None:
         self._itself(value.device)
-        self.plain(
-            value.device.name,
-            str(value.device.wires),
-            value.shots.total_shots,
-            str(value.interface),
-            str(getattr(value.device, "readout_err", None)),
-        )
+        self.plain(*_settings(value))
+        self._watch.check(_settings, value)
+        self._watch.attribute(value, "func", value.func)
+        self._watch.attribute(value, "device", value.device)
         self.read(value.func)
+        self._watch.items(value.compile_pipeline)
         for transform in value.compile_pipeline:
             self._itself(transform.tape_transform)
             self.read(transform.args)
             self.read(transform.kwargs)
 
 
+def _settings(qnode: Any) -> tuple[Hashable, ...]:
+    """Return in what way a QNode is computed."""
+    device = qnode.device
+    return (
+        device.name, device.wires, qnode.shots, qnode.interface, qnode.diff_method,
+        str(getattr(device, "readout_err", None)),
+    )  # fmt: skip
+
+
+def _filled(function: Any) -> Hashable:
+    cache = function.cache_info()
+    return cache.misses, cache.currsize
+
+
+def _referred(reference: Any) -> int:
+    return id(reference())
+
+
+def _is_empty(name: str, owner: Any) -> bool:
+    """Return whether a slot or a cell has no content."""
+    try:
+        getattr(owner, name)
+    except (AttributeError, ValueError):
+        return True
+    return False
+
+
+_OWN_ITERATION = frozenset(
+    kind.__iter__
+    for kind in (list, tuple, set, frozenset, deque, dict, OrderedDict, MappingProxyType)
+)
+"""How containers are iterated whose classes do not define it anew."""
+
+_EVERY_MODULE = frozenset({"_forward_hooks", "_forward_pre_hooks", "training"})
+"""Attributes that torch reads where a module is called."""
+
+
 @functools.lru_cache(maxsize=4096)
-def _names(code: CodeType) -> tuple[frozenset[str], frozenset[str], frozenset[str]]:
-    """Return the names that code reads, its string constants, and the modules that it imports.
+def _names(
+    code: CodeType,
+) -> tuple[frozenset[str], frozenset[str], frozenset[str], frozenset[str]]:
+    """Return the names in code, its string constants, the modules it imports, and its globals.
 
     The code of functions defined inside it is included.
     """
     names, texts = set(code.co_names), set[str]()
-    imports = {one.argval for one in dis.get_instructions(code) if one.opname == "IMPORT_NAME"}
+    instructions = list(dis.get_instructions(code))
+    imports = {one.argval for one in instructions if one.opname == "IMPORT_NAME"}
+    loaded = {one.argval for one in instructions if one.opname in _GLOBAL_ACCESS}
     for constant in _constants(code.co_consts):
         if isinstance(constant, CodeType):
-            inner_names, inner_texts, inner_imports = _names(constant)
+            inner_names, inner_texts, inner_imports, inner_loaded = _names(constant)
             names |= inner_names
             texts |= inner_texts
             imports |= inner_imports
+            loaded |= inner_loaded
         elif constant.isidentifier():
             texts.add(constant)
-    return frozenset(names), frozenset(texts), frozenset(imports)
+    return frozenset(names), frozenset(texts), frozenset(imports), frozenset(loaded)
 
 
 def _constants(constants: Iterable[Any]) -> Iterator[Any]:
@@ -554,6 +725,20 @@ def _is_ours(value: Callable[..., Any]) -> bool:
     """Return whether a class or function belongs to the tracing itself."""
     name = value.__module__ or ""
     return name.startswith("hybridx.") and not name.startswith("hybridx.models")
+
+
+@functools.lru_cache(maxsize=4096)
+def _reads_own_names(kind: Any) -> bool:
+    """Return whether what reads attributes of a class's objects stands in code of the user's.
+
+    Methods that a class inherits from a library read attributes by names of their own.
+    """
+    return all(
+        base in _EMPTY_BASES or not _is_trusted(base.__module__) for base in kind.__mro__[:-1]
+    ) and not _is_trusted(kind.__module__)
+
+
+_EMPTY_BASES = frozenset({nn.Module, ABC, Generic, Protocol, Enum})
 
 
 @functools.lru_cache(maxsize=4096)

@@ -269,7 +269,7 @@ UNREADABLE = {
     "frame": lambda: generated().gi_frame,
     "memory": lambda: memoryview(bytearray(2)),
     "method of an iterator": lambda: itertools.count().__next__,
-    "deep nesting": lambda: functools.reduce(lambda inner, _: [inner], range(MOST_NESTED), []),
+    "deep nesting": lambda: functools.reduce(lambda inner, _: [inner], range(MOST_NESTED + 5), []),
     "many objects": lambda: [[n] for n in range(MOST_OBJECTS)],
 }
 
