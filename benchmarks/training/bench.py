@@ -59,6 +59,7 @@ IN_MEMORY = (HYBRIDX, EAGER, LIGHTNING, "JAX")
 LONGEST_STEP = 60.0  # seconds
 OVER = f"over {LONGEST_STEP:.0f} s"
 TOLERANCE = 1e-3  # of the largest gradient; peers compute in float32 or better
+MOST_LETTERS = 120  # of a reason in the report
 EFFORT = Effort(7, 0.1, 2.0)
 MOST_BYTES = 16 * 2**30  # of a peer's process
 
@@ -136,12 +137,16 @@ def _load(cell: Cell, given: Lesson, workers: Workers, peer: Peer) -> dict[str, 
 
 
 def _explained(reply: dict[str, Any]) -> dict[str, Any]:
-    """Return a refusal in the words of the report."""
-    if reply["refused"] == f"no result within {LONGEST_STEP:.0f} s":
-        return reply | {"refused": OVER}
-    if OUT_OF_MEMORY in reply["refused"] or "status -9" in reply["refused"]:
-        return {"refused": OUT_OF_MEMORY, "ended": True}
-    return reply
+    """Return a refusal in the words of the report; it holds for all larger cells."""
+    why = reply["refused"]
+    if why == f"no result within {LONGEST_STEP:.0f} s":
+        why = OVER
+    elif OUT_OF_MEMORY in why or "status -9" in why:
+        why = OUT_OF_MEMORY
+    return {
+        "refused": why if len(why) <= MOST_LETTERS else f"{why[:MOST_LETTERS]} …",
+        "ended": True,
+    }
 
 
 def compare(

@@ -77,6 +77,16 @@ def live_gates(workload: Workload) -> tuple[LiveGate, ...]:
     )
 
 
+def angle_of(angle: Columns | Weight, columns: Any, weights: Any) -> Any:
+    """Return an angle, from `(..., columns)` and the flattened weights."""
+    if isinstance(angle, Weight):
+        return weights[angle.place]
+    first, *others = (columns[..., factor] for factor in angle.factors)
+    for other in others:
+        first = first * other
+    return first
+
+
 @dataclass(frozen=True, slots=True)
 class Library:
     """The functions of an array library that the models need.

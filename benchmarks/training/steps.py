@@ -58,7 +58,7 @@ def _load(begin: Begin, request: dict[str, Any]) -> tuple[Call, dict[str, Any]]:
     try:
         training = begin(lesson)
         prepared = time.perf_counter()
-        loss = float(training.step())
+        loss = float(np.asarray(training.step()))
         first = time.perf_counter()
         found = {name: np.asarray(array) for name, array in training.gradients().items()}
         seconds = again(training.step, first - prepared, request["once"])

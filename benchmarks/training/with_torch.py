@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import torch
@@ -36,7 +37,7 @@ def train_module(model: nn.Module, lesson: Lesson) -> Training:
         for known in names
         if name == known or name.endswith(f".{known}")
     }
-    return train(model, named, list(model.parameters()), lesson)
+    return train(model, list(model.parameters()), partial(_slopes, named), lesson)
 
 
 def train_function(model: Callable[[Parameters, Tensor], Tensor], lesson: Lesson) -> Training:
@@ -45,21 +46,21 @@ def train_function(model: Callable[[Parameters, Tensor], Tensor], lesson: Lesson
         name: nn.Parameter(torch.from_numpy(array))
         for name, array in parameters_of(lesson.workload).items()
     }
-    return train(lambda x: model(named, x), named, list(named.values()), lesson)
+    return train(partial(model, named), list(named.values()), partial(_slopes, named), lesson)
 
 
 def train(
     model: Callable[[Tensor], Tensor],
-    named: dict[str, nn.Parameter],
     parameters: list[nn.Parameter],
+    gradients: Callable[[], Mapping[str, Any]],
     lesson: Lesson,
 ) -> Training:
     """Return a model in training.
 
     Args:
         model: from rows to results.
-        named: the parameters whose gradients are compared.
-        parameters: all of them.
+        parameters: that Adam changes.
+        gradients: of the last step, by the names of the lesson.
         lesson: its rows and targets.
     """
     x, y = torch.from_numpy(lesson.rows), torch.from_numpy(lesson.targets)
@@ -70,9 +71,10 @@ def train(
         loss = nn.functional.mse_loss(model(x).reshape(y.shape), y)
         loss.backward()
         optimizer.step()
-        return loss
-
-    def gradients() -> dict[str, Any]:
-        return {name: one.grad.numpy() for name, one in named.items() if one.grad is not None}
+        return loss.detach()
 
     return Training(step, gradients)
+
+
+def _slopes(named: Mapping[str, nn.Parameter]) -> dict[str, Any]:
+    return {name: one.grad.numpy() for name, one in named.items() if one.grad is not None}

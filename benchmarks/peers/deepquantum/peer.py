@@ -29,10 +29,15 @@ def build(circuit: Circuit) -> deepquantum.QubitCircuit:
                     add(wires, encode=True)
                 else:
                     add(wires, inputs=angle)
+    observe(built, circuit)
+    return built
+
+
+def observe(built: deepquantum.QubitCircuit, circuit: Circuit) -> None:
+    """Add the words of all observables to a circuit."""
     for words in circuit.observables:
         for word in words:
             built.observable(list(word.wires), word.letters.lower())
-    return built
 
 
 def prepare(task: Task) -> Call:

@@ -48,15 +48,17 @@ def floor(lesson: Lesson) -> Training:
     model = torch_model(lesson.workload, "default.qubit")
     circuit = lesson.workload.circuit
     linear = partial(nn.Linear, circuit.columns, len(circuit.observables))
-    if isinstance(model, qml.qnn.TorchLayer):
-        return train_module(linear(), lesson)
-    for parent in list(model.modules()):
-        for name, child in parent.named_children():
-            if isinstance(child, qml.qnn.TorchLayer):
-                setattr(parent, name, linear())
-            elif any(isinstance(one, qml.QNode) for one in vars(child).values()):
-                raise CannotError(f"{name} has a QNode in another place")
+    for name, layer in list(model.named_modules()):
+        if qnodes_of(layer):
+            if not name:
+                return train_module(linear(), lesson)
+            parent, _, own = name.rpartition(".")
+            setattr(model.get_submodule(parent), own, linear())
     return train_module(model, lesson)
+
+
+def qnodes_of(layer: nn.Module) -> list[qml.QNode]:
+    return [one for one in vars(layer).values() if isinstance(one, qml.QNode)]
 
 
 def compiled(lesson: Lesson) -> Training:
@@ -66,11 +68,12 @@ def compiled(lesson: Lesson) -> Training:
 
     def gradients() -> object:
         # The first step has met the rows. Now a call of the model must reach no device.
-        layers = [one for one in model.modules() if isinstance(one, qml.qnn.TorchLayer)]
+        qnodes = [qnode for layer in model.modules() for qnode in qnodes_of(layer)]
+        assert qnodes, "the model has circuits"
         with ExitStack() as stack, torch.no_grad():
-            seen = [stack.enter_context(qml.Tracker(layer.qnode.device)) for layer in layers]
+            seen = [stack.enter_context(qml.Tracker(qnode.device)) for qnode in qnodes]
             model(torch.from_numpy(lesson.rows))
-        if not layers or any(tracker.totals for tracker in seen):
+        if any(tracker.totals for tracker in seen):
             raise CannotError("a circuit was run by PennyLane")
         return training.gradients()
 

@@ -27,17 +27,27 @@ def run_row(circuit: Circuit, by_cones: bool, columns: Any) -> Any:
             columns[jnp.asarray(angle.factors)].prod() if isinstance(angle, Columns) else angle
             for angle in gate.angles
         ]
-        match gate.name, angles:
-            case "Rot", [a, b, c]:
-                built.u(*gate.wires, theta=b, phi=c, lbd=a)
-            case "ZZ", [a]:
-                built.rzz(*gate.wires, theta=a)
-            case name, [a]:
-                getattr(built, name.lower())(*gate.wires, theta=a)
-            case name, []:
-                getattr(built, name.lower())(*gate.wires)
-    if not circuit.observables:
-        return built.probability()
+        apply(built, gate.name, gate.wires, angles)
+    return means(built, circuit, by_cones) if circuit.observables else built.probability()
+
+
+def apply(
+    built: tensorcircuit.Circuit, name: str, wires: tuple[int, ...], angles: list[Any]
+) -> None:
+    """Add a gate to a circuit."""
+    match name, angles:
+        case "Rot", [a, b, c]:
+            built.u(*wires, theta=b, phi=c, lbd=a)
+        case "ZZ", [a]:
+            built.rzz(*wires, theta=a)
+        case _, [a]:
+            getattr(built, name.lower())(*wires, theta=a)
+        case _, []:
+            getattr(built, name.lower())(*wires)
+
+
+def means(built: tensorcircuit.Circuit, circuit: Circuit, by_cones: bool) -> Any:
+    """Return the expectation values of the observables."""
 
     def mean(word: Word) -> Any:
         places: dict[str, list[int]] = {"x": [], "y": [], "z": []}

@@ -40,11 +40,16 @@ def run(circuit: Circuit, columns: Tensor) -> Tensor:
         GATES[gate.name](device, wires=list(gate.wires), params=params)
     if not circuit.observables:
         return device.get_states_1d().abs().square()
+    return means(device, circuit)
+
+
+def means(device: tq.QuantumDevice, circuit: Circuit) -> Tensor:
+    """Return the expectation values of the observables: `(batch, results)`."""
     if all(len(words) == 1 and words[0].letters == "Z" for words in circuit.observables):
         return tq.MeasureAll(tq.PauliZ)(device)
     if circuit.wires > MOST_DENSE_WIRES:
         raise CannotError("the mean value of a Pauli word takes a dense matrix of all wires")
-    means = []
+    found = []
     for words in circuit.observables:
         terms = []
         for word in words:
@@ -53,8 +58,8 @@ def run(circuit: Circuit, columns: Tensor) -> Tensor:
                 letters[wire] = letter
             mean = tq.expval_joint_analytical(device, "".join(letters))
             terms.append(word.coefficient * mean)
-        means.append(sum(terms))
-    return torch.stack(means, -1)
+        found.append(sum(terms))
+    return torch.stack(found, -1)
 
 
 def data(angle: Columns, columns: Tensor) -> Tensor:
