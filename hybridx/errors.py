@@ -588,6 +588,18 @@ class NoQuantumLayerError(CaptureError):
     )
 
 
+class CompiledCallChangedError(CaptureError):
+    """A QNode that torch.compile has traced returns something else now."""
+
+    code = "HX125"
+    summary = "{layer} returns other results than when torch.compile traced it"
+    remedy = (
+        "call torch.compiler.reset() after a Python value was changed on which the results of a "
+        "QNode depend"
+    )
+    layer: str
+
+
 class NonFiniteWeightsError(CaptureError):
     """A weight is NaN or infinite."""
 

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from hybridx.capture import map_leaves
+from hybridx.capture import map_leaves, outside_transforms
 from hybridx.circuit import Circuit
 from hybridx.kernels import Tape, gradients, tape_of, values
 from hybridx.lowering import choose
@@ -54,6 +54,11 @@ class LiveCircuit(nn.Module):
     def _program(self, dtype: torch.dtype, device: torch.device) -> nn.Module:
         key = dtype, device
         if key not in self._programs:
+            self._programs[key] = self._built(dtype, device)
+        return self._programs[key]
+
+    def _built(self, dtype: torch.dtype, device: torch.device) -> nn.Module:
+        with outside_transforms():  # which its constants would outlive
             program = self._plan.build()
             kind = np.dtype(str(dtype).removeprefix("torch."))
             module = emit_module(program, dtype=kind).to(device)
@@ -62,8 +67,7 @@ class LiveCircuit(nn.Module):
             ):
                 node.op, node.target = "call_method", "size"  # vmap has no rule for the operator
             module.recompile()
-            self._programs[key] = module
-        return self._programs[key]
+        return module
 
     @cached_property
     def _plan(self) -> Any:
@@ -137,29 +141,13 @@ class _Gradients(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, of_data: Tensor, of_shared: Tensor) -> Any:
-        with torch.enable_grad():
-            given = tuple(
-                one.view_as(one) if one.requires_grad else one.detach().requires_grad_()
-                for one in ctx.saved_tensors
-            )
-            data, shared, cotangent = given
-            results = ctx.live.by_operators(data, shared)
-            slopes = torch.autograd.grad(results, (data, shared), cotangent, create_graph=True)
-            found = torch.autograd.grad(
-                slopes,
-                given,
-                (of_data, of_shared),
-                create_graph=torch.is_grad_enabled(),
-                allow_unused=True,
-            )
+        pull = torch.func.vjp(_gradients_by_operators(ctx.live), *ctx.saved_tensors)[1]
+        found = pull((of_data, of_shared))
         return *found, None, None, None
 
     @staticmethod
     def jvp(ctx: Any, *tangents: Any) -> Any:
-        def gradients_of(data: Tensor, shared: Tensor, cotangent: Tensor) -> Any:
-            return torch.func.vjp(ctx.live.by_operators, data, shared)[1](cotangent)
-
-        return _pushed(gradients_of, ctx.saved_tensors, tangents[:3])
+        return _pushed(_gradients_by_operators(ctx.live), ctx.saved_tensors, tangents[:3])
 
     @staticmethod
     def vmap(info: Any, in_dims: Any, *inputs: Any) -> Any:
@@ -169,6 +157,13 @@ class _Gradients(torch.autograd.Function):
             for one in _each(info.batch_size, in_dims, *tensors)
         ]
         return tuple(map(torch.stack, zip(*results, strict=True))), (0, 0)
+
+
+def _gradients_by_operators(live: LiveCircuit) -> Any:
+    def gradients_of(data: Tensor, shared: Tensor, cotangent: Tensor) -> Any:
+        return torch.func.vjp(live.by_operators, data, shared)[1](cotangent)
+
+    return gradients_of
 
 
 def _pushed(function: Any, given: Any, tangents: Any) -> Any:

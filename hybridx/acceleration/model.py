@@ -12,11 +12,13 @@ import torch
 from torch import Tensor, nn
 
 from hybridx.acceleration.calls import Calls, Compiled, Stays
+from hybridx.acceleration.opaque import Site, call_in_graph
 from hybridx.capture import (
     check_arguments,
     describe_call,
     every_call,
     is_intercepting,
+    is_traced,
     map_leaves,
     owner_of,
     place_of,
@@ -27,6 +29,7 @@ from hybridx.errors import ForwardRaisesError, NoQuantumLayerError, first_line
 from hybridx.report import Shown
 
 _STATE = "_hybridx_calls"
+_SITE = "_hybridx_site"
 _OWNERS = "_hybridx_models"
 
 
@@ -35,14 +38,20 @@ class AcceleratedQNode(qml.QNode):  # type: ignore[misc] # PennyLane has no type
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Answer a call; to a trace or a comparison, as PennyLane does."""
-        if is_intercepting():
+        if torch.compiler.is_dynamo_compiling() and not torch.compiler.is_exporting():
+            return call_in_graph(self.__dict__[_SITE], args, kwargs)
+        if is_intercepting() or is_traced():
             return super().__call__(*args, **kwargs)
         return self.__dict__[_STATE].call(self, args, kwargs)
 
     # A TorchLayer has the methods of its QNode that it lacks itself, so there is no __deepcopy__.
     def __getstate__(self) -> dict[str, Any]:
         # No model has called the copy yet.
-        return {name: value for name, value in vars(self).items() if name != _OWNERS}
+        return {name: value for name, value in vars(self).items() if name not in (_OWNERS, _SITE)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self.__dict__[_SITE] = Site(self, state[_STATE])
 
 
 @dataclass(frozen=True)
@@ -131,7 +140,7 @@ def restore_model(model: nn.Module) -> int:
         if owners:
             qnode.__dict__[_OWNERS] = owners
         else:
-            del qnode.__dict__[_STATE]
+            del qnode.__dict__[_STATE], qnode.__dict__[_SITE]
             qnode.__class__ = qml.QNode
     return len(qnodes)
 
@@ -147,6 +156,7 @@ _SWAPPED: weakref.WeakKeyDictionary[Any, list[Any]] = weakref.WeakKeyDictionary(
 
 def _swap(qnode: Any, state: Calls, owner: Any) -> None:
     qnode.__dict__[_STATE] = state
+    qnode.__dict__.setdefault(_SITE, Site(qnode, state))
     qnode.__class__ = AcceleratedQNode
     owners = qnode.__dict__.setdefault(_OWNERS, weakref.WeakSet())
     if owner not in owners:

@@ -6,6 +6,7 @@ No other file of `capture` names anything private of torch. Each function has a 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from functools import cache
@@ -28,17 +29,28 @@ from torch._subclasses.fake_tensor import (
     FakeTensorMode,
     UnsupportedOperatorException,
 )
-from torch.fx.experimental.proxy_tensor import get_proxy_mode, get_proxy_slot, make_fx
+from torch.autograd import forward_ad
+from torch.fx.experimental.proxy_tensor import (
+    ProxyTorchDispatchMode,
+    get_proxy_mode,
+    get_proxy_slot,
+    make_fx,
+)
 from torch.fx.experimental.symbolic_shapes import (
     DimDynamic,
     GuardOnDataDependentSymNode,
     ShapeEnv,
     StatelessSymbolicContext,
     has_free_unbacked_symbols,
+    optimization_hint,
 )
 from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
 from torch.utils import _pytree
-from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
+from torch.utils._python_dispatch import (
+    TorchDispatchMode,
+    _disable_current_modes,
+    _get_current_dispatch_mode_stack,
+)
 
 # --- Tensors of a trace ------------------------------------------------------------------------
 
@@ -120,6 +132,45 @@ def untraced() -> AbstractContextManager[Any]:
     """While active, operations of this thread are computed and not recorded."""
     context: AbstractContextManager[Any] = _disable_current_modes()
     return context
+
+
+@contextmanager
+def differentiable() -> Iterator[None]:
+    """While active, torch keeps what it needs for gradients, also in the kernel of an operator."""
+    key, keys = torch._C.DispatchKey, torch._C.DispatchKeySet
+    include = keys(key.BackendSelect).add(key.ADInplaceOrView)
+    autocasts = keys(key.AutocastCPU).add(key.AutocastCUDA)
+    # A kernel runs with most keys excluded; outside, only autocasts that are off are.
+    exclude = torch._C._dispatch_tls_local_exclude_set() & autocasts
+    with torch.enable_grad(), torch._C._ForceDispatchKeyGuard(include, exclude):
+        yield
+
+
+def is_traced() -> bool:
+    """Return whether operations of this thread become a graph, or have no numbers."""
+    if torch._C._get_tracing_state() is not None:
+        return True
+    if not torch._C._len_torch_dispatch_stack():
+        return False
+    modes = _get_current_dispatch_mode_stack()
+    return any(isinstance(mode, FakeTensorMode | ProxyTorchDispatchMode) for mode in modes)
+
+
+def example_like(tensor: Tensor) -> Tensor:
+    """Return a tensor with any numbers, and of the shape of another."""
+    sizes = [optimization_hint(size, fallback=2) for size in tensor.shape]
+    numbers = torch.cos(torch.arange(math.prod(sizes), dtype=torch.float64))
+    return numbers.reshape(sizes).to(tensor.device, tensor.dtype)
+
+
+def as_one_call(constants: type) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Return a decorator: torch.compile calls a function while it traces and does not follow it.
+
+    Args:
+        constants: objects of this class may be arguments; they are equal to themselves only.
+    """
+    _pytree.register_constant(constants)
+    return torch._dynamo.nonstrict_trace
 
 
 def tensor_numpy() -> Any:
@@ -581,9 +632,18 @@ def untransformed(tensor: Tensor) -> Tensor:
     return tensor
 
 
-def outside_transforms() -> AbstractContextManager[Any]:
-    """While active, operators run as outside of `torch.func` and `torch.vmap`."""
-    return temporarily_clear_interpreter_stack()
+@contextmanager
+def outside_transforms() -> Iterator[None]:
+    """While active, operators run as outside of every trace, transform, autocast and mode."""
+    with (
+        _disable_current_modes(),
+        temporarily_clear_interpreter_stack(),
+        torch._guards.tracing(None),  # a trace of torch.compile has its own tensors and shapes
+        torch.inference_mode(False),
+        forward_ad._set_fwd_grad_enabled(False),
+        torch.autocast("cpu", enabled=False),
+    ):
+        yield
 
 
 # --- What is replaced while a model is traced: the object and the name of its attribute ---------

@@ -466,6 +466,60 @@ def test_preparation_is_a_static_method():
     assert abs(found[0] - 0.5**0.5) < 1e-12
 
 
+def test_a_trace_is_told_from_a_call():
+    assert not torch_internals.is_traced()
+    assert traced(lambda x: torch_internals.is_traced())
+    seen = []
+    torch.jit.trace(lambda x: seen.append(torch_internals.is_traced()) or x + 1, torch.zeros(2))
+    assert seen[0]
+
+
+def test_outside_of_a_trace_tensors_have_numbers():
+    def numbers(x):
+        with torch_internals.outside_transforms():
+            like = torch_internals.example_like(x)
+            return like.shape, (like[0] + 1).item(), torch_internals.is_traced()
+
+    assert traced(numbers) == ((2,), 2.0, False)
+
+
+def test_a_kernel_of_an_operator_can_differentiate():
+    library = torch.library.Library("hybridx_canary", "DEF")
+    library.define("slope(Tensor x) -> Tensor")
+
+    def slope(x):
+        with torch_internals.differentiable():
+            x = x.detach().requires_grad_()
+            return torch.autograd.grad(x.sin().sum(), x)[0]
+
+    library.impl("slope", slope, "CompositeExplicitAutograd")
+    x = torch.ones(2)
+    with torch.no_grad(), torch._C._AutoDispatchBelowAutograd():
+        assert torch.equal(torch.ops.hybridx_canary.slope(x), x.cos())
+
+
+class Constant:
+    def __eq__(self, other):
+        return self is other
+
+    def __hash__(self):
+        return id(self)
+
+
+def test_torch_compile_does_not_follow_one_call():
+    seen = []
+
+    @torch_internals.as_one_call(Constant)
+    def called(constant, x):
+        seen.append(constant)  # dynamo would refuse to follow `Constant`
+        return x + 1
+
+    constant = Constant()
+    compiled = torch.compile(lambda x: called(constant, x), backend="eager", fullgraph=True)
+    assert torch.equal(compiled(torch.zeros(2)), torch.ones(2))
+    assert all(one is constant for one in seen)
+
+
 @pytest.mark.parametrize("module", [torch_internals, pennylane_internals])
 def test_every_function_of_internals_has_a_canary(module):
     names = [
