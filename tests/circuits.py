@@ -23,6 +23,7 @@ from hybridx.circuit import (
     State,
     Unitary,
     Variance,
+    column_count,
 )
 
 ANGLES = (0.0, np.pi, -np.pi, 4 * np.pi, 1e-8, 0.3, -2.4)
@@ -169,5 +170,5 @@ def expectations(wires):
 
 
 def inputs(circuit, batch, seed=0):
-    """Parameters for a circuit, shape `(batch, P)`."""
-    return np.random.default_rng(seed).uniform(-4, 4, (batch, circuit.parameters))
+    """The columns that a circuit takes, shape `(batch, P)`."""
+    return np.random.default_rng(seed).uniform(-4, 4, (batch, column_count(circuit)))

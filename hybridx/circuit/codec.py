@@ -2,24 +2,63 @@
 
 from __future__ import annotations
 
+from typing import Any, Final
+
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from hybridx.circuit.check import check
 from hybridx.circuit.circuit import Circuit, Result, result_layout
 from hybridx.circuit.limits import check_size, check_text
 from hybridx.errors import IllFormedCircuitError
 
-CIRCUIT_FORMAT = 1
-DERIVATIVE_FORMAT = 2
-"""The format of the JSON of a derivative, which readers that know circuits alone must refuse."""
+CIRCUIT_FORMAT: Final = 1
+DERIVATIVE_FORMAT: Final = 2
+"""The format of a derivative, which a reader that knows circuits alone must refuse."""
 
-
-class _CircuitDocument(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A circuit, and which columns its results are, for readers other than hybridx."""
-
-    format: int
-    circuit: Circuit
-    results: tuple[Result, ...]
+# How often a circuit is differentiated stands beside it: format 2 has the circuits of format 1.
+_Written: Any = msgspec.defstruct(
+    "Circuit",
+    [
+        (field.name, field.type)
+        if field.default is msgspec.NODEFAULT
+        else (field.name, field.type, field.default)
+        for field in msgspec.structs.fields(Circuit)
+        if field.name != "derivative"
+    ],
+    frozen=True,
+    forbid_unknown_fields=True,
+    omit_defaults=True,
+)
+# For readers other than hybridx, the documents also say which columns the results are.
+_CircuitDocument: Any = msgspec.defstruct(
+    "_CircuitDocument",
+    [("format", int), ("circuit", _Written), ("results", tuple[Result, ...])],
+    frozen=True,
+    forbid_unknown_fields=True,
+)
+_DerivativeDocument: Any = msgspec.defstruct(
+    "_DerivativeDocument",
+    [
+        ("format", int),
+        ("derivative", int),
+        ("circuit", _Written),
+        ("results", tuple[Result, ...]),
+    ],
+    frozen=True,
+    forbid_unknown_fields=True,
+)
+_AnyDocument: Any = msgspec.defstruct(
+    "_AnyDocument",
+    [
+        ("format", int),
+        ("circuit", _Written),
+        ("results", tuple[Result, ...]),
+        ("derivative", int | UnsetType, UNSET),
+    ],
+    frozen=True,
+    forbid_unknown_fields=True,
+)
 
 
 def encode(circuit: Circuit) -> str:
@@ -30,7 +69,15 @@ def encode(circuit: Circuit) -> str:
         TooLargeError: it is over a bound of `limits.py`, so that `decode` would refuse it.
     """
     check_size(circuit)
-    document = _CircuitDocument(_format_of(circuit), check(circuit), result_layout(circuit))
+    check(circuit)
+    fields = msgspec.structs.asdict(circuit)
+    times = fields.pop("derivative")
+    written, results = _Written(**fields), result_layout(circuit)
+    document = (
+        _DerivativeDocument(DERIVATIVE_FORMAT, times, written, results)
+        if times
+        else _CircuitDocument(CIRCUIT_FORMAT, written, results)
+    )
     return msgspec.json.encode(document).decode()
 
 
@@ -43,24 +90,22 @@ def decode(text: str) -> Circuit:
     """
     check_text(text)
     try:
-        document = msgspec.json.decode(text, type=_CircuitDocument)
+        document = msgspec.json.decode(text, type=_AnyDocument)
     except (msgspec.MsgspecError, RecursionError) as error:
         raise IllFormedCircuitError(f"its JSON is not a circuit: {error}") from error
     if document.format not in (CIRCUIT_FORMAT, DERIVATIVE_FORMAT):
         known = f"{CIRCUIT_FORMAT} or {DERIVATIVE_FORMAT}"
         raise IllFormedCircuitError(f"its JSON has format {document.format}, not {known}")
-    check_size(document.circuit)
-    if document.format != _format_of(document.circuit):
-        kind = "a derivative" if document.circuit.derivative else "a circuit"
+    is_derivative = document.format == DERIVATIVE_FORMAT
+    times = document.derivative if is_derivative else 0
+    if is_derivative != (document.derivative is not UNSET) or (is_derivative and times < 1):
         raise IllFormedCircuitError(
-            f"its JSON has format {document.format}, and that of {kind} is "
-            f"{_format_of(document.circuit)}"
+            f"its JSON has `derivative`, of at least 1, if its format is {DERIVATIVE_FORMAT}, and "
+            "only then"
         )
-    circuit = check(document.circuit)
+    circuit = Circuit(**msgspec.structs.asdict(document.circuit), derivative=times)
+    check_size(circuit)
+    check(circuit)
     if document.results != result_layout(circuit):
         raise IllFormedCircuitError("its results are not the columns that its measurements give")
     return circuit
-
-
-def _format_of(circuit: Circuit) -> int:
-    return DERIVATIVE_FORMAT if circuit.derivative else CIRCUIT_FORMAT

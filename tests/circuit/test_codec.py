@@ -5,7 +5,7 @@ import json
 import pytest
 from hypothesis import given, settings
 
-from hybridx.circuit import decode, encode, parse
+from hybridx.circuit import decode, encode, parse, underived
 from hybridx.errors import BeyondReadingError, IllFormedCircuitError, TooLargeError
 from tests.circuits import circuits, entropies, noisy
 
@@ -29,7 +29,13 @@ def test_the_document_says_where_results_lie():
     [
         lambda d: d.update(format=2),
         lambda d: d["circuit"].update(derivative=1),
-        lambda d: d["circuit"].update(derivative=-1),
+        lambda d: d.update(derivative=1),
+        lambda d: d.update(derivative=0),
+        lambda d: d.update(format=2, derivative=1),  # its results are others
+        lambda d: d.update(format=2, derivative=0),
+        lambda d: d.update(format=2, derivative=-1),
+        lambda d: d.update(format=2, derivative=None),
+        lambda d: d.update(format=3),
         lambda d: d.update(extra=1),
         lambda d: d.pop("circuit"),
         lambda d: d["circuit"].update(wires="two"),
@@ -56,14 +62,15 @@ def test_a_derivative_has_a_format_of_its_own_and_says_its_blocks():
     found = json.loads(text)
     assert found["format"] == 2
     assert found["results"] == [{"offset": 0, "shape": [2]}, {"offset": 2, "shape": [1]}]
-    with pytest.raises(IllFormedCircuitError, match="format 1, and that of a derivative is 2"):
+    assert found["derivative"] == 2
+    assert found["circuit"] == json.loads(encode(underived(circuit)))["circuit"]
+    with pytest.raises(IllFormedCircuitError, match="if its format is 2, and only then"):
         decode(json.dumps(found | {"format": 1}))
 
 
 @pytest.mark.parametrize("times", [50, 10**30])
 def test_a_crafted_order_is_refused_before_anything_is_counted(times):
-    changed = document() | {"format": 2}
-    changed["circuit"]["derivative"] = times
+    changed = document() | {"format": 2, "derivative": times}
     with pytest.raises((BeyondReadingError, IllFormedCircuitError)):
         decode(json.dumps(changed))
 

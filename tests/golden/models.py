@@ -661,6 +661,31 @@ def small():
     return make(shots).model
 
 
+class _Residual(nn.Module):
+    def __init__(self):
+        super().__init__()
+
+        def circuit(inputs, weights):
+            qml.AngleEmbedding(inputs, wires=range(2), rotation="Y")
+            qml.CNOT(wires=[0, 1])
+            qml.CRX(inputs[..., 0], wires=[0, 1])
+            qml.RX(weights[0], wires=1)
+            return [qml.expval(qml.PauliZ(0)), qml.var(qml.PauliZ(1))]
+
+        self.quantum = layer(circuit, 2, weights=(1,))
+
+    def forward(self, x):
+        x = x.requires_grad_()
+        u = self.quantum(x).sum(1)
+        slope = torch.autograd.grad(u.sum(), x, create_graph=True)[0]
+        return u, slope, torch.autograd.grad(slope[:, 0].sum(), x, create_graph=True)[0]
+
+
+def derivatives():
+    """The first and the second vector-Jacobian product of a circuit."""
+    return Case(_Residual(), (torch.randn(2, 2),))
+
+
 MODELS = (
     *(classifier, observables, probabilities, state, noise, preparation, shots, named, open_axes),
     *(fixed, double, complex_numbers, no_parameters, in_rows, long_self_test, no_body),
@@ -675,14 +700,18 @@ MODELS = (
         mid_circuit,
         over_rows,
         dtypes,
+        derivatives,
     ),
     *(opset_18, opset_19, opset_20, opset_21, opset_22, opset_23),
     *(by_cones, by_multilinear, by_unitary, by_fourier, by_alternation, by_halves, by_statevector),
 )
 # A bundle has the same parts in other places, an archive other parts.
-IN_BUNDLES = (classifier, state, named, noise, no_body, shots, open_axes, double, no_parameters)
-IN_TORCHSCRIPT = (classifier, state, named, noise, open_axes, double, complex_numbers)
-IN_PT2 = (classifier, named, noise, open_axes, double)
+IN_BUNDLES = (
+    *(classifier, state, named, noise, no_body, shots, open_axes, double, no_parameters),
+    derivatives,
+)
+IN_TORCHSCRIPT = (classifier, state, named, noise, open_axes, double, complex_numbers, derivatives)
+IN_PT2 = (classifier, named, noise, open_axes, double, derivatives)
 SOURCE, SOURCE_SHAPE = "tests.golden.models:small", "N,1"
 
 

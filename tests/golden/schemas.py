@@ -42,6 +42,7 @@ def schemas() -> dict[str, Any]:
             "document": _schema(codec._CircuitDocument),
             "gates": {name: _gate(gate) for name, gate in GATES.items()},
         },
+        f"circuit-{codec.DERIVATIVE_FORMAT}": {"document": _schema(codec._DerivativeDocument)},
         f"onnx-{contract.FORMAT_VERSION}": {"keys": keys, "said": said, "graph": graph}
         | {"manifest": _schema(_Manifest)},
         f"archive-{contract.ARCHIVE_VERSION}": {"keys": keys, "said": said}

@@ -4,6 +4,8 @@ import { GATES } from "./gates.mjs";
 import { filled as filledIn, isObject, isWhole, parseJson } from "./json.mjs";
 
 const FORMAT = 1;
+const DERIVATIVE_FORMAT = 2;
+const MOST_DERIVATIVES = 4;
 const MOST_CHARACTERS = 64_000_000;
 const MOST_DEEP = 16;
 const MOST = { wires: 1_000, gates: 100_000, parameters: 100_000, terms: 100_000 };
@@ -40,8 +42,16 @@ export function readCircuit(json) {
   expect(depthOf(json) <= MOST_DEEP, "the JSON of a circuit nests too deep");
   const document = parseJson(json, "the JSON of a circuit");
   expect(isObject(document), "its JSON is not a circuit");
-  expect(document.format === FORMAT, `its circuit has format ${document.format}; this reader knows ${FORMAT}`);
-  const { circuit: given, results } = filled(document, { format: undefined, circuit: undefined, results: undefined });
+  const isDerivative = document.format === DERIVATIVE_FORMAT;
+  const known = `${FORMAT} and ${DERIVATIVE_FORMAT}`;
+  expect(isDerivative || document.format === FORMAT, `its circuit has format ${document.format}; this reader knows ${known}`);
+  const fields = { format: undefined, circuit: undefined, results: undefined };
+  const { circuit: given, results, derivative = 0 } = filled(
+    document,
+    isDerivative ? { ...fields, derivative: undefined } : fields,
+  );
+  expect(isWhole(derivative) && derivative <= MOST_DERIVATIVES, "I16: how often it is differentiated");
+  expect(!isDerivative || derivative >= 1, "a derivative is one at least");
   const circuit = filled(given, {
     wires: undefined,
     parameters: undefined,
@@ -61,14 +71,38 @@ export function readCircuit(json) {
   circuit.measurements.forEach((one) => checkMeasurement(one, circuit));
   const terms = circuit.measurements.reduce((sum, one) => sum + (one.terms?.length ?? 0), 0);
   expect(terms <= MOST.terms, "it has too many Pauli words");
-  circuit.results = layout(circuit);
+  const isEntropy = circuit.measurements.some((one) => entropiesOf(one).length > 0);
+  expect(!isDerivative || !isEntropy, "I16: an entropy is not differentiated");
+  circuit.derivative = derivative;
+  circuit.measured = layout(circuit);
+  circuit.results = isDerivative ? layoutOfBlocks(kindsOf(circuit).given) : circuit.measured;
+  circuit.columns = kindsOf(circuit).taken.reduce((sum, { width }) => sum + width, 0);
   expect(isSameLayout(results, circuit.results), "its results are not the columns that it measures");
   return circuit;
 }
 
 /** Return how many columns the results of a circuit have. */
 export function columnsOf(circuit) {
-  return circuit.results.reduce((sum, one) => sum + widthOf(one), 0);
+  return circuit.results.reduce((sum, one) => sum + one.width, 0);
+}
+
+/** Return the blocks of columns that a circuit or a derivative takes and gives: see "Derivatives". */
+export function kindsOf(circuit) {
+  let taken = [{ isAngle: true, width: circuit.parameters }];
+  let given = [{ isAngle: false, width: circuit.measured.reduce((sum, one) => sum + one.width, 0) }];
+  for (let times = 0; times < circuit.derivative; times += 1) {
+    [taken, given] = [[...taken, ...given], taken];
+  }
+  return { taken, given };
+}
+
+function layoutOfBlocks(blocks) {
+  let offset = 0;
+  return blocks.map(({ width }) => {
+    const result = { offset, shape: [width], is_complex: false, width };
+    offset += width;
+    return result;
+  });
 }
 
 /** Return the sets of wires whose entropies a measurement is made of. */
@@ -87,8 +121,8 @@ function layout(circuit) {
   let offset = 0;
   return circuit.measurements.map((measurement) => {
     const [shape, is_complex] = formOf(measurement, circuit.wires);
-    const result = { offset, shape, is_complex };
-    offset += widthOf(result);
+    const result = { offset, shape, is_complex, width: widthOf({ shape, is_complex }) };
+    offset += result.width;
     return result;
   });
 }

@@ -18,7 +18,7 @@ import { simulate } from "./simulator.mjs";
 function described(path, { format, version, digest, changed, circuits }) {
   const each = [...circuits].map(([name, circuit]) => [
     name,
-    { wires: circuit.wires, parameters: circuit.parameters, columns: columnsOf(circuit) },
+    { wires: circuit.wires, parameters: circuit.columns, columns: columnsOf(circuit) },
   ]);
   return { path, format, version, digest: digest.sha256, changed, circuits: Object.fromEntries(each) };
 }

@@ -4,6 +4,7 @@
  * kept as a state of 2n wires: first those of its rows, then those of its columns.
  */
 import { columnsOf, entropiesOf } from "./circuit.mjs";
+import { derivative } from "./derivative.mjs";
 import { entropyOf } from "./entropy.mjs";
 import { expect } from "./errors.mjs";
 import { PAULIS, matrixOfGate, zeros } from "./gates.mjs";
@@ -14,12 +15,15 @@ const MOST_AMPLITUDES = 2 ** 22;
  * Return the results of a circuit for one row of its parameters, a list of M numbers.
  *
  * @param circuit as `readCircuit` returns it.
- * @param row a list of P numbers.
+ * @param row a list of P numbers, or of as many as a derivative takes.
  */
 export function simulate(circuit, row) {
-  const isRow = Array.isArray(row) && row.length === circuit.parameters && row.every(Number.isFinite);
-  expect(isRow, `a row of parameters has ${circuit.parameters} numbers`);
+  const isRow = Array.isArray(row) && row.length === circuit.columns && row.every(Number.isFinite);
+  expect(isRow, `a row of parameters has ${circuit.columns} numbers`);
   expect(2 ** (circuit.wires * (circuit.hasChannel ? 2 : 1)) <= MOST_AMPLITUDES, "it is too wide for this simulator");
+  if (circuit.derivative > 0) {
+    return derivative(circuit, row, simulate);
+  }
   const state = circuit.hasChannel ? evolveMixed(circuit, row) : evolve(circuit, row);
   const results = circuit.measurements.flatMap((one) => [...measure(one, state, circuit)]);
   expect(results.length === columnsOf(circuit), "its results are not the columns that it measures");
