@@ -79,7 +79,7 @@ HEAVY = {
     "onnx_ir": {"targets"},
     "onnxscript": {"targets"},
     "matplotlib": set(),
-    "numba": {"kernels.compiled"},
+    "numba": {"kernels.compiled.jit"},
     "pyarrow": set(),
     "rich": {"cli"},
     "typer": {"cli"},

@@ -39,7 +39,7 @@ def _is_idle(step: Step, indices: Integers) -> bool:
 
 
 def _add_phases(done: list[Step], phases: Phases) -> None:
-    """Add phases to the first ones that they reach, or as a step of their own at the end."""
+    """Add phases to the first of their kind that they reach, or as a step at the end."""
     constant, modes = phases.constant, phases.modes
     goal: tuple[int, Numbers, list[Mode]] | None = None
     place = len(done)
@@ -47,7 +47,8 @@ def _add_phases(done: list[Step], phases: Phases) -> None:
         before = done[place - 1]
         match before:
             case Phases():
-                goal = place - 1, constant, modes
+                if before.by_row == phases.by_row:
+                    goal = place - 1, constant, modes
             case Gate():
                 if not _is_even(constant, modes, before):
                     break
@@ -58,7 +59,7 @@ def _add_phases(done: list[Step], phases: Phases) -> None:
                 constant, modes = moved
         place -= 1
     if goal is None:
-        done.append(Phases(phases.constant, list(phases.modes)))
+        done.append(Phases(phases.constant, list(phases.modes), phases.by_row))
         return
     at, constant, modes = goal
     reached = done[at]
@@ -82,19 +83,34 @@ def _before(
 ) -> tuple[Numbers, list[Mode]] | None:
     """Return what phases after some moves are before them, or None where that has no such form."""
     goals = np.argsort(origin)
-    carried = []
+    moved = []
     for mode in modes:
-        parity = _parity(goals & mode.mask)
-        mask = 0
-        bit = 1
-        while bit < len(goals):
-            mask |= bit if parity[bit] != parity[0] else 0
-            bit *= 2
-        if not np.array_equal(parity ^ parity[0], _parity(np.arange(len(goals)) & mask)):
+        found = carried(goals, mode.mask)
+        if found is None:
             return None
-        sign = -1.0 if parity[0] else 1.0
-        carried.append(Mode(mask, sign * mode.coefficient, mode.angle))
-    return constant[goals], carried
+        mask, sign = found
+        moved.append(Mode(mask, sign * mode.coefficient, mode.angle))
+    return constant[goals], moved
+
+
+def carried(goals: Integers, mask: int) -> tuple[int, float] | None:
+    """Return the parity of which wires, with a sign, is another one after amplitudes move.
+
+    Args:
+        goals: where each amplitude goes.
+        mask: the wires of the parity after it.
+
+    Returns:
+        the wires before it, and 1 or -1; None if it is the parity of no wires.
+    """
+    parity = _parity(goals & mask)
+    before, bit = 0, 1
+    while bit < len(goals):
+        before |= bit if parity[bit] != parity[0] else 0
+        bit *= 2
+    if not np.array_equal(parity ^ parity[0], _parity(np.arange(len(goals)) & before)):
+        return None
+    return before, -1.0 if parity[0] else 1.0
 
 
 def _parity(numbers: Integers) -> Integers:

@@ -12,7 +12,9 @@ from hybridx.kernels.tape import Tape
 
 Rows: TypeAlias = NDArray[np.floating]
 
+_VECTOR: Final = 64  # bytes that one instruction computes at most
 _CHUNK: Final = 4096  # amplitudes of all rows at once: four arrays of float32 in 64 KB
+_WIDE: Final = 11  # from here on, rows are taken one by one: a state fills the vectors
 _KEPT: Final = 2**23  # numbers of final states that are kept for the way back: 32 MB in float32
 
 
@@ -27,14 +29,18 @@ def values(tape: Tape, data: Rows, shared: Rows) -> tuple[Rows, Rows]:
     Returns:
         results `(batch, M)`, and the final states, or nothing where they are too large.
     """
-    keep = data.shape[0] * 2 ** (tape.wires + 1) <= _KEPT
+    return _forward(tape, data, shared, len(data) << (tape.wires + 1) <= _KEPT)
+
+
+def _forward(tape: Tape, data: Rows, shared: Rows, keep: bool) -> tuple[Rows, Rows]:
+    rows = _rows(tape, data)
     results, kept = forward(
-        tape.wires, tape.results, tape.steps, tape.angles, tape.terms, tape.places, tape.phases,
-        tape.modes, tape.mode_numbers, tape.start, tape.start_numbers, tape.diagonal_words,
-        tape.words, tape.coefficients, tape.probabilities, tape.states, data, shared,
-        _rows(tape, data), keep,
+        tape.wires, tape.results, tape.product, tape.widest, tape.table, tape.steps, tape.angles,
+        tape.terms, tape.places, tape.phases, tape.modes, tape.mode_numbers, tape.start,
+        tape.start_numbers, tape.diagonal_words, tape.words, tape.coefficients, tape.probabilities,
+        tape.states, _padded(data, rows), shared, rows, keep,
     )  # fmt: skip
-    return results, kept
+    return results[: len(data)], kept
 
 
 def gradients(
@@ -53,17 +59,47 @@ def gradients(
     Returns:
         of data, `(batch, P)`, and of the shared columns, `(W,)`, summed over the batch.
     """
+    last = 0 if of_data else tape.first_shared
+    if len(kept) or not len(data):
+        return _backward(tape, data, shared, kept, cotangent, last)
+    found, total = [], np.zeros(len(shared))
+    size = max(1, _KEPT >> (tape.wires + 1))
+    for first in range(0, len(data), size):
+        part = data[first : first + size]
+        kept = _forward(tape, part, shared, True)[1]
+        one, of_shared = _backward(tape, part, shared, kept, cotangent[first : first + size], last)
+        found.append(one)
+        total += of_shared
+    return np.concatenate(found), total.astype(data.dtype)
+
+
+def _backward(
+    tape: Tape, data: Rows, shared: Rows, kept: Rows, cotangent: Rows, last: int
+) -> tuple[Rows, Rows]:
+    rows = _rows(tape, data)
     found, of_shared = backward(
-        tape.wires, tape.results, tape.steps, tape.angles, tape.terms, tape.generators,
-        tape.places, tape.phases, tape.modes, tape.mode_numbers, tape.start, tape.start_numbers,
-        tape.diagonal_words, tape.words,
-        tape.coefficients, tape.probabilities, tape.states, data, shared, _rows(tape, data), kept,
-        cotangent, 0 if of_data else tape.first_shared,
+        tape.wires, tape.results, tape.product, tape.widest, tape.table, tape.steps, tape.angles,
+        tape.terms, tape.generators, tape.places, tape.phases, tape.modes, tape.mode_numbers,
+        tape.start, tape.start_numbers, tape.diagonal_words, tape.words, tape.coefficients,
+        tape.probabilities, tape.states, _padded(data, rows), shared, rows, kept,
+        _padded(cotangent, rows), last,
     )  # fmt: skip
-    return found, of_shared.astype(data.dtype)
+    return found[: len(data)], of_shared.astype(data.dtype)
 
 
 def _rows(tape: Tape, data: Rows) -> int:
-    """Return how many rows are taken at once."""
-    least = 8 if tape.wires <= 12 else 1
-    return max(1, min(len(data), max(least, _CHUNK >> tape.wires)))
+    """Return how many rows are taken at once: one, or a multiple of what a vector holds."""
+    if len(data) <= 1 or tape.wires > _WIDE:
+        return 1
+    lanes = _VECTOR // data.itemsize
+    whole = -(-len(data) // lanes) * lanes
+    return min(whole, max(lanes, _CHUNK >> tape.wires))
+
+
+def _padded(array: Rows, rows: int) -> Rows:
+    """Return an array with rows of zeros at the end, so that the number of rows fills vectors."""
+    lanes = _VECTOR // array.itemsize
+    missing = -len(array) % lanes if rows > 1 else 0
+    if not missing:
+        return array
+    return np.concatenate([array, np.zeros((missing, array.shape[1]), array.dtype)])

@@ -6,8 +6,10 @@ is named by its *bit*, a power of two, and a set of wires by a *mask*.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from operator import or_
 from typing import TypeAlias
 
 import numpy as np
@@ -26,7 +28,7 @@ class Mode:
     Attributes:
         mask: the wires whose parity is meant.
         coefficient: radians of phase per radian of the angle.
-        angle: the same in every row.
+        angle: a column.
     """
 
     mask: int
@@ -36,15 +38,22 @@ class Mode:
 
 @dataclass(slots=True, eq=False)
 class Phases:
-    """A phase for each amplitude, the same in every row.
+    """A phase for each amplitude.
 
     Attributes:
-        constant: radians, `(A,)`.
+        constant: radians, `(A,)`; zeros if the phases differ by row.
         modes: what is added to it.
+        by_row: the angles of the modes differ by row; otherwise they are the same in every row.
     """
 
     constant: Numbers
     modes: list[Mode] = field(default_factory=list)
+    by_row: bool = False
+
+    @property
+    def wires(self) -> int:
+        """The mask of the wires on which a mode depends."""
+        return functools.reduce(or_, (mode.mask for mode in self.modes), 0)
 
 
 @dataclass(slots=True, eq=False)
@@ -125,23 +134,26 @@ def as_moves(gate: Gate, indices: Integers) -> Moves | None:
     return Moves(np.where(indices & gate.mask == gate.value, origin, indices))
 
 
-def as_phases(gate: Gate, indices: Integers) -> Phases:
-    """Return a diagonal gate as phases; its angle, if it has one, is the same in every row."""
+def as_phases(gate: Gate, indices: Integers, data: int) -> list[Step]:
+    """Return a diagonal gate as phases; an angle from the first `data` columns differs by row."""
     holds = indices & gate.mask == gate.value
     inside = chosen_bits(indices, gate.targets)
     constant, cosine, _ = (np.diag(term) for term in gate.terms)
     phases = Phases(np.where(holds, np.angle(constant + cosine)[inside], 0.0))
     if gate.angle is None:
-        return phases
+        return [phases]
     rates = np.where(holds, np.diag(gate.generator).imag[inside], 0.0)
     # Only parities of its own wires occur: the transform over these is all that is needed.
     bits = _bits(gate.wires)
     corners = placed_bits(np.arange(2 ** len(bits)), bits)
     spectrum = hadamard(rates[corners][:, None])[:, 0] / len(corners)
-    for place in np.flatnonzero(np.abs(spectrum) > 1e-14):
-        mask = int(corners[place])
-        phases.modes.append(Mode(mask, float(spectrum[place]), gate.angle))
-    return phases
+    modes = [
+        Mode(int(corners[place]), float(spectrum[place]), gate.angle)
+        for place in np.flatnonzero(np.abs(spectrum) > 1e-14)
+    ]
+    if gate.angle.column >= data:
+        return [Phases(phases.constant, modes)]
+    return [phases, Phases(np.zeros_like(phases.constant), modes, by_row=True)]
 
 
 def _bits(mask: int) -> list[int]:

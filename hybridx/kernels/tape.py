@@ -2,7 +2,7 @@
 
 Every gate of the table is `U(theta) = C + cos(k theta) A + sin(k theta) B` (`circuit/gate.py`),
 and its derivative is `K U(theta)` with a constant matrix K. So one interpreter with a few kinds of
-steps runs every circuit of gates; nothing is compiled for a circuit. `compiled.py` is the
+steps runs every circuit of gates; nothing is compiled for a circuit. `compiled/` is the
 interpreter.
 
 Amplitudes are numbered as everywhere: wire 0 is the most significant bit of an index.
@@ -10,6 +10,7 @@ Amplitudes are numbered as everywhere: wire 0 is the most significant bit of an 
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import IntEnum
@@ -36,7 +37,7 @@ from hybridx.circuit import (
     complex_entries,
     result_layout,
 )
-from hybridx.kernels.order import ordered
+from hybridx.kernels.order import carried, ordered
 from hybridx.kernels.steps import (
     Gate,
     Integers,
@@ -59,13 +60,12 @@ _EXACT: Final = 1e-12  # a dozen roundings of numbers of size one
 class Kind(IntEnum):
     """What a step does to the amplitudes."""
 
-    DIAGONAL = 0  # each amplitude times a number that depends on some wires
-    REAL = 1  # pairs of amplitudes by a real 2 x 2 matrix: RY, Hadamard
-    CROSS = 2  # pairs by a matrix with a real diagonal and imaginary rest: RX
-    PAIR = 3  # pairs by any 2 x 2 matrix
-    DENSE = 4  # groups of 2**k amplitudes by a 2**k x 2**k matrix
-    PERMUTE = 5  # amplitudes in another order
-    PHASES = 6  # each amplitude by a phase of its own, the same in every row
+    REAL = 0  # pairs of amplitudes by a real 2 x 2 matrix: RY, Hadamard
+    CROSS = 1  # pairs by a matrix with a real diagonal and imaginary rest: RX
+    PAIR = 2  # pairs by any 2 x 2 matrix
+    DENSE = 3  # groups of 2**k amplitudes by a 2**k x 2**k matrix
+    PERMUTE = 4  # amplitudes in another order
+    PHASES = 5  # each amplitude by a phase of its own
 
 
 class Source(IntEnum):
@@ -92,14 +92,19 @@ class Tape:
         results: M.
         data: P, the columns that differ by row.
         shared: W, the columns that are the same in every row.
+        product: how many steps at the start act on single wires of |0...0>.
         steps: `(T, 10)`: kind, source, column, target bit, control mask, control value, run,
-            first entry of the matrices, wires k, first of `places`.
+            first entry of the matrices, wires k, first of `places`, or of the first `product`
+            steps the wire. Of phases that are the same in every row: where in `phases`, how many
+            modes, the first of them at 7, 8, 9. Of phases of rows: k at 3, and at 7 the first of
+            `places`, which tells for each amplitude what number k wires form; the masks of its
+            modes are of these wires.
         angles: `(T, 3)`: scale, offset, rate.
         terms: `(3, E)` complex: C, A, B of all steps, one matrix after another.
         generators: `(E,)` complex: K of all steps, laid out as `terms`.
         places: bits of the wires of a step, or where its amplitudes come from and go to.
         phases: `(F, A)`: radians of each step of phases without its modes.
-        modes: `(N, 2)`: mask and shared column.
+        modes: `(N, 2)`: mask, and shared column or column of data.
         mode_numbers: `(N, 2)`: scale and offset, radians.
         start: `(S, 5)`: amplitude, and source, column of its real part and of its imaginary part;
             empty where the circuit starts in |0...0>.
@@ -115,6 +120,7 @@ class Tape:
     results: int
     data: int
     shared: int
+    product: int
     steps: Integers
     angles: Numbers
     terms: Matrix
@@ -136,9 +142,20 @@ class Tape:
         """The first step that depends on a shared column; 0 if the initial state does."""
         if (self.start[:, (1, 3)] == Source.SHARED).any():
             return 0
-        kind, source, turns = self.steps[:, 0], self.steps[:, 1], self.steps[:, 8]
-        depends = (source == Source.SHARED) | ((kind == Kind.PHASES) & (turns > 0))
+        depends = self.steps[:, 1] == Source.SHARED
         return int(depends.argmax()) if depends.any() else len(self.steps)
+
+    @cached_property
+    def widest(self) -> int:
+        """The most numbers that the matrix of a step has."""
+        dense = self.steps[self.steps[:, 0] == Kind.DENSE, 8]
+        return int(4 ** max(1, *dense)) if len(dense) else 4
+
+    @cached_property
+    def table(self) -> int:
+        """The most phases that a row has in one step."""
+        of_rows = (self.steps[:, 0] == Kind.PHASES) & (self.steps[:, 1] == Source.ROW)
+        return int(2 ** self.steps[of_rows, 3].max(initial=0))
 
 
 def tape_of(circuit: Circuit, data: int) -> Tape | Reason:
@@ -233,14 +250,11 @@ class _Writer:
         return found if isinstance(found, Reason) else self._add(found)
 
     def _add(self, gate: Gate) -> Reason | None:
-        is_row = gate.angle is not None and gate.angle.column < self.data
         moves = as_moves(gate, self.indices)
         if moves is not None:
             self.pending.append(moves)
-        elif gate.is_diagonal and not is_row:
-            self.pending.append(as_phases(gate, self.indices))
         elif gate.is_diagonal:
-            self.pending.append(gate)
+            self.pending += as_phases(gate, self.indices, self.data)
         else:
             gate = _without_controls(gate)
             if len(gate.targets) > MAX_GATE_WIRES:
@@ -251,17 +265,8 @@ class _Writer:
     def write(self, step: Step) -> None:
         place = sum(map(len, self.places))
         match step:
-            case Phases(constant, modes):
-                first = len(self.modes)
-                self.steps.append(
-                    (Kind.PHASES, 0, 0, 1, 0, 0, 1, len(self.phases), len(modes), first)
-                )
-                self.angles.append((0.0, 0.0, 0.0))
-                self.phases.append(constant)
-                for mode in modes:
-                    self.modes.append((mode.mask, mode.angle.column - self.data))
-                    scale, offset = mode.angle.scale, mode.angle.offset
-                    self.mode_numbers.append((mode.coefficient * scale, mode.coefficient * offset))
+            case Phases():
+                self._write_phases(step, place)
             case Moves(origin):
                 self.steps.append((Kind.PERMUTE, 0, 0, 1, 0, 0, 1, 0, 0, place))
                 self.angles.append((0.0, 0.0, 0.0))
@@ -269,13 +274,28 @@ class _Writer:
             case Gate():
                 self._write_gate(step, place)
 
+    def _write_phases(self, phases: Phases, place: int) -> None:
+        modes, first = phases.modes, len(self.modes)
+        if phases.by_row:
+            bits = [bit for bit in self.bits(range(self.circuit.wires)) if phases.wires & bit]
+            self.places.append(chosen_bits(self.indices, bits))
+            masks = chosen_bits(np.array([mode.mask for mode in modes], np.int64), bits)
+            source, wires, data, before = Source.ROW, len(bits), place, 0
+        else:
+            masks = np.array([mode.mask for mode in modes], np.int64)
+            source, wires, data = Source.SHARED if modes else Source.NONE, 0, len(self.phases)
+            before = self.data
+            self.phases.append(phases.constant)
+        self.steps.append((Kind.PHASES, source, 0, wires, 0, 0, 1, data, len(modes), first))
+        self.angles.append((0.0, 0.0, 0.0))
+        for mask, mode in zip(masks, modes, strict=True):
+            self.modes.append((int(mask), mode.angle.column - before))
+            scale, offset = mode.angle.scale, mode.angle.offset
+            self.mode_numbers.append((mode.coefficient * scale, mode.coefficient * offset))
+
     def _write_gate(self, gate: Gate, place: int) -> None:
         kind = _kind_of(gate)
-        if kind is Kind.DIAGONAL:
-            terms = np.diagonal(gate.terms, axis1=1, axis2=2)
-            generator = np.diagonal(gate.generator)
-        else:
-            terms, generator = gate.terms.reshape(3, -1), gate.generator.reshape(-1)
+        terms, generator = gate.terms.reshape(3, -1), gate.generator.reshape(-1)
         source, column, scale, offset = int(Source.NONE), 0, 0.0, 0.0
         if gate.angle is not None:
             source, column, scale, offset = self._entry(gate.angle)
@@ -325,8 +345,16 @@ class _Writer:
                 self.diagonal_coefficients.append(term.coefficient)
 
     def tape(self) -> Tape:
-        for step in ordered(self.pending, self.indices):
+        steps = ordered(self.pending, self.indices)
+        if not (self.words or self.states):
+            self._measure_earlier(steps)
+        alone = itertools.takewhile(lambda step: isinstance(step, Gate) and _is_alone(step), steps)
+        product = 0 if self.starts else len(list(alone))
+        for step in steps:
             self.write(step)
+        for step in range(product):  # its wire instead of its place
+            columns = self.steps[step][:-1]
+            self.steps[step] = (*columns, self.circuit.wires - columns[3].bit_length())
         rows, numbers = [], []
         for operation, amplitudes in self.starts:
             imaginary = operation.imaginary or (0.0,) * len(operation.real)
@@ -339,6 +367,7 @@ class _Writer:
             results=result_layout(self.circuit)[-1].offset + result_layout(self.circuit)[-1].width,
             data=self.data,
             shared=self.circuit.parameters - self.data,
+            product=product,
             steps=_integers(self.steps, 10),
             angles=np.array(self.angles, dtype=np.float64).reshape(-1, 3),
             terms=np.concatenate([np.zeros((3, 0), complex), *self.terms], axis=1),
@@ -357,6 +386,32 @@ class _Writer:
             probabilities=_integers(self.probabilities, len(self.indices)),
             states=np.array(self.states, dtype=np.int64),
         )
+
+    def _measure_earlier(self, steps: list[Step]) -> None:
+        """Drop what no measurement sees at the end: phases, and moves, which change its words."""
+        while steps:
+            match steps[-1]:
+                case Phases():
+                    pass
+                case Moves(origin):
+                    goals = np.argsort(origin)
+                    words = []
+                    for column, mask in self.diagonal_words:
+                        found = carried(goals, mask)
+                        if found is None:
+                            return
+                        words.append((column, *found))
+                    self.diagonal_words = [(column, mask) for column, mask, _ in words]
+                    self.diagonal_coefficients = [
+                        coefficient * sign
+                        for coefficient, (_, _, sign) in zip(
+                            self.diagonal_coefficients, words, strict=True
+                        )
+                    ]
+                    self.probabilities = [columns[goals] for columns in self.probabilities]
+                case _:
+                    return
+            steps.pop()
 
     def _entry(self, entry: Angle) -> tuple[int, int, float, float]:
         """Return source, column, scale and offset of a number."""
@@ -427,10 +482,12 @@ def _without_controls(gate: Gate) -> Gate:
     return gate
 
 
+def _is_alone(gate: Gate) -> bool:
+    return len(gate.targets) == 1 and not gate.mask
+
+
 def _kind_of(gate: Gate) -> Kind:
     terms = gate.terms
-    if gate.is_diagonal:
-        return Kind.DIAGONAL
     if terms.shape[1] > 2:
         return Kind.DENSE
     if not terms.imag.any():

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from hybridx.circuit import GATES, Apply, Circuit, Parameter, parse, simulate
 from hybridx.kernels import Reason, gradients, tape_of, values
 from hybridx.kernels import tape as tapes
+from hybridx.kernels.compiled import entries, jit
 from tests.circuits import circuits, inputs
 
 # complex128 in another order of operations: some 100 of 1e-16 each.
@@ -140,3 +141,19 @@ def test_a_wrong_generator_is_seen(monkeypatch):
 )
 def test_what_has_no_tape(text, reason):
     assert tape_of(parse(text), 1) == Reason(reason)
+
+
+def test_what_is_kept_on_disk_belongs_to_all_sources():
+    """Numba looks only at the file of a function, not at those of the loops that it calls."""
+    for entry in (entries.forward, entries.backward):
+        assert entry.py_func.__code__.co_freevars == ("stamp",)
+        assert entry.py_func.__closure__[0].cell_contents == jit.STAMP
+
+
+def test_the_stamp_changes_with_a_source(tmp_path, monkeypatch):
+    for name in ("jit.py", "gates.py"):
+        (tmp_path / name).write_text("a = 1\n")
+    monkeypatch.setattr(jit, "__file__", str(tmp_path / "jit.py"))
+    before = jit._stamp()
+    (tmp_path / "gates.py").write_text("a = 2\n")
+    assert jit._stamp() != before
