@@ -352,9 +352,10 @@ class _Writer:
         product = 0 if self.starts else len(list(alone))
         for step in steps:
             self.write(step)
-        for step in range(product):  # its wire instead of its place
-            columns = self.steps[step][:-1]
-            self.steps[step] = (*columns, self.circuit.wires - columns[3].bit_length())
+        for number in range(product):  # its wire instead of its place
+            columns = self.steps[number][:-1]
+            wire = self.circuit.wires - columns[3].bit_length()
+            self.steps[number] = (*columns, wire)
         rows, numbers = [], []
         for operation, amplitudes in self.starts:
             imaginary = operation.imaginary or (0.0,) * len(operation.real)
