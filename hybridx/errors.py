@@ -589,14 +589,11 @@ class NoQuantumLayerError(CaptureError):
 
 
 class CompiledCallChangedError(CaptureError):
-    """A QNode that torch.compile has traced returns something else now."""
+    """A QNode that torch.compile has traced reads or returns other tensors now."""
 
     code = "HX125"
-    summary = "{layer} returns other results than when torch.compile traced it"
-    remedy = (
-        "call torch.compiler.reset() after a Python value was changed on which the results of a "
-        "QNode depend"
-    )
+    summary = "{layer} reads or returns other tensors than when torch.compile traced it"
+    remedy = "call torch.compiler.reset(), and then the model again"
     layer: str
 
 

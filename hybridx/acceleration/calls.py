@@ -112,6 +112,10 @@ class Calls:
     Args:
         eager: `QNode.__call__`.
         layer: where the QNode stands, in the user's words.
+
+    Attributes:
+        live: the tensors that the last call read other than as arguments, of those whose circuits
+            take them as inputs.
     """
 
     def __init__(self, eager: Any, layer: str) -> None:
@@ -121,6 +125,7 @@ class Calls:
         self._axes: dict[Hashable, Axes] = {}
         self._recent: tuple[CheckedCall, ...] = ()
         self._lock = RLock()
+        self.live: tuple[Tensor, ...] = ()
 
     def __deepcopy__(self, memo: Any) -> Calls:
         copy = Calls(self._eager, self.layer)
@@ -176,7 +181,8 @@ class Calls:
             guard = Guard(reading.watch, known.live, [number for number, _ in known.fixed])
             checked = CheckedCall(qnode, given, axes, guard, answer)
             self._recent = (checked, *self._recent)[:MOST_STRUCTURES]
-        return answer, [*given.tensors, *(reading.tensors[number] for number in known.live)]
+        self.live = tuple(reading.tensors[number] for number in known.live)
+        return answer, [*given.tensors, *self.live]
 
     def _look_up(
         self, given: Arguments, reading: Reading

@@ -39,7 +39,7 @@ class AcceleratedQNode(qml.QNode):  # type: ignore[misc] # PennyLane has no type
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Answer a call; to a trace or a comparison, as PennyLane does."""
         if torch.compiler.is_dynamo_compiling() and not torch.compiler.is_exporting():
-            return call_in_graph(self.__dict__[_SITE], args, kwargs)
+            return call_in_graph(self.__dict__[_SITE], self.__dict__[_STATE].live, args, kwargs)
         if is_intercepting() or is_traced():
             return super().__call__(*args, **kwargs)
         return self.__dict__[_STATE].call(self, args, kwargs)

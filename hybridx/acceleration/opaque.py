@@ -20,7 +20,7 @@ from typing import Any, Final
 import torch
 from torch import Tensor
 
-from hybridx.acceleration.calls import Calls, Compiled
+from hybridx.acceleration.calls import Calls, Compiled, Found, Stays
 from hybridx.capture import (
     Arguments,
     as_one_call,
@@ -60,25 +60,38 @@ class Site:
         """Answer a call of the QNode."""
         return self.calls.call(self._qnode(), args, kwargs)
 
-    def learn(self, *args: Any, **kwargs: Any) -> Any:
-        """Compile a call, unless it is known."""
-        return self.calls.learn(self._qnode(), args, kwargs)
+    def find(self, given: Arguments, live: int) -> Found:
+        """Return what is done for a call of the QNode, and the inputs of a compiled one.
+
+        Raises:
+            CompiledCallChangedError: it reads other tensors than those that torch.compile passes.
+        """
+        passed = self.calls.live
+        known, inputs = self.calls.find(self._qnode(), *given.call)
+        read = inputs[len(given.tensors) :]
+        is_same = len(passed) == len(read) == live
+        if not is_same or any(one is not two for one, two in zip(passed, read, strict=True)):
+            raise CompiledCallChangedError(self.calls.layer)
+        return known, inputs
 
 
 @as_one_call(Site)
-def call_in_graph(site: Site, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+def call_in_graph(
+    site: Site, live: tuple[Tensor, ...], args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Any:
     """Answer a QNode call in a function that torch compiles.
 
     Args:
         site: the QNode.
+        live: the tensors that it reads other than as arguments.
         args: by position.
         kwargs: by name.
     """
     if not torch.compiler.is_compiling():  # a backend that runs the traced graph as it is
         return site.call(*args, **kwargs)
     given = Arguments(args, kwargs)
-    function = _call_of(site, given)
-    results = _Opaque.apply(function, *given.tensors)  # type: ignore[no-untyped-call]
+    function = _call_of(site, given, live)
+    results = _Opaque.apply(function, *given.tensors, *live)  # type: ignore[no-untyped-call]
     return unflatten(list(results), function.structure)
 
 
@@ -125,21 +138,27 @@ class Function:
 class _Call(Function):
     """A call of a QNode, whose arguments other than tensors are fixed."""
 
-    def __init__(self, site: Site, given: Arguments) -> None:
+    def __init__(self, site: Site, given: Arguments, live: tuple[Tensor, ...]) -> None:
         with outside_transforms(), torch.no_grad():
             example = [example_like(tensor) for tensor in given.tensors]
-            known = given.given_to(site.learn, example)
+            known, inputs = site.find(given.with_tensors(example), len(live))
             empty = [one.new_empty(0) for one in example]
-        if not isinstance(known, Compiled):
+        if isinstance(known, Stays):  # torch calls the QNode outside of its graph
             raise TypeError(f"{site.calls.layer} stays eager: {known.reason}")
         self.structure, self._graph = known.structure, known.run.graph
         self._site = site
         self._given = given.with_tensors(empty)
         name = f"call {next(_NUMBERS)} of {site.calls.layer}"
-        super().__init__(name, len(example), self.structure.num_leaves)
+        super().__init__(name, len(inputs), self.structure.num_leaves)
 
     def run(self, tensors: Sequence[Tensor]) -> list[Tensor]:
-        results, structure = flatten(self._given.given_to(self._site.call, tensors))
+        arguments = len(self._given.tensors)
+        given = self._given.with_tensors(tensors[:arguments])
+        known, _ = self._site.find(given, len(tensors) - arguments)
+        if isinstance(known, Compiled):
+            results, structure = list(known.run.forward(*tensors)), known.structure
+        else:
+            results, structure = flatten(self._site.call(*given.call[0], **given.call[1]))
         if structure != self.structure:
             raise CompiledCallChangedError(self._site.calls.layer)
         return results
@@ -228,11 +247,12 @@ _FUNCTIONS: Final[weakref.WeakValueDictionary[str, Function]] = weakref.WeakValu
 _NUMBERS: Final = count()
 
 
-def _call_of(site: Site, given: Arguments) -> _Call:
-    forms = tuple((tensor.dim(), tensor.dtype, tensor.device) for tensor in given.tensors)
+def _call_of(site: Site, given: Arguments, live: tuple[Tensor, ...]) -> _Call:
+    tensors = (*given.tensors, *live)
+    forms = tuple((tensor.dim(), tensor.dtype, tensor.device) for tensor in tensors)
     key = str(given.structure), tuple(given.rest), forms
     if key not in site.functions:
-        site.functions[key] = _Call(site, given)
+        site.functions[key] = _Call(site, given, live)
     return site.functions[key]
 
 

@@ -121,6 +121,7 @@ def test_python_values_that_change(pair, monkeypatch):
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # of torch.compile about PennyLane, which it cannot follow
 def test_restored_and_copied_models(pair):
     fast, eager = pair
     compiled = torch.compile(fast, backend="aot_eager")
@@ -179,6 +180,40 @@ def test_other_results_are_refused():
     count[0] = 2
     with pytest.raises(CompiledCallChangedError, match=r"torch\.compiler\.reset"):
         compiled(x)
+
+
+def test_weights_that_are_no_arguments():
+    """They are inputs of the graph: replaced ones are noticed."""
+    torch.manual_seed(0)
+    weight = nn.Parameter(torch.randn(2, dtype=torch.float64))
+
+    class Enclosing(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.held = [weight]
+            self.weight = weight
+
+            def rotated(x):
+                qml.RX(x[..., 0], wires=0)
+                qml.RY(self.held[0][0] * self.held[0][1], wires=0)
+                return qml.expval(qml.PauliZ(0))
+
+            self.qnode = qml.QNode(rotated, qml.device("default.qubit", wires=1))
+
+        def forward(self, x):
+            return self.qnode(x)
+
+    fast, eager = Enclosing(), Enclosing()
+    assert all(one.is_compiled for one in hybridx.accelerate(fast, (rows(4),)).layers)
+    compiled = torch.compile(fast, backend="aot_eager", fullgraph=True)
+    assert_close(slopes(compiled, fast, rows(4)), slopes(eager, eager, rows(4)))
+    weight.data.mul_(2)
+    assert_close(slopes(compiled, fast, rows(4)), slopes(eager, eager, rows(4)))
+    fast.held[0] = eager.held[0] = nn.Parameter(weight.detach() + 1)
+    with pytest.raises(CompiledCallChangedError, match=r"torch\.compiler\.reset"):
+        compiled(rows(4))
+    torch.compiler.reset()
+    assert_close([compiled(rows(4))], [eager(rows(4))])
 
 
 @pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning", "ignore::DeprecationWarning")
