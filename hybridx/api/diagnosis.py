@@ -25,6 +25,7 @@ _PARTS: Mapping[str, tuple[str, str]] = {
     "pennylane-lightning": ("lightning.qubit", "devices"),
     "pennylane-qiskit": ("qiskit.* devices", "qiskit"),
     "amazon-braket-pennylane-plugin": ("braket.* devices", "braket"),
+    "numba": ("training on compiled circuits", "train"),
     "matplotlib": ("circuits as PNG and PDF", "draw"),
     "pyarrow": ("data in Parquet files", "parquet"),
     "model-signing": ("signatures", "sign"),
