@@ -319,6 +319,7 @@ def test_a_strategy_can_be_forced_only_where_it_applies():
     assert raised.value.choices == "fourier, alternation, sweep, statevector"
 
 
+@pytest.mark.slow  # plans a thousand wires
 def test_a_thousand_wires_are_counted_without_overflow():
     text = "; ".join(f"RX {wire} p[{wire}]; RY {wire} p[{wire}]" for wire in range(1000))
     links = "; ".join(f"CNOT {wire} {wire + 1}" for wire in range(999))

@@ -196,6 +196,7 @@ main()
 """
 
 
+@pytest.mark.slow  # exports in processes of their own
 def test_an_export_beside_files_named_as_libraries(tmp_path):
     from tests.cli.shell import USER_MODEL
 

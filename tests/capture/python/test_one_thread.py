@@ -48,6 +48,7 @@ def _elsewhere():
     return threading.Thread(target=limit), seen
 
 
+@pytest.mark.slow  # exports in processes of their own
 def test_the_same_bytes_on_any_number_of_threads_and_with_any_hash_seed():
     root = Path(__file__).parents[3]
     printed = []
