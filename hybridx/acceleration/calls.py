@@ -242,6 +242,8 @@ class Calls:
     def _compiled(self, qnode: Any, given: Arguments, axes: Axes) -> Compiled | Stays | FixedRows:
         if qnode.shots.total_shots:
             return Stays("it samples shots")
+        if qnode.diff_method == "spsa":
+            return Stays("its gradients are estimates by random differences")
         given = with_rows(given, axes, 3)
 
         def run(qnode: Any, tensors: Sequence[Tensor]) -> list[Tensor]:
@@ -282,7 +284,7 @@ class Calls:
         except (CaptureError, LoweringError) as error:
             return Stays(str(error))
         except Exception as error:  # the user's loop goes on, whatever the trace meets
-            return Stays(f"it cannot be traced: {type(error).__name__}: {first_line(error)}")
+            return Stays(f"it cannot be compiled: {type(error).__name__}: {first_line(error)}")
         return compiled if differs is None else Stays(differs)
 
 
@@ -318,8 +320,9 @@ def _is_live(tensor: Tensor) -> bool:
 
 def _differentiable(qnode: Any) -> Any:
     """Return a QNode with the same results whose gradients torch computes, where that can be."""
-    if qnode.diff_method in ("backprop", "best") and qnode.device.name == "default.qubit":
-        return qnode
+    is_exact = qnode.diff_method in ("backprop", "best") and qnode.device.name == "default.qubit"
+    if is_exact or not isinstance(qnode.diff_method, str | None):
+        return qnode  # a gradient transform of the user's own is compared as it is
     if qnode.device.name in ("default.qubit", "default.mixed"):
         return qnode.update(diff_method="backprop")
     if qnode.device.name.startswith("lightning."):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final, TypeAlias
@@ -13,9 +12,13 @@ from torch import Tensor
 Function: TypeAlias = Callable[[Sequence[Tensor]], Sequence[Tensor]]
 
 # Of the largest number: some roundings of the dtype for each of a thousand gates. A wrong rule is
-# off by far more.
-_NARROW: Final = 1e-4
-_WIDE: Final = 1e-9
+# off by far more. PennyLane rounds constants to float32 in circuits of float64, hence the last.
+_BOUNDS: Final = {
+    torch.bfloat16: 1e-1,
+    torch.float16: 1e-2,
+    torch.float32: 1e-4,
+    torch.float64: 1e-6,
+}
 
 
 def difference(
@@ -32,28 +35,43 @@ def difference(
         compiled: what is to take its place.
         tensors: the arguments of all three.
     """
-    for point, wide in _points(tensors):
-        tried = point
+    computed = _by_pennylane(eager, exact, tensors)
+    if computed is None:
+        return "PennyLane gives no finite gradients on the example to compare with"
+    point, values, slopes = computed
+    with torch.no_grad():
+        unfollowed, others = eager(tensors), compiled(tensors)
+    if [one.dtype for one in unfollowed] != [one.dtype for one in others]:
+        return "its results have another dtype than PennyLane's"
+    with torch.enable_grad():
+        found, their_slopes = _values_and_slopes(compiled, point)
+    dtypes = {_real(one.dtype) for one in (*tensors, *values) if _has_slopes(one)}
+    bound = max((_BOUNDS[dtype] for dtype in dtypes), default=_BOUNDS[torch.float64])
+    for name, left, right in (
+        ("values", values, found),
+        ("gradients", slopes, their_slopes),
+        ("values without gradients", unfollowed, others),
+    ):
+        for one, two in zip(left, right, strict=True):
+            if one.shape != two.shape or not _is_close(one, two, bound):
+                return f"its {name} differ from PennyLane's"
+    return None
+
+
+def _by_pennylane(
+    eager: Function, exact: Function, tensors: Sequence[Tensor]
+) -> tuple[list[Tensor], list[Tensor], list[Tensor]] | None:
+    """Return arguments, values and gradients there, or None if they are nowhere finite."""
+    for point, as_given in _points(tensors):
         try:
             with torch.enable_grad(), warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                values, _ = _values_and_slopes(eager, wide, slopes=False)
-                _, slopes = _values_and_slopes(exact, wide)
+                values, _ = _values_and_slopes(eager, as_given, slopes=False)
+                _, slopes = _values_and_slopes(exact, as_given)
         except Exception:  # the user's own function and PennyLane may raise anything
             continue
         if all(bool(one.isfinite().all()) for one in (*values, *slopes)):
-            break
-    else:
-        return "PennyLane gives no finite gradients on the example to compare with"
-    with torch.enable_grad():
-        found, others = _values_and_slopes(compiled, tried)
-    numbers = [tensor for tensor in (*tensors, *values) if _has_slopes(tensor)]
-    is_wide = all(tensor.dtype in (torch.float64, torch.complex128) for tensor in numbers)
-    for name, left, right in (("values", values, found), ("gradients", slopes, others)):
-        for one, two in zip(left, right, strict=True):
-            has_same_form = one.shape == two.shape
-            if not has_same_form or not _is_close(one, two, is_wide=is_wide):
-                return f"its {name} differ from PennyLane's"
+            return point, values, slopes
     return None
 
 
@@ -82,13 +100,19 @@ def _has_slopes(tensor: Tensor) -> bool:
     return tensor.is_floating_point() or tensor.is_complex()
 
 
-def _is_close(one: Tensor, two: Tensor, *, is_wide: bool) -> bool:
+def _real(dtype: torch.dtype) -> torch.dtype:
+    return dtype.to_real() if dtype.is_complex else dtype
+
+
+def _is_close(one: Tensor, two: Tensor, bound: float) -> bool:
     if not one.numel():
         return True
+    two = two.to(one.dtype)
+    if not torch.equal(one.isnan(), two.isnan()):
+        return False
+    one, two = one.nan_to_num(), two.nan_to_num()
     scale = max(1.0, float(one.abs().max()))
-    bound = (_WIDE if is_wide else _NARROW) * scale
-    found = float((two.to(one.dtype) - one).abs().max())
-    return not math.isnan(found) and found <= bound
+    return float((two - one).abs().max()) <= bound * scale
 
 
 def _values_and_slopes(

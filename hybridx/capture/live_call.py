@@ -171,6 +171,7 @@ def trace_call(
             program = export_program(caller, tensors, shapes)
             module = graph_of(program, TABLE)
             bound = bind_live_circuits(module, recording.circuits, dtype)
+            _make_differentiable(module)
         except (CaptureError, LoweringError):
             raise
         except Exception as error:
@@ -179,6 +180,24 @@ def trace_call(
                 raise FixedBatch from error
             raise untraceable(caller, error, recording.branches.longest) from error
     return LiveCall(module, bound, nested[-1])
+
+
+def _make_differentiable(module: fx.GraphModule) -> None:
+    """Write the copies of a graph in place by operators that torch differentiates.
+
+    `aten.copy`, which torch.export makes of a write into a tensor, has no derivative.
+    """
+    graph = module.graph
+    for node in graph.find_nodes(op="call_function", target=torch.ops.aten.copy.default):
+        goal, source = node.args[:2]
+        with graph.inserting_before(node):
+            if source.meta["val"].dtype != node.meta["val"].dtype:
+                dtype = {"dtype": node.meta["val"].dtype}
+                source = graph.call_function(torch.ops.aten._to_copy.default, (source,), dtype)
+            copied = graph.call_function(torch.ops.aten.expand_as.default, (source, goal))
+        node.replace_all_uses_with(copied)
+        graph.erase_node(node)
+    module.recompile()
 
 
 class _Caller(nn.Module):
