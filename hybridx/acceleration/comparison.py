@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from itertools import product
 from typing import Final, TypeAlias
 
 import torch
@@ -38,13 +39,13 @@ def difference(
     computed = _by_pennylane(eager, exact, tensors)
     if computed is None:
         return "PennyLane gives no finite gradients on the example to compare with"
-    point, values, slopes = computed
+    point, followed, values, slopes = computed
     with torch.no_grad():
         unfollowed, others = eager(tensors), compiled(tensors)
     if [one.dtype for one in unfollowed] != [one.dtype for one in others]:
         return "its results have another dtype than PennyLane's"
     with torch.enable_grad():
-        found, their_slopes = _values_and_slopes(compiled, point)
+        found, their_slopes = _values_and_slopes(compiled, point, followed)
     dtypes = {_real(one.dtype) for one in (*tensors, *values) if _has_slopes(one)}
     bound = max((_BOUNDS[dtype] for dtype in dtypes), default=_BOUNDS[torch.float64])
     for name, left, right in (
@@ -60,27 +61,32 @@ def difference(
 
 def _by_pennylane(
     eager: Function, exact: Function, tensors: Sequence[Tensor]
-) -> tuple[list[Tensor], list[Tensor], list[Tensor]] | None:
-    """Return arguments, values and gradients there, or None if they are nowhere finite."""
-    for point, as_given in _points(tensors):
+) -> tuple[list[Tensor], list[bool], list[Tensor], list[Tensor]] | None:
+    """Return arguments, which have gradients, values and gradients, or None if none are finite."""
+    every = [_has_slopes(tensor) for tensor in tensors]
+    trained = [tensor.requires_grad for tensor in tensors]  # PennyLane may take no others
+    for followed, point, as_given in _ways(tensors, [every, trained]):
         try:
             with torch.enable_grad(), warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                values, _ = _values_and_slopes(eager, as_given, slopes=False)
-                _, slopes = _values_and_slopes(exact, as_given)
+                values, _ = _values_and_slopes(eager, as_given, [False] * len(tensors))
+                _, slopes = _values_and_slopes(exact, as_given, followed)
         except Exception:  # the user's own function and PennyLane may raise anything
             continue
         if all(bool(one.isfinite().all()) for one in (*values, *slopes)):
-            return point, values, slopes
+            return point, followed, values, slopes
     return None
 
 
-def _points(tensors: Sequence[Tensor]) -> Iterator[tuple[list[Tensor], list[Tensor]]]:
-    """Yield arguments to compare at, and the same ones as PennyLane is to get them."""
+def _ways(
+    tensors: Sequence[Tensor], followed: Sequence[list[bool]]
+) -> Iterator[tuple[list[bool], list[Tensor], list[Tensor]]]:
+    """Yield which arguments have gradients, the arguments, and the same ones for PennyLane."""
     example = [tensor.detach() for tensor in tensors]
-    for point in ([_beside(tensor) for tensor in example], example):
-        yield point, [_widened(tensor) for tensor in point]
-        yield point, point
+    points = [_beside(tensor) for tensor in example], example
+    for some, point in product(followed, points):
+        yield some, point, [_widened(tensor) for tensor in point]
+        yield some, point, point
 
 
 def _beside(tensor: Tensor) -> Tensor:
@@ -116,10 +122,12 @@ def _is_close(one: Tensor, two: Tensor, bound: float) -> bool:
 
 
 def _values_and_slopes(
-    function: Function, tensors: Sequence[Tensor], *, slopes: bool = True
+    function: Function, tensors: Sequence[Tensor], followed: Sequence[bool]
 ) -> tuple[list[Tensor], list[Tensor]]:
     """Return the results, and the gradients of a sum of all of them with different weights."""
-    given = [tensor.clone().requires_grad_(slopes and _has_slopes(tensor)) for tensor in tensors]
+    given = [
+        tensor.clone().requires_grad_(has) for tensor, has in zip(tensors, followed, strict=True)
+    ]
     results = list(function(given))
     values = [result.detach() for result in results]
     floats = [one for one in given if one.requires_grad]

@@ -16,6 +16,7 @@ from hybridx.capture.graph.bind_circuits import bind_live_circuits
 from hybridx.capture.graph.ops import LIVE_OP
 from hybridx.capture.python.patches import quiet, uncollected
 from hybridx.capture.python.refusals import untraceable
+from hybridx.capture.python.torch_mode import NumbersMode
 from hybridx.capture.qnode.arguments import Arguments
 from hybridx.capture.qnode.recording import recorded
 from hybridx.capture.torch_export import TABLE, FixedBatch, export_program, graph_of
@@ -159,7 +160,8 @@ def trace_call(
     nested: list[Any] = []
 
     def run(tensors: Sequence[Tensor]) -> tuple[Tensor, ...]:
-        results, form = flatten(given.given_to(qnode, tensors))
+        with NumbersMode(recording.values, recording.branches):
+            results, form = flatten(given.given_to(qnode, tensors))
         nested.append(form)
         return tuple(results)
 
@@ -170,6 +172,7 @@ def trace_call(
         try:
             program = export_program(caller, tensors, shapes)
             module = graph_of(program, TABLE)
+            _keep_detached(module)
             bound = bind_live_circuits(module, recording.circuits, dtype)
             _make_differentiable(module)
         except (CaptureError, LoweringError):
@@ -180,6 +183,15 @@ def trace_call(
                 raise FixedBatch from error
             raise untraceable(caller, error, recording.branches.longest) from error
     return LiveCall(module, bound, nested[-1])
+
+
+def _keep_detached(module: fx.GraphModule) -> None:
+    """Keep what is detached apart from what it is detached from, in place.
+
+    An angle is traced back through operators that only move data, as `aten.detach` does.
+    """
+    for node in module.graph.find_nodes(op="call_function", target=torch.ops.aten.detach.default):
+        node.target = torch.detach
 
 
 def _make_differentiable(module: fx.GraphModule) -> None:

@@ -253,6 +253,22 @@ _COMPARISONS = (*_EQUALITIES, *_CLOSENESS)
 _MAKE_TENSORS = (torch.tensor, torch.as_tensor)
 
 
+class NumbersMode(TracingMode):
+    """Traces what code does with the numbers of tensors, which have no derivatives then.
+
+    Whatever else it asks of the data, torch refuses.
+    """
+
+    def __init__(self, values: ConcreteValues, branches: Branches) -> None:
+        super().__init__(values, branches)
+        reading = (Tensor.numpy, Tensor.__array__, Tensor.tolist, Tensor.item)
+        self._asked = {function: self._without_slope(self._asked[function]) for function in reading}
+
+    @staticmethod
+    def _without_slope(answer: Callable[..., Any]) -> Callable[..., Any]:
+        return lambda tensor, *args, **kwargs: answer(tensor.detach(), *args, **kwargs)
+
+
 def following() -> AbstractContextManager[Any]:
     """Trace values through the code of a model, if this thread traces it."""
     values, branches = current().values, current().branches
