@@ -244,6 +244,7 @@ class Calls:
             return Stays("it samples shots")
         if qnode.diff_method == "spsa":
             return Stays("its gradients are estimates by random differences")
+        is_trained = [tensor.requires_grad for tensor in given.tensors]
         given = with_rows(given, axes, 3)
 
         def run(qnode: Any, tensors: Sequence[Tensor]) -> list[Tensor]:
@@ -275,7 +276,10 @@ class Calls:
                 partial(run, qnode),
                 partial(run, _differentiable(qnode)),
                 lambda tensors: compiled.run(*tensors),
-                tensors,
+                [
+                    one.requires_grad_(is_one)
+                    for one, is_one in zip(tensors, is_trained, strict=True)
+                ],
             )
         except FixedBatch:
             return FixedRows() if axes != closed(given) else Stays("its sizes follow the data")

@@ -99,9 +99,10 @@ def accelerate_model(
         calls.append((original, *map_leaves(_plain, (given, named)), layer))
         return original(qnode, *given, **named)
 
-    with every_call(model, noted), torch.no_grad(), unchanged(model):
+    own_args, own_kwargs = map_leaves(_copied, (args, dict(kwargs)))
+    with every_call(model, noted), torch.enable_grad(), unchanged(model):
         try:
-            model(*args, **kwargs)
+            model(*own_args, **own_kwargs)
         except Exception as error:  # the user's own code may raise anything
             _, tensors = describe_call(model, args, kwargs)
             check_arguments(model, args, kwargs, tensors, error)
@@ -126,8 +127,19 @@ def accelerate_model(
     return AccelerationReport(tuple(layers))
 
 
+def _copied(leaf: Any) -> Any:
+    """Return a copy of a tensor, into which forward may write, and all else as it is."""
+    if not isinstance(leaf, Tensor):
+        return leaf
+    return leaf.detach().clone().requires_grad_(leaf.requires_grad)
+
+
 def _plain(leaf: Any) -> Any:
-    return untransformed(leaf) if isinstance(leaf, Tensor) else leaf
+    """Return a tensor without what it was computed from, and all else as it is."""
+    if not isinstance(leaf, Tensor):
+        return leaf
+    leaf = untransformed(leaf)
+    return leaf if leaf.is_leaf else leaf.detach().requires_grad_()
 
 
 def restore_model(model: nn.Module) -> int:

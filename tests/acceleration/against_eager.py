@@ -78,8 +78,8 @@ def compare(
     fast = _made(make, way)
     report = hybridx.accelerate(
         fast,
-        tuple(_as(one, way) for one in example[0]),
-        kwargs={name: _as(one, way) for name, one in example[1].items()},
+        tuple(_leaf(_as(one, way), way) for one in example[0]),
+        kwargs={name: _leaf(_as(one, way), way) for name, one in example[1].items()},
     )
     found = derivatives(fast, given, way)
     hybridx.restore(fast)

@@ -21,7 +21,6 @@ FLOAT32 = 2e-5
 """Of the largest number; a hundred roundings of 6e-8, and angles rounded before a cosine."""
 
 ARRAYS = "it returns what is no tensor"
-WEIGHTS = "a weight reaches it otherwise than as an argument"
 SHOTS = "it samples shots"
 DRAWS = "it draws from"
 NUMBERS = "Python code in it needs a number of a tensor"
@@ -34,7 +33,6 @@ EAGER = {
         ),
         ARRAYS,
     ),
-    **dict.fromkeys(("weights_of_self", "weights_of_closure", "rebuilt_in_forward"), WEIGHTS),
     **dict.fromkeys(
         (
             "finite_shots", "shots_on_device", "copies_of_shots", "sampled", "sampled_observable",
@@ -46,8 +44,6 @@ EAGER = {
     **dict.fromkeys(("branch_in_circuit", "reupload_from_data"), NUMBERS),
     "own_generator": "it changes what it reads",
     "unseeded_random_layers": "its values differ from PennyLane's",
-    "batch_input": "PennyLane gives no finite gradients",
-    "pixels_one_by_one": "HX105",
     "gaussian_torch_layer": "HX103",
     "qutrit_layer": "HX104",
 }  # fmt: skip
