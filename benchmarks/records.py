@@ -111,10 +111,17 @@ def gather(lines: Iterable[Mapping[str, Any]]) -> Results:
     return results
 
 
-def begin(lines: Path, *, fresh: bool, refuse: Callable[[str], None]) -> None:
-    """Write the first line of a run, or check that the existing one is of this machine."""
+def begin(lines: Path, *, fresh: bool, refuse: Callable[[str], None], **said: str) -> None:
+    """Write the first line of a run, or check that the existing one is of this machine.
+
+    Args:
+        lines: the file.
+        fresh: forget what is there.
+        refuse: is told that the existing line is another one.
+        said: of the run beside machine and compiler.
+    """
     lines.parent.mkdir(parents=True, exist_ok=True)
-    run, earlier = describe_run(), [] if fresh else read_lines(lines)
+    run, earlier = describe_run() | said, [] if fresh else read_lines(lines)
     if not earlier:
         lines.write_text(json.dumps({"run": run}) + "\n")
     elif earlier[0]["run"] != run:

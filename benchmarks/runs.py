@@ -22,11 +22,19 @@ ONE_CALL = 2.0  # calls that take longer are timed once, while they are loaded
 
 @dataclass(frozen=True, slots=True)
 class Effort:
-    """How long a peer is measured in a cell: rounds of some seconds, up to a total."""
+    """How long a peer is measured in a cell: rounds of some seconds, up to a total.
+
+    Attributes:
+        rounds: of each peer.
+        seconds: of a round.
+        enough: seconds after which a peer has no further round.
+        clock: "wall", or "cpu" where the machine does other work as well.
+    """
 
     rounds: int
     seconds: float
     enough: float
+    clock: str = "wall"
 
 
 @dataclass(slots=True)
@@ -81,6 +89,10 @@ class Run(ABC):
                 self.paces.remember(cell, line.get("peers", {}))
         return done
 
+    def clock(self, threads: int) -> str:
+        """Return the clock for so many threads: several would be counted while they wait."""
+        return self.effort.clock if threads == 1 else "wall"
+
     def rounds(self, workers: Workers, entries: dict[str, dict[str, Any]]) -> None:
         """Time all peers in turns and write the median of their rounds into their entries."""
         ready = {name: entry["call"] for name, entry in entries.items() if "call" in entry}
@@ -90,7 +102,11 @@ class Run(ABC):
         for _ in range(self.effort.rounds):
             for peer in list(turns):
                 started = time.perf_counter()
-                reply = workers.ask(peer, {"time": self.effort.seconds}, LONGEST_LOAD)
+                reply = workers.ask(
+                    peer,
+                    {"time": self.effort.seconds, "clock": self.clock(workers.threads)},
+                    LONGEST_LOAD,
+                )
                 spent[peer.name] += time.perf_counter() - started
                 if "refused" in reply:
                     entries[peer.name] = reply

@@ -18,6 +18,8 @@ def machine(results: Results) -> str:
         if peer != GEMM
     ]
     machine = f"{run['cpu']}, {run['cores']} cores; {run['system']}; Python {run['python']}."
+    if run.get("clock") == "cpu":
+        machine += " The machine did other work as well: times are those of the processor."
     return f"## Machine and versions\n\n{machine} Compiler: tree {run['hybridx']}.\n\n" + grid(
         ("peer", "packages"), rows
     )

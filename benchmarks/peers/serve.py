@@ -1,8 +1,8 @@
 """The peer's side of the connection to `bench.py`: one JSON object a line in each direction.
 
 A request is {"load": name, "wires", "layers", "rows", "model", "checked", "results", "once"} or
-{"time": seconds}. `rows` and `results` are .npy files, the second of the rows numbered in
-`checked`. A peer that cannot do what a request asks replies with the reason.
+{"time": seconds}, and may say {"clock": "cpu"}. `rows` and `results` are .npy files, the second of
+the rows numbered in `checked`. A peer that cannot do what a request asks replies with the reason.
 """
 
 from __future__ import annotations
@@ -38,6 +38,11 @@ class Task:
     rows: Array
     model: Path
 
+
+CLOCKS: Mapping[str, Callable[[], float]] = {
+    "wall": time.perf_counter,
+    "cpu": time.process_time,  # of all threads: for machines that do other work as well
+}
 
 Call: TypeAlias = Callable[[], Any]
 Prepare: TypeAlias = Callable[[Task], Call]
@@ -77,7 +82,9 @@ def answer(
                 call, reply = load(request)
             else:
                 assert call is not None, "load comes first"
-                reply = {"seconds": _measure(call, request["time"])}
+                reply = {
+                    "seconds": _measure(call, request["time"], CLOCKS[request.get("clock", "wall")])
+                }
         except Exception as error:
             reply = {"refused": f"{type(error).__name__}: {error}".strip()[:300]}
         print(json.dumps(reply), file=replies, flush=True)
@@ -101,18 +108,19 @@ def _load(prepare: Prepare, request: dict[str, Any]) -> tuple[Call, dict[str, An
     return call, {"prepared": first - started, "call": seconds}
 
 
-def again(call: Call, first: float, once: float) -> float:
+def again(
+    call: Call, first: float, once: float, clock: Callable[[], float] = time.perf_counter
+) -> float:
     """Return the seconds of a second call, or of the first one if that took over `once`."""
     if first > once:
         return first
-    started = time.perf_counter()
+    started = clock()
     call()
-    return time.perf_counter() - started
+    return clock() - started
 
 
-def _measure(call: Call, seconds: float) -> list[float]:
+def _measure(call: Call, seconds: float, clock: Callable[[], float]) -> list[float]:
     """Return the times of the calls that fit, after a warm-up call, or of one long call."""
-    clock = time.perf_counter
     times: list[float] = []
     started = clock()
     call()

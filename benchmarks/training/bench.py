@@ -75,7 +75,9 @@ class Bench(Run):
         for peer in self.peers:
             refused = self._leave_out(peer, cell)
             entries[peer.name] = (
-                {"refused": refused} if refused is not None else _load(cell, given, workers, peer)
+                {"refused": refused}
+                if refused is not None
+                else _load(cell, given, workers, peer, self.clock(cell.threads))
             )
         self.rounds(workers, entries)
         self.paces.remember(cell, entries)
@@ -95,7 +97,7 @@ class Bench(Run):
                 tell(f"memory of {peer.name}, {cell} ... ")
                 workers = Workers(1, MOST_BYTES)
                 try:
-                    reply = _load(cell, given, workers, peer)
+                    reply = _load(cell, given, workers, peer, self.clock(cell.threads))
                 finally:
                     workers.close()
                 kept = {name: reply[name] for name in reply if name.endswith(("bytes", "refused"))}
@@ -115,7 +117,7 @@ class Bench(Run):
         return self.paces.why_not(peer.name, rivals, cell)
 
 
-def _load(cell: Cell, given: Lesson, workers: Workers, peer: Peer) -> dict[str, Any]:
+def _load(cell: Cell, given: Lesson, workers: Workers, peer: Peer, clock: str) -> dict[str, Any]:
     """Let a peer take a first step; return its reply and the errors of loss and gradients."""
     rows, results = BUILD / "lesson.npz", BUILD / f"first-step-{peer.folder}.npz"
     np.savez(rows, rows=given.rows, targets=given.targets)
@@ -126,6 +128,7 @@ def _load(cell: Cell, given: Lesson, workers: Workers, peer: Peer) -> dict[str, 
         "rows": str(rows),
         "results": str(results),
         "once": LONGEST_LOAD if peer.compiles else ONE_CALL,
+        "clock": clock,
     }
     # A step that compiles itself may take longer once.
     reply = workers.ask(peer, request, LONGEST_LOAD if peer.compiles else LONGEST_STEP)
@@ -187,6 +190,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--fresh", action="store_true", help="forget an earlier run")
     parser.add_argument("--report", action="store_true", help="write the report of what is there")
+    parser.add_argument("--cpu", action="store_true", help="count CPU time; the machine is busy")
     parser.add_argument("--list", action="store_true", help="print the names of all cells")
     parser.add_argument(
         "--cells", nargs="+", default=[], metavar="NAME", help="only these, as W1-8x*"
@@ -207,8 +211,9 @@ def main() -> None:
     ]
     if not arguments.report:
         BUILD.mkdir(parents=True, exist_ok=True)
-        begin(arguments.lines, fresh=arguments.fresh, refuse=parser.error)
-        run = Bench(peers, EFFORT, arguments.lines, most_bytes=MOST_BYTES)
+        clock = "cpu" if arguments.cpu else "wall"
+        begin(arguments.lines, fresh=arguments.fresh, refuse=parser.error, clock=clock)
+        run = Bench(peers, replace(EFFORT, clock=clock), arguments.lines, most_bytes=MOST_BYTES)
         run.run(list(chosen(arguments.cells)))
         if not arguments.cells:
             run.measure_memory()

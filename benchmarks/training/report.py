@@ -7,11 +7,18 @@ from pathlib import Path
 
 from benchmarks.paces import CANNOT_WIN, TOO_SLOW
 from benchmarks.plots import plot_training
-from benchmarks.records import EAGER, HYBRIDX, PENNYLANE, Cell, Results
-from benchmarks.tables import figure, grid, machine, milliseconds, refusals
-from benchmarks.targets import judge
+from benchmarks.records import EAGER, FLOOR, HYBRIDX, PENNYLANE, Cell, Results
+from benchmarks.tables import figure, grid, machine, milliseconds, percent, refusals
+from benchmarks.targets import Target, judge
 from benchmarks.training.cells import MEMORY_BATCH, MEMORY_WIRES, all_cells, name_of
-from benchmarks.training.targets import NEAR, TARGETS, against, is_near, over_floor
+from benchmarks.training.targets import (
+    CIRCUITS,
+    NEAR,
+    TARGETS,
+    against,
+    is_near,
+    over_floor,
+)
 from benchmarks.workloads import TRAINED, WORKLOADS
 
 INTRODUCTION = f"""\
@@ -187,12 +194,52 @@ def _targets(results: Results) -> str:
 
 def _missed(results: Results) -> str:
     rows = [
-        (_named(place), target.sentence, figure(verdict.figures[place]))
+        (
+            _named(place),
+            figure(target.bound),
+            figure(verdict.figures[place]),
+            _rival(results, target, place),
+            *_account(results, place),
+        )
         for target in TARGETS
         for verdict in (judge(target, results),)
         for place in verdict.missed
     ]
-    return "\n### What is missed\n\n" + grid(("cell", "target", "reached"), rows) if rows else ""
+    if not rows:
+        return ""
+    heads = ("cell", "wanted", "reached", "against", "floor", "interpreter", "rest", "ns", "bare")
+    said = (
+        "Floor, interpreter and rest are the parts of the step: the same script with a Linear, "
+        "what the compiled interpreter of gates takes forward and backward, and what is left for "
+        "looking at the call and for torch around it. *ns* are the nanoseconds of the interpreter "
+        "for each amplitude and each of its steps, *bare* those in which the machine multiplies an "
+        "amplitude in the cache by a number. No step can take less: forward it is one pass, "
+        "backward two and a sum of products."
+    )
+    return f"\n### What limits the rest\n\n{said}\n\n" + grid(heads, rows)
+
+
+def _rival(results: Results, target: Target, place: Cell | str) -> str:
+    """Return the peer against which a ratio was taken."""
+    if not isinstance(place, Cell):
+        return ""
+    among = PENNYLANE if target.sentence.endswith("PennyLane") else ()
+    best = results.best(place, among)
+    return best[0] if best else ""
+
+
+def _account(results: Results, place: Cell | str) -> tuple[str, ...]:
+    """Return the parts of a step, and the cost of an amplitude in a bare circuit."""
+    account = results.cells[place][HYBRIDX].get("account") if isinstance(place, Cell) else None
+    if not account or not (ours := results.median(place, HYBRIDX)):
+        return ("–",) * 5
+    floor, interpreter = results.median(place, FLOOR) or 0.0, account["interpreter"]
+    rest = max(0.0, ours - floor - interpreter)
+    shares = tuple(percent(part / ours) for part in (floor, interpreter, rest))
+    if place.workload not in CIRCUITS:
+        return (*shares, "–", "–")
+    amplitudes = account["steps"] * 2**place.wires * place.batch
+    return (*shares, figure(1e9 * interpreter / amplitudes), figure(1e9 * account["bare_pass"]))
 
 
 def _named(place: Cell | str) -> str:

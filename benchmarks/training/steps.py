@@ -1,6 +1,7 @@
 """The peer's side: steps of training, timed over the connection of `peers/serve.py`.
 
-A request is {"load": name, "wires", "layers", "rows", "results", "once"} or {"time": seconds}.
+A request is {"load": name, "wires", "layers", "rows", "results", "once", "clock"} or {"time":
+seconds, "clock"}.
 `rows` is an .npz file of the rows and the targets. `results` gets the loss and the gradients of the
 first step, which is one of those that are timed.
 """
@@ -17,7 +18,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from benchmarks.memory import peak, restart_peak
-from benchmarks.peers.serve import Call, again, answer
+from benchmarks.peers.serve import CLOCKS, Call, again, answer
 from benchmarks.training.lessons import Lesson
 from benchmarks.workloads import Array, make
 
@@ -32,10 +33,12 @@ class Training:
     Attributes:
         step: takes one step and returns its loss; it ends when the weights are changed.
         gradients: of the last step, by the names of the parameters.
+        account: measures where the time of a step goes, for the report; by default it does not.
     """
 
     step: Callable[[], Any]
     gradients: Callable[[], Mapping[str, Array]]
+    account: Callable[[], Mapping[str, float]] = dict
 
 
 Begin: TypeAlias = Callable[[Lesson], Training]
@@ -53,24 +56,27 @@ def _load(begin: Begin, request: dict[str, Any]) -> tuple[Call, dict[str, Any]]:
     workload = make(request["load"], request["wires"], request["layers"])
     with np.load(request["rows"]) as given:
         lesson = Lesson(workload, given["rows"], given["targets"])
+    clock = CLOCKS[request["clock"]]
     held = restart_peak()
     started = time.perf_counter()
     try:
         training = begin(lesson)
-        prepared = time.perf_counter()
+        before = clock()
         loss = float(np.asarray(training.step()))
-        first = time.perf_counter()
+        first, spent = time.perf_counter(), clock() - before
         found = {name: np.asarray(array) for name, array in training.gradients().items()}
-        seconds = again(training.step, first - prepared, request["once"])
+        seconds = again(training.step, spent, request["once"], clock)
+        most = peak()
+        account = dict(training.account())
     except Exception as error:  # a library has its own class for this, and a text
         if any(sign in f"{type(error).__name__}: {error}".lower() for sign in SIGNS):
             raise MemoryError(OUT_OF_MEMORY) from error
         raise
     np.savez(request["results"], loss=loss, **{f"of {name}": one for name, one in found.items()})
-    most = peak()
     return training.step, {
         "prepared": first - started,
         "call": seconds,
+        "account": account,
         "peak_bytes": most,
         "grown_bytes": None if held is None or most is None else most - held,
     }

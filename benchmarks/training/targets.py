@@ -37,13 +37,16 @@ def is_near(results: Results, cell: Cell) -> bool:
 def ratios(
     where: Callable[[Cell], bool], among: Collection[str] = ()
 ) -> Callable[[Results], Figures]:
-    """Return the ratios of the cells for which `where` holds and that are not near the floor."""
+    """Return the ratios of the cells with one thread for which `where` holds.
+
+    Those near the floor are left out.
+    """
 
     def figures(results: Results) -> Figures:
         found = {
             cell: against(results, cell, among)
             for cell in results.cells
-            if where(cell) and not is_near(results, cell)
+            if cell.threads == 1 and where(cell) and not is_near(results, cell)
         }
         return {cell: ratio for cell, ratio in found.items() if ratio is not None}
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -102,6 +104,7 @@ def test_cells_have_names_and_their_batches_ascend():
 def results(**medians):
     names = {"ours": HYBRIDX, "floor": FLOOR, "eager": EAGER, "lightning": LIGHTNING, "JAX": "JAX"}
     peers = {names[name]: {"median": seconds} for name, seconds in medians.items()}
+    peers[HYBRIDX]["account"] = {"interpreter": 7e-4, "steps": 20, "bare_pass": 2.5e-10}
     run = {"cpu": "one", "cores": 2, "system": "any", "python": "3.11", "hybridx": "0123abc"}
     cell = {"workload": "W1", "wires": 8, "layers": 3, "batch": 32, "threads": 1}
     return gather([
@@ -119,6 +122,14 @@ def test_pennylane_is_the_faster_of_its_two_ways_and_the_floor_is_no_peer():
     assert against(found, CELL) == pytest.approx(5)
     assert not is_near(found, CELL)
     assert ratios(lambda cell: True)(found) == {CELL: pytest.approx(5)}
+
+
+def test_ratios_are_those_of_one_thread():
+    found = results(ours=1e-3, floor=1e-4, eager=2e-2, JAX=5e-3)
+    two = replace(CELL, threads=2)
+    found.cells[two] = found.cells.pop(CELL)
+    assert against(found, two) == pytest.approx(5)
+    assert ratios(lambda cell: True)(found) == {}
 
 
 def test_a_cell_near_the_floor_is_left_out_of_the_ratios():
@@ -143,3 +154,5 @@ def test_the_report_has_each_cell_each_target_and_each_refusal(tmp_path):
     assert all(target.sentence in text for target in TARGETS)
     assert "| up to 12 wires: 2 times faster than the best peer | missed | 0.500 times |" in text
     assert "| hybridx | 20 | 800 | 3.00 |  |" in text
+    limits = "| W1-8x32 | 2.00 | 0.500 | JAX | 10 % | 70 % | 20 % | 4.27 | 0.250 |"
+    assert limits in text

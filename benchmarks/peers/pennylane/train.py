@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import statistics
 import sys
+import time
+import timeit
 import warnings
+from collections.abc import Callable
 from contextlib import ExitStack
 from functools import partial
+from unittest import mock
 
+import numpy as np
 import pennylane as qml
 import torch
 from torch import Tensor, nn
@@ -18,6 +24,10 @@ from benchmarks.training.lessons import Lesson
 from benchmarks.training.steps import Training, serve_steps
 from benchmarks.training.with_torch import train_module
 from benchmarks.workloads import Workload, make
+from hybridx.acceleration import circuit as live_circuit
+
+ACCOUNT_SECONDS = 0.1
+CACHED = 2**13  # numbers of each operand of a bare pass
 
 
 def eager(device: str, lesson: Lesson) -> Training:
@@ -63,7 +73,7 @@ def qnodes_of(layer: nn.Module) -> list[qml.QNode]:
 
 def compiled(lesson: Lesson) -> Training:
     """Return a model after `hybridx.accelerate`, all of whose calls are compiled."""
-    model = accelerated(lesson.workload)
+    model, steps = accelerated(lesson.workload)
     training = train_module(model, lesson)
 
     def gradients() -> object:
@@ -77,16 +87,49 @@ def compiled(lesson: Lesson) -> Training:
             raise CannotError("a circuit was run by PennyLane")
         return training.gradients()
 
-    return Training(training.step, gradients)
+    return Training(training.step, gradients, partial(account, training.step, steps))
 
 
-def accelerated(workload: Workload) -> nn.Module:
+def account(step: Callable[[], object], steps: int) -> dict[str, float]:
+    """Return the seconds of a step of training that the interpreter takes, and its own steps.
+
+    Beside them stands a bare pass: the seconds in which the machine multiplies an amplitude in the
+    cache by a number.
+    """
+    spent = 0.0
+
+    def timed(function: Callable[..., object]) -> Callable[..., object]:
+        def run(*args: object, **kwargs: object) -> object:
+            nonlocal spent
+            started = time.process_time()
+            found = function(*args, **kwargs)
+            spent += time.process_time() - started
+            return found
+
+        return run
+
+    taken = []
+    both = {name: timed(getattr(live_circuit, name)) for name in ("values", "gradients")}
+    with mock.patch.multiple(live_circuit, **both):
+        until = time.perf_counter() + ACCOUNT_SECONDS
+        while len(taken) < 3 or time.perf_counter() < until:
+            spent = 0.0
+            step()
+            taken.append(spent)
+    numbers, factors = np.ones((2, CACHED), np.float32)
+    passes = timeit.repeat(lambda: np.multiply(numbers, factors, out=numbers), number=100, repeat=9)
+    amplitude = statistics.median(passes) / 100 / (CACHED / 2)
+    return {"interpreter": statistics.median(taken), "steps": steps, "bare_pass": amplitude}
+
+
+def accelerated(workload: Workload) -> tuple[nn.Module, int]:
+    """Return a model, and the steps of its compiled circuits."""
     model = torch_model(workload, "default.qubit")
     report = hybridx.accelerate(model, (torch.from_numpy(workload.inputs(2)),))
     for layer in report.layers:
         if not layer.is_compiled:
             raise CannotError(f"{layer.layer} stays eager: {layer.reason}")
-    return model
+    return model, sum(layer.steps for layer in report.layers)
 
 
 if __name__ == "__main__":
