@@ -26,7 +26,7 @@ from hybridx.program.program import (
 from hybridx.program.run import run
 from hybridx.program.shapes import row_size, shape_of
 from hybridx.program.text import parse, show
-from hybridx.program.vjp import vjp
+from hybridx.program.vjp import count_live, vjp
 
 __all__ = [
     "Binary",
@@ -45,6 +45,7 @@ __all__ = [
     "Value",
     "Wrap",
     "check",
+    "count_live",
     "faults",
     "operands",
     "parse",

@@ -63,16 +63,30 @@ class Builder:
         """
         if result.shape[:1] != (None,):
             raise ValueError(f"{result} has no batch axis")
+        needed = self._needed(result)
+        values: dict[int, Value] = {}
+        steps: list[Step] = []
+        for index in sorted(needed):
+            steps.append(on(values, self._steps[index]))
+            values[index] = Value(len(values), self._shapes[index])
+        return Program(tuple(steps), tuple(self._shapes[index] for index in values), rows)
+
+    def places(self, result: Value, values: Sequence[Value]) -> tuple[int, ...]:
+        """Return which steps of `build(result)` have some values, whatever their shape."""
+        needed = sorted(self._needed(result))
+        found: list[int] = []
+        for value in values:
+            while isinstance(step := self._steps[value.index], Reshape):
+                value = step.x
+            found.append(needed.index(value.index))
+        return tuple(found)
+
+    def _needed(self, result: Value) -> set[int]:
         needed = {self.parameters.index, result.index}
         for index in range(result.index, -1, -1):
             if index in needed:
                 needed.update(value.index for value in operands(self._steps[index]))
-        values: dict[int, Value] = {}
-        steps: list[Step] = []
-        for index in sorted(needed):
-            steps.append(_on(values, self._steps[index]))
-            values[index] = Value(len(values), self._shapes[index])
-        return Program(tuple(steps), tuple(self._shapes[index] for index in values), rows)
+        return needed
 
     def constant(self, array: Any) -> Value:
         """Append a tensor of numbers."""
@@ -193,8 +207,12 @@ class Builder:
                 case Wrap(_, columns):
                     values.append(self.wrap(columns))
                 case _:
-                    values.append(self._append(_on(values, step)))
+                    values.append(self.append(on(values, step)))
         return values
+
+    def append(self, step: Step) -> Value:
+        """Append a step on values of this builder."""
+        return self._append(step)
 
     def _append(self, step: Step) -> Value:
         self._steps.append(step)
@@ -202,7 +220,7 @@ class Builder:
         return Value(len(self._steps) - 1, self._shapes[-1])
 
 
-def _on(values: Sequence[Value] | Mapping[int, Value], step: Step) -> Step:
+def on(values: Sequence[Value] | Mapping[int, Value], step: Step) -> Step:
     """Return a step on `values` in place of those of its own program."""
     match step:
         case Parameters() | Constant():

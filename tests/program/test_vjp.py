@@ -19,7 +19,7 @@ from tests.lowering.encoded import encoded, fitting
 from tests.program.programs import programs
 from tests.program.test_to_torch import onnx_session
 
-RULES = importlib.import_module("hybridx.program.vjp")
+VJP = importlib.import_module("hybridx.program.vjp")
 LAWS = importlib.import_module("hybridx.program.check")
 
 INPUT = "v0: (batch, 4) = parameters; "
@@ -116,7 +116,7 @@ def named(step):
     ],
 )
 def test_a_planted_sign_is_found(monkeypatch, rule, place):
-    honest = RULES._pull
+    honest = VJP.pull
 
     def planted(builder, program, values, index, g):
         is_wrong = named(program.steps[index]) == rule
@@ -124,7 +124,7 @@ def test_a_planted_sign_is_found(monkeypatch, rule, place):
             yield x, partial(negated, make) if is_wrong and operand == place else make
 
     program = case(rule)
-    monkeypatch.setattr(RULES, "_pull", planted)
+    monkeypatch.setattr(VJP, "pull", planted)
     with pytest.raises(AssertionError):
         assert_gradients(program, numbers(program))
 

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeAlias, assert_never
 
-from hybridx.program import Builder, Value
+import numpy as np
+
+from hybridx.circuit import Apply, Circuit, Prepare, PureOperation, Unitary
+from hybridx.lowering.analysis.trig_polynomial import has_parameter
+from hybridx.program import Builder, Program, Value, count_live, vjp
 
 COMPLEX = -1
 """The label of the axis of real and imaginary parts, beside the wires'."""
@@ -19,6 +24,11 @@ class Amplitudes:
     axes: tuple[int, ...]
 
 
+Span: TypeAlias = tuple[Value, Value]
+"""The states before and after a unitary."""
+
+_UNITARY = 1e-12  # how far the product of a matrix and its adjoint may be from the identity
+_MUCH = 2**22  # numbers of one row; a gradient that keeps few takes half as long again
 _NEAR = 2**16  # numbers of all states that stay near a core, with the matrices and the next states
 _LOOPED = 12  # wires; of fewer a large batch is no slower than a loop, which costs a few steps
 
@@ -26,6 +36,45 @@ _LOOPED = 12  # wires; of fewer a large batch is no slower than a loop, which co
 def rows_at_once(wires: int) -> int | None:
     """Return how many states of so many wires are best computed at once; None for any number."""
     return max(1, _NEAR >> (wires + 1)) if wires >= _LOOPED else None
+
+
+def is_unitary(operation: PureOperation) -> bool:
+    """Return whether an operation is unitary for all parameters, as given entries need not be."""
+    match operation:
+        case Apply():
+            return True
+        case Unitary(wires, real, imaginary):
+            if has_parameter(operation):
+                return False
+            size = 2 ** len(wires)
+            U = np.array(real, dtype=np.complex128).reshape(size, size)
+            if imaginary:
+                U += 1j * np.array(imaginary, dtype=np.float64).reshape(size, size)
+            return np.allclose(U @ U.conj().T, np.eye(size), rtol=0, atol=_UNITARY)
+        case Prepare():
+            return False
+        case _:
+            assert_never(operation)
+
+
+def reversed_vjp(
+    builder: Builder, results: Value, spans: Sequence[Span], circuit: Circuit
+) -> Program:
+    """Return the program of a gradient; if its values take much memory, few of them are kept.
+
+    Args:
+        builder: of the program that is differentiated.
+        results: of it.
+        spans: states before and after a unitary, one after another.
+        circuit: of the program.
+    """
+    program = builder.build(results, rows_at_once(circuit.wires))
+    gradient = vjp(program)
+    matrices = [one for one in circuit.operations if isinstance(one, Unitary)]
+    if count_live(gradient) <= _MUCH or not all(map(is_unitary, matrices)):
+        return gradient
+    places = [builder.places(results, span) for span in spans]
+    return vjp(program, [(start, end) for start, end in places if start != end])
 
 
 def apply_matrix(

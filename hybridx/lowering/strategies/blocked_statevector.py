@@ -51,7 +51,15 @@ from hybridx.lowering.blocks.measure_parities import (
 )
 from hybridx.lowering.blocks.measure_state import measure, product_columns, with_batch
 from hybridx.lowering.blocks.real_form import real_columns, real_form
-from hybridx.lowering.blocks.state import COMPLEX, Amplitudes, bring_last, rows_at_once
+from hybridx.lowering.blocks.state import (
+    COMPLEX,
+    Amplitudes,
+    Span,
+    bring_last,
+    is_unitary,
+    reversed_vjp,
+    rows_at_once,
+)
 from hybridx.lowering.cost import EASY, MOST_IN_FILE, Cost
 from hybridx.lowering.plan import Plan, Reason, exceeds, list_lines, name_wires, pure_operations
 from hybridx.lowering.strategies import statevector
@@ -141,6 +149,15 @@ class BlockedStatevectorPlan(Plan):
 
     def build(self) -> Program:
         """Return the program: exact but for rounding; float32 gives about 1e-6 at 16 wires."""
+        builder, results, _ = self._built()
+        return builder.build(results, rows_at_once(self.circuit.wires))
+
+    def build_vjp(self) -> Program:
+        """Return the program of the gradient; of many wires it runs the circuit backwards."""
+        return reversed_vjp(*self._built(), self.circuit)
+
+    def _built(self) -> tuple[Builder, Value, list[Span]]:
+        """Return the builder, the results, and the states before and after each unitary."""
         circuit = self.circuit
         builder = Builder(circuit.parameters)
         dense = [step.operation for step in self.steps if isinstance(step, Dense)]
@@ -150,7 +167,9 @@ class BlockedStatevectorPlan(Plan):
             state = given_phases(builder, real, self.given.phases, tuple(range(circuit.wires)))
         else:
             state = _first_state(builder, self.blocks, self.axes)
+        spans: list[Span] = []
         for step in self.steps:
+            before = state
             match step:
                 case Diagonal():
                     state = apply_phases(builder, state, step.phases, step.order, self.axes)
@@ -165,6 +184,8 @@ class BlockedStatevectorPlan(Plan):
                     state = bring_last(builder, amplitudes, (COMPLEX, *step.order)).value
                 case _:
                     assert_never(step)
+            if not isinstance(step, Dense) or is_unitary(step.operation):
+                spans.append((before, state))
         state = _flat(builder, state)
         if self.parities is None:
             amplitudes = Amplitudes(state, (COMPLEX, *self.order))
@@ -173,7 +194,7 @@ class BlockedStatevectorPlan(Plan):
             results = with_batch(
                 builder, measure_parities(builder, state, self.order, self.parities)
             )
-        return builder.build(results, rows_at_once(circuit.wires))
+        return builder, results, spans
 
 
 def plan(circuit: Circuit) -> BlockedStatevectorPlan | Reason:
