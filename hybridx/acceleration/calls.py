@@ -50,6 +50,29 @@ class FixedRows:
     """A call that is compiled for each batch size by itself."""
 
 
+_UNREADABLE = (
+    "it reads what cannot be compared between calls, such as a file, a clock or an iterator: read "
+    "that before, and pass it as an argument"
+)
+_CHANGES = "it changes what it reads, such as a counter: do that in forward"
+_TOO_MANY = (
+    f"it has more than {MOST_STRUCTURES} circuits: pass what differs between calls as a tensor"
+)
+_SHOTS = "it samples shots, and a compiled circuit is exact: train with shots=None"
+_ESTIMATES = (
+    "its gradients are estimates by random differences, and a compiled circuit has exact ones: use "
+    "another diff_method than 'spsa'"
+)
+_NO_TENSOR = (
+    "it returns what is no tensor: pass its arguments as tensors, and measure expectation values, "
+    "probabilities or states"
+)
+_HIDDEN_WEIGHT = (
+    "a weight reaches it from where it cannot be read again: pass it as an argument, or keep it in "
+    "an attribute"
+)
+
+
 @dataclass(frozen=True)
 class Stays:
     """Why calls stay eager."""
@@ -66,12 +89,14 @@ class Compiled:
         structure: how the results are nested.
         circuits: that it runs.
         joined: the same as `run` with the results side by side in one tensor, or None.
+        live: how many of the tensors are no arguments.
     """
 
     run: fx.GraphModule
     structure: Any
     circuits: tuple[LiveCircuit, ...]
     joined: fx.GraphModule | None
+    live: int = 0
 
     def answer(self, tensors: Sequence[Tensor]) -> Any:
         """Return what the QNode returns."""
@@ -143,6 +168,14 @@ class Calls:
             return self._eager(qnode, *args, **kwargs)
         return answer.answer(tensors)
 
+    def call_side_by_side(self, qnode: Any, kwargs: dict[str, Any]) -> Tensor | None:
+        """Return the results of a call as one tensor, or None if they are not of that kind."""
+        answer, tensors = self.find(qnode, (), kwargs)
+        if isinstance(answer, Stays) or answer.joined is None:
+            return None
+        results: Tensor = answer.joined.forward(*tensors)
+        return results
+
     def find(self, qnode: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Found:
         """Return what is done for a call; one of a new structure is compiled first."""
         for checked in self._recent:
@@ -164,7 +197,7 @@ class Calls:
     def _find(self, qnode: Any, given: Arguments) -> Found:
         reading = read_call(qnode, given)
         if reading is None:
-            return Stays("it reads what cannot be compared between calls"), []
+            return Stays(_UNREADABLE), []
         if self._look_up(given, reading) is None:
             caught = warnings.catch_warnings()
             with self._lock, caught, outside_transforms(), unchanged(_Holder(qnode)):
@@ -175,7 +208,7 @@ class Calls:
             reading = read_call(qnode, given)
         found = None if reading is None else self._look_up(given, reading)
         if reading is None or found is None:
-            return Stays("it changes what it reads"), []
+            return Stays(_CHANGES), []
         known, answer, axes = found
         if reading.watch.is_whole:
             guard = Guard(reading.watch, known.live, [number for number, _ in known.fixed])
@@ -202,7 +235,7 @@ class Calls:
     def _learn(self, qnode: Any, given: Arguments, reading: Reading) -> Stays | None:
         """Find out what is done for a call, and keep it; if nothing can be kept, return why."""
         if sum(map(len, self._known.values())) >= MOST_STRUCTURES:
-            return Stays(f"it has more than {MOST_STRUCTURES} circuits")
+            return Stays(_TOO_MANY)
         given = given.with_tensors(list(map(untransformed, given.tensors)))
         arguments = [tensor.detach() for tensor in given.tensors]
         with torch.no_grad(), Uses(reading.tensors) as uses:
@@ -224,9 +257,7 @@ class Calls:
             known = next((known for known in alike if known.fits(reading)), None)
             if known is None:
                 answer = (
-                    Stays("a weight reaches it from where it cannot be read again")
-                    if has_unknown
-                    else self._compiled(qnode, full, opened)
+                    Stays(_HIDDEN_WEIGHT) if has_unknown else self._compiled(qnode, full, opened)
                 )
                 fixed = [number for number in used if number not in live]
                 known = _Known(
@@ -241,9 +272,9 @@ class Calls:
 
     def _compiled(self, qnode: Any, given: Arguments, axes: Axes) -> Compiled | Stays | FixedRows:
         if qnode.shots.total_shots:
-            return Stays("it samples shots")
+            return Stays(_SHOTS)
         if qnode.diff_method == "spsa":
-            return Stays("its gradients are estimates by random differences")
+            return Stays(_ESTIMATES)
         is_trained = [tensor.requires_grad for tensor in given.tensors]
         given = with_rows(given, axes, 3)
 
@@ -258,12 +289,12 @@ class Calls:
         if draws:
             return Stays(f"it draws from {draws[0]}")
         if list(map(version_of, tensors)) != versions:
-            return Stays("it writes into its arguments")
+            return Stays("it writes into its arguments: write into a copy")
         after = read_call(qnode, given)
         if before is None or after is None or not before.is_same(after):
-            return Stays("it changes what it reads")
+            return Stays(_CHANGES)
         if not all(isinstance(result, Tensor) for result in results):
-            return Stays("it returns what is no tensor")
+            return Stays(_NO_TENSOR)
         dtypes = {tensor.dtype for tensor in tensors}
         is_narrow = not dtypes & {torch.float64, torch.complex128} and dtypes & {*_FLOATS}
         dtype = torch.float32 if is_narrow else torch.float64
@@ -271,7 +302,9 @@ class Calls:
             traced = trace_call(qnode, given, axes, dtype, results[0].dtype.to_real())
             circuits = tuple(LiveCircuit(circuit, data) for circuit, data in traced.circuits)
             module = traced.with_circuits(circuits)
-            compiled = Compiled(module, traced.structure, circuits, side_by_side(module))
+            # A TorchLayer puts a list of numbers side by side.
+            joined = side_by_side(module) if isinstance(traced.nested, list) else None
+            compiled = Compiled(module, traced.structure, circuits, joined, given.live_count)
             differs = difference(
                 partial(run, qnode),
                 partial(run, _differentiable(qnode)),

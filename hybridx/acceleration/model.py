@@ -5,6 +5,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import pennylane as qml
@@ -12,8 +13,10 @@ import torch
 from torch import Tensor, nn
 
 from hybridx.acceleration.calls import Calls, Compiled, Stays
+from hybridx.acceleration.layers import AcceleratedLayer, AccelerationReport
 from hybridx.acceleration.opaque import Site, call_in_graph
 from hybridx.capture import (
+    call_of_layer,
     check_arguments,
     describe_call,
     every_call,
@@ -26,7 +29,6 @@ from hybridx.capture import (
     untransformed,
 )
 from hybridx.errors import ForwardRaisesError, NoQuantumLayerError, first_line
-from hybridx.report import Shown
 
 _STATE = "_hybridx_calls"
 _SITE = "_hybridx_site"
@@ -45,58 +47,94 @@ class AcceleratedQNode(qml.QNode):  # type: ignore[misc] # PennyLane has no type
         return self.__dict__[_STATE].call(self, args, kwargs)
 
     # A TorchLayer has the methods of its QNode that it lacks itself, so there is no __deepcopy__.
-    def __getstate__(self) -> dict[str, Any]:
+    def __reduce_ex__(self, protocol: Any) -> Any:
         # No model has called the copy yet.
-        return {name: value for name, value in vars(self).items() if name not in (_OWNERS, _SITE)}
+        state = {name: value for name, value in vars(self).items() if name not in (_OWNERS, _SITE)}
+        return _new_qnode, (_own_class(self),), state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
         self.__dict__[_SITE] = Site(self, state[_STATE])
 
 
-@dataclass(frozen=True)
-class AcceleratedLayer:
-    """What became of one QNode.
+@cache
+def _accelerated_class(kind: Any) -> Any:
+    """Return the class of accelerated QNodes of a class; a `__call__` of its own still runs."""
+    if kind is qml.QNode:
+        return AcceleratedQNode
+    return type(kind.__name__, (kind, AcceleratedQNode), {"__module__": kind.__module__})
 
-    Attributes:
-        layer: where it stands in the model.
-        reason: why it stays eager, or None where it is compiled.
-        steps: of the compiled circuit, which the interpreter runs.
+
+def _own_class(qnode: Any) -> Any:
+    """Return the class that a QNode has when it is not accelerated."""
+    kind = type(qnode)
+    if kind is AcceleratedQNode:
+        return qml.QNode
+    return kind.__bases__[0] if isinstance(qnode, AcceleratedQNode) else kind
+
+
+def _new_qnode(kind: Any) -> Any:
+    accelerated = _accelerated_class(kind)
+    return accelerated.__new__(accelerated)
+
+
+def _replaced_method(kind: Any) -> str | None:
+    """Return a part of PennyLane's QNode that a class defines anew and a compiled call skips."""
+    ours = vars(qml.QNode).keys() - {
+        "__call__", "__init__", "__doc__", "__module__", "__dict__", "__weakref__", "__repr__",
+    }  # fmt: skip
+    for base in kind.__mro__[: kind.__mro__.index(qml.QNode)]:
+        replaced: list[str] = sorted(ours & vars(base).keys())
+        if replaced:
+            return replaced[0]
+    return None
+
+
+class LayerCall:
+    """What a TorchLayer computes with its QNode, without taking the results apart and together.
+
+    It stands as `_evaluate_qnode` among the attributes of the layer, so that `forward`, hooks and
+    what a subclass does around it stay as they are.
+
+    Args:
+        layer: of which the QNode may be compiled.
     """
 
-    layer: str
-    reason: str | None
-    steps: int = 0
+    def __init__(self, layer: Any) -> None:
+        self._layer = layer
 
-    @property
-    def is_compiled(self) -> bool:
-        """True if all its calls of the example are answered by compiled circuits."""
-        return self.reason is None
-
-
-@dataclass(frozen=True)
-class AccelerationReport(Shown):
-    """What `accelerate` has done.
-
-    Attributes:
-        layers: of the model, in the order of their first calls.
-    """
-
-    layers: tuple[AcceleratedLayer, ...]
+    def __call__(self, x: Tensor) -> Any:
+        """Return what `TorchLayer._evaluate_qnode` returns."""
+        layer = self._layer
+        qnode = layer.qnode
+        is_ours = type(qnode) is AcceleratedQNode and not torch.compiler.is_compiling()
+        if is_ours and not is_intercepting() and not is_traced():
+            arguments = {layer.input_arg: x}
+            for name, weight in layer.qnode_weights.items():
+                arguments[name] = weight.to(x)
+            results = vars(qnode)[_STATE].call_side_by_side(qnode, arguments)
+            if results is not None and results.dim() == x.dim():
+                return results.type(x.dtype)
+        return getattr(type(layer), _EVALUATE)(layer, x)
 
 
 def accelerate_model(
     model: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any]
 ) -> AccelerationReport:
     """Swap the QNodes that a call of a model reaches; see `hybridx.accelerate`."""
-    met: dict[int, tuple[Any, list[tuple[Any, ...]]]] = {}
+    met: dict[int, _Met] = {}
+    gone: dict[str, _Met] = {}
 
     def noted(
         original: Any, qnode: Any, given: tuple[Any, ...], named: dict[str, Any], layer: str
     ) -> Any:
-        _, calls = met.setdefault(id(qnode), (qnode, []))
+        known = met.get(id(qnode))
+        if known is None or known.qnode() is not qnode:
+            if known is not None:
+                gone[known.layer] = known
+            known = met[id(qnode)] = _Met(weakref.ref(qnode), original, layer, [])
         # What a transform of torch wraps, and a list that forward fills, is as it is only now.
-        calls.append((original, *map_leaves(_plain, (given, named)), layer))
+        known.calls.append(map_leaves(_plain, (given, named)))
         return original(qnode, *given, **named)
 
     own_args, own_kwargs = map_leaves(_copied, (args, dict(kwargs)))
@@ -111,19 +149,21 @@ def accelerate_model(
             raise ForwardRaisesError(shapes, reason, place_of(model, error)) from error
     if not met:
         raise NoQuantumLayerError
-    layers = []
-    for qnode, calls in met.values():
-        original, _, _, layer = calls[0]
-        state = qnode.__dict__.get(_STATE) or Calls(original, layer)
-        found = [state.learn(qnode, given, named) for _, given, named, _ in calls]
-        compiled = [one for one in found if isinstance(one, Compiled)]
-        reasons = [one.reason for one in found if isinstance(one, Stays)]
-        if type(qnode) not in (qml.QNode, AcceleratedQNode):
-            reasons = [f"it is a {type(qnode).__name__}, not a QNode of PennyLane's own class"]
-        elif compiled:
-            _swap(qnode, state, owner_of(model))
-        steps = sum(len(c.tape.steps) for one in compiled for c in one.circuits if c.tape)
-        layers.append(AcceleratedLayer(layer, reasons[0] if reasons else None, steps))
+    gone.update({one.layer: one for one in met.values() if one.qnode() is None})
+    layers = [AcceleratedLayer(layer, _MADE_ANEW) for layer in gone]
+    swaps = []
+    for one in met.values():
+        qnode = one.qnode()
+        if qnode is None:
+            continue
+        layer, state = _learnt(qnode, one)
+        layers.append(layer)
+        if state is not None:
+            swaps.append((qnode, state))
+    # Nothing is swapped before all circuits are compiled and compared.
+    for qnode, state in swaps:
+        _swap(qnode, state, owner_of(model))
+    _call_side_by_side(model)
     return AccelerationReport(tuple(layers))
 
 
@@ -132,6 +172,52 @@ def _copied(leaf: Any) -> Any:
     if not isinstance(leaf, Tensor):
         return leaf
     return leaf.detach().clone().requires_grad_(leaf.requires_grad)
+
+
+@dataclass(frozen=True)
+class _Met:
+    """A QNode that the model has called.
+
+    Attributes:
+        qnode: none any more if only a call held it.
+        original: `QNode.__call__`.
+        layer: where it stands, in the user's words.
+        calls: the arguments of each call.
+    """
+
+    qnode: weakref.ref[Any]
+    original: Any
+    layer: str
+    calls: list[Any]
+
+
+def _learnt(qnode: Any, met: _Met) -> tuple[AcceleratedLayer, Calls | None]:
+    """Return what becomes of a QNode, and what is known of its calls if it is to be swapped."""
+    name = _replaced_method(_own_class(qnode))
+    if name is not None:
+        reason = f"its class {_own_class(qnode).__name__} defines {name!r} of a QNode anew"
+        return AcceleratedLayer(met.layer, reason), None
+    is_accelerated = isinstance(qnode, AcceleratedQNode)
+    state = vars(qnode)[_STATE] if is_accelerated else Calls(met.original, met.layer)
+    found = [state.learn(qnode, given, named) for given, named in met.calls]
+    compiled = list({id(one): one for one in found if isinstance(one, Compiled)}.values())
+    reasons = [one.reason for one in found if isinstance(one, Stays)]
+    circuits = [circuit for one in compiled for circuit in one.circuits]
+    by_operators = [circuit for circuit in circuits if circuit.tape is None]
+    layer = AcceleratedLayer(
+        met.layer,
+        reason=reasons[0] if reasons else None,
+        steps=sum(len(circuit.tape.steps) for circuit in circuits if circuit.tape),
+        calls=len(found),
+        circuits=len(circuits),
+        execution=None if not circuits else "torch" if by_operators else "interpreter",
+    )
+    return layer, state if compiled else None
+
+
+_MADE_ANEW = (
+    "forward makes this QNode anew in each call: make it once, in __init__, and call it in forward"
+)
 
 
 def _plain(leaf: Any) -> Any:
@@ -153,23 +239,56 @@ def restore_model(model: nn.Module) -> int:
             qnode.__dict__[_OWNERS] = owners
         else:
             del qnode.__dict__[_STATE], qnode.__dict__[_SITE]
-            qnode.__class__ = qml.QNode
+            qnode.__class__ = _own_class(qnode)
+    for layer in _layers_of(model):
+        vars(layer).pop(_EVALUATE, None)
     return len(qnodes)
 
 
 def _of_copies(model: nn.Module) -> list[Any]:
     """Return the accelerated QNodes of a copy of a model, which no model has called yet."""
-    found = (one for module in model.modules() for one in vars(module).values())
-    return [one for one in found if isinstance(one, AcceleratedQNode) and _OWNERS not in vars(one)]
+    pending: list[Any] = [vars(module) for module in model.modules()]
+    seen: dict[int, Any] = {}
+    while pending:
+        value = pending.pop()
+        if id(value) in seen:
+            continue
+        seen[id(value)] = value
+        if isinstance(value, dict):
+            pending += value.values()
+        elif isinstance(value, list | tuple | set):
+            pending += value
+    return [
+        one
+        for one in seen.values()
+        if isinstance(one, AcceleratedQNode) and _OWNERS not in vars(one)
+    ]
 
 
+def _layers_of(model: nn.Module) -> list[Any]:
+    return [module for module in model.modules() if isinstance(module, qml.qnn.TorchLayer)]
+
+
+def _call_side_by_side(model: nn.Module) -> None:
+    """Let the TorchLayers of a model call their QNodes by `LayerCall`."""
+    original = getattr(qml.qnn.TorchLayer, _EVALUATE)
+    for layer in _layers_of(model):
+        is_plain = getattr(type(layer), _EVALUATE) is original
+        if is_plain and isinstance(vars(layer).get("qnode"), AcceleratedQNode):
+            vars(layer)[_EVALUATE] = LayerCall(layer)
+
+
+_EVALUATE = call_of_layer()[1]
 _SWAPPED: weakref.WeakKeyDictionary[Any, list[Any]] = weakref.WeakKeyDictionary()
 
 
 def _swap(qnode: Any, state: Calls, owner: Any) -> None:
+    if not isinstance(qnode, AcceleratedQNode):
+        for name in (_OWNERS, _SITE):  # PennyLane's copy of an accelerated QNode has them
+            vars(qnode).pop(name, None)
     qnode.__dict__[_STATE] = state
     qnode.__dict__.setdefault(_SITE, Site(qnode, state))
-    qnode.__class__ = AcceleratedQNode
+    qnode.__class__ = _accelerated_class(_own_class(qnode))
     owners = qnode.__dict__.setdefault(_OWNERS, weakref.WeakSet())
     if owner not in owners:
         owners.add(owner)

@@ -32,6 +32,7 @@ from hybridx.capture.model.structures import as_tensor, is_single, named_parts
 from hybridx.capture.model.training_mode import training_note
 from hybridx.capture.model.weight_size import check_weight_size
 from hybridx.capture.module import Capture, Refused, capture, refusals
+from hybridx.capture.pennylane_internals import call_of_layer
 from hybridx.capture.python.patches import is_intercepting, one_thread, quiet, uncollected
 from hybridx.capture.python.removed_in_pennylane import removed_idiom
 from hybridx.capture.python.source_location import (
@@ -83,6 +84,7 @@ __all__ = [
     "as_exported",
     "as_one_call",
     "as_tensor",
+    "call_of_layer",
     "capture",
     "check_arguments",
     "check_weight_size",

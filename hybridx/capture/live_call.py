@@ -26,6 +26,7 @@ from hybridx.capture.torch_internals import (
     is_shape_error,
     leaves_of,
     needs_a_number,
+    unflatten,
 )
 from hybridx.circuit import BATCH, Circuit
 from hybridx.errors import CaptureError, LoweringError
@@ -45,6 +46,11 @@ class LiveCall:
     module: fx.GraphModule
     circuits: tuple[tuple[Circuit, int], ...]
     structure: Any
+
+    @property
+    def nested(self) -> Any:
+        """The numbers of the results, nested as they are."""
+        return unflatten(list(range(self.structure.num_leaves)), self.structure)
 
     def with_circuits(self, circuits: Sequence[nn.Module]) -> fx.GraphModule:
         """Return the graph with modules in the places of the circuits.

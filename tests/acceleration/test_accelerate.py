@@ -206,8 +206,8 @@ def test_what_stays_eager_says_why():
     model = Both()
     report = hybridx.accelerate(model, (torch.zeros(3, 1),))
     assert compiled(report) == [False, False]
-    assert report.layers[0].reason == "it reads what cannot be compared between calls"
-    assert report.layers[1].reason == "it samples shots"
+    assert report.layers[0].reason.startswith("it reads what cannot be compared between calls")
+    assert report.layers[1].reason.startswith("it samples shots")
     assert type(model.one) is qml.QNode
 
 

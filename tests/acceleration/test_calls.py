@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 import hybridx
+from hybridx.acceleration.calls import Calls
 
 WIRES = 2
 GLOBAL = nn.Parameter(torch.tensor([0.4, -0.7], dtype=torch.float64))
@@ -205,3 +206,123 @@ class Methods(nn.Module):
 
     def forward(self, x):
         return torch.stack(tuple(self.qnode(x)), -1)
+
+
+def test_a_failure_swaps_nothing(monkeypatch):
+    """The third of three QNodes raises when it is compiled."""
+
+    class Three(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layers = nn.ModuleList(
+                qml.qnn.TorchLayer(qnode_of(make()), {"weights": WIRES}) for _ in range(3)
+            )
+
+        def forward(self, x):
+            for layer in self.layers:
+                x = layer(x)
+            return x
+
+    def make():
+        def circuit(inputs, weights):
+            return ansatz(inputs, weights)
+
+        return circuit
+
+    learn = Calls.learn
+    seen = []
+
+    def failing(*given):
+        seen.append(given)
+        if len(seen) == 3:
+            raise RuntimeError("planted")
+        return learn(*given)
+
+    model = Three()
+    before = [dict(vars(layer)) for layer in model.layers]
+    monkeypatch.setattr(Calls, "learn", failing)
+    with pytest.raises(RuntimeError, match="planted"):
+        hybridx.accelerate(model, (X,))
+    assert [dict(vars(layer)) for layer in model.layers] == before
+    assert all(type(layer.qnode) is qml.QNode for layer in model.layers)
+
+
+class Logged(qml.QNode):
+    """A QNode whose calls are counted."""
+
+    calls = 0
+
+    def __call__(self, *args, **kwargs):
+        Logged.calls += 1
+        return super().__call__(*args, **kwargs)
+
+
+class Constructed(qml.QNode):
+    def construct(self, args, kwargs):
+        return super().construct(args, kwargs)
+
+
+def test_classes_of_qnodes():
+    def circuit(x):
+        return ansatz(x, torch.ones(WIRES, dtype=torch.float64))
+
+    class Two(nn.Module):
+        def __init__(self):
+            super().__init__()
+            device = qml.device("default.qubit", wires=WIRES)
+            self.qnodes = [Logged(circuit, device), Constructed(circuit, device)]
+
+        def forward(self, x):
+            return self.qnodes[0](x)[0] + self.qnodes[1](x)[1]
+
+    model = Two()
+    report = hybridx.accelerate(model, (X,))
+    assert [layer.is_compiled for layer in report.layers] == [True, False]
+    assert "defines 'construct'" in report.layers[1].reason
+    before = Logged.calls
+    model(X)
+    assert Logged.calls == before + 1
+    assert isinstance(model.qnodes[0], Logged)
+    twin = copy.deepcopy(model)
+    assert hybridx.restore(twin) == hybridx.restore(model) == 1
+    assert type(twin.qnodes[0]) is type(model.qnodes[0]) is Logged
+
+
+def test_a_qnode_that_each_call_makes():
+    class Fresh(nn.Module):
+        def forward(self, x):
+            return torch.stack(tuple(qnode_of(lambda x: ansatz(x, torch.ones(WIRES)))(x)))
+
+    report = hybridx.accelerate(Fresh(), (X,))
+    assert "anew in each call" in report.layers[0].reason
+    assert "anew in each call" in str(report)
+    assert "anew in each call" in report._repr_html_()
+
+
+def test_a_layer_as_a_subclass_wrote_it():
+    """Hooks and methods around the call of the QNode run as before."""
+
+    class Scaled(qml.qnn.TorchLayer):
+        def forward(self, inputs):
+            return 2 * super().forward(inputs)
+
+    class Replaced(qml.qnn.TorchLayer):
+        def _evaluate_qnode(self, x):
+            return 3 * super()._evaluate_qnode(x)
+
+    def circuit(inputs, weights):
+        return ansatz(inputs, weights)
+
+    for kind in (Scaled, Replaced):
+        layer = kind(qnode_of(circuit), {"weights": WIRES})
+        layer.register_forward_hook(lambda *given: given[-1] + 1)
+        expected = layer(X).detach()
+        before = vars(layer).keys()
+        assert_compiled(hybridx.accelerate(layer, (X,)))
+        assert torch.allclose(layer(X), expected, rtol=0, atol=1e-12)
+        assert torch.allclose(layer(X[0]), expected[0], rtol=0, atol=1e-12)
+        assert torch.allclose(layer(X.float()), expected.float(), rtol=0, atol=1e-6)
+        assert layer(X.float()).dtype is torch.float32
+        assert torch.equal(copy.deepcopy(layer)(X), layer(X))
+        assert hybridx.restore(layer) == 1
+        assert vars(layer).keys() == before
