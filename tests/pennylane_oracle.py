@@ -2,6 +2,7 @@
 
 import numpy as np
 import pennylane as qml
+import torch
 
 from hybridx.circuit import (
     Apply,
@@ -26,17 +27,32 @@ def simulate(circuit, parameters):
     return np.array([_run(circuit, row) for row in parameters]).reshape(len(parameters), -1)
 
 
-def _run(circuit, row):
+def gradients(circuit, parameters, cotangents):
+    """Return the gradient of real results by backpropagation, `(batch, P)`."""
+    found = []
+    for row, cotangent in zip(parameters, cotangents, strict=True):
+        given = torch.tensor(row, requires_grad=True)
+        values = _values(circuit, given, "torch")
+        results = torch.cat([torch.real(value).reshape(-1) for value in values])
+        found.append(torch.autograd.grad(results, given, torch.tensor(cotangent))[0].numpy())
+    return np.array(found)
+
+
+def _values(circuit, row, interface):
     name = "default.mixed" if has_channel(circuit) else "default.qubit"
 
-    @qml.qnode(qml.device(name, wires=circuit.wires))
+    @qml.qnode(qml.device(name, wires=circuit.wires), interface=interface)
     def quantum():
         for operation in circuit.operations:
             _apply(operation, row)
         return [_measure(measurement) for measurement in circuit.measurements]
 
+    return quantum()
+
+
+def _run(circuit, row):
     columns = []
-    for value in quantum():
+    for value in _values(circuit, row, "auto"):
         flat = np.ravel(value)
         columns += [flat.real, flat.imag] if np.iscomplexobj(flat) else [flat]
     return np.concatenate(columns)

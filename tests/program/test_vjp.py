@@ -9,13 +9,15 @@ import pytest
 import torch
 from hypothesis import given, settings
 
+from hybridx.circuit import parse as parse_circuit
 from hybridx.circuit import simulate
 from hybridx.lowering import STRATEGIES, choose
 from hybridx.program import check, parse, run, vjp
 from hybridx.program.to_torch import emit_module
+from tests import pennylane_oracle
 from tests.circuits import circuits, inputs, noisy
 from tests.lowering.agreement import plans_of
-from tests.lowering.encoded import encoded, fitting
+from tests.lowering.encoded import brickwork, encoded, fitting, reuploading, strongly_entangling
 from tests.program.programs import programs
 from tests.program.test_to_torch import onnx_session
 
@@ -156,6 +158,30 @@ def test_every_strategy_has_the_slopes_of_the_simulator(circuit):
     parameters = inputs(circuit, 2)
     for plan in plans_of(circuit).values():
         assert_gradients(plan.build(), parameters, lambda x: simulate(circuit, x))
+
+
+@pytest.mark.parametrize(
+    "circuit",
+    [
+        strongly_entangling(3),
+        reuploading(3, 2),
+        brickwork(4),
+        parse_circuit("RY 0 p[0]; CRX 0 1 p[1]; RX 2 p[0]; ctrl[!2] RZ 1 (2.0*p[2] + 0.3); "
+                      "var X0@Z1"),
+        parse_circuit("RX 0 p[0]; IsingXY 0 1 p[1]; CNOT 1 2; RY 2 p[1]; probs 1 2; purity 0"),
+        parse_circuit("RX 0 p[0]; CNOT 0 1; RY 1 p[1]; channel 0 [1, 0, 0, 0.8, 0, 0.6, 0, 0]; "
+                      "RX 0 p[1]; expval 0.5*Z0@X1; expval Y0"),
+        parse_circuit("RY 0 p[0]; RY 1 p[1]; CNOT 0 2; CRX 1 2 p[0]; mutual 0 | 1 base 2.0"),
+    ],
+)  # fmt: skip
+def test_gradients_are_those_of_pennylane(circuit):
+    parameters = inputs(circuit, 2)
+    for name, plan in plans_of(circuit).items():
+        gradient = plan.build_vjp()
+        cotangents = np.random.default_rng(1).uniform(-1, 1, (2, results(plan.build())))
+        expected = pennylane_oracle.gradients(circuit, parameters, cotangents)
+        found = run(gradient, np.concatenate([parameters, cotangents], 1))
+        np.testing.assert_allclose(found, expected, atol=1e-9, err_msg=name)
 
 
 @settings(max_examples=60, deadline=None)
