@@ -56,6 +56,9 @@ ALL_PEERS = tuple(
 ALWAYS = (HYBRIDX, FLOOR, EAGER)  # another peer is left out of a cell if it cannot be the fastest
 IN_MEMORY = (HYBRIDX, EAGER, LIGHTNING, "JAX")
 
+REPORT = ROOT / "benchmarks" / "TRAINING.md"
+PICTURES = ROOT / "docs"  # the page about training shows the plot as well
+
 LONGEST_STEP = 60.0  # seconds
 OVER = f"over {LONGEST_STEP:.0f} s"
 TOLERANCE = 1e-3  # of the largest gradient; peers compute in float32 or better
@@ -197,9 +200,7 @@ def main() -> None:
     )
     parser.add_argument("--peers", nargs="+", metavar="NAME", help="only these, and hybridx")
     parser.add_argument("--lines", type=Path, default=BUILD / "training.jsonl", help="of the run")
-    parser.add_argument(
-        "--to", type=Path, default=ROOT / "benchmarks" / "TRAINING.md", help="of the report"
-    )
+    parser.add_argument("--to", type=Path, default=REPORT, help="the report; its plot is beside it")
     arguments = parser.parse_args()
     if arguments.list:
         print("\n".join(all_cells()))
@@ -217,7 +218,8 @@ def main() -> None:
         run.run(list(chosen(arguments.cells)))
         if not arguments.cells:
             run.measure_memory()
-    write_report(gather(read_lines(arguments.lines)), arguments.to)
+    folder = PICTURES if arguments.to == REPORT else arguments.to.parent
+    write_report(gather(read_lines(arguments.lines)), arguments.to, folder)
     print(f"{arguments.to} is written")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -39,12 +40,18 @@ that hybridx is faster. Weights are in float32.
 """
 
 
-def write_report(results: Results, path: Path) -> None:
-    """Write the tables to `path` and the plot into the folder `plots` beside it."""
-    plots = plot_training(results, path.parent / "plots")
-    pictures = [f"![{title}](plots/{plot.name})\n" for title, plot in plots]
+HEADLINE = Cell("W1", 8, 3, 32, 1)
+
+
+def write_report(results: Results, path: Path, folder: Path) -> None:
+    """Write the tables to `path` and the plot into `folder`."""
+    pictures = [
+        f"![{title}]({Path(os.path.relpath(plot, path.parent)).as_posix()})\n"
+        for title, plot in plot_training(results, folder)
+    ]
     sections = [
         INTRODUCTION,
+        _headline(results),
         *pictures,
         machine(results),
         _cells(results),
@@ -55,6 +62,24 @@ def write_report(results: Results, path: Path) -> None:
         _targets(results),
     ]
     path.write_text("\n".join(section for section in sections if section))
+
+
+def _headline(results: Results) -> str:
+    """Return the one figure that documents may cite, in words."""
+    if HEADLINE not in results.cells or (ours := results.median(HEADLINE, HYBRIDX)) is None:
+        return ""
+    eager, best = results.best(HEADLINE, PENNYLANE), results.best(HEADLINE)
+    floor, ratio = results.median(HEADLINE, FLOOR), against(results, HEADLINE, PENNYLANE)
+    if eager is None or best is None:
+        return ""
+    cell = HEADLINE
+    return (
+        f"**A step of {cell.layers} layers on {cell.wires} wires with {cell.batch} rows takes "
+        f"{milliseconds(ours)} ms; {figure(ratio)} times as long, {milliseconds(eager[1])} ms, "
+        f"without `hybridx.accelerate` ({eager[0]}); {milliseconds(best[1])} ms with {best[0]}, "
+        f"the fastest of the others; and {milliseconds(floor)} ms with a Linear in the circuit's "
+        "place.**\n"
+    )
 
 
 def _ordered(results: Results) -> list[Cell]:

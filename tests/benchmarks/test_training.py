@@ -143,12 +143,15 @@ def test_the_report_has_each_cell_each_target_and_each_refusal(tmp_path):
     from benchmarks.training.report import write_report
 
     path = tmp_path / "TRAINING.md"
-    write_report(results(ours=1e-3, floor=1e-4, eager=2e-2, lightning=1e-2, JAX=5e-4), path)
+    write_report(
+        results(ours=1e-3, floor=1e-4, eager=2e-2, lightning=1e-2, JAX=5e-4), path, tmp_path
+    )
     text = path.read_text()
     cells = (
         "| W1-8x32 | 1.00 | 10.0 | PennyLane lightning.qubit | 10.0 | 10.0 | JAX | 0.500 | 0.500 |"
     )
     assert cells in text
+    assert "takes 1.00 ms; 10.0 times as long, 10.0 ms, without `hybridx.accelerate`" in text
     assert "| W1-8x32 | 1.00 | 0.100 | 20.0 | 10.0 | 0.500 | wrong |" in text
     assert "| Catalyst | W1 | 1 | 8 (32) | wrong: off by 1.0e+00 |" in text
     assert all(target.sentence in text for target in TARGETS)
