@@ -41,10 +41,10 @@ def test_the_gradient_is_the_same(circuit):
 @pytest.mark.parametrize("name", WIDE)
 def test_memory_does_not_grow_with_depth(name):
     def live(uploads):
-        plan = choose(reuploading(7, uploads), name).plan
+        plan = choose(reuploading(6, uploads), name).plan
         return count_live(vjp(plan.build())), count_live(plan.build_vjp())
 
-    (kept, backwards), (more_kept, deeper) = live(3), live(8)
+    (kept, backwards), (more_kept, deeper) = live(2), live(6)
     assert more_kept > 2 * kept
     assert deeper < 1.3 * backwards
 

@@ -15,9 +15,17 @@ from hybridx.lowering import STRATEGIES, choose
 from hybridx.program import check, parse, run, vjp
 from hybridx.program.to_torch import emit_module
 from tests import pennylane_oracle
-from tests.circuits import circuits, inputs, noisy
+from tests.circuits import circuits, entropies, inputs, noisy
 from tests.lowering.agreement import plans_of
-from tests.lowering.encoded import brickwork, encoded, fitting, reuploading, strongly_entangling
+from tests.lowering.encoded import (
+    brickwork,
+    encoded,
+    fitting,
+    repeated,
+    reuploading,
+    strongly_entangling,
+    uploaded,
+)
 from tests.program.programs import programs
 from tests.program.test_to_torch import onnx_session
 
@@ -153,6 +161,17 @@ def test_every_strategy_in_every_target(name):
 @settings(max_examples=15, deadline=None)
 @given(circuits() | encoded() | noisy())
 def test_every_strategy_has_the_slopes_of_the_simulator(circuit):
+    assert_slopes_of_the_simulator(circuit)
+
+
+@pytest.mark.slow
+@settings(max_examples=150, deadline=None)
+@given(circuits() | encoded() | uploaded() | repeated() | noisy() | circuits(measured=entropies))
+def test_every_strategy_has_the_slopes_of_the_simulator_in_many_circuits(circuit):
+    assert_slopes_of_the_simulator(circuit)
+
+
+def assert_slopes_of_the_simulator(circuit):
     if not circuit.parameters:
         return
     parameters = inputs(circuit, 2)
