@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from hybridx.capture import map_leaves, outside_transforms
+from hybridx.capture import in_forward_mode, outside_transforms
 from hybridx.circuit import Circuit
-from hybridx.kernels import Tape, gradients, tape_of, values
+from hybridx.kernels import Tape, along, frequencies, gradients, tape_of, values
 from hybridx.lowering import choose
 from hybridx.passes import run_passes
 from hybridx.program.to_torch import emit_module
+
+Direction: TypeAlias = tuple[Tensor | None, Tensor | None]
+"""A direction in data and in shared columns; None where it is zero."""
 
 
 class LiveCircuit(nn.Module):
     """From data `(batch, P)` and shared columns `(W,)` to results `(batch, M)`.
 
-    Its derivatives of any order are right: the first ones come from the interpreter, further ones
-    from torch's own operators.
+    Its derivatives of any order are right, forward and backward: the interpreter computes them
+    where it runs the circuit, else torch's own operators.
 
     Args:
         circuit: whose first `data` columns differ by row.
@@ -33,7 +37,7 @@ class LiveCircuit(nn.Module):
 
     def __init__(self, circuit: Circuit, data: int) -> None:
         super().__init__()
-        self._circuit = run_passes(circuit)
+        self._circuit, self._data = run_passes(circuit), data
         found = tape_of(self._circuit, data)
         self.tape = found if isinstance(found, Tape) else None
         self._programs: dict[tuple[torch.dtype, torch.device], nn.Module] = {}
@@ -70,6 +74,16 @@ class LiveCircuit(nn.Module):
         return module
 
     @cached_property
+    def by_rows(self) -> LiveCircuit:
+        """The same circuit with all columns in the data."""
+        return LiveCircuit(self._circuit, self._circuit.parameters)
+
+    @cached_property
+    def frequencies(self) -> Any:
+        """Of each column, as `along` takes them."""
+        return frequencies(self._circuit)
+
+    @cached_property
     def _plan(self) -> Any:
         return choose(self._circuit).plan
 
@@ -103,16 +117,16 @@ class _Values(torch.autograd.Function):
     @staticmethod
     def jvp(ctx: Any, of_data: Any, of_shared: Any, _: Any) -> Any:
         data, shared = ctx.saved_tensors
-        given = data, shared
-        return _pushed(ctx.live.by_operators, given, (of_data, of_shared)), None
+        return _along(ctx.live, data, shared, None, [(of_data, of_shared)])[0], None
 
     @staticmethod
     def vmap(info: Any, in_dims: Any, data: Tensor, shared: Tensor, live: LiveCircuit) -> Any:
-        results = [
-            _Values.apply(one, other, live)  # type: ignore[no-untyped-call]
-            for one, other in _each(info.batch_size, in_dims, data, shared)
-        ]
-        return tuple(map(torch.stack, zip(*results, strict=True))), (0, 0)
+        rows = _Rows(info.batch_size, in_dims, data, shared)
+        if in_dims[1] is None:
+            found = _Values.apply(rows.data, shared, live)  # type: ignore[no-untyped-call]
+        else:
+            found = _Values.apply(rows.whole, shared.new_empty(0), live.by_rows)  # type: ignore[no-untyped-call]
+        return (rows.parted(found[0]), data.new_empty(0)), (0, None)
 
 
 class _Gradients(torch.autograd.Function):
@@ -136,61 +150,227 @@ class _Gradients(torch.autograd.Function):
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
         ctx.live = inputs[4]
+        ctx.set_materialize_grads(False)
         ctx.save_for_backward(*inputs[:3])
         ctx.save_for_forward(*inputs[:3])
 
     @staticmethod
-    def backward(ctx: Any, of_data: Tensor, of_shared: Tensor) -> Any:
-        pull = torch.func.vjp(_gradients_by_operators(ctx.live), *ctx.saved_tensors)[1]
-        found = pull((of_data, of_shared))
-        return *found, None, None, None
+    def backward(ctx: Any, of_data: Tensor | None, of_shared: Tensor | None) -> Any:
+        data, shared, cotangent = ctx.saved_tensors
+        found = _slopes(ctx.live, data, shared, cotangent, [(of_data, of_shared)])
+        return found[1], found[2], found[0], None, None, None
 
     @staticmethod
     def jvp(ctx: Any, *tangents: Any) -> Any:
-        return _pushed(_gradients_by_operators(ctx.live), ctx.saved_tensors, tangents[:3])
+        data, shared, cotangent = ctx.saved_tensors
+        live, of_cotangent = ctx.live, tangents[2]
+        found = _slopes(live, data, shared, cotangent, [tangents[:2]])[1:]
+        others = _slopes(live, data, shared, of_cotangent, [])[1:]
+        with in_forward_mode():
+            return tuple(_sum(*terms) for terms in zip(found, others, strict=True))
 
     @staticmethod
     def vmap(info: Any, in_dims: Any, *inputs: Any) -> Any:
-        *tensors, live, wants = inputs
-        results = [
-            _Gradients.apply(*one, live, wants)  # type: ignore[no-untyped-call]
-            for one in _each(info.batch_size, in_dims, *tensors)
-        ]
-        return tuple(map(torch.stack, zip(*results, strict=True))), (0, 0)
-
-
-def _gradients_by_operators(live: LiveCircuit) -> Any:
-    def gradients_of(data: Tensor, shared: Tensor, cotangent: Tensor) -> Any:
-        return torch.func.vjp(live.by_operators, data, shared)[1](cotangent)
-
-    return gradients_of
-
-
-def _pushed(function: Any, given: Any, tangents: Any) -> Any:
-    """Return the derivative of a function along tangents, which may be None.
-
-    It is the derivative of the vector-Jacobian product, which is linear in the vector: torch nests
-    no forward modes.
-    """
-    along = tuple(
-        torch.zeros_like(one) if tangent is None else tangent
-        for one, tangent in zip(given, tangents, strict=True)
-    )
-    results, pull, *_ = torch.func.vjp(function, *given)
-    zeros = map_leaves(torch.zeros_like, results)
-    (found,) = torch.func.vjp(pull, zeros)[1](along)
-    return found
-
-
-def _each(count: int, in_dims: Any, *tensors: Tensor) -> Any:
-    """Return the tensors of each member of a batch of vmap."""
-    return (
-        tuple(
-            tensor if axis is None else tensor.select(axis, index)
-            for tensor, axis in zip(tensors, in_dims, strict=False)
+        data, shared, cotangent, _, live, _ = inputs
+        rows = _Rows(info.batch_size, in_dims, data, shared)
+        nothing = shared.new_empty(0)
+        found, _ = _Gradients.apply(  # type: ignore[no-untyped-call]
+            rows.whole, nothing, rows.joined(cotangent, in_dims[2]), nothing, live.by_rows, True
         )
-        for index in range(count)
-    )
+        return rows.gradients(found), (0, 0)
+
+
+class _Along(torch.autograd.Function):
+    """A mixed derivative of values and gradients along directions.
+
+    All its own derivatives are of the same form, with more directions or fewer: it is linear in
+    the cotangent and in each direction, and the derivative by data and shared columns is one more
+    direction. Without a cotangent, the gradients are zero.
+    """
+
+    @staticmethod
+    def forward(
+        live: LiveCircuit,
+        data: Tensor,
+        shared: Tensor,
+        cotangent: Tensor | None,
+        *parts: Tensor | None,
+    ) -> tuple[Tensor, ...]:
+        directions = _pairs(parts)
+        if any(of_shared is not None for _, of_shared in directions):
+            rows = _Rows(1, (None, None), data, shared)
+            wide = [rows.direction(*one, (None, None)) for one in directions]
+            found = _derived(live.by_rows, rows.whole, shared[:0], cotangent, wide)
+            of_data, of_shared = (part[0] for part in rows.gradients(found[1]))
+            return found[0], of_data, of_shared
+        given = [one for one, _ in directions if one is not None]
+        return _derived(live, data, shared, cotangent, given)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
+        ctx.live, *tensors = inputs
+        ctx.set_materialize_grads(False)
+        ctx.save_for_backward(*tensors)
+        ctx.save_for_forward(*tensors)
+
+    @staticmethod
+    def backward(ctx: Any, of_values: Any, of_data: Any, of_shared: Any) -> Any:
+        data, shared, cotangent, *parts = ctx.saved_tensors
+        directions = _pairs(parts)
+
+        def slopes(kept: Sequence[Direction]) -> Any:
+            """The derivative by data and shared columns along some directions is left."""
+            first = _slopes(ctx.live, data, shared, of_values, kept)
+            more = _slopes(ctx.live, data, shared, cotangent, [*kept, (of_data, of_shared)])
+            return _sum(first[1], more[1]), _sum(first[2], more[2]), more[0]
+
+        found = list(slopes(directions))
+        for place in range(len(directions)):
+            is_wanted = any(ctx.needs_input_grad[4 + 2 * place : 6 + 2 * place])
+            others = directions[:place] + directions[place + 1 :]
+            found += slopes(others)[:2] if is_wanted else (None, None)
+        wanted = zip(found, ctx.needs_input_grad[1:], strict=True)
+        return None, *(slope if is_wanted else None for slope, is_wanted in wanted)
+
+    @staticmethod
+    def jvp(ctx: Any, _: Any, *tangents: Any) -> Any:
+        data, shared, cotangent, *parts = ctx.saved_tensors
+        directions, along = _pairs(parts), _pairs(tangents[3:])
+        point = ctx.live, data, shared
+        terms = [
+            _along(*point, cotangent, [*directions, tangents[:2]]),
+            (None, *_slopes(*point, tangents[2], directions)[1:]),
+        ]
+        for place, one in enumerate(along):
+            changed = [*directions[:place], one, *directions[place + 1 :]]
+            terms.append(_along(*point, cotangent, changed))
+        with in_forward_mode():
+            totals = [_sum(*parts) for parts in zip(*terms, strict=True)]
+        like = _along(*point, None, directions)
+        return tuple(
+            torch.zeros_like(one) if total is None else total
+            for one, total in zip(like, totals, strict=True)
+        )
+
+    @staticmethod
+    def vmap(info: Any, in_dims: Any, live: LiveCircuit, *tensors: Any) -> Any:
+        data, shared, cotangent, *parts = tensors
+        axes = in_dims[1:]
+        rows = _Rows(info.batch_size, axes, data, shared)
+        wide: list[Tensor | None] = []
+        for place in range(0, len(parts), 2):
+            one, other = parts[place : place + 2]
+            wide += rows.direction(one, other, axes[3 + place : 5 + place]), None
+        if cotangent is not None:
+            cotangent = rows.joined(cotangent, axes[2])
+        found = _Along.apply(live.by_rows, rows.whole, shared.new_empty(0), cotangent, *wide)  # type: ignore[no-untyped-call]
+        return (rows.parted(found[0]), *rows.gradients(found[1])), (0, 0, 0)
+
+
+class _Rows:
+    """The members of a batch of vmap as rows of one circuit, which has all columns in its data.
+
+    Args:
+        count: B, of the members.
+        axes: of the data and of the shared columns, which the members are, or None.
+        data: of each member `(batch, P)`.
+        shared: of each member `(W,)`.
+
+    Attributes:
+        data: `(B * batch, P)`.
+        whole: `(B * batch, P + W)`.
+    """
+
+    def __init__(self, count: int, axes: Any, data: Tensor, shared: Tensor) -> None:
+        self._count, self._axes = count, axes[:2]
+        self._data, self._shared = data, shared
+        members, others = _members(data, axes[0], count), _members(shared, axes[1], count)
+        self._batch, self._columns = members.shape[1:]
+        wide = others[:, None].expand(-1, self._batch, -1)
+        self.data = self.joined(data, axes[0])
+        whole = torch.cat([members, wide], 2)
+        self.whole = whole.reshape(count * self._batch, whole.shape[2])
+
+    def joined(self, tensor: Tensor, axis: int | None) -> Tensor:
+        """Return a tensor `(batch, N)` of each member as `(B * batch, N)`."""
+        members = _members(tensor, axis, self._count)
+        return members.reshape(self._count * self._batch, members.shape[2])
+
+    def direction(self, of_data: Tensor | None, of_shared: Tensor | None, axes: Any) -> Tensor:
+        """Return a direction, whose parts may be zero, in all columns."""
+        one = torch.zeros_like(self._data) if of_data is None else of_data
+        other = torch.zeros_like(self._shared) if of_shared is None else of_shared
+        places = [
+            own if part is None else axis
+            for own, axis, part in zip(self._axes, axes, (of_data, of_shared), strict=True)
+        ]
+        return _Rows(self._count, places, one, other).whole
+
+    def parted(self, rows: Tensor) -> Tensor:
+        """Return `(B * batch, N)` as `(B, batch, N)`."""
+        return rows.reshape(self._count, self._batch, rows.shape[1])
+
+    def gradients(self, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """Return gradients of all columns, by row, as those of data and shared columns."""
+        parts = self.parted(rows)
+        return parts[:, :, : self._columns], parts[:, :, self._columns :].sum(1)
+
+
+def _members(tensor: Tensor, axis: int | None, count: int) -> Tensor:
+    return tensor.expand(count, *tensor.shape) if axis is None else tensor.movedim(axis, 0)
+
+
+def _along(
+    live: LiveCircuit,
+    data: Tensor,
+    shared: Tensor,
+    cotangent: Tensor | None,
+    directions: Sequence[Direction],
+) -> Any:
+    """Return `_Along`, or None three times where a direction is zero."""
+    if any(one is None and other is None for one, other in directions):
+        return None, None, None
+    parts = [part for direction in directions for part in direction]
+    return _Along.apply(live, data, shared, cotangent, *parts)  # type: ignore[no-untyped-call]
+
+
+def _slopes(
+    live: LiveCircuit,
+    data: Tensor,
+    shared: Tensor,
+    cotangent: Tensor | None,
+    directions: Sequence[Direction],
+) -> Any:
+    """Return `_along` where its gradients are meant: None without a cotangent."""
+    if cotangent is None:
+        return None, None, None
+    if directions:
+        return _along(live, data, shared, cotangent, directions)
+    kept = data.new_empty(0)
+    return None, *_Gradients.apply(data, shared, cotangent, kept, live, True)  # type: ignore[no-untyped-call]
+
+
+def _derived(
+    live: LiveCircuit,
+    data: Tensor,
+    shared: Tensor,
+    cotangent: Tensor | None,
+    directions: Sequence[Tensor],
+) -> tuple[Tensor, ...]:
+    assert live.tape is not None
+    of = None if cotangent is None else _array(cotangent)
+    arrays = _array(data), _array(shared), of, list(map(_array, directions))
+    found = along(live.tape, live.frequencies, *arrays)
+    return tuple(torch.from_numpy(one).to(data.dtype) for one in found)
+
+
+def _pairs(parts: Sequence[Tensor | None]) -> list[Direction]:
+    return list(zip(parts[::2], parts[1::2], strict=True))
+
+
+def _sum(*terms: Tensor | None) -> Tensor | None:
+    found = [term for term in terms if term is not None]
+    return sum(found[1:], found[0]) if found else None
 
 
 def _array(tensor: Tensor) -> Any:

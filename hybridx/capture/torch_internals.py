@@ -646,6 +646,15 @@ def outside_transforms() -> Iterator[None]:
         yield
 
 
+def in_forward_mode() -> AbstractContextManager[Any]:
+    """While active, operators follow the tangents of outer transforms.
+
+    torch turns that off in the `jvp` of a function, also for outer ones: they would be zero.
+    """
+    context: AbstractContextManager[Any] = forward_ad._set_fwd_grad_enabled(True)
+    return context
+
+
 # --- What is replaced while a model is traced: the object and the name of its attribute ---------
 
 

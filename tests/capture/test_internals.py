@@ -498,6 +498,36 @@ def test_a_kernel_of_an_operator_can_differentiate():
         assert torch.equal(torch.ops.hybridx_canary.slope(x), x.cos())
 
 
+def test_torch_stops_outer_tangents_in_a_jvp():
+    @contextlib.contextmanager
+    def as_it_is():
+        yield
+
+    def second(mode):
+        class Square(torch.autograd.Function):
+            @staticmethod
+            def forward(x):
+                return x * x
+
+            @staticmethod
+            def setup_context(ctx, inputs, output):
+                ctx.save_for_forward(*inputs)
+
+            @staticmethod
+            def jvp(ctx, tangent):
+                square = Square.apply(ctx.saved_tensors[0])
+                with mode():
+                    return square + square
+
+        def pushed(f):
+            return lambda x: torch.func.jvp(f, (x,), (torch.ones(()),))[1]
+
+        return pushed(pushed(Square.apply))(torch.tensor(3.0))
+
+    assert second(torch_internals.in_forward_mode) == 36
+    assert second(as_it_is) == 0  # if this fails, nothing is needed any more
+
+
 class Constant:
     def __eq__(self, other):
         return self is other
