@@ -142,5 +142,6 @@ if __name__ == "__main__":
         "lightning.qubit": lightning,
     }
     if sys.argv[1] == "hybridx":
-        accelerated(make("W1", 2))  # the first use on a machine compiles the interpreter
+        for name, wires in (("W1", 2), ("classifier", 6)):  # in float32 and in float64
+            accelerated(make(name, wires))  # the first use on a machine compiles the interpreter
     serve_steps(peers, ("numba", "pennylane", "pennylane-lightning", "torch"))
