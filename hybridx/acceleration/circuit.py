@@ -94,7 +94,9 @@ class _Values(torch.autograd.Function):
     @staticmethod
     def forward(data: Tensor, shared: Tensor, live: LiveCircuit) -> tuple[Tensor, Tensor]:
         assert live.tape is not None
-        results, kept = values(live.tape, _array(data), _array(shared))
+        results, kept = values(
+            live.tape, _array(data), _array(shared), threads=torch.get_num_threads()
+        )
         return torch.from_numpy(results), torch.from_numpy(kept)
 
     @staticmethod
@@ -143,7 +145,13 @@ class _Gradients(torch.autograd.Function):
     ) -> tuple[Tensor, Tensor]:
         assert live.tape is not None
         found = gradients(
-            live.tape, _array(data), _array(shared), _array(kept), _array(cotangent), of_data=wants
+            live.tape,
+            _array(data),
+            _array(shared),
+            _array(kept),
+            _array(cotangent),
+            of_data=wants,
+            threads=torch.get_num_threads(),
         )
         return torch.from_numpy(found[0]), torch.from_numpy(found[1])
 

@@ -19,7 +19,7 @@ from hybridx.kernels.compiled.jit import (
     SHARED,
     STAMP,
     entry,
-    inner,
+    thin,
 )
 from hybridx.kernels.compiled.measure import measure, observe
 from hybridx.kernels.compiled.phases import (
@@ -40,15 +40,13 @@ _BUFFER = 1 << 13  # numbers of a group of amplitudes, real and imaginary; at le
 def _forward_of(stamp: int) -> Any:
     @entry
     def forward(
-        wires, results, product, widest, table, steps, angles, terms, places, phases, modes,
-        mode_numbers, start, start_numbers, diagonal_words, words, coefficients, probabilities,
-        states, data, shared, rows, keep,
+        wires, product, widest, table, steps, angles, terms, places, phases, modes, mode_numbers,
+        start, start_numbers, diagonal_words, words, coefficients, probabilities, states, data,
+        shared, rows, out, kept,
     ):  # fmt: skip
-        """Return results `(batch, M)`, and the final states if `keep`."""
+        """Add results to `out`, `(batch, M)`; write the final states to `kept` if it has room."""
         _ = stamp
         batch, amplitudes = data.shape[0], 1 << wires
-        out = np.zeros((batch, results), data.dtype)
-        kept = np.empty(batch * 2 * amplitudes if keep else 0, data.dtype)
         size = amplitudes * rows
         p, q, t = np.empty(size, data.dtype), np.empty(size, data.dtype), np.empty(size, data.dtype)
         ure, uim = np.empty(terms.shape[1], data.dtype), np.empty(terms.shape[1], data.dtype)
@@ -66,7 +64,7 @@ def _forward_of(stamp: int) -> Any:
                 mode_numbers, start, start_numbers, data, shared, ure, uim, cosines, sines, rre,
                 rim, turns, tre, tim, vre, vim, buffer,
             )  # fmt: skip
-            if keep:
+            if kept.shape[0]:
                 place, length = first * 2 * amplitudes, amplitudes * count
                 for i in range(length):
                     kept[place + i], kept[place + length + i] = p[i], q[i]
@@ -74,12 +72,11 @@ def _forward_of(stamp: int) -> Any:
                 out, p, q, t, amplitudes, count, first, diagonal_words, words, coefficients,
                 probabilities, states,
             )  # fmt: skip
-        return out, kept
 
     return forward
 
 
-@inner
+@thin
 def _evolve(
     p, q, t, wires, count, first, product, steps, angles, terms, places, modes, mode_numbers, start,
     start_numbers, data, shared, ure, uim, cosines, sines, rre, rim, turns, tre, tim, vre, vim,
@@ -125,19 +122,19 @@ def _evolve(
 def _backward_of(stamp: int) -> Any:
     @entry
     def backward(
-        wires, results, product, widest, table, steps, angles, terms, generators, places, phases,
-        modes, mode_numbers, start, start_numbers, diagonal_words, words, coefficients,
-        probabilities, states, data, shared, rows, kept, cotangent, last,
+        wires, product, widest, table, steps, angles, terms, generators, places, phases, modes,
+        mode_numbers, start, start_numbers, diagonal_words, words, coefficients, probabilities,
+        states, data, shared, rows, kept, cotangent, last, of_data,
     ):  # fmt: skip
-        """Return the gradients of data `(batch, P)` and of the shared columns `(W,)`.
+        """Add the gradient of data to `of_data`, `(batch, P)`; return that of the shared columns.
 
-        `kept` are the final states, as `forward` returns them.
+        `kept` are the final states, as `forward` writes them.
 
         Steps before the step `last` are not undone: nothing that is asked for depends on them.
         """
         _ = stamp
         batch, amplitudes = data.shape[0], 1 << wires
-        of_data, of_shared = np.zeros(data.shape, data.dtype), np.zeros(shared.shape, np.float64)
+        of_shared = np.zeros(shared.shape, np.float64)
         size = amplitudes * rows
         p, q, t = np.empty(size, data.dtype), np.empty(size, data.dtype), np.empty(size, data.dtype)
         f, g = np.empty(size, data.dtype), np.empty(size, data.dtype)
@@ -292,7 +289,7 @@ def _backward_of(stamp: int) -> Any:
                 sums(slope, amplitudes, np.int64(1))
                 for mode in range(steps[step, 9], steps[step, 9] + steps[step, 8]):
                     of_shared[modes[mode, 1]] += mode_numbers[mode, 0] * slope[modes[mode, 0]]
-        return of_data, of_shared
+        return of_shared
 
     return backward
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from hybridx.kernels.compiled.jit import BACK, CROSS, DENSE, PAIR, REAL, ROW, SHARED, inner
+from hybridx.kernels.compiled.jit import BACK, CROSS, DENSE, PAIR, REAL, ROW, SHARED, inner, thin
 
 # Blocks of so few numbers are nearer to each other than a vector is long.
 NEAR = 4
@@ -70,7 +70,7 @@ def stretch_of(amplitudes, mask):
     return mask & -mask if mask else amplitudes
 
 
-@inner
+@thin
 def apply(p, q, amplitudes, count, steps, step, places, ure, uim, buffer, way):
     """Apply a step whose matrix is the same in every row, or its adjoint if `way` is BACK."""
     kind, target, mask, value = steps[step, 0], steps[step, 3], steps[step, 4], steps[step, 5]

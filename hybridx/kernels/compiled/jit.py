@@ -21,8 +21,11 @@ _INNER: Final[dict[str, Any]] = {
 
 # A loop that only other loops call. It is not kept on disk: whoever calls it holds its code.
 inner: Any = njit(fastmath=_FAST, **_INNER)
-# The same, in the order of operations that is written.
-exact: Any = njit(**_INNER)
+# The same, in the order of operations that is written; what is not said here, the caller decides.
+exact: Any = njit(fastmath=False, **_INNER)
+# A few lines that call such loops. They become part of their caller: LLVM optimises whatever a
+# compiled function calls once more with it, so that each level of calls costs as much again.
+thin: Any = njit(inline="always", fastmath=_FAST, **_INNER)
 # What Python calls, kept on disk. Numba finds the kept code of a function again by the time of its
 # own file and by the values that it captures, not by what it calls: so it must capture STAMP.
 entry: Any = njit(cache=True, nogil=True, fastmath=_FAST, error_model="numpy")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from hybridx.kernels.compiled.gates import row_matrices, same_matrices
-from hybridx.kernels.compiled.jit import BACK, FORWARD, ROW, SHARED, inner
+from hybridx.kernels.compiled.jit import BACK, FORWARD, ROW, SHARED, inner, thin
 from hybridx.kernels.compiled.phases import circle
 
 
@@ -51,7 +51,7 @@ def end(f, g, of_data, of_shared, count, start, numbers, first):
                     of_shared[column] += slope
 
 
-@inner
+@thin
 def load(
     rre, rim, steps, angles, terms, step, data, first, count, ure, uim, turns, cosines, sines
 ):  # fmt: skip
@@ -82,7 +82,7 @@ def _turned(vre, vim, base, count, rre, rim, way):
         vim[base + count + r] = r2 * y + i2 * x + r3 * v + i3 * u
 
 
-@inner
+@thin
 def factors(
     vre, vim, wires, product, steps, angles, terms, data, first, count, ure, uim, rre, rim, turns,
     cosines, sines,
@@ -192,7 +192,7 @@ def _overlap(x, y, f, g, count, real, imaginary):
             imaginary[r] += xx[r] * gg[r] - yy[r] * ff[r]
 
 
-@inner
+@thin
 def undo_product(
     f, g, p, q, of_data, of_shared, wires, product, steps, angles, terms, generators, data, first,
     count, ure, uim, rre, rim, turns, cosines, sines, vre, vim, wre, wim,
