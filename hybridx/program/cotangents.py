@@ -17,6 +17,7 @@ from hybridx.program.builder import Builder
 from hybridx.program.program import Constant, Gather, Shape, Step, Value
 
 _SMALL: Final = 64  # numbers of a constant that is compared with others
+_PADDED: Final = 4  # times: how many slices may be taken to sum over lists of unequal length
 _FEW: Final = 3  # values that are added one by one rather than summed over an axis
 
 
@@ -154,7 +155,6 @@ def scaled(builder: Builder, x: Value, times: float) -> Value:
 def _place(builder: Builder, shape: Shape, axis: int, placed: Sequence[Placed]) -> Whole:
     """Return the sum of terms that are placed along one axis."""
     placed = sorted(placed, key=lambda one: one.indices)
-    parts = [one.value for one in placed]
     times = placed[0].times
     parts = [scaled(builder, one.value, one.times / times) for one in placed]
     if len({(*part.shape[:axis], *part.shape[axis + 1 :]) for part in parts}) > 1:
@@ -165,19 +165,41 @@ def _place(builder: Builder, shape: Shape, axis: int, placed: Sequence[Placed]) 
     sources: list[list[int]] = [[] for _ in range(shape[axis] or 0)]
     for place, index in enumerate(index for one in placed for index in one.indices):
         sources[index].append(place)
-    most = max(map(len, sources))
-    if any(len(some) < most for some in sources):
-        nothing = sum(len(one.indices) for one in placed)
-        sources = [some + [nothing] * (most - len(some)) for some in sources]
+    groups = _alike(sources)
+    nothing = sum(len(one.indices) for one in placed)
+    padded = [
+        [some + [nothing] * (max(1, *map(len, group)) - len(some)) for some in group]
+        for group in ([sources[index] for index in indices] for indices in groups)
+    ]
+    if any(nothing in some for group in padded for some in group):
         first = parts[0].shape
         parts.append(zeros(builder, (*first[:axis], 1, *first[axis + 1 :])))
     joined = builder.concatenate(parts, axis)
-    if most <= _FEW:
-        total, *others = (builder.gather(joined, axis, some) for some in zip(*sources, strict=True))
+    sums = builder.concatenate([_sum_of(builder, joined, axis, one) for one in padded], axis)
+    order = np.argsort([index for indices in groups for index in indices])
+    return Whole(builder.gather(sums, axis, order.tolist()), times)
+
+
+def _alike(sources: Sequence[Sequence[int]]) -> list[list[int]]:
+    """Return the indices of all lists in groups that can be padded to one length."""
+    lengths = [len(some) for some in sources]
+    if max(lengths) * len(lengths) <= _PADDED * (sum(lengths) + len(lengths)):
+        return [list(range(len(lengths)))]
+    groups: dict[int, list[int]] = {}
+    for index, length in enumerate(lengths):
+        groups.setdefault(max(length - 1, 0).bit_length() // 2, []).append(index)
+    return list(groups.values())
+
+
+def _sum_of(builder: Builder, x: Value, axis: int, sources: Sequence[Sequence[int]]) -> Value:
+    """Return the sums of equally many slices of one axis for each of some lists."""
+    count = len(sources[0])
+    if count <= _FEW:
+        total, *others = (builder.gather(x, axis, some) for some in zip(*sources, strict=True))
         for other in others:
             total = builder.add(total, other)
-        return Whole(total, times)
-    chosen = builder.gather(joined, axis, [place for some in sources for place in some])
+        return total
+    chosen = builder.gather(x, axis, [place for some in sources for place in some])
     lengths = chosen.shape
-    apart = (*lengths[:axis], len(sources), most, *lengths[axis + 1 :])
-    return Whole(builder.sum(builder.reshape(chosen, apart), axis + 1), times)
+    apart = (*lengths[:axis], len(sources), count, *lengths[axis + 1 :])
+    return builder.sum(builder.reshape(chosen, apart), axis + 1)

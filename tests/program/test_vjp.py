@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hybridx.circuit import parse as parse_circuit
 from hybridx.circuit import simulate
 from hybridx.lowering import STRATEGIES, choose
-from hybridx.program import check, parse, run, vjp
+from hybridx.program import Gather, check, parse, run, vjp
 from hybridx.program.to_torch import emit_module
 from tests import pennylane_oracle
 from tests.circuits import circuits, entropies, inputs, noisy
@@ -253,6 +253,24 @@ def test_where_there_is_no_derivative_it_is_that_of_torch(steps):
     with np.errstate(divide="ignore"):
         found = run(vjp(program), np.concatenate([columns, np.full_like(columns, 0.7)], 1))
     np.testing.assert_array_equal(found, expected.numpy())
+
+
+@pytest.mark.parametrize(
+    "indices", [[0] * 3000 + list(range(2000)) + [5] * 40 + [7, 7, 7], [0] * 3000]
+)
+def test_slices_that_are_taken_unequally_often_are_not_padded_to_the_most(indices):
+    text = f"v1: (batch, {len(indices)}) = gather v0 axis 1 {indices}"
+    square = f"v2: (batch, {len(indices)}) = multiply v1 v1"
+    program = parse(f"v0: (batch, 2500) = parameters; {text}; {square}")
+    gradient = check(vjp(program))
+    taken = [len(step.indices) for step in gradient.steps if isinstance(step, Gather)]
+    assert sum(taken) < 40_000
+    x = numbers(program)
+    cotangents = np.random.default_rng(0).uniform(-1, 1, (3, len(indices)))
+    expected = np.zeros_like(x)
+    np.add.at(expected, (slice(None), indices), 2 * cotangents * x[:, indices])
+    found = run(gradient, np.concatenate([x, cotangents], 1))
+    np.testing.assert_allclose(found, expected, atol=1e-12)
 
 
 def test_a_long_program_takes_few_rows_at_once():
