@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from hybridx.capture import in_forward_mode, outside_transforms
+from hybridx.capture import apply_function, in_forward_mode, outside_transforms
 from hybridx.circuit import Circuit
 from hybridx.kernels import Tape, along, frequencies, gradients, tape_of, values
 from hybridx.lowering import choose
@@ -46,7 +46,7 @@ class LiveCircuit(nn.Module):
         """Return the results."""
         if self.tape is None or data.device.type != "cpu":
             return self.by_operators(data, shared)
-        results: Tensor = _Values.apply(data, shared, self)[0]  # type: ignore[no-untyped-call]
+        results: Tensor = apply_function(_Values, data, shared, self)[0]
         return results
 
     def by_operators(self, data: Tensor, shared: Tensor) -> Tensor:
@@ -111,8 +111,8 @@ class _Values(torch.autograd.Function):
     def backward(ctx: Any, cotangent: Tensor, _: Any) -> Any:
         data, shared, kept = ctx.saved_tensors
         wants = ctx.needs_input_grad[0]
-        of_data, of_shared = _Gradients.apply(  # type: ignore[no-untyped-call]
-            data, shared, cotangent, kept, ctx.live, wants
+        of_data, of_shared = apply_function(
+            _Gradients, data, shared, cotangent, kept, ctx.live, wants
         )
         return of_data if wants else None, of_shared, None
 

@@ -47,6 +47,7 @@ from hybridx.capture.qnode.guard import Guard, fingerprint
 from hybridx.capture.qnode.recording import every_call
 from hybridx.capture.torch_export import FixedBatch, from_two
 from hybridx.capture.torch_internals import (
+    apply_function,
     as_one_call,
     differentiable,
     example_like,
@@ -81,6 +82,7 @@ __all__ = [
     "Record",
     "Refused",
     "Uses",
+    "apply_function",
     "as_dtype",
     "as_exported",
     "as_one_call",

@@ -88,10 +88,13 @@ def side_by_side(module: fx.GraphModule) -> fx.GraphModule | None:
         for place, result in enumerate(results)
     ):
         return None
+    source: Any = apart.args[0]
+    if source.target is torch.ops.aten._to_copy.default:  # the layer casts them again
+        source = source.args[0]
     graph = fx.Graph()
     copies: dict[fx.Node, fx.Node] = {}
     graph.graph_copy(module.graph, copies)
-    graph.output(copies[apart.args[0]])  # type: ignore[index]
+    graph.output(copies[source])
     joined = fx.GraphModule(module, graph)
     graph.eliminate_dead_code()
     joined.recompile()

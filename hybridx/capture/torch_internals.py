@@ -22,6 +22,7 @@ from torch._dispatch.python import enable_python_dispatcher
 from torch._dynamo.source import ConstantSource
 from torch._export.utils import _collect_all_valid_cia_ops
 from torch._functorch.pyfunctorch import temporarily_clear_interpreter_stack
+from torch._functorch.utils import unwrap_dead_wrappers
 from torch._subclasses.fake_tensor import (
     DataDependentOutputException,
     DynamicOutputShapeException,
@@ -197,6 +198,17 @@ def base_of(tensor: Tensor) -> Tensor:
     """Return the tensor that a tensor is a view of, or the tensor itself."""
     base: Tensor | None = tensor._base
     return tensor if base is None else base
+
+
+def apply_function(function: Any, *args: Any) -> Any:
+    """Return what `apply` of a subclass of `torch.autograd.Function` returns.
+
+    torch's own `apply` reads the signature of `forward` in each call, to fill in defaults; that
+    takes longer than a small circuit. All arguments have to be given here.
+    """
+    if torch._C._are_functorch_transforms_active():
+        return function.apply(*args)
+    return super(torch.autograd.Function, function).apply(*unwrap_dead_wrappers(args))
 
 
 # --- Nested values -----------------------------------------------------------------------------

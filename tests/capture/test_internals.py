@@ -685,3 +685,30 @@ def test_a_view_tells_what_it_is_a_view_of():
     assert row.requires_grad  # although nothing is recorded: a weight cannot be told by this alone
     assert torch_internals.base_of(row) is weight
     assert torch_internals.base_of(weight) is weight
+
+
+def test_a_function_is_applied_without_its_signature():
+    class Double(torch.autograd.Function):
+        @staticmethod
+        def forward(x):
+            return 2 * x
+
+        @staticmethod
+        def setup_context(ctx, inputs, output):
+            pass
+
+        @staticmethod
+        def backward(ctx, cotangent):
+            return 2 * cotangent
+
+        @staticmethod
+        def vmap(info, in_dims, x):
+            return torch_internals.apply_function(Double, x), in_dims[0]
+
+    def apply(x):
+        return torch_internals.apply_function(Double, x)
+
+    x = torch.ones(3, requires_grad=True)
+    (slope,) = torch.autograd.grad(apply(x).sum(), x)
+    assert torch.equal(slope, torch.full((3,), 2.0))
+    assert torch.equal(torch.vmap(torch.func.grad(apply))(torch.ones(3)), slope)
