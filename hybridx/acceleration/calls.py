@@ -146,7 +146,7 @@ class Calls:
     def __init__(self, eager: Any, layer: str) -> None:
         self._eager = eager
         self.layer = layer
-        self._known: dict[Hashable, list[_Known]] = {}
+        self._known: dict[tuple[Hashable, Hashable], list[_Known]] = {}
         self._axes: dict[Hashable, Axes] = {}
         self._recent: tuple[CheckedCall, ...] = ()
         self._lock = RLock()
@@ -243,8 +243,10 @@ class Calls:
         used = [number for number, tensor in enumerate(reading.tensors) if id(tensor) in uses.met]
         has_unknown = len(used) < len(uses.met)
         form = _form(given, reading)
-        live = [number for number in used if _is_live(reading.tensors[number])]
-        full = given.with_live([reading.tensors[number] for number in live])
+        tensors = reading.tensors
+        changes = self._fixed_before(form, reading)
+        live = [one for one in used if one in changes or _is_live(tensors[one])]
+        full = given.with_live([tensors[number] for number in live])
         full = full.with_tensors(list(map(untransformed, full.tensors)))
         axes = batch_axes(qnode, full)
         count = len(given.tensors)
@@ -263,12 +265,25 @@ class Calls:
                 known = _Known(
                     answer,
                     tuple(live),
-                    tuple((number, fingerprint(reading.tensors[number])) for number in fixed),
+                    tuple((number, fingerprint(tensors[number])) for number in fixed),
                 )
                 alike.append(known)
             if not isinstance(known.answer, FixedRows):
                 break
         return None
+
+    def _fixed_before(self, form: Hashable, reading: Reading) -> set[int]:
+        """Return the tensors that were part of a circuit and have other numbers now."""
+        return {
+            number
+            for (one, _), alike in self._known.items()
+            if one == form
+            for known in alike
+            if not isinstance(known.answer, Stays)
+            for number, numbers in known.fixed
+            if reading.tensors[number].is_floating_point()
+            and fingerprint(reading.tensors[number]) != numbers
+        }
 
     def _compiled(self, qnode: Any, given: Arguments, axes: Axes) -> Compiled | Stays | FixedRows:
         if qnode.shots.total_shots:

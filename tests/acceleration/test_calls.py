@@ -326,3 +326,28 @@ def test_a_layer_as_a_subclass_wrote_it():
         assert torch.equal(copy.deepcopy(layer)(X), layer(X))
         assert hybridx.restore(layer) == 1
         assert vars(layer).keys() == before
+
+
+def test_a_tensor_that_changes_becomes_an_input():
+    """A buffer is part of a circuit until it changes; then one circuit serves all its values."""
+    model = Model(of_self)
+    model.register_buffer("shift", torch.tensor(0.1, dtype=torch.float64))
+
+    def circuit(x):
+        qml.RY(model.shift, wires=0)
+        return ansatz(x, model.weights)
+
+    model.qnode = qnode_of(circuit)
+    assert_compiled(hybridx.accelerate(model, (X,)))
+    for change in (
+        lambda: model.shift.data.add_(1),
+        lambda: model.shift.numpy().fill(0.7),
+        lambda: setattr(model, "shift", model.shift + 1),
+        lambda: model.shift.add_(1),
+    ):
+        change()
+        fast = model(X)
+        expected = torch.stack(tuple(qnode_of(circuit)(model.scale(X))), -1)
+        assert torch.allclose(fast, expected, rtol=0, atol=1e-12)
+    calls = vars(model.qnode)["_hybridx_calls"]
+    assert sum(map(len, calls._known.values())) == 2
