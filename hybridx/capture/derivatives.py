@@ -7,7 +7,8 @@ follows the module that runs them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -18,7 +19,8 @@ from hybridx.capture.torch_internals import (
     Retracing,
     dotted,
     fake_inputs,
-    is_open,
+    length_of,
+    lengths_assumed,
     modules_of,
     registered_in,
     traced_below_autograd,
@@ -75,10 +77,13 @@ def _graph_without_autograd(
             for (held, name, _), weight in zip(places, weights, strict=True):
                 held[name] = weight
 
+    lengths = [
+        (length_of(tensor, axis), dim.__name__)
+        for tensor, opened in zip(given[len(places) :], shapes, strict=True)
+        for axis, dim in opened.items()
+    ]
     traced = traced_below_autograd(run, given, core_table())
-    for tensor, opened in zip(given[len(places) :], shapes, strict=True):
-        if not all(is_open(tensor.shape[axis]) for axis in opened):
-            raise FixedBatch("a derivative needs its length as a number")
+    _refuse_assumptions(lengths_assumed(given[-1]), dict(lengths))
     inputs = traced.graph.find_nodes(op="placeholder")
     for node, (_, _, path) in zip(inputs, places, strict=False):
         with traced.graph.inserting_before(node):
@@ -95,6 +100,23 @@ def _graph_without_autograd(
             node.target = f"traced_{node.target}"
     _put_linear_back(traced.graph)
     return traced.graph
+
+
+def _refuse_assumptions(assumed: Sequence[str], names: Mapping[str, str]) -> None:
+    """Refuse a trace that holds at some lengths of the open axes only.
+
+    Args:
+        assumed: of `lengths_assumed`.
+        names: of the axes, by their lengths in these expressions.
+
+    Raises:
+        FixedBatch: it assumes more than that axes of one name are equally long.
+    """
+    for one in assumed:
+        equal = re.fullmatch(r"Eq\((\w+), (\w+)\)", one)
+        called = [names.get(side) for side in equal.groups()] if equal else [None]
+        if None in called or len({*called}) > 1:
+            raise FixedBatch("forward depends on its length, and takes derivatives")
 
 
 def _put_linear_back(graph: fx.Graph) -> None:

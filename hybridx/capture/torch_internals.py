@@ -377,13 +377,14 @@ def traced_below_autograd(
     return traced
 
 
-def is_open(length: Any) -> bool:
-    """Return whether a length of a traced tensor may still be any number."""
-    return isinstance(length, torch.SymInt) and not length.node.expr.is_number
+def length_of(tensor: Tensor, axis: int) -> str:
+    """Return a length of a traced tensor as it stands in the expressions of `lengths_assumed`."""
+    length: Any = tensor.shape[axis]  # of an open axis
+    return str(length.node.expr)
 
 
 def lengths_assumed(tensor: Tensor) -> tuple[str, ...]:
-    """Return what the trace of a tensor has assumed of lengths, each as an expression."""
+    """Return what the trace of a tensor has assumed of open lengths, each as an expression."""
     return tuple(str(guard.expr) for guard in _mode_of(tensor).shape_env.guards)
 
 

@@ -69,7 +69,7 @@ def test_it_refuses_a_later_circuit(reader):
     circuit = {"wires": 1, "parameters": 0, "operations": [], "measurements": [{"type": "state"}]}
     results = [{"offset": 0, "shape": [2], "is_complex": True}]
     later = json.dumps({"format": 2, "circuit": circuit, "results": results})
-    with pytest.raises(RefusedError, match="format 2; this reader knows 1"):
+    with pytest.raises(RefusedError, match="format 3; this reader knows 1 and 2"):
         reader.run(later, np.zeros((1, 0)))
 
 
