@@ -82,7 +82,7 @@ def _graph_without_autograd(
         for tensor, opened in zip(given[len(places) :], shapes, strict=True)
         for axis, dim in opened.items()
     ]
-    traced = traced_below_autograd(run, given, core_table())
+    traced = traced_below_autograd(run, given, {**core_table(), **_DECOMPOSITIONS})
     _refuse_assumptions(lengths_assumed(given[-1]), dict(lengths))
     inputs = traced.graph.find_nodes(op="placeholder")
     for node, (_, _, path) in zip(inputs, places, strict=False):
@@ -100,6 +100,14 @@ def _graph_without_autograd(
             node.target = f"traced_{node.target}"
     _put_linear_back(traced.graph)
     return traced.graph
+
+
+def _zeros_like_rows(rows: Tensor, other: Tensor, *, self_num_batch_dims: int = 0) -> Tensor:
+    """Return zeros like `other`, one for each row: where forward mode begins."""
+    return other.new_zeros((*rows.shape[:self_num_batch_dims], *other.shape))
+
+
+_DECOMPOSITIONS = {_aten._new_zeros_with_same_feature_meta.default: _zeros_like_rows}
 
 
 def _refuse_assumptions(assumed: Sequence[str], names: Mapping[str, str]) -> None:

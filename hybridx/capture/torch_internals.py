@@ -46,6 +46,7 @@ from torch.fx.experimental.symbolic_shapes import (
     optimization_hint,
 )
 from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
+from torch.overrides import TorchFunctionMode
 from torch.utils import _pytree
 from torch.utils._python_dispatch import (
     TorchDispatchMode,
@@ -534,6 +535,22 @@ def is_scripted(value: Any) -> bool:
 def is_shape_error(error: BaseException) -> bool:
     """Return whether torch.export says that an axis cannot be open as requested."""
     return isinstance(error, torch._dynamo.exc.UserError)
+
+
+@contextmanager
+def forward_mode_noted(begin: Callable[[], None]) -> Iterator[None]:
+    """While active, call a function where a derivative by forward mode begins in this thread."""
+
+    class Noting(TorchFunctionMode):
+        def __torch_function__(
+            self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
+        ) -> Any:
+            if func is torch._VF._make_dual:
+                begin()
+            return func(*args, **(kwargs or {}))
+
+    with Noting():
+        yield
 
 
 def needs_gradients(error: BaseException) -> bool:

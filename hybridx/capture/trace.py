@@ -58,6 +58,7 @@ from hybridx.errors import (
     CaptureError,
     DataBranchError,
     DrawError,
+    GradientError,
     LoweringError,
     TraceError,
     first_line,
@@ -283,7 +284,10 @@ class _ModelTrace:
         return replace(row, module=graph_of(program, DECOMPOSITIONS), shapes=shapes)
 
     def _untraceable(self, error: Exception, recording: Recording) -> CaptureError:
-        return untraceable(self.flat.model, error, recording.branches.longest)
+        found = untraceable(self.flat.model, error, recording.branches.longest)
+        if self.flat.differentiates and isinstance(found, TraceError):
+            return GradientError(found.reason, found.place)
+        return found
 
     def _bound(self, module: fx.GraphModule, recording: Recording, shapes: Shapes) -> Trace:
         memory = unwritten_memory(module)

@@ -20,6 +20,7 @@ from hybridx.capture.python.branches import Outputs
 from hybridx.capture.python.patches import current, intercepting
 from hybridx.capture.python.torch_mode import following
 from hybridx.capture.torch_internals import (
+    forward_mode_noted,
     module_of_weights,
     needs_gradients,
     parameters_of,
@@ -93,7 +94,10 @@ class Flat:
         """
         if not self.differentiates:
             try:
-                with intercepting(begin_derivative=_refuse_derivative):
+                with (
+                    intercepting(begin_derivative=_refuse_derivative),
+                    forward_mode_noted(_refuse_derivative),
+                ):
                     return self._run_restored(tensors)
             except _Differentiates:
                 self.differentiates = True
