@@ -82,7 +82,7 @@ def _graph_without_autograd(
         for tensor, opened in zip(given[len(places) :], shapes, strict=True)
         for axis, dim in opened.items()
     ]
-    traced = traced_below_autograd(run, given, {**core_table(), **_DECOMPOSITIONS})
+    traced = traced_below_autograd(run, given, {**core_table(), **DECOMPOSITIONS})
     _refuse_assumptions(lengths_assumed(given[-1]), dict(lengths))
     inputs = traced.graph.find_nodes(op="placeholder")
     for node, (_, _, path) in zip(inputs, places, strict=False):
@@ -107,7 +107,56 @@ def _zeros_like_rows(rows: Tensor, other: Tensor, *, self_num_batch_dims: int = 
     return other.new_zeros((*rows.shape[:self_num_batch_dims], *other.shape))
 
 
-_DECOMPOSITIONS = {_aten._new_zeros_with_same_feature_meta.default: _zeros_like_rows}
+def _derivatives_of_convolution(
+    grad: Tensor,
+    x: Tensor,
+    weight: Tensor,
+    bias_sizes: Sequence[int] | None,
+    stride: Sequence[int],
+    padding: Sequence[int],
+    dilation: Sequence[int],
+    transposed: bool,
+    output_padding: Sequence[int],
+    groups: int,
+    output_mask: Sequence[bool],
+) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
+    """Return the derivatives of a convolution as convolutions."""
+    kernel = weight.shape[2:]
+    none = [0] * len(kernel)
+    if transposed:
+        missing = none
+    else:
+        # The lengths of an input beyond the last place of the kernel.
+        missing = [
+            length - ((out - 1) * step - 2 * pad + wide * (size - 1) + 1)
+            for length, out, step, pad, wide, size in zip(
+                x.shape[2:], grad.shape[2:], stride, padding, dilation, kernel, strict=True
+            )
+        ]
+    by_input = _aten.convolution(
+        grad, weight, None, stride, padding, dilation, not transposed, missing, groups
+    )
+    by_weight = None
+    if output_mask[1]:
+        slides, stays = (grad, x) if transposed else (x, grad)
+        parts = [
+            _aten.convolution(
+                one.transpose(0, 1), other.transpose(0, 1), None,
+                dilation, padding, stride, False, none, 1,
+            ).transpose(0, 1)
+            for one, other in zip(slides.chunk(groups, 1), stays.chunk(groups, 1), strict=True)
+        ]  # fmt: skip
+        by_weight = torch.cat(parts)
+        for axis, size in enumerate(kernel, 2):
+            by_weight = by_weight.narrow(axis, 0, size)
+    by_bias = grad.sum([0, *range(2, grad.dim())]) if output_mask[2] else None
+    return (by_input if output_mask[0] else None), by_weight, by_bias
+
+
+DECOMPOSITIONS = {
+    _aten._new_zeros_with_same_feature_meta.default: _zeros_like_rows,
+    _aten.convolution_backward.default: _derivatives_of_convolution,
+}
 
 
 def _refuse_assumptions(assumed: Sequence[str], names: Mapping[str, str]) -> None:

@@ -7,6 +7,7 @@ No other file of `capture` names anything private of torch. Each function has a 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from functools import cache
@@ -17,7 +18,6 @@ import torch
 import torch._dynamo.exc
 import torch._numpy
 from torch import Tensor, fx, nn
-from torch._C._functorch import get_unwrapped, is_functorch_wrapped_tensor
 from torch._dispatch.python import enable_python_dispatcher
 from torch._dynamo.source import ConstantSource
 from torch._export.utils import _collect_all_valid_cia_ops
@@ -45,6 +45,7 @@ from torch.fx.experimental.symbolic_shapes import (
     has_free_unbacked_symbols,
     optimization_hint,
 )
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
 from torch.overrides import TorchFunctionMode
 from torch.utils import _pytree
@@ -59,19 +60,19 @@ from torch.utils._python_dispatch import (
 
 def is_fake(value: Any) -> TypeGuard[Tensor]:
     """Return whether a value is a traced tensor, which has a shape and no numbers."""
-    return isinstance(_unwrapped(value), FakeTensor)
+    return isinstance(innermost(value), FakeTensor)
 
 
-def _unwrapped(value: Any) -> Any:
-    """Return the tensor in the wrappers that the transforms of `torch.func` put around it."""
-    while isinstance(value, Tensor) and is_functorch_wrapped_tensor(value):
-        value = get_unwrapped(value)
+def innermost(value: Any) -> Any:
+    """Return the tensor in the wrappers that `torch.func` puts around it, with all mapped axes."""
+    while isinstance(value, Tensor) and torch._C._functorch.is_functorch_wrapped_tensor(value):
+        value = torch._C._functorch.get_unwrapped(value)
     return value
 
 
 def constant_of(tensor: Tensor) -> Tensor | None:
     """Return the numbers that torch itself stores for a traced tensor, or None."""
-    found: Tensor | None = getattr(_unwrapped(tensor), "constant", None)
+    found: Tensor | None = getattr(innermost(tensor), "constant", None)
     return found
 
 
@@ -89,7 +90,7 @@ def current_tracer() -> Any:
 
 def node_of(tensor: Tensor, tracer: Any) -> fx.Node | None:
     """Return the node of a tracer's graph that makes a tensor, or None."""
-    slot: Any = get_proxy_slot(_unwrapped(tensor), tracer, default=None)
+    slot: Any = get_proxy_slot(innermost(tensor), tracer, default=None)
     return slot.proxy.node if slot is not None else None
 
 
@@ -365,8 +366,11 @@ def traced_below_autograd(
         args: of `fake_inputs`.
         table: decompositions by operator.
     """
-    mode: Any = _mode_of(args[0])
-    with torch.enable_grad(), mode, enable_python_dispatcher():
+    first: Any = args[0]
+    mode = first.fake_mode
+    # The other kernels of attention have derivatives that are operators of their own.
+    attention = sdpa_kernel(SDPBackend.MATH)
+    with torch.enable_grad(), mode, enable_python_dispatcher(), attention:
         traced = make_fx(
             function,
             decomposition_table=table,
@@ -386,12 +390,8 @@ def length_of(tensor: Tensor, axis: int) -> str:
 
 def lengths_assumed(tensor: Tensor) -> tuple[str, ...]:
     """Return what the trace of a tensor has assumed of open lengths, each as an expression."""
-    return tuple(str(guard.expr) for guard in _mode_of(tensor).shape_env.guards)
-
-
-def _mode_of(tensor: Tensor) -> Any:
-    assert isinstance(tensor, FakeTensor)
-    return tensor.fake_mode
+    traced: Any = tensor
+    return tuple(str(guard.expr) for guard in traced.fake_mode.shape_env.guards)
 
 
 def returns_argument(target: Any) -> bool:
@@ -555,7 +555,9 @@ def forward_mode_noted(begin: Callable[[], None]) -> Iterator[None]:
 
 def needs_gradients(error: BaseException) -> bool:
     """Return whether an error says that a derivative is taken by what requires no gradient."""
-    return isinstance(error, RuntimeError) and "not require grad" in str(error)
+    return (
+        isinstance(error, RuntimeError) and re.search("n[o']t require grad", str(error)) is not None
+    )
 
 
 def packing() -> Any:

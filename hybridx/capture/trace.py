@@ -53,7 +53,7 @@ from hybridx.capture.torch_export import (
     refined,
 )
 from hybridx.capture.torch_internals import is_shape_error, needs_a_number
-from hybridx.circuit import BATCH, Circuit
+from hybridx.circuit import BATCH, Circuit, entropies_of
 from hybridx.errors import (
     CaptureError,
     DataBranchError,
@@ -293,6 +293,10 @@ class _ModelTrace:
         memory = unwritten_memory(module)
         unwritten = None if memory is None else (name_of_node(memory), place_of_node(memory))
         bound = bind_circuits(module, recording.circuits, self.dtype)
+        for index, circuit in bound:
+            if circuit.derivative and any(map(entropies_of, circuit.measurements)):
+                layer = recording.layers[index]
+                raise GradientError("that of an entropy is unknown", f"quantum layer {layer}")
         return Trace(
             module=module,
             circuits=tuple(circuit for _, circuit in bound),

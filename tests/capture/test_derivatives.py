@@ -7,9 +7,11 @@ import torch
 from torch import nn
 
 import hybridx
+from hybridx.capture.derivatives import DECOMPOSITIONS
+from hybridx.capture.torch_internals import fake_inputs, traced_below_autograd
 from hybridx.circuit import column_count, result_count
-from hybridx.errors import NoShiftError
-from tests.corpus.derivatives import AmplitudeSlope, Burgers, Field, Forces, Laplacian
+from hybridx.errors import GradientError, NoShiftError
+from tests.corpus.derivatives import AmplitudeSlope, Burgers, Field, Forces, Laplacian, layer
 
 
 def exported(model, path, *args, **options):
@@ -116,3 +118,96 @@ def test_a_circuit_may_take_a_derivative(tmp_path):
         one.name for one in hybridx.load(tmp_path / "model.onnx").artifact.model.graph.initializer
     ]
     assert "net.0.weight" in names
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: nn.Conv1d(2, 4, 3, stride=2, padding=1),
+        lambda: nn.Conv1d(2, 4, 2, dilation=2, groups=2, bias=False),
+        lambda: nn.ConvTranspose1d(2, 4, 3, stride=2, output_padding=1),
+        lambda: nn.ConvTranspose1d(2, 4, 3, groups=2),
+        lambda: nn.Conv2d(2, 2, (2, 3), stride=(1, 2), padding=(0, 1)),
+    ],
+)
+def test_a_convolution_is_differentiated_by_convolutions(make):
+    torch.manual_seed(0)
+    module = make().double()
+    x = torch.randn(3, 2, *[8] * (module.weight.dim() - 2), dtype=torch.float64)
+
+    def slopes(x, *weights):
+        x = x.detach().requires_grad_()
+        y = torch.func.functional_call(module, dict(zip(names, weights, strict=True)), (x,))
+        return torch.autograd.grad((y.sin() * y).sum(), (x, *weights))
+
+    names, weights = zip(*module.named_parameters(), strict=True)
+    given = fake_inputs([x, *weights], [()] * (1 + len(weights)))
+    traced = traced_below_autograd(slopes, given, DECOMPOSITIONS)
+    targets = {str(node.target) for node in traced.graph.nodes}
+    assert "aten.convolution_backward.default" not in targets
+    for found, expected in zip(traced(x, *weights), slopes(x, *weights), strict=True):
+        torch.testing.assert_close(found, expected)
+
+
+class Long(Field):
+    """Another function for long batches, which no comparison meets."""
+
+    def forward(self, x):
+        x = x.requires_grad_()
+        u = self.u(x) * (2 if x.shape[0] > 100 else 1)
+        return torch.autograd.grad(u.mean(), x)[0]
+
+
+def test_an_axis_on_whose_length_the_model_depends_is_fixed(tmp_path):
+    torch.manual_seed(0)
+    report = hybridx.export(Long().eval(), (points(),), tmp_path / "model.onnx")
+    assert not report.is_dynamic
+    assert "forward depends on its length, and takes derivatives" in report.notes[0]
+
+
+class Disorder(Field):
+    """The derivative of an entropy."""
+
+    def __init__(self):
+        super().__init__()
+        self.q = layer(measured=lambda: qml.vn_entropy(wires=[0]))
+
+    def forward(self, x):
+        x = x.requires_grad_()
+        return torch.autograd.grad(self.q(x).sum(), x)[0]
+
+
+def test_the_derivative_of_an_entropy_is_refused(tmp_path):
+    torch.manual_seed(0)
+    with pytest.raises(GradientError, match="entropy"):
+        hybridx.export(Disorder().eval(), (points(),), tmp_path / "model.onnx")
+    assert not list(tmp_path.iterdir())
+
+
+class ByHand(torch.autograd.Function):
+    """A derivative that NumPy computes."""
+
+    @staticmethod
+    def forward(ctx, x):
+        ctx.save_for_backward(x)
+        return x.sin()
+
+    @staticmethod
+    def backward(ctx, cotangent):
+        (x,) = ctx.saved_tensors
+        return cotangent * torch.from_numpy(np.linalg.inv(np.diag(1 / np.cos(x.numpy()[0]))))[0]
+
+
+class Numbers(Field):
+    """A derivative that is computed of numbers, which a trace has not."""
+
+    def forward(self, x):
+        x = x.requires_grad_()
+        return torch.autograd.grad(self.u(ByHand.apply(x)).sum(), x)[0]
+
+
+def test_a_derivative_that_cannot_be_followed_is_refused_by_its_line(tmp_path):
+    torch.manual_seed(0)
+    with pytest.raises(GradientError) as caught:
+        hybridx.export(Numbers().eval(), (points(1),), tmp_path / "model.onnx", batch="none")
+    assert "test_derivatives.py" in caught.value.place

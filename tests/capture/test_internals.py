@@ -429,6 +429,58 @@ def test_derivatives_begin_there(derive, monkeypatch):
         derive(point)
 
 
+def test_forward_mode_begins_where_a_dual_tensor_is_made():
+    begun = []
+    x = torch.ones(2)
+    with torch_internals.forward_mode_noted(lambda: begun.append(1)):
+        torch.func.grad(lambda y: y.sum())(x)
+        assert not begun
+        torch.func.jvp(torch.sin, (x,), (x,))
+    assert begun
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda x: torch.autograd.grad(x.sum(), x),
+        lambda x: x.sum().backward(),
+        lambda x: x.register_hook(print),
+    ],
+)
+def test_what_needs_a_gradient_says_so(ask):
+    with pytest.raises(RuntimeError) as caught:
+        ask(torch.ones(2))
+    assert torch_internals.needs_gradients(caught.value)
+
+
+def test_a_trace_below_autograd_has_derivatives_and_open_lengths():
+    def slope(x, y):
+        x = x.detach().requires_grad_()
+        return (torch.autograd.grad((x * y).sin().sum(), x)[0],)
+
+    given = torch_internals.fake_inputs([torch.ones(3, 2), torch.ones(3, 2)], [(0,), (0,)])
+    names = [torch_internals.length_of(one, 0) for one in given]
+    assert len({*names}) == 2
+    traced = torch_internals.traced_below_autograd(slope, given, {})
+    assert torch_internals.lengths_assumed(given[0]) == (f"Eq({names[0]}, {names[1]})",)
+    x, y = torch.randn(5, 2), torch.randn(5, 2)
+    torch.testing.assert_close(traced(x, y)[0], (x * y).cos() * y)
+
+
+def test_a_tensor_in_a_transform_is_a_traced_one_or_not():
+    (fake,) = torch_internals.fake_inputs([torch.ones(2)], [()])
+    seen = []
+
+    def noted(x):
+        inner = torch_internals.innermost(x)
+        seen.append((inner is x, torch_internals.is_fake(inner), torch_internals.is_fake(x)))
+        return x.sum()
+
+    torch.func.grad(noted)(torch.ones(2))
+    torch_internals.traced_below_autograd(torch.func.grad(noted), [fake], {})
+    assert seen == [(False, False, False), (False, True, True)]
+
+
 def test_distributions_ask_whether_to_look(monkeypatch):
     owner, name = torch_internals.validation_of_distributions()
     monkeypatch.setattr(owner, name, False)

@@ -147,6 +147,36 @@ class AmplitudeSlope(nn.Module):
         return torch.autograd.grad(self.circuit(x, self.w).sum(), x)[0]
 
 
+class Tangent(Field):
+    """The derivative along a direction, by forward mode."""
+
+    def forward(self, x):
+        return torch.func.jvp(self.u, (x,), (torch.ones_like(x),))
+
+
+class Hessian(Field):
+    """`vmap` of `torch.func.hessian`: forward mode over reverse mode."""
+
+    def forward(self, x):
+        return torch.vmap(torch.func.hessian(lambda row: self.u(row[None])[0, 0]))(x)
+
+
+class Heatmap(nn.Module):
+    """How much the output depends on each pixel, through convolutions and attention."""
+
+    def __init__(self):
+        super().__init__()
+        self.convolution = nn.Conv2d(1, 4, 3, stride=2)
+        self.attention = nn.MultiheadAttention(4, 2, batch_first=True)
+        self.q = layer()
+
+    def forward(self, x):
+        x = x.requires_grad_()
+        tokens = torch.relu(self.convolution(x)).flatten(2).transpose(1, 2)
+        mixed, _ = self.attention(tokens, tokens, tokens, need_weights=False)
+        return torch.autograd.grad(self.q(mixed.mean(1)[:, :2]).sum(), x)[0].abs()
+
+
 class GradientOfPart(Field):
     """A loop over rows, each differentiated alone."""
 
@@ -193,21 +223,26 @@ class VelocityOfTheFront(nn.Module):
         return self.q(torch.func.vmap(slope)(x))
 
 
-CASES = tuple(
-    Case(name, "derivatives", make, (normal(3, features),))
-    for name, make, features in (
-        ("burgers", Burgers, 2),
-        ("laplacian", Laplacian, 2),
-        ("forces", Forces, 2),
-        ("saliency", Saliency, 2),
-        ("row_gradient", RowGradient, 2),
-        ("jacobian_of_rows", Jacobian, 2),
-        ("curvature", Curvature, 2),
-        ("score", Score, 2),
-        ("weight_gradient", WeightGradient, 2),
-        ("amplitude_slope", AmplitudeSlope, 4),
-        ("gradient_of_rows", GradientOfPart, 2),
-        ("hamiltonian_net", HamiltonianNet, 2),
-        ("gradient_features", VelocityOfTheFront, 2),
-    )
+CASES = (
+    *(
+        Case(name, "derivatives", make, (normal(3, features),))
+        for name, make, features in (
+            ("burgers", Burgers, 2),
+            ("laplacian", Laplacian, 2),
+            ("forces", Forces, 2),
+            ("saliency", Saliency, 2),
+            ("row_gradient", RowGradient, 2),
+            ("jacobian_of_rows", Jacobian, 2),
+            ("curvature", Curvature, 2),
+            ("score", Score, 2),
+            ("weight_gradient", WeightGradient, 2),
+            ("amplitude_slope", AmplitudeSlope, 4),
+            ("gradient_of_rows", GradientOfPart, 2),
+            ("hamiltonian_net", HamiltonianNet, 2),
+            ("gradient_features", VelocityOfTheFront, 2),
+            ("tangent", Tangent, 2),
+            ("hessian_of_rows", Hessian, 2),
+        )
+    ),
+    Case("heatmap", "derivatives", Heatmap, (normal(2, 1, 6, 6),)),
 )

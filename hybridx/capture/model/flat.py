@@ -101,6 +101,10 @@ class Flat:
                     return self._run_restored(tensors)
             except _Differentiates:
                 self.differentiates = True
+            except RuntimeError as error:
+                if not needs_gradients(error):
+                    raise
+                self.differentiates = True
         try:
             return self._run_restored(tensors)
         except RuntimeError as error:
