@@ -76,8 +76,8 @@ class DerivativePlan(Plan):
 
     def build(self) -> Program:
         """Return the program from angles and cotangents to derivatives."""
-        program = self.of.build()
-        for _ in range(self.circuit.derivative):
+        program = self.of.build_vjp()
+        for _ in range(self.circuit.derivative - 1):
             program = vjp(program)
         return program
 

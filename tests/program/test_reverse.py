@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 
 from hybridx.circuit import Unitary
-from hybridx.lowering import choose
+from hybridx.lowering import choose, consider
 from hybridx.lowering.blocks import state
 from hybridx.program import check, count_live, parse, run, vjp
 from tests.circuits import circuits
@@ -59,6 +59,13 @@ def test_it_runs_in_onnx_runtime_and_again_as_a_derivative():
     second, kept = check(vjp(backwards)), vjp(vjp(plan.build()))
     columns = columns_of(second)
     np.testing.assert_allclose(run(second, columns), run(kept, columns), atol=1e-10)
+
+
+def test_a_derivative_in_a_file_runs_backwards():
+    circuit = msgspec.structs.replace(reuploading(4), derivative=1)
+    (plan,) = [one.plan for one in consider(circuit) if one.strategy == "sweep"]
+    assert len(plan.build().steps) == len(plan.of.build_vjp().steps)
+    assert len(plan.build().steps) > len(vjp(plan.of.build()).steps)
 
 
 def test_a_matrix_that_is_not_unitary_is_not_reversed():
