@@ -308,29 +308,29 @@ def test_wrappers_and_functions():
     assert hybridx.restore(qnode) == 1
 
 
-def test_the_example_is_left_as_it_is():
-    """A model may write into its input, and ask for gradients of it."""
+class Residual(Classifier):
+    """Asks for gradients of its input."""
 
-    class Residual(Classifier):
-        def forward(self, x):
-            x.requires_grad_()
-            (slope,) = torch.autograd.grad(super().forward(x).sum(), x, create_graph=True)
-            x.detach().mul_(2)
-            return slope
+    def forward(self, x):
+        x.requires_grad_()
+        return torch.autograd.grad(super().forward(x).sum(), x, create_graph=True)[0]
 
+
+class Writing(Classifier):
+    """Writes into its input."""
+
+    def forward(self, x):
+        result = super().forward(x.clone())
+        x.mul_(2)
+        return result
+
+
+@pytest.mark.parametrize("make", [Residual, Writing])
+def test_the_example_is_left_as_it_is(make):
     x = torch.ones(3, 2)
-    model, eager = Residual(), Residual()
+    model = make()
     assert compiled(hybridx.accelerate(model, (x,))) == [True]
     assert torch.equal(x, torch.ones(3, 2))
     assert not x.requires_grad
-    results = [one(torch.ones(3, 2)) for one in (model, eager)]
+    results = [one(torch.ones(3, 2)) for one in (model, make())]
     assert torch.allclose(*results, rtol=0, atol=1e-6)  # roundings of 6e-8
-    for one, two in zip(model.parameters(), eager.parameters(), strict=True):
-        one.grad, two.grad = (
-            torch.autograd.grad(
-                result.square().sum(), parameter, retain_graph=True, allow_unused=True
-            )[0]
-            for result, parameter in zip(results, (one, two), strict=True)
-        )
-        assert (one.grad is None) == (two.grad is None)
-        assert one.grad is None or torch.allclose(one.grad, two.grad, rtol=0, atol=1e-5)
