@@ -12,7 +12,7 @@ from tests.acceleration.against_eager import compare
 from tests.corpus import CASES
 from tests.sampling import some
 
-EVERY = 16
+EVERY = 24
 """Of so many models one is trained in the quick suite, a fifth of a second each."""
 
 VALUES = 1e-9
