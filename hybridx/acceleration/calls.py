@@ -314,7 +314,7 @@ class Calls:
         is_narrow = not dtypes & {torch.float64, torch.complex128} and dtypes & {*_FLOATS}
         dtype = torch.float32 if is_narrow else torch.float64
         try:
-            traced = trace_call(qnode, given, axes, dtype, results[0].dtype.to_real())
+            traced = trace_call(qnode, given, axes, dtype, [result.dtype for result in results])
             circuits = tuple(LiveCircuit(circuit, data) for circuit, data in traced.circuits)
             module = traced.with_circuits(circuits)
             # A TorchLayer puts a list of numbers side by side.

@@ -149,7 +149,7 @@ def trace_call(
     given: Arguments,
     axes: Sequence[int | None],
     dtype: torch.dtype,
-    result_dtype: torch.dtype,
+    dtypes: Sequence[torch.dtype],
 ) -> LiveCall:
     """Trace a QNode call; nothing is simulated.
 
@@ -158,7 +158,7 @@ def trace_call(
         given: its arguments, and the other tensors that are to be inputs.
         axes: for each tensor among them, the axis that stays open, at least 2 long, or None.
         dtype: in which circuits are computed.
-        result_dtype: of the real numbers that the call returns.
+        dtypes: of the tensors among the results of the call.
 
     Raises:
         FixedBatch: the call is traced at one batch size only.
@@ -177,13 +177,14 @@ def trace_call(
     caller = _Caller(run)
     batch = torch.export.Dim(BATCH)
     shapes = tuple({} if axis is None else {axis: batch} for axis in axes)
-    with quiet(), uncollected(), recorded(caller, [result_dtype], joins=False) as recording:
+    with quiet(), uncollected(), recorded(caller, [dtypes[0].to_real()], joins=False) as recording:
         try:
             program = export_program(caller, tensors, shapes)
             module = graph_of(program, TABLE)
             _keep_detached(module)
             bound = bind_live_circuits(module, recording.circuits, dtype)
             _make_differentiable(module)
+            _cast_results(module, dtypes)
         except (CaptureError, LoweringError):
             raise
         except Exception as error:
@@ -218,6 +219,26 @@ def _make_differentiable(module: fx.GraphModule) -> None:
             copied = graph.call_function(torch.ops.aten.expand_as.default, (source, goal))
         node.replace_all_uses_with(copied)
         graph.erase_node(node)
+    module.recompile()
+
+
+def _cast_results(module: fx.GraphModule, dtypes: Sequence[torch.dtype]) -> None:
+    """Give the results of a graph their dtypes, in place.
+
+    PennyLane returns complex numbers for the mean of some sums of observables, and numbers of
+    another dtype for what depends on constants alone.
+    """
+    output = module.graph.output_node()
+    results: Any = output.args[0]
+    cast = []
+    for result, dtype in zip(results, dtypes, strict=True):
+        if result.meta["val"].dtype != dtype:
+            with module.graph.inserting_before(output):
+                result = module.graph.call_function(
+                    torch.ops.aten._to_copy.default, (result,), {"dtype": dtype}
+                )
+        cast.append(result)
+    output.args = (tuple(cast),)
     module.recompile()
 
 

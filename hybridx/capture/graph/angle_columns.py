@@ -43,7 +43,7 @@ def foldings(module: fx.GraphModule, rows: Any) -> list[Folding]:
         return [*found, Folding(1, rows)]
     for node in module.graph.find_nodes(op="placeholder"):
         value = node.meta.get("val")
-        if isinstance(value, Tensor) and value.dim():
+        if isinstance(value, Tensor) and value.dim() and size_hint(value.shape[0]):
             batch = value.shape[0]
             count = size_hint(rows) // size_hint(batch)
             if count > 1 and statically_known_true(rows == batch * count):
