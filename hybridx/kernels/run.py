@@ -17,7 +17,7 @@ from hybridx.kernels.threads import run_all
 Rows: TypeAlias = NDArray[np.floating]
 
 _VECTOR: Final = 64  # bytes that one instruction computes at most
-_CHUNK: Final = 4096  # amplitudes of all rows at once: four arrays of float32 in 64 KB
+_CHUNK: Final = 2**17  # bytes of an array of all rows at once: five of them in 640 KB
 _WIDE: Final = 11  # above, rows are taken one by one: a state fills the vectors
 _KEPT: Final = 2**23  # numbers of final states that are kept for the way back: 32 MB in float32
 _SHARE: Final = 2**20  # amplitudes times steps that are worth a thread: about 0.2 ms
@@ -146,7 +146,7 @@ def _rows(tape: Tape, data: Rows) -> int:
         return 1
     lanes = _VECTOR // data.itemsize
     whole = -(-len(data) // lanes) * lanes
-    return min(whole, max(lanes, _CHUNK >> tape.wires))
+    return min(whole, max(lanes, _CHUNK // data.itemsize >> tape.wires))
 
 
 def _padded(array: Rows, rows: int) -> Rows:

@@ -99,8 +99,9 @@ def test_moves_that_cancel_are_no_step():
     assert len(tape.steps) == 1
 
 
-def test_a_batch_in_several_chunks():
+def test_a_batch_in_several_chunks(monkeypatch):
     """The last chunk has fewer rows than the others."""
+    monkeypatch.setattr(run, "_CHUNK", 2**14)
     assert compare(parse("RY 0 p[0]; RX 1 p[1]; CNOT 0 1; RZ 1 p[0]; expval Z0@Y1"), 1, batch=2500)
 
 
