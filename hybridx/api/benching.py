@@ -244,8 +244,8 @@ def _eager(
 ) -> Iterator[Callable[[Mapping[str, Array]], Callable[[], object]] | None]:
     """Yield what makes a call of the eager model from named arrays; None if there is no model.
 
-    It is called as its user calls it for inference: in eval mode and without gradients. The model
-    is restored afterwards.
+    It is called as its user calls it for inference: in eval mode, and without gradients unless
+    forward takes derivatives. The model is restored afterwards.
     """
     if model is None:
         yield None
@@ -263,8 +263,19 @@ def _eager(
             name: torch.from_numpy(np.array(array)).to(flat.device)
             for name, array in inputs.items()
         }
+        flat(*[given[name] for name in flat.call.names])
         args, kwargs = flat.call.filled(given)
-        return lambda: read(*args, **kwargs)
+        if not flat.differentiates:
+            return lambda: read(*args, **kwargs)
+        if flat.lends_gradients:
+            for tensor in given.values():
+                tensor.requires_grad_(tensor.is_floating_point())
+
+        def with_gradients() -> object:
+            with torch.enable_grad():
+                return read(*args, **kwargs)
+
+        return with_gradients
 
     before = torch.get_num_threads()
     try:

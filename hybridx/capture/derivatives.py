@@ -82,7 +82,8 @@ def _graph_without_autograd(
         for tensor, opened in zip(given[len(places) :], shapes, strict=True)
         for axis, dim in opened.items()
     ]
-    traced = traced_below_autograd(run, given, {**core_table(), **DECOMPOSITIONS})
+    table = {one: rule for one, rule in core_table().items() if one not in _WHOLE}
+    traced = traced_below_autograd(run, given, table | DECOMPOSITIONS)
     _refuse_assumptions(lengths_assumed(given[-1]), dict(lengths))
     inputs = traced.graph.find_nodes(op="placeholder")
     for node, (_, _, path) in zip(inputs, places, strict=False):
@@ -157,6 +158,10 @@ DECOMPOSITIONS = {
     _aten._new_zeros_with_same_feature_meta.default: _zeros_like_rows,
     _aten.convolution_backward.default: _derivatives_of_convolution,
 }
+
+
+# Constants, whose parts may be empty tensors, which ONNX cannot join.
+_WHOLE = frozenset({_aten.triu_indices.default, _aten.tril_indices.default})
 
 
 def _refuse_assumptions(assumed: Sequence[str], names: Mapping[str, str]) -> None:

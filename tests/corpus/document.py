@@ -21,6 +21,7 @@ BUNDLES = {
     "sequences": "Sequences: packed, padded, masked",
     "graphs": "Graphs, and inputs with lengths of their own",
     "number_kinds": "Complex numbers, Fourier transforms, low precision",
+    "derivatives": "Derivatives taken in forward: residuals, forces, saliency maps",
     "refusals": "What has no file, refused by name",
 }
 
