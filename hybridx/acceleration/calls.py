@@ -89,14 +89,12 @@ class Compiled:
         structure: how the results are nested.
         circuits: that it runs.
         joined: the same as `run` with the results side by side in one tensor, or None.
-        live: how many of the tensors are no arguments.
     """
 
     run: fx.GraphModule
     structure: Any
     circuits: tuple[LiveCircuit, ...]
     joined: fx.GraphModule | None
-    live: int = 0
 
     def answer(self, tensors: Sequence[Tensor]) -> Any:
         """Return what the QNode returns."""
@@ -319,7 +317,7 @@ class Calls:
             module = traced.with_circuits(circuits)
             # A TorchLayer puts a list of numbers side by side.
             joined = side_by_side(module) if isinstance(traced.nested, list) else None
-            compiled = Compiled(module, traced.structure, circuits, joined, given.live_count)
+            compiled = Compiled(module, traced.structure, circuits, joined)
             differs = difference(
                 partial(run, qnode),
                 partial(run, _differentiable(qnode)),

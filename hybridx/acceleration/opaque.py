@@ -145,10 +145,6 @@ class _Call(Function):
             empty = [one.new_empty(0) for one in example]
         if isinstance(known, Stays):  # torch calls the QNode outside of its graph
             raise TypeError(f"{site.calls.layer} stays eager: {known.reason}")
-        if known.live:
-            # What torch traces may give gradients to its inputs alone.
-            reason = "it reads weights that are no arguments: pass them as arguments"
-            raise TypeError(f"{site.calls.layer} stays eager under torch.compile: {reason}")
         self.structure, self._graph = known.structure, known.run.graph
         self._site = site
         self._given = given.with_tensors(empty)

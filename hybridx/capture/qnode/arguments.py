@@ -37,11 +37,6 @@ class Arguments:
         self.rest = [leaf for leaf in self.leaves if not isinstance(leaf, Tensor)]
 
     @property
-    def live_count(self) -> int:
-        """How many tensors are no arguments."""
-        return len(self._live)
-
-    @property
     def call(self) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """The arguments by position and by name."""
         args, kwargs = unflatten(self.leaves, self.structure)
