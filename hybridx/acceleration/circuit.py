@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
-from hybridx.capture import apply_function, in_forward_mode, outside_transforms
-from hybridx.circuit import Circuit
+from hybridx.capture import apply_function, in_forward_mode, in_transform, outside_transforms
+from hybridx.circuit import Channel, Circuit
 from hybridx.kernels import Tape, along, frequencies, gradients, tape_of, values
 from hybridx.lowering import choose
 from hybridx.passes import run_passes
 from hybridx.program.to_torch import emit_module
+
+_SLICE: Final = 2**20  # numbers of the states of all rows at once: 4 MB in float32
 
 Direction: TypeAlias = tuple[Tensor | None, Tensor | None]
 """A direction in data and in shared columns; None where it is zero."""
@@ -50,10 +53,29 @@ class LiveCircuit(nn.Module):
         return results
 
     def by_operators(self, data: Tensor, shared: Tensor) -> Tensor:
-        """Return the results by operators of torch."""
-        rows = shared.expand(data.shape[0], -1)
-        results: Tensor = self._program(data.dtype, data.device)(torch.cat([data, rows], 1))
-        return results
+        """Return the results by operators of torch.
+
+        A large batch is taken in slices, which are computed once more on the way back.
+        """
+        rows = torch.cat([data, shared.expand(data.shape[0], -1)], 1)
+        program = self._program(data.dtype, data.device)
+        count = max(1, _SLICE >> self._bits)
+        results: Tensor
+        with torch.autocast(data.device.type, enabled=False):
+            if len(rows) <= count or not rows.requires_grad or in_transform():
+                results = program(rows)
+                return results
+            parts = [
+                checkpoint(program, part, use_reentrant=False, preserve_rng_state=False)
+                for part in rows.split(count)
+            ]
+            return torch.cat(parts)
+
+    @cached_property
+    def _bits(self) -> int:
+        """Of the count of numbers in a state: of a density matrix twice as many."""
+        is_mixed = any(isinstance(one, Channel) for one in self._circuit.operations)
+        return self._circuit.wires * (1 + is_mixed)
 
     def _program(self, dtype: torch.dtype, device: torch.device) -> nn.Module:
         key = dtype, device

@@ -678,6 +678,11 @@ def outside_transforms() -> Iterator[None]:
         yield
 
 
+def in_transform() -> bool:
+    """Return whether a function is being transformed by `torch.func` or `torch.vmap`."""
+    return bool(torch._C._are_functorch_transforms_active())
+
+
 def in_forward_mode() -> AbstractContextManager[Any]:
     """While active, operators follow the tangents of outer transforms.
 

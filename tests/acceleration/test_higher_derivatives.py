@@ -8,6 +8,7 @@ from torch import func
 from torch.autograd import forward_ad
 from torch.utils import _pytree
 
+from hybridx.acceleration import circuit as circuits
 from hybridx.acceleration.circuit import LiveCircuit
 from hybridx.circuit import parse
 
@@ -157,3 +158,33 @@ def test_no_rows(live):
     assert not slopes[1].any()
     assert not again[0].any()
     assert func.vmap(live, in_dims=(0, None))(numbers(4, 0, 2), SHARED).shape == (4, 0, 4)
+
+
+NOISE = "RY 0 p[0]; CRX 0 1 p[1]; channel 0 [1, 0, 0, 0.8, 0, 0.6, 0, 0]; RX 1 p[2]; expval Z0@Y1"
+
+
+@pytest.mark.parametrize("rows", [2, 5])
+def test_operators_in_slices(rows, monkeypatch):
+    """A circuit with noise, whose last slice has fewer rows: gradients are those of one slice."""
+    live = LiveCircuit(parse(NOISE), 1)
+    assert live.tape is None
+    given = numbers(rows, 1).requires_grad_(), numbers(2).requires_grad_()
+
+    def derived():
+        results = live(*given)
+        slopes = torch.autograd.grad(results.square().sum(), given, create_graph=True)
+        return [results, *slopes, *torch.autograd.grad(slopes[1].sin().sum(), given)]
+
+    whole = derived()
+    monkeypatch.setattr(circuits, "_SLICE", 2 * 16)  # two rows of 16 numbers
+    torch.testing.assert_close(derived(), whole, rtol=0, atol=1e-12)
+    assert torch.autograd.gradcheck(live, given)
+    assert torch.autograd.gradgradcheck(live, given)
+
+
+def test_operators_know_no_autocast():
+    live = LiveCircuit(parse(NOISE), 1)
+    given = numbers(3, 1).float(), numbers(2).float()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        found = live(*given)
+    torch.testing.assert_close(found, live(*given), rtol=0, atol=0)

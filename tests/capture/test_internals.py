@@ -550,6 +550,12 @@ def test_a_kernel_of_an_operator_can_differentiate():
         assert torch.equal(torch.ops.hybridx_canary.slope(x), x.cos())
 
 
+def test_a_transform_is_told_from_a_call():
+    seen = []
+    torch.func.vmap(lambda x: seen.append(torch_internals.in_transform()) or x)(torch.zeros(2))
+    assert [torch_internals.in_transform(), *seen] == [False, True]
+
+
 def test_torch_stops_outer_tangents_in_a_jvp():
     @contextlib.contextmanager
     def as_it_is():
