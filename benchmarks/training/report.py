@@ -180,17 +180,17 @@ def _memory(results: Results) -> str:
         (
             peer,
             str(layers),
-            _megabytes(one.get("peak_bytes")),
-            _megabytes(one.get("grown_bytes")),
+            _megabytes(one.get("step_bytes")),
+            _megabytes(one.get("first_bytes")),
             one.get("refused", ""),
         )
         for (peer, layers), one in results.memory.items()
     ]
-    heads = ("peer", "layers", "peak, MB", "of it the step, MB", "")
+    heads = ("peer", "layers", "a step, MB", "the first, MB", "")
     said = (
         f"The most memory of a process that takes steps of W1 at {MEMORY_WIRES} wires, batch "
-        f"{MEMORY_BATCH}, each in a new process; and how much that is over what it had after its "
-        "imports."
+        f"{MEMORY_BATCH}, each in a new process: in a step, and until the first loss, in which JAX "
+        "compiles and hybridx compares its gradients with PennyLane's backpropagation."
     )
     return f"## Memory\n\n{said}\n\n" + grid(heads, rows) if rows else ""
 

@@ -57,7 +57,7 @@ def _load(begin: Begin, request: dict[str, Any]) -> tuple[Call, dict[str, Any]]:
     with np.load(request["rows"]) as given:
         lesson = Lesson(workload, given["rows"], given["targets"])
     clock = CLOCKS[request["clock"]]
-    held = restart_peak()
+    restart_peak()
     started = time.perf_counter()
     try:
         training = begin(lesson)
@@ -65,8 +65,10 @@ def _load(begin: Begin, request: dict[str, Any]) -> tuple[Call, dict[str, Any]]:
         loss = float(np.asarray(training.step()))
         first, spent = time.perf_counter(), clock() - before
         found = {name: np.asarray(array) for name, array in training.gradients().items()}
-        seconds = again(training.step, spent, request["once"], clock)
         most = peak()
+        restart_peak()
+        seconds = again(training.step, spent, request["once"], clock)
+        later = peak()
         account = dict(training.account())
     except Exception as error:  # a library has its own class for this, and a text
         if any(sign in f"{type(error).__name__}: {error}".lower() for sign in SIGNS):
@@ -77,6 +79,6 @@ def _load(begin: Begin, request: dict[str, Any]) -> tuple[Call, dict[str, Any]]:
         "prepared": first - started,
         "call": seconds,
         "account": account,
-        "peak_bytes": most,
-        "grown_bytes": None if held is None or most is None else most - held,
+        "first_bytes": most,
+        "step_bytes": later,
     }

@@ -54,9 +54,9 @@ def ratios(
 
 
 def growth(results: Results) -> Figures:
-    """Return the peak of memory with many layers over that with few."""
+    """Return the peak of memory of a step with many layers over that with few."""
     few, many = ((HYBRIDX, layers) for layers in MEMORY_LAYERS)
-    peaks = [results.memory.get(key, {}).get("peak_bytes") for key in (few, many)]
+    peaks = [results.memory.get(key, {}).get("step_bytes") for key in (few, many)]
     return {f"W1, {MEMORY_WIRES} wires": peaks[1] / peaks[0]} if all(peaks) else {}
 
 

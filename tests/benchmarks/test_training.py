@@ -110,8 +110,8 @@ def results(**medians):
     return gather([
         {"run": run},
         {"cell": cell, "peers": peers | {"Catalyst": {"refused": "wrong: off by 1.0e+00"}}},
-        {"memory": HYBRIDX, "layers": 1, "peak_bytes": 4e8, "grown_bytes": 1e6},
-        {"memory": HYBRIDX, "layers": 20, "peak_bytes": 8e8, "grown_bytes": 3e6},
+        {"memory": HYBRIDX, "layers": 1, "step_bytes": 4e8, "first_bytes": 5e8},
+        {"memory": HYBRIDX, "layers": 20, "step_bytes": 8e8, "first_bytes": 9e8},
         {"versions": {"JAX": {"jax": "0.7.1"}}},
     ])  # fmt: skip
 
@@ -156,6 +156,6 @@ def test_the_report_has_each_cell_each_target_and_each_refusal(tmp_path):
     assert "| Catalyst | W1 | 1 | 8 (32) | wrong: off by 1.0e+00 |" in text
     assert all(target.sentence in text for target in TARGETS)
     assert "| up to 12 wires: 2 times faster than the best peer | missed | 0.500 times |" in text
-    assert "| hybridx | 20 | 800 | 3.00 |  |" in text
+    assert "| hybridx | 20 | 800 | 900 |  |" in text
     limits = "| W1-8x32 | 2.00 | 0.500 | JAX | 10 % | 70 % | 20 % | 4.27 | 0.250 |"
     assert limits in text
