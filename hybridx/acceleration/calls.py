@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import warnings
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
@@ -37,6 +38,8 @@ from hybridx.capture import (
 )
 from hybridx.errors import CaptureError, DataBranchError, LoweringError, first_line
 
+_log = logging.getLogger(__name__)
+
 MOST_STRUCTURES: Final = 32
 """Circuits of one QNode that are compiled; a call with a further one stays eager."""
 
@@ -51,12 +54,13 @@ class FixedRows:
 
 
 _UNREADABLE = (
-    "it reads what cannot be compared between calls, such as a file, a clock or an iterator: read "
-    "that before, and pass it as an argument"
+    "it reads what cannot be compared between calls, such as a file, a clock, an iterator or a "
+    "cache: read that before, and pass it as an argument"
 )
 _CHANGES = "it changes what it reads, such as a counter: do that in forward"
 _TOO_MANY = (
-    f"it has more than {MOST_STRUCTURES} circuits: pass what differs between calls as a tensor"
+    f"it has more than {MOST_STRUCTURES} circuits, and further ones stay eager: pass what differs "
+    "between its calls as a tensor"
 )
 _SHOTS = "it samples shots, and a compiled circuit is exact: train with shots=None"
 _ESTIMATES = (
@@ -148,6 +152,7 @@ class Calls:
         self._axes: dict[Hashable, Axes] = {}
         self._recent: tuple[CheckedCall, ...] = ()
         self._lock = RLock()
+        self._is_full = False
         self.live: tuple[Tensor, ...] = ()
 
     def __deepcopy__(self, memo: Any) -> Calls:
@@ -233,6 +238,9 @@ class Calls:
     def _learn(self, qnode: Any, given: Arguments, reading: Reading) -> Stays | None:
         """Find out what is done for a call, and keep it; if nothing can be kept, return why."""
         if sum(map(len, self._known.values())) >= MOST_STRUCTURES:
+            if not self._is_full:
+                self._is_full = True
+                _log.warning("%s is slow from now on: %s", self.layer, _TOO_MANY)
             return Stays(_TOO_MANY)
         given = given.with_tensors(list(map(untransformed, given.tensors)))
         arguments = [tensor.detach() for tensor in given.tensors]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 from types import SimpleNamespace
 
 import pennylane as qml
@@ -11,7 +12,11 @@ import torch
 from torch import nn
 
 import hybridx
+from hybridx.acceleration import calls
 from hybridx.acceleration.calls import Calls
+from hybridx.capture.graph import bind_circuits
+from hybridx.circuit import Parameter, bind
+from hybridx.errors import ParityError
 
 WIRES = 2
 GLOBAL = nn.Parameter(torch.tensor([0.4, -0.7], dtype=torch.float64))
@@ -351,3 +356,100 @@ def test_a_tensor_that_changes_becomes_an_input():
         assert torch.allclose(fast, expected, rtol=0, atol=1e-12)
     calls = vars(model.qnode)["_hybridx_calls"]
     assert sum(map(len, calls._known.values())) == 2
+
+
+SCALES = {"angle": 1.0}
+
+
+def scaled(x):
+    qml.RY(SCALES["angle"], wires=0)
+    return ansatz(x, torch.ones(WIRES, dtype=torch.float64))
+
+
+class Scaled(nn.Module):
+    def __init__(self, function=scaled):
+        super().__init__()
+        self.qnode = qnode_of(function)
+
+    def forward(self, x):
+        return torch.stack(tuple(self.qnode(x)), -1)
+
+
+def test_too_many_circuits(monkeypatch, caplog):
+    """A number that differs in each call: right to the end, and told once."""
+    monkeypatch.setattr(calls, "MOST_STRUCTURES", 2)
+    model = Scaled()
+    hybridx.accelerate(model, (X,))
+    for scale in (1.0, 0.9, 0.8, 0.7, 0.9, 1.0):
+        monkeypatch.setitem(SCALES, "angle", scale)
+        expected = torch.stack(tuple(qnode_of(scaled)(X)), -1)
+        assert torch.allclose(model(X), expected, rtol=0, atol=1e-12)
+    told = [record for record in caplog.records if "is slow from now on" in record.message]
+    assert len(told) == 1
+
+
+@functools.lru_cache
+def remembered(number):
+    return SCALES["angle"] * number
+
+
+@functools.lru_cache
+def doubled(number):
+    return 2 * number
+
+
+@pytest.mark.parametrize(("cached", "is_compiled"), [(remembered, False), (doubled, True)])
+def test_a_cache_may_hold_what_was_there_before(cached, is_compiled):
+    def circuit(x):
+        qml.RY(cached(0.5), wires=0)
+        return ansatz(x, torch.ones(WIRES, dtype=torch.float64))
+
+    report = hybridx.accelerate(Scaled(circuit), (X,))
+    assert [layer.is_compiled for layer in report.layers] == [is_compiled]
+
+
+def test_a_module_gets_a_forward_of_its_own():
+    model = Model(of_submodule)
+    assert_compiled(hybridx.accelerate(model, (X,)))
+    model.angles.forward = lambda x: 2 * x
+    before = model(X)
+    hybridx.restore(model)
+    assert torch.allclose(before, model(X), rtol=0, atol=1e-12)
+
+
+def test_a_wrong_rule_is_refused_by_all(monkeypatch, tmp_path):
+    """Angles that depend on data are halved: nothing is swapped, and no file is left."""
+
+    def halved(circuit, count, angle_of):
+        def half(slot):
+            angle = angle_of(slot)
+            if not isinstance(angle, Parameter):
+                return angle
+            return Parameter(angle.column, angle.scale / 2, angle.offset)
+
+        return bind(circuit, count, half)
+
+    monkeypatch.setattr(bind_circuits, "bind", halved)
+    model = Scaled()
+    report = hybridx.accelerate(model, (X,))
+    assert not report.layers[0].is_compiled
+    assert "differ from PennyLane's" in report.layers[0].reason
+    assert type(model.qnode) is qml.QNode
+    with pytest.raises(ParityError):
+        hybridx.export(model, (X,), tmp_path / "model.onnx")
+    assert not (tmp_path / "model.onnx").exists()
+
+
+def test_verify_compares_with_pennylane(monkeypatch, tmp_path):
+    """What a compiled circuit computes decides nothing."""
+    model = Scaled()
+    path = tmp_path / "model.onnx"
+    hybridx.export(model, (X,), path)
+    hybridx.accelerate(model, (X,))
+    hybridx.verify(path, against=model)
+    monkeypatch.setattr(calls.Compiled, "answer", lambda *_: [torch.zeros(3)] * 2)
+    assert torch.equal(model(X), torch.zeros(3, 2))
+    hybridx.verify(path, against=model)
+    monkeypatch.setitem(SCALES, "angle", 2.0)
+    with pytest.raises(ParityError):
+        hybridx.verify(path, against=model)

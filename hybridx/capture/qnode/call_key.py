@@ -255,7 +255,8 @@ class _Reader:
             if self._reads_all(namespace):
                 self._watch.names(namespace.mapping)
             else:
-                self._watch.absent(namespace.mapping, self._names)
+                # An object may get a `forward` of its own, which torch calls.
+                self._watch.absent(namespace.mapping, self._names | {"forward"})
         return Key(tuple(self._tokens), tuple(self._held))
 
     def _is_named(self, name: str, namespace: _Namespace) -> bool:
@@ -335,6 +336,8 @@ class _Reader:
             case BuiltinFunctionType():
                 self._builtin(value)
             case _CachedFunction():
+                if self._is_live and not _reads_nothing(value.__wrapped__):
+                    raise _Unknown  # it may remember what was there before a change
                 cache = value.cache_info()  # without the hits, which every further call increases
                 self.plain(cache.misses, cache.currsize)
                 self._watch.check(_filled, value)
@@ -648,6 +651,18 @@ def _settings(qnode: Any) -> tuple[Hashable, ...]:
         device.name, device.wires, qnode.shots, qnode.interface, qnode.diff_method,
         str(getattr(device, "readout_err", None)),
     )  # fmt: skip
+
+
+def _reads_nothing(function: Any) -> bool:
+    """Return whether a function reads only its arguments, modules and what libraries define."""
+    if not isinstance(function, FunctionType) or function.__closure__:
+        return False
+    *_, loaded = _names(function.__code__)
+    found = (function.__globals__[name] for name in loaded if name in function.__globals__)
+    return all(
+        isinstance(one, ModuleType) or _is_trusted(getattr(one, "__module__", None))
+        for one in found
+    )
 
 
 def _filled(function: Any) -> Hashable:
