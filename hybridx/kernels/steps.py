@@ -139,7 +139,9 @@ def as_phases(gate: Gate, indices: Integers, data: int) -> list[Step]:
     holds = indices & gate.mask == gate.value
     inside = chosen_bits(indices, gate.targets)
     constant, cosine, _ = (np.diag(term) for term in gate.terms)
-    phases = Phases(np.where(holds, np.angle(constant + cosine)[inside], 0.0))
+    turns = np.where(holds, np.angle(constant + cosine)[inside], 0.0)
+    # Most gates with an angle have none of it: zeros that take no memory, as there may be hundreds.
+    phases = Phases(turns if turns.any() else np.broadcast_to(0.0, turns.shape))
     if gate.angle is None:
         return [phases]
     rates = np.where(holds, np.diag(gate.generator).imag[inside], 0.0)
@@ -153,7 +155,7 @@ def as_phases(gate: Gate, indices: Integers, data: int) -> list[Step]:
     ]
     if gate.angle.column >= data:
         return [Phases(phases.constant, modes)]
-    return [phases, Phases(np.zeros_like(phases.constant), modes, by_row=True)]
+    return [phases, Phases(np.broadcast_to(0.0, turns.shape), modes, by_row=True)]
 
 
 def _bits(mask: int) -> list[int]:
