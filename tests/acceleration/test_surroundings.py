@@ -39,12 +39,22 @@ def numbers(*shape, dtype=torch.float64):
     return torch.randn(*shape, dtype=dtype, generator=generator)
 
 
-@pytest.fixture
-def pair(monkeypatch):
+@pytest.fixture(scope="module")
+def models():
     """A model whose circuit the interpreter runs, and the same in PennyLane."""
     fast, eager = make(), make()
     report = hybridx.accelerate(fast, (numbers(3, 2),))
     assert all(layer.is_compiled and layer.steps for layer in report.layers)
+    return fast, eager
+
+
+@pytest.fixture
+def pair(models, monkeypatch):
+    """The two models; the first one cannot call PennyLane."""
+    fast, eager = models
+    for one in models:
+        one.load_state_dict(make().state_dict())
+        one.requires_grad_(True)
     monkeypatch.setattr(fast[2].qnode.__dict__["_hybridx_calls"], "_eager", None)
     return fast, eager
 
@@ -98,6 +108,7 @@ def test_without_gradients(pair, mode):
         torch.testing.assert_close(found, expected, **CLOSE)
 
 
+@pytest.mark.slow
 def test_a_circuit_that_inference_mode_meets_first(pair, monkeypatch):
     fast, eager = make(), make()
     hybridx.accelerate(fast, (numbers(3, 2),))
@@ -233,6 +244,7 @@ def test_an_ensemble_of_models(pair):
     torch.testing.assert_close(losses(fast), losses(eager), **CLOSE)
 
 
+@pytest.mark.slow
 def test_autocast(monkeypatch):
     """The circuit is computed in float32; the dtypes of results are eager's."""
     fast, eager = make(torch.float32), make(torch.float32)
@@ -260,6 +272,7 @@ def test_autocast(monkeypatch):
     assert seen == [(torch.float32,) * 3]
 
 
+@pytest.mark.slow
 def test_two_threads(pair):
     """On one model, whose circuits of other shapes are learned meanwhile."""
     fast, eager = make(), make()
@@ -300,6 +313,7 @@ def test_loaders_that_fork(pair):
     torch.testing.assert_close(found, expected, **CLOSE)
 
 
+@pytest.mark.slow
 def test_other_optimizers_and_copies(pair):
     fast, _ = pair
     twin = pickle.loads(pickle.dumps(fast[2]))
