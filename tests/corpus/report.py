@@ -69,7 +69,8 @@ def flatten(value: Any) -> list[np.ndarray]:
     """Return the tensors of any output in order; complex ones as real with a last axis of 2."""
     if isinstance(value, torch.Tensor):
         value = value.detach()
-        return [(torch.view_as_real(value.resolve_conj()) if value.is_complex() else value).numpy()]
+        real = torch.view_as_real(value.resolve_conj()) if value.is_complex() else value
+        return [real.detach().numpy()]
     if isinstance(value, dict):
         value = value.values()
     elif hasattr(value, "__dataclass_fields__"):
@@ -84,8 +85,12 @@ def run_eager(case: Case, count: int) -> list[np.ndarray]:
     from hybridx.capture import eagerly
 
     args, kwargs = case.rows(count)
-    with torch.no_grad(), nullcontext() if case.refused else eagerly():
-        return flatten(case.build()(*(a.clone() for a in args), **kwargs))
+    # As their users run them: with gradients, if forward takes derivatives.
+    takes = case.bundle == "derivatives"
+    exact = nullcontext() if case.refused else eagerly()
+    with torch.no_grad(), exact, torch.set_grad_enabled(takes):
+        given = [arg.clone().requires_grad_(takes and arg.is_floating_point()) for arg in args]
+        return flatten(case.build()(*given, **kwargs))
 
 
 def _as_file_takes(tensor: torch.Tensor) -> np.ndarray:
