@@ -23,6 +23,7 @@ from hybridx.capture import (
     is_intercepting,
     is_traced,
     map_leaves,
+    outside_transforms,
     owner_of,
     place_of,
     unchanged,
@@ -224,8 +225,9 @@ def _plain(leaf: Any) -> Any:
     """Return a tensor without what it was computed from, and all else as it is."""
     if not isinstance(leaf, Tensor):
         return leaf
-    leaf = untransformed(leaf)
-    return leaf if leaf.is_leaf else leaf.detach().requires_grad_()
+    with outside_transforms():
+        leaf = untransformed(leaf)
+        return leaf if leaf.is_leaf else leaf.detach().requires_grad_()
 
 
 def restore_model(model: nn.Module) -> int:

@@ -44,6 +44,7 @@ EAGER = {
     **dict.fromkeys(("branch_in_circuit", "reupload_from_data"), NUMBERS),
     "own_generator": "it changes what it reads",
     "rebuilt_in_forward": "forward makes this QNode anew in each call",
+    "fresh_quantum_layer": "forward makes this QNode anew in each call",
     "unseeded_random_layers": "its values differ from PennyLane's",
     "gaussian_torch_layer": "HX103",
     "qutrit_layer": "HX104",
