@@ -181,9 +181,12 @@ class Calls:
 
     def find(self, qnode: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Found:
         """Return what is done for a call; one of a new structure is compiled first."""
-        for checked in self._recent:
+        recent = self._recent
+        for checked in recent:
             tensors = checked.inputs(qnode, args, kwargs)
             if tensors is not None:
+                if checked is not recent[0]:
+                    self._recent = (checked, *(one for one in recent if one is not checked))
                 return checked.answer, tensors
         return self._find(qnode, Arguments(args, kwargs))
 
@@ -194,7 +197,7 @@ class Calls:
         reading = read_call(qnode, given)
         axes = None if reading is None else self._axes.get(_form(given, reading))
         if isinstance(answer, Compiled) and axes and axes != open_axes(given, axes):
-            self._find(qnode, with_rows(given, axes, 2))  # the example has one row: more will come
+            self.find(qnode, *with_rows(given, axes, 2).call)  # one row: more will come
         return answer
 
     def _find(self, qnode: Any, given: Arguments) -> Found:

@@ -133,8 +133,10 @@ class _Values(torch.autograd.Function):
     def backward(ctx: Any, cotangent: Tensor, _: Any) -> Any:
         data, shared, kept = ctx.saved_tensors
         wants = ctx.needs_input_grad[0]
-        of_data, of_shared = apply_function(
-            _Gradients, data, shared, cotangent, kept, ctx.live, wants
+        given = data, shared, cotangent, kept, ctx.live, wants
+        is_last = not torch.is_grad_enabled() and not in_transform()
+        of_data, of_shared = (
+            _Gradients.forward(*given) if is_last else apply_function(_Gradients, *given)
         )
         return of_data if wants else None, of_shared, None
 

@@ -679,8 +679,8 @@ def outside_transforms() -> Iterator[None]:
 
 
 def in_transform() -> bool:
-    """Return whether a function is being transformed by `torch.func` or `torch.vmap`."""
-    return bool(torch._C._are_functorch_transforms_active())
+    """Return whether operators are followed by `torch.func`, `torch.vmap` or forward mode."""
+    return bool(torch._C._are_functorch_transforms_active()) or forward_ad._current_level >= 0
 
 
 def in_forward_mode() -> AbstractContextManager[Any]:
