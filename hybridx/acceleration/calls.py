@@ -46,6 +46,9 @@ MOST_STRUCTURES: Final = 32
 _MOST_BYTES: Final = 2**16
 """The size of a tensor whose numbers are compared in each call, where the circuit has them."""
 
+_MOST_WIRES_OF_BACKPROP: Final = 14
+"""It keeps the state after each gate, 16 MB a row at 20 wires; lightning's own method keeps one."""
+
 _FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.complex64)
 
 
@@ -387,6 +390,9 @@ def _differentiable(qnode: Any) -> Any:
     if qnode.device.name in ("default.qubit", "default.mixed"):
         return qnode.update(diff_method="backprop")
     if qnode.device.name.startswith("lightning."):
+        is_wide = len(qnode.device.wires or ()) > _MOST_WIRES_OF_BACKPROP
+        if is_wide and qnode.diff_method in ("adjoint", "best"):
+            return qnode
         device = qml.device("default.qubit", wires=qnode.device.wires)
         return qnode.update(device=device, diff_method="backprop")
     return qnode
