@@ -56,7 +56,8 @@ test-versions: $(INSTALLED)
 test-package: $(INSTALLED)
 	$(BIN)/python -m pytest tests/package --durations 10
 
-# Libraries of backbones with a circuit in them, in an environment that pip makes in .backbones.
+# Libraries of backbones with a circuit in them, and trainers, in an environment that pip makes in
+# .backbones.
 # BACKBONES="ResNet ViT" takes those with these words in their names.
 test-backbones: $(INSTALLED)
 	$(BIN)/python -m tests.backbones $(BACKBONES)

@@ -36,6 +36,7 @@ def backbones() -> str:
 Small random configurations, each twice: with a circuit as its head, and with one in its middle.
 Each is exported unedited, and the file is compared with the eager model at three lengths
 (`make test-backbones`; {", ".join(versions)}).
+The trainers of Lightning and transformers train an accelerated model, with the same losses.
 
 | library | backbones | exported | in all |
 |---|---|---|---|
