@@ -7,25 +7,37 @@ Python code writes wire by wire, then stand side by side with one step of phases
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import numpy as np
 
 from hybridx.kernels.steps import Gate, Integers, Mode, Moves, Numbers, Phases, Step
 
 
-def ordered(steps: Iterable[Step], indices: Integers) -> list[Step]:
-    """Return steps in an order that computes the same, joined where they can be."""
-    done: list[Step] = []
-    for step in steps:
+class Order:
+    """Takes the steps of a circuit one by one, and puts each in its place.
+
+    No more steps are held than are left in the end: each move of a wide state takes megabytes.
+
+    Args:
+        indices: of the amplitudes.
+    """
+
+    def __init__(self, indices: Integers) -> None:
+        self._indices = indices
+        self._done: list[Step] = []
+
+    def add(self, step: Step) -> None:
+        """Take the next step of the circuit."""
         match step:
             case Phases():
-                _add_phases(done, step)
+                _add_phases(self._done, step)
             case Moves():
-                _add_moves(done, step, indices)
+                _add_moves(self._done, step, self._indices)
             case Gate():
-                _add_gate(done, step, indices)
-    return [step for step in done if not _is_idle(step, indices)]
+                _add_gate(self._done, step, self._indices)
+
+    def steps(self) -> list[Step]:
+        """Return the steps so far in their order, without those that do nothing."""
+        return [step for step in self._done if not _is_idle(step, self._indices)]
 
 
 def _is_idle(step: Step, indices: Integers) -> bool:

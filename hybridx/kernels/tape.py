@@ -37,7 +37,7 @@ from hybridx.circuit import (
     complex_entries,
     result_layout,
 )
-from hybridx.kernels.order import carried, ordered
+from hybridx.kernels.order import Order, carried
 from hybridx.kernels.steps import (
     Gate,
     Integers,
@@ -194,7 +194,7 @@ class _Writer:
     def __init__(self, circuit: Circuit, data: int) -> None:
         self.circuit, self.data = circuit, data
         self.indices = np.arange(2**circuit.wires, dtype=np.int64)
-        self.pending: list[Step] = []
+        self.order = Order(self.indices)
         self.steps: list[tuple[int, ...]] = []
         self.angles: list[tuple[float, float, float]] = []
         self.terms: list[Matrix] = []
@@ -252,14 +252,15 @@ class _Writer:
     def _add(self, gate: Gate) -> Reason | None:
         moves = as_moves(gate, self.indices)
         if moves is not None:
-            self.pending.append(moves)
+            self.order.add(moves)
         elif gate.is_diagonal:
-            self.pending += as_phases(gate, self.indices, self.data)
+            for phases in as_phases(gate, self.indices, self.data):
+                self.order.add(phases)
         else:
             gate = _without_controls(gate)
             if len(gate.targets) > MAX_GATE_WIRES:
                 return Reason(f"a gate in it acts on {len(gate.targets)} wires at once")
-            self.pending.append(gate)
+            self.order.add(gate)
         return None
 
     def write(self, step: Step) -> None:
@@ -345,7 +346,7 @@ class _Writer:
                 self.diagonal_coefficients.append(term.coefficient)
 
     def tape(self) -> Tape:
-        steps = ordered(self.pending, self.indices)
+        steps = self.order.steps()
         if not (self.words or self.states):
             self._measure_earlier(steps)
         alone = itertools.takewhile(lambda step: isinstance(step, Gate) and _is_alone(step), steps)
