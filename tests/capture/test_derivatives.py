@@ -37,6 +37,7 @@ def test_a_residual_runs_on_onnx_runtime_and_on_a_device(tmp_path):
         np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
+@pytest.mark.slow  # an export
 def test_numbers_of_the_circuit_stay_numbers_in_its_derivative(tmp_path):
     torch.manual_seed(0)
     exported(Burgers(), tmp_path / "model.onnx", points())
@@ -47,6 +48,7 @@ def test_numbers_of_the_circuit_stay_numbers_in_its_derivative(tmp_path):
     assert sizes == [(2, 2, 2), (2, 4, 2), (2, 6, 4)]
 
 
+@pytest.mark.slow  # an export
 def test_the_input_and_the_weights_are_left_as_they_are(tmp_path):
     torch.manual_seed(0)
     model, x = Forces(), points()
@@ -64,6 +66,7 @@ def test_a_residual_is_exported_where_gradients_are_off(tmp_path):
     assert report.verification is not None
 
 
+@pytest.mark.slow  # an export
 def test_no_device_takes_a_derivative_by_amplitudes(tmp_path):
     torch.manual_seed(0)
     path = tmp_path / "model.onnx"
@@ -92,6 +95,7 @@ class Depth(Field):
         return torch.autograd.grad(self.circuit(x).sum(), x)[0]
 
 
+@pytest.mark.slow  # an export
 def test_a_circuit_with_noise_has_a_derivative(tmp_path):
     _, report = exported(Depth(), tmp_path / "model.onnx", points())
     assert [one.derivative for one in report.circuits] == [1]
@@ -158,6 +162,7 @@ class Long(Field):
         return torch.autograd.grad(u.mean(), x)[0]
 
 
+@pytest.mark.slow  # an export
 def test_an_axis_on_whose_length_the_model_depends_is_fixed(tmp_path):
     torch.manual_seed(0)
     report = hybridx.export(Long().eval(), (points(),), tmp_path / "model.onnx")
