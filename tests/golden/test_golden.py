@@ -93,7 +93,7 @@ def test_there_is_a_golden_file_of_each_version_of_each_format():
     assert there == wanted
     assert {*newest().values()} <= {*FILES}
     largest = max(one.stat().st_size for one in GOLDEN.rglob("*") if one.is_file())
-    assert largest < 50_000
+    assert largest < 200_000  # a .pt2 holds its program as JSON that is not compressed
 
 
 # tests/targets/test_opsets.py exports those of each opset.
