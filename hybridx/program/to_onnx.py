@@ -214,9 +214,11 @@ def _wrap(step: Wrap, x: str, name: str, dtype: np.dtype[Any]) -> list[onnx.Node
 def _gather(
     x: str, axis: int, indices: Sequence[int], name: str, index: str
 ) -> list[onnx.NodeProto]:
+    # ONNX Runtime up to 1.21 gives one name to all that it makes of single slices without names.
+    own_name = name if len(indices) == 1 else None
     return [
         _constant(np.array(indices, dtype=np.int64), index),
-        helper.make_node("Gather", [x, index], [name], axis=axis),
+        helper.make_node("Gather", [x, index], [name], name=own_name, axis=axis),
     ]
 
 

@@ -68,7 +68,7 @@ def test_it_refuses_a_later_archive_and_a_later_bundle(tmp_path, reader):
 def test_it_refuses_a_later_circuit(reader):
     circuit = {"wires": 1, "parameters": 0, "operations": [], "measurements": [{"type": "state"}]}
     results = [{"offset": 0, "shape": [2], "is_complex": True}]
-    later = json.dumps({"format": 2, "circuit": circuit, "results": results})
+    later = json.dumps({"format": 3, "circuit": circuit, "results": results})
     with pytest.raises(RefusedError, match="format 3; this reader knows 1 and 2"):
         reader.run(later, np.zeros((1, 0)))
 
