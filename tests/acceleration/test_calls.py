@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import builtins
 import copy
 import functools
+import types
 from types import SimpleNamespace
 
 import pennylane as qml
@@ -453,3 +455,22 @@ def test_verify_compares_with_pennylane(monkeypatch, tmp_path):
     monkeypatch.setitem(SCALES, "angle", 2.0)
     with pytest.raises(ParityError):
         hybridx.verify(path, against=model)
+
+
+def test_what_python_keeps_in_each_module_is_not_read(monkeypatch):
+    """A console keeps its last result among the builtins, whatever that is."""
+    monkeypatch.setattr(builtins, "_", iter(()), raising=False)
+    mine = types.ModuleType("mine")
+    mine.__builtins__ = builtins
+    mine.turn = 0.3
+
+    @qml.qnode(qml.device("default.qubit", wires=1))
+    def circuit(x):
+        qml.RX(mine.turn * x, wires=0)
+        return qml.expval(qml.PauliZ(0))
+
+    x = torch.rand(3)
+    report = hybridx.accelerate(circuit, (x,))
+    assert [layer.is_compiled for layer in report.layers] == [True]
+    mine.turn = 0.5
+    assert torch.allclose(circuit(x), torch.cos(0.5 * x).to(circuit(x).dtype), rtol=0, atol=1e-6)

@@ -15,7 +15,7 @@ from tests.cli.shell import command
         (["wires=1", "wires=9"], "--limit wires"),
         (["wires"], "NAME=NUMBER"),
         (["wires=" + "9" * 30], "NAME=NUMBER"),
-        (["wire=9"], "wires, gates"),
+        (["wire=9"], "wires, derivatives, gates"),
     ],
 )
 def test_what_a_limit_refuses(model, folder, options, fact):

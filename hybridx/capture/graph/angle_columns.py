@@ -367,9 +367,10 @@ def one_row(node: fx.Node, length: int) -> fx.Node:
     while found.target in _REPEATING:
         found = found.all_input_nodes[0]
         shape = found.meta["val"].shape
-        if length and (not shape or shape[-1] != length):
+        if length and not (shape and statically_known_true(shape[-1] == length)):
             return node
-    return found if found.meta["val"].numel() == (length or 1) else node
+    is_one = statically_known_true(found.meta["val"].numel() == (length or 1))
+    return found if is_one else node
 
 
 _REPEATING = frozenset({

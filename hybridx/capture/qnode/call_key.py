@@ -102,6 +102,10 @@ _GLOBAL_ACCESS = frozenset({"LOAD_GLOBAL", "LOAD_NAME", "STORE_GLOBAL", "DELETE_
 _OUTSIDE_BUILTINS = frozenset({"input", "open"})
 _OUTSIDE_MODULES = frozenset({"datetime", "io", "os", "secrets", "socket", "time", "uuid"})
 
+# What Python keeps in each module: all builtins, among them the last result of a console, and how
+# the module was imported.
+_OF_IMPORTS = frozenset({"__builtins__", "__cached__", "__loader__", "__spec__"})
+
 # Attributes that every class has; no quantum function depends on them.
 _EVERY_CLASS = frozenset({
     "__annotations__", "__dict__", "__doc__", "__firstlineno__", "__module__", "__qualname__",
@@ -521,7 +525,8 @@ class _Reader:
         self._in_slots(value)
 
     def _namespace(self, mapping: Mapping[str, Any], *, is_object: bool = False) -> None:
-        self._namespaces.append(_Namespace(mapping, dict(mapping), is_object))
+        unread = {name: value for name, value in mapping.items() if name not in _OF_IMPORTS}
+        self._namespaces.append(_Namespace(mapping, unread, is_object))
 
     def _watch_operator(self, operator: Any) -> None:
         """Note the attributes of an operator as they are, caches of earlier use included."""
