@@ -461,7 +461,7 @@ def test_what_python_keeps_in_each_module_is_not_read(monkeypatch):
     """A console keeps its last result among the builtins, whatever that is."""
     monkeypatch.setattr(builtins, "_", iter(()), raising=False)
     mine = types.ModuleType("mine")
-    mine.__builtins__ = builtins
+    mine.__builtins__ = vars(builtins)
     mine.turn = 0.3
 
     @qml.qnode(qml.device("default.qubit", wires=1))
