@@ -27,6 +27,12 @@ def test_its_figure_is_a_measured_one():
     assert [row.split(" | ")[n] for n in (0, 1, 3)] == ["JAX", best, eager]
 
 
+def test_how_much_faster_training_is_was_measured():
+    (ratio,) = re.findall(r"a step is ([\d.]+) times as fast", text("README.md"))
+    (row,) = re.findall(r"^\| W1-8x32 \| (.*) \|$", text("benchmarks/TRAINING.md"), re.M)[:1]
+    assert row.split(" | ")[4] == ratio
+
+
 def test_the_targets_exist():
     targets = set(re.findall(r"^make (\w+)", text("README.md"), re.M))
     assert targets == {"demo", "test"}
