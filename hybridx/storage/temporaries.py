@@ -385,8 +385,15 @@ def _remove_dead(path: Path) -> None:
             return
         if is_folder:
             _complete(path)
+        if taken:  # whoever has made it this moment, and takes it next, must find it gone
+            _remove(path, is_folder=is_folder)
     finally:
         os.close(opened)
+    if taken is None:  # Windows removes no open file
+        _remove(path, is_folder=is_folder)
+
+
+def _remove(path: Path, *, is_folder: bool) -> None:
     if is_folder:
         _remove_folder(path)
     else:
