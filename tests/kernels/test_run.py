@@ -276,3 +276,10 @@ def test_a_child_process_makes_its_own_threads():
     if not child:
         os._exit(0 if threads.run_all([lambda: 1, lambda: 2]) == [1, 2] else 1)
     assert os.waitpid(child, 0)[1] == 0
+
+
+def test_without_a_folder_for_it_compiled_code_is_not_kept():
+    """Numba finds no folder for a function that has no file."""
+    names = {}
+    exec("def double(x):\n    return 2 * x", names)
+    assert jit.entry(names["double"])(3) == 6

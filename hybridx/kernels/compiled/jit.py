@@ -26,9 +26,20 @@ exact: Any = njit(fastmath=False, **_INNER)
 # A few lines that call such loops. They become part of their caller: LLVM optimises whatever a
 # compiled function calls once more with it, so that each level of calls costs as much again.
 thin: Any = njit(inline="always", fastmath=_FAST, **_INNER)
-# What Python calls, kept on disk. Numba finds the kept code of a function again by the time of its
-# own file and by the values that it captures, not by what it calls: so it must capture STAMP.
-entry: Any = njit(cache=True, nogil=True, fastmath=_FAST, error_model="numpy")
+
+
+def entry(function: Any) -> Any:
+    """Compile what Python calls, and keep it on disk where there is a folder for it.
+
+    Numba finds the kept code of a function again by the time of its own file and by the values
+    that it captures, not by what it calls: so it must capture STAMP.
+    """
+    options: dict[str, Any] = {"nogil": True, "fastmath": _FAST, "error_model": "numpy"}
+    try:
+        return njit(cache=True, **options)(function)
+    except RuntimeError:  # neither beside the source nor in the user's cache can a file be made
+        return njit(**options)(function)
+
 
 # What tells a matrix from its adjoint. As a literal number it would be part of a loop's type, and
 # the loop compiled for each: hence `np.int64(FORWARD)`.
