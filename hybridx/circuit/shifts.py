@@ -8,7 +8,7 @@ which a difference quotient is the derivative. And a derivative is linear in eac
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import count
@@ -19,7 +19,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hybridx.circuit.circuit import (
-    Angle,
     Apply,
     Circuit,
     Operation,
@@ -71,8 +70,6 @@ class Apart:
 def apart(circuit: Circuit) -> Apart:
     """Return the circuit of a derivative with its angles apart."""
     found: list[tuple[Parameter, Rule]] = []
-    numbers = count()
-    operations = tuple(_numbered(operation, numbers) for operation in circuit.operations)
     for operation in circuit.operations:
         places = [angle for angle in angles_of(operation) if isinstance(angle, Parameter)]
         if places:
@@ -81,12 +78,9 @@ def apart(circuit: Circuit) -> Apart:
     scale = np.zeros((len(found), circuit.parameters))
     for row, (place, _) in enumerate(found):
         scale[row, place.column] = place.scale
+    columns = count()
     return Apart(
-        bind(
-            Circuit(circuit.wires, len(found), operations, circuit.measurements, circuit.shots),
-            len(found),
-            lambda parameter: parameter,
-        ),
+        bind(underived(circuit), len(found), lambda _: Parameter(next(columns))),
         scale,
         np.array([place.offset for place, _ in found], dtype=np.float64),
         tuple(rule for _, rule in found),
@@ -97,17 +91,6 @@ def apart(circuit: Circuit) -> Apart:
             for angle in angles_of(operation)
         ),
     )
-
-
-def _numbered(operation: Operation, numbers: Iterator[int]) -> Operation:
-    """Return an operation whose parameters are the next columns."""
-
-    def numbered(angle: Parameter) -> Angle:
-        del angle
-        return Parameter(next(numbers))
-
-    one = Circuit(1, 0, (operation,), ())
-    return bind(one, 0, numbered).operations[0]
 
 
 def evaluations(circuit: Circuit) -> int:
