@@ -8,7 +8,7 @@ from typing import TypeAlias, assert_never
 
 import numpy as np
 
-from hybridx.circuit import Apply, Circuit, Prepare, PureOperation, Unitary
+from hybridx.circuit import Apply, Circuit, Prepare, PureOperation, Unitary, complex_entries
 from hybridx.lowering.analysis.trig_polynomial import has_parameter
 from hybridx.program import Builder, Program, Value, count_live, vjp
 
@@ -47,9 +47,7 @@ def is_unitary(operation: PureOperation) -> bool:
             if has_parameter(operation):
                 return False
             size = 2 ** len(wires)
-            U = np.array(real, dtype=np.complex128).reshape(size, size)
-            if imaginary:
-                U += 1j * np.array(imaginary, dtype=np.float64).reshape(size, size)
+            U = complex_entries(real, imaginary).reshape(size, size)
             return np.allclose(U @ U.conj().T, np.eye(size), rtol=0, atol=_UNITARY)
         case Prepare():
             return False
