@@ -46,7 +46,7 @@ def difference(
         return "its results have another dtype than PennyLane's"
     with torch.enable_grad():
         found, their_slopes = _values_and_slopes(compiled, point, followed)
-    dtypes = {_real(one.dtype) for one in (*tensors, *values) if _has_slopes(one)}
+    dtypes = {_real(one.dtype) for one in (*tensors, *values) if has_slopes(one)}
     bound = max((_BOUNDS[dtype] for dtype in dtypes), default=_BOUNDS[torch.float64])
     for name, left, right in (
         ("values", values, found),
@@ -63,7 +63,7 @@ def _by_pennylane(
     eager: Function, exact: Function, tensors: Sequence[Tensor]
 ) -> tuple[list[Tensor], list[bool], list[Tensor], list[Tensor]] | None:
     """Return arguments, which have gradients, values and gradients, or None if none are finite."""
-    every = [_has_slopes(tensor) for tensor in tensors]
+    every = [has_slopes(tensor) for tensor in tensors]
     trained = [tensor.requires_grad for tensor in tensors]  # PennyLane may take no others
     for followed, point, as_given in _ways(tensors, [every, trained]):
         try:
@@ -102,7 +102,8 @@ def _widened(tensor: Tensor) -> Tensor:
     return tensor.double() if tensor.is_floating_point() else tensor
 
 
-def _has_slopes(tensor: Tensor) -> bool:
+def has_slopes(tensor: Tensor) -> bool:
+    """Return whether torch can differentiate by a tensor of this dtype."""
     return tensor.is_floating_point() or tensor.is_complex()
 
 
@@ -131,15 +132,11 @@ def _values_and_slopes(
     results = list(function(given))
     values = [result.detach() for result in results]
     floats = [one for one in given if one.requires_grad]
-    nothing = [torch.zeros_like(one) for one in floats]
     total = torch.zeros((), dtype=torch.float64)
     for place, result in enumerate(results):
         real = torch.view_as_real(result) if result.is_complex() else result
         weights = torch.cos(torch.arange(real.numel(), dtype=torch.float64) + place)
         total = total + (real.reshape(-1).double() * weights.to(real.device)).sum().cpu()
     if not total.requires_grad:
-        return values, nothing
-    found = torch.autograd.grad(total, floats, allow_unused=True)
-    return values, [
-        zero if slope is None else slope for zero, slope in zip(nothing, found, strict=True)
-    ]
+        return values, [torch.zeros_like(one) for one in floats]
+    return values, list(torch.autograd.grad(total, floats, materialize_grads=True))

@@ -21,6 +21,7 @@ import torch
 from torch import Tensor
 
 from hybridx.acceleration.calls import Calls, Compiled, Found, Stays
+from hybridx.acceleration.comparison import has_slopes
 from hybridx.capture import (
     Arguments,
     as_one_call,
@@ -212,11 +213,7 @@ class _Pullback(Function):
         if not pairs:
             return [torch.zeros_like(one) for one in wanted]
         varied, vectors = zip(*pairs, strict=True)
-        found = torch.autograd.grad(varied, wanted, vectors, allow_unused=True)
-        return [
-            torch.zeros_like(one) if slope is None else slope
-            for one, slope in zip(wanted, found, strict=True)
-        ]
+        return list(torch.autograd.grad(varied, wanted, vectors, materialize_grads=True))
 
     def like_results(self, tensors: Sequence[Tensor]) -> list[Tensor]:
         return [tensors[place].new_zeros(tensors[place].shape) for place in self._wanted]
@@ -285,7 +282,7 @@ class _Opaque(torch.autograd.Function):
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
         function, *tensors = inputs
         ctx.function = function
-        ctx.mark_non_differentiable(*(one for one in output if not _has_slope(one)))
+        ctx.mark_non_differentiable(*(one for one in output if not has_slopes(one)))
         ctx.save_for_backward(*tensors)
         ctx.save_for_forward(*tensors)
 
@@ -313,7 +310,3 @@ class _Opaque(torch.autograd.Function):
         batched = function.batched(in_dims[1:])
         results = _Opaque.apply(batched, *tensors)  # type: ignore[no-untyped-call]
         return results, (0,) * len(results)
-
-
-def _has_slope(tensor: Tensor) -> bool:
-    return tensor.is_floating_point() or tensor.is_complex()
