@@ -217,58 +217,22 @@ def _backward_of(stamp: int) -> Any:
                         )
                     if by_row:
                         apply_rows(
-                            p,
-                            q,
-                            amplitudes,
-                            count,
-                            steps,
-                            step,
-                            places,
-                            rre,
-                            rim,
-                            buffer,
+                            p, q, amplitudes, count, steps, step, places, rre, rim, buffer,
                             np.int64(BACK),
-                        )
+                        )  # fmt: skip
                         apply_rows(
-                            f,
-                            g,
-                            amplitudes,
-                            count,
-                            steps,
-                            step,
-                            places,
-                            rre,
-                            rim,
-                            buffer,
+                            f, g, amplitudes, count, steps, step, places, rre, rim, buffer,
                             np.int64(BACK),
-                        )
+                        )  # fmt: skip
                     else:
                         apply(
-                            p,
-                            q,
-                            amplitudes,
-                            count,
-                            steps,
-                            step,
-                            places,
-                            ure,
-                            uim,
-                            buffer,
+                            p, q, amplitudes, count, steps, step, places, ure, uim, buffer,
                             np.int64(BACK),
-                        )
+                        )  # fmt: skip
                         apply(
-                            f,
-                            g,
-                            amplitudes,
-                            count,
-                            steps,
-                            step,
-                            places,
-                            ure,
-                            uim,
-                            buffer,
+                            f, g, amplitudes, count, steps, step, places, ure, uim, buffer,
                             np.int64(BACK),
-                        )
+                        )  # fmt: skip
                 if source == ROW:
                     for r in range(count):
                         of_data[first + r, column] += angles[step, 0] * slopes[r]
