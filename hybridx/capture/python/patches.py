@@ -440,7 +440,7 @@ REPLACEMENTS: tuple[Replacement, ...] = (
         *(*torch_internals.begin_of_backward(), _derivative),
         why="a model that takes a derivative is run with gradients, and traced below autograd",
         seen=_TORCH,
-        test="test_a_derivative_is_noticed_where_gradients_are_off",
+        test="test_a_derivative_is_noticed_where_it_begins",
     ),
     Replacement(
         *(torch.compiler, "is_compiling", _of_this_thread),

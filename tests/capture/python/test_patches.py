@@ -198,10 +198,12 @@ def test_a_number_of_the_data_decides_a_branch():
     assert captured(model_of(forward), example()).changes
 
 
-def test_a_derivative_is_noticed_where_gradients_are_off():
+def test_a_derivative_is_noticed_where_it_begins():
     def forward(self, x):
-        point = x.detach().requires_grad_()
-        return torch.autograd.grad((point**2).sum(), point)[0]
+        with torch.enable_grad():
+            point = x.detach().requires_grad_()
+            rotation(point).sum().backward()
+            return point.grad
 
     assert captured(model_of(forward), example()).is_dynamic
 
