@@ -21,14 +21,19 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.exports import write_product
 from benchmarks.grid import all_cells, quick_cells
 from benchmarks.records import (
+    BOUNDS,
     BUILD,
     CHOICES,
     EAGER,
+    FLOOR,
     GEMM,
     HYBRIDX,
+    PRODUCT,
     ROOT,
+    SQUARE,
     Cell,
     begin,
     gather,
@@ -42,7 +47,7 @@ from benchmarks.workloads import WORKLOADS, Array, make
 
 ALL_PEERS = (
     Peer(HYBRIDX, "onnxruntime", holds_state=False),
-    Peer(GEMM, "onnxruntime", holds_state=False),
+    *(Peer(name, "onnxruntime", holds_state=False) for name in BOUNDS),
     Peer(EAGER, "pennylane", "default.qubit", compiles=False),
     Peer("PennyLane lightning.qubit", "pennylane", "lightning.qubit", compiles=False),
     Peer("TorchScript", "pennylane", "TorchScript"),
@@ -53,9 +58,10 @@ ALL_PEERS = (
     Peer("TorchQuantum", "torchquantum", compiles=False),
     Peer("Qiskit Aer", "qiskit", compiles=False),
 )
-QUICK_PEERS = (HYBRIDX, EAGER, "JAX")
+OURS = (HYBRIDX, FLOOR, PRODUCT)  # are measured whatever the peers
+QUICK_PEERS = (EAGER, "JAX")
 
-ALWAYS = (HYBRIDX, GEMM, EAGER)  # another peer is left out of a cell if it cannot be the fastest
+ALWAYS = (HYBRIDX, *BOUNDS, EAGER)  # another peer is left out of a cell if it cannot be the fastest
 
 TOLERANCE = 1e-4  # |result - expected| / max(1, |expected|); peers compute in float32 or better
 CHECKED_ROWS = (
@@ -106,10 +112,15 @@ class Bench(Run):
             refused = self._leave_out(peer, cell)
             if refused is not None:
                 entries[peer.name] = {"refused": refused}
-            elif peer.name == HYBRIDX and "refused" in exported:
+            elif peer.name in (HYBRIDX, FLOOR) and "refused" in exported:
                 entries[peer.name] = {"refused": exported["refused"]}
             elif peer.name == GEMM:
                 self._load_gemm(cell, exported, workers, peer, entries)
+            elif peer.name == FLOOR:
+                model = folder_of(cell.workload, cell.wires, cell.layers) / "floor.onnx"
+                entries[peer.name] = _load_bound(cell, workers, peer, model, BUILD / "rows.npy")
+            elif peer.name == PRODUCT:
+                entries[peer.name] = _load_product(cell, workers, peer)
             else:
                 entries[peer.name] = self._load(cell, workers, peer)
         self.rounds(workers, entries)
@@ -122,7 +133,7 @@ class Bench(Run):
             return f"the states of a batch would need over {MOST_STATE_BYTES / 2**30:.0f} GiB"
         if peer.name in ALWAYS:
             return None
-        rivals = [one.name for one in self.peers if one.name not in (HYBRIDX, GEMM)]
+        rivals = [one.name for one in self.peers if one.name not in (HYBRIDX, *BOUNDS)]
         return self.paces.why_not(peer.name, rivals, cell)
 
     def _load(self, cell: Cell, workers: Workers, peer: Peer) -> dict[str, Any]:
@@ -172,17 +183,8 @@ class Bench(Run):
         wanted = max(1, round(multiply_adds / (height * width)))
         rows = min(wanted, MOST_GEMM_ELEMENTS // max(height, width))
         np.save(BUILD / "gemm.npy", np.ones((rows, height), dtype=np.float32))
-        request = {
-            "load": cell.workload,
-            "wires": cell.wires,
-            "layers": cell.layers,
-            "rows": str(BUILD / "gemm.npy"),
-            "model": str(folder_of(cell.workload, cell.wires, cell.layers) / "gemm.onnx"),
-            "checked": [],
-            "results": str(BUILD / "results-gemm.npy"),
-            "once": LONGEST_LOAD,
-        }
-        reply = workers.ask(peer, request, LONGEST_LOAD)
+        model = folder_of(cell.workload, cell.wires, cell.layers) / "gemm.onnx"
+        reply = _load_bound(cell, workers, peer, model, BUILD / "gemm.npy")
         entries[peer.name] = reply | {"multiply_adds": rows * height * width}
 
     def _export(self, name: str, wires: int, layers: int) -> dict[str, Any]:
@@ -214,6 +216,33 @@ class Bench(Run):
         return self.exports[key]
 
 
+def _load_product(cell: Cell, workers: Workers, peer: Peer) -> dict[str, Any]:
+    """Load a square matrix product."""
+    model, rows = BUILD / "product.onnx", BUILD / "product.npy"
+    if not model.exists():
+        ones = np.ones((SQUARE, SQUARE), dtype=np.float32)
+        np.save(rows, ones)
+        write_product(ones, model)
+    return _load_bound(cell, workers, peer, model, rows) | {"multiply_adds": SQUARE**3}
+
+
+def _load_bound(
+    cell: Cell, workers: Workers, peer: Peer, model: Path, rows: Path
+) -> dict[str, Any]:
+    """Load a file whose results are not compared, for its speed; return the reply."""
+    request = {
+        "load": cell.workload,
+        "wires": cell.wires,
+        "layers": cell.layers,
+        "rows": str(rows),
+        "model": str(model),
+        "checked": [],
+        "results": "",
+        "once": LONGEST_LOAD,
+    }
+    return workers.ask(peer, request, LONGEST_LOAD)
+
+
 @cache
 def expected_row(name: str, wires: int, layers: int, row: int) -> Array:
     """Return the reference results of a row, which is the same in every batch."""
@@ -237,9 +266,9 @@ def main() -> None:
     parser.add_argument("--threads", nargs="+", type=int, help="only these")
     parser.add_argument("--peers", nargs="+", metavar="NAME", help="only these, and hybridx")
     arguments = parser.parse_args()
-    wanted = [HYBRIDX, *arguments.peers] if arguments.peers else None
+    wanted = [*OURS, *arguments.peers] if arguments.peers else None
     if arguments.quick:
-        wanted = wanted or list(QUICK_PEERS)
+        wanted = wanted or [*OURS, *QUICK_PEERS]
     peers = [peer for peer in ALL_PEERS if wanted is None or peer.name in wanted]
     cells = [
         cell

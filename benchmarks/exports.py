@@ -1,9 +1,10 @@
 """Export one workload in its own process and print what the export cost.
 
-`python -m benchmarks.exports NAME WIRES LAYERS FOLDER` writes FOLDER/model.onnx and
-FOLDER/gemm.onnx and prints one JSON object. The second file is a plain matrix product with the
-largest constant factor of the first, on random rows. It shows the speed that ONNX Runtime reaches
-on this machine.
+`python -m benchmarks.exports NAME WIRES LAYERS FOLDER` writes FOLDER/model.onnx,
+FOLDER/gemm.onnx and FOLDER/floor.onnx and prints one JSON object. The second file is a plain matrix
+product with the largest constant factor of the first, on random rows. It shows the speed that ONNX
+Runtime reaches on this machine. The third takes the inputs of the first and returns constants: it
+shows what ONNX Runtime takes for no work.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import onnx
 import torch
 import torch._dynamo  # torch.export imports these at its first call, which takes about a second
@@ -43,6 +45,7 @@ def export(name: str, wires: int, layers: int, folder: Path) -> dict[str, Any]:
     most = peak()
     model_file = onnx.load(path)
     scopes = _scopes(model_file)
+    _write_floor(model_file, folder / "floor.onnx")
     (circuit,) = report.circuits
     cost = next(one.cost for one in circuit.candidates if one.strategy == circuit.strategy)
     return {
@@ -95,16 +98,38 @@ def _write_gemm(factors: list[Any], path: Path) -> tuple[int, int] | None:
         return None
     largest = max(matrices, key=lambda matrix: matrix.size)
     rows, columns = largest.shape
+    write_product(largest, path)
+    return rows, columns
+
+
+def write_product(matrix: Any, path: Path) -> None:
+    """Write `x @ C` for a matrix C, any number of rows."""
+    rows, columns = matrix.shape
     graph = helper.make_graph(
         [helper.make_node("MatMul", ["x", "C"], ["y"])],
         "gemm",
         [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["batch", rows])],
         [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["batch", columns])],
-        [numpy_helper.from_array(largest, "C")],
+        [numpy_helper.from_array(matrix, "C")],
     )
+    _save(graph, path)
+
+
+def _write_floor(model: onnx.ModelProto, path: Path) -> None:
+    """Write a graph without a node: the inputs of a model, and a row of zeros for each output."""
+    zeros = []
+    for output in model.graph.output:
+        kind = output.type.tensor_type
+        shape = [axis.dim_value or 1 for axis in kind.shape.dim]
+        dtype = helper.tensor_dtype_to_np_dtype(kind.elem_type)
+        zeros.append(numpy_helper.from_array(np.zeros(shape, dtype), output.name))
+    outputs = [helper.make_tensor_value_info(z.name, z.data_type, z.dims) for z in zeros]
+    _save(helper.make_graph([], "floor", model.graph.input, outputs, zeros), path)
+
+
+def _save(graph: onnx.GraphProto, path: Path) -> None:
     opset = [helper.make_opsetid("", 20)]
     onnx.save(helper.make_model(graph, opset_imports=opset, ir_version=10), path)
-    return rows, columns
 
 
 def main() -> None:

@@ -11,13 +11,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from benchmarks.workloads import make
+
 ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / "build" / "bench"
 CHOICES = BUILD / "choice.jsonl"
 
 HYBRIDX, GEMM = "hybridx", "GEMM"
 EAGER, LIGHTNING = "PennyLane default.qubit", "PennyLane lightning.qubit"
-FLOOR = "floor"  # a step of training with a Linear in the place of each circuit
+FLOOR = "floor"  # an empty graph with as many inputs; of training: a Linear for each circuit
+PRODUCT = "product"  # a square matrix product, at the speed that the machine has for products
+SQUARE = 512  # its rows and columns: the matrices fit the cache of a core
+BOUNDS = (GEMM, FLOOR, PRODUCT)  # are measured beside the peers and say what the engine can do
 PENNYLANE = (EAGER, LIGHTNING)  # as people train with it: the faster one counts
 
 
@@ -66,7 +71,7 @@ class Results:
 
     def best(self, cell: Cell, among: Collection[str] = ()) -> tuple[str, float] | None:
         """Return the fastest peer other than hybridx, of some or of all, and its seconds."""
-        peers = self.cells[cell].keys() - {HYBRIDX, GEMM, FLOOR}
+        peers = self.cells[cell].keys() - {HYBRIDX, *BOUNDS}
         if among:
             peers &= set(among)
         times = {peer: seconds for peer in peers if (seconds := self.median(cell, peer))}
@@ -81,6 +86,26 @@ class Results:
         else:
             theirs = self.median(cell, peer)
         return theirs / ours if ours and theirs else None
+
+    def over_floor(self, cell: Cell) -> float | None:
+        """Return the time of a call over that of an empty graph with as many inputs."""
+        ours, floor = self.median(cell, HYBRIDX), self.median(cell, FLOOR)
+        return ours / floor if ours and floor else None
+
+    def share(self, cell: Cell) -> float | None:
+        """Return the share of a call that its products would take at the machine's best speed.
+
+        The multiply-adds are those that the compiler counted in the circuits; None for models with
+        layers around them, which are not counted.
+        """
+        export = self.exports.get((cell.workload, cell.wires, cell.layers), {})
+        ours, product = self.median(cell, HYBRIDX), self.median(cell, PRODUCT)
+        if not ours or not product or export.get("multiply_adds") is None:
+            return None
+        if make(cell.workload, cell.wires, cell.layers).dense:
+            return None
+        rate = self.cells[cell][PRODUCT]["multiply_adds"] / product
+        return float(export["multiply_adds"]) * cell.batch / rate / ours
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:

@@ -10,9 +10,9 @@ from pathlib import Path
 from benchmarks.grid import BATCHES_WITH_TWO_THREADS, WIRES_WITH_TWO_THREADS
 from benchmarks.paces import LONGEST_CALL, MUCH
 from benchmarks.plots import FAR, plot_all
-from benchmarks.records import EAGER, GEMM, HYBRIDX, Cell, Results
+from benchmarks.records import EAGER, FLOOR, GEMM, HYBRIDX, SQUARE, Cell, Results
 from benchmarks.tables import figure, grid, machine, milliseconds, percent, refusals
-from benchmarks.targets import TARGETS, Verdict, judge
+from benchmarks.targets import AT_FLOOR, TARGETS, WON, Verdict, is_at_floor, judge
 from benchmarks.workloads import WORKLOADS
 from hybridx.lowering.cost import NS_PER_CALL
 
@@ -63,7 +63,17 @@ INTRODUCTION = f"""\
 arrays of the peer's own library. It is the median of several rounds, in which all peers of a cell
 take turns; a call of over two seconds is timed once. The results of every peer were compared with
 PennyLane's default.qubit in float64 before it was timed. A ratio above 1 means that hybridx is
-faster.
+faster. Three more columns say what is left:
+
+* floor: a call of a graph without a node and with as many inputs, on the same ONNX Runtime and
+  rows.
+* of limit: the share of the limit that the arithmetic sets. The multiply-adds that the compiler
+  counted would take so much of the call at the speed of a product of two matrices of {SQUARE} rows
+  and columns, with as many threads. Models with layers around their circuits have none.
+* won: by at least {WON:.0f} times over the best peer, or because the call takes at most {AT_FLOOR}
+  times the floor.
+
+All of these take their turns with the peers.
 
 What is left out:
 
@@ -117,6 +127,9 @@ def _table(results: Results, name: str) -> str:
                 "ratio",
                 "eager",
                 "ratio",
+                "floor",
+                "of limit",
+                "won",
             )
             text += f"\n{threads} thread{'s' * (threads > 1)}, times in ms:\n\n"
             text += grid(heads, rows)
@@ -134,7 +147,20 @@ def _row(results: Results, cell: Cell) -> tuple[str, ...]:
         figure(results.ratio(cell)),
         milliseconds(results.median(cell, EAGER)),
         figure(results.ratio(cell, EAGER)),
+        milliseconds(results.median(cell, FLOOR)),
+        percent(results.share(cell)),
+        _won(results, cell),
     )
+
+
+def _won(results: Results, cell: Cell) -> str:
+    """Return how a cell is won, or `no`; a dash if no peer was measured."""
+    ratio = results.ratio(cell)
+    if ratio is not None and ratio >= WON:
+        return f"{WON:.0f} times"
+    if is_at_floor(results, cell):
+        return "floor"
+    return "–" if ratio is None else "no"
 
 
 def _curves(plots: Iterable[tuple[str, Path]]) -> str:

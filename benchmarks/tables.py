@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 
 from benchmarks.paces import CANNOT_WIN, TOO_SLOW
-from benchmarks.records import GEMM, Cell, Results
+from benchmarks.records import BOUNDS, Cell, Results
 
 
 def machine(results: Results) -> str:
@@ -15,7 +15,7 @@ def machine(results: Results) -> str:
     rows = [
         (peer, ", ".join(f"{name} {version}" for name, version in versions.items()))
         for peer, versions in results.versions.items()
-        if peer != GEMM
+        if peer not in BOUNDS
     ]
     machine = f"{run['cpu']}, {run['cores']} cores; {run['system']}; Python {run['python']}."
     if run.get("clock") == "cpu":
@@ -63,9 +63,9 @@ def places(cells: Iterable[Cell]) -> str:
     )
 
 
-def percent(part: float) -> str:
+def percent(part: float | None) -> str:
     """Return a share as a percentage."""
-    return f"{100 * part:.0f} %"
+    return "–" if part is None else f"{100 * part:.0f} %"
 
 
 def milliseconds(seconds: float | None) -> str:

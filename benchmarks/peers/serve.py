@@ -103,7 +103,8 @@ def _load(prepare: Prepare, request: dict[str, Any]) -> tuple[Call, dict[str, An
     prepared = time.perf_counter()
     results = np.asarray(call())
     first = time.perf_counter()
-    np.save(request["results"], results.reshape(len(rows), -1)[request["checked"]])
+    if request["checked"]:
+        np.save(request["results"], results.reshape(len(rows), -1)[request["checked"]])
     seconds = again(call, first - prepared, request["once"])
     return call, {"prepared": first - started, "call": seconds}
 
