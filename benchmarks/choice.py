@@ -73,7 +73,7 @@ def export_all(
         return report.circuits[0], onnxruntime.InferenceSession(path, options)
 
     circuit, first = session(None)
-    costs = {one.strategy: one.cost.time for one in circuit.candidates if one.cost is not None}
+    costs = {one.strategy: one.cost.time() for one in circuit.candidates if one.cost is not None}
     most = HOPELESS * costs[circuit.strategy]
     left_out = [name for name, cost in costs.items() if cost > most]
     others = costs.keys() - {circuit.strategy, *left_out}

@@ -29,7 +29,7 @@ from benchmarks.memory import peak, restart_peak
 from benchmarks.modules import torch_model
 from benchmarks.workloads import make
 from hybridx.artifact import walk_nodes
-from hybridx.lowering.cost import NS_PER_ELEMENT, NS_PER_STEP
+from hybridx.lowering.machines.cpu import CPU
 
 
 def export(name: str, wires: int, layers: int, folder: Path) -> dict[str, Any]:
@@ -58,8 +58,8 @@ def export(name: str, wires: int, layers: int, folder: Path) -> dict[str, Any]:
         "strategy": circuit.strategy,
         "nodes": circuit.nodes,
         "multiply_adds": None if cost is None else cost.multiply_adds,
-        "starting": None if cost is None else 1e-9 * NS_PER_STEP * cost.steps,
-        "elementwise": None if cost is None else 1e-9 * NS_PER_ELEMENT * cost.elements,
+        "starting": None if cost is None else 1e-9 * CPU.ns_per_step * cost.steps,
+        "elementwise": None if cost is None else 1e-9 * CPU.ns_per_element * cost.elements,
         "gemm": _write_gemm(_factors(model_file, scopes), folder / "gemm.onnx"),
     }
 

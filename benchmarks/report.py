@@ -14,7 +14,7 @@ from benchmarks.records import EAGER, FLOOR, GEMM, HYBRIDX, SQUARE, Cell, Result
 from benchmarks.tables import figure, grid, machine, milliseconds, percent, refusals
 from benchmarks.targets import AT_FLOOR, TARGETS, WON, Verdict, is_at_floor, judge
 from benchmarks.workloads import WORKLOADS
-from hybridx.lowering.cost import NS_PER_CALL
+from hybridx.lowering.machines.cpu import CPU
 
 WORTH_A_LINE = 1.1  # times the time of the best strategy
 BATCHES_AGAINST_THE_MACHINE = (1, 256)
@@ -186,7 +186,7 @@ class _Account:
     products: float
     elementwise: float
     starting: float
-    call: float = 1e-9 * NS_PER_CALL
+    call: float = 1e-9 * CPU.ns_per_call
 
 
 def _account(results: Results, cell: Cell) -> _Account | None:
@@ -344,12 +344,13 @@ def _missed(results: Results, verdicts: Iterable[Verdict]) -> str:
         "starting",
         "call",
     )
+    empty = f"{CPU.ns_per_call / 1000:.0f} µs"
     said = (
         "These cells miss a target. The last columns predict the parts of their calls: the matrix "
         "products at the speed of a plain product with the largest factor, measured in the same "
         "cell; elementwise passes and starts of steps by the compiler's counts; and an empty call "
-        f"({NS_PER_CALL / 1000:.0f} µs). The predictions hold for typical sizes, so the parts do "
-        "not add up to 100 %. If they come close, only fewer or other operations could be faster."
+        f"({empty}). The predictions hold for typical sizes, so the parts do not add up to 100 %. "
+        "If they come close, only fewer or other operations could be faster."
     )
     return f"\n### What limits the rest\n\n{said}\n\n" + grid(heads, rows)
 

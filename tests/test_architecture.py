@@ -41,7 +41,15 @@ INNER = {
         ("model",),
         ("qnode",),
     ),
-    "lowering": (("cost",), ("plan",), ("analysis",), ("blocks",), ("strategies",)),
+    "lowering": (
+        ("names",),
+        ("machines",),
+        ("cost",),
+        ("plan",),
+        ("analysis",),
+        ("blocks",),
+        ("strategies",),
+    ),
 }
 MOST_FILES = 16
 WING = "models"  # beside the house: sees the ground floors, is seen from the top

@@ -6,18 +6,24 @@ from hybridx.first_use import on_first_use
 
 if TYPE_CHECKING:
     from hybridx.lowering.cost import Cost
-    from hybridx.lowering.names import STRATEGY_NAMES
+    from hybridx.lowering.machines.machine import Machine
+    from hybridx.lowering.machines.tables import MACHINES
+    from hybridx.lowering.names import MACHINE_NAMES, STRATEGY_NAMES, MachineName
     from hybridx.lowering.plan import Candidate, Plan, Reason
     from hybridx.lowering.select import STRATEGIES, Choice, Strategy, choose, consider
 else:
     __getattr__, __dir__ = on_first_use(__name__)
 
 __all__ = [
+    "MACHINES",
+    "MACHINE_NAMES",
     "STRATEGIES",
     "STRATEGY_NAMES",
     "Candidate",
     "Choice",
     "Cost",
+    "Machine",
+    "MachineName",
     "Plan",
     "Reason",
     "Strategy",

@@ -5,13 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import prod
 
-# Nanoseconds on one core, fitted by hand to bodies of 4 to 10 wires in ONNX Runtime 1.31, float32.
-NS_PER_STEP = 400.0  # a node that starts
-NS_PER_MULTIPLY_ADD = {1: 0.04, 256: 0.014}  # a matrix times a vector waits for memory
-FAR_BYTES, FAR = 4e6, 1.35  # constants that leave the cache near a core: products take longer
-NS_PER_ELEMENT = 2.0  # written by a cosine or a transpose
-EASY = 0.125  # of that, for one written by a multiplication
-NS_PER_CALL = 6000.0  # that a session takes for no work at all
+from hybridx.lowering.machines.cpu import CPU
+from hybridx.lowering.machines.machine import Machine
+
+EASY = 0.125  # of the time of an element of a cosine, for one that a multiplication writes
 
 # The most bytes that the float32 constants of one program may take.
 MOST_FOLDED = 48e6  # where all constant gates are folded into one matrix or tensor
@@ -43,30 +40,30 @@ class Cost:
     steps: int
     constant_bytes: float
 
-    def predict(self, batch: int) -> float:
-        """Return the predicted time of one call in nanoseconds, for a batch of 1 or 256."""
-        ns_per_product = NS_PER_MULTIPLY_ADD[batch] * (
-            FAR if self.constant_bytes > FAR_BYTES else 1
-        )
-        a_row = self.multiply_adds * ns_per_product + self.elements * NS_PER_ELEMENT
-        return self.steps * NS_PER_STEP + batch * a_row
+    def predict(self, batch: int, machine: Machine = CPU) -> float:
+        """Return the predicted time of one call in nanoseconds, beside that of an empty one."""
+        product = machine.product(batch, self.constant_bytes)
+        a_row = self.multiply_adds * product + self.elements * machine.ns_per_element
+        return self.steps * machine.ns_per_step + batch * a_row
 
-    @property
-    def time(self) -> float:
-        """The typical time of a call in nanoseconds: the geometric mean over the batches.
+    def time(self, machine: Machine = CPU) -> float:
+        """Return the typical time of a call in nanoseconds: the geometric mean over the batches.
 
         Twice the time is then as bad for a single row as for many, and what every call takes
         anyway makes differences of a few steps small.
         """
-        times = [NS_PER_CALL + self.predict(batch) for batch in NS_PER_MULTIPLY_ADD]
-        return prod(times) ** (1 / len(times))
+        times = [machine.ns_per_call + self.predict(batch, machine) for batch in machine.batches]
+        return float(prod(times) ** (1 / len(times)))
 
-    def describe(self) -> str:
-        """Return the counts as a sentence for people."""
+    def describe(self, machine: Machine = CPU) -> str:
+        """Return the counts, and the times on a machine, as a sentence for people."""
+        times = ", ".join(
+            f"{self.predict(batch, machine) / 1e3:.0f} us at batch {batch}"
+            for batch in machine.batches
+        )
         return (
             f"{self.steps} steps, {self.multiply_adds:.3g} multiply-adds a row, "
-            f"{name_bytes(self.constant_bytes)}; predicted {self.predict(1) / 1e3:.0f} us "
-            f"at batch 1, {self.predict(256) / 1e3:.0f} us at batch 256"
+            f"{name_bytes(self.constant_bytes)}; predicted {times}"
         )
 
     def __add__(self, other: Cost) -> Cost:

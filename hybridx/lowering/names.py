@@ -1,4 +1,4 @@
-"""The names of the strategies, so that a wrong one is refused before NumPy is imported."""
+"""The names of strategies and machines, so that a wrong one is refused before NumPy is imported."""
 
 from __future__ import annotations
 
@@ -18,3 +18,8 @@ StrategyName: TypeAlias = Literal[
 
 STRATEGY_NAMES: Final[tuple[StrategyName, ...]] = get_args(StrategyName)
 """In the order of `STRATEGIES`."""
+
+MachineName: TypeAlias = Literal["cpu", "cuda", "web"]
+
+MACHINE_NAMES: Final[tuple[MachineName, ...]] = get_args(MachineName)
+"""The kinds of machine for which circuits are compiled."""

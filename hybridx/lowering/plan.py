@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 from hybridx.circuit import Channel, Circuit, PureOperation, name_derivative
 from hybridx.lowering.cost import Cost, name_bytes
+from hybridx.lowering.machines.cpu import CPU
+from hybridx.lowering.machines.machine import Machine
 from hybridx.program import Program, vjp
 
 
@@ -89,10 +91,12 @@ class Candidate:
     Attributes:
         strategy: the name of the strategy, as users write it.
         plan: the plan, or the reason why the strategy does not apply.
+        machine: for which it was made.
     """
 
     strategy: str
     plan: Plan | Reason
+    machine: Machine = CPU
 
     @property
     def cost(self) -> Cost | None:
@@ -102,7 +106,9 @@ class Candidate:
     @property
     def reason(self) -> str:
         """Why the strategy does not apply, or what its plan costs, for people."""
-        return self.plan.cost.describe() if isinstance(self.plan, Plan) else self.plan.sentence
+        if isinstance(self.plan, Reason):
+            return self.plan.sentence
+        return self.plan.cost.describe(self.machine)
 
 
 MOST_LINES = 24

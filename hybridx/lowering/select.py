@@ -23,6 +23,8 @@ from hybridx.circuit import Circuit, check, has_channel, underived, wires_of
 from hybridx.errors import CircuitTooLargeError, OptionError
 from hybridx.lowering.blocks import angles
 from hybridx.lowering.cost import MOST_FOLDED, MOST_IN_FILE, name_bytes
+from hybridx.lowering.machines.cpu import CPU
+from hybridx.lowering.machines.machine import Machine
 from hybridx.lowering.names import StrategyName
 from hybridx.lowering.plan import Candidate, DerivativePlan, Plan, Reason
 from hybridx.lowering.strategies import (
@@ -44,13 +46,13 @@ class Strategy:
 
     Attributes:
         name: as users write it.
-        plan: returns the plan of a circuit, or why the strategy does not apply.
+        plan: returns the plan of a circuit for a machine, or why the strategy does not apply.
         sums_angles: all angles of a circuit are wrapped once for its sums, which the cost of a plan
             does not count, because the parts of a circuit share it.
     """
 
     name: StrategyName
-    plan: Callable[[Circuit], Plan | Reason]
+    plan: Callable[[Circuit, Machine], Plan | Reason]
     sums_angles: bool = True
 
 
@@ -62,19 +64,22 @@ class Choice:
         strategy: the name of the chosen one.
         plan: made by it; `plan.build()` gives the program.
         candidates: all strategies, in the order of `STRATEGIES`.
+        machine: for which it was chosen.
     """
 
     strategy: str
     plan: Plan
     candidates: tuple[Candidate, ...]
+    machine: Machine
 
 
-def choose(circuit: Circuit, strategy: str | None = None) -> Choice:
+def choose(circuit: Circuit, strategy: str | None = None, machine: Machine = CPU) -> Choice:
     """Return the plan with the least predicted time, or that of a named strategy.
 
     Args:
         circuit: a well-formed circuit; run the passes first.
         strategy: a name in `STRATEGIES`, or None for the cheapest that applies.
+        machine: that runs the program.
 
     Raises:
         IllFormedCircuitError: the circuit breaks a law.
@@ -82,29 +87,29 @@ def choose(circuit: Circuit, strategy: str | None = None) -> Choice:
         CircuitTooLargeError: no strategy can hold the circuit.
     """
     check(circuit)
-    candidates = consider(circuit)
+    candidates = consider(circuit, machine)
     plans = _plans(candidates)
     if not plans:
         raise _too_large(circuit)
-    name = strategy or _cheapest(plans)
+    name = strategy or _cheapest(plans, machine)
     if name not in plans:
         raise OptionError("strategy", name, ", ".join(plans))
-    return Choice(name, plans[name], candidates)
+    return Choice(name, plans[name], candidates, machine)
 
 
-def consider(circuit: Circuit) -> tuple[Candidate, ...]:
-    """Return what every strategy makes of a circuit, without building anything.
+def consider(circuit: Circuit, machine: Machine = CPU) -> tuple[Candidate, ...]:
+    """Return what every strategy makes of a circuit for a machine, without building anything.
 
     A derivative is computed as its circuit is, and then differentiated.
     """
     if circuit.derivative:
-        return tuple(map(partial(_derived, circuit), consider(underived(circuit))))
+        return tuple(map(partial(_derived, circuit), consider(underived(circuit), machine)))
     shared = angles.count_sums(circuit)
     return tuple(
-        Candidate(one.strategy, replace(one.plan, cost=one.plan.cost + shared))
+        replace(one, plan=replace(one.plan, cost=one.plan.cost + shared))
         if strategy.sums_angles and isinstance(one.plan, Plan)
         else one
-        for strategy, one in zip(STRATEGIES, _consider_alone(circuit), strict=True)
+        for strategy, one in zip(STRATEGIES, _consider_alone(circuit, machine), strict=True)
     )
 
 
@@ -117,30 +122,35 @@ def _derived(circuit: Circuit, candidate: Candidate) -> Candidate:
     for _ in range(circuit.derivative):
         cost = cost + cost + cost
     cost = replace(cost, constant_bytes=plan.cost.constant_bytes)
-    return Candidate(candidate.strategy, DerivativePlan(circuit, cost, plan))
+    return replace(candidate, plan=DerivativePlan(circuit, cost, plan))
 
 
-def _consider_alone(circuit: Circuit) -> tuple[Candidate, ...]:
+def _consider_alone(circuit: Circuit, machine: Machine) -> tuple[Candidate, ...]:
     """Return what every strategy makes of a circuit whose angles are wrapped already."""
-    return tuple(Candidate(one.name, one.plan(circuit)) for one in STRATEGIES)
+    return tuple(Candidate(one.name, one.plan(circuit, machine), machine) for one in STRATEGIES)
 
 
 def _plans(candidates: Iterable[Candidate]) -> dict[str, Plan]:
     return {one.strategy: one.plan for one in candidates if isinstance(one.plan, Plan)}
 
 
-def _cheapest(plans: dict[str, Plan]) -> str:
-    return min(plans, key=lambda name: plans[name].cost.time)
+def _cheapest(plans: dict[str, Plan], machine: Machine) -> str:
+    return min(plans, key=lambda name: plans[name].cost.time(machine))
 
 
-def _plan_light_cones(circuit: Circuit) -> Plan | Reason:
+def _alike(plan: Callable[[Circuit], Plan | Reason]) -> Callable[[Circuit, Machine], Plan | Reason]:
+    """Return the function of a strategy whose plan is the same for every machine."""
+    return lambda circuit, _: plan(circuit)
+
+
+def _plan_light_cones(circuit: Circuit, machine: Machine) -> Plan | Reason:
     """Plan the parts of a circuit, each by its cheapest strategy."""
 
     def plan_part(part: Circuit) -> tuple[str, Plan] | None:
-        plans = _plans(_consider_alone(part))
+        plans = _plans(_consider_alone(part, machine))
         if not plans:
             return None
-        name = _cheapest(plans)
+        name = _cheapest(plans, machine)
         return name, plans[name]
 
     return light_cones.plan(circuit, plan_part)
@@ -163,10 +173,10 @@ STRATEGIES: tuple[Strategy, ...] = (
     Strategy("cones", _plan_light_cones),
     Strategy("multilinear", multilinear.plan),
     Strategy("fourier", fourier.plan),
-    Strategy("unitary", folded_unitary.plan),
-    Strategy("density", pauli_transfer.plan, sums_angles=False),
-    Strategy("alternation", dense_diagonal.plan),
-    Strategy("halves", bipartite.plan),
-    Strategy("sweep", blocked_statevector.plan),
-    Strategy("statevector", statevector.plan, sums_angles=False),
+    Strategy("unitary", _alike(folded_unitary.plan)),
+    Strategy("density", _alike(pauli_transfer.plan), sums_angles=False),
+    Strategy("alternation", _alike(dense_diagonal.plan)),
+    Strategy("halves", _alike(bipartite.plan)),
+    Strategy("sweep", _alike(blocked_statevector.plan)),
+    Strategy("statevector", _alike(statevector.plan), sums_angles=False),
 )

@@ -47,9 +47,9 @@ def planned(monkeypatch):
     counts: Counter[tuple[str, Circuit]] = Counter()
 
     def counted(strategy):
-        def plan(circuit):
+        def plan(circuit, machine):
             counts[strategy.name, circuit] += 1
-            return strategy.plan(circuit)
+            return strategy.plan(circuit, machine)
 
         return Strategy(strategy.name, plan)
 

@@ -18,7 +18,7 @@ from hybridx.circuit import (
     simulate,
 )
 from hybridx.errors import CircuitTooLargeError, IllFormedCircuitError, OptionError
-from hybridx.lowering import STRATEGIES, Reason, choose, consider
+from hybridx.lowering import MACHINES, STRATEGIES, Reason, choose, consider
 from hybridx.lowering.strategies import bipartite, fourier
 from hybridx.program import Constant, run
 from hybridx.program.to_onnx import emit_body
@@ -227,7 +227,7 @@ def test_halves_say_why_they_do_not_apply():
 @settings(max_examples=150, deadline=None)
 @given(repeated())
 def test_fourier_agrees_where_parameters_enter_again(circuit):
-    assume(not isinstance(fourier.plan(circuit), Reason))
+    assume(not isinstance(fourier.plan(circuit, MACHINES["cpu"]), Reason))
     assert_agrees(circuit, "fourier")
 
 

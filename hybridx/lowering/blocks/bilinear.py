@@ -17,20 +17,23 @@ from hybridx.circuit import Matrix
 from hybridx.lowering.analysis.trig_polynomial import Axes, Basis
 from hybridx.lowering.blocks.angles import features
 from hybridx.lowering.cost import Cost
+from hybridx.lowering.machines.machine import Machine
 from hybridx.program import Builder, Program
 
 
-def best_cut(sizes: Sequence[int], results: int, parameters: int) -> int:
+def best_cut(sizes: Sequence[int], results: int, parameters: int, machine: Machine) -> int:
     """Return how many factors make f, the others g, so that the time is least.
 
     Args:
         sizes: how many modes each factor has.
         results: M.
         parameters: P.
+        machine: that computes it.
     """
 
     def time(cut: int) -> float:
-        return count(prod(sizes[:cut]), prod(sizes[cut:]), results, parameters).time
+        cost = count(prod(sizes[:cut]), prod(sizes[cut:]), results, parameters)
+        return cost.time(machine)
 
     return min(range(1, len(sizes) + 1), key=time)
 

@@ -43,6 +43,7 @@ from hybridx.lowering.analysis.trig_polynomial import (
 )
 from hybridx.lowering.blocks import bilinear
 from hybridx.lowering.cost import MOST_FOLDED
+from hybridx.lowering.machines.machine import Machine
 from hybridx.lowering.plan import Plan, Reason, exceeds, list_lines, name_wires, pure_operations
 from hybridx.program import Program
 
@@ -144,9 +145,11 @@ class FourierPlan(Plan):
 
     Attributes:
         polynomial: the degrees, and the gates whose product gives the coefficients.
+        machine: that runs the program.
     """
 
     polynomial: _Polynomial
+    machine: Machine
 
     def describe(self) -> str:
         """Return the degree in each parameter, and which gates are multiplied first."""
@@ -177,7 +180,7 @@ class FourierPlan(Plan):
         present = _present(coefficients)
         axes = range(present.ndim)
         sizes = [int(present.any(axis=(*axes[:axis], *axes[axis + 1 :])).sum()) for axis in axes]
-        cut = bilinear.best_cut(sizes, len(coefficients), parameters)
+        cut = bilinear.best_cut(sizes, len(coefficients), parameters, self.machine)
         left, right = found.frequencies(axes[:cut]), found.frequencies(axes[cut:])
         pairs = present.reshape(len(left), len(right))
         f, g = pairs.any(axis=1), pairs.any(axis=0)
@@ -185,7 +188,7 @@ class FourierPlan(Plan):
         return bilinear.build(parameters, found.axes, Basis(left[f]), Basis(right[g]), modes)
 
 
-def plan(circuit: Circuit) -> FourierPlan | Reason:
+def plan(circuit: Circuit, machine: Machine) -> FourierPlan | Reason:
     """Return the plan of a circuit, or why the strategy does not apply."""
     if not all(isinstance(m, Expectation | Probabilities) for m in circuit.measurements):
         return Reason("a measurement is neither an expectation value nor probabilities")
@@ -211,9 +214,9 @@ def plan(circuit: Circuit) -> FourierPlan | Reason:
         return too_large
     if _work(circuit, found) > _MOST_WORK:
         return Reason(f"{prod(points)} Fourier modes of {circuit.wires} wires are too many to find")
-    cut = bilinear.best_cut(points, results, circuit.parameters)
+    cut = bilinear.best_cut(points, results, circuit.parameters, machine)
     cost = bilinear.count(prod(points[:cut]), prod(points[cut:]), results, circuit.parameters)
-    return FourierPlan(circuit, cost, found)
+    return FourierPlan(circuit, cost, found, machine)
 
 
 def _in_units(axes: Axes, spectra: Sequence[tuple[tuple[int, ...], Spectrum]]) -> _Polynomial:

@@ -30,6 +30,7 @@ from hybridx.lowering.analysis.trig_polynomial import (
 )
 from hybridx.lowering.blocks import bilinear
 from hybridx.lowering.cost import MOST_FOLDED
+from hybridx.lowering.machines.machine import Machine
 from hybridx.lowering.plan import Plan, Reason, exceeds, name_wires
 from hybridx.program import Program
 
@@ -71,7 +72,7 @@ class MultilinearPlan(Plan):
         return bilinear.build(self.circuit.parameters, axes, left, right, modes)
 
 
-def plan(circuit: Circuit) -> MultilinearPlan | Reason:
+def plan(circuit: Circuit, machine: Machine) -> MultilinearPlan | Reason:
     """Return the plan of a circuit, or why the strategy does not apply."""
     if not all(isinstance(measurement, Expectation) for measurement in circuit.measurements):
         return Reason("a measurement is no expectation value")
@@ -86,7 +87,7 @@ def plan(circuit: Circuit) -> MultilinearPlan | Reason:
         return too_large
     if measured * 2**circuit.wires * 4**encoding.parametrised > _MOST_WORK:
         return Reason(f"{circuit.wires} wires are too many to fold")
-    cut = bilinear.best_cut(sizes, measured, circuit.parameters)
+    cut = bilinear.best_cut(sizes, measured, circuit.parameters, machine)
     cost = bilinear.count(prod(sizes[:cut]), prod(sizes[cut:]), measured, circuit.parameters)
     return MultilinearPlan(circuit, cost, encoding, densities, cut)
 

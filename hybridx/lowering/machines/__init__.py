@@ -1,0 +1,1 @@
+"""What work takes on each kind of machine: one table of numbers a file."""

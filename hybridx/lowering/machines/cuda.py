@@ -1,0 +1,22 @@
+"""A data centre's GPU, ONNX Runtime's CUDA provider or torch."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from hybridx.lowering.machines.machine import Machine
+
+# Products: the GEMM of 243 x 2430 numbers of the circuit W1 on 10 wires, and a matrix times a
+# vector at the speed of memory. Passes: eight bytes a number, read and written.
+CUDA: Final = Machine(
+    name="cuda",
+    measured="NVIDIA H200, float32 without TF32, torch 2.11",
+    ns_per_call=10_000.0,
+    ns_per_step=2500.0,
+    ns_per_multiply_add=((1, 1e-3), (256, 2.58e-4), (4096, 5.33e-5)),
+    ns_per_element=0.0,
+    ns_per_number=1.92e-3,
+    far_bytes=5e7,
+    far=1.0,
+    near_bytes=None,
+)

@@ -1,0 +1,16 @@
+"""All machines by name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from hybridx.lowering.machines.cpu import CPU
+from hybridx.lowering.machines.cuda import CUDA
+from hybridx.lowering.machines.machine import Machine
+from hybridx.lowering.machines.web import WEB
+from hybridx.lowering.names import MACHINE_NAMES, MachineName
+
+MACHINES: Final[Mapping[MachineName, Machine]] = {
+    name: {"cpu": CPU, "cuda": CUDA, "web": WEB}[name] for name in MACHINE_NAMES
+}
