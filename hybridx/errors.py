@@ -549,6 +549,32 @@ class SigningKeyError(UsageError):
     advice: str
 
 
+class NoCudaDeviceError(UsageError):
+    """A CUDA graph is wanted where torch finds no CUDA device."""
+
+    code = "HX036"
+    summary = "a CUDA graph needs a CUDA device, and torch finds none"
+    remedy = "call the lowered model itself, or compile it: torch.compile(lowered)"
+
+
+class NotOnCudaError(UsageError):
+    """A CUDA graph is wanted of a model or an example that is not on one CUDA device."""
+
+    code = "HX037"
+    summary = "{what} is on {device}; a CUDA graph needs model and example on one CUDA device"
+    remedy = 'move both there: lowered.to("cuda").graphed(example.to("cuda"))'
+    what: str
+    device: str
+
+
+class UngraphableError(UsageError):
+    """A step of a model cannot be part of a CUDA graph."""
+
+    code = "HX038"
+    summary = "CUDA cannot record this model as a graph: a step waits for results or for the CPU"
+    remedy = "call the lowered model itself, or compile it: torch.compile(lowered)"
+
+
 # --- capture -------------------------------------------------------------------------------------
 
 
@@ -1445,6 +1471,26 @@ class StoppedRunError(InputError):
     )
     place: str
     reason: str
+
+
+class GraphedInputError(InputError):
+    """A CUDA graph of a model is called with an input of another kind."""
+
+    code = "HX410"
+    summary = "input {name!r} is {found}; the CUDA graph was made for {expected}"
+    remedy = "give such a one, call the lowered model itself, or make a graph of another example"
+    name: str
+    found: str
+    expected: str
+
+
+class GradientOfGraphError(InputError):
+    """A CUDA graph of a model is called with an input that requires a gradient."""
+
+    code = "HX411"
+    summary = "input {name!r} requires a gradient, and gradients do not pass through a CUDA graph"
+    remedy = "call it under torch.no_grad(), or call the lowered model itself"
+    name: str
 
 
 # --- device --------------------------------------------------------------------------------------

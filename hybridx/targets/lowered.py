@@ -5,13 +5,23 @@ from __future__ import annotations
 import dataclasses
 import inspect
 from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
 
-from hybridx.capture import ForwardCall, Input, Record, as_tensor, is_single, named_parts
+from hybridx.capture import (
+    ForwardCall,
+    Input,
+    Record,
+    as_tensor,
+    is_single,
+    named_parts,
+    read_arguments,
+)
 from hybridx.errors import FixedArgumentError
+from hybridx.targets.graphed import Buffers, CudaGraph, Graphed, cuda_device
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,7 +42,7 @@ class Lowered(nn.Module):
 
     It takes the model's arguments and returns the same structure of tensors. It is for inference:
     the weights of quantum layers are constants in it. It can be compiled by torch.compile and moved
-    to any device of torch.
+    to any device of torch; on a CUDA device `graphed` makes a call one launch.
 
     Attributes:
         graph: takes a tensor for each input and returns a tuple of tensors.
@@ -71,6 +81,46 @@ class Lowered(nn.Module):
         Raises:
             FixedArgumentError: an argument that is not a tensor differs from that of the capture.
         """
+        tensors = self._read(args, kwargs)
+        return self._write(self.graph(*[tensors[name] for name in self._inputs]))
+
+    def graphed(self, args: Any, *, kwargs: Mapping[str, Any] = MappingProxyType({})) -> Graphed:
+        """Return the model as a CUDA graph, for arguments of the same shapes as an example's.
+
+        A call then is one launch, instead of one for each step. The model stays as it is.
+
+        Args:
+            args: example arguments of `forward`, on a CUDA device: a tuple, or the only one.
+            kwargs: example arguments by keyword, likewise.
+
+        Raises:
+            ArgumentsByNameError: `args` is a dict.
+            FixedArgumentError: an argument that is not a tensor differs from that of the capture.
+            NoCudaDeviceError: torch finds no CUDA device.
+            NotOnCudaError: an argument or a weight is not on the same CUDA device as the others.
+            UngraphableError: a step depends on results, or on the CPU, while it is launched.
+            OutOfMemoryError: the device has too little memory.
+        """
+        inputs = self._read(read_arguments(args), dict(kwargs))
+        constants = dict(self.graph.named_parameters()) | dict(self.graph.named_buffers())
+        device = cuda_device(inputs, constants)
+        buffers = Buffers(inputs)
+        ordered = [buffers.tensors[name] for name in self._inputs]
+        # What is recorded are places in memory: a weight that moves later must not give its free.
+        held = list(constants.values())
+
+        def run() -> Sequence[Tensor]:
+            outputs: Sequence[Tensor] = self.graph(*ordered)
+            return outputs
+
+        return Graphed(self._read, buffers, CudaGraph(run, held, device), self._write)
+
+    def _read(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Tensor]:
+        """Return the tensors among the arguments of a call, by the names of the inputs.
+
+        Raises:
+            FixedArgumentError: an argument that is not a tensor differs from that of the capture.
+        """
         given: Any = (args, kwargs)
         expected: Any = (self._args, self._kwargs)
         if len(args) != len(self._args) or kwargs.keys() != self._kwargs.keys():
@@ -79,7 +129,10 @@ class Lowered(nn.Module):
             expected = self._signature.bind(*self._args, **self._kwargs).arguments
         tensors: dict[str, Tensor] = {}
         _collect(expected, given, "the call", tensors)
-        outputs = self.graph(*[tensors[name] for name in self._inputs])
+        return tensors
+
+    def _write(self, outputs: Sequence[Tensor]) -> Any:
+        """Return what the model returns, made of the outputs of the graph."""
         return _filled(self._returned, outputs)
 
 
