@@ -1122,6 +1122,20 @@ class ChangedFileError(ArtifactError):
     parts: str
 
 
+class LostCircuitError(ArtifactError):
+    """A circuit of an inlined file is not found in its graph any more."""
+
+    code = "HX330"
+    summary = "the quantum layer {layer} is not found again in {path}: {reason}"
+    remedy = (
+        "run the file without a device, which needs no circuits, or use the file as it was before "
+        "another tool changed it"
+    )
+    path: str
+    layer: str
+    reason: str
+
+
 class NoSelfTestError(ArtifactError):
     """A file carries no self-test."""
 

@@ -39,9 +39,13 @@ if TYPE_CHECKING:
     from hybridx.artifact.graphs.work import check_work, too_much_memory, too_much_work
     from hybridx.artifact.guard.check import NO_SAMPLE_INPUTS, SAMPLE_INPUTS, checked
     from hybridx.artifact.guard.operators import OPERATORS
+    from hybridx.artifact.inlined.entry import Inlined
+    from hybridx.artifact.inlined.find import Lost
+    from hybridx.artifact.inlined.write import inline
     from hybridx.artifact.limits import check_file_size, check_lengths, check_model, expanded_size
     from hybridx.artifact.metadata import (
         Metadata,
+        inlined_entries,
         renew,
         set_entries,
         stamped,
@@ -64,6 +68,7 @@ if TYPE_CHECKING:
         decode_artifact,
         read_artifact,
         refuse_changes,
+        refuse_lost,
         tell_changes,
     )
     from hybridx.artifact.said import Said
@@ -97,6 +102,8 @@ __all__ = [
     "Compiled",
     "Content",
     "Digest",
+    "Inlined",
+    "Lost",
     "Metadata",
     "OnnxArtifact",
     "Outline",
@@ -123,6 +130,8 @@ __all__ = [
     "expanded_size",
     "function_name",
     "hash_of",
+    "inline",
+    "inlined_entries",
     "is_bundle_file",
     "is_circuit_node",
     "leaves",
@@ -133,6 +142,7 @@ __all__ = [
     "read_artifact",
     "record",
     "refuse_changes",
+    "refuse_lost",
     "refuse_traps",
     "renew",
     "set_entries",

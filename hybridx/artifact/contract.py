@@ -8,6 +8,7 @@ from typing import Final
 import msgspec
 
 FORMAT_VERSION: Final = 2  # of an ONNX file and a bundle; 1 had no digest
+INLINED_VERSION: Final = 3  # of an ONNX file whose circuits are no functions
 ARCHIVE_VERSION: Final = 4  # of an archive of torch; 1 returned a flat tuple, 2 had no digest
 DIGEST_SINCE: Final = 2  # the first format version whose files have a digest
 ARCHIVE_DIGEST_SINCE: Final = 3

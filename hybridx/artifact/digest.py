@@ -28,6 +28,7 @@ from hybridx.artifact.contract import (
     KEY_SELF_TEST,
     KEY_STRATEGY,
 )
+from hybridx.artifact.inlined.entry import KEY_INLINED, decode_inlined
 from hybridx.artifact.limits import graphs_of
 from hybridx.artifact.nodes import is_circuit_node, walk_nodes
 from hybridx.storage import Array
@@ -89,28 +90,49 @@ def digest_model(model: onnx.ModelProto, manifest: bytes | None = None) -> Diges
         model: with its metadata.
         manifest: of the bundle that holds the model, in canonical form.
     """
-    bodies = {one.name: body_bytes(one) for one in model.functions if one.domain == DOMAIN}
-    calls = [
-        (node.op_type, text)
-        for node in walk_nodes(model.graph)
-        if is_circuit_node(node)
-        for text in (a.s for a in node.attribute if a.name == CIRCUIT_ATTRIBUTE)
-    ]
+    bodies, calls = _bodies(model), _calls(model)
     entries = [(one.key, one.value) for one in _ordered(model.metadata_props, "key")]
+    inlined = dict(entries).get(KEY_INLINED)
+    told = (field for call in calls for field in call) if inlined is None else [inlined]
     parts = {
         "graph": hashlib.sha256(canonical(_graph_only(model))).hexdigest(),
         "weights": hash_of(_weights(model.graph)),
         "functions": hash_of(_functions(model, bodies)),
-        "circuits": hash_of(field for call in calls for field in call),
+        "circuits": hash_of(told),
         "names": hash_of(_names(model.graph)),
         "self-test": hash_of(value for key, value in entries if key == KEY_SELF_TEST),
         "metadata": hash_of(_metadata(entries)),
     }
     if manifest is not None:
         parts["manifest"] = hashlib.sha256(manifest).hexdigest()
-    return _joined(
-        parts, {name: circuit_hash(text, bodies.get(name)) for name, text in dict(calls).items()}
-    )
+    if inlined is not None:
+        # Where a body is, only a look at the whole graph tells: the graph's part has it.
+        texts = decode_inlined(inlined).circuits
+        calls, bodies = [(name, text.encode()) for name, text in texts.items()], {}
+    return _joined(parts, _hashes(calls, bodies))
+
+
+def circuit_hashes(model: onnx.ModelProto) -> dict[str, str]:
+    """Return the hash of each circuit of a model with its body, by the name of the circuit."""
+    return _hashes(_calls(model), _bodies(model))
+
+
+def _hashes(calls: Iterable[tuple[str, bytes]], bodies: Mapping[str, bytes]) -> dict[str, str]:
+    return {name: circuit_hash(text, bodies.get(name)) for name, text in dict(calls).items()}
+
+
+def _bodies(model: onnx.ModelProto) -> dict[str, bytes]:
+    return {one.name: body_bytes(one) for one in model.functions if one.domain == DOMAIN}
+
+
+def _calls(model: onnx.ModelProto) -> list[tuple[str, bytes]]:
+    """Return the name and the JSON of the circuit of each call, in the order of the graph."""
+    return [
+        (node.op_type, text)
+        for node in walk_nodes(model.graph)
+        if is_circuit_node(node)
+        for text in (a.s for a in node.attribute if a.name == CIRCUIT_ATTRIBUTE)
+    ]
 
 
 def digest_archive(
@@ -187,7 +209,7 @@ def _names(graph: onnx.GraphProto) -> Iterator[str | bytes]:
 
 def _metadata(entries: Iterable[tuple[str, str]]) -> Iterator[str]:
     for key, value in entries:
-        if key not in (KEY_DIGEST, KEY_SELF_TEST):
+        if key not in (KEY_DIGEST, KEY_SELF_TEST, KEY_INLINED):
             yield from (key, value)
 
 

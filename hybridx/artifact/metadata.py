@@ -16,6 +16,7 @@ import onnx
 from hybridx.artifact.contract import (
     DIGEST_SINCE,
     FORMAT_VERSION,
+    INLINED_VERSION,
     KEY_ASSUMED,
     KEY_BODIES,
     KEY_CALL,
@@ -31,6 +32,7 @@ from hybridx.artifact.contract import (
     Verification,
 )
 from hybridx.artifact.digest import Digest, digest_model
+from hybridx.artifact.inlined.entry import KEY_INLINED, Inlined
 from hybridx.artifact.selftest import SelfTest, decode_self_test
 from hybridx.errors import (
     BrokenArtifactError,
@@ -88,15 +90,23 @@ class Metadata:
         return entries
 
 
-def write_metadata(model: onnx.ModelProto, metadata: Metadata) -> bytes:
+def write_metadata(
+    model: onnx.ModelProto, metadata: Metadata, inlined: Inlined | None = None
+) -> bytes:
     """Write metadata and the digest of the whole into a model, and return the bytes of the file.
 
     Args:
         model: a graph with its circuit functions attached; changed in place.
         metadata: of the file.
+        inlined: where its circuits are, if it has no functions for them.
     """
-    set_entries(model, metadata.encode())
+    set_entries(model, metadata.encode() | inlined_entries(inlined))
     return stamped(model)
+
+
+def inlined_entries(inlined: Inlined | None) -> dict[str, str]:
+    """Return the entry of a file whose circuits are no functions."""
+    return {} if inlined is None else {KEY_INLINED: encode_entry(inlined)}
 
 
 def stamped(model: onnx.ModelProto) -> bytes:
@@ -114,7 +124,7 @@ def renew(model: onnx.ModelProto) -> dict[str, str]:
     """Give a model the entries of today's format, without a digest, and return them."""
     entries = {one.key: one.value for one in model.metadata_props}
     entries = {key: entries[key] for key in entries.keys() - {KEY_BODIES, KEY_DIGEST}}
-    entries[KEY_FORMAT] = str(FORMAT_VERSION)
+    entries[KEY_FORMAT] = str(INLINED_VERSION if KEY_INLINED in entries else FORMAT_VERSION)
     set_entries(model, entries)
     return entries
 

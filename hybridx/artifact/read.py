@@ -19,13 +19,24 @@ from hybridx.artifact.contract import (
     ARCHIVE_VERSION,
     CIRCUIT_ATTRIBUTE,
     DOMAIN,
+    FORMAT_VERSION,
+    INLINED_VERSION,
     KEY_BODIES,
     KEY_STRATEGY,
     MANIFEST,
 )
-from hybridx.artifact.digest import Digest, difference, digest_model, name_of
+from hybridx.artifact.digest import (
+    Digest,
+    circuit_hash,
+    circuit_hashes,
+    difference,
+    digest_model,
+    name_of,
+)
 from hybridx.artifact.functions import body_hash
 from hybridx.artifact.graphs.structure import check_structure, order_nodes
+from hybridx.artifact.inlined.entry import KEY_INLINED, Inlined, inlined_in
+from hybridx.artifact.inlined.find import Lost, find_calls
 from hybridx.artifact.limits import check_file_size, check_model
 from hybridx.artifact.metadata import Metadata, decode_entry, decode_metadata, stated_digest
 from hybridx.artifact.nodes import is_circuit_node, walk_nodes
@@ -38,6 +49,7 @@ from hybridx.errors import (
     ChangedFileError,
     ForeignFileError,
     IllFormedCircuitError,
+    LostCircuitError,
     SignatureMismatchError,
 )
 from hybridx.storage import read_bytes, recover
@@ -61,6 +73,7 @@ class _Common:
         outputs: names of the outputs, in order.
         circuits: by name.
         strategies: the strategies that made the bodies, by the name of the circuit.
+        hashes: the SHA-256 of each circuit with its compiled body, by the name of the circuit.
         digest: of the file as it is.
         stated: the digest that the file says it has; None in a file of an old format.
     """
@@ -72,6 +85,7 @@ class _Common:
     outputs: tuple[str, ...]
     circuits: Mapping[str, Circuit]
     strategies: Mapping[str, str]
+    hashes: Mapping[str, str]
     digest: Digest
     stated: Digest | None
 
@@ -88,12 +102,17 @@ class OnnxArtifact(_Common):
     Attributes:
         format: how it is stored.
         content: its bytes.
-        model: its protobuf.
+        model: its protobuf, in which each circuit is a node; of an inlined file, these nodes are
+            made again.
+        is_inlined: in its bytes, circuits are no functions.
+        lost: the calls of an inlined file that could not be made again.
     """
 
     format: Literal["onnx", "bundle"]
     content: bytes
     model: onnx.ModelProto
+    is_inlined: bool = False
+    lost: tuple[Lost, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -173,18 +192,42 @@ def decode_artifact(content: Content, path: str) -> Artifact:
     return _decode_onnx(content, path, "onnx")
 
 
-def refuse_changes(artifact: Artifact) -> None:
+def refuse_changes(artifact: Artifact, *, accepted: bool = False) -> None:
     """Refuse a file that is not as hybridx wrote it.
 
+    Args:
+        artifact: the file.
+        accepted: take it nevertheless, as far as its circuits are there.
+
     Raises:
+        LostCircuitError: a circuit of an inlined file is not found in its graph; accepted or not.
         ChangedFileError: it names the parts that differ.
     """
-    if artifact.changed:
+    refuse_lost(artifact)
+    if artifact.changed and not accepted:
         raise ChangedFileError(artifact.path, difference(artifact.changed))
+
+
+def refuse_lost(artifact: Artifact) -> None:
+    """Refuse an inlined file with a circuit that is not found in its graph.
+
+    Raises:
+        LostCircuitError: it names the quantum layer.
+    """
+    if isinstance(artifact, OnnxArtifact) and artifact.lost:
+        lost = artifact.lost[0]
+        raise LostCircuitError(artifact.path, lost.layer, lost.reason)
 
 
 def tell_changes(artifact: Artifact) -> None:
     """Log what differs from what hybridx wrote, or that nobody can know."""
+    for lost in artifact.lost if isinstance(artifact, OnnxArtifact) else ():
+        log.warning(
+            "%s runs as it is, but its quantum layer %s is not found in it again: %s",
+            artifact.path,
+            lost.layer,
+            lost.reason,
+        )
     if artifact.changed:
         log.warning(
             "%s was changed after hybridx wrote it: %s", artifact.path, difference(artifact.changed)
@@ -243,6 +286,7 @@ def _decode_archive(content: bytes, path: str) -> TorchArtifact:
             name: _decode_circuit(name, text, path) for name, text in archive.circuits.items()
         },
         strategies=archive.strategies,
+        hashes=archive.digest.circuits,
         digest=archive.digest,
         stated=stated_digest(archive.entries, path, since=ARCHIVE_DIGEST_SINCE),
         format=archive.format,
@@ -264,27 +308,56 @@ def _decode_onnx(
     entries = {entry.key: entry.value for entry in model.metadata_props}
     if len(entries) < len(model.metadata_props):
         raise BrokenArtifactError(path, "two entries of its metadata have one name")
-    metadata = decode_metadata(entries, path)
+    newest = INLINED_VERSION if format == "onnx" else FORMAT_VERSION
+    metadata = decode_metadata(entries, path, newest=newest)
+    inlined = inlined_in(entries, path)
     check_structure(model, path)
     stated = stated_digest(entries, path)
     if stated is None:
         _check_bodies(model, decode_entry(entries, KEY_BODIES, dict[str, str], path) or {}, path)
     digest = digest_model(model, manifest)
     order_nodes(model, path)
+    hashes, lost = digest.circuits, tuple[Lost, ...]()
+    if inlined is not None:
+        lost = _make_calls(model, inlined, path)
+        hashes = circuit_hashes(model)
     return OnnxArtifact(
         path=path,
         size=len(content),
         metadata=metadata,
         inputs=tuple(_input(value, path) for value in model.graph.input),
         outputs=tuple(_signature(value, path).name for value in model.graph.output),
-        circuits=_circuits(model, digest, path),
+        circuits=_circuits(model, hashes, path),
         strategies={f.name: _strategy(f) for f in model.functions if f.domain == DOMAIN},
+        hashes=hashes,
         digest=digest,
         stated=stated,
         format=format,
         content=content,
         model=model,
+        is_inlined=inlined is not None,
+        lost=lost,
     )
+
+
+def _make_calls(model: onnx.ModelProto, inlined: Inlined, path: str) -> tuple[Lost, ...]:
+    """Make the calls of an inlined file again, in place, and return those that are lost."""
+    rooms = (model.graph, *model.functions)
+    if any(one.domain == DOMAIN for one in model.functions) or any(
+        node.domain == DOMAIN for room in rooms for node in walk_nodes(room)
+    ):
+        raise BrokenArtifactError(path, f"a file with {KEY_INLINED} has circuits as nodes too")
+    circuits = {}
+    for name, text in inlined.circuits.items():
+        circuits[name] = _decode_circuit(name, text, path)
+        if name_of(circuit_hash(text.encode(), None)) != name:
+            raise BrokenArtifactError(path, f"{name} is not the circuit with this name")
+    lost = find_calls(model, inlined, circuits)
+    entries = [one for one in model.metadata_props if one.key != KEY_INLINED]
+    del model.metadata_props[:]
+    model.metadata_props.extend(entries)
+    check_model(model, path)
+    return lost
 
 
 def _parse(content: bytes, path: str) -> onnx.ModelProto:
@@ -340,11 +413,11 @@ def _check_bodies(model: onnx.ModelProto, hashes: dict[str, str], path: str) -> 
             raise BrokenArtifactError(path, f"the body of {function.name} was changed")
 
 
-def _circuits(model: onnx.ModelProto, digest: Digest, path: str) -> dict[str, Circuit]:
+def _circuits(model: onnx.ModelProto, hashes: Mapping[str, str], path: str) -> dict[str, Circuit]:
     texts: dict[str, str] = {}
     for node in filter(is_circuit_node, walk_nodes(model.graph)):
         name, text = node.op_type, _circuit_text(node)
-        is_named = name in digest.circuits and name_of(digest.circuits[name]) == name
+        is_named = name in hashes and name_of(hashes[name]) == name
         if texts.setdefault(name, text) != text or not is_named:
             # A circuit that is ill-formed is called so first.
             _decode_circuit(name, text, path)

@@ -127,7 +127,7 @@ def _circuits(artifact: Artifact) -> Iterator[Component]:
 
 
 def _circuit_facts(artifact: Artifact, name: str, circuit: Circuit) -> Iterator[tuple[str, object]]:
-    yield "sha256", artifact.digest.circuits[name]
+    yield "sha256", artifact.hashes[name]
     yield "wires", circuit.wires
     yield "parameters", column_count(circuit)
     yield "results", result_count(circuit)

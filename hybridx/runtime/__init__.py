@@ -12,12 +12,14 @@ if TYPE_CHECKING:
         device_layers,
         layer_names,
     )
+    from hybridx.runtime.circuits.unrolled import unroll_rows
     from hybridx.runtime.devices import (
         DeviceStatus,
         check_device_name,
         device_names,
         device_statuses,
     )
+    from hybridx.runtime.engines import check_bodies
     from hybridx.runtime.execution import (
         ENGINES,
         ONNX,
@@ -69,6 +71,7 @@ __all__ = [
     "agreements_of",
     "as_array",
     "available_providers",
+    "check_bodies",
     "check_budget",
     "check_device_name",
     "check_execution",
@@ -96,5 +99,6 @@ __all__ = [
     "record_circuits",
     "scrub",
     "start_session",
+    "unroll_rows",
     "uses_device",
 ]

@@ -10,7 +10,15 @@ from typing import Any, Protocol, TypeAlias, assert_never
 
 import numpy as np
 
-from hybridx.artifact import Artifact, OnnxArtifact, Stage, TorchArtifact, check_work, split
+from hybridx.artifact import (
+    Artifact,
+    OnnxArtifact,
+    Stage,
+    TorchArtifact,
+    check_work,
+    refuse_lost,
+    split,
+)
 from hybridx.circuit import Circuit
 from hybridx.device_table import family_of
 from hybridx.errors import CompiledInError, MissingExtraError, NoBodyError, OptionNeedsError
@@ -52,6 +60,7 @@ def start_engine(artifact: Artifact, execution: Execution) -> Engine:
 
     Raises:
         CompiledInError: a device is asked for, and the file holds its circuits compiled only.
+        LostCircuitError: a device is asked for, and a circuit of an inlined file is not found.
         NoBodyError: no device is asked for, and the file holds no compiled circuits.
         MissingExtraError: a package is missing.
         DeviceError: the device does not exist or does not open.
@@ -74,6 +83,7 @@ def start_engine(artifact: Artifact, execution: Execution) -> Engine:
             _check_work(artifact)
             return CompiledEngine(artifact, execution.provider, execution.threads)
         case OnnxArtifact():
+            refuse_lost(artifact)
             _check_work(artifact)
             return _device_engine(artifact, execution)
         case _:

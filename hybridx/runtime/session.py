@@ -432,8 +432,8 @@ def _load(path: str | Path | bytes | BinaryIO, execution: Options, *, vouches: b
         devices.check_device(chosen.device, chosen.options, chosen.shots)
     signed = None if chosen.key is None else _signed(path, chosen)
     artifact = _read(path, signed)
-    if vouches and not chosen.accept_changes:
-        refuse_changes(artifact)
+    if vouches:
+        refuse_changes(artifact, accepted=chosen.accept_changes)
     tell_changes(artifact)
     session = start_session(artifact, **execution)
     session.signed = signed

@@ -184,7 +184,8 @@ def circuit_calls(nodes):
 
 def metadata(entries):
     test = [entries[key] for key in ("hybridx.selftest",) if key in entries]
-    rest = sorted(entries.keys() - {"hybridx.selftest", "hybridx.digest"})
+    apart = {"hybridx.selftest", "hybridx.digest", "hybridx.inlined"}
+    rest = sorted(entries.keys() - apart)
     return {
         "self-test": of_fields(test),
         "metadata": of_fields(each for key in rest for each in (key, entries[key])),
@@ -218,6 +219,10 @@ def of_model(data):
         "circuits": of_fields(calls),
         "names": of_fields(names),
     }
+    if "hybridx.inlined" in entries:
+        parts["circuits"] = of_fields([entries["hybridx.inlined"]])
+        said = json.loads(entries["hybridx.inlined"])["circuits"]
+        return whole(parts, {n: sha256(text.encode() + b"\n") for n, text in said.items()})
     circuits = {
         name.decode(): sha256(text + b"\n" + bodies.get(name, b""))
         for name, text in zip(calls[::2], calls[1::2], strict=True)

@@ -244,10 +244,10 @@ def test_a_changed_file_is_refused(spoil, fact, model):
 
 
 def test_a_newer_format_is_refused_with_both_numbers(model):
-    edit("hybridx.format", lambda _: "3")(model)
+    edit("hybridx.format", lambda _: "4")(model)
     with pytest.raises(NewerFormatError) as caught:
         decode_artifact(model.SerializeToString(), "a.onnx")
-    assert (caught.value.found, caught.value.known) == (3, 2)
+    assert (caught.value.found, caught.value.known) == (4, 3)
 
 
 @pytest.mark.parametrize("kept", [0, 1, 10, 0.1, 0.5, 0.9, 0.999, -1], ids=str)

@@ -33,6 +33,7 @@ def to_torch(
     Raises:
         ArtifactError: the file cannot be read or breaks its contract.
         NoConversionError: the file is compiled for torch.
+        LostCircuitError: it is inlined, and another tool has changed a circuit in it.
         NoTorchOperatorError: an operator of its graph has no torch operator here.
         CircuitTooLargeError: a circuit is too large to be compiled.
     """
@@ -40,7 +41,13 @@ def to_torch(
     if isinstance(source, str | Path):
         check_readable(Path(source))
     need("making a torch module", "torch", "pennylane")
-    from hybridx.artifact import OnnxArtifact, decode_artifact, read_artifact, tell_changes
+    from hybridx.artifact import (
+        OnnxArtifact,
+        decode_artifact,
+        read_artifact,
+        refuse_lost,
+        tell_changes,
+    )
     from hybridx.rebuild import RestoredModule
 
     if isinstance(source, str | Path):
@@ -49,5 +56,6 @@ def to_torch(
         artifact = decode_artifact(source, "the given content")
     if not isinstance(artifact, OnnxArtifact):
         raise NoConversionError(artifact.path, artifact.format)
+    refuse_lost(artifact)
     tell_changes(artifact)
     return RestoredModule(artifact, circuits)

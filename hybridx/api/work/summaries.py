@@ -187,7 +187,7 @@ def circuit_summaries(
             results=result_count(circuit),
             nodes=nodes.get(name, 0),
             strategy=artifact.strategies.get(name, ""),
-            sha256=artifact.digest.circuits[name],
+            sha256=artifact.hashes[name],
             candidates=tuple(map(_strategy_summary, considered[circuit])),
             shots=circuit.shots,
             derivative=circuit.derivative,

@@ -62,8 +62,12 @@ def run_onnx_body(artifact: OnnxArtifact, compiled: CompiledCircuit, parameters:
         StoppedRunError: ONNX Runtime stopped.
     """
     model = body_model(artifact.model, compiled.circuit, compiled.dtype)
-    found = run(start(model, artifact.path), [RESULTS], {PARAMETERS: parameters})
-    results: Array = found[RESULTS]
+    return run_body_model(model, artifact.path, parameters)
+
+
+def run_body_model(model: bytes, path: str, parameters: Array) -> Array:
+    """Return what a model of `body_model` gives; `path` is for messages."""
+    results: Array = run(start(model, path), [RESULTS], {PARAMETERS: parameters})[RESULTS]
     return results
 
 

@@ -47,7 +47,8 @@ class CustomOpModel:
         Raises:
             MissingExtraError: onnxruntime-extensions is not installed.
         """
-        model = onnx.ModelProto.FromString(artifact.content)
+        model = onnx.ModelProto()
+        model.CopyFrom(artifact.model)
         self._circuits = _call_the_operator(model, artifact.circuits)
         # No node calls a compiled body any more.
         del model.functions[:]
