@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from hybridx.api.formats import check_target, choose_format, write_model
 from hybridx.api.options import check_choice
 from hybridx.api.progress import Stages
-from hybridx.errors import NoConversionError
+from hybridx.errors import NoConversionError, OptionNeedsError
 from hybridx.report import Shown, counted
 from hybridx.storage import check_readable
 
@@ -44,6 +44,7 @@ def convert(
     path: str | Path,
     *,
     format: str | None = None,
+    inline: bool = False,
     overwrite: bool = False,
     accept_changes: bool = False,
     stages: Stages | None = None,
@@ -57,6 +58,8 @@ def convert(
         source: an ONNX file or the folder of a bundle.
         path: of the new file or folder.
         format: onnx or bundle; by default the format of the ending of `path`, else bundle.
+        inline: write the nodes of each circuit in its place, so that the ONNX file has standard
+            operators only. Without it, an inlined file gets its functions back.
         overwrite: replace an existing file or folder.
         accept_changes: convert a file that was changed after hybridx wrote it.
         stages: is told what is being done; by default the log of `hybridx` is.
@@ -65,10 +68,14 @@ def convert(
         ChangedFileError: it was changed, and that is not accepted.
         ArtifactError: the source cannot be read, or the target cannot be written.
         NoConversionError: the source is compiled for torch.
+        LostCircuitError: the source is inlined, and another tool has changed a circuit in it.
+        NoBodyError: the circuits to be inlined have no compiled bodies.
     """
     started = time.perf_counter()
     chosen = choose_format(Path(path), format, "bundle")
     check_choice("format", chosen, ("onnx", "bundle"))
+    if inline and chosen != "onnx":
+        raise OptionNeedsError("--inline", "--format onnx")
     check_target(Path(path), chosen, overwrite=overwrite)
     check_readable(Path(source))
     from hybridx.artifact import (
@@ -89,14 +96,19 @@ def convert(
         tell(f"{artifact.size:,} bytes, {counted(len(artifact.circuits), 'circuit')}")
     if not isinstance(artifact, OnnxArtifact):
         raise NoConversionError(artifact.path, artifact.format)
-    if not accept_changes:
-        refuse_changes(artifact)
+    refuse_changes(artifact, accepted=accept_changes)
     tell_changes(artifact)
     model = artifact.model
     if artifact.changed:
         without_verification(model)
     content: Content
-    if chosen == "onnx":
+    if inline:
+        from hybridx.api.work.building import inlined_again
+
+        with told("inline") as tell:
+            content = inlined_again(artifact)
+            tell(counted(len(artifact.circuits), "circuit"))
+    elif chosen == "onnx":
         content = stamped(model)
     else:
         renew(model)

@@ -78,6 +78,7 @@ def export(
     atol: float | None = None,
     strategy: str | None = None,
     body: bool = True,
+    inline: bool = False,
     aot: bool = False,
     verify: bool = True,
     overwrite: bool = False,
@@ -117,6 +118,8 @@ def export(
             the one that costs least.
         body: compile the circuits. Without bodies the file runs on devices only, holds no
             self-test and is compared with nothing: that is for circuits too large to simulate.
+        inline: write the nodes of each circuit in its place, so that the ONNX file has standard
+            operators only and no function, as other engines than ONNX Runtime want it.
         aot: put machine code for this kind of machine into a pt2 file, beside the program.
         verify: compare with the eager model at `VERIFIED_BATCHES` before writing, at fewer of them
             where a model calls circuits hundreds of times.
@@ -150,6 +153,7 @@ def export(
         atol=atol,
         strategy=strategy,
         body=body,
+        inline=inline,
         aot=aot,
         verify=verify,
         embed_example=embed_example,

@@ -31,6 +31,7 @@ class FileOptions:
         atol: tolerance of the verification, or None for that of the dtype.
         strategy: that computes the circuits, or None for the cheapest.
         body: compile the circuits.
+        inline: write the bodies of circuits in the place of their calls.
         aot: put machine code into a pt2 file.
         verify: compare with the eager model.
         embed_example: let the self-test hold rows of the example.
@@ -42,6 +43,7 @@ class FileOptions:
     atol: float | None = None
     strategy: str | None = None
     body: bool = True
+    inline: bool = False
     aot: bool = False
     verify: bool = True
     embed_example: bool = False
@@ -62,6 +64,7 @@ class FileOptions:
         for option, is_given, needed in (
             ("--no-body", is_torch and not self.body, "--format onnx or bundle"),
             (f"--opset {self.opset}", is_torch and self.opset != OPSET, "--format onnx or bundle"),
+            ("--inline", self.inline and format != "onnx", "--format onnx"),
             ("--aot", self.aot and format != "pt2", "--format pt2"),
         ):
             if is_given:
@@ -79,6 +82,7 @@ class FileOptions:
             ("--strategy", self.strategy is not None),
             ("--atol", self.atol is not None),
             ("--embed-example", self.embed_example),
+            ("--inline", self.inline),
         ):
             if is_given and not self.body:
                 raise ConflictingOptionsError(option, "--no-body")

@@ -95,6 +95,10 @@ NoHeader = Annotated[
 ]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace existing files.")]
 _ACCEPT_CHANGES = "Take a file that another tool has changed, although it differs from its digest."
+_INLINE = (
+    "Write each circuit's nodes in its place: standard operators only, for engines of all kinds."
+)
+Inline = Annotated[bool, typer.Option("--inline", help=_INLINE)]
 AcceptChanges = Annotated[bool, typer.Option("--accept-changes", help=_ACCEPT_CHANGES)]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,9 +16,13 @@ from hybridx.artifact import (
     Compiled,
     Content,
     Metadata,
+    OnnxArtifact,
     Signature,
     archive_entries,
+    inline,
+    inlined_entries,
     set_entries,
+    stamped,
     to_bundle,
     with_entries,
     write_metadata,
@@ -27,6 +31,7 @@ from hybridx.circuit import Circuit, encode
 from hybridx.lowering import Choice, choose
 from hybridx.passes import run_passes
 from hybridx.program.to_onnx import emit_body
+from hybridx.runtime import check_bodies, unroll_rows
 
 if TYPE_CHECKING:
     from torch import Tensor, fx
@@ -58,6 +63,7 @@ def draft_onnx(
     dtype: str,
     opset: int,
     bundled: bool,
+    inlined: bool,
 ) -> Draft:
     """Return a model as an ONNX file, or cut into a bundle.
 
@@ -68,29 +74,58 @@ def draft_onnx(
         dtype: of the circuits.
         opset: of the standard operators.
         bundled: cut it at its circuits.
+        inlined: write the bodies of circuits in the place of their calls.
     """
     from hybridx import targets
 
-    compiled = [_compiled(circuit, choices.get(circuit), dtype) for circuit in captured.circuits]
+    compiled = [
+        _compiled(circuit, choices.get(circuit), dtype, in_rows=not inlined)
+        for circuit in captured.circuits
+    ]
     proto, origins = targets.to_onnx(
         captured, list(example.tensors.values()), compiled, opset=opset
     )
+    calls = inline(proto, "the new file") if inlined else None
 
     def written(metadata: Metadata) -> Content:
         if not bundled:
-            return write_metadata(proto, metadata)
+            return write_metadata(proto, metadata, calls)
         set_entries(proto, metadata.encode())  # the digest of a bundle is that of its parts
         return to_bundle(proto, "the new bundle")
 
     return Draft(written, origins)
 
 
-def _compiled(circuit: Circuit, choice: Choice | None, dtype: str) -> Compiled:
+def _compiled(circuit: Circuit, choice: Choice | None, dtype: str, *, in_rows: bool) -> Compiled:
     if choice is None:
         return Compiled(encode(circuit), None)
     program = choice.plan.build()
+    if not in_rows:
+        program = replace(program, rows=None)
     body = emit_body(program, dtype=np.dtype(dtype), parameters=PARAMETERS, results=RESULTS)
     return Compiled(encode(circuit), body, choice.strategy)
+
+
+def inlined_again(artifact: OnnxArtifact) -> bytes:
+    """Return a file with the body of each circuit in the place of its calls.
+
+    Bodies with a loop over rows are compiled again without it, and compared with those of the file.
+
+    Args:
+        artifact: the file; its model is changed in place.
+
+    Raises:
+        NoBodyError: it holds circuits without bodies.
+        BrokenArtifactError: it has functions of other tools.
+        BodyMismatchError: this hybridx compiles a circuit to something else.
+    """
+    check_bodies(artifact)
+    unroll_rows(artifact)
+    model = artifact.model
+    calls = inline(model, artifact.path)
+    entries = {entry.key: entry.value for entry in model.metadata_props}
+    set_entries(model, entries | inlined_entries(calls))
+    return stamped(model)
 
 
 def plan_circuits(captured: Capture, strategy: str | None, choices: dict[Circuit, Choice]) -> None:

@@ -119,6 +119,7 @@ def make_file(
                     dtype=chosen,
                     opset=options.opset,
                     bundled=target == "bundle",
+                    inlined=options.inline,
                 )
             case "torchscript":
                 returned = flat.answer_to(example.tensors)

@@ -49,6 +49,7 @@ def export(
             autocompletion=options.completing(*STRATEGY_NAMES),
         ),
     ] = None,
+    inline: options.Inline = False,
     no_body: Annotated[
         bool,
         typer.Option(
@@ -107,6 +108,7 @@ def export(
         atol=atol,
         strategy=strategy,
         body=not no_body,
+        inline=inline,
         aot=aot,
         verify=not no_verify,
         embed_example=embed_example,

@@ -116,6 +116,7 @@ def convert(
             autocompletion=options.completing("onnx", "bundle"),
         ),
     ] = None,
+    inline: options.Inline = False,
     overwrite: options.Overwrite = False,
     accept_changes: options.AcceptChanges = False,
 ) -> None:
@@ -124,6 +125,7 @@ def convert(
         model,
         path,
         format=format,
+        inline=inline,
         overwrite=overwrite,
         accept_changes=accept_changes,
         stages=printer.stages,
