@@ -9,7 +9,7 @@ from pathlib import Path
 import hybridx
 from hybridx import api
 from hybridx.artifact import MANIFEST, read_artifact
-from hybridx.artifact.contract import ARCHIVE_VERSION, FORMAT_VERSION
+from hybridx.artifact.contract import ARCHIVE_VERSION, FORMAT_VERSION, INLINED_VERSION
 from tests.golden import models
 from tests.golden.layout import layout
 
@@ -41,6 +41,10 @@ def newest() -> dict[str, Path]:
         for format, (version, ending, kept) in FORMATS.items()
         for of in kept
     }
+    found |= {
+        f"inlined {of.__name__}": GOLDEN / f"onnx-{INLINED_VERSION}" / f"{of.__name__}.onnx"
+        for of in models.INLINED
+    }
     return found | {"onnx small": GOLDEN / f"onnx-{FORMAT_VERSION}" / "small.onnx"}
 
 
@@ -52,7 +56,8 @@ def write(name: str, path: Path) -> None:
         api.export_source(source, path, overwrite=True)
         return
     case = models.make(getattr(models, of))
-    hybridx.export(case.model, case.args, path, format=format, overwrite=True, **case.options)
+    how = {"inline": True} if format == "inlined" else {"format": format}
+    hybridx.export(case.model, case.args, path, overwrite=True, **how, **case.options)
 
 
 def layout_of(path: Path) -> list[str]:

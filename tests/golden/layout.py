@@ -27,7 +27,7 @@ def layout(artifact: Artifact, manifest: bytes | None = None) -> list[str]:
     """
     found: set[str] = set()
     if isinstance(artifact, OnnxArtifact):
-        model = artifact.model
+        model = onnx.ModelProto.FromString(artifact.content)
         entries = {one.key: one.value for one in model.metadata_props}
         found |= {*_of_model(model)}
     else:

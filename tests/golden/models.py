@@ -712,6 +712,7 @@ IN_BUNDLES = (
 )
 IN_TORCHSCRIPT = (classifier, state, named, noise, open_axes, double, complex_numbers, derivatives)
 IN_PT2 = (classifier, named, noise, open_axes, double, derivatives)
+INLINED = classifier, named, no_parameters, in_rows, double, fixed, derivatives
 SOURCE, SOURCE_SHAPE = "tests.golden.models:small", "N,1"
 
 

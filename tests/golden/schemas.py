@@ -15,6 +15,7 @@ import numpy as np
 from hybridx.artifact import contract, digest, selftest, signature
 from hybridx.artifact.archive import TorchFormat
 from hybridx.artifact.bundle import _Manifest
+from hybridx.artifact.inlined import entry
 from hybridx.circuit import GATES, codec
 from tests.golden.files import GOLDEN
 
@@ -45,6 +46,10 @@ def schemas() -> dict[str, Any]:
         f"circuit-{codec.DERIVATIVE_FORMAT}": {"document": _schema(codec._DerivativeDocument)},
         f"onnx-{contract.FORMAT_VERSION}": {"keys": keys, "said": said, "graph": graph}
         | {"manifest": _schema(_Manifest)},
+        f"onnx-{contract.INLINED_VERSION}": {
+            "key": entry.KEY_INLINED,
+            "said": _schema(entry.Inlined),
+        },
         f"archive-{contract.ARCHIVE_VERSION}": {"keys": keys, "said": said}
         | {"formats": _schema(TorchFormat), "member": contract.ARCHIVE_MEMBER},
     }

@@ -12,6 +12,7 @@ import pytest
 import hybridx
 from hybridx import api
 from hybridx.artifact import OnnxArtifact, read_artifact
+from hybridx.artifact.contract import INLINED_VERSION
 from tests.golden.files import (
     FORMATS,
     GOLDEN,
@@ -28,7 +29,7 @@ from tests.golden.files import (
 FILES = [*every()]
 IDS = [f"{path.parent.name}/{path.stem}" for path in FILES]
 # The formats that today's tests export anew each time; all others are slow.
-QUICK = ("onnx classifier", "onnx shots")
+QUICK = ("onnx classifier", "onnx shots", "inlined no_parameters")
 
 
 def entries_of(artifact):
@@ -89,7 +90,7 @@ def test_there_is_a_golden_file_of_each_version_of_each_format():
     there = {path.parent.name for path in FILES}
     wanted = {
         f"{name}-{version + 1}" for name, (last, *_) in FORMATS.items() for version in range(last)
-    }
+    } | {f"onnx-{INLINED_VERSION}"}
     assert there == wanted
     assert {*newest().values()} <= {*FILES}
     largest = max(one.stat().st_size for one in GOLDEN.rglob("*") if one.is_file())

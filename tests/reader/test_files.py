@@ -13,7 +13,7 @@ import pytest
 
 from hybridx.artifact import read_artifact
 from hybridx.artifact.archive import open_archive
-from hybridx.artifact.contract import ARCHIVE_VERSION, FORMAT_VERSION
+from hybridx.artifact.contract import ARCHIVE_VERSION, FORMAT_VERSION, INLINED_VERSION
 from hybridx.circuit import simulate
 from hybridx.errors import HybridxError
 from hybridx.storage import rezip, unzip
@@ -36,9 +36,9 @@ def with_entry(path, key, value):
 def test_it_refuses_a_version_that_it_does_not_know(tmp_path, reader):
     path = tmp_path / "later.onnx"
     shutil.copy(CLASSIFIER, path)
-    with_entry(path, "hybridx.format", str(FORMAT_VERSION + 1))
+    with_entry(path, "hybridx.format", str(INLINED_VERSION + 1))
     with pytest.raises(
-        RefusedError, match=f"version {FORMAT_VERSION + 1}; this reader knows versions"
+        RefusedError, match=f"version {INLINED_VERSION + 1}; this reader knows versions"
     ):
         reader.describe(path)
 

@@ -1,9 +1,12 @@
 /** The digest of a file: "The digest" in docs/file-format.md. */
 import { canonical, orderedBy, tensorInTwo } from "./canonical.mjs";
+import { expect } from "./errors.mjs";
+import { filled, parseJson, textsOf } from "./json.mjs";
 import { all, concat, only, text, without } from "./protobuf.mjs";
 
 const STAMPS = ["doc_string", "producer_name", "producer_version", "model_version", "domain"];
 const BODY = ["input", "output", "node", "opset_import"];
+const INLINED = "hybridx.inlined";
 const IN_ARCHIVE = ["hybridx.circuits", "hybridx.strategy", "hybridx.inputs", "hybridx.outputs"];
 
 /**
@@ -27,7 +30,7 @@ export async function digestOfModel(model, entries, manifest) {
       ...all(graph, "sparse_initializer").map(canonical),
     ]),
     functions: await ofFields(functions.flatMap((one) => [canonical(without(one, BODY)), bodyOf(one)])),
-    circuits: await ofFields(calls.flat()),
+    circuits: await ofFields(entries.has(INLINED) ? [entries.get(INLINED)] : calls.flat()),
     names: await ofFields(
       ["input", "output"].flatMap((word) => all(graph, word).flatMap((value) => [word, canonical(value)])),
     ),
@@ -37,10 +40,27 @@ export async function digestOfModel(model, entries, manifest) {
     parts.manifest = await sha256(manifest);
   }
   const circuits = {};
-  for (const [name, json] of calls) {
+  for (const [name, json] of entries.has(INLINED) ? inlinedCircuits(entries) : calls) {
     circuits[name] = await circuitHash(json, bodies.get(name));
   }
   return joined(parts, circuits);
+}
+
+/** Return the JSON of each circuit of a file without functions by its name, as its metadata say. */
+export function inlinedCircuits(entries) {
+  const said = filled(parseJson(entries.get(INLINED), INLINED), { circuits: undefined, calls: undefined }, INLINED);
+  const circuits = textsOf(said.circuits, INLINED);
+  const fields = ["node", "circuit", "strategy", "parameters", "results", "prefix"];
+  const required = Object.fromEntries(fields.map((name) => [name, undefined]));
+  expect(Array.isArray(said.calls), `${INLINED} has no list of calls`);
+  const called = said.calls.map((one) => textsOf(filled(one, required, "a call"), "a call"));
+  const unique = (values) => new Set(values).size === values.length;
+  const of = (name) => called.map((one) => one.get(name));
+  expect(of("circuit").every((name) => circuits.has(name)), `${INLINED} calls a circuit that it does not have`);
+  expect(new Set(of("circuit")).size === circuits.size, `${INLINED} has a circuit that nobody calls`);
+  expect(unique(of("node").filter((name) => name !== "")), `two layers of ${INLINED} have one name`);
+  expect(unique(of("results")), `two layers of ${INLINED} give one value`);
+  return circuits;
 }
 
 /** Return the digest of an archive of torch: of its members by name, its entries by key, its circuits. */
@@ -122,7 +142,7 @@ function graphOnly(model, graph) {
 
 async function ofEntries(entries) {
   const [digest, test] = ["hybridx.digest", "hybridx.selftest"];
-  const keys = [...entries.keys()].filter((key) => key !== digest && key !== test).sort();
+  const keys = [...entries.keys()].filter((key) => ![digest, test, INLINED].includes(key)).sort();
   return {
     "self-test": await ofFields(entries.has(test) ? [entries.get(test)] : []),
     metadata: await ofFields(keys.flatMap((key) => [key, entries.get(key)])),

@@ -2,14 +2,16 @@
 import { isArchive, readMembers } from "./archive.mjs";
 import { readBundle } from "./bundle.mjs";
 import { readCircuit } from "./circuit.mjs";
-import { bodyOf, circuitCalls, differing, digestOfArchive, digestOfModel, sha256 } from "./digest.mjs";
+import { bodyOf, circuitCalls, differing, digestOfArchive, digestOfModel, inlinedCircuits, sha256 } from "./digest.mjs";
 import { expect } from "./errors.mjs";
 import { filled, isText, parseJson, textsOf } from "./json.mjs";
 import { all, decodeText, parse, text } from "./protobuf.mjs";
 
 // By the kind of a file: the newest version of its format that this reader knows, and the first one
 // whose files have a digest.
-const VERSIONS = { model: { newest: 2, digestSince: 2 }, archive: { newest: 4, digestSince: 3 } };
+const VERSIONS = { model: { newest: 3, digestSince: 2 }, bundle: { newest: 2, digestSince: 2 }, archive: { newest: 4, digestSince: 3 } };
+
+const INLINED = 3; // the version of an ONNX model whose circuits are no functions
 
 /**
  * Return a file: its `format` and its `version`, its `entries` by key, its `circuits` by name, its
@@ -22,8 +24,8 @@ const VERSIONS = { model: { newest: 2, digestSince: 2 }, archive: { newest: 4, d
 export async function readFile(files) {
   if (files.has("manifest.json")) {
     const stamp = parseJson(decodeText(files.get("manifest.json")), "manifest.json");
-    const version = versionOf(textsOf(stamp?.metadata ?? {}, "metadata"), VERSIONS.model);
-    return finished("bundle", version, await readBundle(files), VERSIONS.model);
+    const version = versionOf(textsOf(stamp?.metadata ?? {}, "metadata"), VERSIONS.bundle);
+    return finished("bundle", version, await readBundle(files), VERSIONS.bundle);
   }
   const bytes = files.get("");
   return isArchive(bytes) ? readArchive(bytes) : readModel(bytes);
@@ -39,8 +41,11 @@ async function readModel(bytes) {
   if (!entries.has("hybridx.digest")) {
     await checkBodies(model, entries);
   }
-  const circuits = new Map();
-  for (const [name, json] of circuitCalls(model.fields.get("graph"))) {
+  expect((version === INLINED) === entries.has("hybridx.inlined"), `format ${version} has another metadata`);
+  const circuits = version === INLINED ? inlinedCircuits(entries) : new Map();
+  const nodes = [...circuitCalls(model.fields.get("graph"))];
+  expect(version !== INLINED || nodes.length === 0, "a file without functions has circuits as nodes too");
+  for (const [name, json] of nodes) {
     expect((circuits.get(name) ?? json) === json, `two circuits are called ${name}`);
     circuits.set(name, json);
   }
