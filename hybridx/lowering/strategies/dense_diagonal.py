@@ -6,8 +6,10 @@ Q e^{i (a + b theta)} Q^dagger. With all constant gates between two layers of ph
     psi(x) = V_L D_L(x) V_(L-1) ... D_1(x) V_0 |0>,        exact.
 
 A layer is two steps: one product gives cos(phi) psi and sin(phi) psi, and one matrix applies V to
-the first and i V to the second. Phases are written by parities of wires, and CNOTs map parities to
-parities, so that phases can be moved through CNOTs: all CNOT RZ CNOT, on any wires, are one layer.
+the first and i V to the second. On few wires, where starting a step takes most of the time, that
+matrix gives the state twice, so that the product of the next layer needs no broadcasting. Phases
+are written by parities of wires, and CNOTs map parities to parities, so that phases can be moved
+through CNOTs: all CNOT RZ CNOT, on any wires, are one layer.
 
 Folding phases into layers is not a pass over circuits, because a circuit has no operation for the
 phases of many parities at once. Neither is measuring in the eigenbasis of the observable: as a gate
@@ -37,6 +39,7 @@ from hybridx.circuit import (
 )
 from hybridx.lowering.analysis.phase_layers import carried
 from hybridx.lowering.analysis.phase_polynomial import (
+    SMALL,
     Mask,
     PhaseAngle,
     Phases,
@@ -64,6 +67,7 @@ from hybridx.lowering.plan import Plan, Reason, exceeds, list_lines, name_wires,
 from hybridx.program import Builder, Program, Value
 
 _MOST_WIRES = 11  # a matrix on more takes at least 134 MB
+_SIDE_BY_SIDE = 4  # wires; of more, the state twice is slower than broadcasting
 
 
 @dataclass(frozen=True, eq=False)
@@ -160,27 +164,17 @@ class DenseDiagonalPlan(Plan):
         if matrices:
             matrices[-1] = basis.conj().T @ matrices[-1]
         start = _product(found.first, np.eye(size) if found.amplitudes else np.eye(size)[:, :1])
-        phases = _cosines_and_sines(builder, found, circuit.wires) if matrices else []
+        state: Value | None = None
         if found.amplitudes:
             if not matrices:
                 start = basis.conj().T @ start
             state = builder.matmul(
-                combine(builder, found.amplitudes),
-                builder.constant(real_columns(start.T)),
+                combine(builder, found.amplitudes), builder.constant(real_columns(start.T))
             )
-        for number, matrix in enumerate(matrices):
-            if number == 0 and not found.amplitudes:
-                # The state is constant: cos(phi) psi + sin(phi) i psi is linear in (cos, sin).
-                columns = matrix * start[:, 0]
-                weights = real_columns(np.concatenate([columns, 1j * columns], axis=1).T)
-                state = builder.matmul(phases[0], builder.constant(weights))
-                continue
-            parts = builder.reshape(state, (state.shape[0], 1, 2, size))
-            scaled = builder.multiply(parts, builder.reshape(phases[number], (None, 2, 1, size)))
-            weights = np.concatenate([_on_both(matrix), _on_both(1j * matrix)])
-            state = builder.matmul(
-                builder.reshape(scaled, (None, 4 * size)), builder.constant(weights)
-            )
+        if matrices:
+            apply = _side_by_side if circuit.wires <= _SIDE_BY_SIDE else _by_broadcasting
+            state = apply(builder, found, matrices, start[:, 0] if state is None else state)
+        assert state is not None
         if values is not None:
             squared = builder.multiply(state, state)
             doubled = builder.constant(np.concatenate([values, values])[:, None])
@@ -313,6 +307,102 @@ def _entries(found: _Layers, size: int) -> int:
     # The first phases act on numbers, unless the amplitudes are parameters.
     first = 2 if starts else 4
     return (first + 8 * (layers if starts else layers - 1)) * size * size
+
+
+def _by_broadcasting(
+    builder: Builder, found: _Layers, matrices: Sequence[Matrix], start: Matrix | Value
+) -> Value:
+    """Return the state after all layers, `(batch, 2 * 2**wires)`, real parts first.
+
+    Args:
+        builder: takes the steps.
+        found: the layers.
+        matrices: what each layer applies after its phases.
+        start: the state before, constant amplitudes or a value.
+    """
+    phases = _cosines_and_sines(builder, found, len(matrices[0]).bit_length() - 1)
+    for number, matrix in enumerate(matrices):
+        if not isinstance(start, Value):
+            start = builder.matmul(phases[0], builder.constant(_on_constant(matrix, start)))
+            continue
+        parts = builder.reshape(start, (start.shape[0], 1, 2, len(matrix)))
+        both = builder.reshape(phases[number], (None, 2, 1, len(matrix)))
+        scaled = builder.reshape(builder.multiply(parts, both), (None, 4 * len(matrix)))
+        start = builder.matmul(scaled, builder.constant(_on_scaled(matrix)))
+    assert isinstance(start, Value)
+    return start
+
+
+def _side_by_side(
+    builder: Builder, found: _Layers, matrices: Sequence[Matrix], start: Matrix | Value
+) -> Value:
+    """Return what `_by_broadcasting` does. Each matrix but the last one gives the state twice."""
+    cosines, places = _distinct_cosines(builder, found, len(matrices[0]).bit_length() - 1)
+    factors: dict[int, Value] = {}
+    for number, matrix in enumerate(matrices):
+        copies = 1 if number == len(matrices) - 1 else 2
+        same = found.same[number]
+        if not isinstance(start, Value):
+            weights = places[same] @ _on_constant(matrix, start)
+            start = builder.matmul(cosines, builder.constant(np.tile(weights, copies)))
+            continue
+        if number == 0:
+            start = builder.concatenate([start, start], 1)
+        if same not in factors:
+            # The cosines for real and imaginary parts, then the sines for both.
+            both = np.repeat(places[same].reshape(len(places[same]), 2, 1, -1), 2, axis=2)
+            factors[same] = builder.matmul(cosines, builder.constant(both.reshape(len(both), -1)))
+        scaled = builder.multiply(start, factors[same])
+        start = builder.matmul(scaled, builder.constant(np.tile(_on_scaled(matrix), copies)))
+    assert isinstance(start, Value)
+    return start
+
+
+def _on_constant(matrix: Matrix, start: Matrix) -> NDArray[np.float64]:
+    """Return what maps cosines and sines of phases to a matrix times exp(i phases) times `start`.
+
+    cos(phi) psi + sin(phi) i psi is linear in them.
+    """
+    columns = matrix * start
+    return real_columns(np.concatenate([columns, 1j * columns], axis=1).T)
+
+
+def _on_scaled(matrix: Matrix) -> NDArray[np.float64]:
+    """Return what maps cos(phi) psi and sin(phi) psi to a matrix times exp(i phi) psi."""
+    return np.concatenate([_on_both(matrix), _on_both(1j * matrix)])
+
+
+def _distinct_cosines(
+    builder: Builder, found: _Layers, wires: int
+) -> tuple[Value, dict[int, NDArray[np.float64]]]:
+    """Return the distinct cosines of all phases, and for each of `found.same` where they are.
+
+    Phases that differ only in the sign have equal cosines, and sin t = cos(t - pi/2).
+
+    Returns:
+        The cosines, shape `(batch, cosines)`, and matrices `(cosines, 2 * 2**wires)` from them to
+        the cosines and then the sines of a layer.
+    """
+    order, size = tuple(range(wires)), 2**wires
+    rows: list[NDArray[np.float64]] = []
+    for number in dict.fromkeys(found.same):
+        phases = walsh(found.layers[number].phases, order)
+        rows += [phases, phases - np.eye(1, phases.shape[1]) * np.pi / 2]
+    every = np.concatenate(rows)
+    # cos(t + pi) = -cos t and cos(-t) = cos t: the first factor is positive, and the constant is
+    # in [0, pi).
+    first = (np.abs(every[:, 1:]) > SMALL).argmax(axis=1) + 1
+    every *= np.where(every[np.arange(len(every)), first] < 0, -1, 1)[:, None]
+    turns = np.floor((every[:, 0] + SMALL) / np.pi)
+    every[:, 0] -= np.pi * turns
+    distinct, places = np.unique(every.round(12), axis=0, return_inverse=True)
+    matrix = np.zeros((len(distinct), len(every)))
+    matrix[places.reshape(-1), np.arange(len(every))] = np.where(turns % 2, -1, 1)
+    cosines = builder.cos(radians(builder, distinct, found.axes))
+    return cosines, {
+        number: matrix[:, 2 * size * place : 2 * size * (place + 1)]
+        for place, number in enumerate(dict.fromkeys(found.same))
+    }
 
 
 def _cosines_and_sines(builder: Builder, found: _Layers, wires: int) -> list[Value]:
