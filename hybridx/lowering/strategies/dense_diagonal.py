@@ -196,12 +196,16 @@ def plan(circuit: Circuit) -> DenseDiagonalPlan | Reason:
     too_large = exceeds(4 * entries, MOST_LAYERED)
     if too_large:
         return too_large
-    own = Cost(
-        multiply_adds=entries,
-        elements=size * (2 * kinds + EASY * (4 * layers + 2)),
-        steps=4 + kinds + 3 * layers,
-        constant_bytes=4 * entries,
-    )
+    if circuit.wires > _SIDE_BY_SIDE:
+        elements = size * (2 * kinds + EASY * (4 * layers + 2))
+        steps = 4 + kinds + 3 * layers
+    else:
+        # All matrices between two layers have twice the columns. About half the cosines are
+        # distinct.
+        entries += 8 * size * size * max(0, layers - 2)
+        elements = size * (kinds + EASY * (4 * layers + 2))
+        steps = 4 + kinds + 2 * layers
+    own = Cost(multiply_adds=entries, elements=elements, steps=steps, constant_bytes=4 * entries)
     cost = sum(map(entropy.count, circuit.measurements), own)
     return DenseDiagonalPlan(circuit, cost, found)
 
@@ -395,10 +399,11 @@ def _distinct_cosines(
     every *= np.where(every[np.arange(len(every)), first] < 0, -1, 1)[:, None]
     turns = np.floor((every[:, 0] + SMALL) / np.pi)
     every[:, 0] -= np.pi * turns
-    distinct, places = np.unique(every.round(12), axis=0, return_inverse=True)
-    matrix = np.zeros((len(distinct), len(every)))
+    # Equal but for rounding; each is written as the first one is, to all its digits.
+    _, chosen, places = np.unique(every.round(12), axis=0, return_index=True, return_inverse=True)
+    matrix = np.zeros((len(chosen), len(every)))
     matrix[places.reshape(-1), np.arange(len(every))] = np.where(turns % 2, -1, 1)
-    cosines = builder.cos(radians(builder, distinct, found.axes))
+    cosines = builder.cos(radians(builder, every[chosen], found.axes))
     return cosines, {
         number: matrix[:, 2 * size * place : 2 * size * (place + 1)]
         for place, number in enumerate(dict.fromkeys(found.same))
