@@ -33,17 +33,21 @@ class Cost:
         elements: written outside matrix products.
         steps: nodes that run for each call; constants are none.
         constant_bytes: in float32.
+        numbers: written by any step, which a later one reads; constants are none. `elements` are
+            those of them that take a processor long.
     """
 
     multiply_adds: float
     elements: float
     steps: int
     constant_bytes: float
+    numbers: float = 0.0
 
     def predict(self, batch: int, machine: Machine = CPU) -> float:
         """Return the predicted time of one call in nanoseconds, beside that of an empty one."""
         product = machine.product(batch, self.constant_bytes)
-        a_row = self.multiply_adds * product + self.elements * machine.ns_per_element
+        passes = self.elements * machine.ns_per_element + self.numbers * machine.ns_per_number
+        a_row = self.multiply_adds * product + passes
         return self.steps * machine.ns_per_step + batch * a_row
 
     def time(self, machine: Machine = CPU) -> float:
@@ -72,4 +76,5 @@ class Cost:
             self.elements + other.elements,
             self.steps + other.steps,
             self.constant_bytes + other.constant_bytes,
+            self.numbers + other.numbers,
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter
 from pathlib import Path
@@ -23,7 +24,7 @@ from hybridx.lowering.strategies import (
     pauli_transfer,
     statevector,
 )
-from hybridx.program import check
+from hybridx.program import Parameters, Reshape, check
 from tests import sample_models
 from tests.lowering.encoded import brickwork, fitting, reuploading, strongly_entangling
 
@@ -131,3 +132,18 @@ def test_lowering_remembers_nothing_between_calls():
     assert len(texts) > 20
     caching = re.compile(r"\blru_cache\b|\bfunctools\.cache\b|\bimport cache\b")
     assert [name for name, text in texts.items() if caching.search(text)] == []
+
+
+@pytest.mark.parametrize("circuit", [strongly_entangling(6, 2), reuploading(6, 2), brickwork(6, 1)])
+def test_a_cost_counts_the_numbers_that_its_program_writes(circuit):
+    for one in consider(circuit):
+        # The modes of `fourier` that cancel are found when its program is built.
+        if not isinstance(one.plan, Plan) or one.strategy == "fourier":
+            continue
+        program = one.plan.build()
+        written = sum(
+            math.prod(size or 1 for size in shape)
+            for step, shape in zip(program.steps, program.shapes, strict=True)
+            if None in shape and not isinstance(step, Parameters | Reshape)
+        )
+        assert one.plan.cost.numbers == pytest.approx(written, rel=0.4), one.strategy

@@ -36,7 +36,7 @@ def count_multiples(angles: Sequence[Multiple]) -> Cost:
 
 
 def _count(columns: int) -> Cost:
-    return Cost(0.0, columns, 8 if columns else 0, 0.0)
+    return Cost(0.0, columns, 8 if columns else 0, 0.0, numbers=8 * columns)
 
 
 def radians(builder: Builder, angles: NDArray[np.float64], axes: Axes) -> Value:

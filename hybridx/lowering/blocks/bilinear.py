@@ -60,6 +60,7 @@ def count(left: int, right: int, results: int, parameters: int) -> Cost:
         elements=elements,
         steps=steps,
         constant_bytes=4 * (weights + features * (parameters + 1)),
+        numbers=3 * features + (0 if halves == 1 else 2 * results * right) + results,
     )
 
 

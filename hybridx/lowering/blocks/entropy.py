@@ -143,6 +143,7 @@ def count(measurement: Measurement) -> Cost:
             elements=rotations * (4 * size * size + 12 * size),
             steps=31 * rotations + 60,
             constant_bytes=rotations * 4 * 12 * size**3,
+            numbers=rotations * (12 * size * size + 12 * size),
         )
     return total
 

@@ -264,19 +264,21 @@ def _count(
     """Return the cost of all but entropies."""
     size = 2 ** (circuit.wires + 1)
     columns = size * sum(map(product_columns, circuit.measurements))
-    total = Cost(columns, size, 4, 4 * columns)
+    total = Cost(columns, size, 4, 4 * columns, size)
     for half, modes in zip(wires, frequencies, strict=True):
         features = len(modes)
-        total += Cost(features * circuit.parameters, features, 3, 4 * features)
+        total += Cost(
+            features * circuit.parameters, features, 3, 4 * features, numbers=3 * features
+        )
         for stage in stages:
             is_first = stage is stages[0]
             entries = 4 * 2 ** len(half) * (1 if is_first else 2 ** len(half))
-            total += Cost(features * entries, entries / 8, 2, 4 * features * entries)
+            total += Cost(features * entries, entries / 8, 2, 4 * features * entries, entries)
             if not is_first:
-                total += Cost(2 * size * 2 ** len(half), _SMALL_PRODUCT, 2, 0)
+                total += Cost(2 * size * 2 ** len(half), _SMALL_PRODUCT, 2, 0, size)
     for stage in stages:
         if stage.joint:
-            total += Cost(size * size, 0, 2, 4 * size * size)
+            total += Cost(size * size, 0, 2, 4 * size * size, size)
     return total
 
 

@@ -332,16 +332,16 @@ def _count(
 ) -> Cost:
     size = 2 ** (circuit.wires + 1)
     if given:
-        total = Cost(0, EASY * size, 3, 4 * size)
+        total = Cost(0, EASY * size, 3, 4 * size, size)
     else:
-        total = Cost(2 * size, size / 4, 4 + 3 * len(blocks), 4 * 2**10 * len(blocks))
+        total = Cost(2 * size, size / 4, 4 + 3 * len(blocks), 4 * 2**10 * len(blocks), 2 * size)
     for step in steps:
         total += _count_step(step, size)
     if parities is None:
         columns = size * sum(map(product_columns, circuit.measurements))
-        total += Cost(columns, 2 * size, 6, 4 * columns)
+        total += Cost(columns, 2 * size, 6, 4 * columns, 2 * size)
     for one in parities or ():
-        total += Cost(16 * size, size / 4, 8, 4 * 32 * len(one.masks))
+        total += Cost(16 * size, size / 4, 8, 4 * 32 * len(one.masks), 2 * size)
     return sum(map(entropy.count, circuit.measurements), total)
 
 
@@ -349,23 +349,23 @@ def _count_step(step: _Step, size: int) -> Cost:
     match step:
         case Window():
             entries, modes = step.entries, step.modes
-            built = Cost(modes * entries, entries / 4, 5, 4 * modes * entries)
+            built = Cost(modes * entries, entries / 4, 5, 4 * modes * entries, entries)
             elements = size / 10 + _SMALL_PRODUCT * step.products
-            own = Cost(size * 2**step.width, elements, 2, 4 * entries)
+            own = Cost(size * 2**step.width, elements, 2, 4 * entries, size)
             return own + built if modes > 1 else own
         case Move():
-            return Cost(0, size / 2, 3, 0)
+            return Cost(0, size / 2, 3, 0, size)
         case Diagonal(phases, order):
             if phases.is_constant:
-                return Cost(0, size / 2, 4, 6 * size)
+                return Cost(0, size / 2, 4, 6 * size, 4 * size)
             if is_sum(phases, order):
-                return Cost(3 * size, size / 2, 13, 6 * size)
-            return Cost(size * len(phases.angles) / 2, 1.5 * size, 10, 4 * size)
+                return Cost(3 * size, size / 2, 13, 6 * size, 6 * size)
+            return Cost(size * len(phases.angles) / 2, 1.5 * size, 10, 4 * size, 7 * size)
         case Dense(Prepare()):
-            return Cost(2 * size, 2 * size, 6, 4)
+            return Cost(2 * size, 2 * size, 6, 4, 4 * size)
         case Dense(operation):
             dimension = 2 ** (len(wires_of(operation)) + 1)
-            return Cost(size * dimension, 3 * size, 9, 4 * dimension**2)
+            return Cost(size * dimension, 3 * size, 9, 4 * dimension**2, 3 * size)
 
 
 def _describe_step(step: _Step) -> str:

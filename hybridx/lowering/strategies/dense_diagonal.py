@@ -205,7 +205,13 @@ def plan(circuit: Circuit) -> DenseDiagonalPlan | Reason:
         entries += 8 * size * size * max(0, layers - 2)
         elements = size * (kinds + EASY * (4 * layers + 2))
         steps = 4 + kinds + 2 * layers
-    own = Cost(multiply_adds=entries, elements=elements, steps=steps, constant_bytes=4 * entries)
+    own = Cost(
+        multiply_adds=entries,
+        elements=elements,
+        steps=steps,
+        constant_bytes=4 * entries,
+        numbers=size * (6 * kinds + 6 * layers + (5 if found.amplitudes else -2)),
+    )
     cost = sum(map(entropy.count, circuit.measurements), own)
     return DenseDiagonalPlan(circuit, cost, found)
 

@@ -80,6 +80,7 @@ def plan(circuit: Circuit) -> FoldedUnitaryPlan | Reason:
         elements=features + EASY * 2 ** (circuit.wires + 1),
         steps=6,
         constant_bytes=size,
+        numbers=3 * features + 2 * 2 ** (circuit.wires + 1) + results,
     )
     cost = sum(map(entropy.count, circuit.measurements), own)
     return FoldedUnitaryPlan(circuit, cost, encoding)

@@ -120,7 +120,7 @@ def plan(
         planned[one] = Part(*found)
     parts = tuple(planned[one] for one in circuits)
     rows, columns = mixing.shape
-    cost = Cost(rows * columns, rows, steps=2, constant_bytes=4 * rows * columns)
+    cost = Cost(rows * columns, rows, steps=2, constant_bytes=4 * rows * columns, numbers=rows)
     for part in parts:
         cost += part.plan.cost
     return LightConesPlan(circuit, cost, parts, mixing)

@@ -126,7 +126,7 @@ def plan(circuit: Circuit) -> PauliTransferPlan | Reason:
     if circuit.wires > MOST_WIRES:
         return Reason(f"{circuit.wires} wires with a channel are more than {MOST_WIRES}")
     size = 4**circuit.wires
-    cost = Cost(0.0, size, steps=6, constant_bytes=4 * size)
+    cost = Cost(0.0, size, steps=6, constant_bytes=4 * size, numbers=size)
     groups = tuple(_groups(circuit.operations))
     for group in groups:
         cost += _cost(group, size)
@@ -225,13 +225,16 @@ def _cost(group: _Group, size: int) -> Cost:
     width = 4 ** len(group.wires)
     matrix = width if isinstance(group.operations[0], Prepare) else width**2
     if group.is_constant:
-        return Cost(size * width, 2.0 * size, 5, 4 * matrix)
+        return Cost(size * width, 2.0 * size, 5, 4 * matrix, 3.0 * size)
     if isinstance(group.operations[0], Apply):
-        return Cost(size * width + 4 * matrix, 2.0 * size + matrix, 9, 20 * matrix)
+        return Cost(
+            size * width + 4 * matrix, 2.0 * size + matrix, 9, 20 * matrix, 3.0 * size + 2 * matrix
+        )
     # Entries become a matrix by two transposes and two products for each wire.
     wires = len(group.wires)
     products = 2.0 * matrix * 8 * 2 * wires
-    return Cost(size * width + products, 2.0 * size + 8 * matrix * wires, 12 + 10 * wires, 0.0)
+    elements = 2.0 * size + 8 * matrix * wires
+    return Cost(size * width + products, elements, 12 + 10 * wires, 0.0, size + 2 * elements)
 
 
 def _measuring_cost(measurement: Measurement, size: int) -> Cost:
@@ -242,9 +245,15 @@ def _measuring_cost(measurement: Measurement, size: int) -> Cost:
             return Cost(4.0 ** len(on), 0.0, 1, 4 * 4.0 ** len(on))
         case DensityMatrix(on):
             elements = 2 * 4.0 ** len(on)
-            return Cost(8 * elements * len(on), 2 * elements * len(on), 5 + 5 * len(on), 0.0)
+            return Cost(
+                8 * elements * len(on),
+                2 * elements * len(on),
+                5 + 5 * len(on),
+                0.0,
+                4 * elements * len(on),
+            )
         case Purity(on):
-            return Cost(0.0, 2 * 4.0 ** len(on), 5, 0.0)
+            return Cost(0.0, 2 * 4.0 ** len(on), 5, 0.0, 2 * 4.0 ** len(on))
         case Entropy() | MutualInformation():
             return entropy.count(measurement)
         case State():

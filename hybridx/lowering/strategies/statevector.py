@@ -107,6 +107,7 @@ def plan(circuit: Circuit) -> StatevectorPlan | Reason:
         elements=size * (2 * len(gates) + 1),
         steps=sum(9 if is_parametrised else 5 for _, is_parametrised in gates) + 6,
         constant_bytes=needed,
+        numbers=size * (2 * len(gates) + 2),
     )
     own += count_multiples(_angles(operations))
     return StatevectorPlan(circuit, sum(map(entropy.count, circuit.measurements), own), operations)
