@@ -23,7 +23,7 @@ class Machine:
         ns_per_multiply_add: in a matrix product, by the length of the batch, ascending. The first
             and the last length are those for which plans are compared.
         ns_per_element: for each number that a cosine or a transpose writes, beside the next one.
-        ns_per_number: for each number that any step writes and the next one reads; none where
+        ns_per_number: for each number that any step writes and a later one reads; none where
             the values of a few rows stay near a core.
         far_bytes: constants that take more leave the memory near a core.
         far: how many times as long their products then take.
