@@ -184,6 +184,13 @@ RESULTS: Final = Bound(
     "results",
     "of a circuit in a row: probabilities, amplitudes and entries of density matrices",
 )
+BODY_BYTES: Final = Bound(
+    "body_bytes",
+    2_000_000_000,
+    "bytes",
+    "of the values that a compiled circuit without a loop over rows holds at one time for "
+    "256 rows; each further wire doubles them",
+)
 PLANNED_GATES: Final = Bound(
     "planned_gates",
     4_000,

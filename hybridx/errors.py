@@ -26,7 +26,7 @@ from typing import Any, ClassVar, dataclass_transform
 _FLAGS = (
     "accept-changes|accept-unchecked|aot|dry-run|embed-example|isolated|overwrite|resend|resume"
 )
-_CHOICES = "device|dtype|engine|format|provider|strategy"
+_CHOICES = "device|dtype|engine|format|machine|provider|strategy"
 # In this order: the first that fits an option is taken.
 _SPELLINGS: tuple[tuple[str, str], ...] = (
     (r"--shape(?: N\S+)?(?: \([^)]*\))? or --example(?: \S+\.npz)?", "args"),
@@ -1015,6 +1015,23 @@ class CircuitTooLargeError(LoweringError):
     wires: int
     needed: str
     limit: str
+
+
+class LoopFreeTooLargeError(LoweringError):
+    """A compiled circuit without a loop over rows would need more memory than the limit."""
+
+    code = "HX204"
+    summary = (
+        "the compiled circuit of {layer}, {wires} wires, would hold {found} bytes for {rows} rows, "
+        "over the limit of {limit} bytes: it has no loop that takes a few rows at a time"
+    )
+    remedy = "{instead}, or give --limit body_bytes={found}"
+    layer: str
+    wires: int
+    found: int
+    rows: int
+    limit: int
+    instead: str
 
 
 class NoQasmError(LoweringError):

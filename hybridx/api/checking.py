@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from hybridx.api.work.making import Made
     from hybridx.api.work.summaries import CircuitSummary, InputSummary, OutputSummary
     from hybridx.artifact import Verification
+    from hybridx.lowering import MachineName
 
 
 @dataclass(frozen=True)
@@ -85,6 +86,7 @@ def check(
     opset: int = OPSET,
     atol: float | None = None,
     strategy: str | None = None,
+    machine: MachineName = "cpu",
     body: bool = True,
     stages: Stages | None = None,
 ) -> CheckReport:
@@ -105,6 +107,7 @@ def check(
         opset: version of the standard ONNX operators.
         atol: tolerance of the verification.
         strategy: how circuits are computed.
+        machine: what would run the file.
         body: compile the circuits.
         stages: is told what is being done; by default the log of `hybridx` is.
 
@@ -112,7 +115,12 @@ def check(
         UsageError: an option or an argument is not one that a file can have.
     """
     options = FileOptions(
-        dtype=dtype_name(dtype), opset=opset, atol=atol, strategy=strategy, body=body
+        dtype=dtype_name(dtype),
+        opset=opset,
+        atol=atol,
+        strategy=strategy,
+        machine=machine,
+        body=body,
     )
     return _check(
         model,

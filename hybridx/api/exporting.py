@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
     from hybridx.api.work.summaries import CircuitSummary
     from hybridx.artifact import Verification
+    from hybridx.lowering import MachineName
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,7 @@ def export(
     opset: int = OPSET,
     atol: float | None = None,
     strategy: str | None = None,
+    machine: MachineName = "cpu",
     body: bool = True,
     inline: bool = False,
     aot: bool = False,
@@ -116,6 +118,8 @@ def export(
         atol: tolerance of the verification; by default `TOLERANCE` of the dtype.
         strategy: how circuits are computed, the name of one of `STRATEGIES`; by default
             the one that costs least.
+        machine: what is to run the file: `cpu`, `cuda` (a GPU) or `web` (a browser). It decides how
+            circuits are computed, and whether a few rows at a time. The file runs on all of them.
         body: compile the circuits. Without bodies the file runs on devices only, holds no
             self-test and is compared with nothing: that is for circuits too large to simulate.
         inline: write the nodes of each circuit in its place, so that the ONNX file has standard
@@ -152,6 +156,7 @@ def export(
         opset=opset,
         atol=atol,
         strategy=strategy,
+        machine=machine,
         body=body,
         inline=inline,
         aot=aot,

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias, get_args
 
 from hybridx.api.options import DTYPES, check_choice
-from hybridx.artifact import MANIFEST, OPSET, OPSETS, is_bundle_file
+from hybridx.artifact import MANIFEST, OPSET, OPSETS, USUAL_MACHINE, is_bundle_file
 from hybridx.errors import ConflictingOptionsError, OptionError, OptionNeedsError
-from hybridx.lowering import STRATEGY_NAMES
+from hybridx.lowering import MACHINE_NAMES, STRATEGY_NAMES
 from hybridx.storage import check_folder_writable, check_writable, write_folder, write_whole
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ class FileOptions:
         opset: version of the standard ONNX operators.
         atol: tolerance of the verification, or None for that of the dtype.
         strategy: that computes the circuits, or None for the cheapest.
+        machine: for which the circuits are compiled.
         body: compile the circuits.
         inline: write the bodies of circuits in the place of their calls.
         aot: put machine code into a pt2 file.
@@ -42,6 +43,7 @@ class FileOptions:
     opset: int = OPSET
     atol: float | None = None
     strategy: str | None = None
+    machine: str = USUAL_MACHINE
     body: bool = True
     inline: bool = False
     aot: bool = False
@@ -60,6 +62,7 @@ class FileOptions:
         check_choice("opset", self.opset, OPSETS)
         if self.strategy is not None:
             check_choice("strategy", self.strategy, STRATEGY_NAMES)
+        check_choice("machine", self.machine, MACHINE_NAMES)
         is_torch = format in ("torchscript", "pt2")
         for option, is_given, needed in (
             ("--no-body", is_torch and not self.body, "--format onnx or bundle"),
@@ -80,6 +83,7 @@ class FileOptions:
             raise ConflictingOptionsError("--embed-example", "--no-self-test")
         for option, is_given in (
             ("--strategy", self.strategy is not None),
+            ("--machine", self.machine != USUAL_MACHINE),
             ("--atol", self.atol is not None),
             ("--embed-example", self.embed_example),
             ("--inline", self.inline),

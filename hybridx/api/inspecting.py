@@ -6,9 +6,10 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hybridx.api.options import PICTURES, check_ending
+from hybridx.api.options import PICTURES, check_choice, check_ending
 from hybridx.api.progress import Stages
 from hybridx.errors import MissingExtraError, OptionError
+from hybridx.lowering import MACHINE_NAMES
 from hybridx.report import counted
 from hybridx.storage import check_readable, check_writable, write_together, write_whole
 
@@ -16,24 +17,31 @@ if TYPE_CHECKING:
     from hybridx.api.work.summaries import Inspection
     from hybridx.artifact import Artifact
     from hybridx.circuit import Circuit
+    from hybridx.lowering import MachineName
 
 
-def inspect(path: str | Path, *, stages: Stages | None = None) -> Inspection:
+def inspect(
+    path: str | Path, *, machine: MachineName | None = None, stages: Stages | None = None
+) -> Inspection:
     """Return the description of a model file; needs neither torch nor PennyLane.
 
     Args:
         path: of the file.
+        machine: for which the costs of strategies are shown: `cpu`, `cuda` or `web`; by default
+            that for which the circuits of the file are compiled.
         stages: is told what is being done; by default the log of `hybridx` is.
 
     Raises:
+        OptionError: there is no such machine.
         ArtifactError: the file cannot be read or breaks its contract.
     """
+    check_choice("machine", machine, (*MACHINE_NAMES, None))
     told = Stages() if stages is None else stages
     artifact = _read(path, told)
     from hybridx.api.work.summaries import inspect_artifact
 
     with told("describe"):
-        return inspect_artifact(artifact)
+        return inspect_artifact(artifact, machine)
 
 
 def _read(path: str | Path, told: Stages) -> Artifact:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         OPSETS,
         PARAMETERS,
         RESULTS,
+        USUAL_MACHINE,
         Verification,
         is_bundle_file,
     )
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from hybridx.artifact.limits import check_file_size, check_lengths, check_model, expanded_size
     from hybridx.artifact.metadata import (
         Metadata,
+        compiled_for,
         inlined_entries,
         renew,
         set_entries,
@@ -95,6 +97,7 @@ __all__ = [
     "PERIOD",
     "RESULTS",
     "SAMPLE_INPUTS",
+    "USUAL_MACHINE",
     "Artifact",
     "Block",
     "Body",
@@ -123,6 +126,7 @@ __all__ = [
     "check_work",
     "checked",
     "circuit_function",
+    "compiled_for",
     "decode_artifact",
     "describe",
     "describe_outline",

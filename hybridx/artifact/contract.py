@@ -38,6 +38,8 @@ KEY_CLASSES: Final = "hybridx.classes"
 KEY_CALL: Final = "hybridx.call"
 KEY_ASSUMED: Final = "hybridx.assumed"
 KEY_WEIGHTS: Final = "hybridx.weights"
+KEY_MACHINE: Final = "hybridx.machine"
+USUAL_MACHINE: Final = "cpu"  # of a file that names no machine
 RESERVED: Final = "hybridx."  # keys of the user's own begin otherwise
 
 # Keys in an archive of torch, which has no ONNX graph that contains this information.

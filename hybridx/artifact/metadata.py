@@ -24,11 +24,13 @@ from hybridx.artifact.contract import (
     KEY_COLUMNS,
     KEY_DIGEST,
     KEY_FORMAT,
+    KEY_MACHINE,
     KEY_SELF_TEST,
     KEY_VERIFICATION,
     KEY_VERSION,
     KEY_WEIGHTS,
     RESERVED,
+    USUAL_MACHINE,
     Verification,
 )
 from hybridx.artifact.digest import Digest, digest_model
@@ -57,6 +59,7 @@ class Metadata:
         call: how the inputs become arguments of `forward`; None if each is one positional argument.
         assumed: sentences on the model's checks of its inputs that the file leaves out.
         weights: a phrase on where the weights come from, if nothing is known to have loaded them.
+        machine: for which kind of machine its circuits are compiled.
         own: the user's entries, texts by key; no key begins with `RESERVED`.
     """
 
@@ -68,6 +71,7 @@ class Metadata:
     call: Mapping[str, Any] | None = None
     assumed: tuple[str, ...] = ()
     weights: str = ""
+    machine: str = USUAL_MACHINE
     own: Mapping[str, str] = field(default_factory=dict)
 
     def encode(self) -> dict[str, str]:
@@ -87,6 +91,8 @@ class Metadata:
             entries[KEY_ASSUMED] = encode_entry(self.assumed)
         if self.weights:
             entries[KEY_WEIGHTS] = encode_entry(self.weights)
+        if self.machine != USUAL_MACHINE:
+            entries[KEY_MACHINE] = encode_entry(self.machine)
         return entries
 
 
@@ -136,6 +142,19 @@ def without_verification(model: onnx.ModelProto) -> None:
     set_entries(model, entries)
 
 
+def compiled_for(model: onnx.ModelProto, machine: str, version: str) -> None:
+    """Say that the circuits of a model were compiled by a version of hybridx for a machine.
+
+    What was compared at export is removed, as it was another body.
+    """
+    without_verification(model)
+    entries = {one.key: one.value for one in model.metadata_props}
+    entries.pop(KEY_MACHINE, None)
+    if machine != USUAL_MACHINE:
+        entries[KEY_MACHINE] = encode_entry(machine)
+    set_entries(model, entries | {KEY_VERSION: version})
+
+
 def set_entries(model: onnx.ModelProto, entries: Mapping[str, str]) -> None:
     """Replace the entries of a model."""
     del model.metadata_props[:]
@@ -180,6 +199,7 @@ def decode_metadata(
         call=decode_entry(entries, KEY_CALL, dict[str, Any], path),
         assumed=decode_entry(entries, KEY_ASSUMED, tuple[str, ...], path) or (),
         weights=decode_entry(entries, KEY_WEIGHTS, str, path) or "",
+        machine=decode_entry(entries, KEY_MACHINE, str, path) or USUAL_MACHINE,
         own={key: entries[key] for key in sorted(entries) if not key.startswith(RESERVED)},
     )
 

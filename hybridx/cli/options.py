@@ -21,6 +21,7 @@ from hybridx.errors import (
     OptionSyntaxError,
     RepeatedOptionError,
 )
+from hybridx.lowering import MACHINE_NAMES
 from hybridx.runtime import ENGINES, PROVIDERS, Options
 
 _MOST_DIGITS = 18  # of a number of 64 bits
@@ -73,6 +74,14 @@ Dtype = Annotated[
     typer.Option(
         help="float32 or float64. By default that of the model.",
         autocompletion=completing(*DTYPES),
+    ),
+]
+Machine = Annotated[
+    str,
+    typer.Option(
+        help="The kind of machine that the circuits are compiled for: cpu, cuda (a GPU) or web (a "
+        "browser). The file runs on all of them.",
+        autocompletion=completing(*MACHINE_NAMES),
     ),
 ]
 Tolerance = Annotated[

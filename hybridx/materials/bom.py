@@ -14,7 +14,13 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from hybridx.artifact import Artifact, OnnxArtifact, is_bundle_file, signature_of
+from hybridx.artifact import (
+    USUAL_MACHINE,
+    Artifact,
+    OnnxArtifact,
+    is_bundle_file,
+    signature_of,
+)
 from hybridx.circuit import (
     Apply,
     Circuit,
@@ -102,6 +108,8 @@ def _facts(artifact: Artifact) -> Iterator[tuple[str, object]]:
         yield "verified:worst-error", says.verification.worst
         yield "verified:tolerance", says.verification.tolerance
         yield "verified:batches", ", ".join(map(str, says.verification.batches)) or "none"
+    if says.machine != USUAL_MACHINE:
+        yield "machine", says.machine
     if says.weights:
         yield "weights", says.weights
     for name, values in (("columns", says.columns), ("classes", says.classes)):

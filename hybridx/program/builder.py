@@ -51,12 +51,12 @@ class Builder:
         self._wrapped: list[tuple[Wrap, Value]] = []
         self.parameters = self._append(Parameters(parameters))
 
-    def build(self, result: Value, rows: int | None = None) -> Program:
+    def build(self, result: Value, state: int | None = None) -> Program:
         """Return the program whose result is `result`, with the steps that it needs.
 
         Args:
             result: shape `(batch, M)`.
-            rows: how many are best computed at once; None for all.
+            state: how many numbers of a row most steps read and write, if there are such steps.
 
         Raises:
             ValueError: the result has no batch axis.
@@ -69,7 +69,7 @@ class Builder:
         for index in sorted(needed):
             steps.append(on(values, self._steps[index]))
             values[index] = Value(len(values), self._shapes[index])
-        return Program(tuple(steps), tuple(self._shapes[index] for index in values), rows)
+        return Program(tuple(steps), tuple(self._shapes[index] for index in values), state)
 
     def places(self, result: Value, values: Sequence[Value]) -> tuple[int, ...]:
         """Return which steps of `build(result)` have some values, whatever their shape."""

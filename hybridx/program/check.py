@@ -58,8 +58,8 @@ def faults(program: Program) -> Iterator[str]:
             pass
         case result:
             yield f"P8: the result has shape (batch, M), not {result}"
-    if program.rows is not None and program.rows < 1:
-        yield f"P10: rows computed at once are at least one, not {program.rows}"
+    if program.state is not None and program.state < 1:
+        yield f"P10: the numbers of a state are at least one, not {program.state}"
 
 
 def _step_faults(index: int, step: Step, shape: Shape, shapes: tuple[Shape, ...]) -> Iterator[str]:

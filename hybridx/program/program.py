@@ -127,13 +127,13 @@ class Program:
     Attributes:
         steps: in order; the first one is the parameters.
         shapes: of their values.
-        rows: how many rows of the batch are best computed at once; None for all. It changes the
-            time only, not the results: the values of more rows do not fit the cache of a core.
+        state: how many numbers of a row most steps read and write; None where there are no such
+            steps. It changes no result: it says how many rows are best computed at once.
     """
 
     steps: tuple[Step, ...]
     shapes: tuple[Shape, ...]
-    rows: int | None = None
+    state: int | None = None
 
 
 def operands(step: Step) -> tuple[Value, ...]:

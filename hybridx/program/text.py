@@ -1,6 +1,6 @@
 """Programs as text for people: golden files, doctests, bug reports.
 
-    rows 64                                      only where few rows are best computed at once
+    state 8192                                   only where most steps read and write a state
     v0: (batch, 3) = parameters                  value, shape, step; the first is the input
     v1: (batch, 3) = cos v0                      sin, sqrt, log, sign, hold likewise
     v2: (2, 3) = constant [[1.0, 0.0, 0.5], [0.0, -1.0, 2.0]]
@@ -72,7 +72,7 @@ def show(program: Program, constants: Literal["exact", "digest"] = "exact") -> s
         >>> print(show(program, constants="digest").splitlines()[1])
         v1: (2,) = constant [0.5, 0.0]
     """
-    head = [] if program.rows is None else [f"rows {program.rows}"]
+    head = [] if program.state is None else [f"state {program.state}"]
     body = [
         f"v{index}: {_show_shape(shape)} = {_show_step(step, constants == 'exact')}"
         for index, (step, shape) in enumerate(zip(program.steps, program.shapes, strict=True))
@@ -90,20 +90,19 @@ def parse(text: str) -> Program:
         ValueError: a line has no such form, or its value is not the next one.
 
     Example:
-        >>> program = parse("rows 8\nv0: (batch, 2) = parameters\nv1: (batch, 2) = sin v0")
-        >>> program.rows, program.shapes
+        >>> program = parse("state 8\nv0: (batch, 2) = parameters\nv1: (batch, 2) = sin v0")
+        >>> program.state, program.shapes
         (8, ((None, 2), (None, 2)))
     """
     lines = [line.strip() for line in text.replace(";", "\n").splitlines() if line.strip()]
-    rows = (
-        int(lines.pop(0).removeprefix("rows ")) if lines and lines[0].startswith("rows ") else None
-    )
+    has_state = bool(lines) and lines[0].startswith("state ")
+    state = int(lines.pop(0).removeprefix("state ")) if has_state else None
     matched = [_match(index, line) for index, line in enumerate(lines)]
     values = [Value(index, _parse_shape(line[2])) for index, line in enumerate(matched)]
     steps = tuple(
         _parse_step(line, value, values) for line, value in zip(matched, values, strict=True)
     )
-    return Program(steps, tuple(value.shape for value in values), rows)
+    return Program(steps, tuple(value.shape for value in values), state)
 
 
 def _show_step(step: Step, exact: bool) -> str:

@@ -50,28 +50,32 @@ _ROWS, _ROWS_RESULTS = "row_parameters", "row_results"  # of one iteration of th
 
 
 def emit_body(
-    program: Program, *, dtype: np.dtype[Any], parameters: str, results: str
+    program: Program,
+    *,
+    dtype: np.dtype[Any],
+    parameters: str,
+    results: str,
+    rows: int | None = None,
 ) -> list[onnx.NodeProto]:
     """Return the nodes of a function body.
-
-    If the program bounds its rows, the steps are the body of a loop over the batch.
 
     Args:
         program: what to compute.
         dtype: float32 or float64, of every tensor.
         parameters: name of the input, `(batch, P)`.
         results: name of the output, `(batch, M)`.
+        rows: compute so many at once, in a loop over the batch; None for all, without a loop.
 
     Raises:
         IllFormedProgramError: the program breaks a law.
     """
     check(program)
-    if program.rows is None:
+    if rows is None:
         return _emit_steps(program, dtype, parameters, results)
     inside = _emit_steps(program, dtype, _ROWS, _ROWS_RESULTS)
     kind, width = helper.np_dtype_to_tensor_dtype(dtype), row_size(program.shapes[-1])
     each = helper.make_tensor_value_info(_ROWS_RESULTS, kind, [None, width])
-    return _loop(inside, program.rows, each, parameters, results)
+    return _loop(inside, rows, each, parameters, results)
 
 
 def _emit_steps(
@@ -115,7 +119,7 @@ def _loop(
             node("Min", ["wanted", "last"], ["chosen"]),
             node("Gather", [parameters, "chosen"], [_ROWS], axis=0),
             *inside,
-            node("Identity", ["goes"], ["on"]),
+            _constant(np.array(True), "on"),
         ],
         "rows",
         [info("turn", TensorProto.INT64, []), info("goes", TensorProto.BOOL, [])],
@@ -139,7 +143,8 @@ def _loop(
         node("Add", ["last", "divisor"], ["shared"]),
         node("Div", ["shared", "divisor"], ["take"]),
         node("Range", ["zero", "take", "one"], ["places"]),
-        node("Loop", ["turns", ""], ["blocks"], body=body),
+        _constant(np.array(True), "always"),  # readers other than ONNX Runtime need one
+        node("Loop", ["turns", "always"], ["blocks"], body=body),
         node("Reshape", ["blocks", "flat"], ["below"]),
         node("Slice", ["below", "axis", "size", "axis"], [results]),
     ]

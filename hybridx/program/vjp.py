@@ -20,9 +20,7 @@ from hybridx.program.reverse import Reversal, Span
 from hybridx.program.rules import pull
 from hybridx.program.shapes import row_size
 
-_MOST_NUMBERS: Final = 2**26  # of the rows computed at once
 _SMALL: Final = 2**9  # numbers of a cotangent that others may wait for
-_MANY_ROWS: Final = 4096  # of which a loop over rows is not worth its steps
 
 
 def vjp(program: Program, reversible: Sequence[Span] = ()) -> Program:
@@ -82,14 +80,7 @@ def vjp(program: Program, reversible: Sequence[Span] = ()) -> Program:
                 cotangents[operand.index].append(replace(term, times=times * term.times))
     gradient, times = total_of(builder, given.shape, cotangents[0])
     gradient = scaled(builder, full(builder, gradient, given.shape), times)
-    made = builder.build(gradient)
-    return replace(made, rows=_rows_at_once(made, program.rows))
-
-
-def _rows_at_once(program: Program, rows: int | None) -> int | None:
-    """Return how many rows keep the values of a program within bounds of memory; None for all."""
-    most = _MOST_NUMBERS // count_live(program)
-    return rows if most >= _MANY_ROWS else min(max(most, 1), rows or most)
+    return builder.build(gradient, program.state)
 
 
 def count_live(program: Program) -> int:

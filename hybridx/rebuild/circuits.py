@@ -24,7 +24,7 @@ from hybridx.circuit import (
     result_count,
     result_layout,
 )
-from hybridx.lowering import choose
+from hybridx.lowering import choose, machine_of
 from hybridx.passes import run_passes
 from hybridx.program.to_torch import emit_module
 from hybridx.runtime import gate_operator, measurement_process
@@ -106,13 +106,13 @@ class QNodeLayer(nn.Module):
         return torch.cat([one.to(torch.float64) for one in columns], -1)
 
 
-def compiled_layer(circuit: Circuit, dtype: torch.dtype) -> nn.Module:
-    """Return the compiled program of a circuit, in which its numbers are folded.
+def compiled_layer(circuit: Circuit, dtype: torch.dtype, machine: str) -> nn.Module:
+    """Return the compiled program of a circuit for a machine, in which its numbers are folded.
 
     Raises:
         CircuitTooLargeError: no strategy can simulate it.
     """
-    program = choose(run_passes(circuit)).plan.build()
+    program = choose(run_passes(circuit), machine=machine_of(machine)).plan.build()
     return emit_module(program, dtype=np.dtype(str(dtype).removeprefix("torch.")))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -108,8 +109,10 @@ class RestoredModule(nn.Module):
         circuits: the quantum layers by the name of their function.
     """
 
-    def __init__(self, artifact: OnnxArtifact, circuits: Literal["qnode", "compiled"]) -> None:
-        """Build the module.
+    def __init__(
+        self, artifact: OnnxArtifact, circuits: Literal["qnode", "compiled"], machine: str
+    ) -> None:
+        """Build the module; arguments as those of `hybridx.to_torch`.
 
         Raises:
             NoTorchOperatorError: an operator of the graph has no counterpart here, or a derivative
@@ -135,7 +138,8 @@ class RestoredModule(nn.Module):
             if node.op_type == "Constant":
                 self._add_constant(node.output[0], _constant(node), trained)
         self.circuits = nn.ModuleDict()
-        made, dtype = QNodeLayer if circuits == "qnode" else compiled_layer, _dtype(artifact.model)
+        made = QNodeLayer if circuits == "qnode" else partial(compiled_layer, machine=machine)
+        dtype = _dtype(artifact.model)
         for name, circuit in artifact.circuits.items():
             if circuit.derivative and circuits == "qnode":
                 reason = (

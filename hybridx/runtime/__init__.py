@@ -6,13 +6,13 @@ from hybridx.first_use import on_first_use
 
 if TYPE_CHECKING:
     from hybridx.runtime.circuits.agreement import Agreement
+    from hybridx.runtime.circuits.compiling import compile_again, compiled_circuit
     from hybridx.runtime.circuits.layers import (
         circuits_alone,
         compiled_layers,
         device_layers,
         layer_names,
     )
-    from hybridx.runtime.circuits.unrolled import unroll_rows
     from hybridx.runtime.devices import (
         DeviceStatus,
         check_device_name,
@@ -78,6 +78,8 @@ __all__ = [
     "check_no_partial",
     "check_spec",
     "circuits_alone",
+    "compile_again",
+    "compiled_circuit",
     "compiled_layers",
     "counting_session",
     "device_layers",
@@ -99,6 +101,5 @@ __all__ = [
     "record_circuits",
     "scrub",
     "start_session",
-    "unroll_rows",
     "uses_device",
 ]

@@ -84,7 +84,7 @@ def test_what_is_lowered_has_no_faults(name):
         ("P8", "v0: (batch, 0) = parameters"),
         ("P9", INPUT + "v1: (batch, 4) = cos v0; v2: (batch, 4) = sin v0"),
         ("P9", INPUT + "v1: (batch, 4) = cos v0; v2: (batch, 4) = sin v1; v3: (batch, 4) = sin v0"),
-        ("P10", "rows 0; v0: (batch, 4) = parameters"),
+        ("P10", "state 0; v0: (batch, 4) = parameters"),
         ("P11", INPUT + "v1: (batch, 4) = cos v0"),
         ("P11", INPUT + "v1: (batch, 4) = sign v0; v2: (batch, 4) = sin v1"),
         (
@@ -138,7 +138,7 @@ def test_large_numbers_are_finite():
 
 
 def test_all_faults_are_collected():
-    text = "rows 0; " + INPUT + "v1: (batch, 3) = sign v0; v2: (batch, 2, 2) = reshape v0"
+    text = "state 0; " + INPUT + "v1: (batch, 3) = sign v0; v2: (batch, 2, 2) = reshape v0"
     laws = [re.search(r"P\d+", fault)[0] for fault in faults(parse(text))]
     assert laws == ["P5", "P9", "P8", "P10"]
 
@@ -146,7 +146,7 @@ def test_all_faults_are_collected():
 @pytest.mark.parametrize("emit", [emit_body, emit_module])
 def test_no_target_writes_a_broken_program(emit):
     names = {"parameters": "x", "results": "y"} if emit is emit_body else {}
-    broken = parse("rows 0; v0: (batch, 1) = parameters")
+    broken = parse("state 0; v0: (batch, 1) = parameters")
     with pytest.raises(IllFormedProgramError, match="P10"):
         emit(broken, dtype=np.dtype("float32"), **names)
 

@@ -10,7 +10,7 @@ from tests.lowering.encoded import fitting
 from tests.program.programs import programs
 
 EVERY_STEP = """\
-rows 64
+state 64
 v0: (batch, 3) = parameters
 v1: (batch, 3) = wrap v0 [[0, 0.5], [2, 0.1], [0, 0.0]]
 v2: (batch, 3) = cos v1
@@ -26,7 +26,11 @@ v10: (batch, 2) = sum v9 axis 1"""
 
 def assert_same(left, right):
     """Constants are compared by their bits, so that -0.0 is not 0.0."""
-    assert (left.shapes, left.rows, len(left.steps)) == (right.shapes, right.rows, len(right.steps))
+    assert (left.shapes, left.state, len(left.steps)) == (
+        right.shapes,
+        right.state,
+        len(right.steps),
+    )
     for one, other in zip(left.steps, right.steps, strict=True):
         if isinstance(one, Constant):
             assert one.array.shape == other.array.shape

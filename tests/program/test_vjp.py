@@ -11,7 +11,7 @@ from hypothesis import given, settings
 
 from hybridx.circuit import parse as parse_circuit
 from hybridx.circuit import simulate
-from hybridx.lowering import STRATEGIES, choose
+from hybridx.lowering import MACHINES, STRATEGIES, choose, rows_at_once
 from hybridx.program import Gather, check, parse, run, vjp
 from hybridx.program.to_torch import emit_module
 from tests import pennylane_oracle
@@ -273,12 +273,18 @@ def test_slices_that_are_taken_unequally_often_are_not_padded_to_the_most(indice
     np.testing.assert_allclose(found, expected, atol=1e-12)
 
 
+def test_a_gradient_has_the_state_of_its_program():
+    assert vjp(replace(case("cos"), state=7)).state == 7
+    assert vjp(case("cos")).state is None
+
+
 def test_a_long_program_takes_few_rows_at_once():
     wide = parse(
         INPUT + "v1: (batch, 200000) = gather v0 axis 1 [0:4" + ", 0" * 199996 + "];"
         "v2: (batch, 200000) = log v1; v3: (batch, 200000) = multiply v2 v1"
     )
-    assert 1 <= vjp(wide).rows < 300
-    assert vjp(replace(wide, rows=7)).rows == 7
-    assert vjp(case("cos")).rows is None
-    assert vjp(replace(case("cos"), rows=7)).rows == 7
+    cpu = MACHINES["cpu"]
+    assert 1 <= rows_at_once(vjp(wide), cpu) < 300
+    assert rows_at_once(vjp(replace(wide, state=2**13)), cpu) == 8
+    assert rows_at_once(vjp(case("cos")), cpu) is None
+    assert rows_at_once(vjp(replace(case("cos"), state=2**13)), cpu) == 8

@@ -17,14 +17,14 @@ from hybridx.api.options import (
     read_open_axes,
 )
 from hybridx.errors import CaptureError
-from hybridx.lowering import STRATEGY_NAMES
+from hybridx.lowering import MACHINE_NAMES, STRATEGY_NAMES
 
 if TYPE_CHECKING:
     from torch import fx, nn
 
     from hybridx.capture import Capture, Example
     from hybridx.circuit import Circuit
-    from hybridx.lowering import Choice
+    from hybridx.lowering import Choice, MachineName
     from hybridx.targets import Lowered
 
 
@@ -38,6 +38,7 @@ def lower(
     dynamic: Dynamic | None = None,
     atol: float | None = None,
     strategy: str | None = None,
+    machine: MachineName = "cpu",
     verify: bool = True,
 ) -> Lowered:
     """Return a model that computes the same, with torch operators as its quantum layers.
@@ -55,6 +56,8 @@ def lower(
         dynamic: as in `export`.
         atol: tolerance of the verification; by default `TOLERANCE` of the dtype.
         strategy: how circuits are computed, the name of one of `STRATEGIES`.
+        machine: what is to run the model: `cpu`, or `cuda` for a GPU. Its costs decide how circuits
+            are computed.
         verify: compare with the eager model at `VERIFIED_BATCHES`.
 
     Raises:
@@ -67,6 +70,7 @@ def lower(
     check_choice("dtype", dtype, (*DTYPES, None))
     if strategy is not None:
         check_choice("strategy", strategy, STRATEGY_NAMES)
+    check_choice("machine", machine, MACHINE_NAMES)
     need("lowering", "torch", "pennylane", "threadpoolctl")
     open_axes = read_open_axes(dynamic, batch)
     from hybridx import capture, targets
@@ -83,7 +87,7 @@ def lower(
     choices: dict[Circuit, Choice] = {}
 
     def build(captured: Capture, _: Example) -> fx.GraphModule:
-        plan_circuits(captured, strategy, choices)
+        plan_circuits(captured, strategy, machine, choices)
         return splice_circuits(captured, choices, chosen)
 
     with (

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Literal
 
 from hybridx.api.options import check_choice, need
 from hybridx.errors import NoConversionError
+from hybridx.lowering import MACHINE_NAMES
 from hybridx.storage import check_readable
 
 if TYPE_CHECKING:
+    from hybridx.lowering import MachineName
     from hybridx.rebuild import RestoredModule
 
 
@@ -18,6 +20,7 @@ def to_torch(
     source: str | Path | bytes | Mapping[str, bytes],
     *,
     circuits: Literal["qnode", "compiled"] = "qnode",
+    machine: MachineName = "cpu",
 ) -> RestoredModule:
     """Return a torch module that computes what a file computes, to train it further.
 
@@ -29,6 +32,7 @@ def to_torch(
         source: an ONNX file or the folder of a bundle; or its content, by name for a bundle.
         circuits: `qnode` makes each circuit a PennyLane QNode, `compiled` the torch operators of
             its compiled program, which is faster and keeps the circuit's own numbers fixed.
+        machine: what is to run compiled circuits: `cpu`, or `cuda` for a GPU.
 
     Raises:
         ArtifactError: the file cannot be read or breaks its contract.
@@ -38,6 +42,7 @@ def to_torch(
         CircuitTooLargeError: a circuit is too large to be compiled.
     """
     check_choice("circuits", circuits, ("qnode", "compiled"))
+    check_choice("machine", machine, MACHINE_NAMES)
     if isinstance(source, str | Path):
         check_readable(Path(source))
     need("making a torch module", "torch", "pennylane")
@@ -58,4 +63,4 @@ def to_torch(
         raise NoConversionError(artifact.path, artifact.format)
     refuse_lost(artifact)
     tell_changes(artifact)
-    return RestoredModule(artifact, circuits)
+    return RestoredModule(artifact, circuits, machine)

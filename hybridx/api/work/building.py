@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from hybridx.artifact import (
-    PARAMETERS,
-    RESULTS,
     Body,
     Compiled,
     Content,
@@ -19,6 +17,7 @@ from hybridx.artifact import (
     OnnxArtifact,
     Signature,
     archive_entries,
+    compiled_for,
     inline,
     inlined_entries,
     set_entries,
@@ -28,10 +27,10 @@ from hybridx.artifact import (
     write_metadata,
 )
 from hybridx.circuit import Circuit, encode
-from hybridx.lowering import Choice, choose
+from hybridx.lowering import Choice, choose, machine_of
 from hybridx.passes import run_passes
-from hybridx.program.to_onnx import emit_body
-from hybridx.runtime import check_bodies, unroll_rows
+from hybridx.runtime import check_bodies, compile_again, compiled_circuit
+from hybridx.version import __version__
 
 if TYPE_CHECKING:
     from torch import Tensor, fx
@@ -79,8 +78,8 @@ def draft_onnx(
     from hybridx import targets
 
     compiled = [
-        _compiled(circuit, choices.get(circuit), dtype, in_rows=not inlined)
-        for circuit in captured.circuits
+        _compiled(circuit, choices.get(circuit), dtype, layer.node, loops=not inlined)
+        for circuit, layer in zip(captured.circuits, captured.layers, strict=True)
     ]
     proto, origins = targets.to_onnx(
         captured, list(example.tensors.values()), compiled, opset=opset
@@ -96,50 +95,74 @@ def draft_onnx(
     return Draft(written, origins)
 
 
-def _compiled(circuit: Circuit, choice: Choice | None, dtype: str, *, in_rows: bool) -> Compiled:
+def _compiled(
+    circuit: Circuit, choice: Choice | None, dtype: str, layer: str, *, loops: bool
+) -> Compiled:
     if choice is None:
         return Compiled(encode(circuit), None)
     program = choice.plan.build()
-    if not in_rows:
-        program = replace(program, rows=None)
-    body = emit_body(program, dtype=np.dtype(dtype), parameters=PARAMETERS, results=RESULTS)
-    return Compiled(encode(circuit), body, choice.strategy)
+    return compiled_circuit(circuit, choice, np.dtype(dtype), program, layer=layer, loops=loops)
 
 
-def inlined_again(artifact: OnnxArtifact) -> bytes:
+def compiled_again(artifact: OnnxArtifact, machine: str, *, loops: bool) -> dict[str, str]:
+    """Compile the circuits of a file again, for a machine, in place; see `compile_again`.
+
+    The file then says so, and no more that it was compared with the eager model.
+    """
+    names = compile_again(artifact, machine, loops=loops)
+    compiled_for(artifact.model, machine, __version__)
+    return names
+
+
+def inlined_again(artifact: OnnxArtifact, machine: str | None) -> tuple[bytes, dict[str, str]]:
     """Return a file with the body of each circuit in the place of its calls.
 
     Bodies with a loop over rows are compiled again without it, and compared with those of the file.
 
     Args:
         artifact: the file; its model is changed in place.
+        machine: compile all bodies again, for this machine.
+
+    Returns:
+        The bytes of the new file, and the names of circuits that were compiled again, by their
+        names before.
 
     Raises:
         NoBodyError: it holds circuits without bodies.
         BrokenArtifactError: it has functions of other tools.
         BodyMismatchError: this hybridx compiles a circuit to something else.
+        LoopFreeTooLargeError: a body needs too much memory without its loop.
     """
     check_bodies(artifact)
-    unroll_rows(artifact)
+    if machine is None:
+        names = compile_again(artifact, None, loops=False)
+    else:
+        names = compiled_again(artifact, machine, loops=False)
     model = artifact.model
     calls = inline(model, artifact.path)
     entries = {entry.key: entry.value for entry in model.metadata_props}
     set_entries(model, entries | inlined_entries(calls))
-    return stamped(model)
+    return stamped(model), names
 
 
-def plan_circuits(captured: Capture, strategy: str | None, choices: dict[Circuit, Choice]) -> None:
+def plan_circuits(
+    captured: Capture,
+    strategy: str | None,
+    machine: str,
+    choices: dict[Circuit, Choice],
+) -> None:
     """Choose how each circuit of a traced graph is computed.
 
     Args:
         captured: the traced graph.
         strategy: the name of one; None for the cheapest.
+        machine: the name of the machine that is to run them.
         choices: the choices are added to it. Circuits already in it are not planned again: a graph
             may hold the same circuit twice, and a model may be captured a second time.
     """
     for circuit in captured.circuits:
         if circuit not in choices:
-            chosen = choices[circuit] = choose(run_passes(circuit), strategy)
+            chosen = choices[circuit] = choose(run_passes(circuit), strategy, machine_of(machine))
             for one in chosen.candidates:
                 is_taken = "taken" if one.strategy == chosen.strategy else "not taken"
                 log.debug("strategy %s is %s: %s", one.strategy, is_taken, one.reason)

@@ -109,7 +109,7 @@ def make_file(
         said.check_names(captured.input_names, captured.output_names)
         said.check_table(describe_inputs(captured, example), describe_outputs(captured))
         if options.body:
-            plan_circuits(captured, options.strategy, choices)
+            plan_circuits(captured, options.strategy, options.machine, choices)
         match target:
             case "onnx" | "bundle":
                 return draft_onnx(
@@ -175,6 +175,7 @@ def make_file(
             assumed=built.captured.assumed,
             call=None if call.is_plain else call.encode(),
             weights=said.weights,
+            machine=options.machine,
             own=said.metadata,
         )
     )

@@ -10,7 +10,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from hybridx.api.work.summaries import CircuitSummary, Inspection, circuit_notes, circuit_title
-from hybridx.artifact import Artifact, OnnxArtifact, describe_outline, outline_of
+from hybridx.artifact import (
+    USUAL_MACHINE,
+    Artifact,
+    OnnxArtifact,
+    describe_outline,
+    outline_of,
+)
 from hybridx.drawing import draw_graph, draw_svg
 from hybridx.report import (
     Folded,
@@ -86,6 +92,8 @@ def _proved(found: Inspection) -> Iterator[Part]:
         yield Verdict(said, is_good=False)
     for sentence in found.assumed:
         yield Verdict(f"Assumed: {sentence}", is_good=False)
+    if found.machine != USUAL_MACHINE:
+        yield f"Its circuits are compiled for the machine {found.machine}."
     if found.weights:
         yield Verdict(f"Weights: {found.weights}", is_good=False)
 

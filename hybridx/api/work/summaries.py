@@ -21,7 +21,7 @@ from hybridx.artifact import (
 from hybridx.bounds import PLANNED_GATES
 from hybridx.circuit import Circuit, column_count, name_derivative, result_count, show
 from hybridx.drawing import draw_text
-from hybridx.lowering import Candidate, Choice, Cost, consider
+from hybridx.lowering import MACHINES, Candidate, Choice, Cost, consider
 from hybridx.passes import run_passes
 from hybridx.report import Shown
 
@@ -154,14 +154,18 @@ def circuit_notes(artifact: Artifact) -> dict[str, tuple[str, ...]]:
 
 
 def circuit_summaries(
-    artifact: Artifact, choices: Mapping[Circuit, Choice] = MappingProxyType({})
+    artifact: Artifact,
+    choices: Mapping[Circuit, Choice] = MappingProxyType({}),
+    machine: str | None = None,
 ) -> tuple[CircuitSummary, ...]:
     """Return the quantum layers of a file, one for each distinct circuit.
 
     Args:
         artifact: the file.
         choices: how circuits are computed, if known; all other circuits are planned.
+        machine: for which they are planned; by default that of the file.
     """
+    planned_for = MACHINES.get(machine or artifact.metadata.machine)  # type: ignore[call-overload]
     considered: dict[Circuit, tuple[Candidate, ...]] = {}
     gates = 0
     for circuit in artifact.circuits.values():
@@ -170,8 +174,8 @@ def circuit_summaries(
             considered[circuit] = choices[circuit].candidates
         else:
             # To plan a circuit takes longer than to read it.
-            is_small = gates <= PLANNED_GATES.limit
-            considered[circuit] = consider(run_passes(circuit)) if is_small else ()
+            is_planned = gates <= PLANNED_GATES.limit and planned_for is not None
+            considered[circuit] = consider(run_passes(circuit), planned_for) if is_planned else ()
     nodes: dict[str, int] = {}
     layers = circuit_layers(artifact)
     if isinstance(artifact, OnnxArtifact):
@@ -242,6 +246,7 @@ class Inspection(Shown):
         classes: names of the logits.
         assumed: sentences on the model's checks of its inputs that the file leaves out.
         weights: a phrase on where the weights come from, if nothing is known to have loaded them.
+        machine: for which kind of machine its circuits are compiled.
         metadata: what the user said of the file, texts by key.
         digest: of the file as it is, and whether it is as hybridx wrote it.
     """
@@ -261,12 +266,18 @@ class Inspection(Shown):
     classes: tuple[str, ...]
     assumed: tuple[str, ...]
     weights: str
+    machine: str
     metadata: Mapping[str, str]
     digest: DigestSummary
 
 
-def inspect_artifact(artifact: Artifact) -> Inspection:
-    """Return the description of a file."""
+def inspect_artifact(artifact: Artifact, machine: str | None = None) -> Inspection:
+    """Return the description of a file.
+
+    Args:
+        artifact: the file.
+        machine: for which the costs of strategies are given; by default that of the file.
+    """
     says = artifact.metadata
     opset, nodes = None, Counter[str]()
     if isinstance(artifact, OnnxArtifact):
@@ -281,13 +292,14 @@ def inspect_artifact(artifact: Artifact) -> Inspection:
         inputs=tuple(InputSummary(s.name, s.dtype.name, s.shape) for s in artifact.inputs),
         outputs=output_summaries(artifact),
         nodes=nodes,
-        circuits=circuit_summaries(artifact),
+        circuits=circuit_summaries(artifact, machine=machine),
         verification=says.verification,
         self_test=says.self_test is not None,
         columns=says.columns,
         classes=says.classes,
         assumed=says.assumed,
         weights=says.weights,
+        machine=says.machine,
         metadata=says.own,
         digest=DigestSummary(
             artifact.digest.sha256,

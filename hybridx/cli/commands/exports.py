@@ -49,6 +49,7 @@ def export(
             autocompletion=options.completing(*STRATEGY_NAMES),
         ),
     ] = None,
+    machine: options.Machine = "cpu",
     inline: options.Inline = False,
     no_body: Annotated[
         bool,
@@ -107,6 +108,7 @@ def export(
         opset=opset,
         atol=atol,
         strategy=strategy,
+        machine=machine,
         body=not no_body,
         inline=inline,
         aot=aot,
@@ -132,6 +134,7 @@ def check(
     source: SourceOptions,
     batch: options.Batch = "dynamic",
     dtype: options.Dtype = None,
+    machine: options.Machine = "cpu",
     columns: options.OwnColumns = None,
 ) -> None:
     """List everything in a model that stands in the way of an export; write nothing."""
@@ -139,6 +142,7 @@ def check(
         source,
         batch=batch,
         dtype=dtype,
+        machine=machine,
         columns=options.names(columns),
         stages=printer.stages,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, cast
 
 import typer
 
@@ -22,6 +22,7 @@ from hybridx.cli.output.files import (
 from hybridx.cli.output.runs import signed
 from hybridx.cli.printer import Printer
 from hybridx.errors import ConflictingOptionsError, OptionNeedsError
+from hybridx.lowering import MACHINE_NAMES, MachineName
 
 
 @options.takes_printer
@@ -58,6 +59,14 @@ def inspect(
         Path | None,
         typer.Option("--output", "-o", help="With --bom: the file for it.", metavar="FILE"),
     ] = None,
+    machine: Annotated[
+        str | None,
+        typer.Option(
+            help="The kind of machine for which the costs of strategies are shown: cpu, cuda or "
+            "web. By default that of the file.",
+            autocompletion=options.completing(*MACHINE_NAMES),
+        ),
+    ] = None,
     overwrite: options.Overwrite = False,
 ) -> None:
     """Show the inputs, outputs and circuits of a model file, and how it was verified."""
@@ -67,6 +76,7 @@ def inspect(
             ("--bom", bom),
             ("--draw", draw),
             ("--html", html),
+            ("--machine", machine),
             ("--python", python),
             ("--qasm", qasm),
         )
@@ -100,7 +110,8 @@ def inspect(
     if qasm:
         printer.show({"programs": api.qasm(model, stages=printer.stages)}, written_as_qasm)
         return
-    printer.show(api.inspect(model, stages=printer.stages), inspected)
+    chosen = cast("MachineName | None", machine)  # which `inspect` checks
+    printer.show(api.inspect(model, machine=chosen, stages=printer.stages), inspected)
 
 
 @options.takes_printer
@@ -117,6 +128,14 @@ def convert(
         ),
     ] = None,
     inline: options.Inline = False,
+    machine: Annotated[
+        str | None,
+        typer.Option(
+            help="Compile the circuits again, for this kind of machine: cpu, cuda (a GPU) or web "
+            "(a browser). By default they stay as they are.",
+            autocompletion=options.completing(*MACHINE_NAMES),
+        ),
+    ] = None,
     overwrite: options.Overwrite = False,
     accept_changes: options.AcceptChanges = False,
 ) -> None:
@@ -126,6 +145,7 @@ def convert(
         path,
         format=format,
         inline=inline,
+        machine=cast("MachineName | None", machine),
         overwrite=overwrite,
         accept_changes=accept_changes,
         stages=printer.stages,

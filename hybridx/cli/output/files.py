@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from textwrap import indent
 from typing import TYPE_CHECKING, Any
 
+from hybridx.artifact import USUAL_MACHINE
 from hybridx.cli.output import wording
 from hybridx.cli.printer import Line, bold, dim, line, lines_of
 from hybridx.report import size
@@ -71,6 +72,8 @@ def inspected(report: Inspection) -> Iterator[Line]:
         yield line(f"  assumed {sentence}")
     if report.weights:
         yield line(f"  weights {report.weights}")
+    if report.machine != USUAL_MACHINE:
+        yield line(f"  machine {report.machine}")
     for key, value in report.metadata.items():
         yield line(f"  {key}: {value}")
     if report.nodes:

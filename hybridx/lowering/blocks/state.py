@@ -29,13 +29,11 @@ Span: TypeAlias = tuple[Value, Value]
 
 _UNITARY = 1e-12  # how far the product of a matrix and its adjoint may be from the identity
 _MUCH = 2**22  # numbers of one row; a gradient that keeps few takes half as long again
-_NEAR = 2**16  # numbers of all states that stay near a core, with the matrices and the next states
-_LOOPED = 12  # wires; of fewer a large batch is no slower than a loop, which costs a few steps
 
 
-def rows_at_once(wires: int) -> int | None:
-    """Return how many states of so many wires are best computed at once; None for any number."""
-    return max(1, _NEAR >> (wires + 1)) if wires >= _LOOPED else None
+def state_size(circuit: Circuit) -> int:
+    """Return how many real numbers the state of a circuit has."""
+    return int(2 ** (circuit.wires + 1))
 
 
 def is_unitary(operation: PureOperation) -> bool:
@@ -66,7 +64,7 @@ def reversed_vjp(
         spans: states before and after a unitary, one after another.
         circuit: of the program.
     """
-    program = builder.build(results, rows_at_once(circuit.wires))
+    program = builder.build(results, state_size(circuit))
     gradient = vjp(program)
     matrices = [one for one in circuit.operations if isinstance(one, Unitary)]
     if count_live(gradient) <= _MUCH or not all(map(is_unitary, matrices)):

@@ -16,5 +16,5 @@ CPU: Final = Machine(
     ns_per_number=0.0,
     far_bytes=4e6,
     far=1.35,
-    near_bytes=2**19,
+    near_bytes=2**18,
 )

@@ -27,8 +27,9 @@ class Machine:
             the values of a few rows stay near a core.
         far_bytes: constants that take more leave the memory near a core.
         far: how many times as long their products then take.
-        near_bytes: of the values of all rows that are computed at once: more leave the memory near
-            a core. None where more rows at once are never slower, so that no loop is needed.
+        near_bytes: of the states of all rows that are computed at once: with more, the states and
+            what is made of them leave the memory near a core. None where more rows at once are
+            never slower, so that no loop is needed.
     """
 
     name: MachineName

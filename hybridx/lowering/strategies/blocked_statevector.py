@@ -58,7 +58,7 @@ from hybridx.lowering.blocks.state import (
     bring_last,
     is_unitary,
     reversed_vjp,
-    rows_at_once,
+    state_size,
 )
 from hybridx.lowering.cost import EASY, MOST_IN_FILE, Cost
 from hybridx.lowering.plan import Plan, Reason, exceeds, list_lines, name_wires, pure_operations
@@ -150,7 +150,7 @@ class BlockedStatevectorPlan(Plan):
     def build(self) -> Program:
         """Return the program: exact but for rounding; float32 gives about 1e-6 at 16 wires."""
         builder, results, _ = self._built()
-        return builder.build(results, rows_at_once(self.circuit.wires))
+        return builder.build(results, state_size(self.circuit))
 
     def build_vjp(self) -> Program:
         """Return the program of the gradient; of many wires it runs the circuit backwards."""

@@ -76,8 +76,8 @@ class LightConesPlan(Plan):
         results = builder.concatenate([builder.include(program) for program in programs], 1)
         if not np.array_equal(self.mixing, np.eye(len(self.mixing))):
             results = builder.matmul(results, builder.constant(self.mixing))
-        rows = [program.rows for program in programs if program.rows is not None]
-        return builder.build(results, min(rows, default=None))
+        states = [program.state for program in programs if program.state is not None]
+        return builder.build(results, max(states, default=None))
 
 
 def _wrapped(programs: Sequence[Program]) -> list[tuple[int, float]]:

@@ -41,7 +41,7 @@ from hybridx.lowering.blocks.state import (
     bring_last,
     is_unitary,
     reversed_vjp,
-    rows_at_once,
+    state_size,
 )
 from hybridx.lowering.cost import MOST_IN_FILE, Cost
 from hybridx.lowering.plan import Plan, Reason, exceeds, pure_operations
@@ -72,7 +72,7 @@ class StatevectorPlan(Plan):
         float32 gives about 1e-6 at 10 wires and 100 gates.
         """
         builder, results, _ = self._built()
-        return builder.build(results, rows_at_once(self.circuit.wires))
+        return builder.build(results, state_size(self.circuit))
 
     def build_vjp(self) -> Program:
         """Return the program of the gradient; of many wires it runs the circuit backwards."""

@@ -7,16 +7,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 import numpy as np
 
 from hybridx.artifact import (
-    PARAMETERS,
-    RESULTS,
     Artifact,
-    Compiled,
     OnnxArtifact,
     TorchArtifact,
     body_hash,
@@ -26,7 +23,6 @@ from hybridx.bounds import CHECKED_AMPLITUDES, PLANNED_GATES
 from hybridx.circuit import (
     Circuit,
     column_count,
-    encode,
     evaluations,
     has_channel,
     restrict,
@@ -171,16 +167,15 @@ def _is_compiled_again(artifact: OnnxArtifact, compiled: CompiledCircuit) -> boo
     if choice is None:
         return False
     # A run of a file that nobody has changed needs no compiler.
-    from hybridx.program.to_onnx import emit_body
+    from hybridx.runtime.circuits.compiling import compiled_circuit
 
     (body,) = (one for one in artifact.model.functions if one.name == compiled.circuit)
     opset = next((one.version for one in body.opset_import if not one.domain), 0)
-    text = encode(artifact.circuits[compiled.circuit])
-    program = choice.plan.build()
+    circuit, program = artifact.circuits[compiled.circuit], choice.plan.build()
     # A body that was inlined once has no loop over rows.
-    for one in dict.fromkeys((program, replace(program, rows=None))):
-        nodes = emit_body(one, dtype=compiled.dtype, parameters=PARAMETERS, results=RESULTS)
-        made = circuit_function(Compiled(text, nodes, choice.strategy), opset)
+    for loops in (True, False):
+        again = compiled_circuit(circuit, choice, compiled.dtype, program, loops=loops)
+        made = circuit_function(again, opset)
         if made is not None and body_hash(made) == body_hash(body):
             return True
     return False
@@ -209,14 +204,15 @@ def _program_again(
 
 def _choice(artifact: Artifact, compiled: CompiledCircuit) -> Choice | None:
     """Return how this hybridx computes a circuit, or None if it cannot."""
-    from hybridx.lowering import choose
+    from hybridx.lowering import choose, machine_of
     from hybridx.passes import run_passes
 
     circuit, name = artifact.circuits[compiled.circuit], compiled.circuit
     if len(circuit.operations) > PLANNED_GATES.limit:
         return None
     try:
-        return choose(run_passes(circuit), artifact.strategies.get(name) or None)
+        machine = machine_of(artifact.metadata.machine)
+        return choose(run_passes(circuit), artifact.strategies.get(name) or None, machine)
     except (LoweringError, OptionError):
         return None
 
