@@ -10,7 +10,7 @@ VENV       ?= .venv
 BIN         = $(VENV)/bin
 INSTALLED   = $(VENV)/.installed
 
-.PHONY: install demo check format test test-slow test-plugins test-versions test-package test-operators test-backbones test-trust fuzz test-all bench bench-quick bench-train train golden documents docs clean
+.PHONY: install demo check format test test-slow test-plugins test-versions test-package test-engines test-operators test-backbones test-trust fuzz test-all bench bench-quick bench-train train golden documents docs clean
 
 install: $(INSTALLED)
 
@@ -50,6 +50,11 @@ test-plugins: $(INSTALLED)
 # VERSIONS="newest-torch python-3.12" runs these rows of tests/versions/environments.toml.
 test-versions: $(INSTALLED)
 	$(BIN)/python -m tests.versions $(VERSIONS)
+
+# Files on other engines, each in an environment that pip or npm makes in .engines; writes
+# docs/engines.md. ENGINES="openvino tract" runs some and keeps the rows of the others.
+test-engines: $(INSTALLED)
+	$(BIN)/python -m tests.engines $(ENGINES)
 
 # The wheel and the sdist, and the wheel with each extra alone in an environment that pip makes in
 # .package.
@@ -118,4 +123,4 @@ train: $(INSTALLED)
 	$(BIN)/hybridx train exported/iris.toml --overwrite
 
 clean:
-	rm -rf $(VENV) build benchmarks/.venvs .docs .plugins .versions .package .backbones .fuzzing .scanners .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info
+	rm -rf $(VENV) build benchmarks/.venvs .docs .plugins .versions .engines .package .backbones .fuzzing .scanners .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info

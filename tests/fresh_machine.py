@@ -64,7 +64,9 @@ def _indexes_of(variables: Mapping[str, str]) -> dict[str, str]:
     return found
 
 
-def made(home: Path, interpreter: str, requirements: Sequence[str]) -> Path | None:
+def made(
+    home: Path, interpreter: str, requirements: Sequence[str], *, alone: bool = False
+) -> Path | None:
     """Return the Python of a virtual environment with hybridx, or None if it cannot be made.
 
     It is kept, and made again when the requirements change.
@@ -73,17 +75,19 @@ def made(home: Path, interpreter: str, requirements: Sequence[str]) -> Path | No
         home: its folder.
         interpreter: the Python that makes it.
         requirements: what pip installs; of hybridx nothing is installed beside it.
+        alone: nothing but the requirements, without hybridx.
     """
     python, wanted = home / "bin" / "python", "\n".join(requirements)
     installed = home / "requirements.txt"
     if installed.exists() and installed.read_text(encoding="utf-8") == wanted:
         return python
     shutil.rmtree(home, ignore_errors=True)
-    for command in (
+    commands = [
         [interpreter, "-m", "venv", str(home)],
         [str(python), "-m", "pip", "install", "--quiet", *requirements],
         [str(python), "-m", "pip", "install", "--quiet", "--no-deps", "--editable", str(ROOT)],
-    ):
+    ]
+    for command in commands[:-1] if alone else commands:
         if subprocess.run(command, check=False).returncode:
             return None
     installed.write_text(wanted, encoding="utf-8")

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from tests.documents.api import api
+from tests.documents.engines import PAGE, page
 from tests.documents.errors import errors
 from tests.documents.limits import limits
 from tests.documents.llms import DOCS, llms
@@ -14,6 +15,7 @@ from tests.documents.schema import schema
 # llms.txt is the last: it is about the others.
 GENERATED: Mapping[Path, Callable[[], str]] = {
     DOCS / "api.md": api,
+    PAGE: page,
     DOCS / "errors.md": errors,
     DOCS / "limits.md": limits,
     DOCS / "schema.json": schema,

@@ -1,0 +1,1 @@
+"""Files on engines other than the installed ONNX Runtime: `make test-engines`."""
