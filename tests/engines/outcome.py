@@ -24,6 +24,7 @@ KINDS = (
     (r"the process ends", "crashes"),
     (r"(?i)RoundHalfToEven does not support F64", "no Round in float64"),
     (r"Could not find an implementation for (\w+)\(", r"no kernel of \1"),
+    (r"tensor is F32, accessed as F64", "mixes in float32"),
     (r"IsNodeCompatibleWithProvider", "no float64"),
     (r"assigned to the default CPU EP", "not alone"),
     (r"(?i)can't divide batch", "no open batch"),
