@@ -95,6 +95,10 @@ def _facts(artifact: Artifact) -> Iterator[tuple[str, object]]:
         yield "ir-version", artifact.model.ir_version
         for one in artifact.model.opset_import:
             yield f"opset:{one.domain or 'ai.onnx'}", one.version
+        if artifact.is_inlined:
+            yield "inlined", _truth(value=True)
+        for lost in artifact.lost:
+            yield "lost-layer", lost.layer
     yield "digest", artifact.digest.sha256
     for name, digest in artifact.digest.parts.items():
         yield f"digest:{name}", digest

@@ -90,6 +90,9 @@ def _proved(found: Inspection) -> Iterator[Part]:
     else:
         said = f"It was changed after hybridx wrote it: {found.digest.difference}."
         yield Verdict(said, is_good=False)
+    for layer, reason in found.lost.items():
+        said = f"The quantum layer {layer} is not found in it again: {reason}."
+        yield Verdict(said, is_good=False)
     for sentence in found.assumed:
         yield Verdict(f"Assumed: {sentence}", is_good=False)
     if found.machine != USUAL_MACHINE:

@@ -240,6 +240,8 @@ class Inspection(Shown):
         outputs: what it gives.
         nodes: how many nodes of each operator the graph has; none for a file of torch.
         circuits: the quantum layers.
+        is_inlined: the circuits are no functions of the file, and were found in its graph.
+        lost: why a quantum layer of an inlined file is not found in it, by the name of the layer.
         verification: what was compared at export, if anything was.
         self_test: True if it carries one.
         columns: names of the input's columns in a table.
@@ -260,6 +262,8 @@ class Inspection(Shown):
     outputs: tuple[OutputSummary, ...]
     nodes: Mapping[str, int]
     circuits: tuple[CircuitSummary, ...]
+    is_inlined: bool
+    lost: Mapping[str, str]
     verification: Verification | None
     self_test: bool
     columns: tuple[str, ...]
@@ -280,9 +284,12 @@ def inspect_artifact(artifact: Artifact, machine: str | None = None) -> Inspecti
     """
     says = artifact.metadata
     opset, nodes = None, Counter[str]()
+    is_inlined, lost = False, dict[str, str]()
     if isinstance(artifact, OnnxArtifact):
         opset = opset_of(artifact.model)
         nodes = Counter(node.op_type for node in artifact.model.graph.node)
+        is_inlined = artifact.is_inlined
+        lost = {one.layer: one.reason for one in artifact.lost}
     return Inspection(
         path=artifact.path,
         format=artifact.format,
@@ -293,6 +300,8 @@ def inspect_artifact(artifact: Artifact, machine: str | None = None) -> Inspecti
         outputs=output_summaries(artifact),
         nodes=nodes,
         circuits=circuit_summaries(artifact, machine=machine),
+        is_inlined=is_inlined,
+        lost=lost,
         verification=says.verification,
         self_test=says.self_test is not None,
         columns=says.columns,

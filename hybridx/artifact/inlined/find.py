@@ -25,7 +25,7 @@ from hybridx.artifact.functions import Compiled, circuit_function
 from hybridx.artifact.inlined.entry import Call, Inlined
 from hybridx.artifact.inlined.names import every_name, inner_graphs, renamed, taken
 from hybridx.artifact.nodes import describe, opset_of, walk_nodes
-from hybridx.bounds import EXPANDED_BYTES, EXPANDED_NODES, refuse_above
+from hybridx.bounds import EXPANDED_BYTES, EXPANDED_NODES, FILE_BYTES, refuse_above
 from hybridx.circuit import Circuit
 
 _STANDARD = ("", "ai.onnx")
@@ -262,19 +262,22 @@ class _Finder:
         On a device it would be computed by the body, beside the device.
         """
         inside: dict[tuple[_Scope, str, _Scope], set[int]] = {}
+        given: dict[tuple[_Scope, str, _Scope], set[str]] = {}
         for body in self._bodies:
-            inside.setdefault((*body.start, body.scope), set()).update(body.moving)
+            together = (*body.start, body.scope)
+            inside.setdefault(together, set()).update(body.moving)
+            given.setdefault(together, set()).add(body.call.results)
         leaking = set()
         for body in [*self._bodies]:
             together = (*body.start, body.scope)
-            leak = _leak(body, inside[together])
+            leak = _leak(body, inside[together], given[together])
             if leak is not None:
                 leaking.add(together)
                 self._give_up(body, f"its value {leak!r} is taken outside of it")
         for body in [*self._bodies]:
             # What shares nodes with one that is given up has to be whole by itself.
             if (*body.start, body.scope) in leaking:
-                leak = _leak(body, body.moving)
+                leak = _leak(body, body.moving, {body.call.results})
                 if leak is not None:
                     self._give_up(body, f"its value {leak!r} is taken outside of it")
 
@@ -286,13 +289,17 @@ class _Finder:
         """Put calls in the place of the bodies that were found."""
         functions: dict[str, onnx.FunctionProto] = {}
         calls: dict[_Node, onnx.NodeProto] = {}
+        kept = 0
         for body in self._bodies:
             call = body.call
             nodes = _extracted(body)
             compiled = Compiled(texts[call.circuit], nodes, call.strategy)
             function = circuit_function(compiled, opset_of(self._model))
             assert function is not None
-            functions.setdefault(function.name, function)
+            if function.name not in functions:
+                functions[function.name] = function
+                kept += function.ByteSize()
+                refuse_above(FILE_BYTES, kept, "the functions of the inlined file")
             node = helper.make_node(function.name, [call.parameters], [call.results], domain=DOMAIN)
             node.attribute.append(helper.make_attribute(CIRCUIT_ATTRIBUTE, texts[call.circuit]))
             if call.node:
@@ -342,17 +349,18 @@ def _in_order(nodes: Iterable[_Node]) -> list[_Node]:
     return sorted(nodes, key=key)
 
 
-def _leak(body: _Body, inside: set[int]) -> str | None:
+def _leak(body: _Body, inside: set[int], given: set[str]) -> str | None:
     """Return a value inside a body that something else takes, if there is one.
 
     Args:
         body: the body.
         inside: the places of nodes that may take it.
+        given: values that calls give, which anybody may take.
     """
     for place in sorted(body.moving):
         for name in filter(None, body.scope.graph.node[place].output):
             users = body.scope.users.get(name, set())
-            if name != body.call.results and not users <= inside:
+            if name not in given and not users <= inside:
                 return str(name)
     return None
 

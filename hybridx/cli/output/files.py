@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from hybridx.artifact import USUAL_MACHINE
 from hybridx.cli.output import wording
-from hybridx.cli.printer import Line, bold, dim, line, lines_of
+from hybridx.cli.printer import Line, bold, dim, line, lines_of, yellow
 from hybridx.report import size
 
 if TYPE_CHECKING:
@@ -60,9 +60,10 @@ def inspected(report: Inspection) -> Iterator[Line]:
     """Yield what is in a file."""
     opset = f"opset {report.opset}, " if report.opset is not None else ""
     written = size(report.size)
+    form = f"{report.format}, inlined" if report.is_inlined else report.format
     yield line(
         bold(report.path),
-        f"  {report.format}, {written}, {opset}written by hybridx {report.version}",
+        f"  {form}, {written}, {opset}written by hybridx {report.version}",
     )
     yield from wording.signature(report.inputs, report.outputs)
     for label, names in (("columns", report.columns), ("classes", report.classes)):
@@ -91,6 +92,8 @@ def inspected(report: Inspection) -> Iterator[Line]:
             yield line(dim(f"    {mark} {candidate.strategy}: {candidate.reason}"))
             if is_chosen:
                 yield line(lines_of(indent(candidate.plan, "        "), "dim"))
+    for layer, reason in report.lost.items():
+        yield line("  ", yellow("lost"), f" {layer}: {reason}")
     yield line("  ", *wording.verified(report.verification))
     yield line(f"  self-test {'included' if report.self_test else 'not included'}")
     yield line(f"  digest {report.digest.sha256}  ", *wording.intact(report.digest))

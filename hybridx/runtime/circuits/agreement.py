@@ -30,6 +30,7 @@ from hybridx.circuit import (
 )
 from hybridx.errors import (
     BodyMismatchError,
+    BrokenArtifactError,
     DeviceFailedError,
     LoweringError,
     OptionError,
@@ -248,8 +249,8 @@ def _compare(
     tolerance = _TOLERANCE[compiled.dtype.name]
     try:
         worst = _largest_difference(run(compiled, parameters), expected(parameters))
-    except (DeviceFailedError, StoppedRunError):
-        worst = math.inf  # a body that takes other parameters, or none
+    except (BrokenArtifactError, DeviceFailedError, StoppedRunError):
+        worst = math.inf  # a body that takes other parameters, or none, or gives another dtype
     if not worst <= tolerance:
         raise BodyMismatchError(artifact.path, compiled.circuit, worst, tolerance)
 
