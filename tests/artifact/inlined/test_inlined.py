@@ -243,12 +243,19 @@ def test_an_entry_that_contradicts_itself_is_refused(change, problem, model):
         read(model)
 
 
-def test_a_call_that_claims_the_nodes_of_another_is_lost(model):
+def test_a_call_that_claims_the_nodes_of_another_does_not_pass(model):
     entry = said(model)
     first, second, _ = entry["calls"]
     second["parameters"] = first["parameters"]
     entry_of(model).value = json.dumps(entry)
-    assert [one.layer for one in read(model).lost] == [second["node"]]
+    artifact = read(model)
+    assert artifact.changed == ("circuits",)
+    with pytest.raises(HybridxError, match="does not compute its circuit"):
+        check_agreement(artifact, lambda c, p: run_onnx_body(artifact, c, p))
+    # On other parameters, nodes cannot belong to both.
+    first["parameters"], second["parameters"] = second["parameters"], "x"
+    entry_of(model).value = json.dumps(entry)
+    assert {first["node"], second["node"]} <= {one.layer for one in read(model).lost}
 
 
 def test_an_entry_without_its_version_is_refused_and_the_reverse(files):
