@@ -5,7 +5,8 @@ order. A *window* is a run of neighbouring axes. All real matrices on its wires 
 one matrix, and applying it is one matrix product on a reshape of the state. Wires to the left of a
 window may be controls: the product is then batched over them, with a matrix for each value of the
 controls, at no cost. The axes of the last window may also be moved to the front, as the product of
-transposed matrices, again at no cost; the last wires can then be controls of the first.
+transposed matrices, again at no cost; the last wires can then be controls of the first. A transpose
+of all axes from one on to the front costs half as much as a product.
 
 The windows are found by a beam search for the least predicted time.
 """
@@ -23,16 +24,23 @@ WIDEST = 6  # wires of a window; at 7 a product takes twice the time of two wind
 MOST_CONTROLS = 4  # outside a window: each doubles its matrices
 MOST_MODES = 64  # of a window that depends on parameters
 
-# Nanoseconds for each element of the state, one core, measured with ONNX Runtime 1.31; up to 16 x
-# 16 the product is as fast as memory.
-_NS = {1: 0.4, 2: 0.4, 3: 0.4, 4: 0.45, 5: 0.7, 6: 1.3}
-_COLUMNS, _ROWS = 16, 8  # a product with fewer takes as long
-_NS_TO_FRONT = 0.15  # more, to write the last axes in front
-_NS_PRODUCT = 200.0  # for each product of two matrices: a batch is a loop over them
-_NS_STEPS = 800.0  # two nodes that start
-_NS_MOVE = 0.8  # a transpose of the whole state
-_NS_BUILD = 0.018  # to build a parametrised matrix: for each mode and entry
-_NS_EACH = 0.12  # of one real matrix in a window that takes many
+# Nanoseconds for each element of the state by the width of a window, one core with AVX-512,
+# measured with ONNX Runtime 1.31. On the last axes the matrix is packed once and for all; on any
+# others, the state is packed in each product.
+_NS_LAST = {1: 0.38, 2: 0.28, 3: 0.2, 4: 0.18, 5: 0.27, 6: 0.52}
+_NS_OTHER = {1: 0.14, 2: 0.14, 3: 0.16, 4: 0.21, 5: 0.33, 6: 0.56}
+_NS_MULTIPLY_ADD = 1 / 128
+_COLUMNS = 16  # a product with fewer takes as long
+_NS_PRODUCT = 110.0  # for each product of two matrices: a batch is a loop over them
+_NS_STEPS = 100.0  # two nodes that start, as some rows share it
+_NS_MOVE = 0.13  # a transpose of the axes from one on to the front
+_NS_FAR_MOVE = 0.4  # of many axes, and a state that leaves the memory next to a core
+_NEAR, _NARROW = 2**15, 4  # numbers of a state that does not; axes that are moved as fast anyway
+_NS_MIX = 0.5  # any other transpose
+_NS_BUILD = 0.01  # to build a parametrised matrix: for each mode and entry
+_NS_ENTRY = 0.25  # and for each entry, which is written and read
+_NS_EACH = (0.12, 0.05)  # of one matrix in a window that takes many: neither is best for all
+_WIDE = 12  # axes; for fewer one search is enough
 _BEAM = 12  # paths; twice as many were never seen to save a window
 
 
@@ -120,6 +128,23 @@ def plan_windows(
         order: of the axes.
         everything: apply also the permutations for which no other matrix waits.
     """
+    each = _NS_EACH if len(order) >= _WIDE else _NS_EACH[:1]
+    paths = (_search(reals, order, one, everything=everything) for one in each)
+    best = min(paths, key=lambda path: path.cost)
+    return list(best.steps), list(best.left)
+
+
+def _search(
+    reals: Sequence[RealMatrix], order: tuple[int, ...], each: float, *, everything: bool
+) -> _Path:
+    """Return the cheapest path that a beam finds.
+
+    Args:
+        reals: in an order in which they act.
+        order: of the axes.
+        each: what a path is taken to cost more for each matrix that is left.
+        everything: as in `plan_windows`.
+    """
     beam = [_Path(0.0, tuple(reals), order, ())]
     best: _Path | None = None
     while beam:
@@ -134,9 +159,9 @@ def plan_windows(
                 if key not in reached or longer.cost < reached[key].cost:
                     reached[key] = longer
         open_paths = [one for one in reached.values() if best is None or one.cost < best.cost]
-        beam = sorted(open_paths, key=_Path.estimate)[:_BEAM]
+        beam = sorted(open_paths, key=lambda path: path.cost + each * len(path.left))[:_BEAM]
     assert best is not None
-    return list(best.steps), list(best.left)
+    return best
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,20 +176,26 @@ class _Path:
     def is_done(self, *, everything: bool) -> bool:
         return not self.left if everything else all(real.affine is not None for real in self.left)
 
-    def estimate(self) -> float:
-        """Return the cost, with what is left at the cost of a good window."""
-        return self.cost + _NS_EACH * len(self.left)
-
     def continued(self) -> Iterator[_Path]:
         """Yield the path with one more step, in all ways."""
         found = False
         for window in _candidates(self.left, self.order):
             found = True
             yield self.after(window)
+        for cut in range(1, len(self.order)):
+            rotated = self.order[cut:] + self.order[:cut]
+            windows = tuple(_last_windows(self.left, rotated))
+            if windows:
+                found = True
+                moved = self.moved(rotated, _rotation(len(rotated), cut))
+                yield from map(moved.after, windows)
         if not found:
-            move = Move(self.order, _order_for(self.left[0], self.order))
-            cost = self.cost + _NS_MOVE
-            yield _Path(cost, self.left, move.after, (*self.steps, move))
+            yield self.moved(_order_for(self.left[0], self.order), _NS_MIX)
+
+    def moved(self, after: tuple[int, ...], ns: float) -> _Path:
+        """Return the path with one more move, which takes some nanoseconds an element."""
+        cost = self.cost + ns + _NS_STEPS / 2.0 ** (len(after) + 1)
+        return _Path(cost, self.left, after, (*self.steps, Move(self.order, after)))
 
     def after(self, window: Window) -> _Path:
         """Return the path with one more window."""
@@ -200,6 +231,16 @@ def _candidates(reals: Sequence[RealMatrix], order: tuple[int, ...]) -> Iterator
                 yield Window(order, start, width, tuple(taken), to_front=True)
 
 
+def _last_windows(reals: Sequence[RealMatrix], order: tuple[int, ...]) -> Iterator[Window]:
+    """Yield the windows of the last axes, which multiply all rows by one matrix."""
+    before = 0
+    for width in range(1, min(WIDEST, len(order)) + 1):
+        taken, controls = _closure(reals, order, len(order) - width, width)
+        if len(taken) > before and not controls:
+            before = len(taken)
+            yield Window(order, len(order) - width, width, tuple(taken), to_front=False)
+
+
 def _closure(
     reals: Sequence[RealMatrix], order: tuple[int, ...], start: int, width: int
 ) -> tuple[list[RealMatrix], Mask]:
@@ -232,9 +273,19 @@ def _closure(
 def nanoseconds(window: Window) -> float:
     """Return the time of a window for each element of the state."""
     elements = 2.0 ** (len(window.order) + 1)
-    per_element = _NS.get(window.width, 0.02 * 2.0**window.width)
-    least = _COLUMNS if window.behind else _ROWS
-    per_element *= max(1.0, least / window.beside)
-    to_front = _NS_TO_FRONT if window.to_front else 0.0
-    built = _NS_BUILD * window.modes * window.entries if window.modes > 1 else 0.0
-    return per_element + to_front + (_NS_PRODUCT * window.products + built + _NS_STEPS) / elements
+    if window.behind or window.to_front or window.controls:
+        columns = window.beside if window.behind else 1 << window.start
+        narrow = max(1.0, _COLUMNS / columns) - 1.0
+        per_element = _NS_OTHER[window.width] + narrow * _NS_MULTIPLY_ADD * 2.0**window.width
+    else:
+        per_element = _NS_LAST[window.width]
+    products = 2 if window.to_front else window.products
+    an_entry = _NS_BUILD * window.modes + _NS_ENTRY if window.modes > 1 else 0.0
+    built = an_entry * window.entries
+    return per_element + (_NS_PRODUCT * products + built + _NS_STEPS) / elements
+
+
+def _rotation(axes: int, cut: int) -> float:
+    """Return the time for each element to move all axes from one on to the front."""
+    is_fast = 2 ** (axes + 1) <= _NEAR or min(cut, axes - cut) <= _NARROW
+    return _NS_MOVE if is_fast else _NS_FAR_MOVE

@@ -354,7 +354,7 @@ def _count_step(step: _Step, size: int) -> Cost:
             own = Cost(size * 2**step.width, elements, 2, 4 * entries, size)
             return own + built if modes > 1 else own
         case Move():
-            return Cost(0, size / 2, 3, 0, size)
+            return Cost(0, size / 16, 2, 0, size)
         case Diagonal(phases, order):
             if phases.is_constant:
                 return Cost(0, size / 2, 4, 6 * size, 4 * size)
