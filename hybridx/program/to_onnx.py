@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from typing import Any, assert_never
 
 import numpy as np
@@ -56,6 +57,7 @@ def emit_body(
     parameters: str,
     results: str,
     rows: int | None = None,
+    without: AbstractSet[str] = frozenset(),
 ) -> list[onnx.NodeProto]:
     """Return the nodes of a function body.
 
@@ -65,28 +67,39 @@ def emit_body(
         parameters: name of the input, `(batch, P)`.
         results: name of the output, `(batch, M)`.
         rows: compute so many at once, in a loop over the batch; None for all, without a loop.
+        without: operators that an engine lacks; others take the place of `Max` and `Sign`.
 
     Raises:
         IllFormedProgramError: the program breaks a law.
     """
     check(program)
     if rows is None:
-        return _emit_steps(program, dtype, parameters, results)
-    inside = _emit_steps(program, dtype, _ROWS, _ROWS_RESULTS)
+        return _emit_steps(program, dtype, parameters, results, without)
+    inside = _emit_steps(program, dtype, _ROWS, _ROWS_RESULTS, without)
     kind, width = helper.np_dtype_to_tensor_dtype(dtype), row_size(program.shapes[-1])
     each = helper.make_tensor_value_info(_ROWS_RESULTS, kind, [None, width])
     return _loop(inside, rows, each, parameters, results)
 
 
 def _emit_steps(
-    program: Program, dtype: np.dtype[Any], parameters: str, results: str
+    program: Program,
+    dtype: np.dtype[Any],
+    parameters: str,
+    results: str,
+    without: AbstractSet[str],
 ) -> list[onnx.NodeProto]:
     nodes: list[onnx.NodeProto] = []
     names: list[str] = []
     for index, step in enumerate(program.steps):
         last = index == len(program.steps) - 1
+        if isinstance(step, Unary) and step.kind == "hold" and not last:
+            names.append(names[step.x.index])  # the same numbers
+            continue
         name = parameters if isinstance(step, Parameters) else results if last else f"v{index}"
-        nodes += _emit(step, name, names, dtype)
+        made = _emit(step, name, names, dtype)
+        nodes += (
+            _written_otherwise(made, dtype) if {one.op_type for one in made} & without else made
+        )
         names.append(name)
     return nodes
 
@@ -185,6 +198,30 @@ def _emit(step: Step, name: str, names: list[str], dtype: np.dtype[Any]) -> list
             return _wrap(step, of(x), name, dtype)
         case _:
             assert_never(step)
+
+
+def _written_otherwise(
+    nodes: Sequence[onnx.NodeProto], dtype: np.dtype[Any]
+) -> list[onnx.NodeProto]:
+    """Return the larger of two values, or a sign, by comparisons; NaN of the first stays NaN."""
+    (one,) = nodes
+    node, (x, *others), (name,) = helper.make_node, one.input, one.output
+    if one.op_type == "Max":
+        (y,) = others
+        return [
+            node("Less", [x, y], [f"{name}_less"]),
+            node("Where", [f"{name}_less", y, x], [name]),
+        ]
+    zero, above, below = f"{name}_zero", f"{name}_above", f"{name}_below"
+    return [
+        _constant(np.array(0, dtype), zero),
+        _constant(np.array(1, dtype), f"{name}_plus"),
+        _constant(np.array(-1, dtype), f"{name}_minus"),
+        node("Less", [zero, x], [above]),
+        node("Less", [x, zero], [below]),
+        node("Where", [above, f"{name}_plus", x], [f"{name}_half"]),
+        node("Where", [below, f"{name}_minus", f"{name}_half"], [name]),
+    ]
 
 
 def _wrap(step: Wrap, x: str, name: str, dtype: np.dtype[Any]) -> list[onnx.NodeProto]:

@@ -30,6 +30,7 @@ class Machine:
         near_bytes: of the states of all rows that are computed at once: with more, the states and
             what is made of them leave the memory near a core. None where more rows at once are
             never slower, so that no loop is needed.
+        lacks: operators of ONNX that its engines have only at the cost of copies.
     """
 
     name: MachineName
@@ -42,6 +43,7 @@ class Machine:
     far_bytes: float
     far: float
     near_bytes: int | None
+    lacks: frozenset[str] = frozenset()
 
     @property
     def batches(self) -> tuple[int, ...]:

@@ -70,7 +70,14 @@ def compiled_circuit(
         raise LoopFreeTooLargeError(
             layer, circuit.wires, found, _ROWS, BODY_BYTES.limit, " and ".join(instead)
         )
-    body = emit_body(program, dtype=dtype, parameters=PARAMETERS, results=RESULTS, rows=rows)
+    body = emit_body(
+        program,
+        dtype=dtype,
+        parameters=PARAMETERS,
+        results=RESULTS,
+        rows=rows,
+        without=choice.machine.lacks,
+    )
     return Compiled(encode(circuit), body, choice.strategy)
 
 

@@ -135,12 +135,15 @@ def test_rounds_visit_every_pair_once(size):
 
 @pytest.mark.parametrize("noise", ["", f"{DAMPED}; "])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_bodies_agree_in_onnx_runtime(noise, dtype):
+@pytest.mark.parametrize("without", [frozenset(), frozenset({"Max", "Sign"})])
+def test_bodies_agree_in_onnx_runtime(noise, dtype, without):
     text = f"RX 0 p[0]; RY 2 p[1]; CNOT 0 1; {noise}CNOT 1 2; RX 1 p[1]; mutual 0 | 1 base 2.0; "
     circuit = parse(f"{text}entropy 0 1 2; entropy 1")
-    nodes = emit_body(
-        choose(circuit).plan.build(), dtype=np.dtype(dtype), parameters="x", results="y"
-    )
+    program = choose(circuit).plan.build()
+    nodes = emit_body(program, dtype=np.dtype(dtype), parameters="x", results="y", without=without)
+    used = {node.op_type for node in nodes}
+    assert ({"Max", "Sign"} <= used) == (not without)
+    assert "Identity" not in used
     kind = TensorProto.FLOAT if dtype == "float32" else TensorProto.DOUBLE
     graph = helper.make_graph(
         nodes,
