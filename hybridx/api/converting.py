@@ -76,8 +76,7 @@ def convert(
         ArtifactError: the source cannot be read, or the target cannot be written.
         NoConversionError: the source is compiled for torch.
         LostCircuitError: the source is inlined, and another tool has changed a circuit in it.
-        NoBodyError: the circuits to be inlined have no compiled bodies.
-        OptionNeedsError: circuits are to be compiled, and none of the file has a body.
+        NoBodyError: the circuits to be inlined, or compiled again, have no compiled bodies.
         LoweringError: a circuit is too large for the machine.
         ParityError: the new file computes something else; nothing is written.
     """

@@ -16,9 +16,9 @@ from hybridx.errors import (
     BodyMismatchError,
     ConflictingOptionsError,
     LoopFreeTooLargeError,
+    NoBodyError,
     NoConversionError,
     OptionError,
-    OptionNeedsError,
 )
 from hybridx.lowering import MACHINE_NAMES
 from tests.cli.shell import command
@@ -181,11 +181,18 @@ def test_files_of_torch_cannot_be_compiled_again(tmp_path, ending):
         hybridx.convert(path, tmp_path / "new.onnx", machine="cpu")
 
 
+def test_a_file_without_circuits_stays_as_it_is(tmp_path):
+    path, new = tmp_path / "model.onnx", tmp_path / "new.onnx"
+    hybridx.export(nn.Linear(3, 2), (torch.ones(4, 3),), path)
+    hybridx.convert(path, new, machine="cuda")
+    assert new.read_bytes() == path.read_bytes()
+
+
 @pytest.mark.slow
 def test_a_file_without_bodies_has_nothing_to_compile_again(tmp_path):
     path = tmp_path / "model.onnx"
     hybridx.export(Wide(3), (EXAMPLE[:, :3],), path, body=False)
-    with pytest.raises(OptionNeedsError, match="compiled circuits"):
+    with pytest.raises(NoBodyError):
         hybridx.convert(path, tmp_path / "new.onnx", machine="cuda")
     with pytest.raises(ConflictingOptionsError):
         hybridx.export(Wide(3), (EXAMPLE[:, :3],), tmp_path / "b.onnx", body=False, machine="cuda")

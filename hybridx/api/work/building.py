@@ -108,9 +108,14 @@ def compiled_again(artifact: OnnxArtifact, machine: str, *, loops: bool) -> dict
     """Compile the circuits of a file again, for a machine, in place; see `compile_again`.
 
     The file then says so, and no more that it was compared with the eager model.
+
+    Raises:
+        NoBodyError: it holds circuits without bodies.
     """
+    check_bodies(artifact)
     names = compile_again(artifact, machine, loops=loops)
-    compiled_for(artifact.model, machine, __version__)
+    if names:
+        compiled_for(artifact.model, machine, __version__)
     return names
 
 

@@ -20,7 +20,7 @@ from hybridx.artifact import (
 )
 from hybridx.bounds import BODY_BYTES
 from hybridx.circuit import Circuit, encode
-from hybridx.errors import LoopFreeTooLargeError, OptionNeedsError
+from hybridx.errors import LoopFreeTooLargeError
 from hybridx.lowering import Choice, bytes_at_once, choose, machine_of, rows_at_once
 from hybridx.passes import run_passes
 from hybridx.program import Program
@@ -86,10 +86,10 @@ def compile_again(
 ) -> dict[str, str]:
     """Compile circuits of a file again, in place, and compare them with what they were.
 
-    The metadata of the file are left as they are, and circuits without a body stay without one.
+    The metadata of the file are left as they are.
 
     Args:
-        artifact: whose model is changed.
+        artifact: whose model is changed; its circuits have bodies.
         machine: for which all circuits are compiled, each by the strategy that costs least there;
             None compiles only those with a loop that they are not to have, by their own strategy.
         loops: False for bodies without a loop over rows.
@@ -98,15 +98,12 @@ def compile_again(
         The names of the new circuits, by their names before.
 
     Raises:
-        OptionNeedsError: no circuit of the file has a body, and a machine is given.
         LoweringError: a circuit cannot be compiled, or needs too much memory.
         BodyMismatchError: a new body computes something else on random parameters.
     """
     model = artifact.model
     calls = {call.function: call.node or call.function for call in circuit_calls(artifact)}
     compiled = compiled_circuits(artifact)
-    if machine is not None and not compiled:
-        raise OptionNeedsError(f"--machine {machine}", "a file with compiled circuits")
     chosen = machine_of(machine or artifact.metadata.machine)
     before = {one.name: one for one in model.functions}
     names: dict[str, str] = {}
