@@ -14,6 +14,7 @@ import onnx
 import onnx_ir as ir
 import torch
 from onnx import helper
+from onnxscript import opset18
 from onnxscript.values import Op, Opset
 from torch import Tensor
 
@@ -45,6 +46,7 @@ Origins: TypeAlias = Mapping[str, tuple[str, str]]
 """By the name of an ONNX node, the operator that the user calls, and the line of the call."""
 
 _PLACEHOLDER = "CapturedCircuit"
+_END = 2**63 - 1  # of an axis, however long it is
 _FLOATS = ["tensor(float)", "tensor(double)"]
 
 
@@ -163,7 +165,7 @@ def _translate(captured: Capture, args: Sequence[Tensor], opset: int) -> torch.o
                 dynamo=True,
                 opset_version=opset,
                 dynamic_shapes=captured.shapes,
-                custom_translation_table={CIRCUIT_OP: _circuit_node},
+                custom_translation_table=_TRANSLATIONS,
                 external_data=False,
                 verbose=False,
             )
@@ -180,6 +182,27 @@ def _circuit_node(parameters: Any, index: int, width: int) -> Any:
     """Translate `hybridx::circuit` into the placeholder."""
     del width
     return Op(Opset(DOMAIN, DOMAIN_VERSION), _PLACEHOLDER)(parameters, index=index)
+
+
+def _select_scatter(x: Any, source: Any, dim: int, index: int) -> Any:
+    """Translate `select_scatter`: `x` with `source` in the place of one slice.
+
+    It is what torch differentiates `x[..., 0]` to. torch's own translation scatters by indices
+    that it makes when the file runs: more nodes, which some engines compute wrongly or not at all.
+    """
+    source = opset18.Unsqueeze(source, [dim])
+    parts = [source]
+    if index != 0:
+        parts.insert(0, opset18.Slice(x, [0], [index], [dim]))
+    if index not in (-1, x.shape[dim] - 1 if isinstance(x.shape[dim], int) else -1):
+        parts.append(opset18.Slice(x, [index + 1], [_END], [dim]))
+    return opset18.Concat(*parts, axis=dim)
+
+
+_TRANSLATIONS = {
+    CIRCUIT_OP: _circuit_node,
+    torch.ops.aten.select_scatter.default: _select_scatter,
+}
 
 
 def _register_placeholder() -> None:

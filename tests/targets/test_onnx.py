@@ -155,3 +155,26 @@ def test_onnx_runtime_quantizes_a_file_as_it_is(tmp_path):
         for name in ("model.onnx", "int8.onnx")
     )
     assert 0 < abs(small - whole).max() < 0.05
+
+
+class Inserts(nn.Module):
+    """A slice of a tensor replaced, on an axis that is open or not."""
+
+    def __init__(self, dim, index):
+        super().__init__()
+        self.quantum = sample_models.strongly_entangling(3)
+        self.dim, self.index = dim, index
+
+    def forward(self, x):
+        y = self.quantum(x)
+        return torch.select_scatter(y, x.sum(self.dim), self.dim, self.index)
+
+
+@pytest.mark.parametrize(("dim", "index"), [(1, 0), (1, 1), (1, 2), (-1, -1), (-1, -3), (0, 0)])
+def test_a_slice_is_inserted_without_scattering(dim, index, tmp_path):
+    torch.manual_seed(0)
+    path = tmp_path / "model.onnx"
+    hybridx.export(Inserts(dim, index), (torch.randn(4, 3),), path)
+    operators = {node.op_type for node in onnx.load(path).graph.node}
+    assert "Concat" in operators
+    assert "ScatterElements" not in operators
