@@ -129,6 +129,8 @@ def _remarks(engine: Engine, result: Result) -> str:
         count = sum(result.runs(key) and one.attempt == attempt for key, one in best.items())
         if count:
             remarks.append(f"{count} files need {ATTEMPTS[attempt]}.")
+    if engine.machine != "cpu":
+        remarks.append(f"Files of `--machine {engine.machine}`.")
     return " ".join([*remarks, engine.remark]).strip()
 
 

@@ -38,6 +38,7 @@ class Engine:
     version: str
     attempts: tuple[Attempt, ...]
     must: Literal["all", "float32", ""] = ""
+    machine: str = "cpu"
     remark: str = ""
 
     @property

@@ -55,7 +55,7 @@ def case(name: str, dtype: Dtype) -> Case:
 
 
 @cache
-def file(folder: Path, name: str, dtype: Dtype, form: Form, attempt: Attempt) -> Path:
+def file(folder: Path, name: str, dtype: Dtype, form: Form, attempt: Attempt, machine: str) -> Path:
     """Return a file of a model, exported if it is not there.
 
     Args:
@@ -64,12 +64,13 @@ def file(folder: Path, name: str, dtype: Dtype, form: Form, attempt: Attempt) ->
         dtype: of its numbers.
         form: with functions, or inlined.
         attempt: what an engine is tried with.
+        machine: that it is exported for.
     """
     if attempt == "alone":
-        return file(folder, name, dtype, form, "open")
+        return file(folder, name, dtype, form, "open", machine)
     model, rows = _model(name)
-    path = folder / f"{name}-{dtype}-{form}-{attempt.replace(' ', '-')}.onnx"
-    options = dict(MODELS[name].options)
+    path = folder / f"{name}-{dtype}-{form}-{attempt.replace(' ', '-')}-{machine}.onnx"
+    options = dict(MODELS[name].options) | {"machine": machine}
     if attempt == "fixed":
         options["dynamic"] = len(rows)
     if attempt == "opset 18":

@@ -82,6 +82,7 @@ def compared(
     error = float(np.max([*map(_error, found, expected)]))  # NaN, if one is
     if not math.isfinite(error):
         return Outcome(attempt, "wrong", None, "it gives numbers that are not finite")
+    error = float(f"{error:.1e}")  # two digits say enough, and hardly change from run to run
     if error > TOLERANCES["float32"]:
         return Outcome(attempt, "wrong", error)
     is_narrow = any(one.dtype != dtype for one in found) or error > TOLERANCES[dtype]

@@ -90,18 +90,20 @@ def read(path: Path = KEPT) -> dict[str, Result]:
 
 
 def write(results: Mapping[str, Result], path: Path = KEPT) -> None:
-    """Keep results."""
-    said = {
-        name: {
-            "date": one.date,
-            "version": one.version,
-            "on": one.on,
-            "not_tried": one.not_tried,
-            "outcomes": {
-                "/".join(key): [asdict(attempt) for attempt in tried]
-                for key, tried in one.outcomes.items()
-            },
-        }
-        for name, one in results.items()
-    }
-    path.write_text(json.dumps(said, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    """Keep results, each file on a line of its own."""
+    path.write_text(
+        "{\n"
+        + ",\n".join(f"{json.dumps(name)}: {_text(one)}" for name, one in results.items())
+        + "\n}\n",
+        encoding="utf-8",
+    )
+
+
+def _text(result: Result) -> str:
+    said = {name: value for name, value in vars(result).items() if name != "outcomes"}
+    lines = [f" {json.dumps(name)}: {json.dumps(value)}," for name, value in said.items()]
+    outcomes = ",\n".join(
+        f"  {json.dumps('/'.join(key))}: {json.dumps(list(map(asdict, tried)), allow_nan=False)}"
+        for key, tried in result.outcomes.items()
+    )
+    return "\n".join(["{", *lines, ' "outcomes": {', outcomes, " }", "}"])
