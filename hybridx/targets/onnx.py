@@ -6,7 +6,7 @@ that torch returns; what would differ between two runs is removed from its proto
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import count
 from typing import Any, TypeAlias
 
@@ -14,7 +14,6 @@ import onnx
 import onnx_ir as ir
 import torch
 from onnx import helper
-from onnxscript import opset18
 from onnxscript.values import Op, Opset
 from torch import Tensor
 
@@ -190,16 +189,21 @@ def _select_scatter(x: Any, source: Any, dim: int, index: int) -> Any:
     It is what torch differentiates `x[..., 0]` to. torch's own translation scatters by indices
     that it makes when the file runs: more nodes, which some engines compute wrongly or not at all.
     """
-    source = opset18.Unsqueeze(source, [dim])
-    parts = [source]
+    parts = [_standard("Unsqueeze", source, [dim])]
     if index != 0:
-        parts.insert(0, opset18.Slice(x, [0], [index], [dim]))
-    if index not in (-1, x.shape[dim] - 1 if isinstance(x.shape[dim], int) else -1):
-        parts.append(opset18.Slice(x, [index + 1], [_END], [dim]))
-    return opset18.Concat(*parts, axis=dim)
+        parts.insert(0, _standard("Slice", x, [0], [index], [dim]))
+    length = x.shape[dim]
+    if index not in (-1, length - 1 if isinstance(length, int) else -1):
+        parts.append(_standard("Slice", x, [index + 1], [_END], [dim]))
+    return _standard("Concat", *parts, axis=dim)
 
 
-_TRANSLATIONS = {
+def _standard(operator: str, *args: Any, **attributes: Any) -> Any:
+    """Return a node of ONNX's own operators, which are those of opset 18 in each translation."""
+    return Op(Opset("", 18), operator)(*args, **attributes)
+
+
+_TRANSLATIONS: dict[Callable[..., Any], Callable[..., Any]] = {
     CIRCUIT_OP: _circuit_node,
     torch.ops.aten.select_scatter.default: _select_scatter,
 }
