@@ -29,7 +29,12 @@ def is_sum(phases: Phases, order: Sequence[int]) -> bool:
 
 
 def apply_phases(
-    builder: Builder, state: Value, phases: Phases, order: Sequence[int], axes: Axes
+    builder: Builder,
+    state: Value,
+    phases: Phases,
+    order: Sequence[int],
+    axes: Axes,
+    known: dict[object, tuple[Value, ...]],
 ) -> Value:
     """Return the state after phases, shape `(batch or 1, 2, 2**wires)`.
 
@@ -39,18 +44,23 @@ def apply_phases(
         phases: on basis states.
         order: of the wires' axes.
         axes: of the frequencies.
+        known: cosines and sines of phases that were applied before; takes these.
     """
     if phases.is_constant:
         return _rotated(builder, state, *_numbers(builder, phases, order))
-    if len(order) < _HALVED:
-        return _rotated(builder, state, *_all_at_once(builder, phases, order, axes))
-    if not is_sum(phases, order):
-        return _rotated(builder, state, *_by_parities(builder, phases, order, axes))
-    crossing = _crossing(phases, order)
-    if crossing:
-        state = _rotated(builder, state, *_numbers(builder, Phases(crossing), order))
-    inside = {mask: angle for mask, angle in phases.angles.items() if mask not in crossing}
-    return _rotated(builder, state, *_by_halves(builder, Phases(inside), order, axes))
+    make = _all_at_once
+    if len(order) >= _HALVED:
+        make = _by_halves if is_sum(phases, order) else _by_parities
+    if make is _by_halves:
+        crossing = _crossing(phases, order)
+        if crossing:
+            state = _rotated(builder, state, *_numbers(builder, Phases(crossing), order))
+        phases = Phases({mask: a for mask, a in phases.angles.items() if mask not in crossing})
+    angles = sorted((mask, *angle.round(12)) for mask, angle in phases.angles.items())
+    key = "phases", tuple(order), tuple(angles)
+    if key not in known:
+        known[key] = make(builder, phases, order, axes)
+    return _rotated(builder, state, *known[key])
 
 
 def given_phases(builder: Builder, real: Value, phases: Phases, order: Sequence[int]) -> Value:

@@ -33,6 +33,7 @@ from hybridx.lowering.analysis.real_factors import Factor, RealMatrix, real_fact
 from hybridx.lowering.analysis.trig_polynomial import (
     Axes,
     Basis,
+    Frequency,
     Spectrum,
     has_parameter,
     multiply,
@@ -71,6 +72,7 @@ from hybridx.program import (
 )
 
 _BLOCK = 5  # wires of a part of the first state
+_MOST_FIRST = 256  # modes of such a part
 _SMALL_PRODUCT = 40  # elements that are written in the time a product of two matrices starts
 
 
@@ -168,13 +170,14 @@ class BlockedStatevectorPlan(Plan):
         else:
             state = _first_state(builder, self.blocks, self.axes)
         spans: list[Span] = []
+        known: dict[object, tuple[Value, ...]] = {}  # uploads of the same data have equal steps
         for step in self.steps:
             before = state
             match step:
                 case Diagonal():
-                    state = apply_phases(builder, state, step.phases, step.order, self.axes)
+                    state = apply_phases(builder, state, step.phases, step.order, self.axes, known)
                 case Window():
-                    state = _window(builder, state, step, self.axes)
+                    state = _window(builder, state, step, self.axes, known)
                 case Move():
                     amplitudes = Amplitudes(_flat(builder, state), (COMPLEX, *step.order))
                     state = bring_last(builder, amplitudes, step.after).value
@@ -303,8 +306,10 @@ def _first_blocks(
     wires = [tuple(range(a, b)) for a, b in pairwise(bounds)]
     home = {wire: index for index, block in enumerate(wires) for wire in block}
     own: list[list[PureOperation]] = [[] for _ in wires]
-    modes = [1] * count
+    nothing = (0,) * len(axes.pairs)
+    modes: list[set[Frequency]] = [{nothing} for _ in wires]
     joined: set[int] = set()
+    met: set[int] = set()  # other wires of their block
     rest: list[PureOperation] = []
     for operation in operations:
         acted = wires_of(operation)
@@ -312,15 +317,25 @@ def _first_blocks(
         takes = len(blocks) == 1 and joined.isdisjoint(acted)
         if takes and has_parameter(operation):
             (block,) = blocks
-            growth = len(spectrum_of(operation, axes)) if _has_spectrum(operation) else 0
-            takes = 0 < growth * modes[block] <= MOST_MODES
-            modes[block] *= growth if takes else 1
+            spectrum = spectrum_of(operation, axes) if _has_spectrum(operation) else {}
+            grown = {_sum(one, other) for one in modes[block] for other in spectrum}
+            # What is left here is a layer of phases of the whole state. After gates on two wires
+            # there is one anyway, because some of these are on wires of two blocks.
+            is_few = len(modes[block]) * len(spectrum) <= MOST_MODES
+            is_alone = met.isdisjoint(acted) and len(acted) == 1
+            takes = bool(spectrum) and (is_few or (is_alone and len(grown) <= _MOST_FIRST))
+            modes[block] = grown if takes else modes[block]
         if takes:
             own[home[acted[0]]].append(operation)
+            met.update(acted if len(acted) > 1 else ())
         else:
             joined.update(acted)
             rest.append(operation)
     return tuple(_Block(*one) for one in zip(wires, map(tuple, own), strict=True)), tuple(rest)
+
+
+def _sum(one: Frequency, other: Frequency) -> Frequency:
+    return tuple(a + b for a, b in zip(one, other, strict=True))
 
 
 def _count(
@@ -424,13 +439,19 @@ def _on_features(builder: Builder, basis: Basis, columns: NDArray[np.float64], a
     return builder.matmul(features(builder, basis, axes), builder.constant(columns))
 
 
-def _window(builder: Builder, state: Value, window: Window, axes: Axes) -> Value:
+def _window(
+    builder: Builder,
+    state: Value,
+    window: Window,
+    axes: Axes,
+    known: dict[object, tuple[Value, ...]],
+) -> Value:
     size, rows = 2**window.width, state.shape[0]
     behind = 2 ** (len(window.order) - window.start - window.width)
     if window.to_front:
         # (size, size) @ (2, size, rest): the last axes are now in front.
         split = builder.reshape(state, (rows, 2, 2**window.start, size))
-        matrix = _matrix(builder, window, axes, (1,))
+        matrix = _matrix(builder, window, axes, known, (1,))
         return builder.matmul(matrix, builder.transpose(split, (0, 1, 3, 2)))
     before = _before(window)
     # One matrix for each value of the controls, whatever the other axes are.
@@ -438,9 +459,10 @@ def _window(builder: Builder, state: Value, window: Window, axes: Axes) -> Value
     if behind == 1:
         # The last run of axes in front are the rows of the product.
         split = builder.reshape(state, (rows, *before, size))
-        return builder.matmul(split, _matrix(builder, window, axes, leading[:-1], transposed=True))
+        matrix = _matrix(builder, window, axes, known, leading[:-1], transposed=True)
+        return builder.matmul(split, matrix)
     split = builder.reshape(state, (rows, *before, size, behind))
-    return builder.matmul(_matrix(builder, window, axes, leading), split)
+    return builder.matmul(_matrix(builder, window, axes, known, leading), split)
 
 
 def _before(window: Window) -> list[int]:
@@ -458,6 +480,7 @@ def _matrix(
     builder: Builder,
     window: Window,
     axes: Axes,
+    known: dict[object, tuple[Value, ...]],
     leading: tuple[int, ...],
     *,
     transposed: bool = False,
@@ -466,9 +489,12 @@ def _matrix(
     size = 2**window.width
     spectrum = _window_spectrum(window, axes, transposed=transposed)
     columns = np.array([matrix.reshape(-1) for matrix in spectrum.values()])
-    basis = Basis.of([spectrum], axes)
-    value = _on_features(builder, basis, basis.on_features(columns).real, axes)
-    return builder.reshape(value, (value.shape[0], *leading, size, size))
+    key = "matrix", tuple(spectrum), columns.round(12).tobytes(), leading
+    if key not in known:
+        basis = Basis.of([spectrum], axes)
+        value = _on_features(builder, basis, basis.on_features(columns).real, axes)
+        known[key] = (builder.reshape(value, (value.shape[0], *leading, size, size)),)
+    return known[key][0]
 
 
 def _window_spectrum(window: Window, axes: Axes, *, transposed: bool) -> Spectrum:

@@ -41,7 +41,7 @@ HALVES = 6 * 2**4 + 2 * 2**5  # cosines of the left and of the right half
 def test_phases_turn_the_state(phases, cosines):
     builder = Builder(2)
     start = np.random.default_rng(0).normal(size=(1, 2, 2**9))
-    state = apply_phases(builder, builder.constant(start), phases, ORDER, AXES)
+    state = apply_phases(builder, builder.constant(start), phases, ORDER, AXES, {})
     zeros = builder.multiply(builder.sum(builder.parameters, 1), builder.constant(np.zeros(1)))
     flat = builder.reshape(state, (state.shape[0], 2**10))
     program = builder.build(builder.add(flat, builder.reshape(zeros, (None, 1))))
@@ -57,6 +57,16 @@ def test_phases_turn_the_state(phases, cosines):
         if isinstance(step, Unary)
     ]
     assert sum(computed) == cosines
+
+
+def test_equal_phases_have_their_cosines_once():
+    builder, known = Builder(2), {}
+    state = builder.constant(np.random.default_rng(0).normal(size=(1, 2, 2**9)))
+    for phases in (phases_on(*INSIDE), phases_on(*INSIDE), phases_on(*INSIDE, (0,))):
+        state = apply_phases(builder, state, phases, ORDER, AXES, known)
+    program = builder.build(builder.reshape(state, (None, 2**10)))
+    assert len(known) == 2
+    assert sum(isinstance(step, Unary) for step in program.steps) == 2 * len(known)
 
 
 def test_only_parities_of_parameters_have_to_be_inside_a_half():
