@@ -74,7 +74,13 @@ if TYPE_CHECKING:
         tell_changes,
     )
     from hybridx.artifact.said import Said
-    from hybridx.artifact.segments import CircuitCall, Segment, Stage, split
+    from hybridx.artifact.segments import (
+        CircuitCall,
+        Segment,
+        Stage,
+        refuse_inner_circuits,
+        split,
+    )
     from hybridx.artifact.selftest import PERIOD, SelfTest, record
     from hybridx.artifact.signature import Signature, signature_of
     from hybridx.artifact.traps import refuse_traps
@@ -146,6 +152,7 @@ __all__ = [
     "read_artifact",
     "record",
     "refuse_changes",
+    "refuse_inner_circuits",
     "refuse_lost",
     "refuse_traps",
     "renew",

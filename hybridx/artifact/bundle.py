@@ -36,7 +36,7 @@ from hybridx.artifact.functions import Compiled, circuit_function, function_name
 from hybridx.artifact.limits import check_file_size
 from hybridx.artifact.metadata import decode_metadata, encode_entry, set_entries
 from hybridx.artifact.nodes import describe, is_circuit_node, opset_of
-from hybridx.artifact.segments import Segment, split
+from hybridx.artifact.segments import Segment, refuse_inner_circuits, split
 from hybridx.artifact.signature import (
     Declared,
     Signature,
@@ -114,6 +114,7 @@ def to_bundle(model: onnx.ModelProto, path: str) -> dict[str, bytes]:
     Raises:
         BrokenArtifactError: it cannot be cut.
     """
+    refuse_inner_circuits(model, path)
     files: dict[str, bytes] = {}
     dtypes: dict[str, np.dtype[Any]] = {}
     steps: list[_Step] = []

@@ -15,7 +15,8 @@ import onnx
 from onnx import helper
 
 from hybridx.artifact.contract import DOMAIN
-from hybridx.artifact.nodes import is_circuit_node, opset_of
+from hybridx.artifact.limits import graphs_of
+from hybridx.artifact.nodes import is_circuit_node, opset_of, walk_nodes
 from hybridx.artifact.signature import signature_of
 from hybridx.errors import BrokenArtifactError, first_line
 
@@ -52,6 +53,24 @@ class Stage:
 
     segment: Segment
     circuits: tuple[CircuitCall, ...]
+
+
+def refuse_inner_circuits(model: onnx.ModelProto, path: str) -> None:
+    """Refuse a circuit in a graph inside a node, where nothing can be cut out.
+
+    Raises:
+        BrokenArtifactError: it names the quantum layer.
+    """
+    for node in model.graph.node:
+        for attribute in node.attribute:
+            for inner in (one for graph in graphs_of(attribute) for one in walk_nodes(graph)):
+                if is_circuit_node(inner):
+                    layer = inner.name or inner.op_type
+                    raise BrokenArtifactError(
+                        path,
+                        f"its quantum layer {layer} stands inside a node of {node.op_type}, where "
+                        "only ONNX Runtime runs it",
+                    )
 
 
 def split(model: onnx.ModelProto, path: str) -> tuple[Stage, ...]:

@@ -16,6 +16,7 @@ from hybridx.artifact import (
     Stage,
     TorchArtifact,
     check_work,
+    refuse_inner_circuits,
     refuse_lost,
     split,
 )
@@ -84,6 +85,7 @@ def start_engine(artifact: Artifact, execution: Execution) -> Engine:
             return CompiledEngine(artifact, execution.provider, execution.threads)
         case OnnxArtifact():
             refuse_lost(artifact)
+            refuse_inner_circuits(artifact.model, artifact.path)
             _check_work(artifact)
             return _device_engine(artifact, execution)
         case _:

@@ -25,7 +25,13 @@ from hybridx.artifact.functions import Compiled, circuit_function
 from hybridx.artifact.inlined.entry import Call, Inlined
 from hybridx.artifact.inlined.names import every_name, inner_graphs, renamed, taken
 from hybridx.artifact.nodes import describe, opset_of, walk_nodes
-from hybridx.bounds import EXPANDED_BYTES, EXPANDED_NODES, FILE_BYTES, refuse_above
+from hybridx.bounds import (
+    DESCRIPTION_BYTES,
+    EXPANDED_BYTES,
+    EXPANDED_NODES,
+    FILE_BYTES,
+    refuse_above,
+)
 from hybridx.circuit import Circuit
 
 _STANDARD = ("", "ai.onnx")
@@ -61,6 +67,8 @@ def find_calls(
         TooLargeError: the bodies are larger than the limit of a file, taken together.
     """
     refuse_above(EXPANDED_NODES, len(inlined.calls), "the model with its functions expanded")
+    said = sum(len(inlined.circuits[call.circuit]) for call in inlined.calls)
+    refuse_above(DESCRIPTION_BYTES, said, "the circuits of all calls")
     finder = _Finder(model)
     for call in inlined.calls:
         finder.find(call)

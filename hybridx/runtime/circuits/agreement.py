@@ -100,11 +100,16 @@ def check_agreement(
         for one in compiled_circuits(artifact)
     ]
     if isinstance(artifact, TorchArtifact):
-        for name in artifact.circuits.keys() - artifact.bodies.keys():
-            if not accept_unchecked:
-                reason = "files of its format do not say which part of the program it is"
-                raise UncheckedBodyError(artifact.path, name, reason, _EXPORT_AGAIN)
-            found.append(Agreement(name, "not checked"))
+        unknown = artifact.circuits.keys() - artifact.bodies.keys()
+        reason = "files of its format do not say which part of the program it is"
+    else:
+        bodies = {function.name for function in artifact.model.functions}
+        unknown = (artifact.circuits.keys() & bodies) - {one.circuit for one in found}
+        reason = "it stands in a graph inside a node only, such as a branch of If"
+    for name in sorted(unknown):
+        if not accept_unchecked:
+            raise UncheckedBodyError(artifact.path, name, reason, _EXPORT_AGAIN)
+        found.append(Agreement(name, "not checked"))
     return tuple(found)
 
 
