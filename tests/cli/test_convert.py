@@ -200,3 +200,40 @@ CASES = {
 def test_bad_input_is_refused_in_the_users_words(prepare, arguments, code, facts, bundle):
     prepare(bundle)
     assert_refused(arguments, bundle, code, facts)
+
+
+def test_a_file_is_inlined_and_its_functions_come_back(folder, expected):
+    report = command("convert", "model.onnx", "-o", "in.onnx", "--inline", "--json", folder=folder)
+    assert report.json()["format"] == "onnx"
+    assert not onnx.load(folder / "in.onnx").functions
+    shown = command("inspect", "in.onnx", folder=folder)
+    assert "in.onnx  onnx, inlined," in shown.out
+    assert hybridx.load(folder / "in.onnx")(X) == pytest.approx(expected)
+    assert command("convert", "in.onnx", "-o", "back.onnx", folder=folder).code == 0
+    assert {*hybridx.load(folder / "back.onnx").artifact.circuits} == {
+        *hybridx.load(folder / "model.onnx").artifact.circuits
+    }
+    bundled = command("convert", "model.onnx", "-o", "b", "--inline", folder=folder)
+    assert bundled.code == 3
+    assert "HX021 --inline needs --format onnx" in bundled.talk
+
+
+def test_an_inlined_file_that_lost_a_layer_runs_and_is_refused_where_circuits_matter(folder):
+    hybridx.convert(folder / "model.onnx", folder / "in.onnx", inline=True)
+    model = onnx.load(folder / "in.onnx")
+    (entry,) = (one for one in model.metadata_props if one.key == "hybridx.inlined")
+    (call,) = json.loads(entry.value)["calls"]
+    for node in model.graph.node:
+        for names in (node.input, node.output):
+            names[:] = ["new" if name == call["results"] else name for name in names]
+    onnx.save(model, folder / "in.onnx")
+    ran = command("run", "in.onnx", "-i", "x.npy", folder=folder)
+    assert ran.code == 0
+    assert "is not found in it again: nothing gives its results" in ran.talk
+    assert "lost" in command("inspect", "in.onnx", folder=folder).out
+    for words in (
+        ("run", "in.onnx", "-i", "x.npy", "--device", "default.qubit", "--accept-changes"),
+        ("verify", "in.onnx", "--accept-changes"),
+        ("convert", "in.onnx", "-o", "other.onnx", "--accept-changes"),
+    ):
+        assert_refused(words, folder, "HX330", ["is not found again in in.onnx"])

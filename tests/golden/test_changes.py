@@ -13,6 +13,8 @@ from tests.trust.mutations import run, share_refused
     [
         ("onnx classifier", 60),
         ("bundle classifier", 60),
+        ("inlined no_parameters", 40),
+        pytest.param("inlined named", 300, marks=pytest.mark.slow),
         pytest.param("onnx noise", 400, marks=pytest.mark.slow),
         pytest.param("bundle state", 200, marks=pytest.mark.slow),
         pytest.param("torchscript named", 200, marks=pytest.mark.slow),

@@ -151,6 +151,29 @@ def test_bytes_cut_off_or_changed_never_break_it(tmp_path, reader):
                 assert found["digest"]["sha256"] == expected.digest.sha256
 
 
+def test_a_changed_entry_of_an_inlined_file_is_read_as_hybridx_reads_it(tmp_path, reader):
+    rng = random.Random(4)
+    path = tmp_path / "changed.onnx"
+    model = onnx.load(newest()["inlined named"])
+    (entry,) = (one for one in model.metadata_props if one.key == "hybridx.inlined")
+    said = json.loads(entry.value)
+    refused = 0
+    for _ in range(CHANGES // 3):
+        entry.value = json.dumps(changed(said, rng))
+        onnx.save(model, path)
+        try:
+            expected = read_artifact(path)
+        except HybridxError:
+            refused += 1
+            with pytest.raises(RefusedError):
+                reader.describe(path)
+            continue
+        found = reader.describe(path)
+        assert found["digest"]["parts"] == expected.digest.parts
+        assert found["changed"] == [*expected.changed] == ["circuits"]
+    assert CHANGES / 9 < refused < CHANGES / 3
+
+
 @pytest.mark.parametrize("name", ["no_parameters", "named"])
 def test_a_changed_manifest_is_read_as_hybridx_reads_it(name, tmp_path, reader):
     """It refuses a manifest or says what was changed, and finds the digest that hybridx finds."""
