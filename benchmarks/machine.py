@@ -208,10 +208,11 @@ class Rates:
 def measure(engine: Engine, sizes: Sizes) -> Rates:
     """Measure a machine; calls of one kind of work take turns, so that other load meets all."""
     short, long = sizes.steps
-    tiny = _in_turns(
+    tiny = in_turns(
         {steps: engine.chain("multiply", steps, *sizes.tiny) for steps in sizes.steps},
         engine.clock,
-        sizes,
+        sizes.rounds,
+        sizes.seconds,
     )
     step = max(0.0, (tiny[long] - tiny[short]) / (long - short))
     call = max(0.0, tiny[short] - short * step)
@@ -219,20 +220,22 @@ def measure(engine: Engine, sizes: Sizes) -> Rates:
     passes: dict[Kind, float] = {}
     for kind in KINDS:
         chains = {steps: engine.chain(kind, steps, rows, columns) for steps in (2, 6)}
-        times = _in_turns(chains, engine.clock, sizes)
+        times = in_turns(chains, engine.clock, sizes.rounds, sizes.seconds)
         passes[kind] = max(0.0, (times[6] - times[2]) / 4 - step) / (rows * columns)
     places = [(batch, *one) for batch in sizes.batches for one in (*sizes.near, sizes.far)]
     products = {}
     for place in places:
-        (taken,) = _in_turns({place: engine.product(*place)}, engine.clock, sizes).values()
+        (taken,) = in_turns(
+            {place: engine.product(*place)}, engine.clock, sizes.rounds, sizes.seconds
+        ).values()
         # A product that takes no longer than its start is as fast as can be told: a tenth of it.
         own = max(taken - call - step, (call + step) / 10)
         products[place] = own / np.prod(place, dtype=float)
     return Rates(call, step, passes, products)
 
 
-def _in_turns(
-    calls: Mapping[Any, Call], clock: Callable[[], float], sizes: Sizes
+def in_turns(
+    calls: Mapping[Any, Call], clock: Callable[[], float], rounds: int, seconds: float
 ) -> dict[Any, float]:
     """Return the median over the rounds of the mean nanoseconds of each call."""
     counts = {}
@@ -240,9 +243,9 @@ def _in_turns(
         call()
         started = clock()
         call()
-        counts[name] = 1 + int(sizes.seconds / max(clock() - started, 1e-6))
+        counts[name] = 1 + int(seconds / max(clock() - started, 1e-6))
     times: dict[Any, list[float]] = {name: [] for name in calls}
-    for _ in range(sizes.rounds):
+    for _ in range(rounds):
         for name, call in calls.items():
             started = clock()
             for _ in range(counts[name]):
