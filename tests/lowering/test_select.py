@@ -371,3 +371,19 @@ def test_the_last_of_many_parameters_turns_as_the_first_does():
     rows = np.random.default_rng(3).normal(size=(3, 90))
     program = choose(circuit, "alternation").plan.build()
     assert np.abs(run(program, rows) - simulate(circuit, rows)).max() < 1e-12
+
+
+@pytest.mark.parametrize(
+    ("circuit", "strategy"),
+    [
+        (strongly_entangling(4), "multilinear"),
+        (strongly_entangling(8), "multilinear"),
+        (strongly_entangling(10), "multilinear"),
+        (strongly_entangling(12), "sweep"),
+        (strongly_entangling(14), "sweep"),
+        (reuploading(8), "halves"),
+    ],
+)
+def test_a_gpu_gets_few_steps_and_large_products(circuit, strategy):
+    # `docs/gpu.md` says so.
+    assert choose(circuit, machine=MACHINES["cuda"]).strategy == strategy
