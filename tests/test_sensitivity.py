@@ -120,17 +120,33 @@ def test_export_refuses_a_wrong_compiler_and_writes_nothing(tmp_path, monkeypatc
 
 
 def test_export_refuses_a_wrong_circuit_in_the_node(tmp_path, monkeypatch):
-    monkeypatch.setattr(
-        "hybridx.api.work.building.encode", lambda circuit: encode(changed_signs(circuit))
-    )
     model, example = sample_models.make("sandwich")
     path = tmp_path / "model.onnx"
     # The body is correct, so export passes; only a device would run the circuit.
-    hybridx.export(model, (example,), path)
+    with monkeypatch.context() as patched:
+        patched.setattr(
+            "hybridx.runtime.circuits.compiling.encode", lambda one: encode(changed_signs(one))
+        )
+        hybridx.export(model, (example,), path)
     assert self_test(path).worst < TOLERANCE["float32"]
     for device in ("onnx", "default.qubit"):
         with pytest.raises(BodyMismatchError):
             hybridx.verify(path, device=device)
+
+
+def test_convert_refuses_a_wrong_compiler_and_writes_nothing(tmp_path, monkeypatch):
+    model, example = sample_models.make("sandwich")
+    path, new = tmp_path / "model.onnx", tmp_path / "new.onnx"
+    hybridx.export(model, (example,), path)
+    with monkeypatch.context() as patched:
+        patched.setattr("hybridx.runtime.circuits.compiling.run_passes", changed_signs)
+        with pytest.raises(BodyMismatchError):
+            hybridx.convert(path, new, machine="cuda")
+        # Not even if only the self-test of the file is looked at.
+        patched.setattr("hybridx.runtime.circuits.compiling.check_same", lambda *_: None)
+        with pytest.raises(MismatchError):
+            hybridx.convert(path, new, machine="cuda")
+    assert not new.exists()
 
 
 def test_verify_refuses_other_weights(tmp_path):

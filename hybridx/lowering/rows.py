@@ -7,9 +7,7 @@ from typing import Final
 from hybridx.lowering.machines.machine import Machine
 from hybridx.program import Program, count_live
 
-_FEW: Final = (
-    8  # rows; of narrower states a large batch is no slower than a loop, which costs steps
-)
+_FEW: Final = 8  # rows; if more fit, a large batch is no slower than a loop, which costs steps
 _MOST_NUMBERS: Final = 2**26  # of all rows of an iteration
 _MANY: Final = 4096  # rows, of which a loop is not worth its steps
 _FLOAT: Final = 4  # bytes
