@@ -83,16 +83,12 @@ class Buffers:
         """Refuse inputs that cannot be written into the buffers as they are.
 
         Raises:
-            GraphedInputError: an input has another shape, dtype or device.
+            GraphedInputError: an input has another shape, dtype, layout or device.
             GradientOfGraphError: an input requires a gradient.
         """
         for name, buffer in self.tensors.items():
             given = inputs[name]
-            if (given.shape, given.dtype, given.device) != (
-                buffer.shape,
-                buffer.dtype,
-                buffer.device,
-            ):
+            if _kind(given) != _kind(buffer):
                 raise GraphedInputError(name, _describe(given), _describe(buffer))
             if given.requires_grad and torch.is_grad_enabled():
                 raise GradientOfGraphError(name)
@@ -133,20 +129,27 @@ class CudaGraph:
                 self._outputs = self._record(function)
         except torch.OutOfMemoryError as error:
             raise OutOfMemoryError(first_line(error)) from error
-        except RuntimeError as error:
-            raise UngraphableError from error
         self._done = torch.cuda.Event()
 
     def _record(self, function: Callable[[], Sequence[Tensor]]) -> list[Tensor]:
-        stream = torch.cuda.Stream()
-        stream.wait_stream(torch.cuda.current_stream())
+        stream, before = torch.cuda.Stream(), torch.cuda.current_stream()
+        stream.wait_stream(before)
         with torch.cuda.stream(stream):
             for _ in range(WARM_UPS):
                 function()
-        torch.cuda.current_stream().wait_stream(stream)
-        # Other threads may go on with their own work on the device.
-        with torch.cuda.graph(self._graph, stream=stream, capture_error_mode="thread_local"):
-            return list(function())
+        before.wait_stream(stream)
+        # torch leaves its stream as the current one if it cannot record.
+        with torch.cuda.stream(before):
+            try:
+                # Other threads may go on with their own work on the device.
+                with torch.cuda.graph(
+                    self._graph, stream=stream, capture_error_mode="thread_local"
+                ):
+                    return list(function())
+            except torch.OutOfMemoryError:
+                raise
+            except RuntimeError as error:
+                raise UngraphableError from error
 
     def __call__(self, fill: Callable[[], None]) -> list[Tensor]:
         """Run the graph.
@@ -190,7 +193,12 @@ def cuda_device(inputs: Mapping[str, Tensor], constants: Mapping[str, Tensor]) -
     return device
 
 
+def _kind(tensor: Tensor) -> tuple[object, ...]:
+    return tensor.shape, tensor.dtype, tensor.layout, tensor.device
+
+
 def _describe(tensor: Tensor) -> str:
-    """Return dtype, shape and device in words."""
+    """Return dtype, shape and device in words, and the layout of a sparse tensor."""
     dtype = str(tensor.dtype).removeprefix("torch.")
-    return f"{dtype} of shape {tuple(tensor.shape)} on {tensor.device}"
+    layout = "" if tensor.layout == torch.strided else f"{tensor.layout} ".removeprefix("torch.")
+    return f"{layout}{dtype} of shape {tuple(tensor.shape)} on {tensor.device}"

@@ -18,8 +18,9 @@ from hybridx.errors import (
     GraphedInputError,
     NoCudaDeviceError,
     NotOnCudaError,
+    UngraphableError,
 )
-from hybridx.targets.graphed import Buffers, Graphed, cuda_device
+from hybridx.targets.graphed import Buffers, CudaGraph, Graphed, cuda_device
 from hybridx.targets.lowered import Lowered
 from tests import sample_models
 
@@ -97,6 +98,7 @@ def test_the_example_and_earlier_results_are_left_alone():
         (pair(0), r"float32 of shape \(0, 3\)"),
         (pair(4, dtype=torch.float64), "float64.*float32"),
         (pair(4, device="meta"), "on meta"),
+        (pair(4) | {"left": torch.eye(4, 3).to_sparse()}, "is sparse_coo float32 of shape"),
         (pair(4) | {"right": [torch.ones(3)]}, "right"),
     ],
 )
@@ -163,6 +165,17 @@ def test_a_graph_computes_what_the_model_computes():
         x = torch.randn_like(example).to("cuda")
         for found, expected in zip(graphed(x), module(x), strict=True):
             torch.testing.assert_close(found, expected)
+
+
+@needs_cuda
+def test_what_waits_for_the_gpu_is_refused_and_the_stream_stays():
+    x = torch.ones(1, device="cuda")
+    before = torch.cuda.current_stream()
+    with pytest.raises(UngraphableError):
+        CudaGraph(lambda: [x * x.sum().item()], [x], x.device)
+    assert torch.cuda.current_stream() == before
+    (found,) = CudaGraph(lambda: [x + x], [x], x.device)(lambda: None)
+    assert found.item() == 2
 
 
 @needs_cuda
