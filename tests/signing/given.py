@@ -9,11 +9,12 @@ from pathlib import Path
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from hybridx.artifact.contract import ARCHIVE_VERSION, FORMAT_VERSION
+from hybridx.artifact.contract import ARCHIVE_VERSION, FORMAT_VERSION, INLINED_VERSION
 
 GOLDEN = Path(__file__).parents[2] / "exported" / "golden"
 FILES = {
     "onnx": f"onnx-{FORMAT_VERSION}/classifier.onnx",
+    "inlined": f"onnx-{INLINED_VERSION}/classifier.onnx",
     "bundle": f"bundle-{FORMAT_VERSION}/classifier.bundle",
     "torchscript": f"torchscript-{ARCHIVE_VERSION}/classifier.pt",
     "pt2": f"pt2-{ARCHIVE_VERSION}/classifier.pt2",

@@ -12,6 +12,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 import hybridx
+from hybridx import api
 from hybridx.artifact import decode_artifact, read_artifact
 from hybridx.circuit import simulate
 from hybridx.errors import BrokenArtifactError, HybridxError, LostCircuitError
@@ -241,6 +242,28 @@ def test_a_layer_that_is_lost_is_refused_by_its_name(change, reason, model):
     ):
         with pytest.raises(LostCircuitError, match=call["node"]):
             refused()
+
+
+def test_reports_say_that_a_file_is_inlined_and_what_it_has_lost(model, tmp_path):
+    path = tmp_path / "model.onnx"
+    onnx.save(model, path)
+    whole = api.inspect(path)
+    assert whole.is_inlined
+    assert whole.lost == {}
+    assert len(whole.circuits) == 2
+    results_renamed(model, said(model)["calls"][-1])
+    model.graph.output[1].name = "other"
+    onnx.save(model, path)
+    (layer,) = (said(model)["calls"][-1]["node"],)
+    found = api.inspect(path)
+    assert {*found.lost} == {layer}
+    api.html(path, tmp_path / "page.html")
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert f"The quantum layer {layer} is not found in it again" in page
+    bill = json.loads(api.bom(path))["metadata"]["component"]["properties"]
+    facts = [(one["name"].removeprefix("hybridx:"), one["value"]) for one in bill]
+    assert ("inlined", "true") in facts
+    assert ("lost-layer", layer) in facts
 
 
 @pytest.mark.parametrize(
