@@ -390,10 +390,15 @@ def _extracted(body: _Body) -> list[onnx.NodeProto]:
             short = f"{prefix}{short}"
         new[name] = short
         used.add(short)
-    return [
+    written = [
         renamed(node, new.__getitem__, lambda name: name.removeprefix(prefix))
         for node in (*constants, *nodes)
     ]
+    for node in written:
+        for one in (node, *(inner for graph in inner_graphs(node) for inner in walk_nodes(graph))):
+            if one.domain:
+                one.ClearField("domain")  # the standard domain has two names
+    return written
 
 
 def _unused(bodies: Iterable[_Body]) -> dict[_Scope, set[int | str]]:

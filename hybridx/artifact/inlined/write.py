@@ -18,6 +18,7 @@ from hybridx.artifact.inlined.names import (
     renamed,
     taken,
 )
+from hybridx.artifact.limits import check_file_size
 from hybridx.artifact.nodes import is_circuit_node, opset_of, walk_nodes
 from hybridx.errors import BrokenArtifactError
 
@@ -33,6 +34,7 @@ def inline(model: onnx.ModelProto, path: str) -> Inlined:
 
     Raises:
         BrokenArtifactError: it has other functions, or bodies of another version of the operators.
+        TooLargeError: the bodies, one for each call, exceed the size limit of a file.
     """
     _check(model, path)
     writer = _Writer(model)
@@ -77,6 +79,7 @@ class _Writer:
         self._folders: set[str] = set()
         self._note_folders(self._given)
         self._nodes: set[str] = set()
+        self._size = model.graph.ByteSize()
 
     def write(self, graph: onnx.GraphProto) -> None:
         """Write bodies into a graph and the graphs inside it."""
@@ -117,6 +120,8 @@ class _Writer:
             for one in _needed(function)
         ]
         self._note_folders(every_name(body))
+        self._size += sum(one.ByteSize() for one in body)
+        check_file_size(self._size)
         entries = {one.key: one.value for one in function.metadata_props}
         call = Call(
             node=self._free_node(node.name),

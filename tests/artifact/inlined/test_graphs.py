@@ -147,6 +147,8 @@ def test_a_body_of_another_version_of_the_operators_is_not_inlined():
 
 def test_what_is_copied_for_each_call_is_bounded():
     found = inlined(GRAPHS["a circuit and no more"]().model)
+    with hybridx.limits(file_bytes=900), pytest.raises(TooLargeError, match="the file is"):
+        inline(copied(GRAPHS["one behind another"]().model), "a.onnx")
     with (
         hybridx.limits(expanded_nodes=2),
         pytest.raises(TooLargeError, match="with its functions expanded"),

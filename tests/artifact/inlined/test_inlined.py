@@ -137,6 +137,12 @@ def optimized(model):
         model.CopyFrom(onnx.load(options.optimized_model_filepath))
 
 
+def domain_in_full(model):
+    for node in model.graph.node:
+        node.domain = "ai.onnx"
+    model.opset_import[0].domain = "ai.onnx"
+
+
 def other_opset(model):
     model.CopyFrom(onnx.version_converter.convert_version(model, 21))
 
@@ -146,6 +152,7 @@ def other_opset(model):
     [
         optimized,
         other_opset,
+        domain_in_full,
         constants_as_initializers,
         one_of_equal_constants,
         names_of_types,
