@@ -39,9 +39,23 @@ _NEAR, _NARROW = 2**15, 4  # numbers of a state that does not; axes that are mov
 _NS_MIX = 0.5  # any other transpose
 _NS_BUILD = 0.01  # to build a parametrised matrix: for each mode and entry
 _NS_ENTRY = 0.25  # and for each entry, which is written and read
-_NS_EACH = (0.12, 0.05)  # of one matrix in a window that takes many: neither is best for all
-_WIDE = 12  # axes; for fewer one search is enough
-_BEAM = 12  # paths; twice as many were never seen to save a window
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """How windows are looked for; no one way is best for all circuits.
+
+    Attributes:
+        each: nanoseconds that a path is taken to cost more for each matrix that is left.
+        beam: paths that are followed.
+    """
+
+    each: float
+    beam: int
+
+
+SEARCHES = (Search(0.12, 12), Search(0.09, 48), Search(0.05, 12))
+"""The ways of looking that are tried. More paths were seen to save a tenth of the time at most."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,31 +133,15 @@ class Move:
 
 
 def plan_windows(
-    reals: Sequence[RealMatrix], order: tuple[int, ...], *, everything: bool
+    reals: Sequence[RealMatrix], order: tuple[int, ...], search: Search, *, everything: bool
 ) -> tuple[list[Window | Move], list[RealMatrix]]:
     """Return the windows that apply real matrices, and the permutations that are left over.
 
     Args:
         reals: in an order in which they act.
         order: of the axes.
+        search: how they are looked for.
         everything: apply also the permutations for which no other matrix waits.
-    """
-    each = _NS_EACH if len(order) >= _WIDE else _NS_EACH[:1]
-    paths = (_search(reals, order, one, everything=everything) for one in each)
-    best = min(paths, key=lambda path: path.cost)
-    return list(best.steps), list(best.left)
-
-
-def _search(
-    reals: Sequence[RealMatrix], order: tuple[int, ...], each: float, *, everything: bool
-) -> _Path:
-    """Return the cheapest path that a beam finds.
-
-    Args:
-        reals: in an order in which they act.
-        order: of the axes.
-        each: what a path is taken to cost more for each matrix that is left.
-        everything: as in `plan_windows`.
     """
     beam = [_Path(0.0, tuple(reals), order, ())]
     best: _Path | None = None
@@ -159,9 +157,11 @@ def _search(
                 if key not in reached or longer.cost < reached[key].cost:
                     reached[key] = longer
         open_paths = [one for one in reached.values() if best is None or one.cost < best.cost]
-        beam = sorted(open_paths, key=lambda path: path.cost + each * len(path.left))[:_BEAM]
+        beam = sorted(open_paths, key=lambda path: path.cost + search.each * len(path.left))[
+            : search.beam
+        ]
     assert best is not None
-    return best
+    return list(best.steps), list(best.left)
 
 
 @dataclass(frozen=True, eq=False)
@@ -187,15 +187,14 @@ class _Path:
             windows = tuple(_last_windows(self.left, rotated))
             if windows:
                 found = True
-                moved = self.moved(rotated, _rotation(len(rotated), cut))
-                yield from map(moved.after, windows)
+                yield from map(self.moved(rotated).after, windows)
         if not found:
-            yield self.moved(_order_for(self.left[0], self.order), _NS_MIX)
+            yield self.moved(_order_for(self.left[0], self.order))
 
-    def moved(self, after: tuple[int, ...], ns: float) -> _Path:
-        """Return the path with one more move, which takes some nanoseconds an element."""
-        cost = self.cost + ns + _NS_STEPS / 2.0 ** (len(after) + 1)
-        return _Path(cost, self.left, after, (*self.steps, Move(self.order, after)))
+    def moved(self, after: tuple[int, ...]) -> _Path:
+        """Return the path with one more move."""
+        move = Move(self.order, after)
+        return _Path(self.cost + nanoseconds(move), self.left, after, (*self.steps, move))
 
     def after(self, window: Window) -> _Path:
         """Return the path with one more window."""
@@ -252,40 +251,46 @@ def _closure(
     modes = 1
     waiting_targets = waiting = 0
     for real in reals:
-        more = controls | (real.controls & ~inside)
-        growth = modes * len(real.spectrum)
+        targets, own = real.targets, real.controls
         if (
-            real.targets & ~inside
-            or real.controls & ~(inside | outside)
-            or real.targets & waiting
-            or real.controls & waiting_targets
-            or more.bit_count() > MOST_CONTROLS
-            or growth > MOST_MODES
+            targets & ~inside
+            or targets & waiting
+            or own & waiting_targets
+            or own & ~(inside | outside)
+            or (controls | (own & ~inside)).bit_count() > MOST_CONTROLS
+            or modes * len(real.spectrum) > MOST_MODES
         ):
-            waiting_targets |= real.targets
-            waiting |= real.targets | real.controls
+            waiting_targets |= targets
+            waiting |= targets | own
+            if not inside & ~waiting:
+                break
         else:
             taken.append(real)
-            controls, modes = more, growth
+            controls |= own & ~inside
+            modes *= len(real.spectrum)
     return taken, controls
 
 
-def nanoseconds(window: Window) -> float:
-    """Return the time of a window for each element of the state."""
-    elements = 2.0 ** (len(window.order) + 1)
-    if window.behind or window.to_front or window.controls:
-        columns = window.beside if window.behind else 1 << window.start
+def nanoseconds(step: Window | Move) -> float:
+    """Return the time of a step for each element of the state."""
+    elements = 2.0 ** (len(step.order) + 1)
+    if isinstance(step, Move):
+        return _of_move(step, elements) + _NS_STEPS / elements
+    if step.behind or step.to_front or step.controls:
+        columns = step.beside if step.behind else 1 << step.start
         narrow = max(1.0, _COLUMNS / columns) - 1.0
-        per_element = _NS_OTHER[window.width] + narrow * _NS_MULTIPLY_ADD * 2.0**window.width
+        per_element = _NS_OTHER[step.width] + narrow * _NS_MULTIPLY_ADD * 2.0**step.width
     else:
-        per_element = _NS_LAST[window.width]
-    products = 2 if window.to_front else window.products
-    an_entry = _NS_BUILD * window.modes + _NS_ENTRY if window.modes > 1 else 0.0
-    built = an_entry * window.entries
+        per_element = _NS_LAST[step.width]
+    products = 2 if step.to_front else step.products
+    an_entry = _NS_BUILD * step.modes + _NS_ENTRY if step.modes > 1 else 0.0
+    built = an_entry * step.entries
     return per_element + (_NS_PRODUCT * products + built + _NS_STEPS) / elements
 
 
-def _rotation(axes: int, cut: int) -> float:
-    """Return the time for each element to move all axes from one on to the front."""
-    is_fast = 2 ** (axes + 1) <= _NEAR or min(cut, axes - cut) <= _NARROW
+def _of_move(move: Move, elements: float) -> float:
+    cut = move.order.index(move.after[0])
+    if move.after != move.order[cut:] + move.order[:cut]:
+        return _NS_MIX
+    is_fast = elements <= _NEAR or min(cut, len(move.order) - cut) <= _NARROW
     return _NS_MOVE if is_fast else _NS_FAR_MOVE

@@ -28,6 +28,12 @@ def is_sum(phases: Phases, order: Sequence[int]) -> bool:
     return Phases(_crossing(phases, order)).is_constant
 
 
+def key_of(phases: Phases, order: Sequence[int]) -> object:
+    """Return a key that is the same for equal phases on equal axes."""
+    angles = sorted((mask, *angle.round(12)) for mask, angle in phases.angles.items())
+    return "phases", tuple(order), tuple(angles)
+
+
 def apply_phases(
     builder: Builder,
     state: Value,
@@ -56,8 +62,7 @@ def apply_phases(
         if crossing:
             state = _rotated(builder, state, *_numbers(builder, Phases(crossing), order))
         phases = Phases({mask: a for mask, a in phases.angles.items() if mask not in crossing})
-    angles = sorted((mask, *angle.round(12)) for mask, angle in phases.angles.items())
-    key = "phases", tuple(order), tuple(angles)
+    key = key_of(phases, order)
     if key not in known:
         known[key] = make(builder, phases, order, axes)
     return _rotated(builder, state, *known[key])

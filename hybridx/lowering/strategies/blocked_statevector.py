@@ -25,7 +25,15 @@ from hybridx.circuit import (
     Unitary,
     wires_of,
 )
-from hybridx.lowering.analysis.gate_blocks import MOST_MODES, Move, Window, plan_windows
+from hybridx.lowering.analysis.gate_blocks import (
+    MOST_MODES,
+    SEARCHES,
+    Move,
+    Search,
+    Window,
+    nanoseconds,
+    plan_windows,
+)
 from hybridx.lowering.analysis.phase_layers import carried, phase_layers_of
 from hybridx.lowering.analysis.phase_polynomial import Phases
 from hybridx.lowering.analysis.product_encoding import embed, product_spectrum, zero_state
@@ -41,7 +49,7 @@ from hybridx.lowering.analysis.trig_polynomial import (
 )
 from hybridx.lowering.blocks import entropy
 from hybridx.lowering.blocks.angles import features
-from hybridx.lowering.blocks.apply_phases import apply_phases, given_phases, is_sum
+from hybridx.lowering.blocks.apply_phases import apply_phases, given_phases, is_sum, key_of
 from hybridx.lowering.blocks.entries import combine
 from hybridx.lowering.blocks.measure_parities import (
     Parities,
@@ -73,6 +81,7 @@ from hybridx.program import (
 
 _BLOCK = 5  # wires of a part of the first state
 _MOST_FIRST = 256  # modes of such a part
+_NS_PHASES = 0.6  # for each element of the state that constant phases turn
 _SMALL_PRODUCT = 40  # elements that are written in the time a product of two matrices starts
 
 
@@ -215,25 +224,10 @@ def plan(circuit: Circuit) -> BlockedStatevectorPlan | Reason:
     match rest:
         case (Prepare(wires, real, ()), *after) if wires == order:
             given, rest = Given(real, Phases({})), tuple(after)
-    steps: list[_Step] = []
-    factors: list[Factor] = []
-    for operation in rest:
-        found = real_factors_of(operation, axes) if _has_spectrum(operation) else None
-        if found is not None:
-            factors += found
-            continue
-        order, _ = _plan_factors(factors, order, steps, sees_phases=True, everything=True)
-        factors = []
-        steps.append(Dense(operation, order))
+    parts = _parts(rest, axes)
+    found = [_plan_steps(parts, circuit, search) for search in SEARCHES]
+    steps, order, left = min(found, key=lambda one: _nanoseconds(one[0]))
     parities = parities_of(circuit.measurements)
-    is_diagonal = are_diagonal(circuit.measurements)
-    order, left = _plan_factors(
-        factors,
-        order,
-        steps,
-        sees_phases=not is_diagonal,
-        everything=not is_diagonal or not parities,
-    )
     # As a pass over circuits this would turn short Pauli words into long ones, with larger light
     # cones for every other strategy.
     for permutation in reversed(left):
@@ -247,10 +241,69 @@ def plan(circuit: Circuit) -> BlockedStatevectorPlan | Reason:
     return BlockedStatevectorPlan(circuit, cost, axes, given, blocks, tuple(steps), order, parities)
 
 
+def _parts(operations: Sequence[PureOperation], axes: Axes) -> list[list[Factor] | PureOperation]:
+    """Return operations as factors, and in between those that have none; factors at the end."""
+    parts: list[list[Factor] | PureOperation] = []
+    factors: list[Factor] = []
+    for operation in operations:
+        found = real_factors_of(operation, axes) if _has_spectrum(operation) else None
+        if found is not None:
+            factors += found
+            continue
+        parts += [factors, operation]
+        factors = []
+    return [*parts, factors]
+
+
+def _plan_steps(
+    parts: Sequence[list[Factor] | PureOperation], circuit: Circuit, search: Search
+) -> tuple[list[_Step], tuple[int, ...], list[RealMatrix]]:
+    """Return the steps, the order of axes after them, and permutations left over."""
+    order = tuple(range(circuit.wires))
+    steps: list[_Step] = []
+    left: list[RealMatrix] = []
+    is_diagonal = are_diagonal(circuit.measurements)
+    has_parities = bool(parities_of(circuit.measurements))
+    for number, part in enumerate(parts):
+        if not isinstance(part, list):
+            steps.append(Dense(part, order))
+            continue
+        is_last = number == len(parts) - 1
+        order, left = _plan_factors(
+            part,
+            order,
+            steps,
+            search,
+            sees_phases=not (is_last and is_diagonal),
+            everything=not (is_last and is_diagonal and has_parities),
+        )
+    return steps, order, left
+
+
+def _nanoseconds(steps: Sequence[_Step]) -> float:
+    """Return about what steps take for each element of the state."""
+    total = 0.0
+    known: set[object] = set()
+    for step in steps:
+        match step:
+            case Window() | Move():
+                total += nanoseconds(step)
+            case Diagonal(phases, order):
+                # To turn the state, and to compute the cosines of parameters.
+                key = key_of(phases, order)
+                is_known = phases.is_constant or key in known
+                total += _NS_PHASES * (1 if is_known else 2 if is_sum(phases, order) else 4)
+                known.add(key)
+            case Dense():
+                pass
+    return total
+
+
 def _plan_factors(
     factors: Sequence[Factor],
     order: tuple[int, ...],
     steps: list[_Step],
+    search: Search,
     *,
     sees_phases: bool,
     everything: bool,
@@ -261,6 +314,7 @@ def _plan_factors(
         factors: in an order in which they act.
         order: of the axes.
         steps: takes more.
+        search: how windows are looked for.
         sees_phases: phases at the end make a difference.
         everything: leave no permutation over.
     """
@@ -275,7 +329,7 @@ def _plan_factors(
             steps.append(Diagonal(Phases(angles), order))
         is_last = number == len(layers) - 1
         windows, left = plan_windows(
-            [*left, *layer.reals], order, everything=is_last and everything
+            [*left, *layer.reals], order, search, everything=is_last and everything
         )
         steps += windows
         order = windows[-1].after if windows else order
