@@ -387,7 +387,7 @@ def _extracted(body: _Body) -> list[onnx.NodeProto]:
     for name in sorted({*every_name([*constants, *nodes])} - new.keys()):
         short = name.removeprefix(prefix)
         while short in used:
-            short = f"{prefix}{short}"
+            short += "_"
         new[name] = short
         used.add(short)
     written = [

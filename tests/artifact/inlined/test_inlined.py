@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import tempfile
 
@@ -306,6 +307,34 @@ def test_a_call_that_claims_the_nodes_of_another_does_not_pass(model):
     first["parameters"], second["parameters"] = second["parameters"], "x"
     entry_of(model).value = json.dumps(entry)
     assert {first["node"], second["node"]} <= {one.layer for one in read(model).lost}
+
+
+@pytest.mark.parametrize("prefix", ["", "/left/", "v1", "/left/circuit_1/"])
+def test_any_prefix_gives_names_that_are_unique(prefix, model):
+    entry = said(model)
+    first = entry["calls"][0]
+    model.graph.node.insert(0, helper.make_node("Identity", ["x"], ["parameters"]))
+    place = [*model.graph.node].index(giver(model, first["results"]))
+    last = model.graph.node[place]
+    last.output[0] = "results"
+    model.graph.node.insert(
+        place + 1, helper.make_node("Identity", ["results"], [first["results"]])
+    )
+    first["prefix"] = prefix
+    entry_of(model).value = json.dumps(entry)
+    artifact = read(model)
+    assert artifact.lost == ()
+    check_agreement(artifact, lambda c, p: run_onnx_body(artifact, c, p))
+
+
+@pytest.mark.parametrize("field", ["node", "strategy", "parameters", "results", "prefix"])
+@pytest.mark.parametrize("text", ["\ud800", "\x00", "é" * 100_000])
+def test_no_text_of_the_entry_breaks_the_reader(field, text, model):
+    entry = said(model)
+    entry["calls"][0][field] = text
+    entry_of(model).value = json.dumps(entry)
+    with contextlib.suppress(BrokenArtifactError):
+        assert isinstance(read(model).lost, tuple)
 
 
 def test_an_entry_without_its_version_is_refused_and_the_reverse(files):
