@@ -32,7 +32,7 @@ from hybridx.bounds import (
     FILE_BYTES,
     refuse_above,
 )
-from hybridx.circuit import Circuit
+from hybridx.circuit import Circuit, column_count
 
 _STANDARD = ("", "ai.onnx")
 
@@ -71,7 +71,7 @@ def find_calls(
     refuse_above(DESCRIPTION_BYTES, said, "the circuits of all calls")
     finder = _Finder(model)
     for call in inlined.calls:
-        finder.find(call)
+        finder.find(call, has_parameters=column_count(circuits[call.circuit]) > 0)
     finder.refuse_overlaps()
     finder.refuse_leaks()
     finder.put_calls(inlined.circuits, circuits)
@@ -176,12 +176,15 @@ class _Finder:
             for name in scope.giver:
                 self._givers.setdefault(name, []).append(scope)
 
-    def find(self, call: Call) -> None:
+    def find(self, call: Call, *, has_parameters: bool) -> None:
         """Find the body of a call, or note why it is lost."""
         try:
             self._bodies.append(self._body(call))
         except _NotFoundError as error:
-            self.lost.append(Lost(call.layer, str(error)))
+            hint = (
+                "" if has_parameters else "; it has no parameters, so tools compute it in advance"
+            )
+            self.lost.append(Lost(call.layer, f"{error}{hint}"))
 
     def _body(self, call: Call) -> _Body:
         givers = self._givers.get(call.results, [])

@@ -20,6 +20,7 @@ from hybridx.errors import BrokenArtifactError, HybridxError, LostCircuitError
 from hybridx.runtime.circuits.agreement import check_agreement
 from hybridx.runtime.circuits.alone import circuit_calls, run_onnx_body
 from tests.artifact import twice
+from tests.golden.files import newest
 
 EXACT32 = 1e-5  # the tolerance of an export in float32
 
@@ -250,6 +251,14 @@ def test_a_layer_that_is_lost_is_refused_by_its_name(change, reason, model):
     ):
         with pytest.raises(LostCircuitError, match=call["node"]):
             refused()
+
+
+def test_a_circuit_without_parameters_that_a_tool_has_computed_is_called_so():
+    model = onnx.load(newest()["inlined no_parameters"])
+    optimized(model)
+    (lost,) = read(model).lost
+    assert lost.layer == "/circuit"
+    assert lost.reason.endswith("it has no parameters, so tools compute it in advance")
 
 
 def test_reports_say_that_a_file_is_inlined_and_what_it_has_lost(model, tmp_path):
