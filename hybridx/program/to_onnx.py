@@ -58,6 +58,7 @@ def emit_body(
     results: str,
     rows: int | None = None,
     without: AbstractSet[str] = frozenset(),
+    may_be_empty: bool = False,
 ) -> list[onnx.NodeProto]:
     """Return the nodes of a function body.
 
@@ -68,13 +69,16 @@ def emit_body(
         results: name of the output, `(batch, M)`.
         rows: compute so many at once, in a loop over the batch; None for all, without a loop.
         without: operators that an engine lacks; others take the place of `Max` and `Sign`.
+        may_be_empty: without a loop, write a node for each product whose left factor is constant,
+            so that ONNX Runtime computes it for no rows, too. In a loop there is always one.
 
     Raises:
         IllFormedProgramError: the program breaks a law.
     """
     check(program)
     if rows is None:
-        return _emit_steps(program, dtype, parameters, results, without)
+        guarded = _left_constants(program) if may_be_empty else frozenset()
+        return _emit_steps(program, dtype, parameters, results, without, guarded)
     inside = _emit_steps(program, dtype, _ROWS, _ROWS_RESULTS, without)
     kind, width = helper.np_dtype_to_tensor_dtype(dtype), row_size(program.shapes[-1])
     each = helper.make_tensor_value_info(_ROWS_RESULTS, kind, [None, width])
@@ -87,9 +91,15 @@ def _emit_steps(
     parameters: str,
     results: str,
     without: AbstractSet[str],
+    guarded: AbstractSet[int] = frozenset(),
 ) -> list[onnx.NodeProto]:
     nodes: list[onnx.NodeProto] = []
     names: list[str] = []
+    if guarded:
+        nodes += [
+            _constant(np.array([0]), "nothing"),
+            helper.make_node("Shape", [parameters], ["rows"], start=0, end=1),
+        ]
     for index, step in enumerate(program.steps):
         last = index == len(program.steps) - 1
         if isinstance(step, Unary) and step.kind == "hold" and not last:
@@ -97,11 +107,30 @@ def _emit_steps(
             continue
         name = parameters if isinstance(step, Parameters) else results if last else f"v{index}"
         made = _emit(step, name, names, dtype)
+        if index in guarded:
+            # One matrix for all rows, none for no rows: ONNX Runtime does not broadcast to none.
+            node, few = made[-1], f"{name}_left"
+            cut = helper.make_node("Slice", [node.input[0], "nothing", "rows", "nothing"], [few])
+            node.input[0] = few
+            made.insert(-1, cut)
         nodes += (
             _written_otherwise(made, dtype) if {one.op_type for one in made} & without else made
         )
         names.append(name)
     return nodes
+
+
+def _left_constants(program: Program) -> frozenset[int]:
+    """Return the products of a factor that is the same in every row and one that is not."""
+    return frozenset(
+        index
+        for index, step in enumerate(program.steps)
+        if isinstance(step, Binary)
+        and step.kind == "matmul"
+        and step.x.shape[:1] == (1,)
+        and step.y.shape[:1] == (None,)
+        and len(step.x.shape) == len(step.y.shape)
+    )
 
 
 def _loop(

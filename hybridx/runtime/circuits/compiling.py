@@ -54,7 +54,8 @@ def compiled_circuit(
         program: what the plan of the choice builds.
         layer: the name of the circuit in the model, for the message; None for a body that is not
             to run, whose memory is not bounded.
-        loops: False for a body without a loop over rows, whatever the machine.
+        loops: False for a body without a loop over rows, whatever the machine, and without the
+            nodes by which ONNX Runtime takes no rows: other engines need not have them.
 
     Raises:
         LoopFreeTooLargeError: there is no loop, and 256 rows need more than the bound `body_bytes`.
@@ -77,6 +78,7 @@ def compiled_circuit(
         results=RESULTS,
         rows=rows,
         without=choice.machine.lacks,
+        may_be_empty=loops,
     )
     return Compiled(encode(circuit), body, choice.strategy)
 
@@ -91,8 +93,8 @@ def compile_again(
     Args:
         artifact: whose model is changed; its circuits have bodies.
         machine: for which all circuits are compiled, each by the strategy that costs least there;
-            None compiles only those with a loop that they are not to have, by their own strategy.
-        loops: False for bodies without a loop over rows.
+            None compiles only those with nodes that they are not to have, by their own strategy.
+        loops: as in `compiled_circuit`.
 
     Returns:
         The names of the new circuits, by their names before.
@@ -108,8 +110,9 @@ def compile_again(
     before = {one.name: one for one in model.functions}
     names: dict[str, str] = {}
     for one in compiled:
-        has_loop = any(node.op_type == "Loop" for node in before[one.circuit].node)
-        if machine is None and (loops or not has_loop):
+        # A loop, and products that may be empty, begin with the number of rows.
+        counts_rows = any(node.op_type == "Shape" for node in before[one.circuit].node)
+        if machine is None and (loops or not counts_rows):
             continue
         circuit = artifact.circuits[one.circuit]
         strategy = artifact.strategies.get(one.circuit) or None if machine is None else None
