@@ -9,7 +9,7 @@
 | density | `pauli_transfer` | a density matrix over Pauli words, for circuits with channels |
 | alternation | `dense_diagonal` | the state by constant matrices between parametrised phases |
 | halves | `bipartite` | the state as a matrix over the basis states of two halves of the wires |
-| sweep | `blocked_statevector` | the state by real matrices on blocks of wires, between phases |
+| sweep | `blocked_statevector` | the state by matrices on blocks of wires, between phases |
 | statevector | `statevector` | the state gate by gate |
 """
 
@@ -177,6 +177,6 @@ STRATEGIES: tuple[Strategy, ...] = (
     Strategy("density", _alike(pauli_transfer.plan), sums_angles=False),
     Strategy("alternation", _alike(dense_diagonal.plan)),
     Strategy("halves", _alike(bipartite.plan)),
-    Strategy("sweep", _alike(blocked_statevector.plan)),
+    Strategy("sweep", blocked_statevector.plan),
     Strategy("statevector", _alike(statevector.plan), sums_angles=False),
 )

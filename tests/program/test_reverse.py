@@ -46,7 +46,8 @@ def test_memory_does_not_grow_with_depth(name):
 
     (kept, backwards), (more_kept, deeper) = live(2), live(6)
     assert more_kept > 2 * kept
-    assert deeper < 1.3 * backwards
+    # Only angles and what is as small as they are grows.
+    assert deeper - backwards < 0.2 * (more_kept - kept)
 
 
 def test_it_runs_in_onnx_runtime_and_again_as_a_derivative():

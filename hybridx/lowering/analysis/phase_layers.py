@@ -1,7 +1,7 @@
-"""A circuit as alternating phases and real matrices, with as few layers as its order allows.
+"""A circuit as alternating phases and matrices, with as few layers as its order allows.
 
 Phases are carried forward through the permutations that follow them, which map parities to
-parities, until a real matrix mixes wires that they depend on. So the phases of a whole layer of the
+parities, until a matrix mixes wires that they depend on. So the phases of a whole layer of the
 circuit are applied together.
 """
 
@@ -21,15 +21,15 @@ from hybridx.lowering.analysis.phase_polynomial import (
     add_angles,
     wires_in,
 )
-from hybridx.lowering.analysis.real_factors import Affine, Factor, RealMatrix
+from hybridx.lowering.analysis.real_factors import Affine, Factor, MatrixFactor
 
 
 @dataclass(frozen=True, eq=False)
 class PhaseLayer:
-    """Phases, then real matrices in order."""
+    """Phases, then matrices in order."""
 
     phases: Phases
-    reals: tuple[RealMatrix, ...]
+    matrices: tuple[MatrixFactor, ...]
 
 
 def phase_layers_of(factors: Sequence[Factor]) -> tuple[tuple[PhaseLayer, ...], Phases]:
@@ -38,42 +38,54 @@ def phase_layers_of(factors: Sequence[Factor]) -> tuple[tuple[PhaseLayer, ...], 
     Args:
         factors: in an order in which they act.
     """
-    done: list[tuple[dict[Mask, PhaseAngle], list[RealMatrix]]] = [({}, [])]
+    done: list[tuple[dict[Mask, PhaseAngle], list[MatrixFactor]]] = [({}, [])]
     pending: dict[Mask, PhaseAngle] = {}
     for factor in _early_phases(factors):
         match factor:
             case Phases(angles):
                 add_angles(pending, angles)
-            case RealMatrix(affine=None):
+            case MatrixFactor(affine=None):
                 if any(mask & factor.targets for mask in pending):
-                    done.append((pending, []))
+                    done.append((pending, _last_diagonal(done[-1][1])))
                     pending = {}
                 done[-1][1].append(factor)
-            case RealMatrix(affine=(_, inverse)):
+            case MatrixFactor(affine=(_, inverse)):
                 pending = carried(pending, inverse)
                 _append(done[-1][1], factor)
-    layers = tuple(PhaseLayer(Phases(angles), tuple(reals)) for angles, reals in done)
+    layers = tuple(PhaseLayer(Phases(angles), tuple(matrices)) for angles, matrices in done)
     return layers, Phases(pending)
 
 
-def _append(reals: list[RealMatrix], permutation: RealMatrix) -> None:
+def _last_diagonal(matrices: list[MatrixFactor]) -> list[MatrixFactor]:
+    """Remove and return the diagonal matrices that can follow all others, and so later phases."""
+    removed: list[MatrixFactor] = []
+    mixed: Mask = 0
+    for place in reversed(range(len(matrices))):
+        if matrices[place].targets or matrices[place].controls & mixed:
+            mixed |= matrices[place].targets
+        else:
+            removed.append(matrices.pop(place))
+    return removed[::-1]
+
+
+def _append(matrices: list[MatrixFactor], permutation: MatrixFactor) -> None:
     """Append a permutation, or remove its inverse: CNOT RZ CNOT leaves two CNOTs side by side.
 
     A pass over circuits could not cancel them, because the RZ stands between them until its phase
     has been carried through the second CNOT.
     """
     wires = permutation.targets | permutation.controls
-    for place in reversed(range(len(reals))):
-        before = reals[place]
+    for place in reversed(range(len(matrices))):
+        before = matrices[place]
         if not wires & (before.targets | before.controls):
             continue
         if before.affine and before.wires == permutation.wires:
             (left,), (right,) = before.spectrum.values(), permutation.spectrum.values()
             if np.abs(left @ right - np.eye(len(left))).max() < SMALL:
-                del reals[place]
+                del matrices[place]
                 return
         break
-    reals.append(permutation)
+    matrices.append(permutation)
 
 
 def carried(angles: Mapping[Mask, PhaseAngle], permutation: Affine) -> dict[Mask, PhaseAngle]:
@@ -88,7 +100,7 @@ def carried(angles: Mapping[Mask, PhaseAngle], permutation: Affine) -> dict[Mask
 def _early_phases(factors: Sequence[Factor]) -> Iterable[Factor]:
     """Yield factors with phases and permutations as early as they can stand, others in order."""
     after, missing = _dependencies(factors)
-    ranks = [int(isinstance(one, RealMatrix) and one.affine is None) for one in factors]
+    ranks = [int(isinstance(one, MatrixFactor) and one.affine is None) for one in factors]
     ready = [(rank, index) for index, rank in enumerate(ranks) if not missing[index]]
     heapq.heapify(ready)
     while ready:
@@ -111,8 +123,8 @@ def _dependencies(factors: Sequence[Factor]) -> tuple[list[set[int]], list[int]]
     mixed: dict[int, int] = {}
     read: dict[int, list[int]] = {}
     for index, factor in enumerate(factors):
-        targets = factor.targets if isinstance(factor, RealMatrix) else 0
-        controls = factor.controls if isinstance(factor, RealMatrix) else factor.mask
+        targets = factor.targets if isinstance(factor, MatrixFactor) else 0
+        controls = factor.controls if isinstance(factor, MatrixFactor) else factor.mask
         before: set[int] = set()
         for wire in wires_in(targets | controls):
             before |= {mixed[wire]} if wire in mixed else set()

@@ -24,6 +24,7 @@ from hybridx.lowering.analysis.phase_polynomial import (
     as_phases,
     mask_of,
     phases_by_parity,
+    walsh,
     wires_in,
 )
 from hybridx.lowering.analysis.trig_polynomial import (
@@ -56,20 +57,22 @@ class Affine:
 
 
 @dataclass(frozen=True, eq=False)
-class RealMatrix:
-    """A real matrix on some wires, constant or parametrised.
+class MatrixFactor:
+    """A matrix on some wires, constant or parametrised.
 
     Attributes:
         wires: the first is the most significant of the matrix.
-        spectrum: of the matrix; its sum is real.
+        spectrum: of the matrix.
         targets: wires whose basis states it mixes; in all others it is block-diagonal.
         affine: if it is such a permutation, that and its inverse.
+        is_real: the sum of the spectrum is real.
     """
 
     wires: tuple[int, ...]
     spectrum: Spectrum
     targets: Mask
     affine: tuple[Affine, Affine] | None
+    is_real: bool = True
 
     @cached_property
     def controls(self) -> Mask:
@@ -82,7 +85,9 @@ class RealMatrix:
         return is_constant(self.spectrum)
 
 
-Factor: TypeAlias = Phases | RealMatrix
+Factor: TypeAlias = Phases | MatrixFactor
+
+_WIDEST = 5  # wires of a complex matrix: it acts on real and imaginary parts as well
 
 
 def real_factors_of(operation: PureOperation, axes: Axes) -> tuple[Factor, ...] | None:
@@ -105,9 +110,43 @@ def real_factors_of(operation: PureOperation, axes: Axes) -> tuple[Factor, ...] 
     }
     (matrix, *others) = real.values()
     affine = affine_of(wires, matrix) if not others else None
-    middle = RealMatrix(wires, real, _targets(wires, real), affine)
+    middle = MatrixFactor(wires, real, _targets(wires, real), affine)
     factors = (_constant(wires, right, axes), middle, _constant(wires, left, axes))
-    return tuple(one for one in factors if isinstance(one, RealMatrix) or one.angles)
+    return tuple(one for one in factors if isinstance(one, MatrixFactor) or one.angles)
+
+
+def matrix_factors_of(operation: PureOperation, axes: Axes) -> tuple[Factor, ...] | None:
+    """Return the factors of an operation as `real_factors_of`, but what is constant as matrices.
+
+    A constant operation is one matrix, so that only phases of parameters are left as phases.
+    """
+    wires = wires_of(operation)
+    spectrum = spectrum_of(operation, axes)
+    if is_constant(spectrum) and len(wires) <= _WIDEST:
+        (matrix,) = spectrum.values()
+        return (constant_factor(wires, matrix, axes),)
+    factors = real_factors_of(operation, axes)
+    if factors is None:
+        return None
+    return tuple(_as_matrix(factor, axes) for factor in factors)
+
+
+def constant_factor(wires: tuple[int, ...], matrix: Matrix, axes: Axes) -> MatrixFactor:
+    """Return a matrix of numbers as a factor."""
+    spectrum = {(0,) * len(axes.pairs): matrix}
+    is_real = not (np.abs(matrix.imag) > SMALL).any()
+    return MatrixFactor(
+        wires, spectrum, _targets(wires, spectrum), affine_of(wires, matrix), is_real
+    )
+
+
+def _as_matrix(factor: Factor, axes: Axes) -> Factor:
+    if isinstance(factor, MatrixFactor) or not factor.is_constant:
+        return factor
+    wires = tuple(wires_in(factor.mask))
+    if len(wires) > _WIDEST:
+        return factor
+    return constant_factor(wires, np.diag(np.exp(1j * walsh(factor, wires)[:, 0])), axes)
 
 
 def _constant(wires: tuple[int, ...], phases: NDArray[np.float64], axes: Axes) -> Phases:

@@ -9,11 +9,9 @@ from typing import TypeAlias, assert_never
 import numpy as np
 
 from hybridx.circuit import Apply, Circuit, Prepare, PureOperation, Unitary, complex_entries
+from hybridx.lowering.analysis.gate_blocks import COMPLEX as COMPLEX
 from hybridx.lowering.analysis.trig_polynomial import has_parameter
 from hybridx.program import Builder, Program, Value, count_live, vjp
-
-COMPLEX = -1
-"""The label of the axis of real and imaginary parts, beside the wires'."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +51,12 @@ def is_unitary(operation: PureOperation) -> bool:
             assert_never(operation)
 
 
+def is_reversed(gradient: Program, circuit: Circuit) -> bool:
+    """Return whether a gradient that keeps all its values takes much memory and need not."""
+    matrices = [one for one in circuit.operations if isinstance(one, Unitary)]
+    return count_live(gradient) > _MUCH and all(map(is_unitary, matrices))
+
+
 def reversed_vjp(
     builder: Builder, results: Value, spans: Sequence[Span], circuit: Circuit
 ) -> Program:
@@ -66,8 +70,7 @@ def reversed_vjp(
     """
     program = builder.build(results, state_size(circuit))
     gradient = vjp(program)
-    matrices = [one for one in circuit.operations if isinstance(one, Unitary)]
-    if count_live(gradient) <= _MUCH or not all(map(is_unitary, matrices)):
+    if not is_reversed(gradient, circuit):
         return gradient
     places = [builder.places(results, span) for span in spans]
     return vjp(program, [(start, end) for start, end in places if start != end])
