@@ -68,7 +68,8 @@ def emit_body(
         parameters: name of the input, `(batch, P)`.
         results: name of the output, `(batch, M)`.
         rows: compute so many at once, in a loop over the batch; None for all, without a loop.
-        without: operators that an engine lacks; others take the place of `Max` and `Sign`.
+        without: operators that an engine lacks; others take the place of `Max`, `Sign` and
+            `Round`.
         may_be_empty: without a loop, write a node for each product whose left factor is constant,
             so that ONNX Runtime computes it for no rows, too. In a loop there is always one.
 
@@ -113,9 +114,8 @@ def _emit_steps(
             cut = helper.make_node("Slice", [node.input[0], "nothing", "rows", "nothing"], [few])
             node.input[0] = few
             made.insert(-1, cut)
-        nodes += (
-            _written_otherwise(made, dtype) if {one.op_type for one in made} & without else made
-        )
+        for each in made:
+            nodes += _written_otherwise(each, dtype) if each.op_type in without else [each]
         names.append(name)
     return nodes
 
@@ -229,17 +229,24 @@ def _emit(step: Step, name: str, names: list[str], dtype: np.dtype[Any]) -> list
             assert_never(step)
 
 
-def _written_otherwise(
-    nodes: Sequence[onnx.NodeProto], dtype: np.dtype[Any]
-) -> list[onnx.NodeProto]:
-    """Return the larger of two values, or a sign, by comparisons; NaN of the first stays NaN."""
-    (one,) = nodes
+def _written_otherwise(one: onnx.NodeProto, dtype: np.dtype[Any]) -> list[onnx.NodeProto]:
+    """Return a node by other operators.
+
+    The larger of two values and a sign are found by comparisons; NaN of the first stays NaN. The
+    nearest integer of a half is the one above, not the even one.
+    """
     node, (x, *others), (name,) = helper.make_node, one.input, one.output
     if one.op_type == "Max":
         (y,) = others
         return [
             node("Less", [x, y], [f"{name}_less"]),
             node("Where", [f"{name}_less", y, x], [name]),
+        ]
+    if one.op_type == "Round":
+        return [
+            _constant(np.array(0.5, dtype), f"{name}_half"),
+            node("Add", [x, f"{name}_half"], [f"{name}_up"]),
+            node("Floor", [f"{name}_up"], [name]),
         ]
     zero, above, below = f"{name}_zero", f"{name}_above", f"{name}_below"
     return [

@@ -12,7 +12,7 @@ from tests.engines.outcome import TOLERANCES, Outcome
 from tests.engines.results import Result, keys, read
 
 PAGE = Path(__file__).parents[2] / "docs" / "engines.md"
-ATTEMPTS = {"fixed": "a fixed batch", "opset 18": "`--opset 18`", "open": "help from WASM"}
+ATTEMPTS = {"fixed": "a fixed batch", "opset 18": "`--opset 18`", "web": "`--machine web`"}
 FORM: Mapping[Form, str] = {"default": "by default", "inlined": "`--inline`"}
 SAID = {
     "open": "with an open batch",
@@ -129,8 +129,6 @@ def _remarks(engine: Engine, result: Result) -> str:
         count = sum(result.runs(key) and one.attempt == attempt for key, one in best.items())
         if count:
             remarks.append(f"{count} files need {ATTEMPTS[attempt]}.")
-    if engine.machine != "cpu":
-        remarks.append(f"Files of `--machine {engine.machine}`.")
     return " ".join([*remarks, engine.remark]).strip()
 
 

@@ -72,18 +72,18 @@ def _attempts(engine: Engine, host: Host, folder: Path, key: Key) -> tuple[Outco
     """Return what comes of a file, tried in one way after another until one is right."""
     done: list[Outcome] = []
     for attempt in engine.attempts:
-        done.append(_attempted(host, folder, key, attempt, engine.machine))
+        done.append(_attempted(host, folder, key, attempt))
         # No other file helps an engine that knows no functions.
         if done[-1].status in ("right", "narrow") or done[-1].kind == "no functions":
             break
     return tuple(done)
 
 
-def _attempted(host: Host, folder: Path, key: Key, attempt: Attempt, machine: str) -> Outcome:
+def _attempted(host: Host, folder: Path, key: Key, attempt: Attempt) -> Outcome:
     name, dtype, form = key
     given = case(name, dtype)
     count = 1 if attempt == "fixed" else len(given.inputs)
-    path = file(folder, name, dtype, form, attempt, machine)
+    path = file(folder, name, dtype, form, attempt)
     try:
         found = host.run(path, given.inputs[:count], alone=attempt == "alone")
     except RefusedError as error:

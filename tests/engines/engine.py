@@ -20,7 +20,7 @@ from tests.reader.javascript import node
 HERE = Path(__file__).parent
 FOLDER = ROOT / ".engines"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-Attempt = Literal["open", "fixed", "opset 18", "alone"]
+Attempt = Literal["open", "fixed", "opset 18", "web", "alone"]
 
 
 class NotTriedError(Exception):
@@ -38,7 +38,6 @@ class Engine:
     version: str
     attempts: tuple[Attempt, ...]
     must: Literal["all", "float32", ""] = ""
-    machine: str = "cpu"
     remark: str = ""
 
     @property

@@ -55,7 +55,7 @@ def case(name: str, dtype: Dtype) -> Case:
 
 
 @cache
-def file(folder: Path, name: str, dtype: Dtype, form: Form, attempt: Attempt, machine: str) -> Path:
+def file(folder: Path, name: str, dtype: Dtype, form: Form, attempt: Attempt) -> Path:
     """Return a file of a model, exported if it is not there.
 
     Args:
@@ -64,15 +64,16 @@ def file(folder: Path, name: str, dtype: Dtype, form: Form, attempt: Attempt, ma
         dtype: of its numbers.
         form: with functions, or inlined.
         attempt: what an engine is tried with.
-        machine: that it is exported for.
     """
     if attempt == "alone":
-        return file(folder, name, dtype, form, "open", machine)
+        return file(folder, name, dtype, form, "web")
     model, rows = _model(name)
-    path = folder / f"{name}-{dtype}-{form}-{attempt.replace(' ', '-')}-{machine}.onnx"
-    options = dict(MODELS[name].options) | {"machine": machine}
+    path = folder / f"{name}-{dtype}-{form}-{attempt.replace(' ', '-')}.onnx"
+    options = dict(MODELS[name].options)
     if attempt == "fixed":
         options["dynamic"] = len(rows)
+    if attempt == "web":
+        options["machine"] = "web"
     if attempt == "opset 18":
         options["opset"] = 18
     if form == "inlined":

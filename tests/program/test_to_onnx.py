@@ -37,6 +37,18 @@ def test_what_is_written_otherwise_gives_the_same(steps, dtype):
     assert LACKING & {*operators(made)}
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_angles_are_wrapped_without_round(dtype):
+    made = program("v1: (batch, 4) = wrap v0 [[0, 1.0], [1, 0.5], [2, 3.0], [3, 1.0]]")
+    given = np.random.default_rng(0).uniform(-1e4, 1e4, (200, 4)).astype(dtype)
+    (found,) = onnx_session(made, dtype, frozenset({"Round"})).run(None, {"x": given})
+    np.testing.assert_allclose(found, run(made, given), atol=1e-3 if dtype == "float32" else 1e-9)
+    assert np.abs(found).max() <= 2 * np.pi * 1.001
+    written = operators(made, without={"Round"})
+    assert "Floor" in written
+    assert "Round" not in written
+
+
 def test_a_value_that_is_held_is_the_value():
     made = program(
         "v1: (batch, 4) = sqrt v0", "v2: (batch, 4) = hold v1", "v3: (batch, 4) = log v2"
