@@ -18,7 +18,8 @@ SAID = {
     "open": "with an open batch",
     "fixed": "with a fixed batch",
     "opset 18": "at opset 18",
-    "alone": "alone",
+    "web": "by `--machine web`",
+    "alone": "by `--machine web`, without WASM",
 }
 
 TOP = """\
@@ -128,7 +129,8 @@ def _remarks(engine: Engine, result: Result) -> str:
     for attempt in engine.attempts[1:]:
         count = sum(result.runs(key) and one.attempt == attempt for key, one in best.items())
         if count:
-            remarks.append(f"{count} files need {ATTEMPTS[attempt]}.")
+            need = "1 file needs" if count == 1 else f"{count} files need"
+            remarks.append(f"{need} {ATTEMPTS[attempt]}.")
     return " ".join([*remarks, engine.remark]).strip()
 
 

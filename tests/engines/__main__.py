@@ -36,8 +36,8 @@ def main() -> int:
     is_worse = False
     with tempfile.TemporaryDirectory() as folder:
         for name in given.names or known:
-            kept = read() if KEPT.exists() else {}
             result = _tried(known[name], Path(folder))
+            kept = read() if KEPT.exists() else {}
             ran = sum(map(result.runs, result.outcomes))
             print(f"{name} {result.version}: {result.not_tried or f'{ran} of {len(keys())} run'}")
             found = complaints(known[name], result, kept.get(name))

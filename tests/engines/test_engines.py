@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tests.documents.engines import FORM, PAGE, page
+from tests.documents.engines import ATTEMPTS, FORM, PAGE, SAID, page
 from tests.engines import __main__ as command
 from tests.engines.engine import Engine, engines
 from tests.engines.host import Host, RefusedError
@@ -41,6 +41,8 @@ def test_the_kept_results_hold_every_file_of_every_engine():
     assert list(kept) == list(engines())
     for name, one in kept.items():
         assert one.version == engines()[name].pinned
+        assert {*engines()[name].attempts} <= {*SAID}
+        assert {*engines()[name].attempts[1:]} <= {*ATTEMPTS}
         assert set(one.outcomes) == (set() if one.not_tried else set(keys())), name
         assert complaints(engines()[name], one, None) == []
 
@@ -124,7 +126,7 @@ def test_a_wrong_number_is_counted_out_and_listed():
     _, _, by_default, inlined, narrow, _, remarks = row_of(text)
     assert (by_default, inlined, narrow) == ("**all** of 26", "25 of 26", "1e-07")
     assert "**Wrong numbers in 2 files**" in remarks
-    assert "1 files need a fixed batch" in remarks
+    assert "1 file needs a fixed batch." in remarks
     assert (
         "| Made-up | float32, by default, with an open batch | cones | **5e+00** "
         "| right with a fixed batch |"
