@@ -34,8 +34,10 @@ from hybridx.circuit import (
 )
 from hybridx.lowering.analysis.gate_blocks import (
     COMPLEX,
+    MOST_CONTROLS,
     MOST_MODES,
     SEARCHES,
+    WIDEST,
     Move,
     Search,
     Shuffle,
@@ -479,7 +481,7 @@ def _route(
     for operation in operations:
         find = matrix_factors_of if whole else real_factors_of
         found = find(operation, axes) if _has_spectrum(operation) else None
-        if found is not None:
+        if found is not None and all(map(_fits, found)):
             factors += found
             continue
         route.append_factors(factors, axes, None)
@@ -548,6 +550,14 @@ def _joined(factors: Sequence[MatrixFactor], axes: Axes) -> list[MatrixFactor]:
             last[wire] = len(joined)
         joined.append(factor)
     return joined
+
+
+def _fits(factor: Factor) -> bool:
+    """Return whether a factor is phases, or a matrix that some window can apply."""
+    if isinstance(factor, Phases):
+        return True
+    is_narrow = len(factor.wires) <= WIDEST + MOST_CONTROLS
+    return is_narrow and factor.targets.bit_count() <= WIDEST
 
 
 def _has_spectrum(operation: PureOperation) -> bool:

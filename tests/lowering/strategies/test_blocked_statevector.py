@@ -1,9 +1,10 @@
 """Both routes of a sweep agree with the reference, whatever is mixed and measured last."""
 
+import msgspec
 import numpy as np
 import pytest
 
-from hybridx.circuit import parse, simulate
+from hybridx.circuit import Apply, parse, simulate
 from hybridx.lowering.strategies import blocked_statevector, statevector
 from hybridx.program import check, run
 from tests.circuits import inputs
@@ -52,6 +53,15 @@ def test_both_routes_agree_with_the_reference(seed, is_given, measured):
     for plan in blocked_statevector.routes(circuit):
         computed = run(check(plan.build()), parameters)
         np.testing.assert_allclose(computed, expected, atol=EXACT * scale)
+
+
+def test_a_gate_that_no_window_can_hold_is_applied_by_itself():
+    start = parse("; ".join([*(f"RY {w} p[0]" for w in range(11)), "expval Z1; expval X3"]))
+    controls = tuple(range(10))
+    wide = Apply("PauliX", (10,), None, controls=controls, control_values=(True,) * 10)
+    circuit = msgspec.structs.replace(start, operations=(*start.operations, wide))
+    for plan in blocked_statevector.routes(circuit):
+        assert "paulix on wires 0-10 by itself" in plan.describe()
 
 
 @pytest.mark.parametrize("is_given", [False, True])
