@@ -287,7 +287,7 @@ def _rounded(value: float) -> float:
 def written(machine: Machine, source: str) -> str:
     """Return the source of a table with the numbers of a machine, comments as they are."""
     for field in fields(Machine):
-        if field.name in ("name", "far_bytes", "near_bytes"):
+        if field.name in ("name", "far_bytes", "near_bytes", "lacks"):
             continue
         value = getattr(machine, field.name)
         text = f'"{value}"' if isinstance(value, str) else repr(value)

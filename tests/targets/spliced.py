@@ -71,6 +71,7 @@ def artifact(spliced, format, content):
         ),
         outputs=captured.output_names,
         circuits={},
+        hashes={},
         strategies={},
         digest=None,
         stated=None,

@@ -52,24 +52,9 @@ _RUN = 16  # numbers that are moved as one
 _NS_GATHER = {4: 0.44, 5: 0.28, 6: 0.21}  # basis states that change places, by the axes behind
 _NS_BUILD = 0.01  # to build a parametrised matrix: for each mode and entry
 _NS_ENTRY = 0.4  # and for each entry, which is written and read
-_ALIKE = 2  # paths that are followed for one set of matrices that are left
-
-
-@dataclass(frozen=True, slots=True)
-class Search:
-    """How windows are looked for; no one way is best for all circuits.
-
-    Attributes:
-        each: nanoseconds that a path is taken to cost more for each matrix that is left.
-        beam: sets of matrices left whose paths are followed.
-    """
-
-    each: float
-    beam: int
-
-
-SEARCHES = (Search(0.12, 12), Search(0.06, 10))
-"""The ways of looking that are tried."""
+_EACH = 0.12  # nanoseconds that a path is taken to cost more for each matrix that is left
+_BEAM = 12  # sets of matrices that are left whose paths are followed
+_ALIKE = 2  # paths that are followed for one such set
 
 
 @dataclass(frozen=True, eq=False)
@@ -174,19 +159,15 @@ Step: TypeAlias = Window | Move | Shuffle
 def plan_windows(
     factors: Sequence[MatrixFactor],
     order: tuple[int, ...],
-    search: Search,
     *,
     everything: bool,
     finish: Callable[[tuple[int, ...]], float],
-) -> tuple[tuple[Step, ...], list[MatrixFactor], float]:
-    """Return the steps that apply matrices, the permutations that are left over, and the time.
-
-    The time is that of the steps in nanoseconds for each element of the state.
+) -> tuple[tuple[Step, ...], list[MatrixFactor]]:
+    """Return the steps that apply matrices, and the permutations that are left over.
 
     Args:
         factors: in an order in which they act.
         order: of the axes.
-        search: how they are looked for.
         everything: apply also the permutations for which no other matrix waits.
         finish: the nanoseconds for each element that an order of axes costs at the end.
     """
@@ -207,9 +188,9 @@ def plan_windows(
                 key = (longer.left, longer.order)
                 if key not in reached or longer.cost < reached[key].cost:
                     reached[key] = longer
-        beam = _best((path for path in reached.values() if path.cost < least), search)
+        beam = _best(path for path in reached.values() if path.cost < least)
     assert best is not None
-    return tuple(shared.steps(best)), shared.listed(best.left), best.cost
+    return tuple(shared.steps(best)), shared.listed(best.left)
 
 
 def move_cost(before: tuple[int, ...], after: tuple[int, ...]) -> float:
@@ -257,6 +238,16 @@ class _Made(NamedTuple):
     place: int = 0
 
 
+class _Fact(NamedTuple):
+    """What a search reads of a matrix; the numbers are found once, as they are read often."""
+
+    bit: int
+    targets: Mask
+    controls: Mask
+    modes: int
+    is_real: bool
+
+
 class _Path(NamedTuple):
     """Some steps, the matrices that are left to do after them as bits, and the order of axes.
 
@@ -275,11 +266,11 @@ class _Path(NamedTuple):
     made: _Made | None
 
 
-def _best(paths: Iterable[_Path], search: Search) -> list[_Path]:
+def _best(paths: Iterable[_Path]) -> list[_Path]:
     """Return few of some paths: the best for each set of matrices left, of the best sets."""
     alike: dict[int, list[_Path]] = {}
-    for path in sorted(paths, key=lambda path: path.cost + search.each * path.left.bit_count()):
-        if path.left not in alike and len(alike) == search.beam:
+    for path in sorted(paths, key=lambda path: path.cost + _EACH * path.left.bit_count()):
+        if path.left not in alike and len(alike) == _BEAM:
             continue
         own = alike.setdefault(path.left, [])
         if len(own) < _ALIKE:
@@ -297,6 +288,11 @@ class _Shared:
         self._is_real = all(one.is_real for one in factors)
         self._complex = sum(1 << i for i, one in enumerate(factors) if not one.is_real)
         self._parametrised = sum(1 << i for i, one in enumerate(factors) if not one.is_constant)
+        self._facts = [
+            _Fact(1 << i, one.targets, one.controls, len(one.spectrum), one.is_real)
+            for i, one in enumerate(factors)
+        ]
+        self._left: dict[int, list[_Fact]] = {}
         self._masks: dict[tuple[int, ...], list[Mask]] = {}
         self._closures: dict[tuple[int, Mask, Mask, bool], tuple[int, Mask]] = {}
         self._shuffles: dict[tuple[int, Mask], int] = {}
@@ -361,6 +357,8 @@ class _Shared:
 
     def _with_shuffle(self, path: _Path) -> Iterator[_Path]:
         """Yield the path with all permutations of the first axes that can be applied now."""
+        if not path.left & self._permutations:
+            return
         for behind, per_element in _NS_GATHER.items():
             first = path.order[: max(0, len(path.order) - behind)]
             inside = mask_of(axis for axis in first if axis != COMPLEX)
@@ -480,29 +478,32 @@ class _Shared:
         taken = waiting_targets = waiting = 0
         controls: Mask = 0
         modes = 1
-        for index, one in enumerate(self._factors):
-            if not left >> index & 1:
-                continue
-            targets, own = one.targets, one.controls
-            more = controls | (own & ~inside)
-            growth = modes * len(one.spectrum)
+        behind = ~(inside | outside)
+        for fact in self._facts_of(left):
+            targets, own = fact.targets, fact.controls
             if (
-                targets & ~inside
-                or own & ~(inside | outside)
-                or targets & waiting
-                or own & waiting_targets
-                or not (is_complex or one.is_real)
-                or more.bit_count() > MOST_CONTROLS
-                or growth > MOST_MODES
+                not targets & ~inside
+                and not own & behind
+                and not targets & waiting
+                and not own & waiting_targets
+                and (is_complex or fact.is_real)
             ):
-                waiting_targets |= targets
-                waiting |= targets | own
-                if not inside & ~waiting:
-                    break
-            else:
-                taken |= 1 << index
-                controls, modes = more, growth
+                more, growth = controls | (own & ~inside), modes * fact.modes
+                if more.bit_count() <= MOST_CONTROLS and growth <= MOST_MODES:
+                    taken |= fact.bit
+                    controls, modes = more, growth
+                    continue
+            waiting_targets |= targets
+            waiting |= targets | own
+            if not inside & ~waiting:
+                break
         return taken, controls
+
+    def _facts_of(self, left: int) -> list[_Fact]:
+        """Return what a search reads of the matrices of a set, in order."""
+        if left not in self._left:
+            self._left[left] = [fact for fact in self._facts if left & fact.bit]
+        return self._left[left]
 
 
 def _order_for(factor: MatrixFactor, order: tuple[int, ...]) -> tuple[int, ...]:

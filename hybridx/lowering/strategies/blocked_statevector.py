@@ -15,7 +15,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise, product
-from operator import attrgetter
 from typing import TypeAlias, assert_never
 
 import numpy as np
@@ -36,10 +35,8 @@ from hybridx.lowering.analysis.gate_blocks import (
     COMPLEX,
     MOST_CONTROLS,
     MOST_MODES,
-    SEARCHES,
     WIDEST,
     Move,
-    Search,
     Shuffle,
     Window,
     move_cost,
@@ -67,7 +64,7 @@ from hybridx.lowering.analysis.trig_polynomial import (
 )
 from hybridx.lowering.blocks import entropy
 from hybridx.lowering.blocks.angles import features
-from hybridx.lowering.blocks.apply_phases import apply_phases, given_phases, is_sum, key_of
+from hybridx.lowering.blocks.apply_phases import apply_phases, given_phases, is_sum
 from hybridx.lowering.blocks.entries import combine
 from hybridx.lowering.blocks.measure_parities import (
     Parities,
@@ -101,7 +98,6 @@ from hybridx.program import (
 
 _BLOCK = 5  # wires of a part of the first state
 _MOST_FIRST = 256  # modes of such a part
-_NS_PHASES = 0.6  # for each element of the state that constant phases turn
 _NS_SUM = 0.2  # for each element of the state, to sum squares of real and imaginary parts
 _NS_SUMMED = 20.0  # for each product of a sum
 _RUN = 16  # numbers that a sum takes as one
@@ -282,9 +278,8 @@ def routes(circuit: Circuit) -> tuple[BlockedStatevectorPlan, ...] | Reason:
     kept = (COMPLEX, *wires)
     found: list[BlockedStatevectorPlan] = []
     for whole, order in ((False, kept), (True, wires if given else kept)):
-        tried = (_route(rest, axes, order, ends, one, whole=whole) for one in SEARCHES)
-        best = min(tried, key=attrgetter("nanoseconds"))
-        found.append(_plan(circuit, axes, ends, given, blocks, best))
+        route = _route(rest, axes, order, ends, whole=whole)
+        found.append(_plan(circuit, axes, ends, given, blocks, route))
     return tuple(found)
 
 
@@ -379,26 +374,19 @@ class _Route:
     Attributes:
         order: of the axes after them.
         is_complex_first: the state has imaginary parts before the first step.
-        search: how windows are looked for.
         steps: on the whole state.
         left: permutations after them.
         squared: the steps on the squares, where the results are squares.
-        nanoseconds: of the steps for each element of the state; what all ways of looking for
-            windows have in common is left out.
     """
 
     order: tuple[int, ...]
     is_complex_first: bool
-    search: Search
     steps: list[_Step] = field(default_factory=list)
     left: list[MatrixFactor] = field(default_factory=list)
     squared: tuple[BlockStep, ...] | None = None
-    nanoseconds: float = 0.0
-    _known: set[object] = field(default_factory=set)
 
     def prepare(self) -> None:
         """Append steps after which real and imaginary parts are the first axis."""
-        self.nanoseconds += _to_front(self.order)
         after = _fronted(self.order)
         if COMPLEX not in self.order:
             self.steps.append(Widen())
@@ -435,12 +423,6 @@ class _Route:
     def _append_phases(self, phases: Phases) -> None:
         self.prepare()
         self.steps.append(Diagonal(phases, self.order))
-        # To turn the state, and to compute the cosines of parameters.
-        key = key_of(phases, self.order)
-        is_known = phases.is_constant or key in self._known
-        times = 1 if is_known else 2 if is_sum(phases, self.order[1:]) else 4
-        self.nanoseconds += _NS_PHASES * times
-        self._known.add(key)
 
     def _append_windows(
         self,
@@ -449,10 +431,7 @@ class _Route:
         everything: bool,
         finish: Callable[[tuple[int, ...]], float],
     ) -> None:
-        windows, self.left, nanoseconds = plan_windows(
-            factors, self.order, self.search, everything=everything, finish=finish
-        )
-        self.nanoseconds += nanoseconds
+        windows, self.left = plan_windows(factors, self.order, everything=everything, finish=finish)
         self.steps += windows
         self.order = windows[-1].after if windows else self.order
 
@@ -462,7 +441,6 @@ def _route(
     axes: Axes,
     order: tuple[int, ...],
     ends: _Ends,
-    search: Search,
     *,
     whole: bool,
 ) -> _Route:
@@ -473,10 +451,9 @@ def _route(
         axes: of the frequencies.
         order: of the axes before them.
         ends: what is measured after them.
-        search: how windows are looked for.
         whole: what is constant is complex matrices; otherwise real ones between phases.
     """
-    route = _Route(order, COMPLEX in order, search)
+    route = _Route(order, COMPLEX in order)
     factors: list[Factor] = []
     for operation in operations:
         find = matrix_factors_of if whole else real_factors_of
@@ -494,14 +471,9 @@ def _route(
     if ends.are_squares:
         wires = tuple(range(ends.wires))
         others = tuple(axis for axis in route.order if axis != COMPLEX)
-        steps, _, nanoseconds = plan_windows(
-            route.left,
-            others,
-            search,
-            everything=True,
-            finish=lambda after: move_cost(after, wires),
+        steps, _ = plan_windows(
+            route.left, others, everything=True, finish=lambda after: move_cost(after, wires)
         )
-        route.nanoseconds += nanoseconds / 2
         last = steps[-1].after if steps else others
         route.squared = (*steps, Move(last, wires)) if last != wires else steps
     elif ends.parities is not None or COMPLEX not in route.order:
