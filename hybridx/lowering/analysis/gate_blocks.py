@@ -19,7 +19,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import pairwise
+from itertools import islice, pairwise
 from math import prod
 from typing import NamedTuple, TypeAlias
 
@@ -55,6 +55,7 @@ _NS_ENTRY = 0.4  # and for each entry, which is written and read
 _EACH = 0.12  # nanoseconds that a path is taken to cost more for each matrix that is left
 _BEAM = 12  # sets of matrices that are left whose paths are followed
 _ALIKE = 2  # paths that are followed for one such set
+_AHEAD = 256  # matrices that are looked at for the controls of what follows
 
 
 @dataclass(frozen=True, eq=False)
@@ -292,7 +293,6 @@ class _Shared:
             _Fact(1 << i, one.targets, one.controls, len(one.spectrum), one.is_real)
             for i, one in enumerate(factors)
         ]
-        self._left: dict[int, list[_Fact]] = {}
         self._masks: dict[tuple[int, ...], list[Mask]] = {}
         self._closures: dict[tuple[int, Mask, Mask, bool], tuple[int, Mask]] = {}
         self._shuffles: dict[tuple[int, Mask], int] = {}
@@ -300,7 +300,7 @@ class _Shared:
 
     def listed(self, some: int) -> list[MatrixFactor]:
         """Return the matrices of a set, in order."""
-        return [one for index, one in enumerate(self._factors) if some >> index & 1]
+        return [self._factors[index] for index in _bits(some)]
 
     def steps(self, path: _Path) -> list[Step]:
         """Return the steps of a path."""
@@ -373,20 +373,20 @@ class _Shared:
         key = (left, inside)
         if key not in self._shuffles:
             taken = waiting_targets = waiting = 0
-            for index, one in enumerate(self._factors):
-                if not left >> index & 1:
-                    continue
-                wires = one.targets | one.controls
+            for fact in self._facts_of(left):
+                wires = fact.targets | fact.controls
                 if (
-                    one.affine is None
+                    not fact.bit & self._permutations
                     or wires & ~inside
-                    or one.targets & waiting
-                    or one.controls & waiting_targets
+                    or fact.targets & waiting
+                    or fact.controls & waiting_targets
                 ):
-                    waiting_targets |= one.targets
+                    waiting_targets |= fact.targets
                     waiting |= wires
+                    if not inside & ~waiting:
+                        break
                 else:
-                    taken |= 1 << index
+                    taken |= fact.bit
             self._shuffles[key] = taken
         return self._shuffles[key]
 
@@ -443,9 +443,9 @@ class _Shared:
         key = (left, inside)
         if key not in self._controls:
             controls = 0
-            for index, one in enumerate(self._factors):
-                if left >> index & 1 and one.targets & ~inside:
-                    controls |= one.controls
+            for fact in islice(self._facts_of(left), _AHEAD):
+                if fact.targets & ~inside:
+                    controls |= fact.controls
             self._controls[key] = controls
         controls = self._controls[key]
         wires = [axis for axis in axes if axis != COMPLEX]
@@ -499,11 +499,20 @@ class _Shared:
                 break
         return taken, controls
 
-    def _facts_of(self, left: int) -> list[_Fact]:
-        """Return what a search reads of the matrices of a set, in order."""
-        if left not in self._left:
-            self._left[left] = [fact for fact in self._facts if left & fact.bit]
-        return self._left[left]
+    def _facts_of(self, left: int) -> Iterator[_Fact]:
+        """Yield what a search reads of the matrices of a set, in order."""
+        for index in range((left & -left).bit_length() - 1, len(self._facts) if left else 0):
+            fact = self._facts[index]
+            if left & fact.bit:
+                yield fact
+
+
+def _bits(some: int) -> Iterator[int]:
+    """Yield the places of the bits of a number, the lowest first."""
+    while some:
+        lowest = some & -some
+        yield lowest.bit_length() - 1
+        some ^= lowest
 
 
 def _order_for(factor: MatrixFactor, order: tuple[int, ...]) -> tuple[int, ...]:
