@@ -243,10 +243,10 @@ class _Fact(NamedTuple):
     """What a search reads of a matrix; the numbers are found once, as they are read often."""
 
     bit: int
+    factor: MatrixFactor
     targets: Mask
     controls: Mask
     modes: int
-    is_real: bool
 
 
 class _Path(NamedTuple):
@@ -283,39 +283,39 @@ class _Shared:
     """What all paths of a search share."""
 
     def __init__(self, factors: tuple[MatrixFactor, ...], *, everything: bool) -> None:
-        self._factors, self._everything = factors, everything
+        self._everything = everything
         self.everything = (1 << len(factors)) - 1
         self._permutations = sum(1 << i for i, one in enumerate(factors) if one.affine is not None)
         self._is_real = all(one.is_real for one in factors)
         self._complex = sum(1 << i for i, one in enumerate(factors) if not one.is_real)
         self._parametrised = sum(1 << i for i, one in enumerate(factors) if not one.is_constant)
         self._facts = [
-            _Fact(1 << i, one.targets, one.controls, len(one.spectrum), one.is_real)
+            _Fact(1 << i, one, one.targets, one.controls, len(one.spectrum))
             for i, one in enumerate(factors)
         ]
         self._masks: dict[tuple[int, ...], list[Mask]] = {}
-        self._closures: dict[tuple[int, Mask, Mask, bool], tuple[int, Mask]] = {}
-        self._shuffles: dict[tuple[int, Mask], int] = {}
+        self._closures: dict[tuple[int, Mask, Mask, int], tuple[int, Mask]] = {}
         self._controls: dict[tuple[int, Mask], Mask] = {}
 
     def listed(self, some: int) -> list[MatrixFactor]:
         """Return the matrices of a set, in order."""
-        return [self._factors[index] for index in _bits(some)]
+        return [fact.factor for fact in self._facts_of(some)]
 
     def steps(self, path: _Path) -> list[Step]:
         """Return the steps of a path."""
-        before, made = path.before, path.made
-        if before is None or made is None:
-            return []
-        factors = tuple(self.listed(made.taken))
-        step: Step
-        if made.length:
-            step = Window(before.order, made.start, made.length, factors, made.arranged, made.place)
-        elif factors:
-            step = Shuffle(before.order, made.place, factors)
-        else:
-            step = Move(before.order, path.order)
-        return [*self.steps(before), step]
+        steps: list[Step] = []
+        while path.before is not None and path.made is not None:
+            before, made = path.before, path.made
+            factors = tuple(self.listed(made.taken))
+            if made.length:
+                start, length, arranged = made.start, made.length, made.arranged
+                steps.append(Window(before.order, start, length, factors, arranged, made.place))
+            elif factors:
+                steps.append(Shuffle(before.order, made.place, factors))
+            else:
+                steps.append(Move(before.order, path.order))
+            path = before
+        return steps[::-1]
 
     def is_done(self, left: int) -> bool:
         """Return whether nothing has to be applied any more."""
@@ -362,33 +362,11 @@ class _Shared:
         for behind, per_element in _NS_GATHER.items():
             first = path.order[: max(0, len(path.order) - behind)]
             inside = mask_of(axis for axis in first if axis != COMPLEX)
-            taken = self._permuted(path.left, inside)
+            taken, _ = self._closure(path.left, inside, 0, self._permutations)
             if taken:
                 cost = path.cost + per_element + _NS_STEPS / 2.0 ** len(path.order)
                 made = _Made(taken, place=behind)
                 yield _Path(cost, path.left & ~taken, path.order, path, made)
-
-    def _permuted(self, left: int, inside: Mask) -> int:
-        """Return the permutations inside some wires that can be applied now."""
-        key = (left, inside)
-        if key not in self._shuffles:
-            taken = waiting_targets = waiting = 0
-            for fact in self._facts_of(left):
-                wires = fact.targets | fact.controls
-                if (
-                    not fact.bit & self._permutations
-                    or wires & ~inside
-                    or fact.targets & waiting
-                    or fact.controls & waiting_targets
-                ):
-                    waiting_targets |= fact.targets
-                    waiting |= wires
-                    if not inside & ~waiting:
-                        break
-                else:
-                    taken |= fact.bit
-            self._shuffles[key] = taken
-        return self._shuffles[key]
 
     def _with_window(self, path: _Path, runs: Iterable[tuple[int, int]]) -> Iterator[_Path]:
         """Yield the path with one more window, given by where it starts and its length.
@@ -402,7 +380,8 @@ class _Shared:
             axes = order[start : start + length]
             inside, outside = first[start + length] & ~first[start], first[start]
             creates = COMPLEX not in order and length < WIDEST
-            taken, controls = self._closure(left, inside, outside, creates or COMPLEX in axes)
+            allowed = left if creates or COMPLEX in axes else left & ~self._complex
+            taken, controls = self._closure(left, inside, outside, allowed)
             is_last = start + length == count
             if not taken or (taken == before and not is_last):
                 continue
@@ -434,7 +413,7 @@ class _Shared:
     def _modes(self, taken: int) -> int:
         if not taken & self._parametrised:
             return 1
-        return prod(len(one.spectrum) for one in self.listed(taken))
+        return prod(fact.modes for fact in self._facts_of(taken))
 
     def _arrangements(
         self, left: int, axes: tuple[int, ...], inside: Mask
@@ -458,23 +437,21 @@ class _Shared:
                 found[tuple(order)] = None
         return found
 
-    def _closure(
-        self, left: int, inside: Mask, outside: Mask, is_complex: bool
-    ) -> tuple[int, Mask]:
-        """Return all matrices that a window can apply now, and the wires outside that control them.
+    def _closure(self, left: int, inside: Mask, outside: Mask, allowed: int) -> tuple[int, Mask]:
+        """Return all matrices that a step can apply now, and the wires outside that control them.
 
         Args:
             left: the matrices that are left.
-            inside: the wires of the window.
+            inside: the wires of the step.
             outside: those in front of it.
-            is_complex: the window may be of complex matrices.
+            allowed: the matrices that it may apply.
         """
-        key = (left, inside, outside, is_complex)
+        key = (left, inside, outside, allowed)
         if key not in self._closures:
             self._closures[key] = self._closed(*key)
         return self._closures[key]
 
-    def _closed(self, left: int, inside: Mask, outside: Mask, is_complex: bool) -> tuple[int, Mask]:
+    def _closed(self, left: int, inside: Mask, outside: Mask, allowed: int) -> tuple[int, Mask]:
         taken = waiting_targets = waiting = 0
         controls: Mask = 0
         modes = 1
@@ -486,7 +463,7 @@ class _Shared:
                 and not own & behind
                 and not targets & waiting
                 and not own & waiting_targets
-                and (is_complex or fact.is_real)
+                and fact.bit & allowed
             ):
                 more, growth = controls | (own & ~inside), modes * fact.modes
                 if more.bit_count() <= MOST_CONTROLS and growth <= MOST_MODES:
@@ -501,18 +478,11 @@ class _Shared:
 
     def _facts_of(self, left: int) -> Iterator[_Fact]:
         """Yield what a search reads of the matrices of a set, in order."""
-        for index in range((left & -left).bit_length() - 1, len(self._facts) if left else 0):
+        lowest = left & -left
+        for index in range(max(0, lowest.bit_length() - 1), left.bit_length()):
             fact = self._facts[index]
             if left & fact.bit:
                 yield fact
-
-
-def _bits(some: int) -> Iterator[int]:
-    """Yield the places of the bits of a number, the lowest first."""
-    while some:
-        lowest = some & -some
-        yield lowest.bit_length() - 1
-        some ^= lowest
 
 
 def _order_for(factor: MatrixFactor, order: tuple[int, ...]) -> tuple[int, ...]:
