@@ -165,17 +165,17 @@ def circuit_summaries(
         choices: how circuits are computed, if known; all other circuits are planned.
         machine: for which they are planned; by default that of the file.
     """
-    planned_for = MACHINES.get(machine or artifact.metadata.machine)  # type: ignore[call-overload]
+    planned_for = MACHINES.get(machine or artifact.metadata.machine)
     considered: dict[Circuit, tuple[Candidate, ...]] = {}
     gates = 0
     for circuit in artifact.circuits.values():
         gates += len(circuit.operations)
         if circuit in choices:
             considered[circuit] = choices[circuit].candidates
-        else:
-            # To plan a circuit takes longer than to read it.
-            is_planned = gates <= PLANNED_GATES.limit and planned_for is not None
-            considered[circuit] = consider(run_passes(circuit), planned_for) if is_planned else ()
+        elif planned_for is not None and gates <= PLANNED_GATES.limit:
+            considered[circuit] = consider(run_passes(circuit), planned_for)
+        else:  # to plan a circuit takes longer than to read it
+            considered[circuit] = ()
     nodes: dict[str, int] = {}
     layers = circuit_layers(artifact)
     if isinstance(artifact, OnnxArtifact):

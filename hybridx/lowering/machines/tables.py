@@ -10,11 +10,9 @@ from hybridx.lowering.machines.cpu import CPU
 from hybridx.lowering.machines.cuda import CUDA
 from hybridx.lowering.machines.machine import Machine
 from hybridx.lowering.machines.web import WEB
-from hybridx.lowering.names import MACHINE_NAMES, MachineName
+from hybridx.lowering.names import MACHINE_NAMES
 
-MACHINES: Final[Mapping[MachineName, Machine]] = {
-    name: {"cpu": CPU, "cuda": CUDA, "web": WEB}[name] for name in MACHINE_NAMES
-}
+MACHINES: Final[Mapping[str, Machine]] = {one.name: one for one in (CPU, CUDA, WEB)}
 
 
 def machine_of(name: str) -> Machine:
@@ -23,7 +21,6 @@ def machine_of(name: str) -> Machine:
     Raises:
         OptionError: there is none.
     """
-    for known in MACHINE_NAMES:
-        if name == known:
-            return MACHINES[known]
-    raise OptionError("machine", name, ", ".join(MACHINE_NAMES))
+    if name not in MACHINES:
+        raise OptionError("machine", name, ", ".join(MACHINE_NAMES))
+    return MACHINES[name]
