@@ -5,6 +5,8 @@ import numpy as np
 import pytest
 
 from hybridx.circuit import Apply, parse, simulate
+from hybridx.lowering.analysis.gate_blocks import COMPLEX, plan_windows
+from hybridx.lowering.analysis.real_factors import MatrixFactor
 from hybridx.lowering.strategies import blocked_statevector, statevector
 from hybridx.program import check, run
 from tests.circuits import inputs
@@ -74,3 +76,12 @@ def test_both_routes_have_the_same_gradient(is_given, measured):
     scale = np.abs(expected).max(initial=1.0)
     for plan in blocked_statevector.routes(circuit):
         np.testing.assert_allclose(run(check(plan.build_vjp()), rows), expected, atol=EXACT * scale)
+
+
+def test_a_plan_has_more_steps_than_python_has_calls():
+    # Two of these have more modes than one window may have.
+    spectrum = {(mode,): np.eye(2) for mode in range(9)}
+    factors = [MatrixFactor((0,), spectrum, 1, None) for _ in range(1100)]
+    steps, left = plan_windows(factors, (COMPLEX, 0), everything=True, finish=lambda _: 0.0)
+    assert [step.factors for step in steps] == [(factor,) for factor in factors]
+    assert left == []
