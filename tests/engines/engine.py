@@ -9,13 +9,13 @@ import re
 import shutil
 import subprocess
 import sys
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from tests.fresh_machine import ROOT, made
 from tests.reader.javascript import node
+from tests.rows import read_rows
 
 HERE = Path(__file__).parent
 FOLDER = ROOT / ".engines"
@@ -78,13 +78,7 @@ class Engine:
 
 def engines() -> dict[str, Engine]:
     """Return the rows by their names."""
-    rows = tomllib.loads((HERE / "engines.toml").read_text(encoding="utf-8"))
-    return {
-        name: Engine(
-            name, **{key: tuple(one) if isinstance(one, list) else one for key, one in row.items()}
-        )
-        for name, row in rows.items()
-    }
+    return read_rows(HERE / "engines.toml", Engine)
 
 
 def _browser() -> str:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from tests.rows import read_rows
+
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 # The tests that say most in few minutes: each private name, each kind of circuit through each
@@ -56,13 +58,7 @@ class Environment:
 
 def environments() -> dict[str, Environment]:
     """Return the rows by their names."""
-    rows = tomllib.loads((HERE / "environments.toml").read_text(encoding="utf-8"))
-    return {
-        name: Environment(
-            name, **{key: tuple(one) if isinstance(one, list) else one for key, one in row.items()}
-        )
-        for name, row in rows.items()
-    }
+    return read_rows(HERE / "environments.toml", Environment)
 
 
 def declared_requirements() -> list[str]:
