@@ -575,6 +575,38 @@ class UngraphableError(UsageError):
     remedy = "call the lowered model itself, or compile it: torch.compile(lowered)"
 
 
+class ServerSettingError(UsageError):
+    """A setting of a server is unknown or has a value that cannot be meant."""
+
+    code = "HX043"
+    summary = "the setting {name!r} of the server is {value}, not {expected}"
+    remedy = (
+        "mend it in the settings of the server, or in its environment variables HYBRIDX_SERVE_*"
+    )
+    name: str
+    value: str
+    expected: str
+
+
+class NotReadyError(UsageError):
+    """A request comes before the self-test of the file has passed, or while the server ends."""
+
+    code = "HX044"
+    summary = "the model is not ready: {reason}"
+    remedy = "ask again when the server says that it is ready; its log says what it waits for"
+    reason: str
+
+
+class RequestTooLargeError(UsageError):
+    """A request has more rows than a server takes."""
+
+    code = "HX045"
+    summary = "the request has {rows:,} rows, and this server takes {most:,} in one"
+    remedy = "send them in several requests; who runs the server can raise its setting `rows`"
+    rows: int
+    most: int
+
+
 # --- capture -------------------------------------------------------------------------------------
 
 
@@ -1643,6 +1675,25 @@ class NoShiftError(DeviceError):
     )
     remedy = "run the file without --device: ONNX Runtime computes it exactly"
     node: str
+
+
+class QueueFullError(DeviceError):
+    """A server has as many requests waiting as it may."""
+
+    code = "HX512"
+    summary = "{waiting:,} requests wait already, and no more may"
+    remedy = "ask again later; who runs the server can raise its setting `queue`"
+    waiting: int
+
+
+class TooLateError(DeviceError):
+    """A request to a server took longer than it may."""
+
+    code = "HX513"
+    summary = "no result within {seconds:g} seconds; {sent}"
+    remedy = "send fewer rows, or ask again later; who runs the server can raise its `seconds`"
+    seconds: float
+    sent: str
 
 
 # --- parity --------------------------------------------------------------------------------------

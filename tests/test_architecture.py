@@ -29,6 +29,7 @@ FLOORS = (
     ("runtime", "targets"),
     ("acceleration", "drawing", "materials", "parity", "rebuild", "sources", "timing"),
     ("api",),
+    ("integrations",),
     ("cli",),
 )
 # Rooms inside a room, likewise. Its own files stand on top of them; they are entered by file.
