@@ -607,6 +607,18 @@ class RequestTooLargeError(UsageError):
     most: int
 
 
+class HubNameError(UsageError):
+    """A licence or a task of a model card has characters that no identifier of the Hub has."""
+
+    code = "HX050"
+    summary = "{option} {value!r} is no identifier of the Hugging Face Hub"
+    remedy = (
+        "give small letters, digits, dots and hyphens, as in apache-2.0 or image-classification"
+    )
+    option: str
+    value: str
+
+
 # --- capture -------------------------------------------------------------------------------------
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from hybridx.api.evaluating import evaluate
     from hybridx.api.exporting import ExportReport, export, export_source
     from hybridx.api.formats import FORMATS, MODEL_ENDINGS
-    from hybridx.api.inspecting import bom, draw, html, inspect, python, qasm
+    from hybridx.api.inspecting import bom, card, draw, html, inspect, python, qasm
     from hybridx.api.modules.accelerating import accelerate, restore
     from hybridx.api.modules.lowering import lower
     from hybridx.api.modules.rebuilding import to_torch
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     )
     from hybridx.artifact import OPSET, OPSETS
     from hybridx.lowering import STRATEGIES
+    from hybridx.materials import Card
     from hybridx.parity import SIGNIFICANCE, TOLERANCE, VERIFIED_BATCHES
     from hybridx.runtime import Execution, load
     from hybridx.signing import Signed
@@ -58,6 +59,7 @@ __all__ = [
     "TOLERANCE",
     "VERIFIED_BATCHES",
     "BenchReport",
+    "Card",
     "CheckReport",
     "CircuitSummary",
     "Conversion",
@@ -79,6 +81,7 @@ __all__ = [
     "bench",
     "bench_source",
     "bom",
+    "card",
     "check",
     "check_source",
     "convert",

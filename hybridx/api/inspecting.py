@@ -6,9 +6,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hybridx.api.options import PICTURES, check_choice, check_ending
+from hybridx.api.options import PICTURES, check_choice, check_ending, check_identifier
 from hybridx.api.progress import Stages
-from hybridx.errors import MissingExtraError, OptionError
+from hybridx.errors import MissingExtraError, OptionError, OptionNeedsError
 from hybridx.lowering import MACHINE_NAMES
 from hybridx.report import counted
 from hybridx.storage import check_readable, check_writable, write_together, write_whole
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from hybridx.artifact import Artifact
     from hybridx.circuit import Circuit
     from hybridx.lowering import MachineName
+    from hybridx.materials import Card
 
 
 def inspect(
@@ -187,6 +188,64 @@ def bom(
     if output is not None:
         write_whole(Path(output), text.encode(), overwrite=overwrite)
     return text
+
+
+def card(
+    path: str | Path,
+    output: str | Path | None = None,
+    *,
+    picture: bool = False,
+    license: str | None = None,
+    pipeline_tag: str | None = None,
+    overwrite: bool = False,
+    stages: Stages | None = None,
+) -> Card:
+    """Return the model card of a file: Markdown with the front matter of the Hugging Face Hub.
+
+    It has inputs and outputs, the circuits drawn, what was verified, how the file is used, its
+    limits and its hashes. Equal files of one name give equal cards. What nobody has said is not
+    there: a licence stands in it only if it is given.
+
+    Args:
+        path: of the file.
+        output: a file for the text, too; the Hub reads `README.md`.
+        picture: draw the circuits into files beside `output`, `circuit_0.svg` and so on.
+            Otherwise they are drawn as text.
+        license: an identifier of the Hub, such as `apache-2.0`.
+        pipeline_tag: a task of the Hub. By default `tabular-classification` for a file that names
+            columns and classes, else none.
+        overwrite: replace existing files.
+        stages: is told what is being done; by default the log of `hybridx` is.
+
+    Raises:
+        OptionError: the ending of `output` is another one than `.md`.
+        OptionNeedsError: pictures are wanted without `output`, beside which they lie.
+        HubNameError: a licence or a task is no identifier of the Hub.
+        ArtifactError: a file cannot be read or written.
+    """
+    check_identifier("--license", license)
+    check_identifier("--pipeline-tag", pipeline_tag)
+    check_readable(Path(path))
+    if picture and output is None:
+        raise OptionNeedsError("--picture", "--output")
+    target = None if output is None else Path(output)
+    if target is not None:
+        check_ending("a model card", target, (".md",))
+        check_writable(target, overwrite=overwrite)
+    told = Stages() if stages is None else stages
+    artifact = _read(path, told)
+    from hybridx.api.work.reporting import draw_for_card
+    from hybridx.materials import Card, write_card
+
+    with told("draw"):
+        drawn, pictures = draw_for_card(artifact, target if picture else None)
+    text = write_card(artifact, drawn, license=license, pipeline_tag=pipeline_tag)
+    files = {} if target is None else {target: text.encode(), **pictures}
+    for one in files:
+        check_writable(one, overwrite=overwrite)
+    if files:
+        write_together(files, overwrite=overwrite)
+    return Card(text, tuple(map(str, files)))
 
 
 def python(path: str | Path, *, stages: Stages | None = None) -> str:

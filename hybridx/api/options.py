@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 from hybridx.errors import (
     ConflictingOptionsError,
     FileMissingError,
+    HubNameError,
     MissingExtraError,
     OptionError,
     OptionNeedsError,
@@ -59,6 +61,19 @@ def check_ending(what: str, path: Path, endings: Sequence[str]) -> str:
     if ending not in endings:
         raise OptionError(f"the ending of {what}", path.name, ", ".join(endings))
     return ending
+
+
+_IDENTIFIER: Final = re.compile(r"[a-z0-9][a-z0-9.+-]{0,63}")
+
+
+def check_identifier(option: str, value: str | None) -> None:
+    """Refuse what is no identifier of the Hugging Face Hub; which ones it knows, only it says.
+
+    Raises:
+        HubNameError: it has other characters, or more than 64.
+    """
+    if value is not None and not _IDENTIFIER.fullmatch(value):
+        raise HubNameError(option, value)
 
 
 _MOST_DIGITS: Final = 18  # of a number of 64 bits

@@ -23,6 +23,7 @@ COMMANDS: Final = {
     "inspect": "files",
     "convert": "files",
     "sign": "files",
+    "card": "files",
     "doctor": "setup",
     "train": "setup",
 }

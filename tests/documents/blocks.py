@@ -203,7 +203,8 @@ def _inside(folder: Path) -> Iterator[None]:
 
 def pages() -> list[Path]:
     """Return README and the pages that a person writes."""
-    written = [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]
+    docs = ROOT / "docs"
+    written = [ROOT / "README.md", *docs.glob("*.md"), *(docs / "deploy").glob("*.md")]
     return sorted(
         page for page in written if page.name not in {"api.md", "errors.md", "support.md"}
     )

@@ -37,6 +37,7 @@ REPORTS = {
     "inspect --qasm": typing.TypedDict("Programs", {"programs": Mapping[str, str]}),
     "convert": api.Conversion,
     "sign": api.Signed,
+    "card": api.Card,
     "bench": api.BenchReport,
     "doctor": api.Diagnosis,
     "train": TrainingReport,

@@ -9,7 +9,13 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from hybridx.api.work.summaries import CircuitSummary, Inspection, circuit_notes, circuit_title
+from hybridx.api.work.summaries import (
+    CircuitSummary,
+    Inspection,
+    circuit_notes,
+    circuit_summaries,
+    circuit_title,
+)
 from hybridx.artifact import (
     USUAL_MACHINE,
     Artifact,
@@ -18,6 +24,7 @@ from hybridx.artifact import (
     outline_of,
 )
 from hybridx.drawing import draw_graph, draw_svg
+from hybridx.materials import Drawn
 from hybridx.report import (
     Folded,
     Listing,
@@ -131,6 +138,32 @@ def _circuits(artifact: Artifact, found: Inspection) -> Iterator[Section]:
             parts.append(Picture(picture, f"the circuit {one.name}, drawn"))
         parts += [Table(_facts(one)), Folded("as text", [Listing(one.text.replace("; ", "\n"))])]
         yield Section(circuit_title(one.name, one.layers), parts, is_inner=True)
+
+
+def draw_for_card(artifact: Artifact, target: Path | None) -> tuple[list[Drawn], dict[Path, bytes]]:
+    """Return how the circuits of a file are shown in its card, and the pictures by their paths.
+
+    Args:
+        artifact: the file.
+        target: the card, beside which pictures lie; None to draw the circuits as text.
+    """
+    notes, drawn, pictures = circuit_notes(artifact), list[Drawn](), dict[Path, bytes]()
+    for number, one in enumerate(circuit_summaries(artifact)):
+        circuit, picture = artifact.circuits[one.name], ""
+        if target is not None and one.gates <= _MOST_DRAWN:
+            path = target.with_name(f"circuit_{number}.svg")
+            pictures[path], picture = draw_svg(circuit), path.name
+        drawn.append(
+            Drawn(
+                name=one.name,
+                title=circuit_title(one.name, one.layers),
+                text="" if picture else one.picture,
+                picture=picture,
+                notes=notes.get(one.name, ()),
+                cost=next((c.reason for c in one.candidates if c.strategy == one.strategy), ""),
+            )
+        )
+    return drawn, pictures
 
 
 def _facts(one: CircuitSummary) -> list[tuple[str, str]]:

@@ -1,4 +1,4 @@
-"""Commands that look at a file: `inspect`, `convert` and `sign`."""
+"""Commands that look at a file: `inspect`, `convert`, `sign` and `card`."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import typer
 from hybridx import api
 from hybridx.cli import options
 from hybridx.cli.output.files import (
+    carded,
     converted,
     drawn,
     inspected,
@@ -182,3 +183,49 @@ def sign(
         stages=printer.stages,
     )
     printer.show(report, signed)
+
+
+@options.takes_printer
+@options.takes_limits
+def card(
+    printer: Printer,
+    model: options.Model,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            help="The Markdown file to write: README.md. By default the card is printed.",
+            metavar="FILE",
+        ),
+    ] = None,
+    picture: Annotated[
+        bool,
+        typer.Option(
+            "--picture", help="Draw the circuits into .svg files beside --output, not as text."
+        ),
+    ] = False,
+    license: Annotated[
+        str | None,
+        typer.Option(help="The licence, as the Hub calls it: mit, apache-2.0, other."),
+    ] = None,
+    pipeline_tag: Annotated[
+        str | None,
+        typer.Option(
+            help="The task, as the Hub calls it. By default tabular-classification for a file "
+            "that names columns and classes."
+        ),
+    ] = None,
+    overwrite: options.Overwrite = False,
+) -> None:
+    """Write a model card for the Hugging Face Hub: inputs, outputs, circuits, what was verified."""
+    report = api.card(
+        model,
+        output,
+        picture=picture,
+        license=license,
+        pipeline_tag=pipeline_tag,
+        overwrite=overwrite,
+        stages=printer.stages,
+    )
+    printer.show(report, carded)

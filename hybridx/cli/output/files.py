@@ -13,7 +13,7 @@ from hybridx.cli.printer import Line, bold, dim, line, lines_of, yellow
 from hybridx.report import size
 
 if TYPE_CHECKING:
-    from hybridx.api import Conversion, Inspection
+    from hybridx.api import Card, Conversion, Inspection
 
 
 def converted(report: Conversion) -> Iterator[Line]:
@@ -40,6 +40,14 @@ def listed(report: Mapping[str, Any]) -> Iterator[Line]:
         yield line(f"written to {report['written']}")
     else:
         yield line(lines_of(json.dumps(report["bom"], indent=2)))
+
+
+def carded(report: Card) -> Iterator[Line]:
+    """Yield a model card, or where it and its pictures were written."""
+    for path in report.written:
+        yield line(f"written to {path}")
+    if not report.written:
+        yield line(lines_of(report.text.removesuffix("\n")))
 
 
 def written_as_python(report: Mapping[str, str]) -> Iterator[Line]:
