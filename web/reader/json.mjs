@@ -36,7 +36,11 @@ export function textsOf(value, where) {
   return new Map(Object.entries(value));
 }
 
-/** Return an object with all its fields; refuse others, and what is missing and has no default. */
+/**
+ * Return an object with all its fields; refuse others, and what is missing and has no default.
+ *
+ * @returns {Record<string, any>}
+ */
 export function filled(given, fields, where) {
   expect(isObject(given), `${where} is no object`);
   for (const name of Object.keys(given)) {

@@ -16,7 +16,7 @@ const INLINED = 3; // the version of an ONNX model whose circuits are no functio
 /**
  * Return a file: its `format` and its `version`, its `entries` by key, its `circuits` by name, its
  * `digest`, and the parts in which it differs from the digest that it states (`changed`; null if it is
- * of an old version and states none).
+ * of an old version and states none). An ONNX file has its `model` too, a ModelProto.
  *
  * @param files the bytes of the file under the name "", or those of each file of a bundle by its name.
  * @throws RefusedError if this reader does not know the format, or the file breaks it.
@@ -49,7 +49,8 @@ async function readModel(bytes) {
     expect((circuits.get(name) ?? json) === json, `two circuits are called ${name}`);
     circuits.set(name, json);
   }
-  return finished("onnx", version, { entries, circuits, digest: await digestOfModel(model, entries) }, VERSIONS.model);
+  const said = { entries, circuits, digest: await digestOfModel(model, entries) };
+  return { ...finished("onnx", version, said, VERSIONS.model), model };
 }
 
 async function readArchive(bytes) {

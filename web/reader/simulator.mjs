@@ -11,6 +11,12 @@ import { PAULIS, matrixOfGate, zeros } from "./gates.mjs";
 
 const MOST_AMPLITUDES = 2 ** 22;
 
+// The matrices that make the eigenvectors of X and Y those of Z.
+const TO_Z = {
+  X: { size: 2, re: [Math.SQRT1_2, Math.SQRT1_2, Math.SQRT1_2, -Math.SQRT1_2], im: [0, 0, 0, 0] },
+  Y: { size: 2, re: [Math.SQRT1_2, 0, Math.SQRT1_2, 0], im: [0, -Math.SQRT1_2, 0, Math.SQRT1_2] },
+};
+
 /**
  * Return the results of a circuit for one row of its parameters, a list of M numbers.
  *
@@ -18,19 +24,34 @@ const MOST_AMPLITUDES = 2 ** 22;
  * @param row a list of P numbers, or of as many as a derivative takes.
  */
 export function simulate(circuit, row) {
-  const isRow = Array.isArray(row) && row.length === circuit.columns && row.every(Number.isFinite);
-  expect(isRow, `a row of parameters has ${circuit.columns} numbers`);
-  expect(2 ** (circuit.wires * (circuit.hasChannel ? 2 : 1)) <= MOST_AMPLITUDES, "it is too wide for this simulator");
+  expectRow(circuit, row);
   if (circuit.derivative > 0) {
     return derivative(circuit, row, simulate);
   }
-  const state = circuit.hasChannel ? evolveMixed(circuit, row) : evolve(circuit, row);
+  const state = evolve(circuit, row);
   const results = circuit.measurements.flatMap((one) => [...measure(one, state, circuit)]);
   expect(results.length === columnsOf(circuit), "its results are not the columns that it measures");
   return results;
 }
 
+/** Return the state at the end of a circuit that is no derivative: a density matrix, if it has a channel. */
+export function stateOf(circuit, row) {
+  expectRow(circuit, row);
+  expect(circuit.derivative === 0, "a derivative has no state");
+  return evolve(circuit, row);
+}
+
+function expectRow(circuit, row) {
+  const isRow = Array.isArray(row) && row.length === circuit.columns && row.every(Number.isFinite);
+  expect(isRow, `a row of parameters has ${circuit.columns} numbers`);
+  expect(2 ** (circuit.wires * (circuit.hasChannel ? 2 : 1)) <= MOST_AMPLITUDES, "it is too wide for this simulator");
+}
+
 function evolve(circuit, row) {
+  return circuit.hasChannel ? evolveMixed(circuit, row) : evolvePure(circuit, row);
+}
+
+function evolvePure(circuit, row) {
   let state = zeroState(circuit.wires);
   for (const operation of circuit.operations) {
     state = apply(matrixOf(operation, row), wiresOf(operation), state);
@@ -177,6 +198,28 @@ function measure(measurement, state, circuit) {
   }
 }
 
+/**
+ * Return the probability of each outcome of a measurement of all wires, where each has its own basis:
+ * outcome 0 of a wire is the eigenvalue 1 of X, Y or Z, and outcome 1 is -1. Wire 0 is the most significant.
+ *
+ * @param state of all wires, as `stateOf` returns it.
+ * @param letters a text of X, Y and Z, one for each wire.
+ */
+export function outcomes(state, letters, circuit) {
+  let turned = state;
+  [...letters].forEach((letter, wire) => {
+    if (letter !== "Z") {
+      turned = apply(TO_Z[letter], [wire], turned);
+      turned = circuit.hasChannel ? apply(conjugate(TO_Z[letter]), [circuit.wires + wire], turned) : turned;
+    }
+  });
+  const size = 2 ** circuit.wires;
+  const { re, im } = turned;
+  return circuit.hasChannel
+    ? Float64Array.from({ length: size }, (_, at) => re[at * size + at])
+    : re.map((part, at) => part * part + im[at] * im[at]);
+}
+
 /** Return O applied to a state, or to the rows of a density matrix, for a sum of Pauli words O. */
 function observe(terms, state) {
   const total = zeroState(state.wires);
@@ -214,8 +257,13 @@ function traceOf(rho, circuit) {
   return Array.from({ length: size }, (_, at) => rho.re[at * size + at]).reduce((total, part) => total + part, 0);
 }
 
-/** Return the density matrix of some wires, all others traced out. */
-function reduced(state, wires, circuit) {
+/**
+ * Return the density matrix of some wires, all others traced out: `{ size, re, im }`, row by row.
+ *
+ * @param state of all wires, as `stateOf` returns it.
+ * @returns {{ size: number, re: Float64Array, im: Float64Array }}
+ */
+export function reduced(state, wires, circuit) {
   const count = circuit.wires;
   const others = Array.from({ length: count }, (_, wire) => wire).filter((wire) => !wires.includes(wire));
   const [places, rest] = [offsets(wires, count), offsets(others, count)];
