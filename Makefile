@@ -10,7 +10,7 @@ VENV       ?= .venv
 BIN         = $(VENV)/bin
 INSTALLED   = $(VENV)/.installed
 
-.PHONY: install demo check format test test-slow test-plugins test-versions test-package test-engines test-operators test-backbones test-trust fuzz test-all bench bench-quick bench-train train golden documents docs clean
+.PHONY: install demo check format test test-slow test-plugins test-versions test-package test-engines test-operators test-backbones test-trust test-page fuzz test-all bench bench-quick bench-train train golden documents docs web clean
 
 install: $(INSTALLED)
 
@@ -82,6 +82,16 @@ test-trust: $(INSTALLED)
 FUZZ_SECONDS ?= 60
 fuzz: $(INSTALLED)
 	$(BIN)/python -m tests.fuzzing --seconds $(FUZZ_SECONDS) $(FUZZ)
+
+# Builds the page that `hybridx page` fills, in hybridx/web_page/built; needs Node.js and npm.
+web:
+	cd web && npm ci --ignore-scripts --no-audit --no-fund
+	cd web/page && npx tsc --project tsconfig.json && npx vite build
+
+# The page in Chromium: it is built again and compared, and every control of it is used on files of
+# every strategy and dtype. CHROMIUM=/usr/bin/chromium names the browser.
+test-page: $(INSTALLED)
+	$(BIN)/python -m tests.page
 
 test-all: test test-slow test-plugins test-versions test-package fuzz test-backbones
 

@@ -342,6 +342,13 @@ SIGNED_FILES: Final = Bound(
     "files",
     "of a folder that is signed or verified; a bundle has three for each circuit",
 )
+PAGE_BYTES: Final = Bound(
+    "page_bytes",
+    200_000_000,
+    "bytes",
+    "of a model in a page, which browsers hold as a text a third longer, of at most half a GiB",
+    most=380_000_000,
+)
 
 BOUNDS: Final[Mapping[str, Bound]] = {
     one.name: one for one in tuple(globals().values()) if isinstance(one, Bound)

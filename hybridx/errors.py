@@ -619,6 +619,15 @@ class HubNameError(UsageError):
     value: str
 
 
+class PageDataError(UsageError):
+    """A page is to take the ranges of its sliders from data, and it has no sliders."""
+
+    code = "HX039"
+    summary = "--data gives the ranges of sliders, and {path} has no input that is a row of numbers"
+    remedy = "leave --data out: the page has a field for each input"
+    path: str
+
+
 # --- capture -------------------------------------------------------------------------------------
 
 
@@ -1436,6 +1445,38 @@ class ResultsInUseError(ArtifactError):
     summary = "another run keeps its results in {path} at this moment"
     remedy = "wait until it has ended, or give this run another output"
     path: str
+
+
+class PageFormatError(ArtifactError):
+    """A page is to run a file that is compiled for torch."""
+
+    code = "HX331"
+    summary = "{path} is a {format} file, and a page runs ONNX"
+    remedy = "export the model again with --format onnx"
+    path: str
+    format: str
+
+
+class PageDtypeError(ArtifactError):
+    """A page is to run a file with an input or an output that a browser has no numbers for."""
+
+    code = "HX332"
+    summary = "{kind} {name!r} of {path} is {dtype}, which a page does not take"
+    remedy = "make the page of the file as hybridx exported it, in float32 or float64"
+    path: str
+    kind: str
+    name: str
+    dtype: str
+
+
+class PageOperatorError(ArtifactError):
+    """A page is to run a file that another tool has given operators of its own."""
+
+    code = "HX333"
+    summary = "{path} has the operator {operator}, which is not of the ONNX standard"
+    remedy = "make the page of the file as hybridx exported it"
+    path: str
+    operator: str
 
 
 # --- input ---------------------------------------------------------------------------------------

@@ -27,7 +27,7 @@ FLOORS = (
     ("artifact",),
     ("signing",),
     ("runtime", "targets"),
-    ("acceleration", "drawing", "materials", "parity", "rebuild", "sources", "timing"),
+    ("acceleration", "drawing", "materials", "parity", "rebuild", "sources", "timing", "web_page"),
     ("api",),
     ("integrations",),
     ("cli",),

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from hybridx.api.benching import bench, bench_source
     from hybridx.api.checking import CheckReport, check, check_source
     from hybridx.api.converting import Conversion, convert
+    from hybridx.api.deploying import WebPage, page
     from hybridx.api.diagnosis import Diagnosis, doctor
     from hybridx.api.evaluating import evaluate
     from hybridx.api.exporting import ExportReport, export, export_source
@@ -77,6 +78,7 @@ __all__ = [
     "Stages",
     "StrategySummary",
     "VerifyReport",
+    "WebPage",
     "accelerate",
     "bench",
     "bench_source",
@@ -94,6 +96,7 @@ __all__ = [
     "inspect",
     "load",
     "lower",
+    "page",
     "predict",
     "python",
     "qasm",

@@ -23,6 +23,7 @@ COMMANDS: Final = {
     "inspect": "files",
     "convert": "files",
     "sign": "files",
+    "page": "deployment",
     "card": "files",
     "doctor": "setup",
     "train": "setup",

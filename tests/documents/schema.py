@@ -38,6 +38,7 @@ REPORTS = {
     "convert": api.Conversion,
     "sign": api.Signed,
     "card": api.Card,
+    "page": api.WebPage,
     "bench": api.BenchReport,
     "doctor": api.Diagnosis,
     "train": TrainingReport,

@@ -1,9 +1,14 @@
 /** Builds the page as one HTML file, whose content security policy names its script and its style by their hashes. */
 import { createHash } from "node:crypto";
+import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
+import { gzipSync } from "node:zlib";
 import { defineConfig, type Plugin } from "vite";
+import { notices } from "./making/notices.ts";
+import { hashOfSources } from "./making/sources.ts";
 
 const OUT = fileURLToPath(new URL("../../hybridx/web_page/built/", import.meta.url));
+const RUNTIME = "ort-wasm-simd-threaded.wasm";
 const at = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
 
 /** Put script and style into the HTML; `hybridx page` fills in the rest at the marks. */
@@ -30,19 +35,25 @@ function oneFile(): Plugin {
         "base-uri 'none'",
         "form-action 'none'",
       ].join("; ");
-      page.source = String(page.source)
+      const source = String(page.source)
         .replace(/\s*<script type="module"[^>]*><\/script>/, "")
         .replace(/\s*<link rel="stylesheet"[^>]*>/, "")
         .replace('<meta charset="utf-8">', (found) => `${found}\n<meta http-equiv="Content-Security-Policy" content="${policy}">`)
         .replace("<title>hybridx</title>", "<title>@TITLE@</title>")
         .replace("</head>", () => `<style>${style}</style>\n</head>`)
         .replace("</body>", () => `@DATA@<script type="module">${script}</script>\n</body>`);
-      page.fileName = "page.html";
-      delete bundle["index.html"];
-      bundle["page.html"] = page;
-      for (const one of [...chunks, ...styles]) {
-        delete bundle[one.fileName];
+      for (const name of Object.keys(bundle)) {
+        delete bundle[name];
       }
+      this.emitFile({ type: "asset", fileName: "page.html", source });
+      const engine = JSON.parse(readFileSync(at("../node_modules/onnxruntime-web/package.json"), "utf-8")) as { version: string };
+      const runtime = `onnxruntime-web ${engine.version}`;
+      const wasm = readFileSync(at(`../node_modules/onnxruntime-web/dist/${RUNTIME}`));
+      const zipped = (content: string | Uint8Array): Uint8Array => gzipSync(content, { level: 9 });
+      this.emitFile({ type: "asset", fileName: `${RUNTIME}.gz`, source: zipped(wasm) });
+      this.emitFile({ type: "asset", fileName: "NOTICES.txt.gz", source: zipped(notices(at(".."), runtime)) });
+      const record = { runtime, sources: hashOfSources(at("..")), wasm: createHash("sha256").update(wasm).digest("hex") };
+      this.emitFile({ type: "asset", fileName: "built.json", source: `${JSON.stringify(record, null, 2)}\n` });
     },
   };
 }

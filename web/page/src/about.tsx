@@ -1,7 +1,9 @@
 /** What was verified, versions and hashes. */
+import { useSignal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
-import type { State } from "./state";
+import { readNotices } from "./embedded";
 import { counted, size } from "./numbers";
+import type { State } from "./state";
 
 export function About({ state }: { state: State }) {
   const { facts } = state.engine;
@@ -60,8 +62,24 @@ export function About({ state }: { state: State }) {
         <summary>For scripts</summary>
         <p>In the console of this page, <code>await hybridx.predict({"{"}name: rows{"}"})</code> takes nested lists or typed arrays for each input by its name, {counted(facts.inputs.length, "input")} in all, and gives each output as <code>data</code>, <code>dims</code> and <code>dtype</code>. <code>hybridx.model</code> has the circuits.</p>
       </details>
+      <Licences />
       <p class="quiet foot">Made by hybridx page, version {facts.made_by}. The page is one file, makes no requests and stores nothing.</p>
     </section>
+  );
+}
+
+function Licences() {
+  const text = useSignal("");
+  const open = async (isOpen: boolean): Promise<void> => {
+    if (isOpen && text.value === "") {
+      text.value = await readNotices();
+    }
+  };
+  return (
+    <details onToggle={(event) => void open(event.currentTarget.open)}>
+      <summary>Licences of the software in this page</summary>
+      <pre class="scroll" tabIndex={0} role="region" aria-label="Licences">{text.value}</pre>
+    </details>
   );
 }
 

@@ -1,6 +1,14 @@
 /** What `hybridx page` has put into this page, each in a script element that no browser runs. */
 import type { Facts } from "./facts";
 
+/** Return the licences of what is in this page. */
+export async function readNotices(): Promise<string> {
+  notices ??= unzipped(fromBase64(textOf("hybridx-notices")));
+  return new TextDecoder().decode(await notices);
+}
+
+let notices: Promise<Uint8Array> | undefined;
+
 /** Return the facts, the bytes of the model and those of ONNX Runtime's WebAssembly. */
 export async function readEmbedded(): Promise<{ facts: Facts; model: Uint8Array<ArrayBuffer>; runtime: Uint8Array<ArrayBuffer> }> {
   const facts = JSON.parse(textOf("hybridx-facts")) as Facts;

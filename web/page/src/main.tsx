@@ -18,6 +18,7 @@ async function begin(place: HTMLElement): Promise<void> {
   const first = firstSample(facts.inputs, model);
   const state = stateOf(new Engine(facts, model), first);
   const verdict = signal<Verdict | string | null>(null);
+  place.replaceChildren();
   render(<App state={state} first={first} verdict={verdict} />, place);
   Object.assign(window, { hybridx: Object.freeze({ model, predict: (rows: Feeds) => model.predict(rows) }) });
   const stop = state.shown.subscribe((shown) => {

@@ -65,7 +65,7 @@ interface Props {
 }
 
 interface Simulated {
-  results: number[];
+  results: number[] | null;
   vectors: BlochVector[] | null;
 }
 
@@ -132,12 +132,11 @@ function OneCircuit({ state, call, found, isOpen }: Props) {
   );
 }
 
-function simulated(circuit: Circuit, row: readonly number[]): Simulated | null {
-  try {
-    return { results: results(circuit, row), vectors: circuit.derivative > 0 ? null : blochVectors(circuit, row) };
-  } catch {
-    return null;
+function simulated(circuit: Circuit, row: readonly number[]): Simulated {
+  if (!row.every(Number.isFinite)) {
+    return { results: null, vectors: null }; // as the model gives NaN for what it was given
   }
+  return { results: results(circuit, row), vectors: circuit.derivative > 0 ? null : blochVectors(circuit, row) };
 }
 
 /** What is measured, where the picture has only a number for it. */

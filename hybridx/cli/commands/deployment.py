@@ -1,0 +1,40 @@
+"""Commands that write what others need to use a file: `page`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hybridx import api
+from hybridx.cli import options
+from hybridx.cli.output.deployment import page_written
+from hybridx.cli.printer import Printer
+
+
+@options.takes_printer
+@options.takes_limits
+def page(
+    printer: Printer,
+    model: options.Model,
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="The page to write, an .html file.")
+    ],
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            help="Rows whose range the sliders take: .csv, .tsv, .parquet, .npz or .json. By "
+            "default that of the self-test. No rows are kept in the page.",
+        ),
+    ] = None,
+    title: Annotated[
+        str | None, typer.Option(help="Of the page. By default the name of the file.")
+    ] = None,
+    overwrite: options.Overwrite = False,
+) -> None:
+    """Write a page that runs a model file in a browser, from disk and without any request."""
+    report = api.page(
+        model, output, data=data, title=title, overwrite=overwrite, stages=printer.stages
+    )
+    printer.show(report, page_written)

@@ -1,0 +1,29 @@
+"""Lines of `page`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from hybridx.cli.printer import Line, bold, line
+from hybridx.report import counted, size
+
+if TYPE_CHECKING:
+    from hybridx.api import WebPage
+
+_ORIGINS = {
+    "data": "of the data",
+    "self-test": "of the self-test; --data ROWS.csv takes that of your rows",
+    "nothing": "from -1 to 1, as there is no self-test; --data ROWS.csv takes that of your rows",
+}
+
+
+def page_written(report: WebPage) -> Iterator[Line]:
+    """Yield what a page holds, and what to do with it."""
+    yield line(bold(report.path), f"  {size(report.size)}, one file that makes no requests")
+    circuits = counted(len(report.circuits), "quantum layer")
+    yield line(f"  runs {report.model}, {size(report.model_size)}, {circuits}, on {report.runtime}")
+    if "table" in report.inputs.values():
+        yield line(f"  range of the sliders: {_ORIGINS[report.ranges_from]}")
+    yield line(f"  sha256 {report.sha256}")
+    yield line(f"next: open {report.path} in a browser")
