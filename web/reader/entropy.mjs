@@ -1,4 +1,4 @@
-/** The entropy of a density matrix, from its eigenvalues. */
+/** The eigenvalues of Hermitian matrices, and the entropy of a density matrix. */
 
 const MOST_ROUNDS = 60;
 const NOTHING = 1e-30;
@@ -9,11 +9,20 @@ export function entropyOf(rho) {
   return -logarithms.reduce((total, one) => total + one, 0);
 }
 
+/** Return the eigenvalues of a Hermitian matrix. */
+function eigenvalues(matrix) {
+  const twice = [...eigensystem(matrix).values].sort((one, other) => one - other);
+  return Array.from({ length: matrix.size }, (_, at) => (twice[2 * at] + twice[2 * at + 1]) / 2);
+}
+
 /**
- * Return the eigenvalues of a Hermitian matrix A + iB. The symmetric matrix [[A, -B], [B, A]] has each
- * of them twice; Jacobi's rotations make it diagonal.
+ * Return the eigenvalues and eigenvectors of the symmetric matrix [[A, -B], [B, A]] for a Hermitian matrix
+ * A + iB, which has each eigenvalue of that twice. An eigenvector (u, v) stands for u + iv. Jacobi's rotations
+ * make the matrix diagonal.
+ *
+ * @returns {{ values: number[], vectors: number[][] }} as many vectors as values.
  */
-function eigenvalues({ size, re, im }) {
+export function eigensystem({ size, re, im }) {
   const double = 2 * size;
   const matrix = Array.from({ length: double }, (_, row) =>
     Array.from({ length: double }, (_, column) => {
@@ -22,15 +31,15 @@ function eigenvalues({ size, re, im }) {
       return row < size === isLeft ? re[at] : (isLeft ? 1 : -1) * im[at];
     }),
   );
+  const vectors = matrix.map((_, row) => matrix.map((_, column) => Number(row === column)));
   for (let round = 0; round < MOST_ROUNDS && outside(matrix) > NOTHING; round += 1) {
     for (let first = 0; first < double; first += 1) {
       for (let second = first + 1; second < double; second += 1) {
-        rotate(matrix, first, second);
+        rotate(matrix, vectors, first, second);
       }
     }
   }
-  const twice = matrix.map((row, at) => row[at]).sort((one, other) => one - other);
-  return Array.from({ length: size }, (_, at) => (twice[2 * at] + twice[2 * at + 1]) / 2);
+  return { values: matrix.map((row, at) => row[at]), vectors };
 }
 
 function outside(matrix) {
@@ -40,8 +49,8 @@ function outside(matrix) {
   );
 }
 
-/** Rotate two axes of a symmetric matrix so that the entry between them becomes zero. */
-function rotate(matrix, first, second) {
+/** Rotate two axes of a symmetric matrix so that the entry between them becomes zero, and the vectors of its axes. */
+function rotate(matrix, vectors, first, second) {
   const between = matrix[first][second];
   if (between === 0) {
     return;
@@ -56,5 +65,7 @@ function rotate(matrix, first, second) {
   for (let column = 0; column < matrix.length; column += 1) {
     const [a, b] = [matrix[first][column], matrix[second][column]];
     [matrix[first][column], matrix[second][column]] = [cosine * a - sine * b, sine * a + cosine * b];
+    const [u, v] = [vectors[first][column], vectors[second][column]];
+    [vectors[first][column], vectors[second][column]] = [cosine * u - sine * v, sine * u + cosine * v];
   }
 }

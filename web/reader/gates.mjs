@@ -109,16 +109,14 @@ export const GATES = new Map(
 );
 
 /** Return a matrix of zeros: its real and its imaginary parts, row by row. */
-export function zeros(size) {
-  return { size, re: new Float64Array(size * size), im: new Float64Array(size * size) };
+export function zeros(size, columns = size) {
+  return { size, columns, re: new Float64Array(size * columns), im: new Float64Array(size * columns) };
 }
 
-/** Return the matrix of a gate at an angle, made adjoint and controlled as the operation says. */
+/** Return the matrix of a gate on its wires at an angle, made adjoint as the operation says. */
 export function matrixOfGate(operation, theta) {
   const gate = GATES.get(operation.gate);
-  const own = 2 ** gate.wires;
-  const first = operation.control_values.reduce((number, value) => 2 * number + Number(value), 0) * own;
-  const matrix = zeros(own * 2 ** operation.controls.length);
+  const matrix = zeros(2 ** gate.wires);
   const put = (row, column, value) => {
     const [re, im] = typeof value === "number" ? [value, 0] : [value.re, value.im];
     const at = operation.adjoint ? column * matrix.size + row : row * matrix.size + column;
@@ -126,11 +124,10 @@ export function matrixOfGate(operation, theta) {
     matrix.im[at] = operation.adjoint ? -im : im;
   };
   for (let state = 0; state < matrix.size; state += 1) {
-    const isControlled = first <= state && state < first + own;
-    put(state, state, isControlled ? gate.others(theta) : 1);
+    put(state, state, gate.others(theta));
   }
   gate.block(theta).forEach((row, from) =>
-    row.forEach((value, to) => put(first + gate.states[from], first + gate.states[to], value)),
+    row.forEach((value, to) => put(gate.states[from], gate.states[to], value)),
   );
   return matrix;
 }

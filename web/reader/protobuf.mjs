@@ -8,13 +8,14 @@ import { RefusedError, expect } from "./errors.mjs";
 import { SCHEMA } from "./onnx_schema.mjs";
 
 const MOST_DEEP = 100; // as protobuf's own readers
+const MOST_VALUES = 10_000_000; // each is an object of its own here; weights are a single one each
 const VARINT = 0;
 const EIGHT_BYTES = 1;
 const LENGTH = 2;
 const FOUR_BYTES = 5;
 
 /** Return the message that some bytes encode; fields that the schema does not know are left out. */
-export function parse(bytes, kind, depth = 0) {
+export function parse(bytes, kind, depth = 0, budget = { values: MOST_VALUES }) {
   expect(depth < MOST_DEEP, "its messages nest too deep");
   const fields = new Map();
   const reader = new Reader(bytes);
@@ -23,7 +24,9 @@ export function parse(bytes, kind, depth = 0) {
     const wire = Number(tag & 7n);
     const content = reader.content(wire);
     const field = SCHEMA[kind].find((one) => BigInt(one.number) === tag >> 3n);
-    const values = field === undefined ? [] : valuesOf(field, wire, content, depth);
+    const values = field === undefined ? [] : valuesOf(field, wire, content, depth, budget);
+    budget.values -= values.length;
+    expect(budget.values >= 0, "it has too many values");
     for (const value of values) {
       put(kind, fields, field, value);
     }
@@ -177,10 +180,10 @@ function isWhole(kind) {
 }
 
 /** Return the values of a field in the bytes: several where a list is packed. */
-function valuesOf(field, wire, content, depth) {
+function valuesOf(field, wire, content, depth, budget) {
   const own = wireOf(field);
   if (wire === own) {
-    return [valueOf(field, content, depth)].filter((value) => value !== undefined);
+    return [valueOf(field, content, depth, budget)].filter((value) => value !== undefined);
   }
   if (wire !== LENGTH || !field.isList) {
     return []; // Protobuf takes a field of another type for one that it does not know.
@@ -188,14 +191,15 @@ function valuesOf(field, wire, content, depth) {
   const values = [];
   const reader = new Reader(content);
   while (!reader.isAtEnd()) {
-    values.push(valueOf(field, reader.content(own), depth));
+    values.push(valueOf(field, reader.content(own), depth, budget));
+    expect(values.length <= budget.values, "it has too many values");
   }
   return values.filter((value) => value !== undefined);
 }
 
-function valueOf(field, content, depth) {
+function valueOf(field, content, depth, budget) {
   if (field.kind in SCHEMA) {
-    return parse(content, field.kind, depth + 1);
+    return parse(content, field.kind, depth + 1, budget);
   }
   if (field.kind === "int32") {
     return BigInt.asUintN(64, BigInt.asIntN(32, content));

@@ -13,8 +13,8 @@ const MOST_AMPLITUDES = 2 ** 22;
 
 // The matrices that make the eigenvectors of X and Y those of Z.
 const TO_Z = {
-  X: { size: 2, re: [Math.SQRT1_2, Math.SQRT1_2, Math.SQRT1_2, -Math.SQRT1_2], im: [0, 0, 0, 0] },
-  Y: { size: 2, re: [Math.SQRT1_2, 0, Math.SQRT1_2, 0], im: [0, -Math.SQRT1_2, 0, Math.SQRT1_2] },
+  X: { size: 2, columns: 2, re: [Math.SQRT1_2, Math.SQRT1_2, Math.SQRT1_2, -Math.SQRT1_2], im: [0, 0, 0, 0] },
+  Y: { size: 2, columns: 2, re: [Math.SQRT1_2, 0, Math.SQRT1_2, 0], im: [0, -Math.SQRT1_2, 0, Math.SQRT1_2] },
 };
 
 /**
@@ -54,25 +54,22 @@ function evolve(circuit, row) {
 function evolvePure(circuit, row) {
   let state = zeroState(circuit.wires);
   for (const operation of circuit.operations) {
-    state = apply(matrixOf(operation, row), wiresOf(operation), state);
+    state = apply(matrixOf(operation, row), operation.wires, state, operation);
   }
   return state;
 }
 
 /** Every operation is rho -> sum of K rho K^dagger; one without noise has a single K. */
 function evolveMixed(circuit, row) {
+  const inColumns = (wires) => wires.map((wire) => circuit.wires + wire);
   let rho = zeroState(2 * circuit.wires);
   for (const operation of circuit.operations) {
-    const wires = wiresOf(operation);
-    const columns = wires.map((wire) => circuit.wires + wire);
+    const { wires, controls = [], control_values } = operation;
     const all = operation.type === "channel" ? krausOf(operation, row) : [matrixOf(operation, row)];
-    rho = sum(all.map((K) => apply(conjugate(K), columns, apply(K, wires, rho))));
+    const columns = { controls: inColumns(controls), control_values };
+    rho = sum(all.map((K) => apply(conjugate(K), inColumns(wires), apply(K, wires, rho, operation), columns)));
   }
   return rho;
-}
-
-function wiresOf(operation) {
-  return [...(operation.controls ?? []), ...operation.wires];
 }
 
 function angleOf(angle, row) {
@@ -87,11 +84,11 @@ function matrixOf(operation, row) {
       return entriesOf(operation, row, 2 ** operation.wires.length);
     default: {
       // Its wires are in |0>, so that only the first column of the matrix matters.
-      const matrix = zeros(2 ** operation.wires.length);
-      for (let state = 0; state < matrix.size; state += 1) {
-        matrix.re[state * matrix.size] = angleOf(operation.real[state], row);
-        matrix.im[state * matrix.size] = angleOf(operation.imaginary[state] ?? 0, row);
-      }
+      const matrix = zeros(2 ** operation.wires.length, 1);
+      operation.real.forEach((entry, state) => {
+        matrix.re[state] = angleOf(entry, row);
+        matrix.im[state] = angleOf(operation.imaginary[state] ?? 0, row);
+      });
       return matrix;
     }
   }
@@ -122,8 +119,8 @@ function zeroState(wires) {
   return state;
 }
 
-function conjugate({ size, re, im }) {
-  return { size, re, im: im.map((part) => -part) };
+function conjugate(matrix) {
+  return { ...matrix, im: matrix.im.map((part) => -part) };
 }
 
 function sum(states) {
@@ -137,27 +134,35 @@ function sum(states) {
   return first;
 }
 
-/** Return a state with a matrix applied to some of its wires, the first the most significant. */
-function apply(matrix, wires, state) {
-  const result = { wires: state.wires, re: new Float64Array(state.re.length), im: new Float64Array(state.im.length) };
+/**
+ * Return a state with a matrix applied to some of its wires, the first the most significant. With controls, it is
+ * applied where each of these has its value.
+ */
+function apply(matrix, wires, state, { controls = [], control_values = [] } = {}) {
+  const [re, im] = [state.re.slice(), state.im.slice()];
   const places = offsets(wires, state.wires);
-  const mask = places[places.length - 1];
-  for (let base = 0; base < state.re.length; base += 1) {
-    if ((base & mask) !== 0) {
+  const bits = controls.map((wire) => 2 ** (state.wires - 1 - wire));
+  const mask = bits.reduce((all, bit) => all | bit, places[places.length - 1]);
+  const wanted = bits.reduce((all, bit, at) => (control_values[at] ? all | bit : all), 0);
+  const { size, columns } = matrix;
+  for (let base = 0; base < re.length; base += 1) {
+    if ((base & mask) !== wanted) {
       continue;
     }
-    for (let row = 0; row < matrix.size; row += 1) {
-      let [re, im] = [0, 0];
-      for (let column = 0; column < matrix.size; column += 1) {
-        const [from, at] = [base + places[column], row * matrix.size + column];
-        re += matrix.re[at] * state.re[from] - matrix.im[at] * state.im[from];
-        im += matrix.re[at] * state.im[from] + matrix.im[at] * state.re[from];
+    for (let row = 0; row < size; row += 1) {
+      let real = 0;
+      let imaginary = 0;
+      for (let column = 0; column < columns; column += 1) {
+        const from = base + places[column];
+        const at = row * columns + column;
+        real += matrix.re[at] * state.re[from] - matrix.im[at] * state.im[from];
+        imaginary += matrix.re[at] * state.im[from] + matrix.im[at] * state.re[from];
       }
-      result.re[base + places[row]] = re;
-      result.im[base + places[row]] = im;
+      re[base + places[row]] = real;
+      im[base + places[row]] = imaginary;
     }
   }
-  return result;
+  return { wires: state.wires, re, im };
 }
 
 /** Return, for each basis state of some wires, its part of the index of a basis state of all wires. */
@@ -176,10 +181,8 @@ function measure(measurement, state, circuit) {
       return [meanOf(measurement.terms, state, circuit)];
     case "variance":
       return [meanOfSquare(measurement.terms, state, circuit) - meanOf(measurement.terms, state, circuit) ** 2];
-    case "probabilities": {
-      const { size, re } = reduced(state, measurement.wires, circuit);
-      return Array.from({ length: size }, (_, at) => re[at * size + at]);
-    }
+    case "probabilities":
+      return [...probabilitiesOf(state, measurement.wires, circuit)];
     case "state":
       return [...state.re, ...state.im];
     case "density": {
@@ -187,7 +190,8 @@ function measure(measurement, state, circuit) {
       return [...re, ...im];
     }
     case "purity": {
-      const { re, im } = reduced(state, measurement.wires, circuit);
+      // A state without noise has the same purity on both sides of a cut.
+      const { re, im } = smaller(state, measurement.wires, circuit);
       return [re.reduce((total, part, at) => total + part * part + im[at] * im[at], 0)];
     }
     default: {
@@ -213,11 +217,7 @@ export function outcomes(state, letters, circuit) {
       turned = circuit.hasChannel ? apply(conjugate(TO_Z[letter]), [circuit.wires + wire], turned) : turned;
     }
   });
-  const size = 2 ** circuit.wires;
-  const { re, im } = turned;
-  return circuit.hasChannel
-    ? Float64Array.from({ length: size }, (_, at) => re[at * size + at])
-    : re.map((part, at) => part * part + im[at] * im[at]);
+  return probabilitiesOf(turned, [...letters].map((_, wire) => wire), circuit);
 }
 
 /** Return O applied to a state, or to the rows of a density matrix, for a sum of Pauli words O. */
@@ -286,7 +286,24 @@ export function reduced(state, wires, circuit) {
   return found;
 }
 
-/** Return the density matrix of some wires, or of the others where these are fewer and have its entropy. */
+/**
+ * Return the probability of each basis state of some wires, the first the most significant.
+ *
+ * @param state of all wires, as `stateOf` returns it.
+ * @returns {Float64Array}
+ */
+export function probabilitiesOf(state, wires, circuit) {
+  const size = 2 ** circuit.wires;
+  const found = new Float64Array(2 ** wires.length);
+  for (let at = 0; at < size; at += 1) {
+    const place = wires.reduce((index, wire) => 2 * index + ((at >> (circuit.wires - 1 - wire)) & 1), 0);
+    const [re, im] = [state.re[at], state.im[at]];
+    found[place] += circuit.hasChannel ? state.re[at * size + at] : re * re + im * im;
+  }
+  return found;
+}
+
+/** Return the density matrix of some wires, or of the others where these are fewer and have its eigenvalues. */
 function smaller(state, wires, circuit) {
   const others = Array.from({ length: circuit.wires }, (_, wire) => wire).filter((wire) => !wires.includes(wire));
   const isSmaller = !circuit.hasChannel && others.length < wires.length;

@@ -1,6 +1,7 @@
 /** A quantum circuit as a file holds it, and what it computes: the second reader, with types. */
 import { columnsOf } from "../../reader/circuit.mjs";
-import { reduced, simulate, stateOf } from "../../reader/simulator.mjs";
+import { checkWork } from "./work.js";
+import { probabilitiesOf, reduced, simulate, stateOf } from "../../reader/simulator.mjs";
 
 /** A number, or `scale * parameters[column] + offset`; in radians, where it is an angle. */
 export type Angle = number | { column: number; scale: number; offset: number };
@@ -64,24 +65,13 @@ export interface Circuit {
 /** A row of parameters: as many numbers as `circuit.columns`. */
 export type Parameters = ArrayLike<number>;
 
-/** Up to so many wires a circuit takes a few milliseconds; with noise, half as many. */
-export const LIVE_WIRES = 12;
-
-/** So many wires are the most that are simulated; with noise, half as many. */
-export const MOST_WIRES = 22;
-
-/** Return whether a circuit is quick enough to be simulated at each move of a slider, or at all. */
-export function pace(circuit: Circuit): "live" | "on demand" | "never" {
-  const wires = circuit.wires * (circuit.hasChannel ? 2 : 1);
-  return wires <= LIVE_WIRES ? "live" : wires <= MOST_WIRES ? "on demand" : "never";
-}
-
 /**
  * Return the exact results of a circuit: M numbers.
  *
  * @throws RefusedError if the row has another length, or the circuit is too wide.
  */
 export function results(circuit: Circuit, parameters: Parameters): number[] {
+  checkWork(circuit);
   return simulate(circuit, Array.from(parameters));
 }
 
@@ -100,6 +90,7 @@ export type BlochVector = [x: number, y: number, z: number];
  * @throws RefusedError if the circuit is a derivative or too wide.
  */
 export function blochVectors(circuit: Circuit, parameters: Parameters): BlochVector[] {
+  checkWork(circuit);
   const state = stateOf(circuit, Array.from(parameters));
   return Array.from({ length: circuit.wires }, (_, wire) => {
     const { re, im } = reduced(state, [wire], circuit);
@@ -113,6 +104,6 @@ export function blochVectors(circuit: Circuit, parameters: Parameters): BlochVec
  * @throws RefusedError if the circuit is a derivative or too wide.
  */
 export function probabilities(circuit: Circuit, parameters: Parameters, wires: number[]): Float64Array {
-  const { size, re } = reduced(stateOf(circuit, Array.from(parameters)), wires, circuit);
-  return Float64Array.from({ length: size }, (_, at) => re[at * size + at]!);
+  checkWork(circuit);
+  return probabilitiesOf(stateOf(circuit, Array.from(parameters)), wires, circuit);
 }

@@ -7,6 +7,7 @@ import { all, text } from "../../reader/protobuf.mjs";
 import type { Circuit } from "./circuit.js";
 import { type Message } from "./graph.js";
 import { callsOf, type Call } from "./calls.js";
+import { checkModel, checkSize } from "./limits.js";
 import { DTYPES, dtypeOf, nested, type Data, type Nested, type Signature } from "./values.js";
 
 /** The hashes of a file. */
@@ -68,9 +69,11 @@ export async function read(bytes: Uint8Array): Promise<Said> {
   if (isArchive(bytes)) {
     throw new RefusedError("it is an archive of torch; this package runs ONNX files: export with --format onnx");
   }
+  checkSize(bytes);
   const found = await readFile(new Map([["", bytes]]));
   const entries = found.entries as Map<string, string>;
   const { model } = found as unknown as { model: Message };
+  checkModel(model);
   const graph = model.fields.get("graph") as Message;
   const weights = new Set(all(graph, "initializer").map((one: Message) => text(one, "name")));
   const inputs = all(graph, "input").filter((one: Message) => !weights.has(text(one, "name")));

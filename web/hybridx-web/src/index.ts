@@ -2,10 +2,7 @@
 export { RefusedError } from "../../reader/errors.mjs";
 export type { CircuitCall } from "./calls.js";
 export {
-  LIVE_WIRES,
-  MOST_WIRES,
   blochVectors,
-  pace,
   probabilities,
   resultCount,
   results,
@@ -24,3 +21,4 @@ export type { Digest, Recorded, SelfTest, Verification } from "./file.js";
 export { Model, load, type CircuitParameters, type Feeds, type LoadOptions, type Verdict } from "./model.js";
 export { MOST_SHOTS, sample, type SampleGroup, type Samples } from "./sampling.js";
 export type { Data, Nested, Rows, Signature, Values } from "./values.js";
+export { LIVE_WIRES, MOST_WIRES, pace } from "./work.js";

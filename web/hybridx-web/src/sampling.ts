@@ -5,18 +5,26 @@
 import { outcomes, stateOf } from "../../reader/simulator.mjs";
 import { RefusedError } from "../../reader/errors.mjs";
 import type { Circuit, Measurement, Parameters, PauliTerm } from "./circuit.js";
+import { checkWork } from "./work.js";
 import { Random } from "./random.js";
+import { MOST_WIRES_OF_SUM, spectrumOf, wiresOf } from "./spectrum.js";
 
 /** Most shots of one group of measurements: each outcome takes 4 bytes. */
 export const MOST_SHOTS = 10_000_000;
 
-/** Shots in which all wires were measured, each in its own basis. */
+/** Most words of a circuit that are sampled; which of them commute is compared for each pair. */
+const MOST_WORDS = 2_000;
+
+/** Shots in which all wires were measured, each in its own basis, or a sum of words in its eigenbasis. */
 export interface SampleGroup {
-  /** X, Y or Z for each wire. */
-  letters: string;
+  /** X, Y or Z for each wire; null of a sum whose variance is taken, as its words do not commute. */
+  letters: string | null;
   /** Which of `circuit.measurements` these shots contribute to. */
   measurements: number[];
-  /** For each shot, the outcomes of all wires as the bits of a number, wire 0 the most significant. */
+  /**
+   * For each shot, the outcomes of all wires as the bits of a number, wire 0 the most significant. Of a sum in its
+   * eigenbasis, which eigenvector.
+   */
   states: Uint32Array;
 }
 
@@ -26,10 +34,16 @@ export interface Samples {
   groups: SampleGroup[];
 }
 
-/** Words that are measured in the same shots, and what each contributes to. */
+/** A word, and the measurement to which it contributes; -1 for the probabilities of one. */
+interface Part {
+  measurement: number;
+  term: number;
+}
+
+/** What is measured in the same shots. */
 interface Group {
-  letters: string;
-  parts: { measurement: number; term: number }[];
+  letters: string | null;
+  parts: Part[];
 }
 
 /**
@@ -48,9 +62,13 @@ export function drawn(circuit: Circuit, parameters: Parameters, shots: number, r
     throw new RefusedError(`shots are a whole number from 1 to ${MOST_SHOTS}, not ${shots}`);
   }
   const planned = groupsOf(circuit);
+  checkWork(circuit);
   const state = stateOf(circuit, Array.from(parameters));
   const estimates: Estimate[] = circuit.measurements.map(() => ({ mean: 0, square: 0, counts: [] }));
   const groups = planned.map(({ letters, parts }) => {
+    if (letters === null) {
+      return ofSum(circuit, parts[0]!.measurement, state, shots, random, estimates);
+    }
     const states = draw(outcomes(state, letters, circuit), shots, random);
     estimate(circuit, parts, states, estimates);
     return { letters, measurements: [...new Set(parts.map((one) => one.measurement))], states };
@@ -105,38 +123,43 @@ function groupsOf(circuit: Circuit): Group[] {
   if (circuit.derivative > 0) {
     throw new RefusedError("a derivative has no shots of its own: it is a sum over many circuits");
   }
-  const words: Group["parts"] = [];
-  const alone: Group["parts"][] = [];
-  const plain: Group["parts"] = [];
+  const single: Part[] = [];
+  const sums: Part[][] = [];
+  const plain: Part[] = [];
+  const inEigenbasis: number[] = [];
   circuit.measurements.forEach((one, measurement) => {
     const parts = termsOf(one).map((_, term) => ({ measurement, term }));
     if (one.type === "probabilities") {
       plain.push({ measurement, term: -1 });
-    } else if (one.type === "expectation" || one.type === "variance") {
-      if (parts.length === 1) {
-        words.push(...parts);
-      } else {
-        alone.push(parts);
-      }
-    } else {
+    } else if (one.type !== "expectation" && one.type !== "variance") {
       throw new RefusedError(`shots give no estimate of ${one.type === "mutual" ? "mutual information" : one.type}`);
+    } else if (parts.length === 1) {
+      single.push(...parts);
+    } else if (one.type === "variance" && !areCommuting(one.terms)) {
+      const count = wiresOf(one.terms).length;
+      if (count > MOST_WIRES_OF_SUM) {
+        throw new RefusedError(`the variance of a sum on ${count} wires is not sampled here: ${MOST_WIRES_OF_SUM} are the most`);
+      }
+      inEigenbasis.push(measurement);
+    } else {
+      sums.push(parts);
     }
   });
-  const wordOf = ({ measurement, term }: Group["parts"][number]): PauliTerm => termsOf(circuit.measurements[measurement]!)[term]!;
-  const groups = alone.flatMap((parts) => {
-    const found = partition(parts, wordOf);
-    const [first] = parts;
-    if (first !== undefined && circuit.measurements[first.measurement]!.type === "variance" && found.length > 1) {
-      throw new RefusedError("the variance of a sum whose words do not commute letter by letter is not sampled here");
-    }
-    return found;
-  });
-  const all = [...partition(words, wordOf), ...(plain.length > 0 ? [plain] : []), ...groups];
-  return all.map((parts) => ({ letters: lettersOf(parts, wordOf, circuit.wires), parts }));
+  const words = circuit.measurements.reduce((sum, one) => sum + termsOf(one).length, 0);
+  if (words > MOST_WORDS) {
+    throw new RefusedError(`it measures ${words} Pauli words, of which ${MOST_WORDS} are sampled here`);
+  }
+  const wordOf = ({ measurement, term }: Part): PauliTerm => termsOf(circuit.measurements[measurement]!)[term]!;
+  const groups = [
+    ...partition(single, wordOf),
+    ...(plain.length > 0 ? [plain] : []),
+    ...sums.flatMap((parts) => partition(parts, wordOf)),
+  ].map((parts): Group => ({ letters: lettersOf(parts, wordOf, circuit.wires), parts }));
+  return [...groups, ...inEigenbasis.map((measurement): Group => ({ letters: null, parts: [{ measurement, term: 0 }] }))];
 }
 
 /** Put words into few groups of words that commute letter by letter: first those that disturb most others. */
-function partition(parts: Group["parts"], wordOf: (part: Group["parts"][number]) => PauliTerm): Group["parts"][] {
+function partition(parts: Part[], wordOf: (part: Part) => PauliTerm): Part[][] {
   const disturbs = parts.map((one) => parts.map((other) => !commute(wordOf(one), wordOf(other))));
   const degree = disturbs.map((row) => row.filter(Boolean).length);
   const order = parts.map((_, at) => at).sort((one, other) => degree[other]! - degree[one]! || one - other);
@@ -152,6 +175,10 @@ function partition(parts: Group["parts"], wordOf: (part: Group["parts"][number])
   return groups.map((members) => members.map((at) => parts[at]!));
 }
 
+function areCommuting(terms: PauliTerm[]): boolean {
+  return terms.every((one, at) => terms.slice(0, at).every((other) => commute(one, other)));
+}
+
 /** Return whether two words have the same letter on each wire that both have. */
 function commute([, letters, wires]: PauliTerm, [, others, otherWires]: PauliTerm): boolean {
   return wires.every((wire, at) => {
@@ -160,7 +187,7 @@ function commute([, letters, wires]: PauliTerm, [, others, otherWires]: PauliTer
   });
 }
 
-function lettersOf(parts: Group["parts"], wordOf: (part: Group["parts"][number]) => PauliTerm, count: number): string {
+function lettersOf(parts: Part[], wordOf: (part: Part) => PauliTerm, count: number): string {
   const found = new Array<string>(count).fill("Z");
   for (const part of parts) {
     if (part.term >= 0) {
@@ -173,8 +200,20 @@ function lettersOf(parts: Group["parts"], wordOf: (part: Group["parts"][number])
   return found.join("");
 }
 
+/** Draw shots of a sum in its eigenbasis, and estimate its variance. */
+function ofSum(circuit: Circuit, measurement: number, state: unknown, shots: number, random: Random, estimates: Estimate[]): SampleGroup {
+  const { values, probabilities } = spectrumOf(termsOf(circuit.measurements[measurement]!), state, circuit);
+  const states = draw(probabilities, shots, random);
+  const found = estimates[measurement]!;
+  for (const each of states) {
+    found.mean += values[each]! / shots;
+    found.square += values[each]! ** 2 / shots;
+  }
+  return { letters: null, measurements: [measurement], states };
+}
+
 /** Add to the estimates of measurements what some shots say of their words. */
-function estimate(circuit: Circuit, parts: Group["parts"], states: Uint32Array, estimates: Estimate[]): void {
+function estimate(circuit: Circuit, parts: Part[], states: Uint32Array, estimates: Estimate[]): void {
   const byMeasurement = new Map<number, PauliTerm[]>();
   for (const { measurement, term } of parts) {
     const one = circuit.measurements[measurement]!;
