@@ -10,7 +10,7 @@ VENV       ?= .venv
 BIN         = $(VENV)/bin
 INSTALLED   = $(VENV)/.installed
 
-.PHONY: install demo check format test test-slow test-plugins test-versions test-package test-engines test-operators test-backbones test-trust test-page fuzz test-all bench bench-quick bench-train train golden documents docs web clean
+.PHONY: install demo check format test test-slow test-plugins test-versions test-package test-web test-engines test-operators test-backbones test-trust test-page fuzz test-all bench bench-quick bench-train train golden documents docs web clean
 
 install: $(INSTALLED)
 
@@ -40,7 +40,7 @@ test: $(INSTALLED)
 
 # What `make test` leaves out, but for the plug-ins.
 test-slow: $(INSTALLED)
-	$(BIN)/python -m pytest -n auto --dist worksteal -m slow --ignore tests/plugins --ignore tests/package --ignore tests/trust
+	$(BIN)/python -m pytest -n auto --dist worksteal -m slow --ignore tests/plugins --ignore tests/package --ignore tests/trust --ignore tests/web
 
 # Plug-ins of PennyLane, each in an environment of its own that pip makes in .plugins.
 test-plugins: $(INSTALLED)
@@ -60,6 +60,10 @@ test-engines: $(INSTALLED)
 # .package.
 test-package: $(INSTALLED)
 	$(BIN)/python -m pytest tests/package --durations 10
+
+# The npm package hybridx-web in Node.js and Chromium; npm installs what web/package-lock.json names.
+test-web: $(INSTALLED)
+	$(BIN)/python -m pytest tests/web --durations 10
 
 # Libraries of backbones with a circuit in them, and trainers, in an environment that pip makes in
 # .backbones.
@@ -133,4 +137,4 @@ train: $(INSTALLED)
 	$(BIN)/hybridx train exported/iris.toml --overwrite
 
 clean:
-	rm -rf $(VENV) build benchmarks/.venvs .docs .plugins .versions .engines .package .backbones .fuzzing .scanners .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info
+	rm -rf web/node_modules web/*/node_modules web/*/dist $(VENV) build benchmarks/.venvs .docs .plugins .versions .engines .package .backbones .fuzzing .scanners .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info

@@ -33,7 +33,7 @@ settings.load_profile("hybridx")
 
 
 # All their tests are slow.
-_SLOW = [Path(__file__).parent / name for name in ("package", "plugins", "trust")]
+_SLOW = [Path(__file__).parent / name for name in ("package", "plugins", "trust", "web")]
 
 
 def pytest_collection_modifyitems(items):

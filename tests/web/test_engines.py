@@ -1,0 +1,27 @@
+"""The package in Node.js and in Chromium, on files of every kind, against numbers of Python."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+
+import pytest
+
+from tests.reader.javascript import node
+
+
+@pytest.mark.parametrize("suite", ["node", "chromium"])
+def test_every_file_gives_what_python_says(suite, workspace, files):
+    made = subprocess.run(
+        [node(), "--test", f"hybridx-web/test/{suite}.test.mjs"],
+        cwd=workspace,
+        env=os.environ | {"HYBRIDX_CASES": str(files)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    counted = dict(re.findall(r"^\S+ (pass|fail|skipped) (\d+)$", made.stdout, re.MULTILINE))
+    assert made.returncode == 0, made.stdout
+    assert (counted["fail"], counted["skipped"]) == ("0", "0")
+    assert int(counted["pass"]) > len([*files.glob("*.onnx")]) > 90
