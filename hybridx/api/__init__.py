@@ -37,6 +37,7 @@ if TYPE_CHECKING:
         Inspection,
         OutputSummary,
         StrategySummary,
+        output_summaries,
     )
     from hybridx.artifact import OPSET, OPSETS
     from hybridx.lowering import STRATEGIES
@@ -96,6 +97,7 @@ __all__ = [
     "inspect",
     "load",
     "lower",
+    "output_summaries",
     "page",
     "predict",
     "python",

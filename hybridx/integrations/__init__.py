@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from hybridx.first_use import on_first_use
 
 if TYPE_CHECKING:
+    from hybridx.deployment import Settings, settings_from, settings_of
     from hybridx.integrations.refusals import Refusal, refusal_of
     from hybridx.integrations.served import Counts, Served, served_from
-    from hybridx.integrations.settings import Settings, settings_from, settings_of
 else:
     __getattr__, __dir__ = on_first_use(__name__)
 

@@ -13,16 +13,17 @@ import os
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from hybridx.api import reproduce
+from hybridx.api import output_summaries, reproduce
+from hybridx.deployment import MODEL, Settings, settings_from
 from hybridx.errors import (
     HybridxError,
     InputDtypeError,
@@ -33,7 +34,6 @@ from hybridx.errors import (
     TooLateError,
 )
 from hybridx.integrations.refusals import refusal_of
-from hybridx.integrations.settings import MODEL, Settings, settings_from
 from hybridx.runtime import (
     Session,
     Usage,
@@ -45,7 +45,10 @@ from hybridx.runtime import (
 from hybridx.storage import Array, check_readable
 
 if TYPE_CHECKING:
+    from hybridx.api import OutputSummary
     from hybridx.artifact import Signature
+
+Given: TypeAlias = Mapping[str, Any] | Callable[[], Mapping[str, Any]]
 
 log = logging.getLogger(__name__)
 
@@ -203,15 +206,16 @@ class Served:
         return tuple(self.session.inputs)
 
     @cached_property
-    def outputs(self) -> tuple[str, ...]:
-        """The names of the outputs, in order; only after `start`."""
-        return tuple(self.session.output_names)
+    def outputs(self) -> tuple[OutputSummary, ...]:
+        """The outputs, in order, for a file of torch without dtypes and shapes; after `start`."""
+        return output_summaries(self.session.artifact)
 
-    def predict(self, inputs: Mapping[str, Any], *, exact: bool = False) -> dict[str, Array]:
+    def predict(self, inputs: Given, *, exact: bool = False) -> dict[str, Array]:
         """Return the outputs of a request by name.
 
         Args:
-            inputs: arrays or nested lists by the names of the inputs.
+            inputs: arrays or nested lists by the names of the inputs; or a function that reads them
+                from the request, whose errors are counted as those of the request.
             exact: the arrays must have the dtypes of the model, as in protocols that name them.
                 Otherwise numbers are converted where the model's dtype holds them.
 
@@ -231,9 +235,7 @@ class Served:
             except FutureTimeoutError:
                 raise self._late(future) from None
 
-    async def predict_async(
-        self, inputs: Mapping[str, Any], *, exact: bool = False
-    ) -> dict[str, Array]:
+    async def predict_async(self, inputs: Given, *, exact: bool = False) -> dict[str, Array]:
         """Return the outputs of a request by name; arguments and errors as `predict`.
 
         A request whose task is cancelled while it waits is not run.
@@ -273,13 +275,12 @@ class Served:
                     self._rows += request.rows
                     self._seconds += time.perf_counter() - started
 
-    def _submitted(
-        self, request: _Request, inputs: Mapping[str, Any], exact: bool
-    ) -> Future[dict[str, Array]]:
+    def _submitted(self, request: _Request, inputs: Given, exact: bool) -> Future[dict[str, Array]]:
         """Let a request wait for its turn, if the queue is not full."""
         if reason := self.why_not_ready:
             raise NotReadyError(reason)
-        arrays = {name: as_array(value, name) for name, value in inputs.items()}
+        given = inputs() if callable(inputs) else inputs
+        arrays = {name: as_array(value, name) for name, value in given.items()}
         request.rows = max((len(one) for one in arrays.values() if one.ndim), default=1)
         if request.rows > self.settings.rows:
             raise RequestTooLargeError(request.rows, self.settings.rows)

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
         check_execution,
     )
     from hybridx.runtime.foreign import ForeignModel, load_other
-    from hybridx.runtime.given import as_array, check_spec
+    from hybridx.runtime.given import as_array, check_spec, fit
     from hybridx.runtime.onnx import available_providers
     from hybridx.runtime.pennylane import gate_operator, measurement_process
     from hybridx.runtime.secrets import scrub
@@ -86,6 +86,7 @@ __all__ = [
     "device_names",
     "device_statuses",
     "digest",
+    "fit",
     "gate_operator",
     "is_dry",
     "keep_results",

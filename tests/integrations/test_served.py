@@ -102,7 +102,8 @@ def test_a_served_file_gives_what_a_session_gives(served, model):
     found = asyncio.run(served.predict_async({"x": X}))["y"]
     np.testing.assert_array_equal(found, hybridx.load(model)(X))
     assert [str(one) for one in served.inputs] == ["x: float32 (batch, 2)"]
-    assert served.outputs == ("y",)
+    (output,) = served.outputs
+    assert (output.name, output.dtype, output.shape) == ("y", "float32", ("batch", 2))
 
 
 def test_it_is_ready_only_after_its_self_test(model):
