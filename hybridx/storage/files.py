@@ -222,7 +222,8 @@ def check_folder_writable(
     Args:
         path: of the folder.
         marker: a file name; only a folder that contains this file may be replaced.
-        is_ours: returns True for the names of files that may be deleted with the folder.
+        is_ours: returns True for the names of files that may be deleted with the folder; a file in
+            a folder below is called `below/name`, and the folder itself `below/`.
         overwrite: replace an existing folder, if it contains the marker and only such files.
 
     Raises:
@@ -242,6 +243,8 @@ def write_folder(
 ) -> None:
     """Write a folder of files so that `path` either holds all of them or is unchanged.
 
+    A name such as `below/name` is that of a file in a folder below.
+
     The old folder and the new one exchange their names in one step. Where the system cannot do
     that, the old one is renamed first. If the process is killed before the next rename, the next
     command that reads or writes there makes it.
@@ -253,6 +256,7 @@ def write_folder(
         before, usual = _about(place), _about(place / marker)
         with new_folder(place.parent) as made:
             for name, content in files.items():
+                (made.new / name).parent.mkdir(parents=True, exist_ok=True)
                 _fill(made.new / name, content, _about(place / name) or usual)
             if before is not None:
                 copy_owner_and_mode(made.new, before)
@@ -358,11 +362,15 @@ def _check_folder(
     return place
 
 
-def _first_foreign(folder: Path, is_ours: Callable[[str], bool]) -> str | None:
+def _first_foreign(folder: Path, is_ours: Callable[[str], bool], above: str = "") -> str | None:
     """Return the first name in a folder that is not that of a file of ours, or None."""
     for inside in sorted(folder.iterdir()):
-        if not is_ours(inside.name) or (inside.is_dir() and not inside.is_symlink()):
-            return inside.name
+        name = above + inside.name
+        is_folder = inside.is_dir() and not inside.is_symlink()
+        if not is_ours(f"{name}/" if is_folder else name):
+            return name
+        if is_folder and (foreign := _first_foreign(inside, is_ours, f"{name}/")):
+            return foreign
     return None
 
 
@@ -416,7 +424,7 @@ def _refusals(path: Path) -> Iterator[None]:
 def _about(path: Path) -> os.stat_result | None:
     try:
         return path.stat()
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
 
 

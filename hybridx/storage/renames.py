@@ -59,12 +59,15 @@ def sync_file(opened: int) -> None:
 
 
 def sync_files(folder: Path) -> None:
-    """Force all files of a folder to the disk, after all are written: that waits once.
+    """Force all files in a folder and below to the disk, after all are written: that waits once.
 
     Raises:
         OSError: the disk has no room, or fails.
     """
     for path in folder.iterdir():
+        if path.is_dir():
+            sync_files(path)
+            continue
         opened = os.open(path, os.O_RDWR if os.name == "nt" else os.O_RDONLY)
         try:
             sync_file(opened)

@@ -361,3 +361,41 @@ def test_a_disk_that_becomes_full_in_a_form_is_a_refusal(ending, tmp_path):
 
         assert in_child(write, full)[0] == 3, limit
         assert found(tmp_path) == {path.name: b"old"}
+
+
+def is_ours_below(name):
+    return name in (
+        "marker",
+        "below/",
+        "below/1/",
+        "below/config",
+        "below/1/model",
+        "gone/",
+        "gone/x",
+    )
+
+
+def test_a_folder_with_folders_below_is_written_and_replaced_whole(tmp_path):
+    path = tmp_path / "out"
+    files = {"marker": b"1", "below/config": b"c", "below/1/model": b"m"}
+
+    def below():
+        inside = (one for one in path.rglob("*") if one.is_file())
+        return {one.relative_to(path).as_posix(): one.read_bytes() for one in inside}
+
+    write_folder(path, files | {"gone/x": b""}, "marker", is_ours_below, overwrite=False)
+    assert below() == files | {"gone/x": b""}
+    (path / "below" / "1" / "model").chmod(0o600)
+    write_folder(path, files, "marker", is_ours_below, overwrite=True)
+    assert below() == files
+    assert stat.S_IMODE((path / "below" / "1" / "model").stat().st_mode) == 0o600
+    for foreign in ("below/thesis.tex", "below/2/model", "thesis/1"):
+        (path / foreign).parent.mkdir(exist_ok=True)
+        (path / foreign).write_bytes(b"years")
+        with pytest.raises(NotWritableError, match=foreign.split("/")[-2]):
+            write_folder(path, files, "marker", is_ours_below, overwrite=True)
+        assert (path / foreign).read_bytes() == b"years"
+        (path / foreign).unlink()
+        if (path / foreign).parent.name != "below":
+            (path / foreign).parent.rmdir()
+    assert below() == files

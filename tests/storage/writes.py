@@ -18,7 +18,7 @@ NEW = {"marker": b"1", "part": b"new"}
 
 
 def is_ours(name):
-    return name.startswith(("marker", "part"))
+    return name.startswith(("marker", "part")) and "/" not in name
 
 
 def replace_file(folder):
