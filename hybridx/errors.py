@@ -1479,6 +1479,18 @@ class PageOperatorError(ArtifactError):
     operator: str
 
 
+class NotServedError(ArtifactError):
+    """A server does not run a file of its kind."""
+
+    code = "HX337"
+    summary = "{server} does not run {path}: {reason}"
+    remedy = "{advice}"
+    server: str
+    path: str
+    reason: str
+    advice: str
+
+
 # --- input ---------------------------------------------------------------------------------------
 
 

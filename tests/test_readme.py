@@ -40,7 +40,7 @@ def test_the_targets_exist():
 
 
 def test_the_page_of_commands_names_every_command():
-    named = set(re.findall(r"^hybridx (\w+)", text("docs/commands.md"), re.M))
+    named = set(re.findall(r"^hybridx ([\w-]+)", text("docs/commands.md"), re.M))
     assert named == {*COMMANDS}
 
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from hybridx.api.benching import bench, bench_source
     from hybridx.api.checking import CheckReport, check, check_source
     from hybridx.api.converting import Conversion, convert
-    from hybridx.api.deploying import WebPage, page
+    from hybridx.api.deploying import WebPage, page, serve_config
     from hybridx.api.diagnosis import Diagnosis, doctor
     from hybridx.api.evaluating import evaluate
     from hybridx.api.exporting import ExportReport, export, export_source
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from hybridx.api.options import BATCH_SIZE, DTYPES, SourceOptions
     from hybridx.api.predicting import predict
     from hybridx.api.progress import Stages
+    from hybridx.api.servers.folders import ServerFiles
     from hybridx.api.signing import sign
     from hybridx.api.training import train
     from hybridx.api.verifying import self_test, verify, verify_source
@@ -74,6 +75,7 @@ __all__ = [
     "Inspection",
     "OutputSummary",
     "Prediction",
+    "ServerFiles",
     "Signed",
     "SourceOptions",
     "Stages",
@@ -105,6 +107,7 @@ __all__ = [
     "reproduce",
     "restore",
     "self_test",
+    "serve_config",
     "sign",
     "to_torch",
     "train",

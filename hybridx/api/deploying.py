@@ -1,4 +1,4 @@
-"""Write what others need to use a model file: a page that runs it in a browser."""
+"""Write what others need to use a model file: a page that runs it, or what a server reads."""
 
 from __future__ import annotations
 
@@ -8,13 +8,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hybridx.api.options import BATCH_SIZE, check_ending
+from hybridx.api.options import BATCH_SIZE, check_choice, check_ending
 from hybridx.api.progress import Stages
-from hybridx.errors import PageDataError
+from hybridx.deployment import (
+    NAME_RULE,
+    RECORD,
+    SERVERS,
+    is_model_name,
+    is_ours,
+    name_from,
+    settings_of,
+)
+from hybridx.errors import OptionError, OptionNeedsError, PageDataError
 from hybridx.report import Shown, counted
-from hybridx.storage import check_readable, check_writable, write_whole
+from hybridx.runtime import Execution, check_execution
+from hybridx.storage import check_folder_writable, check_readable, check_writable, write_whole
 
 if TYPE_CHECKING:
+    from hybridx.api.servers.folders import ServerFiles
     from hybridx.artifact import OnnxArtifact
     from hybridx.web_page import Range
 
@@ -128,6 +139,66 @@ def page(
         circuits=tuple(name or circuit for circuit, names in layers.items() for name in names),
         ranges_from=facts.ranges_from,
         runtime=facts.runtime,
+    )
+
+
+def serve_config(
+    path: str | Path,
+    folder: str | Path,
+    *,
+    server: str,
+    name: str | None = None,
+    settings: Mapping[str, Any] | None = None,
+    overwrite: bool = False,
+    stages: Stages | None = None,
+) -> ServerFiles:
+    """Write a folder from which a server of others runs a model file.
+
+    The file is first run on its self-test. A server in Python (MLServer, KServe) runs every kind of
+    file and has it on a device too. Triton gets a model repository for its backend of ONNX, with
+    the file as it is, and OpenVINO Model Server the file with its circuits inlined.
+
+    Args:
+        path: of the model: a file, not a bundle.
+        folder: to write; all of it is written, or nothing.
+        server: one of `mlserver`, `kserve`, `triton`, `openvino`.
+        name: of the model there; by default made of the name of the file.
+        settings: what no request can change: device, shots, budget, queue, time limit; the
+            attributes of `hybridx.integrations.Settings`.
+        overwrite: replace a folder that was written so before.
+        stages: is told what is being done; by default the log of `hybridx` is.
+
+    Raises:
+        OptionError: there is no such server, or the name cannot be one.
+        OptionNeedsError: the server has nothing that a setting could act on.
+        ServerSettingError: a setting is unknown or has a wrong value.
+        NotServedError: the server does not run such a file.
+        ArtifactError: the file cannot be read, or the folder not be written.
+        ParityError: the file does not pass its self-test.
+    """
+    check_choice("--server", server, (*SERVERS,))
+    row = SERVERS[server]
+    chosen = settings_of(settings or {})
+    for one in chosen.given():
+        if one not in row.takes:
+            others = " or ".join(other for other, each in SERVERS.items() if one in each.takes)
+            raise OptionNeedsError(f"--{one.replace('_', '-')}", f"--server {others}")
+    check_execution(Execution(**chosen.execution))
+    source = Path(path)
+    if name is not None and not is_model_name(name):
+        raise OptionError("--name", name, NAME_RULE)
+    check_readable(source)
+    check_folder_writable(Path(folder), RECORD, is_ours, overwrite=overwrite)
+    from hybridx.api.servers.folders import write_server_files
+
+    return write_server_files(
+        source,
+        Path(folder),
+        server,
+        name_from(source.stem) if name is None else name,
+        chosen,
+        overwrite=overwrite,
+        stages=Stages() if stages is None else stages,
     )
 
 

@@ -23,8 +23,9 @@ COMMANDS: Final = {
     "inspect": "files",
     "convert": "files",
     "sign": "files",
-    "page": "deployment",
     "card": "files",
+    "page": "deployment",
+    "serve-config": "deployment",
     "doctor": "setup",
     "train": "setup",
 }
@@ -68,7 +69,8 @@ class _Commands(Mapping[str, Any]):
 @cache
 def _command(name: str) -> Any:
     alone = typer.Typer(add_completion=False, rich_markup_mode="rich")
-    function = getattr(import_module(f"hybridx.cli.commands.{COMMANDS[name]}"), name)
+    module = import_module(f"hybridx.cli.commands.{COMMANDS[name]}")
+    function = getattr(module, name.replace("-", "_"))
     alone.command(name, cls=_Command)(function)
     return typer.main.get_command(alone)
 

@@ -218,6 +218,27 @@ _EXECUTION = {
 }
 
 
+# What is fixed by who runs a server: how it executes the file, and what it takes of its clients.
+_SETTINGS = {
+    **{
+        name: _EXECUTION[name]
+        for name in (
+            *("device", "shots", "seed", "option", "fallback", "max_circuits", "max_shots"),
+            *("threads", "provider", "isolated", "accept_unchecked", "accept_changes"),
+        )
+    },
+    "queue": _execution_option(
+        int | None, None, "How many requests may wait; one more is refused. By default 128.", min=0
+    ),
+    "seconds": _execution_option(
+        float | None, None, "How long a request may wait and run. By default 60."
+    ),
+    "rows": _execution_option(
+        int | None, None, "The most rows of a request. By default 100,000.", min=1
+    ),
+}
+
+
 def _source_option(
     kind: object, text: str, *names: str, panel: str = "Source", **more: Any
 ) -> tuple[Any, object]:
@@ -340,6 +361,11 @@ def takes_execution(command: Callable[..., None]) -> Callable[..., None]:
     return _takes(command, "execution", _EXECUTION, _read_execution)
 
 
+def takes_settings(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options of `_SETTINGS`, received as one argument, `settings`."""
+    return _takes(command, "settings", _SETTINGS, _read_settings)
+
+
 def _takes(
     command: Callable[..., None],
     argument: str,
@@ -375,6 +401,13 @@ def _read_execution(values: dict[str, Any]) -> Options:
     options = dict(map(_read_option, values.pop("option") or ()))
     execution: Options = {**values, "options": options}  # type: ignore[typeddict-item]
     return execution
+
+
+def _read_settings(values: dict[str, Any]) -> dict[str, Any]:
+    options = dict(map(_read_option, values.pop("option") or ()))
+    return {name: value for name, value in values.items() if value is not None} | (
+        {"options": options} if options else {}
+    )
 
 
 def _read_printer(values: dict[str, Any]) -> Printer:

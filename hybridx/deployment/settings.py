@@ -71,6 +71,10 @@ class Settings:
     workers: int | None = None
 
     def __post_init__(self) -> None:
+        for text_name in ("device", "fallback", "provider", "key", "signature"):
+            text = getattr(self, text_name)
+            if text is not None and not text.isprintable():
+                raise ServerSettingError(text_name, repr(text), "a text of one line")
         for name, value, least, most in (
             ("queue", self.queue, 0, _MOST),
             ("rows", self.rows, 1, None),
