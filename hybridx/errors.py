@@ -1491,6 +1491,40 @@ class NotServedError(ArtifactError):
     advice: str
 
 
+class WorkersEndedError(ArtifactError):
+    """Each process that ran some rows was ended."""
+
+    code = "HX342"
+    summary = "each of {count} workers that ran {rows} of {path} was ended: {reason}"
+    remedy = (
+        "if memory ran out (SIGKILL), give a smaller --batch-size or fewer --workers; otherwise "
+        "run these rows alone, with --isolated if no device runs them"
+    )
+    count: int
+    rows: str
+    path: str
+    reason: str
+
+
+class WorkerNotStartedError(ArtifactError):
+    """A process that is to run rows ends before it gets any."""
+
+    code = "HX343"
+    summary = "a worker for {path} does not start: {reason}"
+    remedy = "run without --workers"
+    path: str
+    reason: str
+
+
+class NotLockedError(ArtifactError):
+    """Several processes are to write to one file where the system locks no files."""
+
+    code = "HX344"
+    summary = "files in {folder} cannot be locked, so that processes cannot share results there"
+    remedy = "give an output on a disk of this machine, or run without --workers"
+    folder: str
+
+
 # --- input ---------------------------------------------------------------------------------------
 
 

@@ -247,7 +247,8 @@ BEHIND_A_BORDER = (
     "typer",
 )
 UNDOCUMENTED = ("onnxruntime.capi", "torch.fx.experimental.proxy_tensor")
-DOCUMENTED = {"make_fx", "get_proxy_mode", "_fields"}  # the last one by Python, of named tuples
+# The last two by Python: of named tuples, and of os.
+DOCUMENTED = {"make_fx", "get_proxy_mode", "_fields", "_exit"}
 LOCAL_NAMES = {"torch", "np", "qml", "onnx", "onnxruntime", "nn"}
 
 

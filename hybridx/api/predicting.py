@@ -8,7 +8,12 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 from hybridx.api.options import BATCH_SIZE, check_run
 from hybridx.api.progress import Stages
-from hybridx.errors import OptionError, OptionNeedsError, OutputIsInputError
+from hybridx.errors import (
+    ConflictingOptionsError,
+    OptionError,
+    OptionNeedsError,
+    OutputIsInputError,
+)
 from hybridx.runtime import Execution
 from hybridx.storage import PIPE, check_readable, check_writable, format_of, is_same_file
 
@@ -17,6 +22,7 @@ if TYPE_CHECKING:
     from hybridx.runtime import Options
 
 _MOST_REPEATS = 10_000
+_MOST_WORKERS = 256
 
 
 def predict(
@@ -33,6 +39,7 @@ def predict(
     resume: bool = False,
     resend: bool = False,
     overwrite: bool = False,
+    workers: int = 1,
     stages: Stages | None = None,
     **execution: Unpack[Options],
 ) -> Prediction:
@@ -59,6 +66,9 @@ def predict(
         resume: use the results that an interrupted earlier run of the same command stored.
         resend: send again what a device had when that run was stopped, and may have run already.
         overwrite: replace an existing output.
+        workers: processes that run slices of rows at the same time, each with a session of its own
+            and `threads`, by default its share of the cores. The outputs are those of one process
+            with the same `batch_size`.
         stages: is told how many rows are done; by default the log of `hybridx` is.
         **execution: on what the model runs; see `hybridx.load`.
 
@@ -73,6 +83,10 @@ def predict(
         raise OptionError("--batch-size", str(batch_size), "a whole number from 1")
     if not 1 <= repeats <= _MOST_REPEATS:
         raise OptionError("--repeats", str(repeats), f"a whole number from 1 to {_MOST_REPEATS}")
+    if not (isinstance(workers, int) and 1 <= workers <= _MOST_WORKERS):
+        raise OptionError("--workers", str(workers), f"a whole number from 1 to {_MOST_WORKERS}")
+    if workers > 1 and chosen.isolated:
+        raise ConflictingOptionsError("--workers", "--isolated")
     is_file = isinstance(data, str | Path)
     if is_file:
         format_of(data, input_format, "input")
@@ -104,6 +118,7 @@ def predict(
         resume=resume,
         resend=resend,
         overwrite=overwrite,
+        workers=workers,
         stages=stages or Stages(),
         **execution,
     )

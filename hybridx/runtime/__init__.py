@@ -39,6 +39,7 @@ if TYPE_CHECKING:
         agreements_of,
         check_budget,
         counting_session,
+        execution_of,
         is_dry,
         keep_results,
         load,
@@ -47,11 +48,23 @@ if TYPE_CHECKING:
         named_arrays,
         probing_session,
         record_circuits,
+        sending_executor,
+        share_results,
         start_session,
         uses_device,
     )
+    from hybridx.runtime.slices import (
+        Runner,
+        rows_from,
+        rows_of,
+        run_slice,
+        running_here,
+        sliced_inputs,
+    )
     from hybridx.runtime.submission.journal import Journal, check_no_partial, digest, partial_path
+    from hybridx.runtime.submission.shared_journal import SharedJournal
     from hybridx.runtime.submission.tally import Tally
+    from hybridx.runtime.workers.pool import Pool, Team, share_of_cores
 else:
     __getattr__, __dir__ = on_first_use(__name__)
 
@@ -65,8 +78,12 @@ __all__ = [
     "ForeignModel",
     "Journal",
     "Options",
+    "Pool",
+    "Runner",
     "Session",
+    "SharedJournal",
     "Tally",
+    "Team",
     "Usage",
     "agreements_of",
     "as_array",
@@ -86,6 +103,7 @@ __all__ = [
     "device_names",
     "device_statuses",
     "digest",
+    "execution_of",
     "fit",
     "gate_operator",
     "is_dry",
@@ -100,7 +118,15 @@ __all__ = [
     "partial_path",
     "probing_session",
     "record_circuits",
+    "rows_from",
+    "rows_of",
+    "run_slice",
+    "running_here",
     "scrub",
+    "sending_executor",
+    "share_of_cores",
+    "share_results",
+    "sliced_inputs",
     "start_session",
     "uses_device",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, assert_never
 
@@ -38,6 +38,7 @@ from hybridx.errors import DeviceError, NoNoiseError
 from hybridx.runtime.devices import device_failure
 from hybridx.runtime.secrets import describe, shown
 from hybridx.runtime.sharing.turns import turn_in_pennylane
+from hybridx.runtime.submission.jobs import Naming, execute
 
 # Devices whose `execute` waits for each circuit in a loop, as their source shows.
 _ONE_BY_ONE = frozenset({"qiskit.remote"})
@@ -62,9 +63,21 @@ class Submission:
     _join: Callable[[Any], Any]
 
     @turn_in_pennylane()
-    def send(self) -> NDArray[np.float64]:
-        """Run it and return float64, shape `(batch, M)`. Raises whatever the device raises."""
-        results = self._join(self.device.execute(self.tapes, self._config))
+    def send(self, naming: Naming | None = None) -> NDArray[np.float64]:
+        """Run it and return float64, shape `(batch, M)`. Raises whatever the device raises.
+
+        Args:
+            naming: is told the names of the jobs that the device makes of it.
+        """
+        return self._joined(execute(self.device, self.tapes, self._config, naming))
+
+    @turn_in_pennylane()
+    def fetch(self, jobs: Sequence[str]) -> NDArray[np.float64]:
+        """Return the results of jobs that were sent earlier; otherwise as `send`."""
+        return self._joined(self.device.fetch_jobs(jobs, self.tapes, self._config))
+
+    def _joined(self, executed: Any) -> NDArray[np.float64]:
+        results = self._join(executed)
         return np.array([_columns(result, self.circuit) for result in results], dtype=np.float64)
 
 

@@ -29,6 +29,7 @@ from hybridx.errors import (
     MissingExtraError,
     MissingOptionError,
     OptionError,
+    OptionNeedsError,
     SessionClosedError,
     SessionNotPickledError,
     UnequalAxesError,
@@ -49,6 +50,7 @@ from hybridx.runtime.executor import (
 from hybridx.runtime.given import as_array, by_name, fit
 from hybridx.runtime.sharing.turns import Turn
 from hybridx.runtime.submission.journal import Journal, RunIdentity, digest
+from hybridx.runtime.submission.shared_journal import SharedJournal
 from hybridx.runtime.submission.tally import Tally
 from hybridx.storage import Array
 
@@ -180,16 +182,9 @@ class Session(Shown):
         }
 
     def __reduce__(self) -> tuple[Callable[..., Session], tuple[Any, ...]]:
-        artifact, execution = self.artifact, self._execution
         if self._open is None:
-            raise SessionClosedError(artifact.path)
-        given = {field.name: getattr(execution, field.name) for field in fields(execution)}
-        try:
-            pickle.dumps(given)
-        except Exception as error:
-            # A device is third-party code, and what pickle raises depends on it.
-            raise SessionNotPickledError(artifact.path, self.device, first_line(error)) from error
-        return _restart, (artifact.content, artifact.path, given, self._requested)
+            raise SessionClosedError(self.artifact.path)
+        return restart, pickled_parts(self)
 
     @property
     def _engine(self) -> Engine:
@@ -356,10 +351,66 @@ def keep_results(
         UnansweredError: it says that something was sent, and not what came of it.
         ResultsInUseError: another run keeps its results there.
     """
-    engine, execution = session._engine, session._execution
-    if not isinstance(engine, DeviceEngine) or not isinstance(engine.executor, DeviceExecutor):
+    executor = sending_executor(session)
+    if executor is None:
         return None
-    run = RunIdentity(
+    executor.journal = Journal(
+        path, run_identity(session, data), resume=resume, resend=resend, fetches=executor.fetches
+    )
+    return executor.journal
+
+
+def share_results(
+    session: Session,
+    path: Path,
+    *,
+    data: str,
+    resend_below: int = 0,
+    counted_from: int = 0,
+    run: RunIdentity | None = None,
+    label: str = "",
+) -> SharedJournal:
+    """Keep the results of a session's device in a file that other processes write as well.
+
+    Run slices with `run_slice`: what it sends has keys that depend on the rows.
+
+    Args:
+        session: on a device.
+        path: of the file, on a disk that all of them share.
+        data: hash of the inputs of all rows, or another text that tells them from others.
+        resend_below: what an earlier run had sent when it stopped, and stands in front of this
+            byte of the file, is sent again; `2**62` means all of it.
+        counted_from: what stands in front of this byte does not count against the bounds of the
+            session. All else does, whoever sent it.
+        run: what the journal calls the run; by default what follows from the session and `data`.
+        label: of the device, if there are several.
+
+    Raises:
+        OptionNeedsError: the session sends nothing to a device.
+        ForeignResultsError: the results in the file belong to another run.
+        BrokenResultsError: the file cannot be read.
+        NotLockedError: the file system has no locks.
+        NotWritableError: it refuses.
+    """
+    executor = sending_executor(session)
+    if executor is None:
+        raise OptionNeedsError("a journal", "--device with the name of a PennyLane device")
+    run = run or run_identity(session, data)
+    journal = SharedJournal(path, run, resend_below=resend_below, counted_from=counted_from)
+    executor.journal, executor.label = journal, label
+    return journal
+
+
+def run_identity(session: Session, data: str) -> RunIdentity:
+    """Return what a journal calls the run of a session on a device.
+
+    Args:
+        session: on a device.
+        data: hash of the inputs.
+    """
+    engine, execution = session._engine, session._execution
+    assert isinstance(engine, DeviceEngine)
+    return RunIdentity(
         model=engine.fingerprint,
         device=session.device,
         shots=execution.shots,
@@ -367,8 +418,13 @@ def keep_results(
         options=digest({key: repr(value) for key, value in execution.options.items()}),
         data=data,
     )
-    engine.executor.journal = Journal(path, run, resume=resume, resend=resend)
-    return engine.executor.journal
+
+
+def sending_executor(session: Session) -> DeviceExecutor | None:
+    """Return what sends circuits to the device of a session; None if nothing is sent."""
+    engine = session._engine
+    executor = engine.executor if isinstance(engine, DeviceEngine) else None
+    return executor if isinstance(executor, DeviceExecutor) else None
 
 
 def record_circuits(session: Session, inputs: Mapping[str, Array]) -> tuple[CircuitRun, ...]:
@@ -466,7 +522,23 @@ def _signed(path: str | Path | bytes | BinaryIO, chosen: Execution) -> Signed:
     return signed
 
 
-def _restart(content: bytes, path: str, execution: Options, requested: str | None) -> Session:
+def pickled_parts(session: Session) -> tuple[bytes, str, dict[str, Any], str | None]:
+    """Return the arguments of `restart` for a session.
+
+    Raises:
+        SessionNotPickledError: its device or an option of it cannot be pickled.
+    """
+    artifact, execution = session.artifact, session._execution
+    given = {field.name: getattr(execution, field.name) for field in fields(execution)}
+    try:
+        pickle.dumps(given)
+    except Exception as error:
+        # A device is third-party code, and what pickle raises depends on it.
+        raise SessionNotPickledError(artifact.path, session.device, first_line(error)) from error
+    return artifact.content, artifact.path, given, session._requested
+
+
+def restart(content: bytes, path: str, execution: Options, requested: str | None) -> Session:
     """Return the session that was pickled."""
     session = start_session(decode_artifact(content, path), **execution)
     session._requested = session._requested or requested

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from hybridx.storage.forms.json import as_lists
     from hybridx.storage.forms.names import ENDINGS, PIPE, format_of, piping_to
     from hybridx.storage.kept_rows import KeptRows
+    from hybridx.storage.locks import held, is_held, remove_held
     from hybridx.storage.renames import sync_folder
     from hybridx.storage.weights import read_weights
     from hybridx.storage.zipped import check_list, rezip, stored_members, unzip
@@ -67,6 +68,8 @@ __all__ = [
     "check_writable",
     "form_of",
     "format_of",
+    "held",
+    "is_held",
     "is_number",
     "is_same_file",
     "listed",
@@ -81,6 +84,7 @@ __all__ = [
     "read_whole_columns",
     "recover",
     "remove_alone",
+    "remove_held",
     "rezip",
     "spec_of",
     "stored_members",

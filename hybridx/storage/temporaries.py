@@ -269,6 +269,11 @@ def lock_file(file: IO[bytes]) -> bool:
     return _take(file.fileno()) is not False
 
 
+def try_lock(file: IO[bytes]) -> bool | None:
+    """Take an open file as `lock_file` does, but return None where files cannot be taken."""
+    return _take(file.fileno())
+
+
 def is_at(file: IO[bytes], path: Path) -> bool:
     """Return whether an open file is the one that a path names now."""
     try:

@@ -39,5 +39,35 @@ class Service(qml.devices.Device):
         return self._inner.execute(circuits, execution_config)
 
 
+class Account(Service):
+    """A service that writes down what it is sent, as soon as it has it."""
+
+    def __init__(self, path, **options):
+        super().__init__(**options)
+        self._path = path
+
+    def execute(self, circuits, execution_config=None):
+        with self._path.open("a") as account:
+            account.write(f"{len(circuits)}\n")
+        return super().execute(circuits, execution_config)
+
+
+class JobAccount(Account):
+    """One whose jobs have names, by which their results can be fetched later."""
+
+    def submit_jobs(self, circuits, config):
+        with self._path.open("a") as account:
+            place = account.tell()
+            account.write(f"{len(circuits)}\n")
+        return [f"job-{place}"]
+
+    def fetch_jobs(self, names, circuits, config):
+        (name,) = names
+        place = int(name.removeprefix("job-"))
+        sent = self._path.read_text()
+        assert sent[place:].split("\n")[0] == str(len(circuits)), "no such job"
+        return Service.execute(self, circuits, config)
+
+
 def rows(count, seed=6):
     return np.random.default_rng(seed).uniform(-3, 3, (count, 2)).astype(np.float32)

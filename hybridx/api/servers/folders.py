@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hybridx.api.progress import Stages
-from hybridx.api.work.named_inputs import sliced_inputs
 from hybridx.api.work.reproducing import reproduce, self_test_of
 from hybridx.api.work.running import is_rowwise
 from hybridx.api.work.summaries import output_summaries
@@ -23,7 +22,7 @@ from hybridx.artifact import (
 from hybridx.deployment import RECORD, SERVERS, Deployed, Server, Settings, Tensor, as_json, is_ours
 from hybridx.errors import NotServedError
 from hybridx.report import Shown, counted
-from hybridx.runtime import Session, start_session
+from hybridx.runtime import Session, sliced_inputs, start_session
 from hybridx.storage import write_folder
 from hybridx.version import __version__
 

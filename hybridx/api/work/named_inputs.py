@@ -12,7 +12,7 @@ from hybridx.artifact import Signature
 from hybridx.bounds import DATA_ROWS, refuse_above
 from hybridx.circuit import BATCH
 from hybridx.errors import InputNamesError, OptionNeedsError, TableError, UnequalAxesError
-from hybridx.runtime import Session, check_spec
+from hybridx.runtime import Session, check_spec, sliced_inputs
 from hybridx.storage import (
     Array,
     ArrayData,
@@ -124,11 +124,6 @@ def name_inputs(
             return _from_table(session, data, columns, besides)
         case _:
             assert_never(data)
-
-
-def sliced_inputs(session: Session) -> frozenset[str]:
-    """Return the names of the inputs that have a row for each row of the outputs."""
-    return frozenset(one.name for one in session.inputs if one.shape[:1] == (BATCH,))
 
 
 def _from_arrays(session: Session, data: ArrayData) -> Inputs:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import logging
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
@@ -17,22 +18,29 @@ import numpy as np
 
 from hybridx.api.progress import Stages
 from hybridx.api.work.named_inputs import Inputs, join, name_inputs
-from hybridx.api.work.running import is_rowwise, rows_from, run_in_batches
-from hybridx.errors import InputError, OptionError
+from hybridx.api.work.running import is_rowwise, run_in_batches
+from hybridx.errors import InputError, OptionError, OptionNeedsError
 from hybridx.report import Shown
 from hybridx.runtime import (
     Journal,
     Options,
+    Pool,
+    Runner,
     Session,
+    Team,
     Usage,
     check_no_partial,
     digest,
+    execution_of,
     is_dry,
     keep_results,
     load,
     model_digest,
     named_arrays,
     partial_path,
+    running_here,
+    sending_executor,
+    share_of_cores,
     uses_device,
 )
 from hybridx.storage import (
@@ -122,6 +130,7 @@ def predict_rows(
     resume: bool,
     resend: bool,
     overwrite: bool,
+    workers: int,
     stages: Stages,
     **execution: Unpack[Options],
 ) -> Prediction:
@@ -140,9 +149,9 @@ def predict_rows(
         started = time.perf_counter()
         with stages("run") as tell:
             if uses_device(session):
-                run = _on_device(session, inputs, target, batch_size, repeats, stages)
+                run = _on_device(session, inputs, target, batch_size, repeats, workers, stages)
             else:
-                run = _here(session, inputs, target, batch_size, stages)
+                run = _here(session, inputs, target, batch_size, workers, stages)
             tell(f"{run.rows:,} rows")
     return Prediction(
         path=str(path),
@@ -205,7 +214,12 @@ class _Target:
 
 
 def _here(
-    session: Session, inputs: Inputs, target: _Target, batch_size: int, stages: Stages
+    session: Session,
+    inputs: Inputs,
+    target: _Target,
+    batch_size: int,
+    workers: int,
+    stages: Stages,
 ) -> _Run:
     """Run a model whose circuits are compiled, slice by slice."""
     slices = inputs.slices(batch_size)
@@ -213,7 +227,8 @@ def _here(
     second = next(slices, None)
     found = _NotFinite()
     if second is None:
-        return _in_one_piece(session, first, target, found)
+        run = _in_one_piece(session, first, target, found)
+        return _Run(run.rows, run.outputs, (*_idle(workers, run.rows), *run.notes))
     if not is_rowwise(session, first, second):
         whole = join([first, second, *slices], inputs.sliced)
         run = _in_one_piece(session, whole, target, found)
@@ -224,13 +239,15 @@ def _here(
         return _Run(run.rows, run.outputs, (note, *run.notes))
     every = chain([first, second], slices)
     told = partial(stages.rows, total=inputs.rows)
-    if target.file is not None:
-        return _kept(session, every, inputs, target, found, batch_size, told)
-    passing = (outputs for _, outputs in _results(session, every, inputs, found, told, None))
-    if target.passes:
-        target.write(Passing(passing), {})
-        return _Run(found.rows, {}, found.notes)
-    parts = list(passing)
+    with _workers(session, workers) as pool:
+        runner = running_here(session) if pool is None else pool.run
+        if target.file is not None:
+            return _kept(session, runner, every, inputs, target, found, batch_size, told)
+        passing = (outputs for _, outputs in _results(runner, every, inputs, found, told, None))
+        if target.passes:
+            target.write(Passing(passing), {})
+            return _Run(found.rows, {}, found.notes)
+        parts = list(passing)
     joined = join(parts, frozenset(parts[0]))
     target.check(joined)
     target.write(InMemory(joined), {})
@@ -248,8 +265,46 @@ def _in_one_piece(
     return _Run(rows, outputs, found.notes)
 
 
+@contextmanager
+def _workers(session: Session, count: int, journal: Journal | None = None) -> Iterator[Pool | None]:
+    """Give the workers of a run while the block lasts; None if this process runs it."""
+    if count == 1:
+        yield None
+        return
+    share: dict[str, Any] | None = None
+    if journal is not None:
+        journal.create()
+        share = {
+            "path": journal.path.absolute(),
+            "data": journal.run.data,
+            "run": journal.run,
+            "counted_from": journal.length,
+            "resend_below": journal.length if journal.resends else 0,
+        }
+    threads = execution_of(session).threads or share_of_cores(count)
+    pool = Pool([Team(session, count, share=share)], threads)
+    try:
+        with pool:
+            yield pool
+    finally:
+        executor = sending_executor(session)
+        if executor is not None and journal is not None:
+            journal.catch_up()
+            executor.sent = journal.sent  # also of workers that were ended
+        elif executor is not None:
+            executor.sent += pool.sent
+
+
+def _idle(workers: int, rows: int) -> tuple[str, ...]:
+    """Return what the user should know of workers that have nothing to share."""
+    if workers == 1 or rows < 2:
+        return ()
+    return (f"the {rows:,} rows are one slice, so one process ran them; --batch-size makes more",)
+
+
 def _kept(
     session: Session,
+    runner: Runner,
     slices: Iterator[Mapping[str, Array]],
     inputs: Inputs,
     target: _Target,
@@ -262,7 +317,7 @@ def _kept(
     identity = {"model": model_digest(session), "batch size": str(batch_size)}
     kept = KeptRows(partial_path(target.file), identity, resume=target.resume)
     try:
-        for data, outputs in _results(session, slices, inputs, found, told, kept):
+        for data, outputs in _results(runner, slices, inputs, found, told, kept):
             if not len(kept):
                 target.check(outputs)
             kept.keep(outputs, data)
@@ -286,7 +341,7 @@ def _kept(
 
 
 def _results(
-    session: Session,
+    runner: Runner,
     slices: Iterator[Mapping[str, Array]],
     inputs: Inputs,
     found: _NotFinite,
@@ -295,24 +350,30 @@ def _results(
 ) -> Iterator[tuple[str, Mapping[str, Array]]]:
     """Yield the hash of all inputs so far, and the outputs of each slice that is not kept yet."""
     data = hashlib.sha256()
+    hashes: deque[str] = deque()
     there = 0 if kept is None else len(kept)
     for outputs in [] if kept is None else kept.rows():
         found.count(outputs, len(next(iter(outputs.values()))))
-    for index, one in enumerate(slices):
-        if kept is not None:
-            for name, array in sorted(one.items()):
-                if index == 0 or name in inputs.sliced:
-                    data.update(f"{name} {array.dtype} {array.shape[1:]} ".encode())
-                    data.update(np.ascontiguousarray(array).data.cast("B") if array.size else b"")
-        if index < there:
-            assert kept is not None
-            kept.check(index, data.hexdigest())
-            continue
-        with rows_from(found.rows):
-            outputs = session.run(one)
+
+    def missing() -> Iterator[Mapping[str, Array]]:
+        for index, one in enumerate(slices):
+            if kept is not None:
+                for name, array in sorted(one.items()):
+                    if index == 0 or name in inputs.sliced:
+                        data.update(f"{name} {array.dtype} {array.shape[1:]} ".encode())
+                        content = np.ascontiguousarray(array)
+                        data.update(content.data.cast("B") if array.size else b"")
+            if index < there:
+                assert kept is not None
+                kept.check(index, data.hexdigest())
+                continue
+            hashes.append(data.hexdigest())
+            yield one
+
+    for outputs in runner(missing(), found.rows):
         found.count(outputs, len(next(iter(outputs.values()))))
         told(found.rows)
-        yield data.hexdigest(), outputs
+        yield hashes.popleft(), outputs
 
 
 def _on_device(
@@ -321,10 +382,16 @@ def _on_device(
     target: _Target,
     batch_size: int,
     repeats: int,
+    workers: int,
     stages: Stages,
 ) -> _Run:
     """Run a model whose circuits go to a device, which keeps what was paid for."""
     whole = inputs.whole()
+    executor = sending_executor(session)
+    if executor is None:
+        workers = 1  # nothing is sent
+    elif executor.may_cost and workers > 1 and target.file is None:
+        raise OptionNeedsError("--workers on a device that may cost", "--output with a file")
     journal = None
     if target.file is not None:
         kept_in = partial_path(target.file)
@@ -333,15 +400,17 @@ def _on_device(
         )
     found = _NotFinite()
     try:
-        outputs = run_in_batches(
-            session,
-            whole,
-            batch_size,
-            repeats=repeats,
-            # Find a wrong form before the run costs anything.
-            check=target.check,
-            told=stages.rows,
-        )
+        with _workers(session, workers, journal) as pool:
+            outputs = run_in_batches(
+                session,
+                whole,
+                batch_size,
+                repeats=repeats,
+                # Find a wrong form before the run costs anything.
+                check=target.check,
+                told=stages.rows,
+                runner=None if pool is None else pool.run,
+            )
         if not is_dry(session):
             target.write(InMemory(outputs), {"execution": session.usage})
     except BaseException:
@@ -357,7 +426,8 @@ def _on_device(
     if is_dry(session):
         return _Run(rows, {}, ())
     found.count(outputs, rows)
-    return _Run(rows, outputs, found.notes)
+    notes = _idle(workers, rows) if pool is not None and not pool.ran else ()
+    return _Run(rows, outputs, (*notes, *found.notes))
 
 
 def _row_count(inputs: Mapping[str, Array]) -> int:

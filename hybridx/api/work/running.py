@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from typing import TypeAlias
 
 import numpy as np
 
-from hybridx.api.work.named_inputs import join, sliced_inputs
-from hybridx.errors import InputRangeError, StoppedRunError
+from hybridx.api.work.named_inputs import join
+from hybridx.errors import StoppedRunError
 from hybridx.parity import TOLERANCE
 from hybridx.runtime import (
+    Runner,
     Session,
     Tally,
     check_budget,
     counting_session,
     is_dry,
     probing_session,
+    rows_from,
+    rows_of,
+    running_here,
+    sliced_inputs,
     uses_device,
 )
 from hybridx.storage import Array
@@ -43,6 +47,7 @@ def run_in_batches(
     repeats: int = 1,
     check: Callable[[Mapping[str, Array]], object] = lambda _: None,
     told: Callable[[int, int], object] = lambda done, total: None,
+    runner: Runner | None = None,
 ) -> dict[str, Array]:
     """Run a session slice by slice and return the outputs of all rows.
 
@@ -56,6 +61,7 @@ def run_in_batches(
         repeats: number of runs; the outputs are then means, with their standard errors.
         check: may refuse the names and shapes of the outputs before anything is sent to a device.
         told: hears how many rows are done, of how many, counted once for each run.
+        runner: runs the slices, if there are several; by default this process does, one by one.
 
     Raises:
         OverBudgetError: the run would exceed a limit; nothing was sent.
@@ -65,12 +71,14 @@ def run_in_batches(
     # rows in one piece would cost again.
     if len(slices) > 1 and not is_rowwise(session, slices[0], slices[1]):
         slices = [inputs]
+    if runner is None or len(slices) == 1:
+        runner = running_here(session)
     if not uses_device(session):
-        return _run(session, slices, told)
+        return _run(session, runner, slices, told=told)
     counting = counting_session(session)
-    expected = _run(counting, slices)
-    for _ in range(repeats - 1):
-        _run(counting, slices)
+    expected = _run(counting, running_here(counting), slices)
+    for repeat in range(1, repeats):
+        _run(counting, running_here(counting), slices, repeat)
     check(_averaged([expected] * repeats))
     used = counting.usage
     tally = Tally(used.submissions, used.circuits, used.total_shots)
@@ -80,7 +88,9 @@ def run_in_batches(
     check_budget(session, tally)
     if is_dry(session):
         return expected
-    return _averaged([_run(session, slices, told) for _ in range(repeats)])
+    return _averaged(
+        [_run(session, runner, slices, repeat, told=told) for repeat in range(repeats)]
+    )
 
 
 def is_rowwise(session: Session, first: Mapping[str, Array], second: Mapping[str, Array]) -> bool:
@@ -134,27 +144,20 @@ def _slices(session: Session, inputs: Mapping[str, Array], batch_size: int) -> S
 
 
 def _run(
-    session: Session, slices: Slices, told: Callable[[int, int], object] = lambda done, total: None
+    session: Session,
+    runner: Runner,
+    slices: Slices,
+    repeat: int = 0,
+    *,
+    told: Callable[[int, int], object] = lambda done, total: None,
 ) -> dict[str, Array]:
-    sliced = sliced_inputs(session)
-    lengths = [max((len(one[name]) for name in sliced & one.keys()), default=0) for one in slices]
+    lengths = [rows_of(session, one) for one in slices]
     outputs, rows = [], 0
-    for one, length in zip(slices, lengths, strict=True):
-        with rows_from(rows):
-            outputs.append(session.run(one))
+    for result, length in zip(runner(slices, 0, repeat), lengths, strict=True):
+        outputs.append(result)
         rows += length
         told(rows, sum(lengths))
     return join(outputs, frozenset(session.output_names))
-
-
-@contextmanager
-def rows_from(rows: int) -> Iterator[None]:
-    """While active, errors count the rows of a slice behind the given number of earlier rows."""
-    try:
-        yield
-    except InputRangeError as error:
-        row = error.row + rows
-        raise InputRangeError(error.name, error.value, row, error.dtype, error.taken) from None
 
 
 def _averaged(runs: Sequence[Mapping[str, Array]]) -> dict[str, Array]:

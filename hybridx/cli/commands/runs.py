@@ -83,6 +83,14 @@ def run(
         ),
     ] = False,
     overwrite: options.Overwrite = False,
+    workers: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            help="Processes that run slices of --batch-size rows at the same time, each with a "
+            "share of the cores.",
+        ),
+    ] = 1,
 ) -> None:
     """Run a model file on data, or on its own self-test."""
     execution["dry_run"] = dry_run
@@ -99,6 +107,7 @@ def run(
             repeats=repeats > 1,
             overwrite=overwrite,
             batch_size=batch_size != api.BATCH_SIZE,
+            workers=workers > 1,
         )
         checked = api.self_test(model, stages=printer.stages, **execution)
         printer.show(checked, verified)
@@ -118,6 +127,7 @@ def run(
         resume=resume,
         resend=resend,
         overwrite=overwrite,
+        workers=workers,
         stages=printer.stages,
         **execution,
     )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import signal
 import subprocess
 import sys
 import threading
@@ -16,13 +15,18 @@ from typing import Any, Final, Self
 import numpy as np
 
 import hybridx
-from hybridx import errors
 from hybridx.artifact import PARAMETERS, RESULTS, Artifact
 from hybridx.bounds import changed_limits
-from hybridx.errors import HybridxError, IsolatedRunError
+from hybridx.errors import IsolatedRunError
 from hybridx.runtime.circuits.alone import CompiledCircuit
 from hybridx.runtime.execution import MEMORY_LIMIT, TIME_LIMIT, Execution
-from hybridx.runtime.isolated.messages import OutOfTurnError, receive, send
+from hybridx.runtime.isolated.messages import (
+    OutOfTurnError,
+    ended_by,
+    error_of,
+    receive,
+    send,
+)
 from hybridx.storage import Array
 
 _ENTRY: Final = (
@@ -133,7 +137,7 @@ class IsolatedEngine:
         except OutOfTurnError:
             raise self._ended(watch, seconds) from None
         if kind == "error":
-            error = _error_of(values)
+            error = error_of(values)
             if error is not None and _OUT_OF_MEMORY.search(str(error)):
                 reason = f"it needs more than {self._most_bytes // _MEGABYTE} megabytes"
                 error = IsolatedRunError(self._path, reason)
@@ -152,7 +156,7 @@ class IsolatedEngine:
             except subprocess.TimeoutExpired:
                 reason = "it sent something else than results"
             else:
-                reason = _reason(self._process.returncode)
+                reason = ended_by(self._process.returncode)
         self._end()
         return IsolatedRunError(self._path, reason)
 
@@ -203,26 +207,3 @@ def _end(process: subprocess.Popen[bytes], owner: int) -> None:
             except OSError:
                 continue  # what was not sent yet is of no use any more
     process.wait()
-
-
-def _reason(code: int) -> str:
-    if code < 0:
-        try:
-            return f"it was ended by signal {signal.Signals(-code).name}"
-        except ValueError:
-            return f"it was ended by signal {-code}"
-    return f"it ended with exit code {code}"
-
-
-def _error_of(values: Mapping[str, Any]) -> HybridxError | None:
-    """Return the error that the process met, if it is one of ours."""
-    kind = getattr(errors, str(values.get("name")), None)
-    facts = values.get("facts")
-    if not (isinstance(kind, type) and issubclass(kind, HybridxError) and isinstance(facts, dict)):
-        return None
-    if not all(isinstance(one, str | int | float) for one in facts.values()):
-        return None
-    try:
-        return kind(**facts)
-    except TypeError:
-        return None

@@ -7,6 +7,7 @@ Nothing in a message is executed or unpickled, so that neither side has to trust
 from __future__ import annotations
 
 import math
+import signal
 import struct
 from collections.abc import Mapping
 from typing import IO, Any, Final
@@ -14,6 +15,8 @@ from typing import IO, Any, Final
 import msgspec
 import numpy as np
 
+from hybridx import errors
+from hybridx.errors import HybridxError
 from hybridx.storage import Array
 
 _LENGTH: Final = struct.Struct("<Q")
@@ -103,3 +106,31 @@ def _exactly(stream: IO[bytes], size: int) -> bytes:
     if data is None or len(data) != size:
         raise OutOfTurnError
     return data
+
+
+def ended_by(code: int) -> str:
+    """Return in words how a process ended.
+
+    Args:
+        code: its exit code; of a signal, the negative number.
+    """
+    if code < 0:
+        try:
+            return f"it was ended by signal {signal.Signals(-code).name}"
+        except ValueError:
+            return f"it was ended by signal {-code}"
+    return f"it ended with exit code {code}"
+
+
+def error_of(values: Mapping[str, Any]) -> HybridxError | None:
+    """Return the error that the process met, if it is one of ours."""
+    kind = getattr(errors, str(values.get("name")), None)
+    facts = values.get("facts")
+    if not (isinstance(kind, type) and issubclass(kind, HybridxError) and isinstance(facts, dict)):
+        return None
+    if not all(isinstance(one, str | int | float) for one in facts.values()):
+        return None
+    try:
+        return kind(**facts)
+    except TypeError:
+        return None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from types import TracebackType
 from typing import Any
@@ -44,10 +44,8 @@ def cancel_waiting(traceback: TracebackType | None) -> tuple[list[str], list[str
     cancelled: dict[int, str] = {}
     left: dict[int, str] = {}
     while traceback is not None:
-        waiting = traceback.tb_frame.f_locals.get("self")
-        for job in (waiting, *_tasks(waiting)):
-            name = _job_name(job)
-            if name is None or id(job) in cancelled:
+        for job, name in _jobs(traceback.tb_frame.f_locals.get("self")):
+            if id(job) in cancelled:
                 continue
             try:
                 job.cancel()
@@ -58,6 +56,19 @@ def cancel_waiting(traceback: TracebackType | None) -> tuple[list[str], list[str
             cancelled[id(job)] = name
         traceback = traceback.tb_next
     return list(cancelled.values()), list(left.values())
+
+
+def job_names(holders: Iterable[Any]) -> dict[str, None]:
+    """Return the identifiers of the jobs among some objects, in order, each once."""
+    return {name: None for one in holders for _, name in _jobs(one)}
+
+
+def _jobs(holder: Any) -> Iterator[tuple[Any, str]]:
+    """Yield the jobs that an object is or has, with their identifiers."""
+    for job in (holder, *_tasks(holder)):
+        name = _job_name(job)
+        if name is not None:
+            yield job, name
 
 
 def _tasks(batch: Any) -> tuple[Any, ...]:

@@ -11,7 +11,7 @@ import numpy as np
 import hybridx
 from hybridx.errors import UnansweredError
 from tests.runtime.models import GRAPHS
-from tests.runtime.remote import Service, rows
+from tests.runtime.remote import Account, Service, rows
 from tests.storage.steps import killed
 
 FILES = (
@@ -22,19 +22,6 @@ FILES = (
     "hybridx/storage/files.py",
 )
 SUBMISSIONS = 3  # of "side by side, unlike depths"
-
-
-class Account(Service):
-    """A service that writes down what it is sent, as soon as it has it."""
-
-    def __init__(self, path):
-        super().__init__()
-        self._path = path
-
-    def execute(self, circuits, execution_config=None):
-        with self._path.open("a") as account:
-            account.write(f"{len(circuits)}\n")
-        return super().execute(circuits, execution_config)
 
 
 def prepare(folder):

@@ -1,0 +1,1 @@
+"""Processes that run slices of rows: each holds a session of its own."""
