@@ -11,8 +11,11 @@ import pytest
 from tests.reader.javascript import node
 
 
-@pytest.mark.parametrize("suite", ["node", "chromium"])
-def test_every_file_gives_what_python_says(suite, workspace, files):
+# By the name of a suite in `web/hybridx-web/test`, how many tests it has at least.
+@pytest.mark.parametrize(
+    ("suite", "fewest"), {"node": 102, "chromium": 103, "inputs": 20, "hostile": 15}.items()
+)
+def test_the_package_does_what_its_tests_say(suite, fewest, workspace, files):
     made = subprocess.run(
         [node(), "--test", f"hybridx-web/test/{suite}.test.mjs"],
         cwd=workspace,
@@ -24,4 +27,4 @@ def test_every_file_gives_what_python_says(suite, workspace, files):
     counted = dict(re.findall(r"^\S+ (pass|fail|skipped) (\d+)$", made.stdout, re.MULTILINE))
     assert made.returncode == 0, made.stdout
     assert (counted["fail"], counted["skipped"]) == ("0", "0")
-    assert int(counted["pass"]) > len([*files.glob("*.onnx")]) > 90
+    assert int(counted["pass"]) >= fewest

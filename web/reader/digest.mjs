@@ -130,6 +130,7 @@ export function* circuitCalls(graph) {
 
 /** Return the SHA-256 of bytes, in hexadecimal. */
 export async function sha256(bytes) {
+  expect(globalThis.crypto?.subtle !== undefined, "a browser computes SHA-256 on https, localhost and files only");
   const found = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
   return [...found].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 }

@@ -221,12 +221,26 @@ export class Model {
     if (unknown !== undefined) {
       throw new RefusedError(`it has no input ${unknown}; it has ${names}`);
     }
+    const lengths = new Map<string, { length: number; name: string }>();
     return Object.fromEntries(
       this.inputs.map((input) => {
         if (!Object.hasOwn(rows, input.name)) {
           throw new RefusedError(`input ${input.name} is missing; it has ${names}`);
         }
-        return [input.name, tensorOf(rows[input.name]!, input)];
+        const tensor = tensorOf(rows[input.name]!, input);
+        for (const [at, axis] of input.shape.entries()) {
+          const found = { length: tensor.dims[at]!, name: input.name };
+          const before = typeof axis === "string" ? (lengths.get(axis) ?? found) : found;
+          if (before.length !== found.length) {
+            throw new RefusedError(
+              `axis ${axis} is ${before.length} of input ${before.name}, and ${found.length} of ${input.name}`,
+            );
+          }
+          if (typeof axis === "string") {
+            lengths.set(axis, before);
+          }
+        }
+        return [input.name, tensor];
       }),
     );
   }

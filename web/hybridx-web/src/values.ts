@@ -18,7 +18,7 @@ export type Data =
 export type Nested = number | bigint | boolean | readonly Nested[];
 
 /** What an input takes: nested lists, or a flat array of numbers whose shape follows from the input's. */
-export type Rows = Nested | Data | { data: Data | ArrayLike<number | bigint | boolean>; dims: readonly number[] };
+export type Rows = Nested | Data | readonly Data[] | { data: Data | ArrayLike<number | bigint | boolean>; dims: readonly number[] };
 
 /** A result: its numbers row by row, and its shape. */
 export interface Values {
@@ -111,7 +111,7 @@ function flattened(given: Rows, input: Signature): { flat: Flat; dims: number[] 
   if (ArrayBuffer.isView(given)) {
     return { flat: given, dims: lengthsOf(given.length, input) };
   }
-  if (typeof given === "object" && "data" in given) {
+  if (typeof given === "object" && given !== null && "data" in given) {
     const size = given.dims.reduce((product, length) => product * length, 1);
     if (size !== given.data.length) {
       throw new RefusedError(`input ${input.name} has ${given.data.length} numbers, and shape (${given.dims.join(", ")})`);
@@ -119,26 +119,28 @@ function flattened(given: Rows, input: Signature): { flat: Flat; dims: number[] 
     return { flat: given.data, dims: [...given.dims] };
   }
   const dims: number[] = [];
-  for (let one: Nested | undefined = given; isList(one); one = one[0]) {
+  for (let one: unknown = given; isList(one); one = one[0]) {
     dims.push(one.length);
   }
   const flat: (number | bigint | boolean)[] = [];
-  const walk = (one: Nested, axis: number): void => {
+  const walk = (one: unknown, axis: number): void => {
     if (isList(one) ? one.length !== dims[axis] : axis !== dims.length) {
       throw new RefusedError(`the lists of input ${input.name} are not equally long`);
     }
     if (isList(one)) {
-      one.forEach((inner) => walk(inner, axis + 1));
+      for (let at = 0; at < one.length; at += 1) {
+        walk(one[at], axis + 1);
+      }
     } else {
-      flat.push(one);
+      flat.push(one as number); // `cast` refuses what is none
     }
   };
   walk(given, 0);
   return { flat, dims };
 }
 
-function isList(value: Nested | undefined): value is readonly Nested[] {
-  return Array.isArray(value);
+function isList(value: unknown): value is ArrayLike<unknown> {
+  return Array.isArray(value) || ArrayBuffer.isView(value);
 }
 
 /** Return the shape of a flat array: that of the input, whose one open axis is as long as it must be. */
