@@ -223,6 +223,12 @@ DATA_ROWS: Final = Bound(
     "rows",
     "of a data file; a small model reads and computes so many in five seconds",
 )
+DATA_FILES: Final = Bound(
+    "data_files",
+    100_000,
+    "files",
+    "of a run on a cluster; a millisecond each is spent on looking at them before it begins",
+)
 TABLE_COLUMNS: Final = Bound(
     "table_columns", 100_000, "columns", "of a table, of which a model takes a few"
 )

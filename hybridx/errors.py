@@ -628,6 +628,55 @@ class PageDataError(UsageError):
     path: str
 
 
+class ClusterNotReachedError(UsageError):
+    """Ray does not start here, or does not answer at an address."""
+
+    code = "HX066"
+    summary = "Ray cannot be reached at {address!r}: {reason}"
+    remedy = "give --ray local for this machine, or the address that `ray start --head` prints"
+    address: str
+    reason: str
+
+
+class ClusterFailedError(UsageError):
+    """Ray stops a run, for a reason that is not in a file."""
+
+    code = "HX067"
+    summary = "Ray at {address!r} stopped the run: {reason}"
+    remedy = "see whether its machines have memory and the same paths, and run the command again"
+    address: str
+    reason: str
+
+
+class PaidOnClusterError(UsageError):
+    """Circuits would go to a service from many processes, which may send some of them twice."""
+
+    code = "HX068"
+    summary = "{device!r} may cost, and Ray runs a piece again after its process was lost"
+    remedy = "leave out --ray: one process keeps what was sent and what came back"
+    device: str
+
+
+class NotDivisibleError(UsageError):
+    """The rows of a model cannot run in several processes."""
+
+    code = "HX069"
+    summary = "{path} cannot run in several processes: {problem}"
+    remedy = "leave out --ray: one process gives the model all rows of a file"
+    path: str
+    problem: str
+
+
+class SeveralFilesError(UsageError):
+    """An input names a folder or several files, and the command reads one."""
+
+    code = "HX070"
+    summary = "{data} is {kind}, and a run without --ray reads one file"
+    remedy = "give --ray local and a folder as --output, or name one file"
+    data: str
+    kind: str
+
+
 # --- capture -------------------------------------------------------------------------------------
 
 
@@ -1523,6 +1572,40 @@ class NotLockedError(ArtifactError):
     summary = "files in {folder} cannot be locked, so that processes cannot share results there"
     remedy = "give an output on a disk of this machine, or run without --workers"
     folder: str
+
+
+class OtherModelError(ArtifactError):
+    """A process finds another file under the path of the model than the one that began the run."""
+
+    code = "HX345"
+    summary = "{path} is another file here: its hash is {found}, not {expected}"
+    remedy = "put the model where all machines see the same file"
+    path: str
+    found: str
+    expected: str
+
+
+class PieceFailedError(ArtifactError):
+    """Rows of a file cannot be run, and with them the whole run ends."""
+
+    code = "HX346"
+    summary = "{rows}: {code_of} {said}"
+    remedy = "{advice}"
+    rows: str
+    code_of: str
+    said: str
+    advice: str
+
+
+class OtherDataError(ArtifactError):
+    """A process finds another data file than the one that was divided into pieces."""
+
+    code = "HX347"
+    summary = "{path} has {found:,} bytes here, and had {expected:,} when the run began"
+    remedy = "put the data where all machines see the same files, and let nobody change them"
+    path: str
+    found: int
+    expected: int
 
 
 # --- input ---------------------------------------------------------------------------------------

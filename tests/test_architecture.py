@@ -184,7 +184,12 @@ def broken_inner_floors(name, tree):
             yield f"{name}:{line}: {'.'.join(parts[:2])} may not import {'.'.join(others[:2])}"
 
 
-DOORS = {"hybridx.parity.eager", "hybridx.program.to_onnx", "hybridx.program.to_torch"}
+DOORS = {
+    "hybridx.integrations.ray",
+    "hybridx.parity.eager",
+    "hybridx.program.to_onnx",
+    "hybridx.program.to_torch",
+}
 IN_THE_HOUSE = [(name, path) for name, path in modules() if name not in ("", "__main__")]
 
 

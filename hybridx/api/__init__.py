@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from hybridx.api.signing import sign
     from hybridx.api.training import train
     from hybridx.api.verifying import self_test, verify, verify_source
+    from hybridx.api.work.batches import run_batch
+    from hybridx.api.work.pieces import Done, Piece, Work, divide, input_files, run_piece
     from hybridx.api.work.predicting import Prediction
     from hybridx.api.work.reproducing import VerifyReport, reproduce
     from hybridx.api.work.scoring import Evaluation
@@ -68,12 +70,14 @@ __all__ = [
     "Conversion",
     "Diagnosis",
     "DigestSummary",
+    "Done",
     "Evaluation",
     "Execution",
     "ExportReport",
     "InputSummary",
     "Inspection",
     "OutputSummary",
+    "Piece",
     "Prediction",
     "ServerFiles",
     "Signed",
@@ -82,6 +86,7 @@ __all__ = [
     "StrategySummary",
     "VerifyReport",
     "WebPage",
+    "Work",
     "accelerate",
     "bench",
     "bench_source",
@@ -90,12 +95,14 @@ __all__ = [
     "check",
     "check_source",
     "convert",
+    "divide",
     "doctor",
     "draw",
     "evaluate",
     "export",
     "export_source",
     "html",
+    "input_files",
     "inspect",
     "load",
     "lower",
@@ -106,6 +113,8 @@ __all__ = [
     "qasm",
     "reproduce",
     "restore",
+    "run_batch",
+    "run_piece",
     "self_test",
     "serve_config",
     "sign",

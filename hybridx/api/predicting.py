@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
@@ -13,6 +14,7 @@ from hybridx.errors import (
     OptionError,
     OptionNeedsError,
     OutputIsInputError,
+    SeveralFilesError,
 )
 from hybridx.runtime import Execution
 from hybridx.storage import PIPE, check_readable, check_writable, format_of, is_same_file
@@ -89,6 +91,7 @@ def predict(
         raise ConflictingOptionsError("--workers", "--isolated")
     is_file = isinstance(data, str | Path)
     if is_file:
+        _refuse_several(data)
         format_of(data, input_format, "input")
     elif columns or input_format is not None or not header:
         raise OptionNeedsError("--columns, --input-format and --no-header", "a data file")
@@ -122,6 +125,18 @@ def predict(
         stages=stages or Stages(),
         **execution,
     )
+
+
+def _refuse_several(data: str | Path) -> None:
+    """Refuse an input that is not one file.
+
+    Raises:
+        SeveralFilesError: it is a folder, or a pattern of names.
+    """
+    if Path(data).is_dir():
+        raise SeveralFilesError(str(data), "a folder")
+    if not Path(data).exists() and glob.has_magic(str(data)):
+        raise SeveralFilesError(str(data), "a pattern of names")
 
 
 def _check_output(

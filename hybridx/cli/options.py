@@ -482,6 +482,20 @@ def refuse_without_data(**asked: bool) -> None:
             raise OptionNeedsError(f"--{name.replace('_', '-')}", "--input")
 
 
+def refuse_beside_ray(*, no_output: bool, **asked: bool) -> None:
+    """Refuse options that a run on a cluster has not, and one without an output.
+
+    Raises:
+        OptionNeedsError: there is no output.
+        ConflictingOptionsError: an option has no effect; the first is named.
+    """
+    if no_output:
+        raise OptionNeedsError("--ray", "--output with the name of a folder")
+    for name, is_asked in asked.items():
+        if is_asked:
+            raise ConflictingOptionsError(f"--{name}", "--ray")
+
+
 def numbers(option: str, text: str) -> tuple[int, ...]:
     """Return the whole numbers of a comma-separated list.
 

@@ -13,6 +13,7 @@ import os
 import stat
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
@@ -233,6 +234,21 @@ def check_folder_writable(
     _check_folder(path, marker, is_ours, overwrite=overwrite)
 
 
+@dataclass(frozen=True)
+class NewContent:
+    """What a folder is to hold.
+
+    Attributes:
+        folder: empty at first, beside the folder that it will be.
+        place: the folder that it will be, with all links followed.
+        usual: the marker that is there already, whose mode new files get; None if none is.
+    """
+
+    folder: Path
+    place: Path
+    usual: os.stat_result | None
+
+
 def write_folder(
     path: Path,
     files: Mapping[str, bytes],
@@ -251,13 +267,30 @@ def write_folder(
 
     Raises as `check_folder_writable`.
     """
+    with new_content(path, marker, is_ours, overwrite=overwrite) as made, _refusals(path):
+        for name, content in files.items():
+            (made.folder / name).parent.mkdir(parents=True, exist_ok=True)
+            _fill(made.folder / name, content, _about(made.place / name) or made.usual)
+
+
+@contextmanager
+def new_content(
+    path: Path, marker: str, is_ours: Callable[[str], bool], *, overwrite: bool
+) -> Iterator[NewContent]:
+    """Yield an empty folder that becomes `path` at the end, unless something is raised.
+
+    Other processes may fill it. Of a killed process it is removed as what `write_folder` leaves.
+
+    Raises as `check_folder_writable`.
+    """
     place = _check_folder(path, marker, is_ours, overwrite=overwrite)
-    with _refusals(path):
-        before, usual = _about(place), _about(place / marker)
-        with new_folder(place.parent) as made:
-            for name, content in files.items():
-                (made.new / name).parent.mkdir(parents=True, exist_ok=True)
-                _fill(made.new / name, content, _about(place / name) or usual)
+    # What is raised by whoever fills the folder is no refusal of this file system.
+    with ExitStack() as stack:
+        with _refusals(path):
+            before, usual = _about(place), _about(place / marker)
+            made = stack.enter_context(new_folder(place.parent))
+        yield NewContent(made.new, place, usual)
+        with _refusals(path):
             if before is not None:
                 copy_owner_and_mode(made.new, before)
             sync_files(made.new)
@@ -272,6 +305,7 @@ def write_folder(
                     raise NotWritableError(str(path), _with_others(foreign))
             else:
                 made.rename_folder(place)
+    with _refusals(path):
         sync_folder(place.parent)
 
 

@@ -88,12 +88,23 @@ class Prediction(Shown):
     notes: tuple[str, ...] = ()
 
 
-class _NotFinite:
-    """Counts the rows of outputs that hold NaN or infinity."""
+class NotFinite:
+    """Counts the rows of outputs that hold NaN or infinity.
 
-    def __init__(self) -> None:
+    Attributes:
+        rows: how many were looked at.
+        found: for each output that has them, in how many rows, and the first of these.
+    """
+
+    def __init__(self, start: int = 0) -> None:
+        """Begin to count.
+
+        Args:
+            start: the number of the first row.
+        """
         self.rows = 0
-        self._found: dict[str, tuple[int, int]] = {}
+        self.found: dict[str, tuple[int, int]] = {}
+        self._start = start
 
     def count(self, outputs: Mapping[str, Array], rows: int) -> None:
         """Count the outputs of the next rows."""
@@ -102,8 +113,8 @@ class _NotFinite:
                 continue
             flat = np.isfinite(array).reshape(len(array) if array.ndim else 1, -1).all(axis=1)
             bad = np.flatnonzero(~flat)
-            count, first = self._found.get(name, (0, self.rows + int(bad[0])))
-            self._found[name] = count + len(bad), first
+            count, first = self.found.get(name, (0, self._start + self.rows + int(bad[0])))
+            self.found[name] = count + len(bad), first
         self.rows += rows
 
     @property
@@ -112,7 +123,7 @@ class _NotFinite:
         return tuple(
             f"output {name!r} holds NaN or infinity in {count:,} of {self.rows:,} rows; the first "
             f"is row {first + 1:,}"
-            for name, (count, first) in self._found.items()
+            for name, (count, first) in self.found.items()
         )
 
 
@@ -225,7 +236,7 @@ def _here(
     slices = inputs.slices(batch_size)
     first = next(slices)
     second = next(slices, None)
-    found = _NotFinite()
+    found = NotFinite()
     if second is None:
         run = _in_one_piece(session, first, target, found)
         return _Run(run.rows, run.outputs, (*_idle(workers, run.rows), *run.notes))
@@ -255,7 +266,7 @@ def _here(
 
 
 def _in_one_piece(
-    session: Session, whole: Mapping[str, Array], target: _Target, found: _NotFinite
+    session: Session, whole: Mapping[str, Array], target: _Target, found: NotFinite
 ) -> _Run:
     outputs = session.run(whole)
     rows = _row_count(whole)
@@ -308,7 +319,7 @@ def _kept(
     slices: Iterator[Mapping[str, Array]],
     inputs: Inputs,
     target: _Target,
-    found: _NotFinite,
+    found: NotFinite,
     batch_size: int,
     told: Callable[[int], None],
 ) -> _Run:
@@ -344,7 +355,7 @@ def _results(
     runner: Runner,
     slices: Iterator[Mapping[str, Array]],
     inputs: Inputs,
-    found: _NotFinite,
+    found: NotFinite,
     told: Callable[[int], None],
     kept: KeptRows | None,
 ) -> Iterator[tuple[str, Mapping[str, Array]]]:
@@ -398,7 +409,7 @@ def _on_device(
         journal = keep_results(
             session, kept_in, data=_hash(whole), resume=target.resume, resend=target.resend
         )
-    found = _NotFinite()
+    found = NotFinite()
     try:
         with _workers(session, workers, journal) as pool:
             outputs = run_in_batches(

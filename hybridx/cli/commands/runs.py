@@ -30,7 +30,8 @@ def run(
             "--input",
             "-i",
             help="The input data: .npy, .npz, .csv, .tsv (also .gz), .json or .parquet; - is "
-            "stdin. Without it the self-test of the file is run.",
+            "stdin. Without it the self-test of the file is run. With --ray also a folder, or "
+            "several files: 'data/*.parquet'.",
         ),
     ] = None,
     path: Annotated[
@@ -39,7 +40,15 @@ def run(
             "--output",
             "-o",
             help="File for the results, of the same forms; - is stdout. Without it they are "
-            "printed.",
+            "printed. With --ray a folder.",
+        ),
+    ] = None,
+    ray: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS",
+            help="Divide the rows among the machines of Ray: local starts it on this one, auto "
+            "and HOST:PORT are a cluster that runs.",
         ),
     ] = None,
     input_format: Annotated[
@@ -108,12 +117,35 @@ def run(
             overwrite=overwrite,
             batch_size=batch_size != api.BATCH_SIZE,
             workers=workers > 1,
+            ray=ray is not None,
         )
         checked = api.self_test(model, stages=printer.stages, **execution)
         printer.show(checked, verified)
         return
     if printer.as_json and str(path) == PIPE:
         raise OptionError("--output", PIPE, "the name of a file, as --json prints to stdout too")
+    if ray is not None:
+        options.refuse_beside_ray(
+            repeats=repeats > 1, resume=resume, resend=resend, no_output=path is None
+        )
+        from hybridx.integrations.ray import run as run_on_ray
+
+        on_ray = run_on_ray(
+            model,
+            data,
+            path or PIPE,
+            address=ray,
+            columns=options.names(columns),
+            header=not no_header,
+            input_format=input_format,
+            output_format=output_format,
+            batch_size=batch_size,
+            overwrite=overwrite,
+            stages=printer.stages,
+            **execution,
+        )
+        printer.show(on_ray, predicted)
+        return
     report = api.predict(
         model,
         data,

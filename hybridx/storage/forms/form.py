@@ -150,6 +150,15 @@ class TableData(ABC):
                     f"its columns are: {listed(self.columns)}",
                 )
 
+    def only(self, start: int, stop: int) -> None:
+        """Let `slices` yield some rows alone; `rows` is then their number.
+
+        Args:
+            start: the first of them.
+            stop: the row behind the last one, at most `rows`.
+        """
+        raise NotImplementedError(f"{type(self).__name__} reads its rows from the first one on")
+
     @abstractmethod
     def slices(self, wanted: Sequence[tuple[str, Kind]], size: int) -> Iterator[list[Array]]:
         """Yield `size` rows of the wanted columns at a time; can be called once.
@@ -161,6 +170,23 @@ class TableData(ABC):
         Raises:
             TableError: a cell cannot be read so, or the content is broken.
         """
+
+
+class GivenTable(TableData):
+    """Columns that are in memory."""
+
+    has_header = True
+
+    def __init__(self, columns: Mapping[str, Array], path: str = "the columns") -> None:
+        self.path = path
+        self.columns = tuple(columns)
+        self.rows = max((len(column) for column in columns.values()), default=0)
+        self._given = columns
+
+    def slices(self, wanted: Sequence[tuple[str, Kind]], size: int) -> Iterator[list[Array]]:
+        """Yield `size` rows of the wanted columns at a time, as they are."""
+        for start in range(0, max(self.rows or 0, 1), size):
+            yield [self._given[name][start : start + size] for name, _ in wanted]
 
 
 Data: TypeAlias = ArrayData | TableData
@@ -229,6 +255,7 @@ class Form(ABC):
         is_text_table: its files may have no header, and may be compressed by gzip.
         seeks: reading needs a file in which any place can be reached.
         passes: rows can be written before their number is known.
+        skips: rows can be read without those before them, by `TableData.only`.
         bound: on the bytes of a file on the disk, if its length says what reading it costs.
     """
 
@@ -236,6 +263,7 @@ class Form(ABC):
     is_text_table: ClassVar[bool] = False
     seeks: ClassVar[bool] = False
     passes: ClassVar[bool] = False
+    skips: ClassVar[bool] = False
     bound: ClassVar[Bound | None] = None
 
     @abstractmethod

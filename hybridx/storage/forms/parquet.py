@@ -32,6 +32,7 @@ def _need_pyarrow(purpose: str) -> None:
 
 class _ParquetTable(TableData):
     has_header = True
+    rows: int
 
     def __init__(self, file: IO[bytes], path: str) -> None:
         import pyarrow
@@ -46,6 +47,7 @@ class _ParquetTable(TableData):
         self._schema = self._file.schema_arrow
         self.columns = tuple(self._schema.names)
         self.rows = self._file.metadata.num_rows
+        self._first = 0
         refuse_above(DATA_ROWS, self.rows, f"the number of rows of {path}")
         refuse_above(TABLE_COLUMNS, len(self.columns), f"the number of columns of {path}")
         refuse_repeated(self.columns, "columns", "column", path)
@@ -55,17 +57,54 @@ class _ParquetTable(TableData):
         names = list(dict.fromkeys(name for name, _ in wanted))
         for name, kind in wanted:
             self._check_type(name, kind)
-        at_once = min(size, self._file.metadata.num_rows) * len(wanted) * _NUMBER
+        at_once = min(size, self.rows) * len(wanted) * _NUMBER
         refuse_above(HELD_BYTES, at_once, f"what is read at once of {self.path}")
-        start = 0
+        if not self.rows:
+            raise TableError(self.path, "it has no rows", "write one row for each sample")
+        start = self._first
         try:
-            for batch in self._file.iter_batches(size, columns=names):
+            for batch in self._batches(names, size):
                 yield [self._column(batch.column(name), name, kind, start) for name, kind in wanted]
                 start += len(batch)
         except self._broken as error:
             raise self._refusal(error) from error
-        if not self.rows:
-            raise TableError(self.path, "it has no rows", "write one row for each sample")
+
+    def only(self, start: int, stop: int) -> None:
+        """Let `slices` yield these rows alone, without reading the groups of other rows."""
+        self._first, self.rows = start, stop - start
+
+    def _batches(self, names: list[str], size: int) -> Iterator[Any]:
+        """Yield the columns of `size` rows at a time, counted from the first row that is wanted."""
+        import pyarrow
+
+        groups, before = self._groups()
+        skip, left = self._first - before, self.rows
+        held: list[Any] = []
+        for found in self._file.iter_batches(size, row_groups=groups, columns=names):
+            batch = found.slice(skip, left)
+            skip = max(0, skip - len(found))
+            left -= len(batch)
+            held.append(batch)
+            if sum(map(len, held)) >= size or not left:
+                table = pyarrow.Table.from_batches(held).combine_chunks()
+                whole = len(table) if not left else len(table) // size * size
+                for start in range(0, whole, size):
+                    yield table.slice(start, min(size, whole - start))
+                held = table.slice(whole).to_batches()
+            if not left:
+                return
+
+    def _groups(self) -> tuple[list[int], int]:
+        """Return the groups with rows that are wanted, and the number of rows before them."""
+        about = self._file.metadata
+        wanted, before, end = [], 0, 0
+        for index in range(about.num_row_groups):
+            start, end = end, end + about.row_group(index).num_rows
+            if end <= self._first:
+                before = end
+            elif start < self._first + self.rows:
+                wanted.append(index)
+        return wanted, before
 
     def _check_type(self, name: str, kind: Kind) -> None:
         from pyarrow import types
@@ -89,9 +128,10 @@ class _ParquetTable(TableData):
                 "choose the columns that hold numbers with --columns",
             )
 
-    def _column(self, column: Any, name: str, kind: Kind, start: int) -> Array:
+    def _column(self, chunks: Any, name: str, kind: Kind, start: int) -> Array:
         import pyarrow
 
+        column = chunks.combine_chunks()
         if column.null_count:
             row = column.is_null().to_pylist().index(True)
             raise TableError(
@@ -125,6 +165,8 @@ class Parquet(Form):
 
     name = "parquet"
     seeks = True
+    passes = True
+    skips = True
 
     def open(
         self, file: IO[bytes], path: str, *, header: bool = True, chosen: Sequence[str] = ()

@@ -1,0 +1,293 @@
+"""Measure a run on Ray Data beside bare sessions of ONNX Runtime, and what each piece costs.
+
+`make bench-ray` exports the models and calls `python -m benchmarks.ray_data FOLDER` with the Python
+of `.ray`. FOLDER has `w1.onnx` and `iris.onnx`. Three things are measured and written to
+`docs/deploy/ray-data.md`, between its marks:
+
+* W1 on 12 wires and the iris model, from Parquet to Parquet: two actors beside two processes with a
+  bare session each, in turns, after both have started;
+* the peak memory of an actor and of the driver meanwhile;
+* what a piece costs the driver, an actor and the rest of Ray, with 1, 2 and 4 nodes on this machine.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+import psutil
+import pyarrow
+import ray
+from pyarrow import parquet
+from ray.cluster_utils import Cluster
+
+from hybridx.integrations.ray import run
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGE = ROOT / "docs" / "deploy" / "ray-data.md"
+BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
+FILES = 8
+ROUNDS = 3
+BATCH = 4096
+MEGABYTE = 2**20
+NODES = (1, 2, 4)
+PIECES = 400
+OBJECT_STORE = 150_000_000
+
+
+# --- data ----------------------------------------------------------------------------------------
+
+
+def write_rows(folder: Path, columns: int, rows: int, draw: Any) -> None:
+    """Write rows of float32 in columns `x_0`, `x_1`, … of some files."""
+    folder.mkdir(parents=True)
+    for index in range(FILES):
+        count = rows // FILES + (index < rows % FILES)
+        values = draw(index, count).astype(np.float32)
+        table = pyarrow.table({f"x_{i}": values[:, i] for i in range(columns)})
+        parquet.write_table(table, folder / f"rows-{index}.parquet", row_group_size=2**17)
+
+
+def angles(index: int, count: int) -> np.ndarray:
+    return np.random.default_rng(index).standard_normal((count, 12), dtype=np.float32)
+
+
+def flowers(index: int, count: int) -> np.ndarray:
+    """Rows within the range of the iris data."""
+    return 0.1 + 7.8 * np.random.default_rng(index).random((count, 4), dtype=np.float32)
+
+
+# --- two bare sessions ---------------------------------------------------------------------------
+
+
+def bare(model: str, output: str, files: list[str]) -> None:
+    """What somebody would write without hybridx: one thread, slices, Parquet to Parquet."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    session = onnxruntime.InferenceSession(model, options)
+    (given,), (wanted,) = session.get_inputs(), session.get_outputs()
+    session.run(None, {given.name: np.ones((BATCH, given.shape[1]), np.float32)})
+    print("ready", flush=True)
+    sys.stdin.readline()
+    for name in files:
+        file, writer = parquet.ParquetFile(name), None
+        for batch in file.iter_batches(BATCH):
+            rows = np.stack([column.to_numpy() for column in batch.columns], axis=-1)
+            (values,) = session.run(None, {given.name: rows})
+            found = {f"{wanted.name}_{i}": column for i, column in enumerate(values.T)}
+            table = pyarrow.table({key: np.ascontiguousarray(one) for key, one in found.items()})
+            writer = writer or parquet.ParquetWriter(Path(output) / Path(name).name, table.schema)
+            writer.write_table(table)
+        if writer is not None:
+            writer.close()
+    print("done", flush=True)
+
+
+def two_bare(model: Path, data: Path, output: Path) -> float:
+    """Return the seconds that two processes take for all files, once both are ready."""
+    output.mkdir()
+    files = sorted(map(str, data.iterdir()))
+    command = [sys.executable, "-m", "benchmarks.ray_data", "--bare", str(model), str(output)]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    both = [subprocess.Popen([*command, *files[turn::2]], **pipes) for turn in range(2)]
+    for one in both:
+        assert one.stdout.readline() == "ready\n"
+    started = time.perf_counter()
+    for one in both:
+        one.stdin.write("\n")
+        one.stdin.flush()
+    for one in both:
+        assert one.stdout.readline() == "done\n"
+    seconds = time.perf_counter() - started
+    for one in both:
+        one.communicate()
+    return seconds
+
+
+# --- Ray -----------------------------------------------------------------------------------------
+
+
+class Watch(threading.Thread):
+    """Looks at the memory of this process and of its actors while it runs."""
+
+    def __init__(self) -> None:
+        super().__init__(daemon=True)
+        self.actor = self.driver = 0
+        self._own = psutil.Process()
+        self._over = threading.Event()
+
+    def run(self) -> None:
+        while not self._over.wait(0.5):
+            self.driver = max(self.driver, self._own.memory_info().rss)
+            for one in psutil.process_iter(["name", "cmdline"]):
+                try:
+                    if "ray::" in " ".join(one.info["cmdline"] or ()):
+                        self.actor = max(self.actor, one.memory_info().rss)
+                except psutil.Error:
+                    continue
+
+    def __enter__(self) -> Watch:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self.join()
+
+
+@contextmanager
+def nodes(count: int, cpus: int) -> Iterator[None]:
+    """Let Ray run meanwhile, with some nodes on this machine."""
+    small = {"num_cpus": cpus, "object_store_memory": OBJECT_STORE}
+    cluster = Cluster(initialize_head=True, head_node_args={**small, "include_dashboard": False})
+    try:
+        for _ in range(count - 1):
+            cluster.add_node(**small)
+        cluster.wait_for_nodes()
+        ray.init(address=cluster.address, log_to_driver=False, logging_level="ERROR")
+        yield
+    finally:
+        ray.shutdown()
+        cluster.shutdown()
+
+
+def on_ray(model: Path, data: Path, output: Path) -> dict[str, Any]:
+    """Run all files, and return the seconds from the first row to the last, and what `run` took."""
+    began = time.perf_counter()
+    report = run(model, data, output, batch_size=BATCH)
+    whole = time.perf_counter() - began
+    parts = json.loads((output / "_hybridx.json").read_text())["parts"]
+    first = min(one["begun"] for one in parts)
+    last = max(one["begun"] + one["seconds"] for one in parts)
+    return {"seconds": last - first, "whole": whole, "rows": report.rows, "pieces": len(parts)}
+
+
+def same(one: Path, other: Path) -> bool:
+    """Return whether two folders hold the same rows in the same order, to the last bit."""
+    ours, theirs = parquet.read_table(one), parquet.read_table(other)
+    return bool(ours.equals(theirs.rename_columns(ours.column_names)))
+
+
+def compare(title: str, model: Path, data: Path, folder: Path, rounds: int) -> dict[str, Any]:
+    """Measure Ray and two bare sessions in turns."""
+    ours, theirs, is_same = [], [], True
+    with nodes(1, 2), Watch() as watch:
+        for turn in range(rounds):
+            for kind in ("ray", "bare") if turn % 2 else ("bare", "ray"):
+                output = folder / kind
+                shutil.rmtree(output, ignore_errors=True)
+                if kind == "ray":
+                    ours.append(on_ray(model, data, output))
+                else:
+                    theirs.append(two_bare(model, data, output))
+                print(f"{title} {kind}: {ours[-1:] if kind == 'ray' else theirs[-1:]}", flush=True)
+            is_same = is_same and same(folder / "ray", folder / "bare")
+        rows = ours[0]["rows"]
+    return {
+        "title": title,
+        "rows": rows,
+        "pieces": ours[0]["pieces"],
+        "ray": [one["seconds"] for one in ours],
+        "whole": [one["whole"] for one in ours],
+        "bare": theirs,
+        "share": statistics.median(theirs) / statistics.median([one["seconds"] for one in ours]),
+        "actor": watch.actor,
+        "driver": watch.driver,
+        "same": is_same,
+    }
+
+
+def busy(pids: set[int]) -> dict[str, float]:
+    """Return the seconds of CPU that the driver, actors and the rest of Ray have taken so far."""
+    found = {"driver": 0.0, "actors": 0.0, "rest": 0.0}
+    for one in psutil.process_iter(["pid", "cmdline"]):
+        try:
+            command, taken = " ".join(one.info["cmdline"] or ()), one.cpu_times()
+        except psutil.Error:
+            continue
+        spent = taken.user + taken.system
+        if one.info["pid"] == os.getpid():
+            found["driver"] += spent
+        elif "ray::" in command:
+            found["actors"] += spent
+        elif "/ray/" in command and one.info["pid"] in pids:
+            found["rest"] += spent
+    return found
+
+
+def overhead(model: Path, folder: Path, count: int) -> dict[str, Any]:
+    """Measure what one piece costs beside its rows: some hundred files of one row."""
+    data, output = folder / "single", folder / "out"
+    if not data.exists():
+        data.mkdir()
+        table = pyarrow.table({f"x_{i}": np.ones(1, np.float32) for i in range(4)})
+        for index in range(PIECES):
+            parquet.write_table(table, data / f"row-{index:04}.parquet")
+    shutil.rmtree(output, ignore_errors=True)
+    with nodes(count, 1):
+        children = {one.pid for one in psutil.Process().children(recursive=True)}
+        on_ray(model, next(data.iterdir()), folder / "first")  # starts what is started once
+        shutil.rmtree(folder / "first")
+        before, began = busy(children), time.perf_counter()
+        found = on_ray(model, data, output)
+        seconds, after = time.perf_counter() - began, busy(children)
+    parts = json.loads((output / "_hybridx.json").read_text())["parts"]
+    return {
+        "nodes": count,
+        "pieces": PIECES,
+        "seconds": found["seconds"],
+        "whole": seconds,
+        "piece": statistics.median(one["seconds"] for one in parts),
+        **{name: (after[name] - before[name]) / PIECES for name in before},
+    }
+
+
+def main() -> None:
+    if sys.argv[1:2] == ["--bare"]:
+        bare(sys.argv[2], sys.argv[3], sys.argv[4:])
+        return
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", type=Path, help="with w1.onnx and iris.onnx")
+    parser.add_argument("--rows", type=int, default=10**6)
+    parser.add_argument("--iris-rows", type=int, default=10**7)
+    parser.add_argument("--rounds", type=int, default=ROUNDS)
+    parser.add_argument("--only", choices=("w1", "iris", "nodes"), nargs="*")
+    parser.add_argument("--no-page", action="store_true", help="print, and write no page")
+    asked = parser.parse_args()
+    chosen = asked.only or ("w1", "iris", "nodes")
+    folder = asked.folder.absolute()
+    kept = folder / "results.json"
+    results = json.loads(kept.read_text()) if kept.exists() else {}
+    for name, columns, rows, draw in (
+        ("w1", 12, asked.rows, angles),
+        ("iris", 4, asked.iris_rows, flowers),
+    ):
+        if name in chosen:
+            data = folder / f"{name}-data"
+            shutil.rmtree(data, ignore_errors=True)
+            write_rows(data, columns, rows, draw)
+            results[name] = compare(name, folder / f"{name}.onnx", data, folder, asked.rounds)
+    if "nodes" in chosen:
+        shutil.rmtree(folder / "single", ignore_errors=True)
+        results["nodes"] = [overhead(folder / "iris.onnx", folder, count) for count in NODES]
+    results["machine"] = {"date": date.today().isoformat(), "cpus": os.cpu_count()}
+    kept.write_text(json.dumps(results, indent=1))
+    print(json.dumps(results, indent=1))
+
+
+if __name__ == "__main__":
+    main()

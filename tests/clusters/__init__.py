@@ -1,0 +1,1 @@
+"""Runs on Ray, with Ray itself, in an environment that pip makes: `make test-ray`."""
