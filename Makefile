@@ -10,7 +10,7 @@ VENV       ?= .venv
 BIN         = $(VENV)/bin
 INSTALLED   = $(VENV)/.installed
 
-.PHONY: install demo check format test test-slow test-plugins test-versions test-package test-web test-engines test-operators test-backbones test-trust test-page fuzz test-all bench bench-quick bench-train train golden documents docs web clean
+.PHONY: install demo check format test test-slow test-plugins test-versions test-package test-web test-engines test-operators test-backbones test-trust test-page test-ray fuzz test-all bench bench-ray bench-quick bench-train train golden documents docs web clean
 
 install: $(INSTALLED)
 
@@ -81,6 +81,10 @@ test-operators: $(INSTALLED)
 test-trust: $(INSTALLED)
 	$(BIN)/python -m pytest tests/trust --durations 10
 
+# Runs on Ray, in an environment that pip makes in .ray.
+test-ray: $(INSTALLED)
+	$(BIN)/python -m tests.clusters
+
 # Coverage-guided fuzzing of all that reads what others wrote, in an environment that pip makes in
 # .fuzzing. FUZZ="circuit pt2" takes these targets.
 FUZZ_SECONDS ?= 60
@@ -112,6 +116,15 @@ bench-quick: $(INSTALLED)
 bench-train: $(INSTALLED)
 	$(BIN)/python -m benchmarks.training.bench $(BENCH)
 
+# Ray Data beside bare sessions, on an idle machine: ten minutes; writes docs/deploy/ray-data.md.
+bench-ray: $(INSTALLED)
+	$(BIN)/python -m tests.clusters --made
+	mkdir -p build/ray
+	$(BIN)/python -m benchmarks.exports W1 12 3 build/ray
+	mv build/ray/model.onnx build/ray/w1.onnx
+	$(BIN)/hybridx export exported/iris.toml -o build/ray/iris.onnx --overwrite --quiet
+	PYTHONPATH=. .ray/bin/python -m benchmarks.ray_data build/ray
+
 # Writes the golden files; read the difference. Model files that are there stay.
 golden: $(INSTALLED)
 	$(BIN)/python -m tests.cli.test_error_texts
@@ -137,4 +150,4 @@ train: $(INSTALLED)
 	$(BIN)/hybridx train exported/iris.toml --overwrite
 
 clean:
-	rm -rf web/node_modules web/*/node_modules web/*/dist $(VENV) build benchmarks/.venvs .docs .plugins .versions .engines .package .backbones .fuzzing .scanners .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info
+	rm -rf web/node_modules web/*/node_modules web/*/dist $(VENV) build benchmarks/.venvs .docs .plugins .ray .versions .engines .package .backbones .fuzzing .scanners .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info

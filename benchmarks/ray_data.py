@@ -7,7 +7,7 @@ of `.ray`. FOLDER has `w1.onnx` and `iris.onnx`. Three things are measured and w
 * W1 on 12 wires and the iris model, from Parquet to Parquet: two actors beside two processes with a
   bare session each, in turns, after both have started;
 * the peak memory of an actor and of the driver meanwhile;
-* what a piece costs the driver, an actor and the rest of Ray, with 1, 2 and 4 nodes on this machine.
+* what a piece costs the driver, an actor and the rest of Ray, with 1, 2 and 4 nodes here.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import onnxruntime
@@ -131,6 +131,7 @@ class Watch(threading.Thread):
         self._over = threading.Event()
 
     def run(self) -> None:
+        """Look every half second."""
         while not self._over.wait(0.5):
             self.driver = max(self.driver, self._own.memory_info().rss)
             for one in psutil.process_iter(["name", "cmdline"]):
@@ -140,7 +141,7 @@ class Watch(threading.Thread):
                 except psutil.Error:
                     continue
 
-    def __enter__(self) -> Watch:
+    def __enter__(self) -> Self:
         self.start()
         return self
 
