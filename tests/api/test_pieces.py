@@ -287,22 +287,16 @@ def test_a_file_that_does_not_fit_is_refused_before_anything_runs(model, tmp_pat
 SAMPLED = {"device": "default.qubit", "shots": 20, "seed": 5}
 
 
-def test_samples_depend_on_no_process(circuit, tmp_path):
+def test_samples_are_those_of_one_process(circuit, tmp_path):
     path = write(tmp_path / "a.parquet", np.tile(X[:1], (9, 1)))  # all rows alike
     work = work_of(circuit, execution=SAMPLED, batch_size=2)
-    pieces, done = run_all(work, [path], tmp_path / "out")
-    assert sum(one.sent.circuits for one in done) == 9
-    one_by_one = parquet.read_table(tmp_path / "out")
-    session = work.open()
-    (tmp_path / "again").mkdir()
-    for piece in pieces:
-        run_piece(session, work, piece, tmp_path / "again")
-    assert parquet.read_table(tmp_path / "again").equals(one_by_one)
-    few, _ = divide(session, work, [path], 1)
-    assert len(np.unique(np.stack([*one_by_one.to_pydict().values()]), axis=1)[0]) > 1, (
-        "equal rows have samples of their own"
-    )
-    assert few
+    _, done = run_all(work, [path, path], tmp_path / "out")
+    assert sum(one.sent.circuits for one in done) == 18
+    found = parquet.read_table(tmp_path / "out")
+    hybridx.predict(circuit, path, tmp_path / "plain.parquet", batch_size=2, **SAMPLED)
+    assert found.slice(0, 9).equals(parquet.read_table(tmp_path / "plain.parquet"))
+    assert len({*found["y_0"].to_pylist()}) > 1, "equal rows have samples of their own"
+    assert not found.slice(9).equals(found.slice(0, 9)), "also equal rows of another file"
 
 
 def test_a_budget_is_that_of_all_processes_together(circuit, tmp_path):
