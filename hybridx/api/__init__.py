@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from hybridx.api.converting import Conversion, convert
     from hybridx.api.deploying import WebPage, page, serve_config
     from hybridx.api.diagnosis import Diagnosis, doctor
+    from hybridx.api.divided.batches import run_batch
+    from hybridx.api.divided.pieces import Done, Piece, Work, divide, input_files, run_piece
     from hybridx.api.evaluating import evaluate
     from hybridx.api.exporting import ExportReport, export, export_source
     from hybridx.api.formats import FORMATS, MODEL_ENDINGS
@@ -28,8 +30,6 @@ if TYPE_CHECKING:
     from hybridx.api.signing import sign
     from hybridx.api.training import train
     from hybridx.api.verifying import self_test, verify, verify_source
-    from hybridx.api.work.batches import run_batch
-    from hybridx.api.work.pieces import Done, Piece, Work, divide, input_files, run_piece
     from hybridx.api.work.predicting import Prediction
     from hybridx.api.work.reproducing import VerifyReport, reproduce
     from hybridx.api.work.scoring import Evaluation

@@ -15,7 +15,7 @@ from pyarrow import parquet
 
 import hybridx
 from hybridx.api import Piece, Work, divide, input_files, run_batch, run_piece
-from hybridx.api.work.pieces import cut
+from hybridx.api.divided.pieces import cut
 from hybridx.artifact import Metadata
 from hybridx.errors import (
     FileMissingError,
