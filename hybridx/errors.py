@@ -633,7 +633,7 @@ class ClusterNotReachedError(UsageError):
 
     code = "HX066"
     summary = "Ray cannot be reached at {address!r}: {reason}"
-    remedy = "give --ray local for this machine, or the address that `ray start --head` prints"
+    remedy = "give the word local for this machine, or the HOST:PORT of a cluster that runs"
     address: str
     reason: str
 
@@ -672,7 +672,7 @@ class SeveralFilesError(UsageError):
 
     code = "HX070"
     summary = "{data} is {kind}, and a run without --ray reads one file"
-    remedy = "give --ray local and a folder as --output, or name one file"
+    remedy = "name one file, or run all of them with Ray: --ray local and a folder as --output"
     data: str
     kind: str
 
