@@ -1,4 +1,5 @@
 /** The quantum layers of a file: where its graph calls a circuit, and whether the call can be cut out. */
+import { expect } from "../../reader/errors.mjs";
 import { parseJson } from "../../reader/json.mjs";
 import { all, text } from "../../reader/protobuf.mjs";
 import type { Circuit } from "./circuit.js";
@@ -33,6 +34,9 @@ export function callsOf(model: Message, entries: Map<string, string>, circuits: 
 function asNodes(model: Message, circuits: Map<string, Circuit>): Call[] {
   const strategies = new Map<string, string>();
   for (const one of all(model, "functions")) {
+    // A function may be called anywhere and often, so that its circuits have no place of their own.
+    const [inside] = nodesOf(one, "");
+    expect(inside === undefined, `its function ${text(one, "name")} contains a quantum layer`);
     if (text(one, "domain") === "hybridx") {
       const said = all(one, "metadata_props").find((each: Message) => text(each, "key") === "hybridx.strategy");
       strategies.set(text(one, "name"), said === undefined ? "" : text(said, "value"));

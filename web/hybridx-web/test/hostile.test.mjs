@@ -79,6 +79,10 @@ const CHANGES = {
   "is of the unknown type 77": (_, graph) => {
     graph.fields.get("initializer").push(message("TensorProto", { name: "w", dims: [1], data_type: 77, raw_data: new Uint8Array(4) }));
   },
+  "its function F contains a quantum layer": (model, graph) => {
+    const call = graph.fields.get("node").find((one) => text(one, "domain") === "hybridx");
+    model.fields.get("functions").push(message("FunctionProto", { name: "F", domain: "other", input: ["x"], output: ["y"], node: [call] }));
+  },
   "hybridx.columns is no list of names": (model) => said(model, "hybridx.columns", "[1, 2]"),
   "hybridx.classes cannot be read": (model) => said(model, "hybridx.classes", "["),
   "has a tensor of another size, dtype or form": (model) =>
