@@ -7,7 +7,7 @@ import { InferenceSession, env } from "./engine.js";
 import { read, type Digest, type Said, type SelfTest, type Verification } from "./file.js";
 import { Graph, outputName } from "./graph.js";
 import { Random } from "./random.js";
-import { checkedSeed, drawn } from "./sampling.js";
+import { Sampler, checkedSeed } from "./sampling.js";
 import { DTYPES, tensorIn, tensorOf, valuesOf, type Data, type Rows, type Signature, type Values } from "./values.js";
 
 /** How ONNX Runtime is started. It is started once in a page: the first `load` counts. */
@@ -174,7 +174,8 @@ export class Model {
       throw new RefusedError(`${hidden.layer} cannot be sampled: ${hidden.notShown}`);
     }
     const random = new Random(checkedSeed(seed));
-    const values = await this.#staged(this.#feeds(rows), (call, row) => drawn(call.circuit, row, shots, random).results);
+    const samplers = new Map(this.#calls.map((one) => [one, new Sampler(one.circuit, shots)]));
+    const values = await this.#staged(this.#feeds(rows), (call, row) => samplers.get(call)!.draw(row, random).results);
     const outputs = this.outputs.map((one) => one.name);
     const found = await this.#values(outputs, values);
     return Object.fromEntries(outputs.map((name) => [name, valuesOf(found.get(name)!)]));

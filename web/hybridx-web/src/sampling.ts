@@ -15,6 +15,9 @@ export const MOST_SHOTS = 10_000_000;
 /** Most words of a circuit that are sampled; which of them commute is compared for each pair. */
 const MOST_WORDS = 2_000;
 
+/** Most outcomes of all groups, whose probabilities are kept: 8 bytes each. */
+const MOST_OUTCOMES = 2 ** 25;
+
 /** Shots in which all wires were measured, each in its own basis, or a sum of words in its eigenbasis. */
 export interface SampleGroup {
   /** X, Y or Z for each wire; null of a sum whose variance is taken, as its words do not commute. */
@@ -53,28 +56,73 @@ interface Group {
  * @throws RefusedError if a measurement has no estimate from shots, or the circuit is a derivative or too wide.
  */
 export function sample(circuit: Circuit, parameters: Parameters, shots: number, seed: number): Samples {
-  return drawn(circuit, parameters, shots, new Random(checkedSeed(seed)));
+  return new Sampler(circuit, shots).draw(parameters, new Random(checkedSeed(seed)));
 }
 
-/** Draw shots with a given source of random numbers: see `sample`. */
-export function drawn(circuit: Circuit, parameters: Parameters, shots: number, random: Random): Samples {
-  if (!Number.isInteger(shots) || shots < 1 || shots > MOST_SHOTS) {
-    throw new RefusedError(`shots are a whole number from 1 to ${MOST_SHOTS}, not ${shots}`);
-  }
-  const planned = groupsOf(circuit);
-  checkWork(circuit);
-  const state = stateOf(circuit, Array.from(parameters));
-  const estimates: Estimate[] = circuit.measurements.map(() => ({ mean: 0, square: 0, counts: [] }));
-  const groups = planned.map(({ letters, parts }) => {
-    if (letters === null) {
-      return ofSum(circuit, parts[0]!.measurement, state, shots, random, estimates);
+/** Draws shots of a circuit for one row after another; for equal rows in turn it is simulated once. */
+export class Sampler {
+  readonly #circuit: Circuit;
+  readonly #shots: number;
+  readonly #groups: Group[];
+  #row: number[] | undefined;
+  #prepared: Prepared[] = [];
+
+  /** @throws RefusedError as `sample` does. */
+  constructor(circuit: Circuit, shots: number) {
+    if (!Number.isInteger(shots) || shots < 1 || shots > MOST_SHOTS) {
+      throw new RefusedError(`shots are a whole number from 1 to ${MOST_SHOTS}, not ${shots}`);
     }
-    const states = draw(outcomes(state, letters, circuit), shots, random);
-    estimate(circuit, parts, states, estimates);
-    return { letters, measurements: [...new Set(parts.map((one) => one.measurement))], states };
-  });
-  const results = circuit.measurements.flatMap((one, at) => resultsOf(one, estimates[at]!));
-  return { results, groups };
+    this.#circuit = circuit;
+    this.#shots = shots;
+    this.#groups = groupsOf(circuit);
+    checkWork(circuit);
+    const outcomes = this.#groups.length * 2 ** circuit.wires;
+    if (outcomes > MOST_OUTCOMES) {
+      throw new RefusedError(`its ${this.#groups.length} groups of measurements on ${circuit.wires} wires are too many to be sampled here`);
+    }
+  }
+
+  draw(parameters: Parameters, random: Random): Samples {
+    const row = Array.from(parameters);
+    if (this.#row === undefined || row.length !== this.#row.length || row.some((one, at) => one !== this.#row![at])) {
+      this.#prepared = this.#prepare(row);
+      this.#row = row;
+    }
+    const { measurements } = this.#circuit;
+    const estimates: Estimate[] = measurements.map(() => ({ mean: 0, square: 0, counts: [] }));
+    const groups = this.#prepared.map(({ group: { letters, parts }, sums, values }) => {
+      const states = drawn(sums, this.#shots, random);
+      if (values === null) {
+        estimate(this.#circuit, parts, states, estimates);
+      } else {
+        estimateOf(values, states, estimates[parts[0]!.measurement]!);
+      }
+      return { letters, measurements: [...new Set(parts.map((one) => one.measurement))], states };
+    });
+    return { results: measurements.flatMap((one, at) => resultsOf(one, estimates[at]!)), groups };
+  }
+
+  #prepare(row: number[]): Prepared[] {
+    const circuit = this.#circuit;
+    const state = stateOf(circuit, row);
+    return this.#groups.map((group) => {
+      if (group.letters !== null) {
+        return { group, sums: running(outcomes(state, group.letters, circuit)), values: null };
+      }
+      const terms = termsOf(circuit.measurements[group.parts[0]!.measurement]!);
+      const { values, probabilities } = spectrumOf(terms, state, circuit);
+      return { group, sums: running(probabilities), values };
+    });
+  }
+}
+
+/** What is measured in the same shots, and how probable its outcomes are for a row. */
+interface Prepared {
+  group: Group;
+  /** The sums of the probabilities up to each outcome. */
+  sums: Float64Array;
+  /** Of a sum in its eigenbasis, the value of each outcome. */
+  values: number[] | null;
 }
 
 /** Return a whole number that may be a seed. */
@@ -85,14 +133,16 @@ export function checkedSeed(seed: number): number {
   return seed;
 }
 
-/** Draw outcomes, each an index of the probabilities. */
-function draw(probabilities: Float64Array, shots: number, random: Random): Uint32Array {
-  const sums = new Float64Array(probabilities.length);
+/** Return the sum of probabilities up to each. */
+function running(probabilities: Float64Array): Float64Array {
   let total = 0;
-  probabilities.forEach((probability, at) => {
-    total += Math.max(probability, 0); // rounding makes some of a density matrix negative
-    sums[at] = total;
-  });
+  // Rounding makes some of a density matrix negative.
+  return probabilities.map((probability) => (total += Math.max(probability, 0)));
+}
+
+/** Draw outcomes, each an index of the sums. */
+function drawn(sums: Float64Array, shots: number, random: Random): Uint32Array {
+  const total = sums[sums.length - 1]!;
   return Uint32Array.from({ length: shots }, () => {
     const wanted = random.next() * total;
     let [low, high] = [0, sums.length - 1];
@@ -123,6 +173,10 @@ function groupsOf(circuit: Circuit): Group[] {
   if (circuit.derivative > 0) {
     throw new RefusedError("a derivative has no shots of its own: it is a sum over many circuits");
   }
+  const words = circuit.measurements.reduce((sum, one) => sum + termsOf(one).length, 0);
+  if (words > MOST_WORDS) {
+    throw new RefusedError(`it measures ${words} Pauli words, of which ${MOST_WORDS} are sampled here`);
+  }
   const single: Part[] = [];
   const sums: Part[][] = [];
   const plain: Part[] = [];
@@ -145,10 +199,6 @@ function groupsOf(circuit: Circuit): Group[] {
       sums.push(parts);
     }
   });
-  const words = circuit.measurements.reduce((sum, one) => sum + termsOf(one).length, 0);
-  if (words > MOST_WORDS) {
-    throw new RefusedError(`it measures ${words} Pauli words, of which ${MOST_WORDS} are sampled here`);
-  }
   const wordOf = ({ measurement, term }: Part): PauliTerm => termsOf(circuit.measurements[measurement]!)[term]!;
   const groups = [
     ...partition(single, wordOf),
@@ -200,16 +250,12 @@ function lettersOf(parts: Part[], wordOf: (part: Part) => PauliTerm, count: numb
   return found.join("");
 }
 
-/** Draw shots of a sum in its eigenbasis, and estimate its variance. */
-function ofSum(circuit: Circuit, measurement: number, state: unknown, shots: number, random: Random, estimates: Estimate[]): SampleGroup {
-  const { values, probabilities } = spectrumOf(termsOf(circuit.measurements[measurement]!), state, circuit);
-  const states = draw(probabilities, shots, random);
-  const found = estimates[measurement]!;
+/** Add to an estimate what some shots say, each of which has a value. */
+function estimateOf(values: number[], states: Uint32Array, found: Estimate): void {
   for (const each of states) {
-    found.mean += values[each]! / shots;
-    found.square += values[each]! ** 2 / shots;
+    found.mean += values[each]! / states.length;
+    found.square += values[each]! ** 2 / states.length;
   }
-  return { letters: null, measurements: [measurement], states };
 }
 
 /** Add to the estimates of measurements what some shots say of their words. */

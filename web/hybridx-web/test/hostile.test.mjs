@@ -190,6 +190,13 @@ test("a circuit that would take hours is refused at once", async () => {
   }
 });
 
+test("shots whose probabilities fit in no memory are refused at once", async () => {
+  const wires = [...Array(16).keys()];
+  const letters = Array.from({ length: 600 }, (_, at) => wires.map((wire) => "XYZ"[Math.floor(at / 3 ** (wire % 6)) % 3]).join(""));
+  const circuit = wide(16, [turn(0)], letters.map((word) => ({ type: "expectation", terms: [[1, word, wires]] })));
+  assert.match(await refusal(() => sample(circuit, [1], 10, 0)), /groups of measurements on 16 wires are too many/);
+});
+
 test("wide gates and wide results fit in memory", async () => {
   const wires = [...Array(14).keys()];
   const controls = wires.slice(1);
