@@ -63,14 +63,14 @@ export function App({ state, first, verdict }: Props) {
       </header>
       <nav aria-label="Parts of this page">
         {links.map(([id, name, isThere]) => isThere && <a key={id} href={`#${id}`}>{name}</a>)}
-        <label class="digits">
-          <span>Digits</span>
-          <select value={state.digits.value} onChange={(event) => (state.digits.value = Number(event.currentTarget.value))}>
+        <div class="digits">
+          <label for="digits">Digits</label>
+          <select id="digits" value={state.digits.value} onChange={(event) => (state.digits.value = Number(event.currentTarget.value))}>
             {[2, 3, 4, 5, 6, 8, 10, 12, 16].map((one) => (
               <option key={one} value={one}>{one}</option>
             ))}
           </select>
-        </label>
+        </div>
       </nav>
       <main>
         <div class="two">

@@ -1,6 +1,6 @@
 /** What the model says over a plane of two inputs. */
 import { useSignal } from "@preact/signals";
-import { useEffect, useRef } from "preact/hooks";
+import { useEffect, useId, useRef } from "preact/hooks";
 import { colourOf, mixed, type Rgb, rgbOf, scaled } from "./colours";
 import { type Engine, labelsOf, largest, softmax } from "./engine";
 import type { OutputFacts, Range } from "./facts";
@@ -71,6 +71,11 @@ export function DecisionMap({ state }: { state: State }) {
   const canvas = useRef<HTMLCanvasElement>(null);
   const [x, y, what] = [axes[across.value], axes[up.value], subjects[subject.value]];
   const sample = state.sample.value;
+  useEffect(() => {
+    void strongest(state.engine, sample, axes).then(([first, second]) => {
+      [across.value, up.value] = [first, second];
+    }, () => undefined); // the map itself says why the model does not run
+  }, []);
   // The map depends on all inputs but the two that it runs over.
   const others = JSON.stringify(axes.map(({ input, at }) => (at === x?.at && input === x.input) || (at === y?.at && input === y.input) ? null : sample[input]?.data[at]));
 
@@ -114,6 +119,7 @@ export function DecisionMap({ state }: { state: State }) {
         <Choice label="Shows" value={subject.value} names={subjects.map(({ name }) => name)} choose={(at) => (subject.value = at)} />
       </div>
       {failure.value !== "" && <p class="wrong" role="alert">The map cannot be drawn: {failure.value}</p>}
+      <div class="map">
       <div class="plane">
         <bdi class="y-name" title={y.name}>{y.name}</bdi>
         <div class="y-ticks" aria-hidden="true">
@@ -148,10 +154,24 @@ export function DecisionMap({ state }: { state: State }) {
         </div>
         <bdi class="x-name" title={x.name}>{x.name}</bdi>
       </div>
-      <Legend grid={grid.value} labels={labels} digits={state.digits.value} name={what.name} />
-      <p class="reading">
-        <bdi>{x.name}</bdi> {shown(here[0], state.digits.value)}, <bdi>{y.name}</bdi> {shown(here[1], state.digits.value)}: <b>{grid.value === null ? "…" : read(grid.value, here, x.range, y.range, labels, state.digits.value)}</b>
-      </p>
+        <div class="beside">
+          <Legend grid={grid.value} labels={labels} digits={state.digits.value} name={what.name} />
+          <dl class="reading">
+            <div>
+              <dt><bdi>{x.name}</bdi></dt>
+              <dd>{shown(here[0], state.digits.value)}</dd>
+            </div>
+            <div>
+              <dt><bdi>{y.name}</bdi></dt>
+              <dd>{shown(here[1], state.digits.value)}</dd>
+            </div>
+            <div>
+              <dt>{hovered.value === null ? "the row" : "at the pointer"}</dt>
+              <dd><b>{grid.value === null ? "…" : read(grid.value, here, x.range, y.range, labels, state.digits.value)}</b></dd>
+            </div>
+          </dl>
+        </div>
+      </div>
     </section>
   );
 }
@@ -166,15 +186,16 @@ interface ChoiceProps {
 }
 
 export function Choice({ label, value, names, choose }: ChoiceProps) {
+  const id = useId();
   return (
-    <label class="choice">
-      <span>{label}</span>
-      <select value={value} onChange={(event) => choose(Number(event.currentTarget.value))}>
+    <div class="choice">
+      <label for={id}>{label}</label>
+      <select id={id} value={value} onChange={(event) => choose(Number(event.currentTarget.value))}>
         {names.map((name, at) => (
           <option key={at} value={at}>{name.length > 80 ? `${name.slice(0, 80)}…` : name}</option>
         ))}
       </select>
-    </label>
+    </div>
   );
 }
 
@@ -205,6 +226,17 @@ function Legend({ grid, labels, digits, name }: { grid: Grid | null; labels: str
       <span>{shown(grid.most, digits)}</span>
     </div>
   );
+}
+
+/** Return the two inputs that change the outputs most from end to end, in their order. */
+async function strongest(engine: Engine, sample: Sample, axes: readonly Axis[]): Promise<[number, number]> {
+  const ends = axes.flatMap(({ input, at, range }) => [range.least, range.most].map((end) => replaced(sample, input, at, end)));
+  const found = await engine.predict(ends);
+  const numbers = found.map((row) => engine.outputs.flatMap(({ name, meaning }) => (meaning === "logits" ? softmax(row[name]?.data ?? []) : (row[name]?.data ?? []))));
+  const changes = axes.map((_, at) => Math.hypot(...(numbers[2 * at] ?? []).map((one, place) => one - (numbers[2 * at + 1]?.[place] ?? one))));
+  const order = axes.map((_, at) => at).sort((first, second) => (changes[second] ?? 0) - (changes[first] ?? 0) || first - second);
+  const [first = 0, second = 1] = order.slice(0, 2).sort((one, other) => one - other);
+  return [first, second];
 }
 
 async function compute(engine: Engine, sample: Sample, x: Axis, y: Axis, what: Subject, stop: AbortSignal, show: (grid: Grid) => void): Promise<void> {

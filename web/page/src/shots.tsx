@@ -73,10 +73,10 @@ export function Shots({ state }: { state: State }) {
       ) : (
         <div class="choices">
           <Choice label="Shots" value={SHOTS.indexOf(shots.value)} names={SHOTS.map((one) => one.toLocaleString("en"))} choose={(at) => (shots.value = SHOTS[at] ?? 1000)} />
-          <label class="choice">
-            <span>Seed</span>
-            <input type="number" min={0} max={1_000_000_000} step={1} value={seed.value} onChange={(event) => (seed.value = Math.max(0, Math.min(1e9, Math.round(event.currentTarget.valueAsNumber || 0))))} />
-          </label>
+          <div class="choice">
+            <label for="seed">Seed</label>
+            <input id="seed" type="number" min={0} max={1_000_000_000} step={1} value={seed.value} onChange={(event) => (seed.value = Math.max(0, Math.min(1e9, Math.round(event.currentTarget.valueAsNumber || 0))))} />
+          </div>
           <button type="button" class="main" disabled={isBusy.value} onClick={() => void draw()}>
             Draw
           </button>
@@ -109,9 +109,6 @@ function OutputNoise({ output, drawn, digits }: { output: OutputFacts; drawn: Dr
   const labels = labelsOf(output, exact.length);
   const asShown = (row: readonly number[]): readonly number[] => (output.meaning === "logits" ? softmax(row) : row);
   const [truth, noisy] = [asShown(exact), runs.map(asShown)];
-  const all = [...noisy.flat(), ...truth].filter(Number.isFinite);
-  const [least, most] = [Math.min(...all), Math.max(...all)];
-  const pad = (most - least) * 0.04 || Math.abs(most) * 0.1 || 1;
   const counts = labels.map((_, at) => runs.filter((row) => largest(row) === at).length);
   return (
     <>
@@ -131,7 +128,7 @@ function OutputNoise({ output, drawn, digits }: { output: OutputFacts; drawn: Dr
       )}
       <div class="histograms">
         {labels.map((label, at) => (
-          <Histogram key={at} label={isClass ? `${label}, ${output.meaning === "logits" ? "probability" : "output"}` : label} exact={truth[at] ?? 0} values={noisy.map((row) => row[at] ?? 0)} range={[least - pad, most + pad]} colour={isClass ? colourOf(at) : ""} digits={digits} />
+          <Histogram key={at} label={isClass ? `${label}, ${output.meaning === "logits" ? "probability" : "output"}` : label} exact={truth[at] ?? 0} values={noisy.map((row) => row[at] ?? 0)} colour={isClass ? colourOf(at) : ""} digits={digits} />
         ))}
       </div>
     </>
@@ -142,20 +139,22 @@ interface HistogramProps {
   label: string;
   exact: number;
   values: number[];
-  range: readonly [number, number];
   colour: string;
   digits: number;
 }
 
 const [WIDTH, HEIGHT] = [300, 92];
 
-function Histogram({ label, exact, values, range: [least, most], colour, digits }: HistogramProps) {
+function Histogram({ label, exact, values, colour, digits }: HistogramProps) {
+  const [lowest, highest] = [Math.min(exact, ...values), Math.max(exact, ...values)];
+  const pad = (highest - lowest) * 0.06 || Math.abs(exact) * 0.1 || 1;
+  const [least, most] = [lowest - pad, highest + pad];
   const bins = new Array<number>(BINS).fill(0);
   values.forEach((value) => {
     const bin = Math.min(BINS - 1, Math.max(0, Math.floor(((value - least) / (most - least)) * BINS)));
     bins[bin] = (bins[bin] ?? 0) + 1;
   });
-  const highest = Math.max(...bins, 1);
+  const tallest = Math.max(...bins, 1);
   const mean = values.reduce((sum, one) => sum + one, 0) / values.length;
   const spread = values.length < 2 ? 0 : Math.sqrt(values.reduce((sum, one) => sum + (one - mean) ** 2, 0) / (values.length - 1));
   const x = (value: number): number => ((value - least) / (most - least)) * WIDTH;
@@ -169,12 +168,12 @@ function Histogram({ label, exact, values, range: [least, most], colour, digits 
         </span>
       </figcaption>
       <svg viewBox={`0 0 ${WIDTH} ${HEIGHT + 18}`} role="img" aria-label={`${label}: exact ${shown(exact, digits)}, ${values.length} runs with mean ${shown(mean, digits)} and standard deviation ${shown(spread, 2)}`}>
-        {bins.map((count, at) => count > 0 && <rect key={at} class="bin" x={at * step + 0.5} y={HEIGHT - (count / highest) * (HEIGHT - 16)} width={step - 1} height={(count / highest) * (HEIGHT - 16)} style={colour === "" ? {} : { fill: colour }} />)}
+        {bins.map((count, at) => count > 0 && <rect key={at} class="bin" x={at * step + 0.5} y={HEIGHT - (count / tallest) * (HEIGHT - 16)} width={step - 1} height={(count / tallest) * (HEIGHT - 16)} style={colour === "" ? {} : { fill: colour }} />)}
         <line class="base" x1={0} x2={WIDTH} y1={HEIGHT} y2={HEIGHT} />
         <line class="exact" x1={x(exact)} x2={x(exact)} y1={0} y2={HEIGHT} />
         <path class="spread" d={`M${x(mean - spread)} 4V12M${x(mean - spread)} 8H${x(mean + spread)}M${x(mean + spread)} 4V12`} />
-        {ticks(least, most, 4).map((one) => (
-          <text key={one} x={Math.min(WIDTH - 12, Math.max(12, x(one)))} y={HEIGHT + 14} text-anchor="middle">{shown(one, 3)}</text>
+        {ticks(least, most, 6).map((one) => (
+          <text key={one} x={Math.min(WIDTH - 20, Math.max(20, x(one)))} y={HEIGHT + 14} text-anchor="middle">{shown(one, 3)}</text>
         ))}
       </svg>
     </figure>

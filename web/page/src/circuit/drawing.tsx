@@ -5,8 +5,9 @@ import { type Glyph, laidOut, type Mark } from "./layout";
 
 const PITCH = 58; // pixels between wires
 const BOX = 40; // height of a box, and its least width
+const NARROW = 24; // width of a column without boxes
 const LETTER = 7.4; // width of a letter in a box
-const GAP = 12; // between columns
+const GAP = 10; // between columns
 const LEFT = 46;
 const TOP = 34;
 
@@ -21,7 +22,8 @@ export function placed(circuit: Circuit): { glyphs: Placed[]; end: number } {
   const widths: number[] = [];
   for (const { column, marks, angle } of glyphs) {
     const letters = Math.max(...marks.map(({ name }) => [...name].length), angle === null ? 0 : 6);
-    widths[column] = Math.max(widths[column] ?? BOX, letters * LETTER + 12);
+    const own = letters === 0 ? NARROW : Math.max(BOX, letters * LETTER + 8);
+    widths[column] = Math.max(widths[column] ?? NARROW, own);
   }
   const starts: number[] = [];
   let end = LEFT + GAP;
@@ -49,7 +51,7 @@ interface Props {
 export function Drawing({ circuit, title, parameters, results }: Props) {
   const { glyphs, end } = placed(circuit);
   const ends = Array.from({ length: circuit.wires }, (_, wire) => labelsAt(wire, circuit, results));
-  const right = end + 14 + Math.max(...ends.map((labels) => labels.join("  ").length)) * 7.2 + 8;
+  const right = end + 14 + Math.max(...ends.map((labels) => labels.join("  ").length)) * 8.4 + 4;
   const height = TOP + (circuit.wires - 1) * PITCH + 40;
   return (
     <div class="scroll" tabIndex={0} role="region" aria-label={`${title}, drawn`}>

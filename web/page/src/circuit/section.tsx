@@ -93,7 +93,7 @@ function OneCircuit({ state, call, found, isOpen }: Props) {
       </summary>
       {facts !== undefined && facts.notes.length > 0 && (
         <p class="quiet">
-          Parameters from <bdi>{facts.notes.join("; ")}</bdi>
+          <bdi>{facts.notes.join("; ")}</bdi>
         </p>
       )}
       {call.notShown !== null && <p class="quiet">Its parameters are not shown: {call.notShown}</p>}

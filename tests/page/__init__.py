@@ -1,0 +1,1 @@
+"""The page of `hybridx page` in Chromium: `make test-page`."""
