@@ -41,7 +41,13 @@ def main() -> int:
     _write_pages()
     tests = WEB / "page" / "test"
     names = [str(tests / f"{one}.test.mjs") for one in sys.argv[1:]]
-    words = [node(), "--test", "--test-reporter=spec", "--test-concurrency=1", *(names or map(str, _tests(tests)))]
+    words = [
+        node(),
+        "--test",
+        "--test-reporter=spec",
+        "--test-concurrency=1",
+        *(names or map(str, _tests(tests))),
+    ]
     variables = os.environ | {"PAGES": str(PAGES), "CHROMIUM": browser}
     done = subprocess.run(words, cwd=WEB / "page", env=variables, check=False)
     return int(bool(stale) or done.returncode != 0)

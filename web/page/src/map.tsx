@@ -4,8 +4,8 @@ import { useEffect, useId, useRef } from "preact/hooks";
 import { colourOf, mixed, type Rgb, rgbOf, scaled } from "./colours";
 import { type Engine, labelsOf, largest, softmax } from "./engine";
 import type { OutputFacts, Range } from "./facts";
-import { shown, ticks } from "./numbers";
-import { replaced, type Sample } from "./sample";
+import { cut, shown, ticks } from "./numbers";
+import { isWhole, replaced, type Sample } from "./sample";
 import { reasonOf, type State } from "./state";
 
 const GRIDS = [12, 24, 48, 96]; // cells on a side, one after another
@@ -18,11 +18,12 @@ interface Axis {
   at: number;
   name: string;
   range: Range;
+  isWhole: boolean;
 }
 
 function axesOf(engine: Engine): Axis[] {
-  return engine.inputs.flatMap(({ name, kind, columns, ranges }) =>
-    kind === "table" ? columns.map((column, at) => ({ input: name, at, name: column, range: ranges[at] ?? { least: -1, most: 1, start: 0 } })) : [],
+  return engine.inputs.flatMap(({ name, dtype, kind, columns, ranges }) =>
+    kind === "table" ? columns.map((column, at) => ({ input: name, at, name: column, range: ranges[at] ?? { least: -1, most: 1, start: 0 }, isWhole: isWhole(dtype) })) : [],
   );
 }
 
@@ -105,7 +106,7 @@ export function DecisionMap({ state }: { state: State }) {
   const pointed = (event: PointerEvent & { currentTarget: HTMLElement }): [number, number] => {
     const box = event.currentTarget.getBoundingClientRect();
     const [right, top] = [(event.clientX - box.left) / box.width, 1 - (event.clientY - box.top) / box.height].map((one) => Math.min(1, Math.max(0, one))) as [number, number];
-    return [x.range.least + right * (x.range.most - x.range.least), y.range.least + top * (y.range.most - y.range.least)];
+    return [valueAt(right, x), valueAt(top, y)];
   };
   const labels = labelsOf(what.output, Math.max(what.output.classes.length, 1));
   const here = hovered.value ?? now;
@@ -140,7 +141,7 @@ export function DecisionMap({ state }: { state: State }) {
             const by = (KEYS[event.key] ?? null)?.map((one) => one * (event.shiftKey ? 5 : 1));
             if (by !== undefined) {
               event.preventDefault();
-              move([stepped(now[0], by[0] ?? 0, x.range), stepped(now[1], by[1] ?? 0, y.range)]);
+              move([stepped(now[0], by[0] ?? 0, x), stepped(now[1], by[1] ?? 0, y)]);
             }
           }}
         >
@@ -192,7 +193,7 @@ export function Choice({ label, value, names, choose }: ChoiceProps) {
       <label for={id}>{label}</label>
       <select id={id} value={value} onChange={(event) => choose(Number(event.currentTarget.value))}>
         {names.map((name, at) => (
-          <option key={at} value={at}>{name.length > 80 ? `${name.slice(0, 80)}…` : name}</option>
+          <option key={at} value={at}>{cut(name)}</option>
         ))}
       </select>
     </div>
@@ -254,8 +255,8 @@ async function compute(engine: Engine, sample: Sample, x: Axis, y: Axis, what: S
         const cell = first + at;
         const right = ((cell % side) + 0.5) / side;
         const top = 1 - (Math.floor(cell / side) + 0.5) / side;
-        const moved = replaced(sample, x.input, x.at, valueAt(right, x.range));
-        return replaced(moved, y.input, y.at, valueAt(top, y.range));
+        const moved = replaced(sample, x.input, x.at, valueAt(right, x));
+        return replaced(moved, y.input, y.at, valueAt(top, y));
       });
       const before = performance.now();
       const found = await engine.predict(rows);
@@ -321,10 +322,11 @@ function clamped(share: number): number {
   return Math.min(100, Math.max(0, share));
 }
 
-function valueAt(share: number, { least, most }: Range): number {
-  return least + share * (most - least);
+function valueAt(share: number, { range: { least, most }, isWhole }: Axis): number {
+  const value = least + share * (most - least);
+  return isWhole ? Math.round(value) : value;
 }
 
-function stepped(value: number, by: number, range: Range): number {
-  return Math.min(range.most, Math.max(range.least, value + (by * (range.most - range.least)) / 50));
+function stepped(value: number, by: number, { range: { least, most }, isWhole }: Axis): number {
+  return Math.min(most, Math.max(least, value + (isWhole ? by : (by * (most - least)) / 50)));
 }

@@ -1,4 +1,4 @@
-/** Numbers as people read them. */
+/** Numbers and long texts as people read them. */
 
 /** Return a number in so many significant digits, with a true minus sign. */
 export function shown(value: number, digits: number): string {
@@ -52,4 +52,9 @@ export function size(bytes: number): string {
 
 export function counted(number: number, what: string): string {
   return `${number.toLocaleString("en")} ${what}${number === 1 ? "" : "s"}`;
+}
+
+/** Return a text for one line: a long one without its end. */
+export function cut(text: string, most = 100): string {
+  return text.length > most ? `${text.slice(0, most)}…` : text;
 }

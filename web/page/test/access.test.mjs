@@ -20,9 +20,8 @@ for (const name of ["iris", "image", "tokens", "two", "wide", "hostile"]) {
             await draw.click();
             await page.waitForSelector(".histogram, #shots .quiet");
           }
-          for (const summary of await page.locator("details:not([open]) > summary").all()) {
-            await summary.click();
-          }
+          await page.evaluate(() => document.querySelectorAll("details").forEach((one) => { one.open = true; }));
+          await page.waitForFunction(() => document.querySelector("#about pre").textContent !== "");
           await page.addScriptTag({ content: AXE });
           const { violations, passes } = await page.evaluate(() => axe.run(document, { resultTypes: ["violations"] }));
           const found = violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html, failureSummary }) => `${html.slice(0, 150)} ${failureSummary}`).join(" | ")}`);

@@ -56,7 +56,7 @@ export function Bloch({ wire, vector, decimals }: Props) {
           return <line key={at} class="axis" x1={middleX} y1={middleY} x2={endX} y2={endY} />;
         })}
         {(["x", "y", "0"] as const).map((name, at) => {
-          const [endX, endY] = seen([at === 0 ? 1.19 : 0, at === 1 ? 1.16 : 0, at === 2 ? 1.19 : 0]);
+          const [endX, endY] = seen([at === 0 ? 1.3 : 0, at === 1 ? 1.28 : 0, at === 2 ? 1.19 : 0]);
           return (
             <text key={name} class="name" x={endX} y={endY + 3} text-anchor="middle">
               {name}

@@ -3,7 +3,7 @@ import { useSignal } from "@preact/signals";
 import { blochVectors, type BlochVector, type Circuit, type CircuitCall, type CircuitParameters, pace, results } from "hybridx-web";
 import { useEffect, useMemo } from "preact/hooks";
 import { Choice } from "../map";
-import { counted, level, shown } from "../numbers";
+import { counted, cut, level, shown } from "../numbers";
 import { feedsOf } from "../sample";
 import { reasonOf, type State } from "../state";
 import { Bloch } from "./bloch";
@@ -80,12 +80,12 @@ function OneCircuit({ state, call, found, isOpen }: Props) {
   const live = useMemo(() => (numbers === null || speed !== "live" ? null : simulated(circuit, numbers)), [numbers]);
   const isKept = kept.value !== null && numbers !== null && kept.value.row.every((one, at) => one === numbers[at]);
   const current = live ?? (isKept ? (kept.value?.simulated ?? null) : null);
-  const title = `Circuit ${call.layer}`;
+  const title = `Circuit ${cut(call.layer)}`;
   const noise = circuit.hasChannel ? ", with noise" : "";
   return (
     <details class="one-circuit" open={isOpen}>
       <summary>
-        <bdi class="layer" title={call.layer}>{call.layer}</bdi>
+        <bdi class="layer" title={call.layer}>{cut(call.layer)}</bdi>
         <span class="quiet">
           {counted(circuit.wires, "wire")}, {counted(circuit.operations.length, "gate")}, {counted(circuit.columns, "parameter")}
           {noise}
@@ -93,7 +93,7 @@ function OneCircuit({ state, call, found, isOpen }: Props) {
       </summary>
       {facts !== undefined && facts.notes.length > 0 && (
         <p class="quiet">
-          <bdi>{facts.notes.join("; ")}</bdi>
+          <bdi>{cut(facts.notes.join("; "), 400)}</bdi>
         </p>
       )}
       {call.notShown !== null && <p class="quiet">Its parameters are not shown: {call.notShown}</p>}

@@ -53,6 +53,7 @@ export function ArrayInput({ state, input }: Props) {
           accept=".json,application/json"
           onChange={async (event) => {
             const file = event.currentTarget.files?.[0];
+            event.currentTarget.value = ""; // so that the same file can be opened again
             if (file !== undefined) {
               const given = await file.text();
               text.value = given.length > 10 * MOST_SHOWN ? "" : given;

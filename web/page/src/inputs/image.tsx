@@ -61,7 +61,7 @@ export function ImageInput({ state, input }: Props) {
       <div class="editor">
         <label class="button">
           Open a picture
-          <input type="file" accept="image/*" onChange={(event) => void open(event.currentTarget.files?.[0])} />
+          <input type="file" accept="image/*" onChange={(event) => { void open(event.currentTarget.files?.[0]); event.currentTarget.value = ""; }} />
         </label>
         <p class="wrong" role="status">
           {said.value}
