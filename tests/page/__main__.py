@@ -28,7 +28,7 @@ WITHOUT_BODY = ("no_body",)
 
 
 def main() -> int:
-    """Return 1 if the built page is not that of the sources, or a test in Chromium fails, else 0."""
+    """Return 1 if the built page is not that of the sources, or a test fails, else 0."""
     browser = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, BROWSERS)), None)
     if browser is None:
         print("there is no Chromium on the path, and CHROMIUM names none", file=sys.stderr)
