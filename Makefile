@@ -40,11 +40,15 @@ test: $(INSTALLED)
 
 # What `make test` leaves out, but for the plug-ins.
 test-slow: $(INSTALLED)
-	$(BIN)/python -m pytest -n auto --dist worksteal -m slow --ignore tests/plugins --ignore tests/package --ignore tests/trust --ignore tests/web
+	$(BIN)/python -m pytest -n auto --dist worksteal -m slow --ignore tests/plugins --ignore tests/package --ignore tests/registries --ignore tests/trust --ignore tests/web
 
 # Plug-ins of PennyLane, each in an environment of its own that pip makes in .plugins.
 test-plugins: $(INSTALLED)
 	$(BIN)/python -m pytest tests/plugins --durations 10
+
+# MLflow and the library of the Hugging Face Hub, each in an environment that pip makes in .servers.
+test-registries: $(INSTALLED)
+	$(BIN)/python -m pytest tests/registries --durations 10
 
 # Other versions of our dependencies, in environments that pip makes in .versions.
 # VERSIONS="newest-torch python-3.12" runs these rows of tests/versions/environments.toml.
@@ -150,4 +154,4 @@ train: $(INSTALLED)
 	$(BIN)/hybridx train exported/iris.toml --overwrite
 
 clean:
-	rm -rf web/node_modules web/*/node_modules web/*/dist $(VENV) build benchmarks/.venvs .docs .plugins .ray .versions .engines .package .backbones .fuzzing .scanners .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info
+	rm -rf web/node_modules web/*/node_modules web/*/dist $(VENV) build benchmarks/.venvs .docs .plugins .ray .versions .engines .servers .package .backbones .fuzzing .scanners .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info

@@ -677,6 +677,15 @@ class SeveralFilesError(UsageError):
     kind: str
 
 
+class RequestFormError(UsageError):
+    """The body of a request has another form than a server reads."""
+
+    code = "HX051"
+    summary = "the request cannot be read: {reason}"
+    remedy = 'send the JSON {{"inputs": {{"name of an input": [[0.1, 0.2]]}}}}'
+    reason: str
+
+
 # --- capture -------------------------------------------------------------------------------------
 
 

@@ -154,14 +154,15 @@ def serve_config(
 ) -> ServerFiles:
     """Write a folder from which a server of others runs a model file.
 
-    The file is first run on its self-test. A server in Python (MLServer, KServe) runs every kind of
-    file and has it on a device too. Triton gets a model repository for its backend of ONNX, with
-    the file as it is, and OpenVINO Model Server the file with its circuits inlined.
+    The file is first run on its self-test. A server in Python (MLServer, KServe, BentoML,
+    Ray Serve) runs every kind of file and has it on a device too. Triton gets a model repository
+    for its backend of ONNX, with the file as it is, and OpenVINO Model Server the file with its
+    circuits inlined.
 
     Args:
         path: of the model: a file, not a bundle.
         folder: to write; all of it is written, or nothing.
-        server: one of `mlserver`, `kserve`, `triton`, `openvino`.
+        server: one of `mlserver`, `kserve`, `triton`, `openvino`, `bentoml`, `ray`.
         name: of the model there; by default made of the name of the file.
         settings: what no request can change: device, shots, budget, queue, time limit; the
             attributes of `hybridx.integrations.Settings`.

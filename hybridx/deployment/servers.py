@@ -6,10 +6,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from typing import Final, Literal
 
+from hybridx.deployment.bentoml import for_bentoml
 from hybridx.deployment.deployed import Deployed
 from hybridx.deployment.kserve import for_kserve
 from hybridx.deployment.mlserver import for_mlserver
 from hybridx.deployment.openvino import for_openvino
+from hybridx.deployment.ray import for_ray
 from hybridx.deployment.settings import Settings
 from hybridx.deployment.triton import for_triton
 
@@ -59,5 +61,17 @@ SERVERS: Final[Mapping[str, Server]] = {
         'docker run --volume "$(realpath {folder})":/models openvino/model_server '
         "--config_path /models/config.json --port 9000",
         frozenset(),
+    ),
+    "bentoml": Server(
+        "BentoML",
+        for_bentoml,
+        "python",
+        "bentoml serve service:Model --working-dir {folder}",
+    ),
+    "ray": Server(
+        "Ray Serve",
+        for_ray,
+        "python",
+        "python -m hybridx.integrations.ray_serve {folder}/serve.yaml",
     ),
 }

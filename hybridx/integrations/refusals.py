@@ -15,6 +15,7 @@ from hybridx.errors import (
     NotReadyError,
     OverBudgetError,
     QueueFullError,
+    RequestFormError,
     RequestTooLargeError,
     StoppedRunError,
     TooLateError,
@@ -67,7 +68,7 @@ def refusal_of(error: BaseException) -> Refusal:
     match error:
         case StoppedRunError():
             return Refusal("invalid", f"{error.code} the model stopped on these inputs")
-        case InputError() | RequestTooLargeError():
+        case InputError() | RequestFormError() | RequestTooLargeError():
             return Refusal("invalid", f"{error.code} {error.message}")
         case QueueFullError():
             return Refusal("busy", f"{error.code} {error.message}")

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
         listed,
         spec_of,
     )
-    from hybridx.storage.forms.json import as_lists
+    from hybridx.storage.forms.json import as_lists, spelled_numbers
     from hybridx.storage.forms.names import ENDINGS, PIPE, format_of, piping_to
     from hybridx.storage.kept_rows import KeptRows
     from hybridx.storage.locks import held, is_held, remove_held
@@ -93,6 +93,7 @@ __all__ = [
     "remove_held",
     "rezip",
     "spec_of",
+    "spelled_numbers",
     "stored_members",
     "sync_folder",
     "unzip",

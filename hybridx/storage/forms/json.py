@@ -205,12 +205,12 @@ def _array(path: str, name: str, value: Any) -> Array:
     try:
         # NumPy would make texts of all numbers beside a text.
         has_numbers = {*map(type, inside)} <= {int, float, bool}
-        array = np.array(value) if has_numbers else np.array(_numbers(value))
+        array = np.array(value) if has_numbers else np.array(spelled_numbers(value))
         if array.dtype.kind == "O":
-            array = np.array(_numbers(value))
+            array = np.array(spelled_numbers(value))
     except ValueError as error:
         raise ragged from error
-    except _StrangeError as error:
+    except NoNumberError as error:
         shown = json.dumps(error.args[0])[:40]
         raise TableError(
             path,
@@ -223,15 +223,19 @@ def _array(path: str, name: str, value: Any) -> Array:
 _MOST_AXES = 32  # that every version of NumPy has
 
 
-class _StrangeError(Exception):
+class NoNumberError(ValueError):
     """A value in a list is no number."""
 
 
-def _numbers(value: Any) -> Any:
-    """Return nested lists in which the strings of numbers that JSON does not have are numbers."""
+def spelled_numbers(value: Any) -> Any:
+    """Return nested lists in which the strings of numbers that JSON does not have are numbers.
+
+    Raises:
+        NoNumberError: a value is another string, or no number; its argument is that value.
+    """
     match value:
         case list():
-            return [_numbers(one) for one in value]
+            return [spelled_numbers(one) for one in value]
         case bool() | float():
             return value
         case int() if -(2**63) <= value < 2**63:
@@ -239,4 +243,4 @@ def _numbers(value: Any) -> Any:
         case str() if value in _NOT_FINITE:
             return _NOT_FINITE[value]
         case _:
-            raise _StrangeError(value)
+            raise NoNumberError(value)
