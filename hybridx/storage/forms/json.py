@@ -208,8 +208,6 @@ def _array(path: str, name: str, value: Any) -> Array:
         array = np.array(value) if has_numbers else np.array(spelled_numbers(value))
         if array.dtype.kind == "O":
             array = np.array(spelled_numbers(value))
-    except ValueError as error:
-        raise ragged from error
     except NoNumberError as error:
         shown = json.dumps(error.args[0])[:40]
         raise TableError(
@@ -217,6 +215,8 @@ def _array(path: str, name: str, value: Any) -> Array:
             f"{where}{shown} is not a number",
             'write "NaN" where a number is not known, and numbers without quotes',
         ) from error
+    except ValueError as error:
+        raise ragged from error
     return array
 
 
