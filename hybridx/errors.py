@@ -1996,18 +1996,14 @@ class BodyMismatchError(ParityError):
     """The compiled body of a circuit computes something else than the circuit."""
 
     code = "HX607"
-    summary = (
-        "in {path} the compiled body of {circuit} does not compute its circuit: on random "
-        "parameters the results differ by {worst:.3g}, tolerance {tolerance:.3g}"
-    )
+    summary = "in {path} the compiled body of {circuit} does not compute its circuit: {problem}"
     remedy = (
         "do not use the file: somebody changed its circuit or its body; export the model again, or "
         "ask who gave you the file for the original"
     )
     path: str
     circuit: str
-    worst: float
-    tolerance: float
+    problem: str
 
 
 class UncheckedBodyError(ParityError):

@@ -36,6 +36,7 @@ from hybridx.errors import (
     OptionError,
     StoppedRunError,
     UncheckedBodyError,
+    first_line,
 )
 from hybridx.runtime.circuits.alone import CompiledCircuit, compiled_circuits
 from hybridx.storage import Array
@@ -253,21 +254,26 @@ def _compare(
     parameters = drawn.astype(compiled.dtype)
     tolerance = _TOLERANCE[compiled.dtype.name]
     try:
-        worst = _largest_difference(run(compiled, parameters), expected(parameters))
-    except (DeviceFailedError, StoppedRunError):
-        worst = math.inf  # a body that takes other parameters, or none
-    except BrokenArtifactError:
-        # Of an archive this says where it is broken; a body of an ONNX file gives another dtype.
-        if isinstance(artifact, TorchArtifact):
+        actual, wanted = run(compiled, parameters), expected(parameters)
+    except (DeviceFailedError, StoppedRunError, BrokenArtifactError) as error:
+        # Of an archive the last one says where it is broken; a body of an ONNX file gives another
+        # dtype.
+        if isinstance(artifact, TorchArtifact) and isinstance(error, BrokenArtifactError):
             raise
-        worst = math.inf
+        problem = f"it does not run: {first_line(error)}"
+        raise BodyMismatchError(artifact.path, compiled.circuit, problem) from error
+    if actual.shape != wanted.shape:
+        problem = f"it gives results of shape {actual.shape} instead of {wanted.shape}"
+        raise BodyMismatchError(artifact.path, compiled.circuit, problem)
+    worst = _largest_difference(actual, wanted)
     if not worst <= tolerance:
-        raise BodyMismatchError(artifact.path, compiled.circuit, worst, tolerance)
+        problem = (
+            f"on random parameters the results differ by {worst:.3g}, tolerance {tolerance:.0e}"
+        )
+        raise BodyMismatchError(artifact.path, compiled.circuit, problem)
 
 
 def _largest_difference(actual: Array, expected: Array) -> float:
     """Return the largest difference, of numbers larger than one relative to the largest."""
-    if actual.shape != expected.shape:
-        return math.inf
     scale = max(1.0, float(np.abs(expected).max(initial=0)))
     return float(np.abs(actual - expected).max(initial=0)) / scale
