@@ -32,6 +32,21 @@ def write(folder: Path) -> None:
     (folder / "expected.json").write_text(json.dumps(expected), encoding="utf-8")
 
 
+def windows() -> bytes:
+    """A model that calls a circuit twice for each row: it takes `(2 * batch, 2)` parameters."""
+    nodes = [
+        ("Sin", ["x"], "a"),
+        helper.make_node("Concat", ["x", "a"], ["b"], axis=1),
+        ("Reshape", ["b", "pairs"], "c"),
+        (TURN, ["c"], "d"),
+        ("Reshape", ["d", "fours"], "y"),
+    ]
+    shapes = [("pairs", np.array([-1, 2])), ("fours", np.array([-1, 4]))]
+    model = build(nodes, [("y", ["batch", 4])], shapes).model
+    del model.graph.value_info[:]  # as it says that a circuit has as many rows as the model
+    return write_metadata(model, Metadata("0"))
+
+
 def inside_a_node() -> bytes:
     """A model that calls a circuit inside a node of If, and one beside it."""
     artifact = build([(TURN, ["x"], "a"), ("Sin", ["a"], "y")], [("y", ["batch", 2])])
@@ -77,6 +92,9 @@ def _files(folder: Path) -> Iterator[tuple[Path, Path]]:
         bare = folder / f"{stem}-no-body.onnx"
         bare.write_bytes(make(body=False).content)
         yield bare, folder / f"{stem}-float32.onnx"
+    path = folder / "windows.onnx"
+    path.write_bytes(windows())
+    yield path, path
     path = folder / "inside_a_node.onnx"
     path.write_bytes(inside_a_node())
     yield path, path

@@ -208,9 +208,9 @@ export class Model {
 
   /** Free the memory that ONNX Runtime holds for this model. */
   async release(): Promise<void> {
-    const parts = await Promise.all(this.#parts.values());
-    const whole = await this.#whole;
-    await Promise.all([...parts.map((one) => one.session), ...(whole === undefined ? [] : [whole])].map((one) => one.release()));
+    const parts = [...this.#parts.values()].map(async (one) => (await one).session.release());
+    // What did not start holds nothing.
+    await Promise.allSettled([...parts, this.#whole?.then((one) => one.release())]);
     this.#parts.clear();
     this.#whole = undefined;
   }
