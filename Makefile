@@ -10,7 +10,7 @@ VENV       ?= .venv
 BIN         = $(VENV)/bin
 INSTALLED   = $(VENV)/.installed
 
-.PHONY: install demo check format test test-slow test-plugins test-versions test-package test-web test-engines test-operators test-backbones test-trust test-page test-ray fuzz test-all bench bench-ray bench-quick bench-train train golden documents docs web clean
+.PHONY: install demo check format test test-slow test-plugins test-versions test-package test-web test-engines test-servers test-operators test-backbones test-trust test-page test-ray fuzz test-all bench bench-ray bench-quick bench-train train golden documents docs web clean
 
 install: $(INSTALLED)
 
@@ -59,6 +59,11 @@ test-versions: $(INSTALLED)
 # docs/engines.md. ENGINES="openvino tract" runs some and keeps the rows of the others.
 test-engines: $(INSTALLED)
 	$(BIN)/python -m tests.engines $(ENGINES)
+
+# Servers of others on files of hybridx, each in an environment that pip makes in .servers; writes
+# docs/deploy/index.md. SERVERS="mlserver folders" tries some and keeps the rows of the others.
+test-servers: $(INSTALLED)
+	$(BIN)/python -m tests.servers $(SERVERS)
 
 # The wheel and the sdist, and the wheel with each extra alone in an environment that pip makes in
 # .package.

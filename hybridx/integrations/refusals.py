@@ -27,7 +27,7 @@ Kind: TypeAlias = Literal["invalid", "busy", "spent", "unready", "late", "failed
 PROTOCOLS: Final[dict[Kind, tuple[int, str]]] = {
     "invalid": (400, "INVALID_ARGUMENT"),
     "busy": (429, "RESOURCE_EXHAUSTED"),
-    "spent": (503, "RESOURCE_EXHAUSTED"),
+    "spent": (429, "RESOURCE_EXHAUSTED"),
     "unready": (503, "UNAVAILABLE"),
     "late": (504, "DEADLINE_EXCEEDED"),
     "failed": (500, "INTERNAL"),

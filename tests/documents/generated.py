@@ -11,11 +11,14 @@ from tests.documents.errors import errors
 from tests.documents.limits import limits
 from tests.documents.llms import DOCS, llms
 from tests.documents.schema import schema
+from tests.documents.servers import PAGE as SERVERS
+from tests.documents.servers import page as server_page
 
 # llms.txt is the last: it is about the others.
 GENERATED: Mapping[Path, Callable[[], str]] = {
     DOCS / "api.md": api,
     PAGE: page,
+    SERVERS: server_page,
     DOCS / "errors.md": errors,
     DOCS / "limits.md": limits,
     DOCS / "schema.json": schema,

@@ -250,7 +250,7 @@ def test_the_budget_of_a_server_is_kept(model):
     with pytest.raises(OverBudgetError) as caught:
         served.predict({"x": X})
     told = refusal_of(caught.value)
-    assert (told.kind, told.http, told.grpc) == ("spent", 503, "RESOURCE_EXHAUSTED")
+    assert (told.kind, told.http, told.grpc) == ("spent", 429, "RESOURCE_EXHAUSTED")
     served.predict({"x": X[:1]})
     assert served.counts().circuits == 7
     with pytest.raises(OverBudgetError):

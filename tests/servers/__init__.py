@@ -1,0 +1,1 @@
+"""Servers of others, started and asked by clients of others; see `make test-servers`."""
