@@ -139,11 +139,14 @@ class Served:
                 self._start()
             except HybridxError as error:
                 log.warning("the served file does not get ready: %s", error)
-                self._reason = f"its start failed with {error.code}; the server's log says why"
+                self._fail(f"its start failed with {error.code}; the server's log says why")
                 raise
 
     def _start(self) -> None:
-        self._reason = "its self-test runs"
+        with self._state:
+            if self._is_closed:
+                raise NotReadyError(self._reason)
+            self._reason = "its self-test runs"
         check_readable(self.path)
         session = load_vouching(self.path, **self.settings.execution)
         report = reproduce(session)
@@ -151,6 +154,9 @@ class Served:
         is_alone = uses_device(session)
         workers = 1 if is_alone else self.settings.workers or _cores()
         with self._state:
+            if self._is_closed:
+                session.close()
+                raise NotReadyError(self._reason)
             self._session = session
             self._most = workers + self.settings.queue
             self._process = os.getpid()
@@ -173,8 +179,13 @@ class Served:
         except HybridxError:
             pass  # `start` has logged it, and `why_not_ready` says so
         except BaseException:
-            self._reason = "its start failed; the server's log says why"
+            self._fail("its start failed; the server's log says why")
             log.exception("the served file does not start")
+
+    def _fail(self, reason: str) -> None:
+        with self._state:
+            if not self._is_closed:
+                self._reason = reason
 
     @property
     def is_ready(self) -> bool:
@@ -288,12 +299,12 @@ class Served:
             _check_dtypes(arrays, self.inputs)
         with self._state:
             # The state may have changed since, and no request may come after `close` has looked.
-            if self._pool is None or self._reason:
+            if self._pool is None or self._session is None or self._reason:
                 raise NotReadyError(self._reason)
             if self._inside >= self._most:
                 raise QueueFullError(self._inside)
             self._inside += 1
-            future = self._pool.submit(self.session.run, arrays)
+            future = self._pool.submit(self._session.run, arrays)
         future.add_done_callback(self._leave)
         return future
 
@@ -311,9 +322,7 @@ class Served:
     def counts(self) -> Counts:
         """Return what was done so far."""
         with self._state:
-            session, used = self._session, self._used
-            if session is not None and self._process == os.getpid() and not self._is_closed:
-                used = session.usage
+            used = self._usage()
             return Counts(
                 self._requests,
                 self._rows,
@@ -338,17 +347,21 @@ class Served:
         """
         limit = self.settings.seconds if seconds is None else seconds
         with self._state:
-            self._reason = "the server ends"
+            self._reason, self._is_closed = "the server ends", True
             is_done = self._state.wait_for(lambda: not self._inside, limit)
-            session, pool = self._session, self._pool
-            if session is not None and not self._is_closed and self._process == os.getpid():
-                self._used = session.usage
-                self._is_closed = True
-        if pool is not None:
-            pool.shutdown(wait=False, cancel_futures=True)
+            self._used = self._usage()
+            session, self._session = self._session, None
+        if self._pool is not None:
+            self._pool.shutdown(wait=False, cancel_futures=True)
         if session is not None:
             session.close()  # what still runs ends
         return is_done
+
+    def _usage(self) -> Usage | None:
+        """Return what was sent to the device, also after the end."""
+        if self._session is None or self._process != os.getpid():
+            return self._used
+        return self._session.usage
 
 
 def _cores() -> int:

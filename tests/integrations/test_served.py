@@ -324,6 +324,32 @@ def test_closing_answers_what_is_here_and_refuses_what_comes(model, gate):
     assert served.close()
 
 
+def test_a_file_that_is_closed_while_it_starts_never_gets_ready(model, monkeypatch):
+    from hybridx.integrations import served as module
+
+    held, came = threading.Event(), threading.Event()
+    reproduce = module.reproduce
+
+    def slow(session):
+        came.set()
+        assert held.wait(SECONDS)
+        return reproduce(session)
+
+    monkeypatch.setattr(module, "reproduce", slow)
+    served = Served(model)
+    starting = served.start_behind()
+    assert came.wait(SECONDS)
+    assert served.why_not_ready == "its self-test runs"
+    assert served.close()
+    held.set()
+    starting.join(SECONDS)
+    assert served.why_not_ready == "the server ends"
+    with pytest.raises(NotReadyError):
+        served.start()
+    with pytest.raises(NotReadyError):
+        served.predict({"x": X})
+
+
 def test_closing_does_not_wait_for_ever(model, gate):
     served = Served(model)
     served.start()
