@@ -35,22 +35,25 @@ class Answer:
     text: str = ""
 
 
-def ask(running: Running, way: str, requests: Sequence[Mapping[str, np.ndarray]]) -> list[Answer]:
+def ask(
+    running: Running, ways: str | Sequence[str], requests: Sequence[Mapping[str, np.ndarray]]
+) -> list[Answer]:
     """Send requests at once, each by a client of its own, and return the answers in their order.
 
     Args:
         running: the server.
-        way: one of `WAYS`.
+        ways: one of `WAYS`, or one for each request.
         requests: arrays by the names of inputs; one of objects is sent as `BYTES`.
     """
+    each = [ways] * len(requests) if isinstance(ways, str) else ways
     plan = {
         "http": f"127.0.0.1:{running.ports['http']}",
         "grpc": f"127.0.0.1:{running.ports['grpc']}",
-        "way": way,
         "model": MODEL,
         "outputs": ["y"],
         "requests": [
-            {"inputs": [_tensor(name, array) for name, array in one.items()]} for one in requests
+            {"way": way, "inputs": [_tensor(name, array) for name, array in one.items()]}
+            for way, one in zip(each, requests, strict=True)
         ],
     }
     python = environment("tritonclient", alone=True)

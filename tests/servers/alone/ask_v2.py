@@ -1,6 +1,6 @@
 """Ask a server of the inference protocol V2 by tritonclient, in an environment without hybridx.
 
-Standard input is one JSON object: the addresses, the way, and requests. All requests are sent at
+Standard input is one JSON object: the addresses, and requests with the way of each. All are sent at
 once, each by a thread and a client of its own. Standard output has an answer for each.
 """
 
@@ -30,7 +30,7 @@ def main() -> None:
     together = threading.Barrier(len(requests))
 
     def sent(request):
-        ask = ASKED[plan["way"]](plan)
+        ask = ASKED[request["way"]](plan)
         together.wait(SECONDS)
         try:
             return ask(request)
