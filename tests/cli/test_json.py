@@ -65,6 +65,7 @@ CALLS = {
     "inspect --draw FILE": ("model.onnx", "--draw", "c.svg"),
     "inspect --qasm": ("model.onnx", "--qasm"),
     "convert": ("model.onnx", "-o", "m.bundle"),
+    "serve-config": ("model.onnx", "--server", "triton", "-o", "served"),
     "doctor": (),
 }
 

@@ -39,6 +39,7 @@ REPORTS = {
     "sign": api.Signed,
     "card": api.Card,
     "page": api.WebPage,
+    "serve-config": api.ServerFiles,
     "bench": api.BenchReport,
     "doctor": api.Diagnosis,
     "train": TrainingReport,

@@ -7,6 +7,7 @@ import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from hybridx.api.progress import Stages
 from hybridx.api.work.reproducing import reproduce, self_test_of
@@ -52,7 +53,7 @@ class ServerFiles(Shown):
     files: tuple[str, ...]
     start: str
     joins_requests: bool
-    settings: Mapping[str, object]
+    settings: Mapping[str, Any]
     notes: tuple[str, ...] = ()
 
 
