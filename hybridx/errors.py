@@ -649,11 +649,11 @@ class ClusterFailedError(UsageError):
 
 
 class PaidOnClusterError(UsageError):
-    """Circuits would go to a service from many processes, which may send some of them twice."""
+    """Batches would go to a service from a data library that may run some of them twice."""
 
     code = "HX068"
-    summary = "{device!r} may cost, and Ray runs a piece again after its process was lost"
-    remedy = "leave out --ray: one process keeps what was sent and what came back"
+    summary = "{device!r} may cost, and Ray runs a batch again after its process was lost"
+    remedy = "run files: `hybridx run --ray` keeps what was sent, and sends nothing twice"
     device: str
 
 

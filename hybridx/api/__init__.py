@@ -15,7 +15,16 @@ if TYPE_CHECKING:
     from hybridx.api.deploying import WebPage, page, serve_config
     from hybridx.api.diagnosis import Diagnosis, doctor
     from hybridx.api.divided.batches import run_batch
-    from hybridx.api.divided.pieces import Done, Piece, Work, divide, input_files, run_piece
+    from hybridx.api.divided.pieces import (
+        Done,
+        Piece,
+        Work,
+        absolute,
+        divide,
+        input_files,
+        run_piece,
+        shared,
+    )
     from hybridx.api.evaluating import evaluate
     from hybridx.api.exporting import ExportReport, export, export_source
     from hybridx.api.formats import FORMATS, MODEL_ENDINGS
@@ -87,6 +96,7 @@ __all__ = [
     "VerifyReport",
     "WebPage",
     "Work",
+    "absolute",
     "accelerate",
     "bench",
     "bench_source",
@@ -117,6 +127,7 @@ __all__ = [
     "run_piece",
     "self_test",
     "serve_config",
+    "shared",
     "sign",
     "to_torch",
     "train",

@@ -34,10 +34,12 @@ from hybridx.api import (
     Prediction,
     Stages,
     Work,
+    absolute,
     divide,
     input_files,
     run_batch,
     run_piece,
+    shared,
 )
 from hybridx.bounds import changed_limits
 from hybridx.device_table import family_of
@@ -152,7 +154,7 @@ def predictor(
     _check_free(execution)
     session = load(path, **execution)
     found = {
-        "path": os.path.abspath(path),  # noqa: PTH100 - a link may lead elsewhere on each machine
+        "path": absolute(path),
         "digest": model_digest(session),
         "columns": tuple(columns),
         "keep": tuple(keep),
@@ -175,6 +177,8 @@ def run(
     input_format: str | None = None,
     output_format: str | None = None,
     batch_size: int = BATCH_SIZE,
+    resume: bool = False,
+    resend: bool = False,
     overwrite: bool = False,
     stages: Stages | None = None,
     **execution: Unpack[Options],
@@ -187,7 +191,9 @@ def run(
     temporary folder, which becomes `output` when all are there. A piece that is run again, as its
     actor was lost, writes the same file again.
 
-    The model, the data and the output have to be at paths that all machines share.
+    The model, the data and the output have to be at paths that all machines share. On a device that
+    may cost there is a file beside the output, of what was sent and what came back, which all
+    actors write; it is removed at the end. What may have been sent is not sent again unasked.
 
     Args:
         path: of the model.
@@ -200,6 +206,8 @@ def run(
         input_format: as `hybridx.predict`.
         output_format: of the files in the folder; by default parquet.
         batch_size: rows at a time.
+        resume: on a device that may cost, use the results that an interrupted run has kept.
+        resend: send again what the device had when that run was stopped, and may have run already.
         overwrite: replace a folder that a run on a cluster has written.
         stages: is told how many rows are done; by default the log of `hybridx` is.
         **execution: on what the model runs; see `hybridx.load`. `threads` is the number of threads
@@ -208,7 +216,6 @@ def run(
     Raises:
         PieceFailedError: rows cannot be run; the error names them.
         NotDivisibleError: the rows of this model depend on each other.
-        PaidOnClusterError: the device may cost.
         ClusterNotReachedError: Ray does not start or answer.
         ClusterFailedError: Ray lost what it cannot replace.
         HybridxError: as `hybridx.predict`.
@@ -224,9 +231,9 @@ def run(
     execution = {**execution, "threads": execution.get("threads") or 1}
     session = load(path, **execution)
     work = Work(
-        os.path.abspath(path),  # noqa: PTH100 - a link may lead elsewhere on each machine
+        absolute(path),
         model_digest(session),
-        _without_bounds(execution),
+        execution,
         tuple(columns),
         header,
         input_format,
@@ -236,14 +243,15 @@ def run(
     )
     divide(session, work, files[:1], 1)  # what no actor could run is refused before Ray starts
     with (
+        shared(session, work, files, Path(output), resume=resume, resend=resend) as given,
         new_content(Path(output), _SUMMARY, _is_ours, overwrite=overwrite) as made,
-        _cluster(address) as processes_with,
+        _cluster(address) as actors_with,
     ):
-        actors = processes_with(work.execution["threads"] or 1)
-        pieces, notes = divide(session, work, [one.absolute() for one in files], actors)
+        actors = actors_with(execution["threads"] or 1)
+        pieces, notes = divide(session, work, [Path(absolute(one)) for one in files], actors)
         started = time.perf_counter()
         with stages("run") as tell:
-            done = _run_pieces(work, pieces, made.folder, actors, address, stages)
+            done = _run_pieces(given, pieces, made.folder, actors, address, stages)
             tell(f"{counted(len(pieces), 'piece')}, {counted(actors, 'actor')}")
         seconds = time.perf_counter() - started
         summary = _summary(work, pieces, done)
@@ -429,7 +437,6 @@ def _check_run(output: str | Path, form: str, batch_size: int, execution: Option
     Raises:
         OptionError: an option has a value that cannot be meant.
         ConflictingOptionsError: an option has no effect.
-        PaidOnClusterError: the device may cost.
     """
     if batch_size < 1:
         raise OptionError("--batch-size", str(batch_size), "a whole number from 1")
@@ -439,7 +446,6 @@ def _check_run(output: str | Path, form: str, batch_size: int, execution: Option
     for option in ("fallback", "dry_run"):
         if execution.get(option):
             raise ConflictingOptionsError(f"--{option.replace('_', '-')}", "--ray")
-    _check_free(execution)
 
 
 def _check_free(execution: Options) -> None:
@@ -451,7 +457,7 @@ def _check_free(execution: Options) -> None:
     device = execution.get("device", ONNX)
     if device == ONNX:
         return
-    family = family_of(str(device))
+    family = family_of(device) if isinstance(device, str) else None
     if family is None or not family.is_local:
         raise PaidOnClusterError(str(device))
 
@@ -469,11 +475,6 @@ def _with_threads(execution: Options) -> Options:
     return {**execution, "threads": max(int(cpus), 1)}
 
 
-def _without_bounds(execution: Options) -> Options:
-    """Return how an actor runs a file: the bounds of all rows were compared before."""
-    return {**execution, "max_circuits": None, "max_shots": None}
-
-
 def _summary(work: Work, pieces: Sequence[Piece], done: Sequence[Done]) -> bytes:
     """Return what a folder says of itself: which file has the outputs of which rows, and so on."""
     parts = [
@@ -485,6 +486,7 @@ def _summary(work: Work, pieces: Sequence[Piece], done: Sequence[Done]) -> bytes
             "machine": one.machine,
             "begun": one.begun,
             "seconds": one.seconds,
+            "cpu_seconds": one.cpu_seconds,
         }
         for piece, one in zip(pieces, done, strict=True)
     ]

@@ -61,7 +61,13 @@ if TYPE_CHECKING:
         running_here,
         sliced_inputs,
     )
-    from hybridx.runtime.submission.journal import Journal, check_no_partial, digest, partial_path
+    from hybridx.runtime.submission.journal import (
+        Journal,
+        RunIdentity,
+        check_no_partial,
+        digest,
+        partial_path,
+    )
     from hybridx.runtime.submission.shared_journal import SharedJournal
     from hybridx.runtime.submission.tally import Tally
     from hybridx.runtime.workers.pool import Pool, Team, share_of_cores
@@ -79,6 +85,7 @@ __all__ = [
     "Journal",
     "Options",
     "Pool",
+    "RunIdentity",
     "Runner",
     "Session",
     "SharedJournal",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 import pickle
 from dataclasses import replace
 
@@ -14,7 +15,7 @@ import pytest
 from pyarrow import parquet
 
 import hybridx
-from hybridx.api import Piece, Work, divide, input_files, run_batch, run_piece
+from hybridx.api import Piece, Work, divide, input_files, run_batch, run_piece, shared
 from hybridx.api.divided.pieces import cut
 from hybridx.artifact import Metadata
 from hybridx.errors import (
@@ -27,13 +28,18 @@ from hybridx.errors import (
     OtherDataError,
     OtherModelError,
     OverBudgetError,
+    PartialResultsError,
     SeveralFilesError,
     TableError,
     TooLargeError,
+    UnansweredError,
 )
 from hybridx.runtime import load, model_digest
 from tests.api import small_models
 from tests.runtime.models import TURN, build
+from tests.runtime.remote import Account, Service
+from tests.runtime.submission import killed_slices
+from tests.storage.steps import killed
 
 X = np.random.default_rng(3).random((103, 2), np.float32) + 0.1
 
@@ -307,6 +313,74 @@ def test_a_budget_is_that_of_all_processes_together(circuit, tmp_path):
     work = work_of(circuit, execution={**SAMPLED, "max_circuits": 103})
     pieces, _ = divide(work.open(), work, [path], 2)
     assert len(pieces) > 2
+
+
+def sent_to(account):
+    return len(account.read_text().splitlines()) if account.exists() else 0
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+@pytest.mark.parametrize("device", killed_slices.DEVICES)
+def test_pieces_of_a_killed_process_are_paid_for_once(device, circuit, tmp_path):
+    """Killed at some of its steps; the steps of one slice are all taken by `make test-trust`."""
+    files, account, out = [write(tmp_path / "a.parquet", X[:5])], tmp_path / "sent", tmp_path / "o"
+    execution = {"device": killed_slices.DEVICES[device](account)}
+    work = work_of(circuit, execution=execution, batch_size=2)
+    session, folder = load(circuit, **execution), tmp_path / "parts"
+    hybridx.predict(circuit, files[0], tmp_path / "plain.parquet", batch_size=2, device=Service())
+
+    def run_as_an_actor(given):
+        actor = given.open()
+        for piece in divide(actor, given, files, 2)[0]:
+            run_piece(actor, given, piece, folder)
+
+    def begin(**options):
+        return shared(session, work, files, out, **{"resume": False, "resend": False, **options})
+
+    def attempt(kill_at):
+        """Kill an actor; return the steps that it made, and whether nobody knows what it sent."""
+        for path in (*folder.glob("*"), account):
+            path.unlink(missing_ok=True)
+        folder.mkdir(exist_ok=True)
+        try:
+            with begin() as given:
+                steps = killed(lambda: run_as_an_actor(given), kill_at, killed_slices.FILES)
+                before = sent_to(account)
+                run_as_an_actor(given)  # as Ray does with what was lost
+        except UnansweredError:
+            assert sent_to(account) == before, "nothing is sent twice unasked"
+            with pytest.raises(UnansweredError), begin(resume=True):
+                pass
+            with begin(resume=True, resend=True) as given:
+                run_as_an_actor(given)
+            return steps, True
+        return steps, False
+
+    whole, _ = attempt(0)
+    assert whole > 200
+    for kill_at in np.linspace(1, whole, 8).astype(int):
+        _, is_unknown = attempt(int(kill_at))
+        assert 3 <= sent_to(account) <= 3 + is_unknown, kill_at
+        assert parquet.read_table(folder).equals(parquet.read_table(tmp_path / "plain.parquet"))
+        assert sorted(path.name for path in tmp_path.glob("o*")) == []
+
+
+def test_results_of_an_earlier_run_are_not_replaced_unasked(circuit, tmp_path):
+    files = [write(tmp_path / "a.parquet", X[:5])]
+    execution = {"device": Account(tmp_path / "sent")}
+    work, session = work_of(circuit, execution=execution), load(circuit, **execution)
+    (tmp_path / "out.partial").touch()
+    with (
+        pytest.raises(PartialResultsError),
+        shared(session, work, files, tmp_path / "out", resume=False, resend=False),
+    ):
+        pass
+    free = work_of(circuit)
+    with (
+        pytest.raises(OptionNeedsError, match="cost"),
+        shared(free.open(), free, files, tmp_path / "out", resume=True, resend=False),
+    ):
+        pass
 
 
 # --- batches -------------------------------------------------------------------------------------

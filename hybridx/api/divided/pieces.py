@@ -3,36 +3,46 @@
 from __future__ import annotations
 
 import glob
+import logging
 import math
+import os
 import platform
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hybridx.api.work.named_inputs import Inputs, join, name_inputs
-from hybridx.api.work.predicting import NotFinite
+from hybridx.api.work.predicting import NotFinite, kept_so_far
 from hybridx.api.work.running import is_rowwise
 from hybridx.bounds import DATA_FILES, limits, refuse_above
 from hybridx.errors import (
     FileMissingError,
     NotDivisibleError,
+    OptionNeedsError,
     OtherDataError,
     OtherModelError,
 )
 from hybridx.runtime import (
     Options,
+    RunIdentity,
     Session,
     Tally,
     Usage,
     check_budget,
+    check_no_partial,
     counting_session,
+    digest,
+    keep_results,
     load,
     model_digest,
+    partial_path,
     rows_from,
     rows_of,
     run_slice,
+    sending_executor,
+    share_results,
     uses_device,
 )
 from hybridx.storage import (
@@ -46,6 +56,8 @@ from hybridx.storage import (
     spec_of,
     write_data,
 )
+
+log = logging.getLogger(__name__)
 
 # Some pieces for each process even out their speeds, and a process that is lost costs one of them.
 _PIECES_EACH = 8
@@ -80,6 +92,23 @@ class Piece:
 
 
 @dataclass(frozen=True)
+class Share:
+    """A journal of what a device is sent, which all processes write.
+
+    Attributes:
+        path: of the file.
+        run: what it calls the run.
+        begins: where the lines of this run begin, in bytes.
+        resend_below: what an earlier run had sent, in front of this byte, is sent again.
+    """
+
+    path: str
+    run: RunIdentity
+    begins: int
+    resend_below: int
+
+
+@dataclass(frozen=True)
 class Work:
     """What is done with every piece, as data: a process that gets it opens its own session.
 
@@ -93,6 +122,7 @@ class Work:
         output_format: of the files that are written.
         batch_size: rows at a time.
         limits: bounds on what is read that differ from their defaults.
+        share: where a device that may cost is written about; None for all else.
     """
 
     model: str
@@ -104,6 +134,7 @@ class Work:
     output_format: str = "parquet"
     batch_size: int = 4096
     limits: Mapping[str, int] | None = None
+    share: Share | None = None
 
     def output(self, piece: Piece) -> str:
         """Return the name of the file with the outputs of a piece."""
@@ -121,6 +152,15 @@ class Work:
         if (found := model_digest(session)) != self.digest:
             session.close()
             raise OtherModelError(self.model, found[:12], self.digest[:12])
+        if self.share is not None:
+            share_results(
+                session,
+                Path(self.share.path),
+                data=self.share.run.data,
+                run=self.share.run,
+                counted_from=self.share.begins,
+                resend_below=self.share.resend_below,
+            )
         return session
 
 
@@ -137,6 +177,7 @@ class Done:
         machine: the name of the machine that ran it.
         begun: when, in seconds since 1970 by its clock.
         seconds: that it took to read, run and write it.
+        cpu_seconds: likewise, of all cores together; fewer where others use the machine too.
     """
 
     index: int
@@ -147,6 +188,7 @@ class Done:
     machine: str
     begun: float
     seconds: float
+    cpu_seconds: float
 
 
 def input_files(data: str | Path, format: str | None) -> tuple[Path, ...]:
@@ -261,6 +303,61 @@ def cut(
     return pieces
 
 
+@contextmanager
+def shared(
+    session: Session,
+    work: Work,
+    files: Sequence[Path],
+    output: Path,
+    *,
+    resume: bool,
+    resend: bool,
+) -> Iterator[Work]:
+    """Yield the work as processes get it: on a device that may cost with a journal beside `output`.
+
+    Whoever runs a piece, and how often, finds there what was sent for its rows, and what came back.
+    What may have been sent is asked for by the name of its job, or is an `UnansweredError`. The
+    journal is removed at the end, unless something is raised.
+
+    Args:
+        session: the model.
+        work: what is to be done.
+        files: all of them.
+        output: the folder that is written.
+        resume: use what an earlier run has kept.
+        resend: send again what an earlier run had sent, and whose results never came.
+
+    Raises:
+        OptionNeedsError: there is something to resume, and the device costs nothing.
+        HybridxError: as `keep_results`.
+    """
+    executor = sending_executor(session)
+    if executor is None or not executor.may_cost:
+        if resume or resend:
+            raise OptionNeedsError("--resume with --ray", "--device with one that may cost")
+        # The bounds of all rows together were compared before.
+        free: Options = {**work.execution, "max_circuits": None, "max_shots": None}
+        yield replace(work, execution=free)
+        return
+    if not resume:
+        check_no_partial(output)
+    sizes = [one.stat().st_size for one in files]
+    data = digest(*sizes, work.batch_size, work.columns, work.header)
+    journal = keep_results(session, partial_path(output), data=data, resume=resume, resend=resend)
+    assert journal is not None  # as the session sends something
+    try:
+        journal.create()
+        begins = journal.length
+        path = absolute(partial_path(output))
+        yield replace(work, share=Share(path, journal.run, begins, begins if resend else 0))
+    except BaseException:
+        journal.catch_up()
+        log.warning("%s", kept_so_far(journal))
+        journal.close()
+        raise
+    journal.remove()
+
+
 def run_piece(session: Session, work: Work, piece: Piece, folder: Path) -> Done:
     """Run the rows of a piece, and write their outputs to a file of a folder.
 
@@ -279,7 +376,7 @@ def run_piece(session: Session, work: Work, piece: Piece, folder: Path) -> Done:
         NotWritableError: the file system refuses.
     """
     found, before = NotFinite(piece.start), session.usage
-    begun, started = time.time(), time.perf_counter()
+    begun, started, used = time.time(), time.perf_counter(), time.process_time()
     with (
         limits(**dict(work.limits or {})),
         open_data(
@@ -310,6 +407,7 @@ def run_piece(session: Session, work: Work, piece: Piece, folder: Path) -> Done:
         platform.node(),
         begun,
         time.perf_counter() - started,
+        time.process_time() - used,
     )
 
 
@@ -377,3 +475,11 @@ def _opened(session: Session, work: Work, path: Path) -> Iterator[Inputs]:
         path, format=work.input_format, header=work.header, columns=work.columns
     ) as opened:
         yield name_inputs(session, opened, work.columns)
+
+
+def absolute(path: str | Path) -> str:
+    """Return a path that leads to the same place from another folder.
+
+    Links stay in it: they may lead elsewhere on each machine.
+    """
+    return os.path.abspath(path)  # noqa: PTH100

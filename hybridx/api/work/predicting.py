@@ -427,7 +427,7 @@ def _on_device(
     except BaseException:
         # Also after Ctrl-C, tell the user that the results so far are stored.
         if journal is not None and session.usage.submissions:
-            log.warning("%s", _told(journal))
+            log.warning("%s", kept_so_far(journal))
         if journal is not None:
             journal.close()
         raise
@@ -459,7 +459,8 @@ def _hash(inputs: Mapping[str, Array]) -> str:
     return digest(*parts)
 
 
-def _told(journal: Journal) -> str:
+def kept_so_far(journal: Journal) -> str:
+    """Return what the user should know of a run on a device that did not end."""
     count = len(journal)
     kept = "1 submission is" if count == 1 else f"{count:,} submissions are"
     lost = journal.sent_unanswered

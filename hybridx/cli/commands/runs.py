@@ -125,9 +125,7 @@ def run(
     if printer.as_json and str(path) == PIPE:
         raise OptionError("--output", PIPE, "the name of a file, as --json prints to stdout too")
     if ray is not None:
-        options.refuse_beside_ray(
-            repeats=repeats > 1, resume=resume, resend=resend, no_output=path is None
-        )
+        options.refuse_beside_ray(repeats=repeats > 1, workers=workers > 1, no_output=path is None)
         from hybridx.integrations.ray import run as run_on_ray
 
         on_ray = run_on_ray(
@@ -140,6 +138,8 @@ def run(
             input_format=input_format,
             output_format=output_format,
             batch_size=batch_size,
+            resume=resume,
+            resend=resend,
             overwrite=overwrite,
             stages=printer.stages,
             **execution,
