@@ -653,7 +653,7 @@ class PaidOnClusterError(UsageError):
 
     code = "HX068"
     summary = "{device!r} may cost, and Ray runs a batch again after its process was lost"
-    remedy = "run files: `hybridx run --ray` keeps what was sent, and sends nothing twice"
+    remedy = "give files to hybridx.integrations.ray.run, which keeps what was sent and came back"
     device: str
 
 
