@@ -20,7 +20,8 @@ from tests.engines.engine import BROWSERS
 from tests.fresh_machine import ROOT
 from tests.page.models import write_models
 from tests.reader.javascript import node
-from tests.web_page.sources import BUILT, WEB
+from tests.web.npm import WEB, install
+from tests.web_page.sources import BUILT
 
 PAGES = ROOT / "build" / "page"
 GOLDEN = ROOT / "exported" / "golden"
@@ -34,7 +35,7 @@ def main() -> int:
         print("there is no Chromium on the path, and CHROMIUM names none", file=sys.stderr)
         return 1
     PAGES.mkdir(parents=True, exist_ok=True)
-    _install()
+    install()
     stale = _stale()
     for name in stale:
         print(f"STALE: {name} is not what the sources give; make web builds it again")
@@ -55,16 +56,6 @@ def main() -> int:
 
 def _tests(folder: Path) -> list[Path]:
     return sorted(folder.glob("*.test.mjs"))
-
-
-def _install() -> None:
-    """Install what `web/package-lock.json` names, if it is not there."""
-    lock, stamp = WEB / "package-lock.json", WEB / "node_modules" / ".installed"
-    if stamp.exists() and stamp.read_bytes() == lock.read_bytes():
-        return
-    words = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--silent"]
-    subprocess.run(words, cwd=WEB, check=True)
-    shutil.copyfile(lock, stamp)
 
 
 def _stale() -> list[str]:
