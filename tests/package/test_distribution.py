@@ -37,6 +37,13 @@ def test_the_wheel_holds_the_package_alone(built):
     assert "hybridx/py.typed" in names
     in_tree = {str(path.relative_to(ROOT)) for path in (ROOT / "hybridx").rglob("*.py")}
     assert {name for name in names if name.endswith(".py")} == in_tree
+    page = {name.rpartition("/")[2] for name in names if "web_page/built/" in name}
+    assert page == {
+        "NOTICES.txt.gz",
+        "built.json",
+        "ort-wasm-simd-threaded.wasm.gz",
+        "page.html",
+    }
 
 
 def test_no_link_of_the_page_needs_a_file_beside_it(metadata):

@@ -40,6 +40,9 @@ def build():
 def runs_its_self_test(environment: Installed, folder: Path) -> None:
     report = environment.hybridx("run", "model.onnx", "--json", folder=folder).json()
     assert report["worst"] < report["tolerance"]
+    words = ("page", "model.onnx", "-o", "page.html", "--overwrite", "--json")
+    page = environment.hybridx(*words, folder=folder).json()
+    assert page["size"] == (folder / "page.html").stat().st_size
     described = environment.hybridx("doctor", "--json", folder=folder).json()
     assert described["version"]
 

@@ -25,7 +25,6 @@ def page_written(report: WebPage) -> Iterator[Line]:
     yield line(f"  runs {report.model}, {size(report.model_size)}, {circuits}, on {report.runtime}")
     if "table" in report.inputs.values():
         yield line(f"  range of the sliders: {_ORIGINS[report.ranges_from]}")
-    yield line(f"  sha256 {report.sha256}")
     yield line(f"next: open {report.path} in a browser")
 
 

@@ -110,6 +110,10 @@ export function DecisionMap({ state }: { state: State }) {
   };
   const labels = labelsOf(what.output, Math.max(what.output.classes.length, 1));
   const here = hovered.value ?? now;
+  const digits = state.digits.value;
+  const row = state.shown.value?.outputs[what.output.name]?.data ?? [];
+  // Of the row itself the model has said it exactly; elsewhere the nearest point of the grid is known.
+  const said = hovered.value === null ? saidOf(pointOf(what, row), what.at === null, labels, digits) : grid.value === null ? "…" : saidOf(read(grid.value, here, x.range, y.range), what.at === null, labels, digits);
   return (
     <section class="card" id="map" aria-labelledby="map-title">
       <h2 id="map-title">Decision map</h2>
@@ -168,7 +172,7 @@ export function DecisionMap({ state }: { state: State }) {
             </div>
             <div>
               <dt>{hovered.value === null ? "the row" : "at the pointer"}</dt>
-              <dd><b>{grid.value === null ? "…" : read(grid.value, here, x.range, y.range, labels, state.digits.value)}</b></dd>
+              <dd><b>{said}</b></dd>
             </div>
           </dl>
         </div>
@@ -261,13 +265,10 @@ async function compute(engine: Engine, sample: Sample, x: Axis, y: Axis, what: S
       const before = performance.now();
       const found = await engine.predict(rows);
       found.forEach((row, at) => {
-        const numbers = row[what.output.name]?.data ?? [];
-        if (classes === null) {
-          values[first + at] = numbers[what.at ?? 0] ?? Number.NaN;
-        } else {
-          const best = largest(numbers);
+        const { best, value } = pointOf(what, row[what.output.name]?.data ?? []);
+        values[first + at] = value;
+        if (classes !== null) {
           classes[first + at] = best;
-          values[first + at] = (what.output.meaning === "logits" ? softmax(numbers) : numbers)[best] ?? 0;
         }
       });
       const took = performance.now() - before;
@@ -306,12 +307,29 @@ function paint(canvas: HTMLCanvasElement, { side, values, classes, least, most }
   canvas.classList.toggle("smooth", classes === null);
 }
 
-function read({ side, values, classes }: Grid, [x, y]: [number, number], across: Range, up: Range, labels: string[], digits: number): string {
+interface Point {
+  best: number;
+  value: number;
+}
+
+/** Return what a map says of the outputs of a row: a class with its share, or a number. */
+function pointOf({ output, at }: Subject, numbers: readonly number[]): Point {
+  if (at !== null) {
+    return { best: 0, value: numbers[at] ?? Number.NaN };
+  }
+  const best = largest(numbers);
+  return { best, value: (output.meaning === "logits" ? softmax(numbers) : numbers)[best] ?? Number.NaN };
+}
+
+function saidOf({ best, value }: Point, isClass: boolean, labels: string[], digits: number): string {
+  return isClass ? `${labels[best]}, ${shown(100 * value, Math.max(2, digits - 1))} %` : shown(value, digits);
+}
+
+function read({ side, values, classes }: Grid, [x, y]: [number, number], across: Range, up: Range): Point {
   const column = Math.floor((clamped(shareOf(x, across)) / 100) * side * 0.999999);
   const row = Math.floor((1 - clamped(shareOf(y, up)) / 100) * side * 0.999999);
   const cell = row * side + column;
-  const value = values[cell] ?? Number.NaN;
-  return classes === null ? shown(value, digits) : `${labels[classes[cell] ?? 0]}, ${(100 * value).toFixed(1)} %`;
+  return { best: classes?.[cell] ?? 0, value: values[cell] ?? Number.NaN };
 }
 
 function shareOf(value: number, { least, most }: Range): number {

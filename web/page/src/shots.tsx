@@ -172,8 +172,8 @@ function Histogram({ label, exact, values, colour, digits }: HistogramProps) {
         <line class="base" x1={0} x2={WIDTH} y1={HEIGHT} y2={HEIGHT} />
         <line class="exact" x1={x(exact)} x2={x(exact)} y1={0} y2={HEIGHT} />
         <path class="spread" d={`M${x(mean - spread)} 4V12M${x(mean - spread)} 8H${x(mean + spread)}M${x(mean + spread)} 4V12`} />
-        {ticks(least, most, 6).map((one) => (
-          <text key={one} x={Math.min(WIDTH - 20, Math.max(20, x(one)))} y={HEIGHT + 14} text-anchor="middle">{shown(one, 3)}</text>
+        {ticks(least, most, 6).filter((one) => x(one) > 22 && x(one) < WIDTH - 22).map((one) => (
+          <text key={one} x={x(one)} y={HEIGHT + 14} text-anchor="middle">{shown(one, 3)}</text>
         ))}
       </svg>
     </figure>
