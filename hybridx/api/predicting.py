@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import glob
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
@@ -16,7 +16,7 @@ from hybridx.errors import (
     OutputIsInputError,
     SeveralFilesError,
 )
-from hybridx.runtime import Execution
+from hybridx.runtime import Execution, devices_apart, is_several
 from hybridx.storage import PIPE, check_readable, check_writable, format_of, is_same_file
 
 if TYPE_CHECKING:
@@ -42,6 +42,8 @@ def predict(
     resend: bool = False,
     overwrite: bool = False,
     workers: int = 1,
+    prices: Mapping[str, float | str] | None = None,
+    tell_devices: bool = False,
     stages: Stages | None = None,
     **execution: Unpack[Options],
 ) -> Prediction:
@@ -70,9 +72,14 @@ def predict(
         overwrite: replace an existing output.
         workers: processes that run slices of rows at the same time, each with a session of its own
             and `threads`, by default its share of the cores. The outputs are those of one process
-            with the same `batch_size`.
+            with the same `batch_size`. With several devices, so many for each of them.
+        prices: with several devices, by label: what a circuit costs there, or `0.001/shot`.
+        tell_devices: with several devices: add an output `device` that says for each row which of
+            them ran it, counted from 0 in their order.
         stages: is told how many rows are done; by default the log of `hybridx` is.
-        **execution: on what the model runs; see `hybridx.load`.
+        **execution: on what the model runs; see `hybridx.load`. `device` may also be several: a
+            sequence of names or device objects, or a mapping of labels to them. Then an option
+            `label:name` belongs to one of them, and `label:shots` is its number of samples.
 
     Raises:
         InputError: the data do not fit the model.
@@ -80,7 +87,15 @@ def predict(
         DeviceError: the device is unknown, it failed, or the run would exceed a limit.
         UsageError: the options cannot be combined.
     """
-    chosen = Execution(**execution)
+    several = is_several(execution.get("device"))
+    if (prices or tell_devices) and not several:
+        raise OptionNeedsError("--price and --tell-devices", "more than one --device")
+    all_chosen = (
+        [Execution(**one.execution) for one in devices_apart(execution, prices or {})]
+        if several
+        else [Execution(**execution)]
+    )
+    chosen = all_chosen[0]
     if batch_size < 1:
         raise OptionError("--batch-size", str(batch_size), "a whole number from 1")
     if not 1 <= repeats <= _MOST_REPEATS:
@@ -100,9 +115,10 @@ def predict(
     )
     if resend and not resume:
         raise OptionNeedsError("--resend", "--resume")
-    if repeats > 1 and chosen.shots is None:
-        raise OptionNeedsError("--repeats", "--shots")
-    check_run(chosen)
+    for one in all_chosen:
+        if repeats > 1 and one.shots is None:
+            raise OptionNeedsError("--repeats", "--shots")
+        check_run(one)
     check_readable(Path(path))
     if is_file and str(data) != PIPE:
         check_readable(Path(data))
@@ -122,6 +138,8 @@ def predict(
         resend=resend,
         overwrite=overwrite,
         workers=workers,
+        prices=prices or {},
+        tell_devices=tell_devices,
         stages=stages or Stages(),
         **execution,
     )

@@ -122,10 +122,10 @@ def _execution_option(
 # One for each attribute of `Execution` that a command line can give, by its name.
 _EXECUTION = {
     "device": _execution_option(
-        str,
-        "onnx",
+        list[str],
+        ["onnx"],
         "Where circuits run: onnx for ONNX Runtime on this machine, or the name of a PennyLane "
-        "device.",
+        "device. run takes several, also as LABEL=DEVICE.",
         autocompletion=_devices,
     ),
     "shots": _execution_option(
@@ -140,7 +140,8 @@ _EXECUTION = {
     "option": _execution_option(
         list[str] | None,
         None,
-        "Another option of the device; VALUE is JSON or plain text. Repeatable.",
+        "Another option of the device; VALUE is JSON or plain text. Of one of several devices: "
+        "LABEL:KEY=VALUE. Repeatable.",
         metavar="KEY=VALUE",
     ),
     "fallback": _execution_option(
@@ -399,7 +400,9 @@ def _takes(
 
 def _read_execution(values: dict[str, Any]) -> Options:
     options = dict(map(_read_option, values.pop("option") or ()))
-    execution: Options = {**values, "options": options}  # type: ignore[typeddict-item]
+    given = tuple(values.pop("device"))
+    device = given[0] if len(given) == 1 else given
+    execution: Options = {**values, "device": device, "options": options}  # type: ignore[typeddict-item]
     return execution
 
 
@@ -463,12 +466,30 @@ def _read_limits(values: dict[str, Any]) -> dict[str, int]:
 
 def _read_option(text: str) -> tuple[str, object]:
     key, equals, value = text.partition("=")
-    if not (equals and key.isidentifier()):
+    if not (equals and key.rpartition(":")[2].isidentifier()):
         raise OptionSyntaxError(text)
     try:
         return key, msgspec.json.decode(value)
     except (msgspec.DecodeError, RecursionError, UnicodeEncodeError):
         return key, value  # a text, or what is too deep or no text for JSON
+
+
+def read_prices(texts: list[str] | None) -> dict[str, str]:
+    """Return the prices of devices by their labels, each given as `LABEL=PRICE`.
+
+    Raises:
+        OptionError: a text has another form.
+        RepeatedOptionError: a device has two prices.
+    """
+    prices: dict[str, str] = {}
+    for text in texts or ():
+        label, _, price = text.rpartition("=")
+        if not label:
+            raise OptionError("--price", text, "LABEL=PRICE, such as fez=0.3 or fez=0.001/shot")
+        if label in prices:
+            raise RepeatedOptionError(f"--price {label}")
+        prices[label] = price
+    return prices
 
 
 def refuse_without_data(**asked: bool) -> None:
@@ -493,7 +514,7 @@ def refuse_beside_ray(*, no_output: bool, **asked: bool) -> None:
         raise OptionNeedsError("--ray", "--output with the name of a folder")
     for name, is_asked in asked.items():
         if is_asked:
-            raise ConflictingOptionsError(f"--{name}", "--ray")
+            raise ConflictingOptionsError(f"--{name.replace('_', '-')}", "--ray")
 
 
 def numbers(option: str, text: str) -> tuple[int, ...]:

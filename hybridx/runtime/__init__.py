@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         Execution,
         Options,
         check_execution,
+        is_several,
     )
     from hybridx.runtime.foreign import ForeignModel, load_other
     from hybridx.runtime.given import as_array, check_spec, fit
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
         start_session,
         uses_device,
     )
+    from hybridx.runtime.several import Price, devices_apart
     from hybridx.runtime.slices import (
         Runner,
         rows_from,
@@ -70,7 +72,7 @@ if TYPE_CHECKING:
     )
     from hybridx.runtime.submission.shared_journal import SharedJournal
     from hybridx.runtime.submission.tally import Tally
-    from hybridx.runtime.workers.pool import Pool, Team, share_of_cores
+    from hybridx.runtime.workers.pool import Pool, Ran, Team, share_of_cores
 else:
     __getattr__, __dir__ = on_first_use(__name__)
 
@@ -85,6 +87,8 @@ __all__ = [
     "Journal",
     "Options",
     "Pool",
+    "Price",
+    "Ran",
     "RunIdentity",
     "Runner",
     "Session",
@@ -109,11 +113,13 @@ __all__ = [
     "device_layers",
     "device_names",
     "device_statuses",
+    "devices_apart",
     "digest",
     "execution_of",
     "fit",
     "gate_operator",
     "is_dry",
+    "is_several",
     "keep_results",
     "layer_names",
     "load",

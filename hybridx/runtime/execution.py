@@ -127,6 +127,13 @@ class Options(TypedDict, total=False):
     signature: str | Path | None
 
 
+def is_several(device: Any) -> bool:
+    """Return whether an attribute `device` gives several devices, or one with a label."""
+    if isinstance(device, str):
+        return "=" in device
+    return isinstance(device, list | tuple | Mapping)
+
+
 def check_execution(chosen: Execution) -> None:
     """Refuse values that cannot be meant, and options that would have no effect.
 
@@ -148,6 +155,10 @@ def check_execution(chosen: Execution) -> None:
     ):
         if number is not None and not (isinstance(number, int) and number >= least):
             raise OptionError(f"--{name}", str(number), f"a whole number from {least}")
+    if is_several(chosen.device):
+        given = [chosen.device] if isinstance(chosen.device, str) else chosen.device
+        shown = ", ".join(map(str, given)) or "none"
+        raise OptionError("--device", shown, "one device; only hybridx run takes several")
     _check_isolated(chosen)
     if chosen.signature is not None and chosen.key is None:
         raise OptionNeedsError("--signature", "--key")

@@ -263,6 +263,7 @@ class DeviceExecutor:
                 key,
                 tally,
                 paid=self._may_cost,
+                device=self.label,
                 bound=lambda total: check_bounds(self._execution, self._name, total),
             )
         except NotWritableError:

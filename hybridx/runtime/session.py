@@ -11,6 +11,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, BinaryIO, Self, Unpack
 
+from msgspec import structs
+
 from hybridx.artifact import (
     Artifact,
     Signature,
@@ -331,7 +333,13 @@ def check_budget(session: Session, tally: Tally) -> None:
 
 
 def keep_results(
-    session: Session, path: Path, *, data: str, resume: bool, resend: bool
+    session: Session,
+    path: Path,
+    *,
+    data: str,
+    resume: bool,
+    resend: bool,
+    others: Mapping[str, Session] | None = None,
 ) -> Journal | None:
     """Keep the results of a session's device in a file from now on.
 
@@ -341,6 +349,7 @@ def keep_results(
         data: hash of the inputs.
         resume: use the results that the file has already.
         resend: send again what was sent before, and whose results never came.
+        others: sessions on all devices of the run, if there are several, by their labels.
 
     Returns:
         None if the session sends nothing to a device.
@@ -354,10 +363,16 @@ def keep_results(
     executor = sending_executor(session)
     if executor is None:
         return None
-    executor.journal = Journal(
-        path, run_identity(session, data), resume=resume, resend=resend, fetches=executor.fetches
-    )
-    return executor.journal
+    sharing = [one for each in (others or {}).values() if (one := sending_executor(each))]
+    run = run_identity(session, data)
+    if others:
+        all_options = [run_identity(one, data).options for one in others.values()]
+        run = structs.replace(run, device=", ".join(others), options=digest(all_options))
+    fetches = all(one.fetches for one in (executor, *sharing))
+    journal = Journal(path, run, resume=resume, resend=resend, fetches=fetches)
+    for one in (executor, *sharing):
+        one.journal = journal
+    return journal
 
 
 def share_results(

@@ -8,7 +8,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -25,14 +25,19 @@ from hybridx.runtime import (
     Journal,
     Options,
     Pool,
+    Price,
+    Ran,
     Runner,
     Session,
+    Tally,
     Team,
     Usage,
     check_no_partial,
+    devices_apart,
     digest,
     execution_of,
     is_dry,
+    is_several,
     keep_results,
     load,
     model_digest,
@@ -60,6 +65,9 @@ from hybridx.storage import (
 
 log = logging.getLogger(__name__)
 
+DEVICE_ROWS = "device"
+"""The name of an output that says which device ran each row; with `_` if the model has it."""
+
 
 @dataclass(frozen=True, eq=False)
 class Prediction(Shown):
@@ -75,6 +83,8 @@ class Prediction(Shown):
         usage: the devices and providers of the run, and what was sent.
         is_dry: nothing was sent; there are no outputs, and `usage` is what would be sent.
         notes: what the user should know of the run.
+        devices: what each of several devices did; empty if there was one.
+        row_devices: which of them ran which rows, in order.
     """
 
     path: str
@@ -86,6 +96,29 @@ class Prediction(Shown):
     usage: Usage
     is_dry: bool = False
     notes: tuple[str, ...] = ()
+    devices: tuple[DeviceShare, ...] = ()
+    row_devices: tuple[Ran, ...] = ()
+
+
+@dataclass(frozen=True)
+class DeviceShare:
+    """What one of several devices did in a run.
+
+    Attributes:
+        label: what the run calls it.
+        device: its name.
+        rows: how many rows have results of it.
+        submissions: calls of it.
+        circuits: circuits that were sent to it.
+        total_shots: samples that were asked of it.
+    """
+
+    label: str
+    device: str
+    rows: int
+    submissions: int
+    circuits: int
+    total_shots: int
 
 
 class NotFinite:
@@ -142,6 +175,8 @@ def predict_rows(
     resend: bool,
     overwrite: bool,
     workers: int,
+    prices: Mapping[str, float | str],
+    tell_devices: bool,
     stages: Stages,
     **execution: Unpack[Options],
 ) -> Prediction:
@@ -149,7 +184,10 @@ def predict_rows(
     target = _Target(output, output_format, resume=resume, resend=resend, overwrite=overwrite)
     if target.file is not None and not (resume or overwrite or execution.get("dry_run")):
         check_no_partial(target.file)
-    session = load(path, **execution)
+    several = devices_apart(execution, prices) if is_several(execution.get("device")) else ()
+    sessions = {one.label: load(path, **one.execution) for one in several}
+    session = next(iter(sessions.values()), None) or load(path, **execution)
+    crew = _Crew(session, workers, sessions, {one.label: one.price for one in several})
     source: AbstractContextManager[Data]
     if isinstance(data, str | Path):
         source = open_data(data, format=input_format, header=header, columns=columns)
@@ -160,20 +198,24 @@ def predict_rows(
         started = time.perf_counter()
         with stages("run") as tell:
             if uses_device(session):
-                run = _on_device(session, inputs, target, batch_size, repeats, workers, stages)
+                run = _on_device(
+                    crew, inputs, target, batch_size, repeats, stages, tell_devices=tell_devices
+                )
             else:
-                run = _here(session, inputs, target, batch_size, workers, stages)
+                run = _here(crew, inputs, target, batch_size, stages)
             tell(f"{run.rows:,} rows")
     return Prediction(
         path=str(path),
-        device=session.device,
+        device=", ".join(sessions) or session.device,
         rows=run.rows,
         outputs=run.outputs,
         written=None if output is None or is_dry(session) else str(output),
         seconds=time.perf_counter() - started,
-        usage=session.usage,
+        usage=crew.usage,
         is_dry=is_dry(session),
         notes=(*inputs.notes, *run.notes),
+        devices=crew.shares,
+        row_devices=crew.ran if sessions else (),
     )
 
 
@@ -225,21 +267,21 @@ class _Target:
 
 
 def _here(
-    session: Session,
+    crew: _Crew,
     inputs: Inputs,
     target: _Target,
     batch_size: int,
-    workers: int,
     stages: Stages,
 ) -> _Run:
     """Run a model whose circuits are compiled, slice by slice."""
+    session = crew.session
     slices = inputs.slices(batch_size)
     first = next(slices)
     second = next(slices, None)
     found = NotFinite()
     if second is None:
         run = _in_one_piece(session, first, target, found)
-        return _Run(run.rows, run.outputs, (*_idle(workers, run.rows), *run.notes))
+        return _Run(run.rows, run.outputs, (*crew.idle(run.rows), *run.notes))
     if not is_rowwise(session, first, second):
         whole = join([first, second, *slices], inputs.sliced)
         run = _in_one_piece(session, whole, target, found)
@@ -250,8 +292,7 @@ def _here(
         return _Run(run.rows, run.outputs, (note, *run.notes))
     every = chain([first, second], slices)
     told = partial(stages.rows, total=inputs.rows)
-    with _workers(session, workers) as pool:
-        runner = running_here(session) if pool is None else pool.run
+    with crew.at_work() as runner:
         if target.file is not None:
             return _kept(session, runner, every, inputs, target, found, batch_size, told)
         passing = (outputs for _, outputs in _results(runner, every, inputs, found, told, None))
@@ -276,41 +317,136 @@ def _in_one_piece(
     return _Run(rows, outputs, found.notes)
 
 
-@contextmanager
-def _workers(session: Session, count: int, journal: Journal | None = None) -> Iterator[Pool | None]:
-    """Give the workers of a run while the block lasts; None if this process runs it."""
-    if count == 1:
-        yield None
-        return
-    share: dict[str, Any] | None = None
-    if journal is not None:
-        journal.create()
-        share = {
-            "path": journal.path.absolute(),
-            "data": journal.run.data,
-            "run": journal.run,
-            "counted_from": journal.length,
-            "resend_below": journal.length if journal.resends else 0,
-        }
-    threads = execution_of(session).threads or share_of_cores(count)
-    pool = Pool([Team(session, count, share=share)], threads)
-    try:
-        with pool:
-            yield pool
-    finally:
-        executor = sending_executor(session)
-        if executor is not None and journal is not None:
-            journal.catch_up()
-            executor.sent = journal.sent  # also of workers that were ended
-        elif executor is not None:
-            executor.sent += pool.sent
+class _Crew:
+    """Who runs the slices of a run: this process, workers, or those of several devices.
+
+    Attributes:
+        session: of the model, on the first device.
+        ran: which of several devices ran which rows.
+        notes: what the user should know of them.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        workers: int,
+        sessions: Mapping[str, Session],
+        prices: Mapping[str, Price],
+    ) -> None:
+        self.session = session
+        self.ran: tuple[Ran, ...] = ()
+        self.notes: tuple[str, ...] = ()
+        self._workers = workers
+        self._sessions, self._prices = sessions, prices
+        self._sent: Mapping[str, Tally] = {}
+        self._teams = [
+            Team(one, workers, label) for label, one in (sessions or {"": session}).items()
+        ]
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether this process runs everything."""
+        return self._workers == 1 and not self._sessions
+
+    @property
+    def may_cost(self) -> bool:
+        """Whether a device may cost money."""
+        return any(team.may_cost for team in self._teams)
+
+    @property
+    def others(self) -> Sequence[Session]:
+        """Sessions on further devices."""
+        return [team.session for team in self._teams[1:]]
+
+    @property
+    def usage(self) -> Usage:
+        """Where the run went, on all devices."""
+        usage = self.session.usage
+        return replace(usage, device=", ".join(self._sessions)) if self._sessions else usage
+
+    @property
+    def shares(self) -> tuple[DeviceShare, ...]:
+        """What each of several devices did."""
+        return tuple(self._share(label) for label in self._sessions)
+
+    def _share(self, label: str) -> DeviceShare:
+        sent = self._sent.get(label, Tally())
+        rows = sum(one.rows for one in self.ran if label in one.devices)
+        device = self._sessions[label].device
+        return DeviceShare(label, device, rows, sent.submissions, sent.circuits, sent.shots)
+
+    def keep(self, target: _Target, data: str) -> Journal | None:
+        """Keep what devices give in a file from now on; None if the run has none."""
+        if target.file is None:
+            return None
+        return keep_results(
+            self.session,
+            partial_path(target.file),
+            data=data,
+            resume=target.resume,
+            resend=target.resend,
+            others=self._sessions,
+        )
+
+    def count(self, session: Session, tally: Tally) -> None:
+        """Note what all rows would send to a device, for its price."""
+        for team in self._teams:
+            if team.session is session and self._sessions:
+                price = self._prices[team.label]
+                team.price = tally.circuits * price.circuit + tally.shots * price.shot
+
+    def idle(self, rows: int) -> tuple[str, ...]:
+        """Return what the user should know of workers that had nothing to share."""
+        if self.is_alone or rows < 2:
+            return ()
+        told = "so one process ran them; --batch-size makes more"
+        return (f"the {rows:,} rows are one slice, {told}",)
+
+    def device_of_rows(self, rows: int) -> Array:
+        """Return for each row which device gave its last results, counted from 0."""
+        found = np.zeros(rows, np.int64)
+        labels = list(self._sessions)
+        for one in self.ran:
+            known = [labels.index(label) for label in one.devices if label in labels]
+            found[one.row : one.row + one.rows] = known[-1] if known else -1
+        return found
+
+    @contextmanager
+    def at_work(self, journal: Journal | None = None) -> Iterator[Runner]:
+        """Give what runs slices while the block lasts."""
+        if self.is_alone or is_dry(self.session):
+            yield running_here(self.session)
+            return
+        if journal is not None:
+            for team in self._teams:
+                team.share = _share_of(journal, team.label)
+        threads = execution_of(self.session).threads
+        count = sum(team.workers for team in self._teams)
+        before = (lambda: None) if journal is None else journal.create
+        pool = Pool(self._teams, threads or share_of_cores(count), before)
+        try:
+            with pool:
+                yield pool.run
+        finally:
+            self.ran, self.notes = tuple(pool.ran), tuple(pool.notes)
+            executor = sending_executor(self.session)
+            if executor is not None and journal is not None:
+                journal.catch_up()  # also with what workers sent that were ended
+                executor.sent, self._sent = journal.sent, journal.sent_to
+            elif executor is not None:
+                executor.sent, self._sent = pool.sent, pool.sent_to
 
 
-def _idle(workers: int, rows: int) -> tuple[str, ...]:
-    """Return what the user should know of workers that have nothing to share."""
-    if workers == 1 or rows < 2:
-        return ()
-    return (f"the {rows:,} rows are one slice, so one process ran them; --batch-size makes more",)
+def _share_of(journal: Journal, label: str) -> dict[str, Any]:
+    """Return how workers join a journal."""
+    return {
+        "path": journal.path.absolute(),
+        "data": journal.run.data,
+        "run": journal.run,
+        "counted_from": journal.length,
+        "resend_below": journal.length if journal.resends else 0,
+        "label": label,
+    }
 
 
 def _kept(
@@ -388,42 +524,48 @@ def _results(
 
 
 def _on_device(
-    session: Session,
+    crew: _Crew,
     inputs: Inputs,
     target: _Target,
     batch_size: int,
     repeats: int,
-    workers: int,
     stages: Stages,
+    *,
+    tell_devices: bool,
 ) -> _Run:
     """Run a model whose circuits go to a device, which keeps what was paid for."""
+    session = crew.session
     whole = inputs.whole()
-    executor = sending_executor(session)
-    if executor is None:
-        workers = 1  # nothing is sent
-    elif executor.may_cost and workers > 1 and target.file is None:
-        raise OptionNeedsError("--workers on a device that may cost", "--output with a file")
-    journal = None
-    if target.file is not None:
-        kept_in = partial_path(target.file)
-        journal = keep_results(
-            session, kept_in, data=_hash(whole), resume=target.resume, resend=target.resend
-        )
+    rows = _row_count(whole)
+    if not crew.is_alone and crew.may_cost and target.file is None:
+        raise OptionNeedsError("a device that may cost, in workers", "--output with a file")
+    journal = crew.keep(target, _hash(whole))
     found = NotFinite()
+
+    def check(outputs: Mapping[str, Array]) -> None:
+        target.check(_with_devices(outputs, crew, rows) if tell_devices else outputs)
+
     try:
-        with _workers(session, workers, journal) as pool:
+        with crew.at_work(journal) as runner:
             outputs = run_in_batches(
                 session,
                 whole,
                 batch_size,
                 repeats=repeats,
                 # Find a wrong form before the run costs anything.
-                check=target.check,
+                check=check,
                 told=stages.rows,
-                runner=None if pool is None else pool.run,
+                runner=runner,
+                others=crew.others,
+                counted=crew.count,
             )
+        if tell_devices:
+            outputs = _with_devices(outputs, crew, rows)
         if not is_dry(session):
-            target.write(InMemory(outputs), {"execution": session.usage})
+            about: dict[str, object] = {"execution": crew.usage}
+            if crew.shares:
+                about |= {"devices": crew.shares, "row_devices": crew.ran}
+            target.write(InMemory(outputs), about)
     except BaseException:
         # Also after Ctrl-C, tell the user that the results so far are stored.
         if journal is not None and session.usage.submissions:
@@ -433,12 +575,19 @@ def _on_device(
         raise
     if journal is not None:
         journal.remove()
-    rows = _row_count(whole)
     if is_dry(session):
         return _Run(rows, {}, ())
     found.count(outputs, rows)
-    notes = _idle(workers, rows) if pool is not None and not pool.ran else ()
+    notes = (*crew.idle(rows), *crew.notes) if rows <= batch_size else crew.notes
     return _Run(rows, outputs, (*notes, *found.notes))
+
+
+def _with_devices(outputs: Mapping[str, Array], crew: _Crew, rows: int) -> dict[str, Array]:
+    """Return outputs, and which of several devices each row ran on."""
+    name = DEVICE_ROWS
+    while name in outputs:
+        name += "_"
+    return {**outputs, name: crew.device_of_rows(rows)}
 
 
 def _row_count(inputs: Mapping[str, Array]) -> int:

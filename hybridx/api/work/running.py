@@ -48,6 +48,8 @@ def run_in_batches(
     check: Callable[[Mapping[str, Array]], object] = lambda _: None,
     told: Callable[[int, int], object] = lambda done, total: None,
     runner: Runner | None = None,
+    others: Sequence[Session] = (),
+    counted: Callable[[Session, Tally], object] = lambda session, tally: None,
 ) -> dict[str, Array]:
     """Run a session slice by slice and return the outputs of all rows.
 
@@ -61,7 +63,10 @@ def run_in_batches(
         repeats: number of runs; the outputs are then means, with their standard errors.
         check: may refuse the names and shapes of the outputs before anything is sent to a device.
         told: hears how many rows are done, of how many, counted once for each run.
-        runner: runs the slices, if there are several; by default this process does, one by one.
+        runner: runs the slices; by default this process does, one by one.
+        others: sessions on further devices, among which the runner chooses. No bound may be
+            exceeded even if one device is sent all rows.
+        counted: hears how much each device would be sent with all rows.
 
     Raises:
         OverBudgetError: the run would exceed a limit; nothing was sent.
@@ -71,21 +76,23 @@ def run_in_batches(
     # rows in one piece would cost again.
     if len(slices) > 1 and not is_rowwise(session, slices[0], slices[1]):
         slices = [inputs]
-    if runner is None or len(slices) == 1:
-        runner = running_here(session)
+    runner = running_here(session) if runner is None else runner
     if not uses_device(session):
         return _run(session, runner, slices, told=told)
-    counting = counting_session(session)
-    expected = _run(counting, running_here(counting), slices)
-    for repeat in range(1, repeats):
-        _run(counting, running_here(counting), slices, repeat)
-    check(_averaged([expected] * repeats))
-    used = counting.usage
-    tally = Tally(used.submissions, used.circuits, used.total_shots)
-    kept = f"; {used.resumed:,} results are there already" if used.resumed else ""
-    gets = "would get" if is_dry(session) else "gets"
-    log.info("%s %s %s%s", session.device, gets, tally, kept)
-    check_budget(session, tally)
+    for one in (session, *others):
+        counting = counting_session(one)
+        expected = _run(counting, running_here(counting), slices)
+        for repeat in range(1, repeats):
+            _run(counting, running_here(counting), slices, repeat)
+        check(_averaged([expected] * repeats))
+        used = counting.usage
+        tally = Tally(used.submissions, used.circuits, used.total_shots)
+        kept = f"; {used.resumed:,} results are there already" if used.resumed else ""
+        gets = "would get" if is_dry(one) else "gets"
+        told_of = "" if not others else ", if it gets all rows"
+        log.info("%s %s %s%s%s", one.device, gets, tally, kept, told_of)
+        check_budget(one, tally)
+        counted(one, tally)
     if is_dry(session):
         return expected
     return _averaged(

@@ -97,9 +97,24 @@ def run(
         typer.Option(
             min=1,
             help="Processes that run slices of --batch-size rows at the same time, each with a "
-            "share of the cores.",
+            "share of the cores. With several devices, so many for each.",
         ),
     ] = 1,
+    price: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="With several devices: what a circuit costs on one of them, or a shot, with /shot "
+            "behind the number. Rows go where they cost least. Repeatable.",
+            metavar="LABEL=PRICE",
+        ),
+    ] = None,
+    tell_devices: Annotated[
+        bool,
+        typer.Option(
+            "--tell-devices",
+            help="With several devices: add an output device, the number of the one that ran it.",
+        ),
+    ] = False,
 ) -> None:
     """Run a model file on data, or on its own self-test."""
     execution["dry_run"] = dry_run
@@ -118,6 +133,8 @@ def run(
             batch_size=batch_size != api.BATCH_SIZE,
             workers=workers > 1,
             ray=ray is not None,
+            price=price is not None,
+            tell_devices=tell_devices,
         )
         checked = api.self_test(model, stages=printer.stages, **execution)
         printer.show(checked, verified)
@@ -125,7 +142,13 @@ def run(
     if printer.as_json and str(path) == PIPE:
         raise OptionError("--output", PIPE, "the name of a file, as --json prints to stdout too")
     if ray is not None:
-        options.refuse_beside_ray(repeats=repeats > 1, workers=workers > 1, no_output=path is None)
+        options.refuse_beside_ray(
+            repeats=repeats > 1,
+            workers=workers > 1,
+            price=price is not None,
+            tell_devices=tell_devices,
+            no_output=path is None,
+        )
         from hybridx.integrations.ray import run as run_on_ray
 
         on_ray = run_on_ray(
@@ -160,6 +183,8 @@ def run(
         resend=resend,
         overwrite=overwrite,
         workers=workers,
+        prices=options.read_prices(price),
+        tell_devices=tell_devices,
         stages=printer.stages,
         **execution,
     )

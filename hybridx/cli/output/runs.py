@@ -91,6 +91,8 @@ def predicted(report: Prediction) -> Iterator[Line]:
         f"{rows} of {report.path} on {report.device} in {1e3 * report.seconds:.1f} ms; "
         f"{wording.ran_on(report.usage)}"
     )
+    for one in report.devices:
+        yield remark(f"{one.label}: {counted(one.rows, 'row')}, {counted(one.circuits, 'circuit')}")
     if report.written is not None:
         if report.written != PIPE:
             yield remark(f"written to {report.written}")

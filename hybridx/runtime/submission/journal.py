@@ -82,6 +82,7 @@ class _Sent(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="sent")
     circuits: _Count
     shots: _Count
     paid: bool = True  # or the device is on this machine, and may be given it again unasked
+    device: str = ""  # of several
 
 
 class _Jobs(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="jobs"):
@@ -114,6 +115,7 @@ class Journal:
         run: the run that the results belong to.
         unanswered: what was sent last under a key, and whose results are not known.
         sent: all that was sent since the run began.
+        sent_to: what of it was sent to each of several devices, by its label.
     """
 
     def __init__(
@@ -144,6 +146,7 @@ class Journal:
         self.run = run
         self.unanswered: dict[str, Tally] = {}
         self.sent = Tally()
+        self.sent_to: dict[str, Tally] = {}
         self._resend = resend
         self._notes_all = False  # or what may cost money only
         # A second thread may name jobs while the first one waits for them.
@@ -167,7 +170,7 @@ class Journal:
             except BaseException:
                 self.close()
                 raise
-            self.sent = Tally()
+            self.sent, self.sent_to = Tally(), {}
 
     def __len__(self) -> int:
         return len(self._kept)
@@ -230,6 +233,7 @@ class Journal:
         tally: Tally,
         *,
         paid: bool = True,
+        device: str = "",
         bound: Callable[[Tally], object] = lambda _: None,
     ) -> None:
         """Note that a submission is about to be sent.
@@ -238,6 +242,7 @@ class Journal:
             key: of the submission.
             tally: how much it is.
             paid: whether it may cost money.
+            device: which of several gets it.
             bound: may refuse all that was sent since the run began, with this.
 
         Raises:
@@ -249,10 +254,10 @@ class Journal:
             self._places[key] = self._length
             self._jobs.pop(key, None)
             if paid or self._notes_all:
-                self._append(_Sent(key, tally.circuits, tally.shots, paid))
+                self._append(_Sent(key, tally.circuits, tally.shots, paid, device))
             if paid:
                 self.unanswered[key] = tally
-            self.sent += tally
+            self._count(tally, device)
 
     def name_jobs(self, key: str, ids: tuple[str, ...]) -> None:
         """Note the names that a device has given to the jobs of a submission.
@@ -409,8 +414,8 @@ class Journal:
     def _take(self, line: Line, at: int) -> None:
         """Take a line that stands at a byte of the file."""
         match line:
-            case _Sent(key, circuits, shots, paid):
-                self.sent += Tally(1, circuits, shots)
+            case _Sent(key, circuits, shots, paid, device):
+                self._count(Tally(1, circuits, shots), device)
                 self._places[key] = at
                 self._jobs.pop(key, None)
                 if paid:
@@ -426,6 +431,10 @@ class Journal:
                 self.unanswered.pop(key, None)
             case _:
                 assert_never(line)
+
+    def _count(self, tally: Tally, device: str) -> None:
+        self.sent += tally
+        self.sent_to[device] = self.sent_to.get(device, Tally()) + tally
 
     def _head(self) -> bytes:
         return msgspec.json.encode(_Head(FORMAT, self.run)) + b"\n"

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from hybridx.runtime.submission.journal import Journal, Line, RunIdentity, locks_of
+from hybridx.runtime.submission.tally import Tally
 from hybridx.storage import check_readable, held
 
 _ALL: Final = "all"
@@ -99,10 +100,9 @@ class SharedJournal(Journal):
         """Others are welcome."""
 
     def _take(self, line: Line, at: int) -> None:
-        before = self.sent
         super()._take(line, at)
         if at < self._counted_from:
-            self.sent = before
+            self.sent, self.sent_to = Tally(), {}
 
     def _may_resend(self, key: str) -> bool:
         return self._places[key] < self._resend_below

@@ -6,7 +6,7 @@ import logging
 import os
 import pickle
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 from types import TracebackType
@@ -89,25 +89,30 @@ class Pool:
 
     Attributes:
         sent: what all of them sent to devices, as far as they could tell.
+        sent_to: what of it went to each device, by its label.
         ran: where the rows ran whose outputs were given, in order.
         notes: what the user should know.
     """
 
-    def __init__(self, teams: Sequence[Team], threads: int) -> None:
+    def __init__(
+        self, teams: Sequence[Team], threads: int, before: Callable[[], object] = lambda: None
+    ) -> None:
         """Begin without processes, which start with the first slices.
 
         Args:
             teams: of workers.
             threads: that each worker may use.
+            before: called before the first of them starts.
 
         Raises:
             SessionNotPickledError: a device or an option of it cannot be pickled.
         """
         self.sent = Tally()
+        self.sent_to: dict[str, Tally] = {}
         self.ran: list[Ran] = []
         self.notes: list[str] = []
         self._teams = list(teams)
-        self._threads = threads
+        self._threads, self._before = threads, before
         self._starts = {id(team): _start_of(team, threads) for team in teams}
         self._heard: SimpleQueue[Answer] = SimpleQueue()
 
@@ -135,6 +140,7 @@ class Pool:
             WorkerNotStartedError: a worker has ended before it had a slice.
             HybridxError: as `Session.run`.
         """
+        self._before()
         numbered = self._numbered(slices, row, repeat)
         open_slices: deque[Slice] = deque()
         results: dict[int, _Outputs | HybridxError] = {}
@@ -146,7 +152,7 @@ class Pool:
                     has_more = False
                 else:
                     open_slices.append(one)
-                    self._cheapest().waiting.append(one)
+                    cheapest(self._teams).waiting.append(one)
             self._hand_out()
             if not open_slices:
                 return
@@ -180,10 +186,6 @@ class Pool:
             rows = rows_of(self._teams[0].session, inputs)
             yield Slice(index, inputs, row, rows, repeat)
             row += rows
-
-    def _cheapest(self) -> Team:
-        """Return the team whose open slices, with one more, cost least at its price."""
-        return min(self._teams, key=lambda team: ((team.open + 1) * team.price, team.open))
 
     def _hand_out(self) -> None:
         """Give what waits to workers that have nothing to do, and start those that are missing."""
@@ -220,7 +222,9 @@ class Pool:
         one, worker.at_work = worker.at_work, None
         if answer.kind == "defect":
             raise RuntimeError(f"a worker failed:\n{values['text']}")
-        self.sent += Tally(values["submissions"], values["circuits"], values["shots"])
+        sent = Tally(values["submissions"], values["circuits"], values["shots"])
+        self.sent += sent
+        self.sent_to[team.label] = self.sent_to.get(team.label, Tally()) + sent
         if answer.kind == "outputs":
             assert one is not None
             return one.index, _Outputs(answer.arrays, tuple(values["devices"]))
@@ -238,6 +242,7 @@ class Pool:
     ) -> tuple[int, _Outputs | HybridxError] | None:
         """Take the slice from a worker that has ended; others run it, or it is refused."""
         team.at_work.remove(worker)
+        worker.kill()
         one, path = worker.at_work, team.session.artifact.path
         if one is None:
             if worker.is_loaded:
@@ -266,7 +271,7 @@ class Pool:
         for worker in team.at_work:
             _end([worker], may_cost=team.may_cost, is_interrupted=False)
         for other in [*([] if one is None else [one]), *taken, *team.waiting]:
-            self._cheapest().waiting.append(other)
+            cheapest(self._teams).waiting.append(other)
         self._hand_out()
         return True
 
@@ -280,6 +285,11 @@ class Pool:
 class _Outputs:
     arrays: Mapping[str, Array]
     devices: tuple[str, ...]
+
+
+def cheapest(teams: Sequence[Team]) -> Team:
+    """Return the team whose open slices, with one more, cost least at its price."""
+    return min(teams, key=lambda team: ((team.open + 1) * team.price, team.open))
 
 
 def share_of_cores(workers: int) -> int:

@@ -8,10 +8,11 @@ import subprocess
 import sys
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
-from typing import IO, Any, Final
+from typing import IO, Any, Final, TypeAlias
 
 import numpy as np
 
@@ -33,6 +34,8 @@ _THREAD_VARIABLES: Final = (
     "MKL_NUM_THREADS",
     "NUMBA_NUM_THREADS",
 )
+
+_Question: TypeAlias = tuple[str, Mapping[str, Any], Mapping[str, Array]]
 
 ENDED: Final = "ended"
 """The kind of what is heard of a process that has ended."""
@@ -104,8 +107,7 @@ class Worker:
         self.is_loaded = False
         self._heard = heard
         self._alone = threading.Lock()
-        self._to_send: SimpleQueue[tuple[str, Mapping[str, Any], Mapping[str, Array]]]
-        self._to_send = SimpleQueue()
+        self._to_send: SimpleQueue[_Question | None] = SimpleQueue()
         root = str(Path(hybridx.__file__).parents[1])
         environment = {name: str(threads) for name in _THREAD_VARIABLES} | dict(os.environ)
         try:
@@ -121,7 +123,8 @@ class Worker:
         except OSError as error:
             raise WorkerNotStartedError(path, str(error)) from error
         self._to_send.put(("load", {}, {"session": np.frombuffer(start, np.uint8)}))
-        threading.Thread(target=self._speak, name="hybridx-worker", daemon=True).start()
+        self._speaker = threading.Thread(target=self._speak, name="hybridx-worker", daemon=True)
+        self._speaker.start()
 
     @property
     def pid(self) -> int:
@@ -140,11 +143,8 @@ class Worker:
 
     def interrupt(self) -> None:
         """Ask the process to cancel what a device has, and to end."""
-        with self._alone:
-            try:
-                self._input.close()
-            except OSError:
-                return  # it has ended
+        with self._alone, suppress(OSError):  # it may have ended
+            self._input.close()
 
     def wait(self, seconds: float | None) -> bool:
         """Return whether the process ends within a time; None waits as long as it takes."""
@@ -155,9 +155,15 @@ class Worker:
         return True
 
     def kill(self) -> None:
-        """End the process."""
+        """End the process, and free what it was spoken to with."""
         self._process.kill()
         self._process.wait()
+        self._to_send.put(None)
+        self._speaker.join()
+        for stream in (self._process.stdin, self._process.stdout):
+            assert stream is not None
+            with suppress(OSError):  # what was not sent yet is of no use any more
+                stream.close()
 
     @property
     def _input(self) -> IO[bytes]:
@@ -175,8 +181,8 @@ class Worker:
     def _speak(self) -> None:
         assert self._process.stdout is not None
         logger = logging.getLogger("hybridx")
-        while True:
-            kind, values, arrays = self._to_send.get()
+        while (question := self._to_send.get()) is not None:
+            kind, values, arrays = question
             also = {"limits": changed_limits(), "level": logger.getEffectiveLevel()}
             with self._alone:
                 self._try_to_send(kind, {**values, **also}, arrays)
