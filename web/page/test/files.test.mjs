@@ -69,7 +69,7 @@ test("a picture is drawn into the shape of the input", () =>
     });
     writeFileSync(picture, Buffer.from(made.split(",")[1], "base64"));
     await page.setInputFiles(".image input[type=file]", picture);
-    await page.waitForFunction(() => document.querySelector(".image .wrong").textContent.includes("32 × 32 pixels"));
+    await page.waitForFunction(() => document.querySelector(".image [role=status]").textContent.includes("32 × 32 pixels"));
     await settled(page);
     assert.notDeepEqual(await page.locator("#outputs .number").allTextContents(), before);
     const corner = await page.evaluate(() => [...document.querySelector(".image canvas").getContext("2d").getImageData(2, 2, 1, 1).data]);
@@ -88,7 +88,7 @@ test("a picture is drawn into the shape of the input", () =>
     assert.notDeepEqual(await page.locator("#outputs .number").allTextContents(), shown);
     writeFileSync(picture, "no picture");
     await page.setInputFiles(".image input[type=file]", picture);
-    await page.waitForFunction(() => document.querySelector(".image .wrong").textContent.includes("no picture"));
+    await page.waitForFunction(() => document.querySelector(".image [role=status]").textContent.includes("no picture"));
     await shot(page, "image");
   }));
 

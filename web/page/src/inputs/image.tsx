@@ -31,6 +31,7 @@ export function ImageInput({ state, input }: Props) {
   const low = useSignal(0);
   const high = useSignal(input.dtype === "uint8" ? 255 : 1);
   const said = useSignal("");
+  const isRead = useSignal(true);
   const pixels = useSignal<Uint8ClampedArray | null>(null);
   const part = state.sample.value[input.name];
   useEffect(() => {
@@ -49,9 +50,11 @@ export function ImageInput({ state, input }: Props) {
     }
     try {
       pixels.value = await pixelsOf(file, form);
+      isRead.value = true;
       said.value = `${file.name} is drawn into ${form.width} × ${form.height} pixels.`;
       take();
     } catch {
+      isRead.value = false;
       said.value = `${file.name} is no picture that this browser reads.`;
     }
   };
@@ -63,7 +66,7 @@ export function ImageInput({ state, input }: Props) {
           Open a picture
           <input type="file" accept="image/*" onChange={(event) => { void open(event.currentTarget.files?.[0]); event.currentTarget.value = ""; }} />
         </label>
-        <p class="wrong" role="status">
+        <p class={isRead.value ? "quiet" : "wrong"} role="status">
           {said.value}
         </p>
         <p class="quiet">
