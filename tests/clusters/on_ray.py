@@ -226,19 +226,6 @@ def test_the_bytes_of_rows_do_not_depend_on_the_number_of_nodes(
     assert parquet.read_table(tmp_path / "out").equals(expected)
 
 
-def test_a_node_that_is_lost_loses_and_repeats_no_row(model, data, expected, tmp_path):
-    with cluster(1) as running:
-        second = running.add_node(num_cpus=1, **SMALL)
-        running.wait_for_nodes()
-        command = arguments(model, data, "--ray", running.address)
-        started = begin(*command, folder=tmp_path)
-        wait_for_parts(tmp_path, started)
-        running.remove_node(second, allow_graceful=False)
-        code, _, talk = end(started)
-    assert code == 0, talk
-    assert parquet.read_table(tmp_path / "out").equals(expected)
-
-
 # --- the predictor -------------------------------------------------------------------------------
 
 
@@ -246,7 +233,7 @@ def test_a_node_that_is_lost_loses_and_repeats_no_row(model, data, expected, tmp
 def started():
     ray.init(
         address="local",
-        num_cpus=2,
+        num_cpus=4,
         include_dashboard=False,
         log_to_driver=False,
         logging_level="ERROR",
