@@ -41,6 +41,7 @@ import bentoml
 @bentoml.service(name={deployed.name!r}, traffic={{"timeout": {timeout}}})
 class Model(FileService):
     path = Path(__file__).with_name({deployed.file!r})
+    model = {deployed.name!r}
     settings = {deployed.settings.given()!r}
 {joined}'''
 

@@ -38,16 +38,18 @@ class FileService:
     Attributes:
         path: of the file.
         settings: of `hybridx.deployment.Settings`, by name.
+        model: how its counters call it.
     """
 
     path: ClassVar[str | Path]
+    model: ClassVar[str] = "model"
     settings: ClassVar[Mapping[str, Any]] = {}
 
     def __init__(self) -> None:
         """Load and test the file in a thread, so that the server is live before it is ready."""
         self._served = Served(self.path, settings_of(self.settings))
         self._counters = CollectorRegistry()
-        export(type(self).__name__, self._served, self._counters)
+        export(self.model, self._served, self._counters)
         self._served.start_behind()
 
     @bentoml.api  # type: ignore[untyped-decorator]  # it has no types where it is not installed

@@ -66,8 +66,10 @@ class FileDeployment:
 
     async def __call__(self, request: Request) -> Response:
         """Answer a request, or say what is wrong with it."""
+        if request.method == "GET":
+            return JSONResponse({"ready": self._served.is_ready})
         if request.method != "POST":
-            return JSONResponse({"error": "only POST is answered here"}, status_code=405)
+            return JSONResponse({"error": "only GET and POST are answered"}, status_code=405)
         body = await request.body()
         try:
             outputs = await self._served.predict_async(lambda: read_request(body))

@@ -27,6 +27,8 @@ Runtime and a few lines make [a service](../service.md).
 | MLServer | settings, the file | hybridx, on a device too | [MLServer](mlserver.md) |
 | KServe | a manifest, a Dockerfile, the file | hybridx, on a device too | [KServe](kserve.md) |
 | Triton | a model repository with the file as it is | its backend of ONNX Runtime | [Triton](triton.md) |
+| BentoML | a service, the file | hybridx, on a device too | [BentoML](bentoml.md) |
+| Ray Serve | a configuration, the file | hybridx, on a device too | [Ray Serve](ray-serve.md) |
 | OpenVINO Model Server | a list of models, the file with its circuits inlined | OpenVINO | [OpenVINO](openvino.md) |
 """
 

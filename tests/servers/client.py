@@ -16,6 +16,7 @@ from tests.servers.server import HERE, MODEL, SECONDS, Running, environment
 
 WAYS: Mapping[str, Mapping[str, str]] = {
     "v2": {"json": "JSON", "typed json": "JSON", "binary": "binary", "grpc": "gRPC"},
+    "http": {"lists": "JSON"},
 }
 """The ways in which a client asks, and the column of each, by kind of client."""
 
@@ -49,6 +50,7 @@ def ask(
     plan = {
         "http": f"127.0.0.1:{running.ports['http']}",
         "grpc": f"127.0.0.1:{running.ports['grpc']}",
+        "path": running.server.path.format(name=MODEL),
         "model": MODEL,
         "outputs": ["y"],
         "requests": [
@@ -56,9 +58,10 @@ def ask(
             for way, one in zip(each, requests, strict=True)
         ],
     }
-    python = environment("tritonclient", alone=True)
+    client = {"v2": "tritonclient", "http": "httpx"}[running.server.client]
+    program = HERE / "alone" / f"ask_{running.server.client}.py"
     done = subprocess.run(
-        [str(python), str(HERE / "alone" / "ask_v2.py")],
+        [str(environment(client, alone=True)), str(program)],
         input=json.dumps(plan),
         capture_output=True,
         text=True,

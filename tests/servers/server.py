@@ -113,6 +113,13 @@ def command(
             options = [f"--http_port={ports['http']}", f"--grpc_port={ports['grpc']}"]
             module = ["-m", "hybridx.integrations.kserve", f"--model_name={MODEL}"]
             return [str(python), *module, *options], said
+        case "bentoml":
+            words = f"serve service:Model --working-dir {folder} --host 127.0.0.1 --port"
+            bin = f"{python.parent}{os.pathsep}{os.environ['PATH']}"
+            return [str(python.with_name("bentoml")), *words.split(), str(ports["http"])], {
+                "BENTOML_DO_NOT_TRACK": "True",
+                "PATH": bin,
+            }
         case name:
             raise NotImplementedError(name)
 

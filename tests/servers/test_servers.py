@@ -33,7 +33,7 @@ def test_the_kept_results_hold_every_column_of_every_server():
     assert all(cell.is_so for cell in kept[FOLDERS].cells.values())
 
 
-@pytest.mark.parametrize("name", ["tritonclient", *servers()])
+@pytest.mark.parametrize("name", ["httpx", "tritonclient", *servers()])
 def test_environments_are_pinned(name):
     assert pins(name)
     assert all(re.fullmatch(r"[\w.,\[\]-]+==[\w.+!]+", one) for one in pins(name))
