@@ -20,6 +20,9 @@ WAYS: Mapping[str, Mapping[str, str]] = {
 }
 """The ways in which a client asks, and the column of each, by kind of client."""
 
+CLIENTS_OF: Mapping[str, str] = {"v2": "tritonclient", "http": "httpx"}
+"""The environment of each kind of client."""
+
 
 @dataclass(frozen=True, eq=False)
 class Answer:
@@ -58,10 +61,9 @@ def ask(
             for way, one in zip(each, requests, strict=True)
         ],
     }
-    client = {"v2": "tritonclient", "http": "httpx"}[running.server.client]
     program = HERE / "alone" / f"ask_{running.server.client}.py"
     done = subprocess.run(
-        [str(environment(client, alone=True)), str(program)],
+        [str(environment(CLIENTS_OF[running.server.client], alone=True)), str(program)],
         input=json.dumps(plan),
         capture_output=True,
         text=True,

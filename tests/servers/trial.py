@@ -17,7 +17,7 @@ import hybridx
 from tests.documents.blocks import ROOT, blocks
 from tests.integrations.models import expected, write_model
 from tests.runtime.remote import rows
-from tests.servers.client import WAYS, Answer, ask
+from tests.servers.client import CLIENTS_OF, WAYS, Answer, ask
 from tests.servers.server import MODEL, SECONDS, Running, Server, environment
 
 DOCS = ROOT / "docs" / "deploy"
@@ -136,7 +136,7 @@ def _try_errors(running: Running, ways: Sequence[str], cells: dict[str, Cell]) -
         "dtype": {"x": x.astype(np.int64)},
         "text": {"x": np.array([[b"a", b"b"]], dtype=object)},
     }
-    if running.server.client == "http":
+    if {*ways} <= {*WAYS["http"]}:
         del wrong["dtype"]  # numbers of JSON have none
     found: dict[str, set[str]] = {}
     strange = []
@@ -268,7 +268,8 @@ def _try_page(server: Server, folder: Path, cells: dict[str, Cell]) -> None:
             for port, usual in USUAL_PORTS.items():
                 code = code.replace(f"localhost:{usual}", f"127.0.0.1:{running.ports[port]}")
             (folder / one.title).write_text(code, encoding="utf-8")
-            runs = {".py": [str(environment("tritonclient", alone=True))], ".sh": ["bash"]}
+            python = str(environment(CLIENTS_OF[server.client], alone=True))
+            runs = {".py": [python], ".sh": ["bash"]}
             words = runs.get(Path(one.title).suffix)
             if words is not None:
                 said = subprocess.run(
