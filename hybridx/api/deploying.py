@@ -83,8 +83,8 @@ def page(
         path: of the model: an ONNX file or a bundle.
         output: of the page; ends in `.html`.
         data: rows whose least, largest and mean number of each column are the ends and the start of
-            its slider, as `hybridx.run` takes them; by default those of the self-test. No rows of
-            them are kept.
+            its slider, as `hybridx.predict` takes them; by default those of the self-test. No rows
+            of them are kept.
         title: of the page; by default the entry `title` of the file's metadata, or the file's name.
         overwrite: replace an existing file.
         stages: is told what is being done; by default the log of `hybridx` is.
@@ -165,7 +165,7 @@ def serve_config(
         server: one of `mlserver`, `kserve`, `triton`, `openvino`, `bentoml`, `ray`.
         name: of the model there; by default made of the name of the file.
         settings: what no request can change: device, shots, budget, queue, time limit; the
-            attributes of `hybridx.integrations.Settings`.
+            attributes of Settings in hybridx/deployment.
         overwrite: replace a folder that was written so before.
         stages: is told what is being done; by default the log of `hybridx` is.
 

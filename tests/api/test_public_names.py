@@ -42,6 +42,7 @@ PUBLIC = {
     ),
     *("BenchReport", "Signed", "bench", "limits", "sign", "to_torch", "verify"),
     *("AccelerationReport", "accelerate", "restore"),
+    *("Card", "ServerFiles", "WebPage", "card", "page", "serve_config"),
 }
 
 NAMED = re.compile(r"`([A-Z][A-Za-z_]{2,}|hybridx(?:\.\w+)+)`")

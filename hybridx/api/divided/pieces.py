@@ -316,7 +316,7 @@ def shared(
     """Yield the work as processes get it: on a device that may cost with a journal beside `output`.
 
     Whoever runs a piece, and how often, finds there what was sent for its rows, and what came back.
-    What may have been sent is asked for by the name of its job, or is an `UnansweredError`. The
+    What may have been sent is asked for by the name of its job, or is an error (HX318). The
     journal is removed at the end, unless something is raised.
 
     Args:
