@@ -245,7 +245,7 @@ class RepeatedOptionError(UsageError):
 
     code = "HX004"
     summary = "{option} is given more than once"
-    remedy = "give it once; only --arg, --metadata, --option and --shape can be repeated"
+    remedy = "give it once"
     option: str
 
 

@@ -408,9 +408,11 @@ def _read_execution(values: dict[str, Any]) -> Options:
 
 def _read_settings(values: dict[str, Any]) -> dict[str, Any]:
     options = dict(map(_read_option, values.pop("option") or ()))
-    return {name: value for name, value in values.items() if value is not None} | (
-        {"options": options} if options else {}
-    )
+    device, *others = values.pop("device")
+    if others:
+        raise RepeatedOptionError("--device")
+    given = {"device": device, **values, "options": options or None}
+    return {name: value for name, value in given.items() if value is not None}
 
 
 def _read_printer(values: dict[str, Any]) -> Printer:

@@ -119,7 +119,8 @@ def settings_of(said: Mapping[str, Any]) -> Settings:
         try:
             read[name] = msgspec.convert(value, types[name])
         except msgspec.ValidationError as error:
-            raise ServerSettingError(name, repr(value), first_line(error)) from error
+            wanted = f"what it takes: {first_line(error)}"
+            raise ServerSettingError(name, repr(value), wanted) from error
     return Settings(**read)
 
 

@@ -382,20 +382,31 @@ def _cluster(address: str) -> Iterator[Callable[[int], int]]:
         yield partial(_actors, address)
         return
     _check_address(address)
-    for name, value in _VARIABLES.items():
-        os.environ.setdefault(name, value)
     own: dict[str, Any] = {}
     if address == LOCAL:
         own = {"include_dashboard": False, "object_store_memory": _OBJECT_STORE_BYTES}
+    with _variables():
+        try:
+            ray.init(address=address, log_to_driver=False, logging_level="ERROR", **own)
+        except Exception as error:
+            # Starting it runs programs and opens ports: what is raised depends on what fails.
+            raise ClusterNotReachedError(address, first_line(error)) from error
+        try:
+            yield partial(_actors, address)
+        finally:
+            ray.shutdown()
+
+
+@contextmanager
+def _variables() -> Iterator[None]:
+    """Set what Ray reads of the environment, where it is not set, and unset it at the end."""
+    added = _VARIABLES.keys() - os.environ.keys()
+    os.environ.update({name: _VARIABLES[name] for name in added})
     try:
-        ray.init(address=address, log_to_driver=False, logging_level="ERROR", **own)
-    except Exception as error:
-        # Starting it runs programs and opens ports: what is raised depends on what fails.
-        raise ClusterNotReachedError(address, first_line(error)) from error
-    try:
-        yield partial(_actors, address)
+        yield
     finally:
-        ray.shutdown()
+        for name in added:
+            os.environ.pop(name, None)
 
 
 def _check_address(address: str) -> None:

@@ -20,7 +20,7 @@ from tests.runtime.circuits.archives import FORMATS, build, entries_of, forged, 
 TURN = "RX 0 p[0]; RY 1 p[1]; CNOT 0 1; RZ 1 0.4; RX 1 p[0]; expval Z0; expval X0@Y1"
 CODE = "code/__torch__/hybridx.py"
 OTHERS = {
-    "an angle": TURN.replace("0.4", "0.401"),
+    "an angle": TURN.replace("0.4", "0.5"),
     "a gate": TURN.replace("RZ 1", "RY 1"),
     "a gate less": TURN.replace("RZ 1 0.4; ", ""),
     "another parameter": TURN.replace("RX 1 p[0]", "RX 1 p[1]"),
