@@ -222,6 +222,8 @@ def test_an_error_of_the_device_keeps_what_was_paid_for(place):
 )
 def test_a_signal_stops_all_workers_and_the_run_goes_on(place, how, workers, device):
     code = (
+        # A shell lets what it starts behind it ignore this signal.
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
         "import hybridx, pathlib; from tests.runtime.workers import devices; "
         f"device = devices.{device}(pathlib.Path('account.txt')); "
         "hybridx.predict('model.onnx', 'x.npy', 'y.npz', batch_size=5, workers=2, device=device)"

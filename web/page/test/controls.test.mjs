@@ -119,7 +119,8 @@ test("the decision map is moved by the keyboard and by clicks, and shows classes
     assert.ok(moved[0] > before[0] && moved[3] > before[3]);
     assert.deepEqual([moved[1], moved[2]], [before[1], before[2]]);
     const box = await picture.boundingBox();
-    await page.mouse.click(box.x + 0.25 * box.width, box.y + 0.5 * box.height);
+    // It waits until the picture stands still and can be seen.
+    await picture.click({ position: { x: 0.25 * box.width, y: 0.5 * box.height } });
     await settled(page);
     const clicked = await row(page);
     assert.ok(Math.abs(clicked[0] - (4.2 + 0.25 * 3.8)) < 0.03 && Math.abs(clicked[3] - 1.3) < 0.03, `${clicked}`);
