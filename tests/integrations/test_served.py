@@ -291,6 +291,7 @@ def test_a_client_who_leaves_the_queue_is_not_run(model, gate):
         await asyncio.to_thread(runs.wait)
         await asyncio.sleep(0)
         second.cancel()
+        await asyncio.wait([second])
         runs.open.set()
         return (await asyncio.gather(first, second, return_exceptions=True)), runs.runs
 
