@@ -33,7 +33,9 @@ settings.load_profile("hybridx")
 
 
 # All their tests are slow.
-_SLOW = [Path(__file__).parent / name for name in ("package", "plugins", "trust", "web")]
+_SLOW = [
+    Path(__file__).parent / name for name in ("package", "plugins", "registries", "trust", "web")
+]
 
 
 def pytest_collection_modifyitems(items):

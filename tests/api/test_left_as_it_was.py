@@ -23,6 +23,7 @@ from torch import nn
 import hybridx
 from hybridx.errors import HybridxError
 from tests import sample_models
+from tests.sampling import some
 
 
 class Full(nn.Module):
@@ -172,6 +173,7 @@ def files(tmp_path_factory):
     for dtype, path in paths.items():
         hybridx.export(full(), (X,), path, dtype=dtype)
     hybridx.lower(full(), (X,))
+    hybridx.verify(paths["float32"], against=full())
     return paths
 
 
@@ -215,7 +217,7 @@ JOBS = [
 ]
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("dtype", some(["float32", "float64"], every=2))
 @pytest.mark.parametrize(("job", "end"), JOBS, ids=lambda one: getattr(one, "__name__", one))
 def test_the_model_and_the_process_are_left_as_they_were(job, end, dtype, files):
     raised, while_traced, options = ENDS[end]

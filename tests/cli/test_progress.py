@@ -14,6 +14,7 @@ from hybridx.api import Stages
 from hybridx.cli.drawn_stages import DrawnStages
 from hybridx.cli.printer import Printer, line, remark
 from tests.cli.shell import command
+from tests.sampling import some
 
 SHAPE = ("--shape", "N,4")
 STAGES = ["import", "rehearse", "trace", "lower", "verify", "write"]
@@ -115,7 +116,7 @@ TOLD = {
 }
 
 
-@pytest.mark.parametrize("name", TOLD)
+@pytest.mark.parametrize("name", some(TOLD, every=3))
 def test_every_command_tells_its_stages(name, model, folder):
     (folder / "t.csv").write_text("p,q,r,s,y\n1,2,3,4,a\n")
     words, stages = TOLD[name]

@@ -1,4 +1,4 @@
-"""Environments of registries, which pip makes in `.servers`, and programs that run in them."""
+"""All tests here are slow: they run programs in environments that pip makes in `.servers`."""
 
 from __future__ import annotations
 

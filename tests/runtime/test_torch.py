@@ -15,6 +15,7 @@ from hybridx.runtime import start_session
 from hybridx.runtime.torch import TorchEngine
 from hybridx.storage import rezip, unzip
 from tests import sample_models
+from tests.sampling import some
 from tests.targets.spliced import FORMATS, artifact, content, eager, sample
 from tests.tolerances import FLOAT32
 
@@ -33,7 +34,7 @@ def members(format, name="sandwich"):
 
 
 @pytest.mark.parametrize("format", FORMATS)
-@pytest.mark.parametrize("name", sample_models.MODELS)
+@pytest.mark.parametrize("name", some(sample_models.MODELS, every=3))
 def test_gives_the_outputs_by_name(name, format):
     spliced = sample(name)
     captured = spliced.captured

@@ -14,6 +14,7 @@ import torch
 
 from hybridx.capture import OpenAxes
 from tests import sample_models
+from tests.sampling import some
 from tests.targets.archives import members, run_alone
 from tests.targets.spliced import ENTRIES, FORMATS, content, eager, sample, splice_model, write
 from tests.targets.test_splice import mixed
@@ -25,7 +26,7 @@ TRACES = re.compile(
 
 
 @pytest.mark.parametrize("format", FORMATS)
-@pytest.mark.parametrize("name", ["sandwich", "convolution", "two_heads"])
+@pytest.mark.parametrize("name", some(["sandwich", "convolution", "two_heads"], every=3))
 def test_torch_alone_runs_it_at_any_batch(tmp_path, name, format):
     spliced = sample(name)
     inputs = [(torch.randn(batch, *spliced.args[0].shape[1:]),) for batch in BATCHES]

@@ -28,6 +28,7 @@ from hybridx.errors import (
     UnorderedOutputError,
 )
 from tests import sample_models
+from tests.sampling import some
 
 X = torch.linspace(-1, 1, 6).reshape(2, 3)
 LAYER = sample_models.strongly_entangling()
@@ -312,7 +313,7 @@ POLICIES: dict[str, tuple[Any, list[str]]] = {
 
 
 class TestResults:
-    @pytest.mark.parametrize("name", POLICIES)
+    @pytest.mark.parametrize("name", some(POLICIES, every=3))
     def test_no_tensor_is_left_out(self, tmp_path, name):
         kind, names = POLICIES[name]
         report, session = exported(tmp_path, Policy(kind).eval(), (X,))

@@ -136,7 +136,7 @@ TRAINED = TRACED | {
 
 
 @pytest.mark.filterwarnings("ignore:__array_wrap__")  # PennyLane multiplies a NumPy number by torch
-@pytest.mark.parametrize("name", TRAINED)
+@pytest.mark.parametrize("name", some(TRAINED, every=3))
 def test_strengths_may_be_trained(name, tmp_path):
     proved(Layer(noisy(means, TRAINED[name])), tmp_path / "m.onnx")
     (circuit,) = hybridx.load(tmp_path / "m.onnx").artifact.circuits.values()

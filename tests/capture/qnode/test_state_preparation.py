@@ -9,6 +9,7 @@ import torch
 
 import hybridx
 from hybridx.capture.qnode.state_preparation import prepare_state
+from tests.sampling import some
 from tests.support.agreement import DATA, Circuit, compiled, eager
 from tests.support.examples import on
 
@@ -75,7 +76,7 @@ def _turn(x):
     return torch.stack([cosine, -sine, sine, cosine], dim=-1).reshape(-1, 2, 2)
 
 
-@pytest.mark.parametrize("name", USES)
+@pytest.mark.parametrize("name", some(USES, every=3))
 def test_a_use_agrees_with_pennylane(name):
     np.testing.assert_allclose(compiled(USES[name]), eager(USES[name]), rtol=0, atol=ROUNDED)
 
