@@ -74,6 +74,7 @@ _NO_TENSOR = (
     "it returns what is no tensor: pass its arguments as tensors, and measure expectation values, "
     "probabilities or states"
 )
+_FAILS = "it fails where a call is tried once without gradients"
 _HIDDEN_WEIGHT = (
     "a weight reaches it from where it cannot be read again: pass it as an argument, or keep it in "
     "an attribute"
@@ -190,6 +191,7 @@ class Calls:
             if tensors is not None:
                 if checked is not recent[0]:
                     self._recent = (checked, *(one for one in recent if one is not checked))
+                self.live = tuple(tensors[checked.takes :])
                 return checked.answer, tensors
         return self._find(qnode, Arguments(args, kwargs))
 
@@ -211,7 +213,10 @@ class Calls:
             caught = warnings.catch_warnings()
             with self._lock, caught, outside_transforms(), unchanged(_Holder(qnode)):
                 if self._look_up(given, reading) is None:
-                    refusal = self._learn(qnode, given, reading)
+                    try:
+                        refusal = self._learn(qnode, given, reading)
+                    except Exception as error:  # of a call that is wrong, or only without gradients
+                        refusal = Stays(f"{_FAILS}: {type(error).__name__}: {first_line(error)}")
                     if refusal is not None:
                         return refusal, []
             reading = read_call(qnode, given)

@@ -27,10 +27,14 @@ class CheckedCall:
         axes: for each tensor among them, the axis that is open, or None.
         guard: of all else that it read.
         answer: how it is computed.
+
+    Attributes:
+        takes: how many tensors are among the arguments.
     """
 
     def __init__(self, qnode: Any, given: Arguments, axes: Axes, guard: Guard, answer: Any) -> None:
         self.answer = answer
+        self.takes = len(given.tensors)
         self._qnode = qnode
         self._guard = guard
         self._structure = given.structure

@@ -11,7 +11,13 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from hybridx.capture import apply_function, in_forward_mode, in_transform, outside_transforms
+from hybridx.capture import (
+    apply_function,
+    base_of,
+    in_forward_mode,
+    in_transform,
+    outside_transforms,
+)
 from hybridx.circuit import Channel, Circuit
 from hybridx.kernels import Tape, along, frequencies, gradients, tape_of, values
 from hybridx.lowering import choose
@@ -49,6 +55,8 @@ class LiveCircuit(nn.Module):
         """Return the results."""
         if self.tape is None or data.device.type != "cpu":
             return self.by_operators(data, shared)
+        if torch.is_grad_enabled():
+            data, shared = _own(data), _own(shared)
         results: Tensor = apply_function(_Values, data, shared, self)[0]
         return results
 
@@ -403,6 +411,14 @@ def _pairs(parts: Sequence[Tensor | None]) -> list[Direction]:
 def _sum(*terms: Tensor | None) -> Tensor | None:
     found = [term for term in terms if term is not None]
     return sum(found[1:], found[0]) if found else None
+
+
+def _own(columns: Tensor) -> Tensor:
+    """Return columns into whose memory nobody else writes before the way back.
+
+    PennyLane keeps sines of angles alone: a script may fill one tensor anew for each call.
+    """
+    return columns if base_of(columns) is columns else columns.clone()
 
 
 def _array(tensor: Tensor) -> Any:

@@ -49,6 +49,7 @@ from hybridx.capture.torch_export import FixedBatch, from_two
 from hybridx.capture.torch_internals import (
     apply_function,
     as_one_call,
+    base_of,
     differentiable,
     example_like,
     flatten,
@@ -88,6 +89,7 @@ __all__ = [
     "as_exported",
     "as_one_call",
     "as_tensor",
+    "base_of",
     "call_of_layer",
     "capture",
     "check_arguments",

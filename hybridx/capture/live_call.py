@@ -205,9 +205,10 @@ def _keep_detached(module: fx.GraphModule) -> None:
 
 
 def _make_differentiable(module: fx.GraphModule) -> None:
-    """Write the copies of a graph in place by operators that torch differentiates.
+    """Write some operators of a graph by others that torch differentiates, in place.
 
-    `aten.copy`, which torch.export makes of a write into a tensor, has no derivative.
+    `aten.copy`, which torch.export makes of a write into a tensor, has no derivative. That of
+    `aten.view_as_real` fails where the gradient starts at an odd place of its memory.
     """
     graph = module.graph
     for node in graph.find_nodes(op="call_function", target=torch.ops.aten.copy.default):
@@ -218,6 +219,13 @@ def _make_differentiable(module: fx.GraphModule) -> None:
                 source = graph.call_function(torch.ops.aten._to_copy.default, (source,), dtype)
             copied = graph.call_function(torch.ops.aten.expand_as.default, (source, goal))
         node.replace_all_uses_with(copied)
+        graph.erase_node(node)
+    for node in graph.find_nodes(op="call_function", target=torch.ops.aten.view_as_real.default):
+        with graph.inserting_before(node):
+            parts = [graph.call_function(part, node.args) for part in (torch.real, torch.imag)]
+            stacked = graph.call_function(torch.ops.aten.stack.default, (parts, -1))
+        stacked.meta.update(node.meta)
+        node.replace_all_uses_with(stacked)
         graph.erase_node(node)
     module.recompile()
 

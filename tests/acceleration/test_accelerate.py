@@ -211,6 +211,26 @@ def test_what_stays_eager_says_why():
     assert type(model.one) is qml.QNode
 
 
+def test_a_circuit_that_fails_without_gradients_stays_eager():
+    def circuit(x, weight):
+        if not weight.requires_grad:
+            raise ValueError("nothing to train")
+        qml.RX(x * weight, wires=0)
+        return qml.expval(qml.PauliZ(0))
+
+    class Trained(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.weight = nn.Parameter(torch.ones(()))
+            self.one = make_qnode(circuit, 1)
+
+        def forward(self, x):
+            return self.one(x, self.weight)
+
+    report = hybridx.accelerate(Trained(), (torch.zeros(3),))
+    assert "without gradients: ValueError: nothing to train" in report.layers[0].reason
+
+
 def test_a_wrong_rule_is_not_swapped_in(monkeypatch):
     right = tapes._generator
     monkeypatch.setattr(tapes, "_generator", lambda *given: -right(*given))

@@ -132,6 +132,22 @@ def test_many_backward_passes(pair):
     same(pair, train)
 
 
+def test_what_a_call_was_given_is_written_anew(pair):
+    """PennyLane does not look at its arguments on the way back."""
+
+    def train(model):
+        layer, angles = model[2], torch.zeros(2, WIRES, dtype=torch.float64)
+        results = []
+        for column, given in enumerate(numbers(WIRES, 2).requires_grad_()):
+            angles[:, column] = given
+            results.append(layer(angles))
+        with torch.no_grad():
+            layer.qnode_weights["weights"].add_(1)
+        return backward(torch.stack(results))
+
+    same(pair, train)
+
+
 @pytest.mark.parametrize("reentrant", [True, False])
 def test_checkpoints(pair, reentrant):
     def train(model):

@@ -63,6 +63,12 @@ def trained_sum(x, w):
     return qml.expval(qml.Hamiltonian([w[0], w[1]], words)), qml.state()
 
 
+def trained_matrix(x, w):
+    qml.AngleEmbedding(x, wires=range(WIRES))  # an odd number of columns
+    qml.QubitUnitary(torch.matrix_exp(1j * torch.diag(w[1:])), wires=1)
+    return [qml.expval(qml.X(0)), qml.expval(qml.Z(1))]
+
+
 def branching(x, w):
     if x[0] > 0:
         qml.RX(0.5, wires=0)
@@ -122,6 +128,7 @@ COMPILED = {
     "parameter shift": (means, row_by_row, {"diff_method": "parameter-shift"}),
     "adjoint": (means, row_by_row, {"diff_method": "adjoint"}),
     "a transform": (qml.transforms.merge_rotations(means), row_by_row, {}),
+    "a trained matrix": (trained_matrix, row_by_row, {}),
     "frozen": (means, lambda qnode, x, w: qnode(x, w.detach()), {}),
 }
 
