@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
 
 from hybridx.deployment.deployed import Deployed
+
+_ENDS = 30  # seconds that Ray has beyond the time limit, so that hybridx refuses first
 
 
 def for_ray(deployed: Deployed) -> dict[str, bytes]:
@@ -18,6 +21,7 @@ def for_ray(deployed: Deployed) -> dict[str, bytes]:
 http_options:
   host: 0.0.0.0
   port: 8000
+  request_timeout_s: {math.ceil(deployed.settings.seconds) + _ENDS}
 applications:
   - name: {deployed.name}
     route_prefix: /{deployed.name}

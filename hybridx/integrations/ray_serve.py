@@ -13,9 +13,10 @@ read:
 JSON `{"inputs": {"x": [[0.1, 0.2]]}}`, and its answer `{"outputs": {"y": [[0.3]]}}`. A replica
 takes requests after its self-test.
 
-`python -m hybridx.integrations.ray_serve FOLDER/serve.yaml` does what `serve run` does, on this
-machine, and ends as a container is ended: told so by SIGTERM, it answers what is here first. The
-program `serve run` of Ray 2.60 loses it.
+`python -m hybridx.integrations.ray_serve FOLDER/serve.yaml` starts a Ray of its own on this machine
+and serves as `serve run` does. It ends as a container is ended: told so by SIGTERM, it answers what
+is here first. The program `serve run` of Ray 2.60 loses it. A file that fails its self-test never
+gets ready, and the program stays, so that the log can be read and nobody starts it again and again.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import ray
 import yaml
 from ray import serve
 from ray.util.metrics import Counter, Gauge
@@ -39,10 +41,12 @@ from hybridx.deployment import Settings, settings_of
 from hybridx.errors import NotReadyError, ServerSettingError
 from hybridx.integrations.json_arrays import read_request, write_arrays
 from hybridx.integrations.metrics import METRICS, REQUESTS, results_of
-from hybridx.integrations.refusals import refusal_of
+from hybridx.integrations.refusals import PROTOCOLS, refusal_of
 from hybridx.integrations.served import Served
 
 _SPARE = 16  # requests that a replica takes beyond its queue, to refuse them in hybridx's words
+_BUSY = PROTOCOLS["busy"][0]
+_SECONDS = 1.0  # between two looks at the counters; Ray shows them less often
 
 
 class FileDeployment:
@@ -62,7 +66,9 @@ class FileDeployment:
         }
         self._requests = Counter(REQUESTS, "Requests by what came of them.", ("result",))
         self._served.start()
-        self._tell()
+        self._is_ended = threading.Event()
+        self._teller = threading.Thread(target=self._tell_on, name="hybridx-counters", daemon=True)
+        self._teller.start()
 
     async def __call__(self, request: Request) -> Response:
         """Answer a request, or say what is wrong with it."""
@@ -76,8 +82,6 @@ class FileDeployment:
         except Exception as error:
             told = refusal_of(error)
             return JSONResponse({"error": told.text}, status_code=told.http)
-        finally:
-            self._tell()
         return JSONResponse({"outputs": write_arrays(outputs)})
 
     def check_health(self) -> None:
@@ -92,6 +96,13 @@ class FileDeployment:
     async def __del__(self) -> None:
         """Answer what is here, and free the file; Ray calls it when a replica ends."""
         await asyncio.to_thread(self._served.close)
+        self._is_ended.set()
+
+    def _tell_on(self) -> None:
+        """Keep Ray's metrics as the counters are, also while requests wait."""
+        self._tell()
+        while not self._is_ended.wait(_SECONDS):
+            self._tell()
 
     def _tell(self) -> None:
         """Give Ray's metrics what has changed of the counters."""
@@ -131,6 +142,11 @@ def application(args: Mapping[str, Any]) -> serve.Application:
         FileDeployment,
         name="FileDeployment",
         max_ongoing_requests=_most(settings),
+        # What comes while no replica is ready waits at Ray's door, and not without end.
+        max_queued_requests=_most(settings),
+        backpressure_config={"status_code": _BUSY},
+        # Ray would test the file on the device three times, and each may have a price.
+        max_constructor_retry_count=1,
         graceful_shutdown_timeout_s=settings.seconds,
     )
     return deployment.bind(str(Path(args["path"])), said)
@@ -148,18 +164,21 @@ def run(path: str | Path) -> None:
         path: of the configuration; the paths of models in it begin at its folder.
     """
     config = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    targets = []
+    for one in config["applications"]:
+        args = {**one["args"], "path": str(Path(path).resolve().parent / one["args"]["path"])}
+        targets.append(serve.RunTarget(application(args), one["name"], one["route_prefix"]))
     ended = threading.Event()
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # else Ray tells its makers
+    ray.init("local")  # a Ray that runs here already has applications that `shutdown` would end
     serve.start(http_options=config.get("http_options"))
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ended.set())  # after Ray has set its own
-    names = []
-    for one in config["applications"]:
-        args = {**one["args"], "path": str(Path(path).resolve().parent / one["args"]["path"])}
-        names.append(one["name"])
-        serve.run(application(args), name=one["name"], route_prefix=one["route_prefix"])
+    # It is not waited for, as an application that fails is to stay, and to say so.
+    serve.run_many(targets, wait_for_applications_running=False)
     ended.wait()
-    for name in names:
-        serve.delete(name)  # returns when its replicas have answered
+    for one in targets:
+        serve.delete(one.name)  # returns when its replicas have answered
     serve.shutdown()
 
 

@@ -57,4 +57,6 @@ def test_the_configuration_of_ray_has_the_settings(model, tmp_path):
     # One line of JSON, which is YAML, too; the program's own test reads the whole by YAML.
     assert settings_of(json.loads(line.partition("settings:")[2])) == settings_of(SETTINGS)
     assert "    route_prefix: /turn-2" in lines
+    # Ray waits longer than hybridx, which then says what came of the request.
+    assert "  request_timeout_s: 32" in lines
     assert "      path: model.onnx" in lines

@@ -10,7 +10,7 @@ from pathlib import Path
 from hybridx.integrations.refusals import PROTOCOLS
 from tests.servers.results import FOLDERS, Result, read
 from tests.servers.server import Server, servers
-from tests.servers.trial import CLIENTS, COLUMNS, SHOTS, Cell
+from tests.servers.trial import CLIENTS, COLUMNS, NOT_TRIED, SHOTS, Cell
 
 PAGE = Path(__file__).parents[2] / "docs" / "deploy" / "index.md"
 
@@ -139,7 +139,7 @@ def page(rows: Mapping[str, Server] | None = None, kept: Mapping[str, Result] | 
 
 
 def _told(cell: Cell) -> str:
-    return cell.text if cell.is_so else f"**no**: {cell.text}"
+    return cell.text if cell.is_so or cell.text == NOT_TRIED else f"**no**: {cell.text}"
 
 
 def _row(*cells: str) -> str:

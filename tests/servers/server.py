@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -13,6 +14,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -41,8 +43,13 @@ class Server:
     client: Literal["v2", "http"]
     live: str
     ready: str
-    metrics: str
+    metrics: str = ""
     path: str = ""
+    patience: float = SECONDS
+    targets: str = ""
+    prefix: str = ""
+    late: float = 0.0
+    page: str = ""
     lacks: tuple[str, ...] = ()
     remark: str = ""
 
@@ -120,12 +127,18 @@ def command(
                 "BENTOML_DO_NOT_TRACK": "True",
                 "PATH": bin,
             }
+        case "ray":
+            settings = folder / "serve.yaml"
+            said = settings.read_text().replace("0.0.0.0", "127.0.0.1")
+            settings.write_text(said.replace("port: 8000", f"port: {ports['http']}"))
+            module = ["-m", "hybridx.integrations.ray_serve", str(settings)]
+            return [str(python), *module], {"RAY_metrics_report_interval_ms": "1000"}
         case name:
             raise NotImplementedError(name)
 
 
 class Running:
-    """A server that runs; a context manager, which kills it at the end.
+    """A server that runs; a context manager, which kills it and all that it started at the end.
 
     Attributes:
         ports: where it listens.
@@ -141,12 +154,12 @@ class Running:
         words, variables = command(self.server, self._folder, self.ports)
         self._home = tempfile.TemporaryDirectory()
         self._log = Path(self._home.name) / "log"
-        threads = {"OMP_NUM_THREADS": "1"}
+        own = {"OMP_NUM_THREADS": "1", "TMPDIR": self._home.name}
         with self._log.open("w") as log:
             self.process = subprocess.Popen(
                 words,
                 cwd=self._folder,
-                env=fresh(os.environ, Path(self._home.name)) | threads | variables,
+                env=fresh(os.environ, Path(self._home.name)) | own | variables,
                 stdout=log,
                 stderr=subprocess.STDOUT,
             )
@@ -155,6 +168,11 @@ class Running:
     def __exit__(self, *_: object) -> None:
         self.process.kill()
         self.process.wait()
+        while left := with_home(self._home.name):  # one may start another meanwhile
+            for number in left:
+                with suppress(ProcessLookupError):
+                    os.kill(number, signal.SIGKILL)
+            time.sleep(0.02)
         self._home.cleanup()
 
     @property
@@ -162,21 +180,15 @@ class Running:
         """What it has said so far."""
         return self._log.read_text(encoding="utf-8", errors="replace")
 
-    def get(self, path: str, port: str = "http") -> tuple[int, str]:
+    def get(self, path: str, port: str = "http", patience: float = SECONDS) -> tuple[int, str]:
         """Return the status of a path, and the text; 0 where nobody answers."""
-        url = f"http://127.0.0.1:{self.ports[port]}{path}"
-        try:
-            with urllib.request.urlopen(url, timeout=SECONDS) as answer:
-                return answer.status, answer.read().decode()
-        except urllib.error.HTTPError as error:
-            return error.code, error.read().decode()
-        except OSError:
-            return 0, ""
+        return _get(f"127.0.0.1:{self.ports[port]}{path}", patience)
 
     def state(self) -> tuple[bool, bool]:
         """Return whether it is live and ready, and remember what was seen."""
         live = self.get(self.server.live)[0] == 200
-        ready = self.get(self.server.ready.format(name=MODEL))[0] == 200
+        path, patience = self.server.ready.format(name=MODEL), self.server.patience
+        ready = self.get(path, patience=patience)[0] == 200
         if self.states[-1:] != [(live, ready)]:
             self.states.append((live, ready))
         return live, ready
@@ -200,19 +212,51 @@ class Running:
         self.wait("ready", lambda: self.state()[1])
 
     def counters(self) -> dict[str, float]:
-        """Return the counters of hybridx that a scrape shows, by name and labels."""
-        port, _, path = self.server.metrics.partition("/")
-        _, text = self.get(f"/{path or 'metrics'}", port)
+        """Return the counters of hybridx when all that was answered so far is in them."""
+        time.sleep(self.server.late)
+        return self.scraped()
+
+    def scraped(self) -> dict[str, float]:
+        """Return the counters that a scrape shows now, by name and result."""
+        line = re.compile(rf"^{self.server.prefix}(hybridx_\w+)(?:{{(.*)}})? (\S+)$", re.MULTILINE)
         found = {}
-        for line in text.splitlines():
-            if line.startswith("hybridx_"):
-                name, _, value = line.rpartition(" ")
-                found[name.replace(f'{{model="{MODEL}"}}', "").replace(f'model="{MODEL}",', "")] = (
-                    float(value)
-                )
+        for address in self._addresses():
+            for name, labels, value in line.findall(_get(address, SECONDS)[1]):
+                result = re.search(r'result="\w+"', labels)
+                found[f"{name}{{{result[0]}}}" if result else name] = float(value)
         return found
+
+    def _addresses(self) -> list[str]:
+        """Return where counters are scraped."""
+        if not self.server.targets:
+            port, _, path = self.server.metrics.partition("/")
+            return [f"127.0.0.1:{self.ports[port]}/{path or 'metrics'}"]
+        groups = json.loads((Path(self._home.name) / self.server.targets).read_text())
+        return [f"{address}/metrics" for group in groups for address in group["targets"]]
 
     def terminate(self) -> int:
         """Send SIGTERM, wait for the end, and return the exit code."""
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(SECONDS)
+
+
+def _get(address: str, patience: float) -> tuple[int, str]:
+    """Return the status of an address, and the text; 0 where nobody answers in time."""
+    try:
+        with urllib.request.urlopen(f"http://{address}", timeout=patience) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode()
+    except OSError:
+        return 0, ""
+
+
+def with_home(home: str) -> list[int]:
+    """Return the processes whose environment has a folder as home; none without /proc."""
+    wanted, found = f"HOME={home}".encode(), []
+    for file in Path("/proc").glob("[0-9]*/environ"):
+        # It may have ended, or belong to somebody else.
+        with suppress(OSError):
+            if wanted in file.read_bytes().split(b"\0"):
+                found.append(int(file.parent.name))
+    return found

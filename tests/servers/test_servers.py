@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -11,10 +13,10 @@ import pytest
 from tests.documents.servers import CHECKED, PAGE, page
 from tests.integrations.models import expected
 from tests.runtime.remote import rows
-from tests.servers import trial
+from tests.servers import server, trial
 from tests.servers.client import WAYS, Answer
 from tests.servers.results import FOLDERS, Result, complaints, read, write
-from tests.servers.server import pins, servers
+from tests.servers.server import Running, pins, servers, with_home
 from tests.servers.trial import COLUMNS, Cell
 
 GOOD = Cell(True, "yes")
@@ -42,6 +44,8 @@ def test_environments_are_pinned(name):
 def test_the_page_has_what_a_server_does_and_does_not():
     known = servers()
     bad = replace(RESULT, cells={**RESULT.cells, "drain": Cell(False, "2 of 6 lost")})
+    unasked = replace(RESULT, cells={**RESULT.cells, "gRPC": Cell(False, trial.NOT_TRIED)})
+    assert "| gRPC | not tried |" in page(known, {"mlserver": unasked})
     text = page(known, {"mlserver": bad, "kserve": RESULT})
     assert "| drained at SIGTERM | **no**: 2 of 6 lost | yes |" in text
     assert "| | MLServer 1.0 | KServe's SDK 1.0 |" in re.sub(" +", " ", text)
@@ -175,6 +179,39 @@ def test_clients_must_get_their_own_numbers_and_be_counted(monkeypatch):
         trial._try_clients(made, ["json"], session, cells)
         assert cells["clients"].is_so == is_right
         assert cells["metrics"].is_so == is_counted
+
+
+def test_counters_are_read_whatever_stands_before_and_behind_their_names(monkeypatch, tmp_path):
+    scrape = """\
+# TYPE {0}hybridx_rows_total counter
+{0}hybridx_rows_total{{model="iris",Version="2"}} 3.0
+{0}hybridx_requests_total{{model="iris",result="answered"}} 2.0
+{0}hybridx_waiting 1.0
+other_hybridx_rows_total 7.0
+"""
+    wanted = {
+        "hybridx_rows_total": 3.0,
+        'hybridx_requests_total{result="answered"}': 2.0,
+        "hybridx_waiting": 1.0,
+    }
+    for one in servers().values():
+        monkeypatch.setattr(
+            server, "_get", lambda *_, prefix=one.prefix: (200, scrape.format(prefix))
+        )
+        monkeypatch.setattr(Running, "_addresses", lambda _: ["127.0.0.1:1/metrics"])
+        assert Running(one, tmp_path).scraped() == wanted
+
+
+def test_what_a_server_leaves_behind_is_found(tmp_path):
+    home = {"HOME": str(tmp_path)}
+    with subprocess.Popen(
+        [sys.executable, "-c", "input()"], env=home, stdin=subprocess.PIPE, start_new_session=True
+    ) as left:
+        assert with_home(str(tmp_path)) == [left.pid]
+        assert left.pid not in with_home(str(tmp_path / "other"))
+        left.stdin.close()
+        left.wait()
+        assert with_home(str(tmp_path)) == []
 
 
 def test_equal_means_equal_to_the_last_bit():
