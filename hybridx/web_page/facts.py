@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     import onnx
 
 _MOST_SLIDERS: Final = 64
+_MOST_NAMED: Final = 1024  # sliders of columns with names, which a CSV file has too
 _CHANNELS: Final = (1, 3)
 _LEAST_SIDE: Final = 4  # of a picture, in pixels
 # Operators that give the numbers of their first input in another form.
@@ -53,6 +54,7 @@ class OutputFacts(msgspec.Struct, frozen=True):
     """An output, and what its numbers are."""
 
     name: str
+    dtype: str
     shape: tuple[int | str, ...]
     meaning: Meaning
     classes: tuple[str, ...] = ()
@@ -196,7 +198,8 @@ def _kind(one: Signature, columns: tuple[str, ...]) -> InputKind:
     lengths = [length for length in row if isinstance(length, int)]
     if one.dtype.kind in "iu" and len(row) == 1 and not columns and one.shape != (BATCH,):
         return "tokens"
-    if len(row) <= 1 and len(lengths) == len(row) and 0 < math.prod(lengths) <= _MOST_SLIDERS:
+    most = _MOST_NAMED if columns else _MOST_SLIDERS
+    if len(row) <= 1 and len(lengths) == len(row) and 0 < math.prod(lengths) <= most:
         return "table"
     if len(lengths) == len(row) == 3:
         first, second, third = lengths
@@ -216,7 +219,7 @@ def _outputs(artifact: OnnxArtifact) -> list[OutputFacts]:
         meaning: Meaning = "logits" if classes else "numbers"
         if _is_softmax(value.name, made_by):
             meaning = "probabilities"
-        found.append(OutputFacts(one.name, one.shape, meaning, classes))
+        found.append(OutputFacts(one.name, one.dtype.name, one.shape, meaning, classes))
     return found
 
 

@@ -67,19 +67,24 @@ def round_out(least: float, most: float, start: float, *, is_whole: bool) -> Ran
         >>> round_out(2.0, 2.0, 2.0, is_whole=True)
         Range(least=1.0, most=3.0, start=2.0)
     """
-    if not all(map(math.isfinite, (least, most, start))):
-        least, most, start = -1.0, 1.0, 0.0
-    start = float(round(start)) if is_whole else _exact(start, 6)
-    if least == most:
+    width = most - least
+    if not all(map(math.isfinite, (width, start))):
+        least, most, width, start = -1.0, 1.0, 2.0, 0.0
+    size = max(abs(least), abs(most))
+    if is_whole:
+        start = float(round(start))
+    elif abs(_exact(start, 6) - start) <= max(width / 1000, size * 1e-13):
+        start = _exact(start, 6)  # else it would leave a narrow range far from zero
+    if width <= max(size * 1e-13, 1e-300):
         step = 1.0 if is_whole else max(1.0, 10.0 ** math.floor(math.log10(abs(most) or 1.0)))
         return Range(least - step, most + step, start)
     if is_whole:
         return Range(float(math.floor(least)), float(math.ceil(most)), start)
-    rough = (most - least) / 20
+    rough = width / 20
     power = 10.0 ** math.floor(math.log10(rough))
     step = next(one * power for one in (1, 2, 5, 10) if one * power >= rough * (1 - 1e-12))
     low, high = math.floor(least / step + 1e-9), math.ceil(most / step - 1e-9)
-    return Range(_exact(low * step, 12), _exact(high * step, 12), start)
+    return Range(_exact(low * step, 15), _exact(high * step, 15), start)
 
 
 def _exact(number: float, digits: int) -> float:

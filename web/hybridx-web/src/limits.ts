@@ -8,7 +8,7 @@ const MOST_BYTES = 1_500_000_000;
 const MOST_FUNCTIONS = 10_000;
 const MOST_NODES = 200_000;
 const MOST_EXPANDED_BYTES = 4_000_000_000;
-const MOST_AXES = 64;
+export const MOST_AXES = 64;
 const MOST_NUMBERS = 2 ** 28;
 
 // By the number of a type in ONNX, how many bytes a number takes in `raw_data`.

@@ -1,6 +1,7 @@
 /** A file that runs in ONNX Runtime Web. */
 import type { InferenceSession as Session, Tensor } from "onnxruntime-web";
 import { RefusedError } from "../../reader/errors.mjs";
+import { isObject } from "../../reader/json.mjs";
 import type { Call, CircuitCall } from "./calls.js";
 import { results as exactResults, resultCount } from "./circuit.js";
 import { InferenceSession, env } from "./engine.js";
@@ -68,7 +69,13 @@ async function bytesOf(source: string | URL | ArrayBuffer | Uint8Array): Promise
   if (source instanceof ArrayBuffer) {
     return new Uint8Array(source);
   }
-  const response = await fetch(source);
+  if (typeof source !== "string" && !(source instanceof URL)) {
+    throw new RefusedError("load takes the bytes of a file, or its address");
+  }
+  const response = await fetch(source).catch((error: Error & { cause?: unknown }) => {
+    const why = error.cause instanceof Error ? error.cause.message : error.message;
+    throw new RefusedError(`${String(source)} cannot be fetched: ${why}`);
+  });
   if (!response.ok) {
     throw new RefusedError(`${String(source)} answers ${response.status} ${response.statusText}`);
   }
@@ -139,6 +146,10 @@ export class Model {
     if (bodiless !== undefined) {
       throw new RefusedError(`${bodiless.layer} was exported without a compiled body: it runs on devices only`);
     }
+    if (this.outputs.some(({ name }) => name === "__proto__")) {
+      // ONNX Runtime Web gives outputs as properties, so that one of this name is lost. A part has others.
+      return this.#named(new Map(Object.entries(feeds)));
+    }
     this.#whole ??= this.#start(this.#said.bytes);
     const found = await this.#run(await this.#whole, feeds);
     return Object.fromEntries(this.outputs.map(({ name }) => [name, valuesOf(found[name]!)]));
@@ -176,9 +187,7 @@ export class Model {
     const random = new Random(checkedSeed(seed));
     const samplers = new Map(this.#calls.map((one) => [one, new Sampler(one.circuit, shots)]));
     const values = await this.#staged(this.#feeds(rows), (call, row) => samplers.get(call)!.draw(row, random).results);
-    const outputs = this.outputs.map((one) => one.name);
-    const found = await this.#values(outputs, values);
-    return Object.fromEntries(outputs.map((name) => [name, valuesOf(found.get(name)!)]));
+    return this.#named(values);
   }
 
   /**
@@ -216,6 +225,9 @@ export class Model {
   }
 
   #feeds(rows: Feeds): Record<string, Tensor> {
+    if (!isObject(rows)) {
+      throw new RefusedError("it takes an object that has the rows of each input by its name");
+    }
     const known = new Set(this.inputs.map((one) => one.name));
     const unknown = Object.keys(rows).find((name) => !known.has(name));
     const names = [...known].join(", ");
@@ -262,6 +274,13 @@ export class Model {
       }
     }
     return known;
+  }
+
+  /** Return the outputs by name, from values that are known. */
+  async #named(known: Map<string, Tensor>): Promise<Record<string, Values>> {
+    const names = this.outputs.map((one) => one.name);
+    const found = await this.#values(names, known);
+    return Object.fromEntries(names.map((name) => [name, valuesOf(found.get(name)!)]));
   }
 
   /** Return the calls that can be cut out, those first that depend on no other. */

@@ -1,6 +1,8 @@
 /** Tensors that go into a model and come out of it. */
 import type { Tensor as Given } from "onnxruntime-web";
 import { RefusedError } from "../../reader/errors.mjs";
+import { isListOf, isWhole } from "../../reader/json.mjs";
+import { MOST_AXES } from "./limits.js";
 import { Tensor } from "./engine.js";
 
 /** The numbers of a tensor, row by row. */
@@ -108,10 +110,13 @@ export function nested(data: Data, dims: readonly number[], isBool: boolean): Ne
 type Flat = ArrayLike<number | bigint | boolean>;
 
 function flattened(given: Rows, input: Signature): { flat: Flat; dims: number[] } {
-  if (ArrayBuffer.isView(given)) {
+  if (isTyped(given)) {
     return { flat: given, dims: lengthsOf(given.length, input) };
   }
   if (typeof given === "object" && given !== null && "data" in given) {
+    if (!isListOf(given.dims, isWhole) || !isList(given.data)) {
+      throw new RefusedError(`input ${input.name} has data and dims that are no lists of numbers`);
+    }
     const size = given.dims.reduce((product, length) => product * length, 1);
     if (size !== given.data.length) {
       throw new RefusedError(`input ${input.name} has ${given.data.length} numbers, and shape (${given.dims.join(", ")})`);
@@ -121,6 +126,9 @@ function flattened(given: Rows, input: Signature): { flat: Flat; dims: number[] 
   const dims: number[] = [];
   for (let one: unknown = given; isList(one); one = one[0]) {
     dims.push(one.length);
+    if (dims.length > MOST_AXES) {
+      throw new RefusedError(`the lists of input ${input.name} are deeper than ${MOST_AXES}`);
+    }
   }
   const flat: (number | bigint | boolean)[] = [];
   const walk = (one: unknown, axis: number): void => {
@@ -140,7 +148,11 @@ function flattened(given: Rows, input: Signature): { flat: Flat; dims: number[] 
 }
 
 function isList(value: unknown): value is ArrayLike<unknown> {
-  return Array.isArray(value) || ArrayBuffer.isView(value);
+  return Array.isArray(value) || isTyped(value);
+}
+
+function isTyped(value: unknown): value is Data {
+  return ArrayBuffer.isView(value) && !(value instanceof DataView);
 }
 
 /** Return the shape of a flat array: that of the input, whose one open axis is as long as it must be. */

@@ -41,7 +41,7 @@ export function About({ state }: { state: State }) {
           <Fact key={one.name} name="input"><bdi>{one.name}</bdi>: {one.dtype} ({one.shape.join(", ")})</Fact>
         ))}
         {facts.outputs.map((one) => (
-          <Fact key={one.name} name="output"><bdi>{one.name}</bdi>: ({one.shape?.join(", ") ?? "shape not stated"})</Fact>
+          <Fact key={one.name} name="output"><bdi>{one.name}</bdi>: {one.dtype} ({one.shape?.join(", ") ?? "shape not stated"})</Fact>
         ))}
         {facts.circuits.map((one) => (
           <Fact key={one.name} name="circuit"><bdi>{one.layers.join(", ") || one.name}</bdi>: {one.strategy === "" ? "not compiled" : `compiled by ${one.strategy}`}</Fact>

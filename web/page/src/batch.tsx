@@ -3,7 +3,7 @@ import { useSignal } from "@preact/signals";
 import { useRef } from "preact/hooks";
 import { writeCsv } from "./csv";
 import { type Engine, labelsOf, largest, type Row, softmax } from "./engine";
-import { counted, shown } from "./numbers";
+import { counted, listed, shown } from "./numbers";
 import { reasonOf, type State } from "./state";
 import { readTable, type Table } from "./table";
 
@@ -62,7 +62,7 @@ export function Batch({ state }: { state: State }) {
     <section class="card" id="batch" aria-labelledby="batch-title">
       <h2 id="batch-title">Many rows at once</h2>
       <p class="quiet">
-        A CSV file with the columns <bdi>{columns.length > 12 ? `${columns.slice(0, 12).join(", ")}, …` : columns.join(", ")}</bdi>, or without a header in this order. It stays in this browser.
+        A CSV file with the columns <bdi>{listed(columns)}</bdi>, or without a header in this order. It stays in this browser.
       </p>
       <div
         class={isOver.value ? "drop over" : "drop"}
@@ -156,7 +156,7 @@ async function predicted(engine: Engine, table: Table, stop: AbortSignal, tell: 
     const took = performance.now() - before;
     found.forEach((row, at) => {
       const given = slice[at];
-      const numbers = engine.inputs.flatMap(({ name }) => given?.sample[name]?.data ?? []);
+      const numbers = engine.inputs.flatMap(({ name }) => given?.sample.get(name)?.data ?? []);
       const cells = cellsOf(engine, row);
       if (rows.length === 0) {
         header.push(...cells.map(([name]) => name));
@@ -177,7 +177,7 @@ async function predicted(engine: Engine, table: Table, stop: AbortSignal, tell: 
 /** Return what a row of the results says of the outputs, by the names of its columns. */
 function cellsOf(engine: Engine, row: Row): [string, string | number][] {
   return engine.outputs.flatMap((output): [string, string | number][] => {
-    const data = row[output.name]?.data ?? [];
+    const data = row.get(output.name)?.data ?? [];
     const labels = labelsOf(output, data.length);
     const isClass = output.meaning !== "numbers" && data.length > 1;
     const prefix = engine.outputs.length > 1 ? `${output.name}: ` : "";

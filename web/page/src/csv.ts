@@ -14,7 +14,8 @@ export function readCsv(text: string): { line: number; cells: string[] }[] {
   };
   const plain = text.replace(/^\uFEFF/, "");
   for (let at = 0; at < plain.length; at += 1) {
-    const letter = plain[at];
+    // A carriage return ends a line alone too, as old spreadsheets write it.
+    const letter = plain[at] === "\r" && !isQuoted && plain[at + 1] !== "\n" ? "\n" : plain[at];
     if (letter === "\n") {
       line += 1;
     }
@@ -45,8 +46,11 @@ export function readCsv(text: string): { line: number; cells: string[] }[] {
   return rows;
 }
 
+const HEAD = 1_000_000; // letters in which the first line ends
+
 function separatorOf(text: string): string {
-  const first = text.slice(0, text.indexOf("\n") + 1 || text.length);
+  // Of the first line that is not empty, without what is quoted.
+  const [first = ""] = text.slice(0, HEAD).replaceAll(/"(?:[^"]|"")*"/g, "").match(/[^\r\n]*[^\s][^\r\n]*/) ?? [];
   const count = (one: string): number => first.split(one).length;
   return [",", ";", "\t"].reduce((best, one) => (count(one) > count(best) ? one : best), ",");
 }

@@ -4,7 +4,7 @@ import type { Facts, InputFacts, OutputFacts } from "./facts";
 import { feedsOf, hasBatch, type Part, type Sample } from "./sample";
 
 /** By the name of an output, its numbers in one row. */
-export type Row = Readonly<Record<string, Part>>;
+export type Row = ReadonlyMap<string, Part>;
 
 export class Engine {
   readonly inputs: readonly InputFacts[];
@@ -51,7 +51,7 @@ export class Engine {
         const part = partOf(values[name]);
         return [name, shape !== null && hasBatch({ shape }) ? { ...part, dims: part.dims.slice(1) } : part];
       });
-      found.push(Object.fromEntries(parts));
+      found.push(new Map(parts));
     }
     return found;
   }
@@ -65,7 +65,7 @@ function partOf(values: Values | undefined): Part {
 function apart(values: Record<string, Values>, count: number): Row[] {
   const parts = Object.entries(values).map(([name, one]): [string, Part] => [name, partOf(one)]);
   return Array.from({ length: count }, (_, row) =>
-    Object.fromEntries(
+    new Map(
       parts.map(([name, { data, dims }]) => {
         const width = data.length / count;
         return [name, { data: data.slice(row * width, (row + 1) * width), dims: dims.slice(1) }];
@@ -76,15 +76,15 @@ function apart(values: Record<string, Values>, count: number): Row[] {
 
 /** Return probabilities of logits. */
 export function softmax(logits: readonly number[]): number[] {
-  const most = Math.max(...logits);
+  const most = logits.reduce((best, one) => Math.max(best, one), -Infinity);
   const powers = logits.map((one) => Math.exp(one - most));
   const total = powers.reduce((sum, one) => sum + one, 0);
   return powers.map((one) => one / total);
 }
 
-/** Return the place of the largest number. */
+/** Return the place of the largest number; -1 if there is a NaN, which is no number to compare with. */
 export function largest(numbers: readonly number[]): number {
-  return numbers.reduce((best, one, at) => (one > (numbers[best] ?? -Infinity) ? at : best), 0);
+  return numbers.some(Number.isNaN) ? -1 : numbers.reduce((best, one, at) => (one > (numbers[best] ?? -Infinity) ? at : best), 0);
 }
 
 /** Return what the numbers of an output are called: classes, or their places. */

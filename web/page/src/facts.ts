@@ -21,6 +21,7 @@ export interface InputFacts {
 
 export interface OutputFacts {
   name: string;
+  dtype: string;
   shape: (number | string)[] | null;
   /** What the numbers of a row are, as the file says. */
   meaning: "logits" | "probabilities" | "numbers";

@@ -4,7 +4,7 @@ import { useEffect, useId, useRef } from "preact/hooks";
 import { colourOf, mixed, type Rgb, rgbOf, scaled } from "./colours";
 import { type Engine, labelsOf, largest, softmax } from "./engine";
 import type { OutputFacts, Range } from "./facts";
-import { cut, shown, ticks } from "./numbers";
+import { cut, shown, stepOf, ticks } from "./numbers";
 import { isWhole, replaced, type Sample } from "./sample";
 import { reasonOf, type State } from "./state";
 
@@ -35,9 +35,9 @@ interface Subject {
 }
 
 function subjectsOf(state: State): Subject[] {
-  const outputs = state.shown.value?.outputs ?? {};
+  const outputs = state.shown.value?.outputs;
   return state.engine.outputs.flatMap((output): Subject[] => {
-    const part = outputs[output.name];
+    const part = outputs?.get(output.name);
     if (part === undefined || part.dims.length > 1 || part.data.length > 64) {
       return [];
     }
@@ -73,12 +73,13 @@ export function DecisionMap({ state }: { state: State }) {
   const [x, y, what] = [axes[across.value], axes[up.value], subjects[subject.value]];
   const sample = state.sample.value;
   useEffect(() => {
-    void strongest(state.engine, sample, axes).then(([first, second]) => {
+    void strongest(state.engine, sample, axes, subjects[0]).then(([first, second]) => {
       [across.value, up.value] = [first, second];
     }, () => undefined); // the map itself says why the model does not run
   }, []);
   // The map depends on all inputs but the two that it runs over.
-  const others = JSON.stringify(axes.map(({ input, at }) => (at === x?.at && input === x.input) || (at === y?.at && input === y.input) ? null : sample[input]?.data[at]));
+  const others = JSON.stringify(axes.map(({ input, at }) => (at === x?.at && input === x.input) || (at === y?.at && input === y.input) ? null : sample.get(input)?.data[at]));
+  const noTables = state.engine.inputs.filter(({ kind }) => kind !== "table").map(({ name }) => sample.get(name));
 
   useEffect(() => {
     if (x === undefined || y === undefined || what === undefined) {
@@ -90,7 +91,7 @@ export function DecisionMap({ state }: { state: State }) {
       failure.value = reasonOf(error);
     });
     return () => stop.abort();
-  }, [across.value, up.value, subject.value, others]);
+  }, [across.value, up.value, subject.value, others, ...noTables]);
 
   useEffect(() => {
     if (canvas.current !== null && grid.value !== null) {
@@ -101,7 +102,7 @@ export function DecisionMap({ state }: { state: State }) {
   if (x === undefined || y === undefined || what === undefined) {
     return null;
   }
-  const now: [number, number] = [sample[x.input]?.data[x.at] ?? 0, sample[y.input]?.data[y.at] ?? 0];
+  const now: [number, number] = [sample.get(x.input)?.data[x.at] ?? 0, sample.get(y.input)?.data[y.at] ?? 0];
   const move = (to: [number, number]): void => state.set(replaced(replaced(sample, x.input, x.at, to[0]), y.input, y.at, to[1]));
   const pointed = (event: PointerEvent & { currentTarget: HTMLElement }): [number, number] => {
     const box = event.currentTarget.getBoundingClientRect();
@@ -111,7 +112,7 @@ export function DecisionMap({ state }: { state: State }) {
   const labels = labelsOf(what.output, Math.max(what.output.classes.length, 1));
   const here = hovered.value ?? now;
   const digits = state.digits.value;
-  const row = state.shown.value?.outputs[what.output.name]?.data ?? [];
+  const row = state.shown.value?.outputs.get(what.output.name)?.data ?? [];
   // Of the row itself the model has said it exactly; elsewhere the nearest point of the grid is known.
   const said = hovered.value === null ? saidOf(pointOf(what, row), what.at === null, labels, digits) : grid.value === null ? "…" : saidOf(read(grid.value, here, x.range, y.range), what.at === null, labels, digits);
   return (
@@ -223,6 +224,9 @@ function Legend({ grid, labels, digits, name }: { grid: Grid | null; labels: str
       </ul>
     );
   }
+  if (grid.least > grid.most) {
+    return <p class="quiet">The model gives no finite number here.</p>;
+  }
   const stops = Array.from({ length: 11 }, (_, at) => `rgb(${scaled(at / 10).map(Math.round).join(" ")})`);
   return (
     <div class="colourbar">
@@ -233,11 +237,14 @@ function Legend({ grid, labels, digits, name }: { grid: Grid | null; labels: str
   );
 }
 
-/** Return the two inputs that change the outputs most from end to end, in their order. */
-async function strongest(engine: Engine, sample: Sample, axes: readonly Axis[]): Promise<[number, number]> {
+/** Return the two inputs that change a subject most from end to end, in their order. */
+async function strongest(engine: Engine, sample: Sample, axes: readonly Axis[], what: Subject | undefined): Promise<[number, number]> {
   const ends = axes.flatMap(({ input, at, range }) => [range.least, range.most].map((end) => replaced(sample, input, at, end)));
   const found = await engine.predict(ends);
-  const numbers = found.map((row) => engine.outputs.flatMap(({ name, meaning }) => (meaning === "logits" ? softmax(row[name]?.data ?? []) : (row[name]?.data ?? []))));
+  const numbers = found.map((row) => {
+    const data = what === undefined ? [] : (row.get(what.output.name)?.data ?? []);
+    return what?.at != null ? data.slice(what.at, what.at + 1) : what?.output.meaning === "logits" ? softmax(data) : data;
+  });
   const changes = axes.map((_, at) => Math.hypot(...(numbers[2 * at] ?? []).map((one, place) => one - (numbers[2 * at + 1]?.[place] ?? one))));
   const order = axes.map((_, at) => at).sort((first, second) => (changes[second] ?? 0) - (changes[first] ?? 0) || first - second);
   const [first = 0, second = 1] = order.slice(0, 2).sort((one, other) => one - other);
@@ -265,7 +272,7 @@ async function compute(engine: Engine, sample: Sample, x: Axis, y: Axis, what: S
       const before = performance.now();
       const found = await engine.predict(rows);
       found.forEach((row, at) => {
-        const { best, value } = pointOf(what, row[what.output.name]?.data ?? []);
+        const { best, value } = pointOf(what, row.get(what.output.name)?.data ?? []);
         values[first + at] = value;
         if (classes !== null) {
           classes[first + at] = best;
@@ -295,10 +302,12 @@ function paint(canvas: HTMLCanvasElement, { side, values, classes, least, most }
   const count = classes === null ? 0 : Math.max(2, new Set(classes).size);
   values.forEach((value, cell) => {
     let colour: Rgb = [128, 128, 128];
-    if (classes !== null) {
+    if (!Number.isFinite(value)) {
+      // It stays grey.
+    } else if (classes !== null) {
       const sure = Math.min(1, Math.max(0, (value - 1 / count) / (1 - 1 / count)));
       colour = mixed([255, 255, 255], rgbOf(classes[cell] ?? 0), 0.35 + 0.65 * sure);
-    } else if (Number.isFinite(value)) {
+    } else {
       colour = scaled(most > least ? (value - least) / (most - least) : 0.5);
     }
     picture.data.set([...colour.map(Math.round), 255], 4 * cell);
@@ -322,7 +331,7 @@ function pointOf({ output, at }: Subject, numbers: readonly number[]): Point {
 }
 
 function saidOf({ best, value }: Point, isClass: boolean, labels: string[], digits: number): string {
-  return isClass ? `${labels[best]}, ${shown(100 * value, Math.max(2, digits - 1))} %` : shown(value, digits);
+  return isClass ? `${labels[best] ?? "no class"}, ${shown(100 * value, Math.max(2, digits - 1))} %` : shown(value, digits);
 }
 
 function read({ side, values, classes }: Grid, [x, y]: [number, number], across: Range, up: Range): Point {
@@ -341,10 +350,15 @@ function clamped(share: number): number {
 }
 
 function valueAt(share: number, { range: { least, most }, isWhole }: Axis): number {
-  const value = least + share * (most - least);
-  return isWhole ? Math.round(value) : value;
+  return onStep(least + share * (most - least), { least, most }, isWhole);
 }
 
 function stepped(value: number, by: number, { range: { least, most }, isWhole }: Axis): number {
-  return Math.min(most, Math.max(least, value + (isWhole ? by : (by * (most - least)) / 50)));
+  return onStep(Math.min(most, Math.max(least, value + (isWhole ? by : (by * (most - least)) / 50))), { least, most }, isWhole);
+}
+
+/** Return the nearest number that a slider of this range gives. */
+function onStep(value: number, range: Pick<Range, "least" | "most">, isWhole: boolean): number {
+  const step = isWhole ? 1 : stepOf(range);
+  return Number((Math.round(value / step) * step).toPrecision(15));
 }

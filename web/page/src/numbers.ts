@@ -1,4 +1,6 @@
 /** Numbers and long texts as people read them. */
+import type { Range } from "./facts";
+import { isWhole } from "./sample";
 
 /** Return a number in so many significant digits, with a true minus sign. */
 export function shown(value: number, digits: number): string {
@@ -14,6 +16,11 @@ export function shown(value: number, digits: number): string {
   }
   const plain = size >= 1e-4 && size < 1e7 ? fixed(size, digits) : exponential(size, digits);
   return value < 0 ? `−${plain}` : plain;
+}
+
+/** Return a number of a dtype: whole ones in all their digits. */
+export function shownAs(value: number, dtype: string, digits: number): string {
+  return isWhole(dtype) ? String(value).replace("-", "−") : shown(value, digits);
 }
 
 /** Return an angle or a coordinate with so many digits behind the point, so that it keeps its width. */
@@ -45,6 +52,11 @@ export function ticks(least: number, most: number, parts: number): number[] {
   return Array.from({ length: last - first + 1 }, (_, at) => Number(((first + at) * step).toPrecision(12)));
 }
 
+/** Return the step of a slider: a round part of its range, at most a two-hundredth. */
+export function stepOf({ least, most }: Pick<Range, "least" | "most">): number {
+  return 10 ** Math.floor(Math.log10((most - least) / 200 || 1e-3));
+}
+
 /** Return a count of bytes for people. */
 export function size(bytes: number): string {
   return bytes >= 1e6 ? `${(bytes / 1e6).toFixed(1)} MB` : `${(bytes / 1e3).toFixed(1)} kB`;
@@ -57,4 +69,9 @@ export function counted(number: number, what: string): string {
 /** Return a text for one line: a long one without its end. */
 export function cut(text: string, most = 100): string {
   return text.length > most ? `${text.slice(0, most)}…` : text;
+}
+
+/** Return names for a sentence: the first ones, each without its end if it is long. */
+export function listed(names: readonly string[], most = 12): string {
+  return [...names.slice(0, most).map((one) => cut(one, 40)), ...(names.length > most ? ["…"] : [])].join(", ");
 }

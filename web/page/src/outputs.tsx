@@ -4,7 +4,7 @@ import { useRef } from "preact/hooks";
 import { colourOf } from "./colours";
 import { labelsOf, largest, softmax } from "./engine";
 import type { OutputFacts } from "./facts";
-import { shown, ticks } from "./numbers";
+import { shown, shownAs, ticks } from "./numbers";
 import { nested, type Part } from "./sample";
 import type { State } from "./state";
 
@@ -21,7 +21,7 @@ export function Outputs({ state }: { state: State }) {
         </p>
       )}
       {state.engine.outputs.map((output) => {
-        const part = now?.outputs[output.name];
+        const part = now?.outputs.get(output.name);
         return part === undefined ? null : <Output key={output.name} output={output} part={part} digits={state.digits.value} isAlone={state.engine.outputs.length === 1} />;
       })}
     </section>
@@ -44,7 +44,7 @@ function Output({ output, part, digits, isAlone }: Props) {
   const isShare = output.meaning === "probabilities" || (isLogits && !isRaw.value);
   const best = largest(data);
   const labels = labelsOf(output, data.length);
-  const names = isShare ? numbers.map((one) => `${shown(100 * one, Math.max(2, digits - 1))} %`) : numbers.map((one) => shown(one, digits));
+  const names = isShare ? numbers.map((one) => `${shown(100 * one, Math.max(2, digits - 1))} %`) : numbers.map((one) => shownAs(one, output.dtype, digits));
   return (
     <div class="output">
       {!isAlone && <h3><bdi>{output.name}</bdi></h3>}
@@ -52,9 +52,15 @@ function Output({ output, part, digits, isAlone }: Props) {
         <>
           {output.meaning !== "numbers" && data.length > 1 && (
             <p class="verdict" aria-live="polite">
-              <span class="dot" style={{ background: colourOf(best) }} />
-              <bdi title={labels[best]}>{labels[best]}</bdi>
-              <span class="share">{isShare ? names[best] : ""}</span>
+              {best < 0 ? (
+                "No class: the model gives NaN"
+              ) : (
+                <>
+                  <span class="dot" style={{ background: colourOf(best) }} />
+                  <bdi title={labels[best]}>{labels[best]}</bdi>
+                  <span class="share">{isShare ? names[best] : ""}</span>
+                </>
+              )}
             </p>
           )}
           <Bars labels={labels} numbers={numbers} texts={names} isShare={isShare} best={output.meaning === "numbers" ? -1 : best} isColoured={output.meaning !== "numbers"} />
@@ -71,7 +77,7 @@ function Output({ output, part, digits, isAlone }: Props) {
           )}
         </>
       ) : (
-        <ArrayOf part={part} digits={digits} />
+        <ArrayOf part={part} dtype={output.dtype} digits={digits} />
       )}
     </div>
   );
@@ -137,14 +143,15 @@ function rounded(least: number, most: number): [number, number] {
   return [Math.floor(low / step + 1e-9) * step, Math.ceil(high / step - 1e-9) * step];
 }
 
-function ArrayOf({ part, digits }: { part: Part; digits: number }) {
+function ArrayOf({ part, dtype, digits }: { part: Part; dtype: string; digits: number }) {
   const most = 2000;
-  const short = part.data.slice(0, most).map((one) => Number(one.toPrecision(digits)));
-  const text = part.data.length <= most ? JSON.stringify(nested({ ...part, data: short })) : `${JSON.stringify(short).slice(0, -1)}, …`;
+  const short = part.data.slice(0, most).map((one) => shownAs(one, dtype, digits));
+  const lists = part.data.length <= most ? JSON.stringify(nested({ ...part, data: short })) : `${JSON.stringify(short).slice(0, -1)},…`;
+  const text = lists.replaceAll('"', "");
   return (
     <>
       <p class="quiet">An array of shape ({part.dims.join(", ")}), row by row:</p>
-      <pre class="scroll" tabIndex={0} role="region" aria-label="Numbers of the output">{text.replaceAll("],[", "],\n[").replaceAll(",", ", ").replaceAll(", \n", ",\n")}</pre>
+      <pre class="scroll" tabIndex={0} role="group" aria-label="Numbers of the output">{text.replaceAll("],[", "],\n[").replaceAll(",", ", ").replaceAll(", \n", ",\n")}</pre>
     </>
   );
 }

@@ -8,8 +8,8 @@ export interface Part {
   dims: readonly number[];
 }
 
-/** One row: a part for each input by its name. */
-export type Sample = Readonly<Record<string, Part>>;
+/** One row: a part for each input by its name. A Map, as a file may call an input `constructor`. */
+export type Sample = ReadonlyMap<string, Part>;
 
 export const BATCH = "batch";
 
@@ -20,23 +20,26 @@ export function hasBatch({ shape }: Pick<InputFacts, "shape">): boolean {
 /** Return the inputs of a model for some rows; an input without a batch is that of the first row. */
 export function feedsOf(inputs: readonly InputFacts[], rows: readonly Sample[]): Record<string, Rows> {
   const [first] = rows;
-  const feeds: Record<string, Rows> = {};
-  for (const input of inputs) {
-    const part = first?.[input.name];
+  const feeds = inputs.map((input): [string, Rows] => {
+    const part = first?.get(input.name);
     if (part === undefined) {
       throw new Error(`there is no value of input ${input.name}`);
     }
-    feeds[input.name] = hasBatch(input)
-      ? { data: rows.flatMap((row) => row[input.name]?.data ?? []), dims: [rows.length, ...part.dims] }
-      : part;
-  }
-  return feeds;
+    const all = (): Rows => ({ data: rows.flatMap((row) => row.get(input.name)?.data ?? []), dims: [rows.length, ...part.dims] });
+    return [input.name, hasBatch(input) ? all() : part];
+  });
+  return Object.fromEntries(feeds);
 }
 
 /** Return a row with one number of one input replaced. */
 export function replaced(sample: Sample, input: string, at: number, value: number): Sample {
-  const part = sample[input];
-  return part === undefined ? sample : { ...sample, [input]: { ...part, data: part.data.with(at, value) } };
+  const part = sample.get(input);
+  return part === undefined ? sample : withPart(sample, input, { ...part, data: part.data.with(at, value) });
+}
+
+/** Return a row with another part for one input. */
+export function withPart(sample: Sample, input: string, part: Part): Sample {
+  return new Map(sample).set(input, part);
 }
 
 /** Return the numbers of lists, or a text that says why they are no array. */
@@ -66,7 +69,7 @@ export function flattened(given: unknown): Part | string {
 }
 
 /** Return numbers as lists, as deep as the shape has axes. */
-export function nested({ data, dims }: Part): unknown {
+export function nested({ data, dims }: { data: readonly unknown[]; dims: readonly number[] }): unknown {
   const inside = (axis: number, at: number): unknown => {
     if (axis === dims.length) {
       return data[at];

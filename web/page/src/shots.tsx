@@ -100,8 +100,8 @@ export function Shots({ state }: { state: State }) {
 }
 
 function OutputNoise({ output, drawn, digits }: { output: OutputFacts; drawn: Drawn; digits: number }) {
-  const exact = drawn.exact[output.name]?.data ?? [];
-  const runs = drawn.runs.map((row) => row[output.name]?.data ?? []);
+  const exact = drawn.exact.get(output.name)?.data ?? [];
+  const runs = drawn.runs.map((row) => row.get(output.name)?.data ?? []);
   if (exact.length > 16) {
     return <p class="quiet">The output {output.name} has {exact.length} numbers, too many to show here.</p>;
   }
@@ -145,7 +145,24 @@ interface HistogramProps {
 
 const [WIDTH, HEIGHT] = [300, 92];
 
-function Histogram({ label, exact, values, colour, digits }: HistogramProps) {
+function Histogram(given: HistogramProps) {
+  const { label, exact, values, digits } = given;
+  if ([exact, ...values].every(Number.isFinite)) {
+    return <FiniteHistogram {...given} />;
+  }
+  return (
+    <figure class="histogram">
+      <figcaption>
+        <bdi class="name" title={label}>{label}</bdi>
+        <span class="quiet">
+          exact {shown(exact, digits)}; {counted(values.filter((one) => !Number.isFinite(one)).length, "run")} of {values.length} NaN or infinite
+        </span>
+      </figcaption>
+    </figure>
+  );
+}
+
+function FiniteHistogram({ label, exact, values, colour, digits }: HistogramProps) {
   const [lowest, highest] = [Math.min(exact, ...values), Math.max(exact, ...values)];
   const pad = (highest - lowest) * 0.06 || Math.abs(exact) * 0.1 || 1;
   const [least, most] = [lowest - pad, highest + pad];

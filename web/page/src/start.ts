@@ -7,7 +7,7 @@ const OPEN = 4; // length of an open axis that nothing tells
 
 /** Return the first row: the starts of sliders, and the first row of the self-test for other inputs. */
 export function firstSample(inputs: readonly InputFacts[], model: Model): Sample {
-  return Object.fromEntries(inputs.map((input) => [input.name, partOf(input, model)]));
+  return new Map(inputs.map((input) => [input.name, partOf(input, model)]));
 }
 
 function partOf(input: InputFacts, model: Model): Part {

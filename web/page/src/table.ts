@@ -1,7 +1,8 @@
 /** The rows of a CSV file as rows of a model whose inputs are tables. */
 import { readCsv, readNumber } from "./csv";
 import type { InputFacts } from "./facts";
-import { hasBatch, isWhole, type Sample } from "./sample";
+import { cut, listed } from "./numbers";
+import { hasBatch, isWhole, type Part, type Sample } from "./sample";
 
 export interface Table {
   /** Of the rows that are good: their line in the file, and their numbers. */
@@ -34,7 +35,7 @@ export function readTable(text: string, inputs: readonly InputFacts[]): Table | 
   if (!hasHeader) {
     notes.push("The file has no header, so its columns are taken in the order of the model's.");
   } else if (places.isByOrder) {
-    notes.push(`None of the file's columns is called as one of the model's, so they are taken in their order: ${first.cells.join(", ")}.`);
+    notes.push(`None of the file's columns is called as one of the model's, so they are taken in their order: ${listed(first.cells)}.`);
   }
   const rows: Table["rows"] = [];
   const bad: string[] = [];
@@ -57,7 +58,7 @@ interface Places {
 function placesByName(header: readonly string[], wanted: readonly string[]): Places | string {
   const twice = header.find((name, at) => wanted.includes(name) && header.indexOf(name) !== at);
   if (twice !== undefined) {
-    return `The file has two columns called ${twice}.`;
+    return `The file has two columns called ${cut(twice)}.`;
   }
   const missing = wanted.filter((name) => !header.includes(name));
   if (missing.length === 0) {
@@ -66,17 +67,17 @@ function placesByName(header: readonly string[], wanted: readonly string[]): Pla
   if (missing.length === wanted.length && header.length === wanted.length) {
     return { at: wanted.map((_, at) => at), isByOrder: true };
   }
-  return `The file has no column ${missing.slice(0, 5).join(", ")}. It has ${header.slice(0, 20).join(", ")}; the model takes ${wanted.join(", ")}.`;
+  return `The file has no column ${listed(missing, 5)}. It has ${listed(header)}; the model takes ${listed(wanted)}.`;
 }
 
 function placesInOrder(count: number, wanted: readonly string[]): Places | string {
   return count === wanted.length
     ? { at: wanted.map((_, at) => at), isByOrder: false }
-    : `The file has ${count} columns and no header; the model takes ${wanted.length}: ${wanted.join(", ")}.`;
+    : `The file has ${count} columns and no header; the model takes ${wanted.length}: ${listed(wanted)}.`;
 }
 
 function sampleOf(cells: readonly string[], places: readonly number[], inputs: readonly InputFacts[]): Sample | string {
-  const sample: Record<string, Sample[string]> = {};
+  const sample = new Map<string, Part>();
   let next = 0;
   for (const input of inputs) {
     const data: number[] = [];
@@ -85,29 +86,45 @@ function sampleOf(cells: readonly string[], places: readonly number[], inputs: r
       next += 1;
       const value = cell === undefined ? null : readNumber(cell);
       if (cell === undefined || cell === "") {
-        return `it has no ${column}`;
+        return `it has no ${cut(column)}`;
       }
       if (value === null || !Number.isFinite(value)) {
-        return `${column} is ${JSON.stringify(cell)}, no number`;
+        return `${cut(column)} is ${JSON.stringify(cut(cell))}, no number`;
       }
       const wrong = unfit(value, input.dtype);
       if (wrong !== null) {
-        return `${column} is ${cell}, ${wrong}`;
+        return `${cut(column)} is ${cell}, ${wrong}`;
       }
       data.push(value);
     }
-    sample[input.name] = { data, dims: hasBatch(input) ? input.shape.slice(1).map(Number) : input.shape.map(Number) };
+    sample.set(input.name, { data, dims: (hasBatch(input) ? input.shape.slice(1) : input.shape).map(Number) });
   }
   return sample;
 }
 
+// Of dtypes of whole numbers; of 64 bits only those are taken that a number of JavaScript holds exactly.
+const RANGES = new Map<string, readonly [number, number]>([
+  ["bool", [0, 1]],
+  ["int8", [-(2 ** 7), 2 ** 7 - 1]],
+  ["uint8", [0, 2 ** 8 - 1]],
+  ["int16", [-(2 ** 15), 2 ** 15 - 1]],
+  ["int32", [-(2 ** 31), 2 ** 31 - 1]],
+  ["int64", [Number.MIN_SAFE_INTEGER, Number.MAX_SAFE_INTEGER]],
+]);
+
+/** Return the least and the largest number of a dtype. */
+export function rangeOf(dtype: string): readonly [number, number] {
+  return RANGES.get(dtype) ?? [-Infinity, Infinity];
+}
+
 /** Return why an input of a dtype does not take a number, or null. */
 export function unfit(value: number, dtype: string): string | null {
-  if (dtype === "bool") {
-    return value === 0 || value === 1 ? null : "and the model takes 0 or 1";
+  const [least, most] = rangeOf(dtype);
+  if (value < least || value > most) {
+    return `and the model takes ${least} to ${most}`;
   }
   if (isWhole(dtype) && !Number.isInteger(value)) {
     return "no whole number";
   }
-  return dtype === "uint8" && (value < 0 || value > 255) ? "and the model takes 0 to 255" : null;
+  return dtype === "float32" && Number.isFinite(value) && !Number.isFinite(Math.fround(value)) ? "too large for float32" : null;
 }

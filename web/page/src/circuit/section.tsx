@@ -61,7 +61,6 @@ interface Props {
   state: State;
   call: CircuitCall;
   found: CircuitParameters | null;
-  isOpen: boolean;
 }
 
 interface Simulated {
@@ -69,7 +68,25 @@ interface Simulated {
   vectors: BlochVector[] | null;
 }
 
-function OneCircuit({ state, call, found, isOpen }: Props) {
+function OneCircuit({ isOpen: isOpenAtFirst, ...given }: Props & { isOpen: boolean }) {
+  const { circuit, layer } = given.call;
+  const isOpen = useSignal(isOpenAtFirst);
+  return (
+    <details class="one-circuit" open={isOpen.value} onToggle={(event) => (isOpen.value = event.currentTarget.open)}>
+      <summary>
+        <bdi class="layer" title={layer}>{cut(layer)}</bdi>
+        <span class="quiet">
+          {counted(circuit.wires, "wire")}, {counted(circuit.operations.length, "gate")}, {counted(circuit.columns, "parameter")}
+          {circuit.hasChannel ? ", with noise" : ""}
+        </span>
+      </summary>
+      {isOpen.value && <OpenCircuit {...given} />}
+    </details>
+  );
+}
+
+/** What is simulated and drawn of a circuit, which a page of many circuits does only for those that are looked at. */
+function OpenCircuit({ state, call, found }: Props) {
   const { circuit } = call;
   const facts = state.engine.facts.circuits.find(({ name }) => name === call.name);
   const row = useSignal(0);
@@ -81,16 +98,8 @@ function OneCircuit({ state, call, found, isOpen }: Props) {
   const isKept = kept.value !== null && numbers !== null && kept.value.row.every((one, at) => one === numbers[at]);
   const current = live ?? (isKept ? (kept.value?.simulated ?? null) : null);
   const title = `Circuit ${cut(call.layer)}`;
-  const noise = circuit.hasChannel ? ", with noise" : "";
   return (
-    <details class="one-circuit" open={isOpen}>
-      <summary>
-        <bdi class="layer" title={call.layer}>{cut(call.layer)}</bdi>
-        <span class="quiet">
-          {counted(circuit.wires, "wire")}, {counted(circuit.operations.length, "gate")}, {counted(circuit.columns, "parameter")}
-          {noise}
-        </span>
-      </summary>
+    <>
       {facts !== undefined && facts.notes.length > 0 && (
         <p class="quiet">
           <bdi>{cut(facts.notes.join("; "), 400)}</bdi>
@@ -128,7 +137,7 @@ function OneCircuit({ state, call, found, isOpen }: Props) {
         </>
       )}
       {circuit.operations.length <= MOST_DRAWN && <Gates circuit={circuit} parameters={numbers} digits={state.digits.value} />}
-    </details>
+    </>
   );
 }
 
@@ -170,7 +179,7 @@ function Gates({ circuit, parameters, digits }: { circuit: Circuit; parameters: 
     <details class="gates" onToggle={(event) => (isOpen.value = event.currentTarget.open)}>
       <summary>All gates with their angles</summary>
       {isOpen.value && (
-        <div class="scroll tall" tabIndex={0} role="region" aria-label="Gates">
+        <div class="scroll tall" tabIndex={0} role="group" aria-label="Gates">
           <table>
             <thead>
               <tr>

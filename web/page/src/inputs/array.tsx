@@ -1,7 +1,7 @@
 /** Inputs of any form: their numbers as JSON. */
 import { useSignal } from "@preact/signals";
 import type { InputFacts } from "../facts";
-import { flattened, misfit, nested, type Part } from "../sample";
+import { flattened, misfit, nested, type Part, withPart } from "../sample";
 import type { State } from "../state";
 import { unfit } from "../table";
 
@@ -13,16 +13,16 @@ interface Props {
 }
 
 export function ArrayInput({ state, input }: Props) {
-  const part = state.sample.value[input.name] ?? { data: [], dims: [] };
+  const part = state.sample.value.get(input.name) ?? { data: [], dims: [] };
   const isLong = part.data.length > MOST_SHOWN;
-  const text = useSignal(isLong ? "" : written(part));
+  const text = useSignal(isLong ? "" : written(part, input.dtype));
   const wrong = useSignal("");
   const id = `array-${input.name}`;
   const take = (given: string): void => {
     const found = read(given, input);
     wrong.value = typeof found === "string" ? found : "";
     if (typeof found !== "string") {
-      state.set({ ...state.sample.value, [input.name]: found });
+      state.set(withPart(state.sample.value, input.name, found));
     }
   };
   return (
@@ -86,9 +86,14 @@ function read(text: string, input: InputFacts): Part | string {
 }
 
 /** Return numbers as JSON, the innermost lists on lines of their own. */
-function written(part: Part): string {
-  return JSON.stringify(nested({ ...part, data: part.data.map((one) => Number(one.toPrecision(7))) }))
+function written(part: Part, dtype: string): string {
+  return JSON.stringify(nested({ ...part, data: dtype === "float32" ? part.data.map(shortest) : part.data }))
     .replaceAll("],[", "],\n[")
     .replaceAll(",", ", ")
     .replaceAll(", \n", ",\n");
+}
+
+/** Return the number with the fewest digits that is the same in float32. */
+function shortest(value: number): number {
+  return [6, 7, 8].map((digits) => Number(value.toPrecision(digits))).find((one) => Math.fround(one) === Math.fround(value)) ?? Number(value.toPrecision(9));
 }

@@ -2,8 +2,9 @@
 import { useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import type { InputFacts } from "../facts";
-import { hasBatch, type Part } from "../sample";
+import { hasBatch, isWhole, type Part, withPart } from "../sample";
 import type { State } from "../state";
+import { rangeOf } from "../table";
 
 interface Props {
   state: State;
@@ -17,7 +18,7 @@ interface Form {
   isLast: boolean; // the channels are the last axis
 }
 
-export function formOf(input: InputFacts): Form {
+function formOf(input: InputFacts): Form {
   const [first = 1, second = 1, third = 1] = (hasBatch(input) ? input.shape.slice(1) : input.shape).map(Number);
   const isLast = ![1, 3].includes(first);
   return isLast
@@ -29,11 +30,11 @@ export function ImageInput({ state, input }: Props) {
   const form = formOf(input);
   const canvas = useRef<HTMLCanvasElement>(null);
   const low = useSignal(0);
-  const high = useSignal(input.dtype === "uint8" ? 255 : 1);
+  const high = useSignal(isWhole(input.dtype) ? Math.min(255, rangeOf(input.dtype)[1]) : 1);
   const said = useSignal("");
   const isRead = useSignal(true);
   const pixels = useSignal<Uint8ClampedArray | null>(null);
-  const part = state.sample.value[input.name];
+  const part = state.sample.value.get(input.name);
   useEffect(() => {
     if (canvas.current !== null && part !== undefined) {
       draw(canvas.current, part, form);
@@ -41,7 +42,7 @@ export function ImageInput({ state, input }: Props) {
   }, [part]);
   const take = (): void => {
     if (pixels.value !== null) {
-      state.set({ ...state.sample.value, [input.name]: partOf(pixels.value, form, low.value, high.value, input.dtype) });
+      state.set(withPart(state.sample.value, input.name, partOf(pixels.value, form, low.value, high.value, input.dtype)));
     }
   };
   const open = async (file: File | undefined): Promise<void> => {
@@ -117,7 +118,7 @@ function partOf(pixels: Uint8ClampedArray, { channels, height, width, isLast }: 
     const parts = channels === 1 ? [0.299 * red + 0.587 * green + 0.114 * blue] : [red, green, blue];
     parts.forEach((one, channel) => {
       const value = low + (one / 255) * (high - low);
-      data[isLast ? pixel * channels + channel : channel * height * width + pixel] = dtype === "uint8" ? Math.round(value) : value;
+      data[isLast ? pixel * channels + channel : channel * height * width + pixel] = isWhole(dtype) ? Math.round(value) : value;
     });
   }
   return { data, dims: isLast ? [height, width, channels] : [channels, height, width] };

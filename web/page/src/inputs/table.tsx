@@ -1,6 +1,6 @@
 /** Inputs that are rows of a table: a slider and a number field for each column. */
 import type { InputFacts, Range } from "../facts";
-import { shown } from "../numbers";
+import { shown, stepOf } from "../numbers";
 import { isWhole, replaced } from "../sample";
 import type { State } from "../state";
 import { unfit } from "../table";
@@ -11,14 +11,14 @@ interface Props {
 }
 
 export function TableInput({ state, input }: Props) {
-  const part = state.sample.value[input.name];
+  const part = state.sample.value.get(input.name);
   return (
     <div class="sliders">
       {input.columns.map((column, at) => {
         const range = input.ranges[at] ?? { least: -1, most: 1, start: 0 };
         const set = (value: number): void => state.set(replaced(state.sample.value, input.name, at, value));
         const id = `${input.name}-${at}`;
-        return <Slider key={at} id={id} column={column} range={range} value={part?.data[at] ?? 0} dtype={input.dtype} digits={state.digits.value} set={set} />;
+        return <Slider key={at} id={id} column={column} range={range} value={part?.data[at] ?? 0} dtype={input.dtype} set={set} />;
       })}
     </div>
   );
@@ -30,11 +30,10 @@ interface SliderProps {
   range: Range;
   value: number;
   dtype: string;
-  digits: number;
   set: (value: number) => void;
 }
 
-function Slider({ id, column, range, value, dtype, digits, set }: SliderProps) {
+function Slider({ id, column, range, value, dtype, set }: SliderProps) {
   const step = isWhole(dtype) ? 1 : stepOf(range);
   const share = Math.min(1, Math.max(0, (value - range.least) / (range.most - range.least)));
   return (
@@ -56,7 +55,7 @@ function Slider({ id, column, range, value, dtype, digits, set }: SliderProps) {
         type="number"
         aria-label={`${column}, as a number`}
         step={isWhole(dtype) ? 1 : "any"}
-        value={Number(value.toPrecision(Math.max(digits, 6)))}
+        value={value}
         onChange={(event) => {
           const number = event.currentTarget.valueAsNumber;
           if (Number.isFinite(number) && unfit(number, dtype) === null) {
@@ -72,9 +71,4 @@ function Slider({ id, column, range, value, dtype, digits, set }: SliderProps) {
       </span>
     </div>
   );
-}
-
-/** Return the step of a slider: a round part of its range, at most a two-hundredth. */
-function stepOf({ least, most }: Range): number {
-  return 10 ** Math.floor(Math.log10((most - least) / 200 || 1e-3));
 }

@@ -1,7 +1,7 @@
 /** Inputs that are lists of whole numbers: a text of them. */
 import { useSignal } from "@preact/signals";
 import type { InputFacts } from "../facts";
-import { hasBatch } from "../sample";
+import { hasBatch, withPart } from "../sample";
 import type { State } from "../state";
 import { unfit } from "../table";
 
@@ -11,7 +11,7 @@ interface Props {
 }
 
 export function TokensInput({ state, input }: Props) {
-  const part = state.sample.value[input.name] ?? { data: [], dims: [] };
+  const part = state.sample.value.get(input.name) ?? { data: [], dims: [] };
   const text = useSignal(part.data.join(" "));
   const wrong = useSignal("");
   const length = input.shape[hasBatch(input) ? 1 : 0];
@@ -39,7 +39,7 @@ export function TokensInput({ state, input }: Props) {
             wrong.value = `There are ${words.length} numbers, and the model takes ${typeof length === "number" ? length : "one at least"}.`;
           } else {
             wrong.value = "";
-            state.set({ ...state.sample.value, [input.name]: { data: words.map(Number), dims: [words.length] } });
+            state.set(withPart(state.sample.value, input.name, { data: words.map(Number), dims: [words.length] }));
           }
         }}
       />
