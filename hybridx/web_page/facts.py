@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
@@ -155,7 +156,7 @@ def facts_of(
         weights=says.weights,
         metadata=dict(says.own),
         inputs=tuple(
-            _input(one, says.columns, ranges.get(one.name, ())) for one in artifact.inputs
+            _input(one, says.columns, ranges.get(one.name, ())) for one in _inputs(artifact)
         ),
         outputs=tuple(_outputs(artifact)),
         circuits=tuple(
@@ -177,7 +178,23 @@ def facts_of(
 def table_inputs(artifact: OnnxArtifact) -> tuple[Signature, ...]:
     """Return the inputs of a file that a page shows as sliders."""
     columns = artifact.metadata.columns
-    return tuple(one for one in artifact.inputs if _kind(one, columns) == "table")
+    return tuple(one for one in _inputs(artifact) if _kind(one, columns) == "table")
+
+
+def _inputs(artifact: OnnxArtifact) -> tuple[Signature, ...]:
+    return tuple(_in_whole(one, artifact) for one in artifact.inputs)
+
+
+def _in_whole(one: Signature, artifact: OnnxArtifact) -> Signature:
+    """Return an input or output as one array where the rows of a file depend on each other.
+
+    Lists of whole numbers that are none of a row, such as the edges of a graph, name other rows.
+    """
+    without = (other for other in artifact.inputs if other.shape[:1] != (BATCH,))
+    if not any(other.shape and other.dtype.kind in "iu" for other in without):
+        return one
+    shape = tuple("rows" if length == BATCH else length for length in one.shape)
+    return replace(one, shape=shape)
 
 
 def _input(one: Signature, columns: tuple[str, ...], ranges: Sequence[Range]) -> InputFacts:
@@ -213,7 +230,7 @@ def _outputs(artifact: OnnxArtifact) -> list[OutputFacts]:
     made_by = {name: node for node in artifact.model.graph.node for name in node.output}
     found = []
     for place, value in enumerate(artifact.model.graph.output):
-        one = signature_of(value)
+        one = _in_whole(signature_of(value), artifact)
         # The names that a file keeps are those of the logits, its first output.
         classes = artifact.metadata.classes if place == 0 else ()
         meaning: Meaning = "logits" if classes else "numbers"

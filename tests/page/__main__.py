@@ -76,6 +76,12 @@ def _content(path: Path) -> bytes | None:
     return gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
 
 
+def _damage(page: str) -> str:
+    """Return a page whose model is cut short."""
+    before, mark, after = page.partition('id="hybridx-model">')
+    return before + mark + after[:400] + after[after.index("</script>") :]
+
+
 def _write_pages() -> None:
     write_models(PAGES)
     for path in sorted(PAGES.glob("*.onnx")):
@@ -83,6 +89,8 @@ def _write_pages() -> None:
         data = ROOT / "exported" / "iris.csv" if is_iris else None
         title = "Iris flowers" if is_iris else None
         hybridx.page(path, path.with_suffix(".html"), data=data, title=title, overwrite=True)
+    whole = (PAGES / "iris.html").read_text(encoding="utf-8")
+    (PAGES / "damaged.html").write_text(_damage(whole), encoding="utf-8")
     files = [*GOLDEN.glob("onnx-*/*.onnx"), *GOLDEN.glob("bundle-2/*.bundle")]
     for path in sorted(files):
         if path.stem not in WITHOUT_BODY:

@@ -91,6 +91,52 @@ class Separate(nn.Module):
         return self.quantum(self.first(x))
 
 
+class Odd(nn.Module):
+    """Names that every object of JavaScript has, NaN for what is below zero, and whole numbers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = layer(3), layer(3)
+
+    def forward(self, __proto__, toString):
+        angles = self.second(self.first(torch.log(__proto__)))
+        scores = angles * (toString.sum((1, 2)) % 10).to(angles.dtype)[:, None]
+        return {"constructor": scores, "hasOwnProperty": toString * 2, "valueOf": angles}
+
+
+class Pixels(nn.Module):
+    """A picture of whole numbers, and an output that is no property in JavaScript."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.net = nn.Sequential(nn.Flatten(), nn.Linear(16, 2), layer(2))
+
+    def forward(self, image):
+        return {"__proto__": self.net(image / 255)}
+
+
+class Levels(nn.Module):
+    """Three whole numbers of eight bits."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.net = nn.Sequential(nn.Linear(3, 2), layer(2))
+
+    def forward(self, level):
+        return self.net(level / 10)
+
+
+class FromFive(nn.Module):
+    """It runs on the numbers from 5 to 7 only."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embedding, self.quantum = nn.Embedding(3, 2), layer(2)
+
+    def forward(self, number):
+        return self.quantum(self.embedding(number - 5))
+
+
 def large() -> nn.Module:
     """Return a model whose weights take 46 MB."""
     wide = [nn.Linear(8, 3400), nn.Tanh(), nn.Linear(3400, 3400), nn.Tanh(), nn.Linear(3400, 4)]
@@ -102,6 +148,7 @@ def write_models(folder: Path) -> None:
     torch.manual_seed(0)
     wide = nn.Sequential(nn.Linear(3, 14), layer(14), nn.Linear(14, 2))
     image = {"classes": ("cat", "dog", "bird")}
+    odd, levels = {"classes": ("a", "b", "c")}, {"columns": ("a", "b", "c")}
     for name, make, args, options in (
         ("image", Image, (torch.rand(2, 3, 32, 32),), image),
         ("tokens", Tokens, (torch.randint(0, 50, (2, 6)),), {}),
@@ -109,6 +156,10 @@ def write_models(folder: Path) -> None:
         ("wide", lambda: wide, (torch.randn(2, 3),), {}),
         ("too_wide", Separate, (torch.randn(2, 2),), {}),
         ("large", large, (torch.randn(2, 8),), {}),
+        ("odd", Odd, (torch.rand(2, 3) + 0.5, torch.full((2, 1, 1), 123456789)), odd),
+        ("pixels", Pixels, (torch.randint(0, 256, (2, 1, 4, 4)),), {}),
+        ("levels", Levels, (torch.randint(0, 9, (2, 3), dtype=torch.int8),), levels),
+        ("from_five", FromFive, (torch.tensor([5, 7]),), {"self_test": False}),
     ):
         if not (folder / f"{name}.onnx").exists():
             hybridx.export(make(), args, folder / f"{name}.onnx", **options)

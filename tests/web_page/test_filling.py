@@ -26,6 +26,7 @@ from hybridx.errors import (
     TooLargeError,
 )
 from hybridx.web_page import facts_of
+from hybridx.web_page.ranges import round_out
 from tests.cli.shell import command
 from tests.fresh_machine import ROOT
 from tests.runtime.models import TURN, build
@@ -196,6 +197,43 @@ def test_whole_numbers_with_names_are_a_table():
     inputs = (Signature("x", np.dtype("int64"), ("batch", 2)),)
     (found,) = facts(replace(artifact, inputs=inputs, metadata=metadata)).inputs
     assert (found.kind, found.columns) == ("table", ("a", "b"))
+
+
+def test_named_columns_are_a_table_however_many():
+    artifact = read_artifact(GOLDEN / "onnx-2" / "small.onnx")
+    names = tuple(f"column {place}" for place in range(200))
+    metadata = replace(artifact.metadata, columns=names, self_test=None)
+    inputs = (Signature("x", np.dtype("float32"), ("batch", 200)),)
+    (found,) = facts(replace(artifact, inputs=inputs, metadata=metadata)).inputs
+    assert (found.kind, found.columns) == ("table", names)
+
+
+def test_the_nodes_of_a_graph_are_one_array():
+    artifact = read_artifact(GOLDEN / "onnx-2" / "small.onnx")
+    nodes = Signature("x", np.dtype("float32"), ("batch", 3))
+    edges = Signature("edges", np.dtype("int64"), (2, "edges"))
+    found = facts(replace(artifact, inputs=(nodes, edges)))
+    assert [(one.kind, one.shape) for one in found.inputs] == [
+        ("array", ("rows", 3)),
+        ("array", (2, "edges")),
+    ]
+    assert found.outputs[0].shape[0] == "rows"
+
+
+@pytest.mark.parametrize(
+    ("least", "most"),
+    [
+        (1700123456.0, 1700123999.0),
+        (1700000000.001, 1700000000.002),
+        (1.0, 1.0 + 2**-52),
+        (0.0, 5e-324),
+        (-1.7e308, 1.7e308),
+    ],
+)
+def test_a_slider_has_a_length_and_begins_on_it(least, most):
+    found = round_out(least, most, least / 2 + most / 2, is_whole=False)
+    assert found.least < found.most
+    assert found.least <= found.start <= found.most
 
 
 def test_sliders_run_over_the_numbers_of_the_self_test():

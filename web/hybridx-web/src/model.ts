@@ -363,7 +363,9 @@ function computed(call: Call, parameters: Tensor, compute: (call: Call, row: Flo
   const width = resultCount(call.circuit);
   const data = DTYPES[parameters.type]!.make(given.rows * width) as Float64Array;
   for (let row = 0; row < given.rows; row += 1) {
-    data.set(compute(call, given.row(row)), row * width);
+    const numbers = given.row(row);
+    // What is NaN or infinite has no circuit: its results are NaN, as hybridx gives them on a device.
+    data.set(numbers.every(Number.isFinite) ? compute(call, numbers) : new Array<number>(width).fill(Number.NaN), row * width);
   }
   return tensorIn(parameters.type, data, [given.rows, width]);
 }

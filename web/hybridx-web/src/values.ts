@@ -115,7 +115,7 @@ function flattened(given: Rows, input: Signature): { flat: Flat; dims: number[] 
   }
   if (typeof given === "object" && given !== null && "data" in given) {
     if (!isListOf(given.dims, isWhole) || !isList(given.data)) {
-      throw new RefusedError(`input ${input.name} has data and dims that are no lists of numbers`);
+      throw new RefusedError(`input ${input.name} has data and dims that are no lists of whole numbers`);
     }
     const size = given.dims.reduce((product, length) => product * length, 1);
     if (size !== given.data.length) {

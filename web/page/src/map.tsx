@@ -51,7 +51,7 @@ interface Grid {
   side: number;
   /** By cell, row by row from the top: the class and its share, or a number. */
   values: Float64Array;
-  classes: Uint16Array | null;
+  classes: Int32Array | null;
   least: number;
   most: number;
 }
@@ -259,7 +259,7 @@ async function compute(engine: Engine, sample: Sample, x: Axis, y: Axis, what: S
       return;
     }
     const values = new Float64Array(side * side);
-    const classes = what.at === null ? new Uint16Array(side * side) : null;
+    const classes = what.at === null ? new Int32Array(side * side) : null;
     for (let first = 0; first < side * side; first += 0) {
       const count = Math.min(rowsAtOnce, side * side - first);
       const rows = Array.from({ length: count }, (_, at) => {
@@ -331,7 +331,10 @@ function pointOf({ output, at }: Subject, numbers: readonly number[]): Point {
 }
 
 function saidOf({ best, value }: Point, isClass: boolean, labels: string[], digits: number): string {
-  return isClass ? `${labels[best] ?? "no class"}, ${shown(100 * value, Math.max(2, digits - 1))} %` : shown(value, digits);
+  if (isClass && best < 0) {
+    return "no class";
+  }
+  return isClass ? `${labels[best]}, ${shown(100 * value, Math.max(2, digits - 1))} %` : shown(value, digits);
 }
 
 function read({ side, values, classes }: Grid, [x, y]: [number, number], across: Range, up: Range): Point {

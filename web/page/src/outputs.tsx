@@ -122,7 +122,7 @@ function Bars({ labels, numbers, texts, isShare, best, isColoured }: BarsProps) 
       <li class="scale" aria-hidden="true">
         <span />
         <span class="track">
-          {ticks(least, most, 4).map((one) => (
+          {ticks(least, most, 3).map((one) => (
             <span key={one} style={{ left: `${place(one)}%` }}>{isShare ? `${Math.round(100 * one)} %` : shown(one, 3)}</span>
           ))}
         </span>

@@ -11,7 +11,8 @@ export interface Part {
 /** One row: a part for each input by its name. A Map, as a file may call an input `constructor`. */
 export type Sample = ReadonlyMap<string, Part>;
 
-export const BATCH = "batch";
+const BATCH = "batch";
+const MOST_AXES = 64;
 
 export function hasBatch({ shape }: Pick<InputFacts, "shape">): boolean {
   return shape[0] === BATCH;
@@ -47,6 +48,9 @@ export function flattened(given: unknown): Part | string {
   const dims: number[] = [];
   for (let one = given; Array.isArray(one); one = one[0]) {
     dims.push(one.length);
+    if (dims.length > MOST_AXES) {
+      return `its lists are deeper than ${MOST_AXES}`;
+    }
   }
   const data: number[] = [];
   const walk = (one: unknown, axis: number): string | null => {

@@ -109,6 +109,7 @@ function OutputNoise({ output, drawn, digits }: { output: OutputFacts; drawn: Dr
   const labels = labelsOf(output, exact.length);
   const asShown = (row: readonly number[]): readonly number[] => (output.meaning === "logits" ? softmax(row) : row);
   const [truth, noisy] = [asShown(exact), runs.map(asShown)];
+  const unknown = runs.filter((row) => largest(row) < 0).length;
   const counts = labels.map((_, at) => runs.filter((row) => largest(row) === at).length);
   return (
     <>
@@ -123,6 +124,7 @@ function OutputNoise({ output, drawn, digits }: { output: OutputFacts; drawn: Dr
               </span>
             ) : null,
           )}
+          {unknown > 0 && <span class="tally">no class <b>{unknown}</b></span>}{" "}
           <span class="quiet">of {runs.length}</span>
         </p>
       )}

@@ -27,6 +27,9 @@ export function readTable(text: string, inputs: readonly InputFacts[]): Table | 
   }
   const wanted = inputs.flatMap(({ columns }) => columns);
   const hasHeader = first.cells.some((cell) => cell !== "" && readNumber(cell) === null);
+  if (hasHeader && lines.length === 1) {
+    return "The file has a header and no rows.";
+  }
   const places = hasHeader ? placesByName(first.cells, wanted) : placesInOrder(first.cells.length, wanted);
   if (typeof places === "string") {
     return places;

@@ -9,7 +9,7 @@ after(stopped);
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf-8");
 
-for (const name of ["iris", "image", "tokens", "two", "wide", "hostile"]) {
+for (const name of ["iris", "image", "tokens", "two", "wide", "hostile", "odd"]) {
   for (const scheme of ["light", "dark"]) {
     for (const width of [1280, 375]) {
       test(`axe-core finds nothing: ${name}, ${scheme}, ${width} pixels`, () =>
@@ -31,6 +31,14 @@ for (const name of ["iris", "image", "tokens", "two", "wide", "hostile"]) {
     }
   }
 }
+
+test("axe-core finds nothing on a page whose model does not run", () =>
+  inPage("damaged", { bypassCSP: true }, async (page) => {
+    assert.match(await page.textContent("[role=alert]"), /This page cannot run its model/);
+    await page.addScriptTag({ content: AXE });
+    const { violations } = await page.evaluate(() => axe.run(document));
+    assert.deepEqual(violations.map(({ id }) => id), []);
+  }));
 
 test("axe-core would find something", () =>
   inPage("iris", { bypassCSP: true }, async (page) => {

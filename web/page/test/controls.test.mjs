@@ -200,6 +200,10 @@ test("rows that are bad are named and left out, and files that do not fit are re
     assert.match(await page.textContent("#batch"), /taken in their order: a, b, c, d/);
     await given(page, "sepal_length,b\n5.1,3.5\n");
     assert.match(await page.textContent("#batch .wrong"), /no column sepal_width, petal_length, petal_width/);
+    await given(page, `${COLUMNS.join(",")}\n`);
+    assert.match(await page.textContent("#batch .wrong"), /a header and no rows/);
+    await given(page, `"a, b, and c"\t${COLUMNS.join("\t")}\r1\t5.1\t3.5\t1.4\t0.2\r`);
+    assert.equal(await page.locator("#batch tbody tr").count(), 1);
     await given(page, "1,2\n");
     assert.match(await page.textContent("#batch .wrong"), /2 columns and no header; the model takes 4/);
     await given(page, "");

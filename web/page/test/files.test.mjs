@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, test } from "node:test";
-import { inPage, PAGES, settled, shot, stopped } from "./browser.mjs";
+import { inPage, opened, PAGES, settled, shot, stopped } from "./browser.mjs";
 
 after(stopped);
 
@@ -132,6 +132,81 @@ test("other inputs are edited as JSON, and read from a file", () =>
     assert.deepEqual(await page.locator("#outputs .number").allTextContents(), before);
     await shot(page, "two");
   }));
+
+test("names of JavaScript's own, NaN and whole numbers are shown as they are", () =>
+  inPage("odd", {}, async (page) => {
+    assert.deepEqual(await page.locator("#outputs h3").allTextContents(), ["constructor", "hasOwnProperty", "valueOf"]);
+    assert.match(await page.textContent("#outputs pre"), /246913578/);
+    assert.match(await page.locator("textarea").inputValue(), /123456789/);
+    // A map follows an input that it has no axis for.
+    await page.waitForFunction(() => document.querySelector("#map canvas").width === 96);
+    const drawn = () => page.evaluate(() => document.querySelector("#map canvas").toDataURL());
+    const before = await drawn();
+    await page.locator("textarea").fill("[[2]]");
+    await page.waitForFunction((old) => document.querySelector("#map canvas").toDataURL() !== old, before);
+    // Only a circuit that is open is simulated.
+    assert.deepEqual([await page.locator(".one-circuit").count(), await page.locator(".circuit").count()], [2, 1]);
+    await page.locator(".one-circuit summary").nth(-1).click();
+    await page.waitForFunction(() => document.querySelectorAll(".circuit").length === 2);
+    const field = page.locator('.slider input[type="number"]').first();
+    await field.fill("0.123456789");
+    await field.press("Enter");
+    assert.equal(await field.inputValue(), "0.123456789");
+    await field.fill("-1");
+    await field.press("Enter");
+    await page.waitForFunction(() => document.querySelector(".verdict").textContent === "No class: the model gives NaN");
+    assert.deepEqual((await page.locator("#outputs .number").allTextContents()).slice(0, 3), ["NaN %", "NaN %", "NaN %"]);
+    await page.getByRole("button", { name: "Draw" }).click();
+    await page.waitForSelector(".histogram");
+    assert.match(await page.textContent(".verdicts"), /no class 100 of 100/);
+    assert.match(await page.textContent(".histogram"), /exact NaN; 100 runs of 100 NaN or infinite/);
+    await shot(page, "odd");
+  }));
+
+test("a picture of whole numbers is rounded to them", () =>
+  inPage("pixels", {}, async (page) => {
+    const picture = join(PAGES, "grey.png");
+    const made = await page.evaluate(() => {
+      const canvas = Object.assign(document.createElement("canvas"), { width: 4, height: 4 });
+      const pen = canvas.getContext("2d");
+      [pen.fillStyle] = ["#0a64fa"];
+      pen.fillRect(0, 0, 4, 4);
+      return canvas.toDataURL("image/png");
+    });
+    writeFileSync(picture, Buffer.from(made.split(",")[1], "base64"));
+    await page.setInputFiles(".image input[type=file]", picture);
+    await page.waitForFunction(() => document.querySelector(".image [role=status]").textContent.includes("4 × 4 pixels"));
+    await settled(page);
+    const grey = Math.round(0.299 * 10 + 0.587 * 100 + 0.114 * 250);
+    const [name, ...expected] = await page.evaluate(async (one) => {
+      const [[name, { data }]] = Object.entries(await hybridx.predict({ image: [[Array.from({ length: 4 }, () => Array(4).fill(one))]] }));
+      return [name, ...data];
+    }, grey);
+    const shown = await page.locator("#outputs .number").allTextContents();
+    assert.equal(name, "__proto__");
+    shown.forEach((text, at) => assert.ok(Math.abs(Number(text.replace("−", "-")) - expected[at]) < 1e-3, `${shown} ${expected}`));
+  }));
+
+test("rows that a dtype does not hold are left out of many", () =>
+  inPage("levels", {}, async (page) => {
+    const path = join(PAGES, "levels.csv");
+    writeFileSync(path, "a,b,c\n1,2,3\n200,1,2\n1.5,1,1\n");
+    await page.setInputFiles("#batch input[type=file]", path);
+    await page.waitForSelector("#batch table");
+    assert.deepEqual(await page.locator("#batch .wrong li").allTextContents(), ["Line 3: a is 200, and the model takes -128 to 127", "Line 4: a is 1.5, no whole number"]);
+    assert.equal(await page.locator("#batch tbody tr").count(), 1);
+  }));
+
+test("a model that does not run on its first row says so, and that it has no self-test", async () => {
+  const { page, close } = await opened("from_five"); // ONNX Runtime writes to the console too
+  assert.match(await page.textContent(".badge"), /No self-test here: it has no self-test/);
+  assert.match(await page.textContent("#outputs .wrong"), /does not run on this row/);
+  await page.locator('.slider input[type="number"]').fill("6");
+  await page.locator('.slider input[type="number"]').press("Enter");
+  await page.waitForSelector("#outputs .number");
+  assert.equal(await page.locator("#outputs .wrong").count(), 0);
+  await close();
+});
 
 test("a circuit that takes long is simulated when that is asked for", () =>
   inPage("wide", {}, async (page) => {

@@ -5,6 +5,8 @@ import { isWhole, replaced } from "../sample";
 import type { State } from "../state";
 import { unfit } from "../table";
 
+const MOST_IN_FULL = 64; // sliders that stand below each other; more are scrolled
+
 interface Props {
   state: State;
   input: InputFacts;
@@ -13,7 +15,7 @@ interface Props {
 export function TableInput({ state, input }: Props) {
   const part = state.sample.value.get(input.name);
   return (
-    <div class="sliders">
+    <div class={input.columns.length > MOST_IN_FULL ? "many sliders" : "sliders"}>
       {input.columns.map((column, at) => {
         const range = input.ranges[at] ?? { least: -1, most: 1, start: 0 };
         const set = (value: number): void => state.set(replaced(state.sample.value, input.name, at, value));
