@@ -125,8 +125,8 @@ WHAT_FOR: dict[str, Callable[[Installed, Path], None]] = {
     "sign": signs_and_verifies,
     "train": trains,
 }
-ELSEWHERE = {"braket", "dev", "qiskit"}
-"""Extras that `tests/plugins` or the tests of this environment are about."""
+ELSEWHERE = {"braket", "dev", "qiskit", "ray"}
+"""Extras that `tests/plugins`, `tests/clusters` or the tests of this environment are about."""
 
 
 @pytest.fixture
