@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -19,10 +19,12 @@ from hybridx.capture import (
     call_of_layer,
     check_arguments,
     describe_call,
+    describe_qnode,
     every_call,
     is_intercepting,
     is_traced,
     map_leaves,
+    modules_of,
     outside_transforms,
     owner_of,
     place_of,
@@ -161,6 +163,11 @@ def accelerate_model(
         layers.append(layer)
         if state is not None:
             swaps.append((qnode, state))
+    layers += [
+        AcceleratedLayer(describe_qnode(one, path), _NOT_CALLED)
+        for path, one in _qnodes_of(model)
+        if id(one) not in met and not isinstance(one, AcceleratedQNode)
+    ]
     # Nothing is swapped before all circuits are compiled and compared.
     for qnode, state in swaps:
         _swap(qnode, state, owner_of(model))
@@ -221,6 +228,12 @@ _MADE_ANEW = (
 )
 
 
+_NOT_CALLED = (
+    "forward does not call it on this example: call accelerate again, with an example on which it "
+    "does"
+)
+
+
 def _plain(leaf: Any) -> Any:
     """Return a tensor without what it was computed from, and all else as it is."""
     if not isinstance(leaf, Tensor):
@@ -249,22 +262,29 @@ def restore_model(model: nn.Module) -> int:
 
 def _of_copies(model: nn.Module) -> list[Any]:
     """Return the accelerated QNodes of a copy of a model, which no model has called yet."""
-    pending: list[Any] = [vars(module) for module in model.modules()]
-    seen: dict[int, Any] = {}
-    while pending:
-        value = pending.pop()
-        if id(value) in seen:
-            continue
-        seen[id(value)] = value
-        if isinstance(value, dict):
-            pending += value.values()
-        elif isinstance(value, list | tuple | set):
-            pending += value
     return [
         one
-        for one in seen.values()
+        for _, one in _qnodes_of(model)
         if isinstance(one, AcceleratedQNode) and _OWNERS not in vars(one)
     ]
+
+
+def _qnodes_of(model: nn.Module) -> Iterator[tuple[str, Any]]:
+    """Yield the QNodes in attributes of modules, and in lists there, with the module's path."""
+    seen: dict[int, Any] = {}
+    for path, module in modules_of(model):
+        pending: list[Any] = [vars(module)]
+        while pending:
+            value = pending.pop()
+            if id(value) in seen or isinstance(value, nn.Module):
+                continue
+            seen[id(value)] = value
+            if isinstance(value, qml.QNode):
+                yield path, value
+            elif isinstance(value, dict):
+                pending += value.values()
+            elif isinstance(value, list | tuple | set):
+                pending += value
 
 
 def _layers_of(model: nn.Module) -> list[Any]:

@@ -45,6 +45,7 @@ from hybridx.capture.qnode.arguments import Arguments
 from hybridx.capture.qnode.call_key import Reading, read_call
 from hybridx.capture.qnode.guard import Guard, fingerprint
 from hybridx.capture.qnode.recording import every_call
+from hybridx.capture.qnode.tape import describe_qnode
 from hybridx.capture.torch_export import FixedBatch, from_two
 from hybridx.capture.torch_internals import (
     apply_function,
@@ -57,6 +58,7 @@ from hybridx.capture.torch_internals import (
     in_transform,
     is_traced,
     map_leaves,
+    modules_of,
     operators_noted,
     origin_of,
     outside_transforms,
@@ -98,6 +100,7 @@ __all__ = [
     "decode_call",
     "decomposed",
     "describe_call",
+    "describe_qnode",
     "differentiable",
     "draws_noted",
     "eagerly",
@@ -117,6 +120,7 @@ __all__ = [
     "is_whole",
     "line_of_user",
     "map_leaves",
+    "modules_of",
     "name_of_node",
     "named_parts",
     "narrowed",

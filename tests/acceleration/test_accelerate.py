@@ -211,6 +211,24 @@ def test_what_stays_eager_says_why():
     assert type(model.one) is qml.QNode
 
 
+def test_a_layer_that_the_example_does_not_reach_is_told():
+    class Two(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.one, self.two = Classifier(), Classifier()
+
+        def forward(self, x):
+            return self.one(x) if self.training else self.two(x)
+
+    model = Two()
+    report = hybridx.accelerate(model, (torch.zeros(3, 2),))
+    assert compiled(report) == [True, False]
+    assert report.layers[1].layer.startswith("'two.circuit'")
+    assert report.layers[1].reason.startswith("forward does not call it on this example")
+    assert compiled(hybridx.accelerate(model.eval(), (torch.zeros(3, 2),))) == [True]
+    assert hybridx.restore(model) == 2
+
+
 def test_a_circuit_that_fails_without_gradients_stays_eager():
     def circuit(x, weight):
         if not weight.requires_grad:
