@@ -106,6 +106,7 @@ HEAVY = {
     "kserve": {"integrations.kserve"},
     "prometheus_client": {"integrations.metrics", "integrations.bentoml"},
     "bentoml": {"integrations.bentoml"},
+    "pydantic": {"integrations.bentoml"},
     "ray": {"integrations.ray_serve"},
     "mlflow": {"integrations.mlflow"},
     "pandas": {"integrations.mlflow"},

@@ -20,16 +20,41 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import bentoml
+import numpy as np
 from bentoml.exceptions import BentoMLException
 from prometheus_client import CollectorRegistry, generate_latest
+from pydantic import BeforeValidator
 from starlette.responses import JSONResponse
 
+from hybridx.artifact import Signature
 from hybridx.deployment import settings_of
+from hybridx.errors import HybridxError
 from hybridx.integrations.json_arrays import read_arrays, write_arrays
 from hybridx.integrations.metrics import export
 from hybridx.integrations.refusals import refusal_of
 from hybridx.integrations.served import Served
+from hybridx.runtime import fit
 from hybridx.storage import Array
+
+
+def rows_of(dtype: str, *lengths: int) -> BeforeValidator:
+    """Return what refuses rows that are not the model's, for the type of a method's argument.
+
+    BentoML's own `Shape` takes rows of other lengths, and makes new rows of their numbers.
+
+    Args:
+        dtype: of the input.
+        lengths: of its axes behind the rows.
+    """
+    signature = Signature("x", np.dtype(dtype), ("batch", *lengths))
+
+    def checked(given: Any) -> Array:
+        try:
+            return fit(read_arrays({"x": given})["x"], signature)
+        except HybridxError as error:
+            raise ValueError(refusal_of(error).text) from error  # what BentoML answers with 400
+
+    return BeforeValidator(checked)
 
 
 class FileService:
@@ -66,7 +91,7 @@ class FileService:
         """Return the output for the rows of several requests, for a method that BentoML joins.
 
         Args:
-            rows: the only input; BentoML has checked the shape and dtype of each request.
+            rows: the only input; `rows_of` has checked each request.
 
         Raises:
             BentoMLException: with the status and the text of the refusal.

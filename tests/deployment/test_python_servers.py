@@ -41,10 +41,14 @@ def test_the_service_of_bentoml_has_the_settings_and_no_code_of_them(model, tmp_
     assert options == {"name": "turn-2", "traffic": {"timeout": 32}}
 
 
-def test_rows_are_joined_only_where_bentoml_can_check_each_request(model, tmp_path):
+def test_rows_are_joined_only_where_each_request_can_be_checked(model, tmp_path):
     hybridx.serve_config(model, tmp_path / "one", server="bentoml")
     text = (tmp_path / "one" / "service.py").read_text()
-    assert "DType('float32'), Shape((-1, 2))" in text
+    assert "DType('float32'), Shape((-1, 2)), rows_of('float32', 2)" in text
+    assert "max_batch_size=1024" in text
+    # A batch of more rows than one request may have would be refused, and all its requests.
+    hybridx.serve_config(model, tmp_path / "few", server="bentoml", settings={"rows": 9})
+    assert "max_batch_size=9" in (tmp_path / "few" / "service.py").read_text()
     several = GOLDEN / "onnx-3" / "named.onnx"
     hybridx.serve_config(several, tmp_path / "two", server="bentoml")
     assert service_of(tmp_path / "two")[1] == []

@@ -46,7 +46,8 @@ def ask(
 
     Args:
         running: the server.
-        ways: one of `WAYS`, or one for each request.
+        ways: one of `WAYS`, or one for each request; "joined" is the method whose requests the
+            server joins.
         requests: arrays by the names of inputs; one of objects is sent as `BYTES`.
     """
     each = [ways] * len(requests) if isinstance(ways, str) else ways
@@ -54,6 +55,7 @@ def ask(
         "http": f"127.0.0.1:{running.ports['http']}",
         "grpc": f"127.0.0.1:{running.ports['grpc']}",
         "path": running.server.path.format(name=MODEL),
+        "joins": running.server.joins,
         "model": MODEL,
         "outputs": ["y"],
         "requests": [

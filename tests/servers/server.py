@@ -45,6 +45,7 @@ class Server:
     ready: str
     metrics: str = ""
     path: str = ""
+    joins: str = ""
     patience: float = SECONDS
     targets: str = ""
     prefix: str = ""

@@ -78,6 +78,7 @@ class Made:
 
     def __init__(self, answer, monkeypatch, *, counted=1.0):
         self.answer, self.counted = answer, counted
+        self.server = servers()["mlserver"]
         self.shots = self.asked = self.rows = 0
         self.ports = {}
         monkeypatch.setattr(trial, "ask", self.ask)
