@@ -17,7 +17,7 @@ interface Placed extends Glyph {
 }
 
 /** Return where each glyph of a circuit stands, and how wide the picture is. */
-export function placed(circuit: Circuit): { glyphs: Placed[]; end: number } {
+function placed(circuit: Circuit): { glyphs: Placed[]; end: number } {
   const glyphs = laidOut(circuit);
   const widths: number[] = [];
   for (const { column, marks, angle } of glyphs) {
@@ -183,7 +183,7 @@ function labelsAt(wire: number, circuit: Circuit, results: readonly number[] | n
 }
 
 /** Return the wires that a measurement reads. */
-export function wiresOf(measurement: Measurement, circuit: Circuit): number[] {
+function wiresOf(measurement: Measurement, circuit: Circuit): number[] {
   switch (measurement.type) {
     case "expectation":
     case "variance":

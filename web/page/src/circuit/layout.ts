@@ -44,7 +44,7 @@ const SHORT: Record<string, string> = {
   channel: "ℰ",
 };
 
-export type MarkKind = "box" | "control" | "anticontrol" | "not" | "swap";
+type MarkKind = "box" | "control" | "anticontrol" | "not" | "swap";
 
 export interface Mark {
   wire: number;
