@@ -20,10 +20,12 @@ if TYPE_CHECKING:
         Piece,
         Work,
         absolute,
-        divide,
+        batch_size_of,
+        cut,
         input_files,
         run_piece,
         shared,
+        survey,
     )
     from hybridx.api.evaluating import evaluate
     from hybridx.api.exporting import ExportReport, export, export_source
@@ -98,6 +100,7 @@ __all__ = [
     "Work",
     "absolute",
     "accelerate",
+    "batch_size_of",
     "bench",
     "bench_source",
     "bom",
@@ -105,7 +108,7 @@ __all__ = [
     "check",
     "check_source",
     "convert",
-    "divide",
+    "cut",
     "doctor",
     "draw",
     "evaluate",
@@ -129,6 +132,7 @@ __all__ = [
     "serve_config",
     "shared",
     "sign",
+    "survey",
     "to_torch",
     "train",
     "verify",

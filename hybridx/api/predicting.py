@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
-from hybridx.api.options import BATCH_SIZE, check_run
+from hybridx.api.options import check_run
 from hybridx.api.progress import Stages
 from hybridx.errors import (
     ConflictingOptionsError,
@@ -36,12 +36,12 @@ def predict(
     header: bool = True,
     input_format: str | None = None,
     output_format: str | None = None,
-    batch_size: int = BATCH_SIZE,
+    batch_size: int | None = None,
     repeats: int = 1,
     resume: bool = False,
     resend: bool = False,
     overwrite: bool = False,
-    workers: int = 1,
+    workers: int | None = None,
     prices: Mapping[str, float | str] | None = None,
     tell_devices: bool = False,
     stages: Stages | None = None,
@@ -64,7 +64,8 @@ def predict(
             taken in their order, and `columns` counts them from 0.
         input_format: npy, npz, csv, tsv, json or parquet; by default the ending decides.
         output_format: likewise.
-        batch_size: rows at a time, if the model takes any number.
+        batch_size: rows at a time, if the model takes any number; by default `BATCH_SIZE`, and with
+            `workers` or several devices a 32nd of the rows, at most a 32nd of `BATCH_SIZE`.
         repeats: number of runs on a device that samples; the outputs are then means, and arrays
             `<output>_standard_error` are added.
         resume: use the results that an interrupted earlier run of the same command stored.
@@ -72,7 +73,8 @@ def predict(
         overwrite: replace an existing output.
         workers: processes that run slices of rows at the same time, each with a session of its own
             and `threads`, by default its share of the cores. The outputs are those of one process
-            with the same `batch_size`. With several devices, so many for each of them.
+            with the same `batch_size`, and do not depend on their number. With several devices, so
+            many for each of them, by default one.
         prices: with several devices, by label: what a circuit costs there, or `0.001/shot`.
         tell_devices: with several devices: add an output `device` that says for each row which of
             them ran it, counted from 0 in their order.
@@ -96,13 +98,13 @@ def predict(
         else [Execution(**execution)]
     )
     chosen = all_chosen[0]
-    if batch_size < 1:
+    if batch_size is not None and batch_size < 1:
         raise OptionError("--batch-size", str(batch_size), "a whole number from 1")
     if not 1 <= repeats <= _MOST_REPEATS:
         raise OptionError("--repeats", str(repeats), f"a whole number from 1 to {_MOST_REPEATS}")
-    if not (isinstance(workers, int) and 1 <= workers <= _MOST_WORKERS):
+    if workers is not None and not (isinstance(workers, int) and 1 <= workers <= _MOST_WORKERS):
         raise OptionError("--workers", str(workers), f"a whole number from 1 to {_MOST_WORKERS}")
-    if workers > 1 and chosen.isolated:
+    if (workers or 1) > 1 and chosen.isolated:
         raise ConflictingOptionsError("--workers", "--isolated")
     is_file = isinstance(data, str | Path)
     if is_file:

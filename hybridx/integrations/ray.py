@@ -35,11 +35,13 @@ from hybridx.api import (
     Stages,
     Work,
     absolute,
-    divide,
+    batch_size_of,
+    cut,
     input_files,
     run_batch,
     run_piece,
     shared,
+    survey,
 )
 from hybridx.bounds import changed_limits
 from hybridx.device_table import family_of
@@ -176,7 +178,7 @@ def run(
     header: bool = True,
     input_format: str | None = None,
     output_format: str | None = None,
-    batch_size: int = BATCH_SIZE,
+    batch_size: int | None = None,
     resume: bool = False,
     resend: bool = False,
     overwrite: bool = False,
@@ -205,7 +207,7 @@ def run(
         header: as `hybridx.predict`.
         input_format: as `hybridx.predict`.
         output_format: of the files in the folder; by default parquet.
-        batch_size: rows at a time.
+        batch_size: rows at a time; by default a 32nd of all rows, at most `BATCH_SIZE`.
         resume: on a device that may cost, use the results that an interrupted run has kept.
         resend: send again what the device had when that run was stopped, and may have run already.
         overwrite: replace a folder that a run on a cluster has written.
@@ -238,17 +240,19 @@ def run(
         header,
         input_format,
         form,
-        batch_size,
+        batch_size or BATCH_SIZE,
         changed_limits(),
     )
-    divide(session, work, files[:1], 1)  # what no actor could run is refused before Ray starts
+    found, notes = survey(session, work, files)  # refuses what no actor could run
+    if batch_size is None:
+        work = replace(work, batch_size=batch_size_of(found))
     with (
         shared(session, work, files, Path(output), resume=resume, resend=resend) as given,
         new_content(Path(output), _SUMMARY, _is_ours, overwrite=overwrite) as made,
         _cluster(address) as actors_with,
     ):
         actors = actors_with(execution["threads"] or 1)
-        pieces, notes = divide(session, work, [Path(absolute(one)) for one in files], actors)
+        pieces = cut(found, actors, work.batch_size)
         started = time.perf_counter()
         with stages("run") as tell:
             done = _run_pieces(given, pieces, made.folder, actors, address, stages)
@@ -442,14 +446,14 @@ def _actors(address: str, cpus: int) -> int:
     return actors
 
 
-def _check_run(output: str | Path, form: str, batch_size: int, execution: Options) -> None:
+def _check_run(output: str | Path, form: str, batch_size: int | None, execution: Options) -> None:
     """Refuse options that have no meaning for a run in pieces.
 
     Raises:
         OptionError: an option has a value that cannot be meant.
         ConflictingOptionsError: an option has no effect.
     """
-    if batch_size < 1:
+    if batch_size is not None and batch_size < 1:
         raise OptionError("--batch-size", str(batch_size), "a whole number from 1")
     format_of("", form, "output")
     if str(output).lower().endswith(tuple(end for ends in ENDINGS.values() for end in ends)):

@@ -125,6 +125,11 @@ class DeviceExecutor:
         return self._may_cost
 
     @property
+    def sends_one_by_one(self) -> bool:
+        """Whether each row is a submission of its own, however the rows are divided."""
+        return self._rows == 1
+
+    @property
     def fetches(self) -> bool:
         """Whether the device gives the results of a job whose name is known."""
         return fetches(self._device)

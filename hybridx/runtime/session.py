@@ -339,6 +339,7 @@ def keep_results(
     data: str,
     resume: bool,
     resend: bool,
+    batch_size: int | None = None,
     others: Mapping[str, Session] | None = None,
 ) -> Journal | None:
     """Keep the results of a session's device in a file from now on.
@@ -349,6 +350,7 @@ def keep_results(
         data: hash of the inputs.
         resume: use the results that the file has already.
         resend: send again what was sent before, and whose results never came.
+        batch_size: rows of a slice. Others would be other submissions, and be paid for again.
         others: sessions on all devices of the run, if there are several, by their labels.
 
     Returns:
@@ -368,6 +370,8 @@ def keep_results(
     if others:
         all_options = [run_identity(one, data).options for one in others.values()]
         run = structs.replace(run, device=", ".join(others), options=digest(all_options))
+    if not all(one.sends_one_by_one for one in (executor, *sharing)):
+        run = structs.replace(run, batch_size=batch_size)
     fetches = all(one.fetches for one in (executor, *sharing))
     journal = Journal(path, run, resume=resume, resend=resend, fetches=fetches)
     for one in (executor, *sharing):

@@ -15,8 +15,8 @@ import pytest
 from pyarrow import parquet
 
 import hybridx
-from hybridx.api import Piece, Work, divide, input_files, run_batch, run_piece, shared
-from hybridx.api.divided.pieces import cut
+from hybridx.api import Piece, Work, cut, input_files, run_batch, run_piece, shared, survey
+from hybridx.api.divided.pieces import Rows
 from hybridx.artifact import Metadata
 from hybridx.errors import (
     FileMissingError,
@@ -67,6 +67,11 @@ def work_of(model, **options):
     execution = options.pop("execution", {})
     with load(model, **execution) as session:
         return Work(str(model), model_digest(session), execution, **{"batch_size": 4, **options})
+
+
+def divide(session, work, files, processes):
+    found, notes = survey(session, work, files)
+    return cut(found, processes, work.batch_size), notes
 
 
 def run_all(work, files, folder, processes=2):
@@ -129,7 +134,7 @@ def test_pieces_are_all_rows_once_and_cut_between_slices(processes, batch_size, 
     path = tmp_path / "rows"
     path.touch()
     counts = [1, 100, 7, 100_000]
-    pieces = cut([(path, count, True) for count in counts], processes, batch_size)
+    pieces = cut([Rows(path, count, True) for count in counts], processes, batch_size)
     assert [piece.index for piece in pieces] == list(range(len(pieces)))
     assert all(piece.start % batch_size == 0 for piece in pieces)
     for file, count in enumerate(counts):
@@ -139,16 +144,16 @@ def test_pieces_are_all_rows_once_and_cut_between_slices(processes, batch_size, 
 
 
 def test_each_process_gets_several_pieces_and_none_is_endless(tmp_path):
-    few = cut([(tmp_path, 10**6, True)], processes=2, batch_size=4096)
+    few = cut([Rows(tmp_path, 10**6, True)], processes=2, batch_size=4096)
     assert 2 * 4 <= len(few) <= 2 * 9
-    many = cut([(tmp_path, 10**9, True)], processes=2, batch_size=4096)
+    many = cut([Rows(tmp_path, 10**9, True)], processes=2, batch_size=4096)
     assert max(one.stop - one.start for one in many) <= 2**18
-    huge = cut([(tmp_path, 10**12, True)], processes=2, batch_size=4096)
+    huge = cut([Rows(tmp_path, 10**12, True)], processes=2, batch_size=4096)
     assert len(huge) <= 1_000_000, "names of files have six digits"
 
 
 def test_a_form_that_is_read_from_its_beginning_is_one_piece(tmp_path):
-    pieces = cut([(tmp_path, 10**6, False), (tmp_path, None, False)], 8, 10)
+    pieces = cut([Rows(tmp_path, 10**6, False), Rows(tmp_path, None, False)], 8, 10)
     assert [(one.start, one.stop) for one in pieces] == [(0, 10**6), (0, None)]
 
 

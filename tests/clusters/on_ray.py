@@ -85,9 +85,14 @@ def cluster(nodes, cpus=1):
 
 
 def begin(*arguments, folder):
-    """Start a command in a group of processes of its own."""
+    """Start a command in a group of processes of its own, which Ctrl-C reaches."""
+    # A shell lets what it starts behind it ignore this signal.
+    code = (
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+        "from hybridx.cli import main; main()"
+    )
     return subprocess.Popen(
-        [sys.executable, "-m", "hybridx", *map(str, arguments)],
+        [sys.executable, "-c", code, *map(str, arguments)],
         cwd=folder,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

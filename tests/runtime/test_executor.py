@@ -266,6 +266,14 @@ def test_results_of_other_settings_are_refused(options, what, folder):
     assert caught.value.what == what
 
 
+def test_slices_of_another_size_are_refused_as_they_would_be_paid_for_again(folder):
+    stopped(folder)
+    service = Service()
+    with pytest.raises(ForeignResultsError) as caught:
+        predict(folder, service, resume=True, batch_size=1)
+    assert (caught.value.what, caught.value.expected, service.calls) == ("batch size", "1", 0)
+
+
 def test_rows_of_a_run_without_a_device_are_not_taken_for_paid_results(folder):
     content = b'{"hybridx_rows":1,"run":{},"arrays":{}}\n'
     (folder / "y.npz.partial").write_bytes(content)

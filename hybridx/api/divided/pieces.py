@@ -13,9 +13,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from hybridx.api.options import BATCH_SIZE
 from hybridx.api.work.named_inputs import Inputs, join, name_inputs
 from hybridx.api.work.predicting import NotFinite, kept_so_far
-from hybridx.api.work.running import is_rowwise
+from hybridx.api.work.running import is_rowwise, share_of_rows
 from hybridx.bounds import DATA_FILES, limits, refuse_above
 from hybridx.errors import (
     FileMissingError,
@@ -132,7 +133,7 @@ class Work:
     header: bool = True
     input_format: str | None = None
     output_format: str = "parquet"
-    batch_size: int = 4096
+    batch_size: int = BATCH_SIZE
     limits: Mapping[str, int] | None = None
     share: Share | None = None
 
@@ -226,26 +227,40 @@ def input_files(data: str | Path, format: str | None) -> tuple[Path, ...]:
     return tuple(files)
 
 
-def divide(
-    session: Session, work: Work, files: Sequence[Path], processes: int
-) -> tuple[list[Piece], tuple[str, ...]]:
-    """Divide the rows of files among processes, and refuse what no process could run.
+@dataclass(frozen=True)
+class Rows:
+    """The rows of a file, before they are divided.
+
+    Attributes:
+        path: of the file.
+        count: how many it has, if that is known.
+        skips: whether some can be read without the others.
+    """
+
+    path: Path
+    count: int | None
+    skips: bool
+
+
+def survey(
+    session: Session, work: Work, files: Sequence[Path]
+) -> tuple[list[Rows], tuple[str, ...]]:
+    """Look at the rows of files, and refuse what no process could run.
 
     Args:
         session: the model.
         work: what is to be done.
         files: in the order of rows.
-        processes: how many there are.
 
     Returns:
-        The pieces in the order of rows, and notes for the user.
+        The rows of each file, and notes for the user.
 
     Raises:
         NotDivisibleError: rows depend on each other, or an output has not one row for each.
         InputError: a file does not fit the model.
         OverBudgetError: the run would exceed a limit of the device.
     """
-    found: list[tuple[Path, int | None, bool]] = []
+    found: list[Rows] = []
     notes: tuple[str, ...] = ()
     for path in files:
         form = form_of(path, work.input_format, "input")
@@ -257,48 +272,55 @@ def divide(
                 problem = "it takes a table in one piece, or a fixed number of rows"
                 raise NotDivisibleError(work.model, problem)
             notes = notes or inputs.notes
-            found.append((path, inputs.rows, form.skips and isinstance(opened, TableData)))
+            found.append(Rows(path, inputs.rows, form.skips and isinstance(opened, TableData)))
             if len(found) == 1:
                 _check_rowwise(session, inputs, work)
     if uses_device(session):
-        found = [_counted(session, work, *one) for one in found]
+        found = [_counted(session, work, one) for one in found]
         _check_budget(session, work, found)
-    return cut(found, processes, work.batch_size), notes
+    return found, notes
 
 
-def cut(
-    files: Sequence[tuple[Path, int | None, bool]], processes: int, batch_size: int
-) -> list[Piece]:
+def batch_size_of(files: Sequence[Rows]) -> int:
+    """Return how many rows at a time are run where nobody says it.
+
+    Files that are read as a whole are pieces already, so their rows are not divided.
+    """
+    rows = sum(one.count or 0 for one in files if one.skips)
+    return share_of_rows(rows) if rows else BATCH_SIZE
+
+
+def cut(files: Sequence[Rows], processes: int, batch_size: int) -> list[Piece]:
     """Cut files into pieces, of which each process gets some.
 
     All cuts lie between slices of the file, as one process would run them. So the outputs do not
     depend on the number of processes, to the last bit, nor do samples of a seeded device.
 
     Args:
-        files: path, number of rows if it is known, and whether some can be read without the others.
+        files: in the order of rows.
         processes: how many there are.
         batch_size: rows of a slice.
 
     Example:
-        >>> pieces = cut([(Path("/dev/null"), 10, True)], processes=1, batch_size=4)
+        >>> pieces = cut([Rows(Path("/dev/null"), 10, True)], processes=1, batch_size=4)
         >>> [(piece.start, piece.stop) for piece in pieces]
         [(0, 4), (4, 8), (8, 10)]
     """
-    rows = sum(count or 0 for _, count, skips in files if skips)
+    rows = sum(one.count or 0 for one in files if one.skips)
     wanted = min(math.ceil(rows / (_PIECES_EACH * processes)), _MOST_ROWS)
     least = math.ceil(rows / max(_MOST_PIECES - len(files), 1))
     size = max(math.ceil(max(wanted, least) / batch_size), 1) * batch_size
     pieces: list[Piece] = []
     before = 0
-    for path, count, skips in files:
-        length = path.stat().st_size
-        if not skips or not count:
-            pieces.append(Piece(len(pieces), str(path), length, before, 0, count))
+    for one in files:
+        path, length, count = absolute(one.path), one.path.stat().st_size, one.count
+        if not one.skips or not count:
+            pieces.append(Piece(len(pieces), path, length, before, 0, count))
             before += count or 0
             continue
         for start in range(0, count, size):
             stop = min(start + size, count)
-            pieces.append(Piece(len(pieces), str(path), length, before, start, stop))
+            pieces.append(Piece(len(pieces), path, length, before, start, stop))
         before += count
     return pieces
 
@@ -342,8 +364,15 @@ def shared(
     if not resume:
         check_no_partial(output)
     sizes = [one.stat().st_size for one in files]
-    data = digest(*sizes, work.batch_size, work.columns, work.header)
-    journal = keep_results(session, partial_path(output), data=data, resume=resume, resend=resend)
+    data = digest(*sizes, work.columns, work.header)
+    journal = keep_results(
+        session,
+        partial_path(output),
+        data=data,
+        resume=resume,
+        resend=resend,
+        batch_size=work.batch_size,
+    )
     assert journal is not None  # as the session sends something
     try:
         journal.create()
@@ -448,22 +477,19 @@ def _check_rowwise(session: Session, inputs: Inputs, work: Work) -> None:
         form.check({name: spec_of(array) for name, array in session.run(second).items()})
 
 
-def _counted(
-    session: Session, work: Work, path: Path, count: int | None, skips: bool
-) -> tuple[Path, int, bool]:
+def _counted(session: Session, work: Work, file: Rows) -> Rows:
     """Return a file with the number of its rows, which may have to be read for it."""
-    if count is None:
-        with _opened(session, work, path) as inputs:
-            count = sum(rows_of(session, one) for one in inputs.slices(work.batch_size))
-    return path, count, skips
+    if file.count is not None:
+        return file
+    with _opened(session, work, file.path) as inputs:
+        count = sum(rows_of(session, one) for one in inputs.slices(work.batch_size))
+    return replace(file, count=count)
 
 
-def _check_budget(
-    session: Session, work: Work, files: Sequence[tuple[Path, int | None, bool]]
-) -> None:
+def _check_budget(session: Session, work: Work, files: Sequence[Rows]) -> None:
     """Refuse a run of all rows that would exceed a bound of the device; all rows are sent alike."""
-    counting, rows = counting_session(session), sum(count or 0 for _, count, _ in files)
-    with _opened(session, work, files[0][0]) as inputs:
+    counting, rows = counting_session(session), sum(one.count or 0 for one in files)
+    with _opened(session, work, files[0].path) as inputs:
         counting.run(next(inputs.slices(1)))
     once = counting.usage
     check_budget(session, Tally(once.submissions, once.circuits * rows, once.total_shots * rows))

@@ -16,9 +16,10 @@ from typing import Any, Unpack
 
 import numpy as np
 
+from hybridx.api.options import BATCH_SIZE
 from hybridx.api.progress import Stages
 from hybridx.api.work.named_inputs import Inputs, join, name_inputs
-from hybridx.api.work.running import is_rowwise, run_in_batches
+from hybridx.api.work.running import cut_slices, is_rowwise, run_in_batches, share_of_rows
 from hybridx.errors import InputError, OptionError, OptionNeedsError
 from hybridx.report import Shown
 from hybridx.runtime import (
@@ -169,12 +170,12 @@ def predict_rows(
     header: bool,
     input_format: str | None,
     output_format: str | None,
-    batch_size: int,
+    batch_size: int | None,
     repeats: int,
     resume: bool,
     resend: bool,
     overwrite: bool,
-    workers: int,
+    workers: int | None,
     prices: Mapping[str, float | str],
     tell_devices: bool,
     stages: Stages,
@@ -270,12 +271,12 @@ def _here(
     crew: _Crew,
     inputs: Inputs,
     target: _Target,
-    batch_size: int,
+    batch_size: int | None,
     stages: Stages,
 ) -> _Run:
     """Run a model whose circuits are compiled, slice by slice."""
     session = crew.session
-    slices = inputs.slices(batch_size)
+    slices, batch_size = _divided(crew, inputs, batch_size)
     first = next(slices)
     second = next(slices, None)
     found = NotFinite()
@@ -306,6 +307,18 @@ def _here(
     return _Run(found.rows, joined, found.notes)
 
 
+def _divided(
+    crew: _Crew, inputs: Inputs, batch_size: int | None
+) -> tuple[Iterator[Mapping[str, Array]], int]:
+    """Return the rows in slices, and how many rows a slice has."""
+    blocks = inputs.slices(batch_size or BATCH_SIZE)
+    if batch_size or not (crew.shares_rows and inputs.sliced):
+        return blocks, batch_size or BATCH_SIZE
+    first = next(blocks)
+    size = crew.batch_size(_row_count(first))
+    return cut_slices(chain([first], blocks), size, inputs.sliced), size
+
+
 def _in_one_piece(
     session: Session, whole: Mapping[str, Array], target: _Target, found: NotFinite
 ) -> _Run:
@@ -322,6 +335,7 @@ class _Crew:
 
     Attributes:
         session: of the model, on the first device.
+        shares_rows: whether rows are divided so that several processes have some.
         ran: which of several devices ran which rows.
         notes: what the user should know of them.
     """
@@ -329,18 +343,19 @@ class _Crew:
     def __init__(
         self,
         session: Session,
-        workers: int,
+        workers: int | None,
         sessions: Mapping[str, Session],
         prices: Mapping[str, Price],
     ) -> None:
         self.session = session
         self.ran: tuple[Ran, ...] = ()
         self.notes: tuple[str, ...] = ()
-        self._workers = workers
+        self.shares_rows = workers is not None or bool(sessions)
+        self._workers = workers or 1
         self._sessions, self._prices = sessions, prices
         self._sent: Mapping[str, Tally] = {}
         self._teams = [
-            Team(one, workers, label) for label, one in (sessions or {"": session}).items()
+            Team(one, self._workers, label) for label, one in (sessions or {"": session}).items()
         ]
 
     @property
@@ -375,7 +390,12 @@ class _Crew:
         device = self._sessions[label].device
         return DeviceShare(label, device, rows, sent.submissions, sent.circuits, sent.shots)
 
-    def keep(self, target: _Target, data: str) -> Journal | None:
+    def batch_size(self, rows: int) -> int:
+        """Return how many rows at a time are run where nobody says it."""
+        # Of a long file not all rows are known, so a slice is a part of what is read at once.
+        return share_of_rows(min(rows, BATCH_SIZE)) if self.shares_rows else BATCH_SIZE
+
+    def keep(self, target: _Target, data: str, batch_size: int) -> Journal | None:
         """Keep what devices give in a file from now on; None if the run has none."""
         if target.file is None:
             return None
@@ -385,6 +405,7 @@ class _Crew:
             data=data,
             resume=target.resume,
             resend=target.resend,
+            batch_size=batch_size,
             others=self._sessions,
         )
 
@@ -527,7 +548,7 @@ def _on_device(
     crew: _Crew,
     inputs: Inputs,
     target: _Target,
-    batch_size: int,
+    batch_size: int | None,
     repeats: int,
     stages: Stages,
     *,
@@ -539,7 +560,8 @@ def _on_device(
     rows = _row_count(whole)
     if not crew.is_alone and crew.may_cost and target.file is None:
         raise OptionNeedsError("a device that may cost, in workers", "--output with a file")
-    journal = crew.keep(target, _hash(whole))
+    batch_size = batch_size or crew.batch_size(rows)
+    journal = crew.keep(target, _hash(whole), batch_size)
     found = NotFinite()
 
     def check(outputs: Mapping[str, Array]) -> None:

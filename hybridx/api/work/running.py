@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TypeAlias
 
 import numpy as np
 
+from hybridx.api.options import BATCH_SIZE
 from hybridx.api.work.named_inputs import join
 from hybridx.errors import StoppedRunError
 from hybridx.parity import TOLERANCE
@@ -32,6 +34,8 @@ log = logging.getLogger(__name__)
 # One row alone is rounded in another way than many, and large angles magnify that. What a row owes
 # to the others is as large as the rows are.
 _ROUNDING = 100
+
+_SHARES = 32  # of some rows: enough to divide them among many processes evenly
 
 Slices: TypeAlias = Sequence[Mapping[str, Array]]
 
@@ -100,6 +104,41 @@ def run_in_batches(
     )
 
 
+def share_of_rows(rows: int) -> int:
+    """Return how many rows at a time several processes run, where nobody says it.
+
+    It depends on the rows and not on the number of processes, as the samples of a device do depend
+    on what is sent together, and the last bits of outputs on what is computed together.
+
+    Args:
+        rows: how many there are.
+
+    Example:
+        >>> [share_of_rows(rows) for rows in (1, 24, 2_000, 1_000_000)]
+        [1, 1, 63, 4096]
+    """
+    return min(max(math.ceil(rows / _SHARES), 1), BATCH_SIZE)
+
+
+def cut_slices(
+    blocks: Iterable[Mapping[str, Array]], size: int, sliced: frozenset[str]
+) -> Iterator[dict[str, Array]]:
+    """Yield slices of a number of rows, which divides that of all blocks but the last one.
+
+    Args:
+        blocks: of rows.
+        size: of a slice.
+        sliced: names of the inputs that have a row for each row; others go with each slice.
+    """
+    for block in blocks:
+        rows = max(len(block[name]) for name in sliced)
+        for start in range(0, max(rows, 1), size):
+            yield {
+                name: array[start : start + size] if name in sliced else array
+                for name, array in block.items()
+            }
+
+
 def is_rowwise(session: Session, first: Mapping[str, Array], second: Mapping[str, Array]) -> bool:
     """Return whether slices of rows can run one after another, and their outputs be joined.
 
@@ -140,14 +179,7 @@ def _slices(session: Session, inputs: Mapping[str, Array], batch_size: int) -> S
     rows = {len(inputs[name]) for name in sliced & inputs.keys()}
     if len(rows) != 1 or max(rows) <= batch_size:
         return [inputs]
-    (total,) = rows
-    return [
-        {
-            name: array[start : start + batch_size] if name in sliced else array
-            for name, array in inputs.items()
-        }
-        for start in range(0, total, batch_size)
-    ]
+    return list(cut_slices([inputs], batch_size, sliced & inputs.keys()))
 
 
 def _run(

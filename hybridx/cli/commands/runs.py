@@ -68,8 +68,13 @@ def run(
     columns: options.Columns = None,
     no_header: options.NoHeader = False,
     batch_size: Annotated[
-        int, typer.Option(min=1, help="Rows that are run, or sent to a device, at a time.")
-    ] = api.BATCH_SIZE,
+        int | None,
+        typer.Option(
+            min=1,
+            help=f"Rows that are run, or sent to a device, at a time. By default {api.BATCH_SIZE}, "
+            "or fewer so that --workers, --ray and several devices all have some.",
+        ),
+    ] = None,
     repeats: Annotated[
         int,
         typer.Option(
@@ -93,13 +98,13 @@ def run(
     ] = False,
     overwrite: options.Overwrite = False,
     workers: Annotated[
-        int,
+        int | None,
         typer.Option(
             min=1,
             help="Processes that run slices of --batch-size rows at the same time, each with a "
             "share of the cores. With several devices, so many for each.",
         ),
-    ] = 1,
+    ] = None,
     price: Annotated[
         list[str] | None,
         typer.Option(
@@ -130,8 +135,8 @@ def run(
             resend=resend,
             repeats=repeats > 1,
             overwrite=overwrite,
-            batch_size=batch_size != api.BATCH_SIZE,
-            workers=workers > 1,
+            batch_size=batch_size is not None,
+            workers=workers is not None,
             ray=ray is not None,
             price=price is not None,
             tell_devices=tell_devices,
@@ -144,7 +149,7 @@ def run(
     if ray is not None:
         options.refuse_beside_ray(
             repeats=repeats > 1,
-            workers=workers > 1,
+            workers=workers is not None,
             price=price is not None,
             tell_devices=tell_devices,
             no_output=path is None,

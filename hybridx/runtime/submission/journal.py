@@ -56,6 +56,7 @@ class RunIdentity(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         seed: of the device.
         options: hash of the device's options.
         data: hash of the inputs.
+        batch_size: rows of a slice; None if what is sent does not depend on it, or nobody says it.
     """
 
     model: str
@@ -64,6 +65,7 @@ class RunIdentity(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     seed: int | None
     options: str
     data: str
+    batch_size: int | None = None
 
 
 class _Head(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -452,8 +454,11 @@ class Journal:
         for what in RunIdentity.__struct_fields__:
             theirs: Any = getattr(found.run, what)
             ours: Any = getattr(self.run, what)
+            if what == "batch_size" and None in (theirs, ours):
+                continue
             if theirs != ours:
-                raise ForeignResultsError(str(self.path), what, _short(theirs), _short(ours))
+                called = what.replace("_", " ")
+                raise ForeignResultsError(str(self.path), called, _short(theirs), _short(ours))
 
 
 def locks_of(path: Path) -> Path:

@@ -132,6 +132,17 @@ def test_few_rows_are_one_slice(place):
         assert predict(workers=2, batch_size=100, **options).notes == (note,)
 
 
+@pytest.mark.parametrize("options", [{}, {"device": "default.qubit", "shots": 20, "seed": 4}])
+def test_few_rows_are_divided_whatever_the_number_of_workers(place, options):
+    found = [predict(workers=workers, batch_size=None, **options) for workers in (1, 2, 4)]
+    for one in found[1:]:
+        assert_same(one.outputs, found[0].outputs)
+        assert one.notes == ()
+    np.save("x.npy", rows(100))
+    with_slices_of_four = predict(batch_size=4, **options).outputs
+    assert_same(predict(workers=2, batch_size=None, **options).outputs, with_slices_of_four)
+
+
 def test_what_cannot_be_meant_is_refused(place):
     for workers in (0, 1000, 2.5):
         with pytest.raises(OptionError):
