@@ -10,6 +10,7 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
+import torch
 from onnx import TensorProto, helper, numpy_helper
 
 import hybridx
@@ -20,6 +21,7 @@ from hybridx.errors import BrokenArtifactError, HybridxError, LostCircuitError
 from hybridx.runtime.circuits.agreement import check_agreement
 from hybridx.runtime.circuits.alone import circuit_calls, run_onnx_body
 from tests.artifact import twice
+from tests.engines.models import MODELS
 from tests.golden.files import newest
 
 EXACT32 = 1e-5  # the tolerance of an export in float32
@@ -387,3 +389,22 @@ def test_the_found_bodies_compute_the_circuits(files):
 
         found = run_onnx_body(artifact, CompiledCircuit(call.function, call.dtype), rows)
         np.testing.assert_allclose(found, simulate(circuit, rows), rtol=0, atol=EXACT32)
+
+
+@pytest.mark.slow
+def test_a_batch_of_no_rows_runs_in_hybridx_where_onnx_runtime_refuses_it(tmp_path):
+    """So `docs/file-format.md` says it. If ONNX Runtime takes it one day, the page changes."""
+    path, nothing = tmp_path / "inlined.onnx", np.zeros((0, 2), np.float32)
+    model = MODELS["density"]
+    options = {"inline": True, "verify": False, **model.options}
+    hybridx.export(model.make(), (torch.zeros(2, model.features),), path, **options)
+    assert hybridx.load(path)(nothing).shape == (0, 2)
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    with pytest.raises(Exception, match="cannot broadcast"):
+        session.run(None, {session.get_inputs()[0].name: nothing})
+    hybridx.convert(path, tmp_path / "functions.onnx", machine="cpu")
+    session = onnxruntime.InferenceSession(
+        tmp_path / "functions.onnx", providers=["CPUExecutionProvider"]
+    )
+    (results,) = session.run(None, {session.get_inputs()[0].name: nothing})
+    assert results.shape == (0, 2)
