@@ -254,6 +254,33 @@ def test_a_failure_swaps_nothing(monkeypatch):
     assert all(type(layer.qnode) is qml.QNode for layer in model.layers)
 
 
+def test_an_observable_that_is_made_for_each_call_is_compiled_once(monkeypatch):
+    @qml.qnode(qml.device("default.qubit", wires=WIRES))
+    def circuit(x, weights, observable):
+        qml.AngleEmbedding(x, wires=range(WIRES))
+        qml.BasicEntanglerLayers(weights[None], wires=range(WIRES))
+        return qml.expval(observable)
+
+    class Measured(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.weights = new_weights()
+            self.circuit = circuit
+
+        def forward(self, x):
+            pair = qml.Hamiltonian([0.5, 0.25], [qml.X(0), qml.Z(1)])
+            found = [self.circuit(x, self.weights, one) for one in (qml.Z(0), pair)]
+            return torch.stack(found, -1)
+
+    model = Measured()
+    eager = model(X)
+    hybridx.accelerate(model, (X,))
+    learned = []
+    monkeypatch.setattr(Calls, "_learn", lambda *given: learned.append(given))
+    torch.testing.assert_close(model(X), eager, rtol=0, atol=1e-12)
+    assert learned == []
+
+
 class Logged(qml.QNode):
     """A QNode whose calls are counted."""
 

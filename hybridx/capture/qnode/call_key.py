@@ -398,6 +398,9 @@ class _Reader:
                 self._kind(value)
                 self._mapping(vars(value))
                 self._watch.attribute(value, "__dict__", vars(value))
+            case qml.wires.Wires():
+                # Operators that are made anew for each call have wires of their own.
+                self.read_all("wires", value.labels)
             case slice():
                 self.read_all("slice", (value.start, value.stop, value.step))
             case bytearray():

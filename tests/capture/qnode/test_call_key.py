@@ -345,6 +345,24 @@ def test_arguments_of_transforms_count():
     assert of_argument(1e-3) != of_argument(1e-4)
 
 
+OPERATORS = {
+    "observable": lambda wire: qml.Z(wire),
+    "product": lambda wire: 0.5 * qml.X(wire) @ qml.Y(2),
+    "sum": lambda wire: qml.Hamiltonian([0.1 + wire, 0.2], [qml.Z(wire), qml.X(2)]),
+    "matrix": lambda wire: qml.Hermitian(np.eye(2), wires=wire),
+    "wires": lambda wire: qml.wires.Wires([wire, 2]),
+}
+
+
+@pytest.mark.parametrize("make", OPERATORS.values(), ids=OPERATORS)
+def test_operators_that_are_made_anew_are_read_by_value(make):
+    def circuit(x, operator):
+        return qml.expval(qml.Z(0))
+
+    assert key(circuit, make(0)) == key(circuit, make(0))
+    assert key(circuit, make(0)) != key(circuit, make(1))
+
+
 def test_the_device_counts():
     def circuit(x):
         return qml.state()
