@@ -9,23 +9,24 @@ import hybridx
 from hybridx.capture import eagerly
 from hybridx.errors import NoKernelError
 from tests import sample_models
+from tests.sampling import some
 
 # The tolerances that the README states for an exported file.
 TOLERANCE = {"float32": 1e-5, "float64": 1e-10}
 
 
-CASES = [
-    (name, dtype)
+CASES = {
+    f"{name}-{dtype}": (name, dtype)
     for name in sample_models.MODELS
     for dtype in TOLERANCE
     if (name, dtype) not in sample_models.REFUSED
-]
+}
 
 
-@pytest.fixture(scope="module", params=CASES, ids=lambda case: "-".join(case))
+@pytest.fixture(scope="module", params=some(CASES, every=3))
 def exported(request, tmp_path_factory):
     """An exported file with the eager model in the same dtype."""
-    name, dtype = request.param
+    name, dtype = CASES[request.param]
     model, example = sample_models.make(name)
     path = tmp_path_factory.mktemp(name) / "model.onnx"
     report = hybridx.export(model, (example,), path, dtype=dtype)

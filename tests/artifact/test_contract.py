@@ -108,6 +108,7 @@ def test_it_says_nothing_of_where_and_when_it_was_made(path, model):
     assert (model.doc_string, graph.doc_string, model.producer_version) == ("", "", "")
 
 
+@pytest.mark.slow  # torch and PennyLane are imported in a process of its own
 def test_another_process_writes_the_same_bytes(path, tmp_path):
     other = tmp_path / "elsewhere.onnx"
     subprocess.run(

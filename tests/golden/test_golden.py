@@ -25,9 +25,9 @@ from tests.golden.files import (
     sums,
     write,
 )
+from tests.sampling import some
 
-FILES = [*every()]
-IDS = [f"{path.parent.name}/{path.stem}" for path in FILES]
+FILES = {f"{path.parent.name}/{path.stem}": path for path in every()}
 # The formats that today's tests export anew each time; all others are slow.
 QUICK = ("onnx classifier", "onnx shots", "inlined no_parameters")
 
@@ -52,8 +52,9 @@ def tensors(said):
     return found
 
 
-@pytest.mark.parametrize("path", FILES, ids=IDS)
-def test_a_golden_file_loads_and_reproduces_its_numbers(path):
+@pytest.mark.parametrize("name", some(FILES, every=4))
+def test_a_golden_file_loads_and_reproduces_its_numbers(name):
+    path = FILES[name]
     artifact = read_artifact(path)
     format, _, version = path.parent.name.rpartition("-")
     assert (artifact.format, entries_of(artifact)["hybridx.format"]) == (format, version)
@@ -87,12 +88,12 @@ def test_golden_files_are_those_that_were_written():
 
 
 def test_there_is_a_golden_file_of_each_version_of_each_format():
-    there = {path.parent.name for path in FILES}
+    there = {path.parent.name for path in FILES.values()}
     wanted = {
         f"{name}-{version + 1}" for name, (last, *_) in FORMATS.items() for version in range(last)
     } | {f"onnx-{INLINED_VERSION}"}
     assert there == wanted
-    assert {*newest().values()} <= {*FILES}
+    assert {*newest().values()} <= {*FILES.values()}
     largest = max(one.stat().st_size for one in GOLDEN.rglob("*") if one.is_file())
     assert largest < 200_000  # a .pt2 holds its program as JSON that is not compressed
 

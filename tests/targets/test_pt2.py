@@ -35,6 +35,7 @@ except NoCompilerError as error:
 """
 
 
+@pytest.mark.slow  # torch is imported in a process of its own
 def test_no_compiler_is_named():
     # In a process of its own: torch looks for the compiler once.
     root = Path(__file__).parents[2]

@@ -39,7 +39,8 @@ def test_passes_keep_what_is_measured(circuit):
     )
 
 
-LONG = ("DoubleExcitationPlus", "DoubleExcitationMinus")  # seconds each, like DoubleExcitation
+# Seconds each.
+LONG = ("DoubleExcitation", "DoubleExcitationPlus", "DoubleExcitationMinus")
 
 
 @pytest.mark.parametrize(
