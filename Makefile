@@ -10,7 +10,7 @@ VENV       ?= .venv
 BIN         = $(VENV)/bin
 INSTALLED   = $(VENV)/.installed
 
-.PHONY: install demo check format test test-slow test-plugins test-versions test-package test-web test-engines test-servers test-operators test-backbones test-trust test-page test-ray fuzz test-all bench bench-ray bench-quick bench-train train golden documents docs web clean
+.PHONY: install demo check format test test-slow test-corpus test-plugins test-versions test-package test-web test-engines test-servers test-operators test-backbones test-trust test-page test-ray fuzz test-all bench bench-ray bench-quick bench-train train golden documents docs web clean
 
 install: $(INSTALLED)
 
@@ -40,7 +40,11 @@ test: $(INSTALLED)
 
 # What `make test` leaves out, but for the plug-ins.
 test-slow: $(INSTALLED)
-	$(BIN)/python -m pytest -n auto --dist worksteal -m slow --ignore tests/plugins --ignore tests/package --ignore tests/registries --ignore tests/trust --ignore tests/web
+	$(BIN)/python -m pytest -n auto --dist worksteal -m "slow and not exhaustive" --ignore tests/plugins --ignore tests/package --ignore tests/registries --ignore tests/trust --ignore tests/web
+
+# Each model of the corpus trained and made a torch module again; `make test-slow` takes every third.
+test-corpus: $(INSTALLED)
+	$(BIN)/python -m pytest -n auto --dist worksteal -m exhaustive
 
 # Plug-ins of PennyLane, each in an environment of its own that pip makes in .plugins.
 test-plugins: $(INSTALLED)
@@ -110,7 +114,7 @@ web:
 test-page: $(INSTALLED)
 	$(BIN)/python -m tests.page
 
-test-all: test test-slow test-plugins test-versions test-package fuzz test-backbones
+test-all: test test-slow test-corpus test-plugins test-versions test-package fuzz test-backbones
 
 # An hour and a half on an idle machine; an interrupted run continues. BENCH=--fresh begins again.
 bench: $(INSTALLED)

@@ -51,6 +51,8 @@ EAGER = {
 }  # fmt: skip
 """The models with a layer that stays eager, and how its reason begins."""
 
+UNCALLED = "forward does not call it on this example"
+
 IN_FLOAT32 = {
     "lightning": "lightning.qubit rounds its results to the default dtype",
     "lightning_loop": "lightning.qubit rounds its results to the default dtype",
@@ -69,7 +71,7 @@ NO_SECONDS = ("lightning", "lightning_loop")
 
 
 @pytest.mark.filterwarnings("ignore")  # models may use what torch or PennyLane deprecates
-@pytest.mark.parametrize("name", some([case.name for case in CASES], every=EVERY, first=9))
+@pytest.mark.parametrize("name", some([case.name for case in CASES], every=EVERY, first=9, slow=3))
 def test_a_model_trains_as_eager(name):
     case = next(case for case in CASES if case.name == name)
     if name in NO_CALLS:
@@ -81,7 +83,8 @@ def test_a_model_trains_as_eager(name):
     reasons = [layer.reason for layer in outcome.layers if layer.reason]
     if name in EAGER:
         assert len(reasons) == len(outcome.layers)
-        assert all(reason.startswith(EAGER[name]) for reason in reasons), reasons
+        assert all(reason.startswith((EAGER[name], UNCALLED)) for reason in reasons), reasons
+        assert any(reason.startswith(EAGER[name]) for reason in reasons)
         return
     assert not reasons
     is_wide = outcome.way.is_wide and name not in IN_FLOAT32

@@ -186,7 +186,9 @@ def test_what_is_no_file_for_it_is_refused(path, tmp_path):
 
 
 @pytest.mark.filterwarnings("ignore")  # models may use what torch or PennyLane deprecates
-@pytest.mark.parametrize("name", some([one.name for one in CASES if not one.refused], every=32))
+@pytest.mark.parametrize(
+    "name", some([one.name for one in CASES if not one.refused], every=32, slow=3)
+)
 def test_models_of_the_corpus_come_back(name, tmp_path):
     case = next(case for case in CASES if case.name == name)
     path = tmp_path / "model.onnx"

@@ -73,8 +73,6 @@ def assert_same(one, other):
     "options",
     [
         {},
-        {"device": "default.qubit"},
-        {"device": "default.qubit", "shots": 20, "seed": 4},
         {"device": "default.qubit", "shots": 20, "seed": 4, "repeats": 3},
         {"device": "lightning.qubit", "shots": 20, "seed": 4},
     ],
